@@ -1,0 +1,359 @@
+"""The whole configuration, typed: `conf/` is its one source, `params.yaml` what is composed of it.
+
+Hydra composes plain YAML; the dataclasses below are what it must fit. A key that they do not have,
+a wrong type or a value out of range is a `ConfigError` that names the key.
+"""
+
+import difflib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from ripen.errors import ConfigError
+
+PARAMS = Path("params.yaml")
+CONF = Path("conf")
+
+CompetitionName = Literal["avocado"]
+COMPETITIONS: tuple[CompetitionName, ...] = ("avocado",)
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+_typed = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
+
+
+@_typed
+class Avocado:
+    """`conf/competition/avocado.yaml`: how many avocados are drawn, and how well remembered."""
+
+    source: Literal["builtin"]
+    n_train: Annotated[int, Field(ge=20)]
+    n_test: Count
+    n_more: Annotated[int, Field(ge=0)]
+    label_noise: Annotated[float, Field(ge=0, le=0.5)]
+
+
+@_typed
+class Competitions:
+    """`conf/competition/`: what is particular to each competition."""
+
+    avocado: Avocado
+
+
+@_typed
+class Prepare:
+    """The split and the scaling."""
+
+    validation_size: Share
+
+
+@_typed
+class LogisticRegression:
+    """Settings of `sklearn.linear_model.LogisticRegression`."""
+
+    C: Positive
+    max_iter: Count
+
+
+@_typed
+class GaussianNB:
+    """Settings of `sklearn.naive_bayes.GaussianNB`."""
+
+    var_smoothing: Positive
+
+
+@_typed
+class SVC:
+    """Settings of `sklearn.svm.SVC`, whose scores are calibrated to probabilities."""
+
+    C: Positive
+    kernel: Literal["linear", "poly", "rbf", "sigmoid"]
+    gamma: Literal["scale", "auto"] | Positive
+
+
+@_typed
+class KNeighbors:
+    """Settings of `sklearn.neighbors.KNeighborsClassifier`."""
+
+    n_neighbors: Count
+    weights: Literal["uniform", "distance"]
+
+
+@_typed
+class RandomForest:
+    """Settings of `sklearn.ensemble.RandomForestClassifier`."""
+
+    n_estimators: Count
+    min_samples_leaf: Count
+    max_depth: Count | None
+
+
+@_typed
+class Baselines:
+    """`conf/baselines/`: the classic classifiers."""
+
+    folds: Annotated[int, Field(ge=2)]
+    logistic_regression: LogisticRegression
+    gaussian_nb: GaussianNB
+    svm: SVC
+    k_nearest_neighbors: KNeighbors
+    random_forest: RandomForest
+
+
+@_typed
+class Net:
+    """`conf/net/`: the network that NetSpec writes as a prototxt.
+
+    `weights` is where the weights come from: "xavier", the talk's "ones" or "random" (normal with
+    standard deviation 1).
+    """
+
+    hidden_layers: list[Count]
+    activation: Literal["sigmoid", "tanh", "relu"]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    weights: Literal["xavier", "ones", "random"]
+
+
+@_typed
+class Solver:
+    """`conf/solver/`: the fields of Caffe's SolverParameter, by their own names."""
+
+    type: Literal["SGD"]
+    base_lr: Positive
+    lr_policy: Literal["fixed", "step"]
+    gamma: Positive
+    stepsize: Count
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NonNegative
+    max_iter: Count
+
+
+@_typed
+class Train:
+    """When to look at the training, and when to end it.
+
+    Every `check_interval` iterations the loss, averaged over that interval, is compared with the
+    check before: a change below `tolerance`, `patience` times in a row, is convergence. After
+    `early_stopping` checks without a better validation loss training ends too. The weights of the
+    best validation loss are kept.
+    """
+
+    batch_size: Count
+    check_interval: Count
+    tolerance: NonNegative
+    patience: Count
+    early_stopping: Count
+
+
+@_typed
+class Evaluate:
+    """What the evaluation draws."""
+
+    calibration_bins: Annotated[int, Field(ge=2)]
+
+
+@_typed
+class Predict:
+    """What is submitted: `model` is "best" (by validation log loss) or a name of the leaderboard.
+
+    Probabilities are clipped to [clip, 1 - clip].
+    """
+
+    model: str
+    clip: Annotated[float, Field(ge=0, lt=0.5)]
+
+
+@_typed
+class Tracking:
+    """`conf/tracking/`: MLflow's store; without `uri` a SQLite file at the repository's root."""
+
+    uri: str | None
+
+
+@_typed
+class Config:
+    """Everything that can be chosen. `overrides` are those that `ripen compose` was given."""
+
+    competitions: Annotated[list[CompetitionName], Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    reproducibility: Literal["portable", "fast"]
+    threads: Count
+    learning_curve: list[Count]
+    competition: Competitions
+    prepare: Prepare
+    baselines: Baselines
+    net: Net
+    solver: Solver
+    train: Train
+    evaluate: Evaluate
+    predict: Predict
+    tracking: Tracking
+    overrides: list[str]
+
+
+def from_mapping(values: Mapping[str, Any], source: str) -> Config:
+    """Check plain values against the schema.
+
+    Parameters
+    ----------
+    values : mapping
+        What a YAML file holds.
+    source : str
+        Where it came from, for the error.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown or missing key, a wrong type or a value that is not allowed: names the key
+        and, where one is near, the right one.
+    """
+    try:
+        # JSON, because strict Python input would have to be dataclasses already.
+        return TypeAdapter(Config).validate_json(json.dumps(values))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            raise ConfigError(f"{source}: unknown key '{key}'{nearest(key, keys())}") from None
+        if first["type"] in ("missing", "missing_argument"):
+            raise ConfigError(f"{source}: key '{key}' is missing") from None
+        message = first["msg"][0].lower() + first["msg"][1:]
+        hint = ""
+        if key.startswith("competitions."):
+            hint = nearest(str(first["input"]), COMPETITIONS)
+        raise ConfigError(f"{source}: {key} is {first['input']!r}: {message}{hint}") from None
+
+
+def load(params: Path = PARAMS) -> Config:
+    """Read `params.yaml` and check it against the schema.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is not YAML, or does not fit.
+    """
+    return from_mapping(_read(params), str(params))
+
+
+def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> dict[str, Any]:
+    """Compose `conf/` with Hydra's overrides into plain values, all interpolations resolved.
+
+    Raises
+    ------
+    ConfigError
+        If an override names an unknown key or option, or the result does not fit the schema.
+    """
+    # Imported here because a stage that reads params.yaml inside an experiment needs no Hydra.
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with initialize_config_dir(str(conf.absolute()), version_base=None):
+            composed = hydra_compose("config", list(overrides))
+        values = OmegaConf.to_container(composed, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_hydra_message(error, overrides, conf)) from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{conf}/config.yaml: a mapping is needed, not a {type(values).__name__}")
+    result = {str(key): value for key, value in values.items()}
+    result["overrides"] = list(overrides)
+    from_mapping(result, f"{conf}/")
+    return result
+
+
+def dump(values: Mapping[str, Any]) -> str:
+    """Write values as the text of `params.yaml`, keys in the order given, as DVC writes it."""
+    return yaml.safe_dump(dict(values), sort_keys=False)
+
+
+def check_agreement(params: Path = PARAMS, conf: Path = CONF) -> None:
+    """Make sure that `params.yaml` is what `conf/` and its recorded overrides compose to.
+
+    Inside `dvc exp run -S …` DVC has composed `params.yaml` itself, so that it is the truth and
+    there is nothing to compare.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first key that differs, with both values.
+    """
+    if "DVC_EXP_BASELINE_REV" in os.environ:
+        return
+    found = _read(params)
+    expected = compose(load(params).overrides, conf)
+    for key in dict.fromkeys([*dict(leaves(expected)), *dict(leaves(found))]):
+        here, there = dict(leaves(found)).get(key), dict(leaves(expected)).get(key)
+        if here != there:
+            raise ConfigError(
+                f"{params} and {conf}/ disagree on '{key}': {here!r} and {there!r}. "
+                f"Settings are changed in {conf}/ (then run: ripen compose) or for one run "
+                f"(ripen run {key}=…, or dvc exp run -S {key}=…)"
+            )
+
+
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each setting as its dotted key and its value; a list is one value."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def keys(schema: Any = Config, prefix: str = "") -> Iterator[str]:
+    """Yield every dotted key that the schema has."""
+    for field in fields(schema):
+        yield f"{prefix}{field.name}"
+        if is_dataclass(field.type):
+            yield from keys(field.type, f"{prefix}{field.name}.")
+
+
+def nearest(name: str, allowed: Iterator[str] | Sequence[str]) -> str:
+    """Say which allowed name is meant, as the end of an error's sentence; "" if none is near."""
+    candidates = list(allowed)
+    last = name.rsplit(".", 1)[-1]
+    close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.75) or [
+        c for c in candidates if c.rsplit(".", 1)[-1] == last
+    ]
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    return f". Allowed: {', '.join(c for c in candidates if '.' not in c)}"
+
+
+def _read(params: Path) -> dict[str, Any]:
+    try:
+        loaded = OmegaConf.load(params)
+    except FileNotFoundError:
+        raise ConfigError(f"{params} is missing. Run: ripen compose") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{params}: {' '.join(str(error).split())}") from None
+    if not isinstance(loaded, DictConfig):
+        raise ConfigError(f"{params}: a mapping of settings is needed")
+    return {str(k): v for k, v in OmegaConf.to_container(loaded).items()}  # type: ignore[union-attr]
+
+
+def _hydra_message(error: Exception, overrides: Sequence[str], conf: Path) -> str:
+    """Hydra's error as one line that names the override to mend."""
+    known = set(keys())
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if (conf / key).is_dir():
+            options = sorted(path.stem for path in (conf / key).glob("*.yaml"))
+            if value not in options:
+                return f"{conf}/{key}/ has no '{value}'{nearest(value, options)}"
+        elif key not in known:
+            return f"unknown key '{key}'{nearest(key, keys())}"
+    return f"{conf}/ cannot be composed: {' '.join(str(error).split())}"

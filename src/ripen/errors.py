@@ -1,0 +1,25 @@
+"""Errors that a user can cause: one clear line on standard error and an exit code."""
+
+
+class RipenError(Exception):
+    """What was wrong, where, what is allowed and what to do next, in one line."""
+
+    exit_code = 1
+
+
+class DataError(RipenError):
+    """A file of the competition is not what it should be."""
+
+
+class TrainingError(RipenError):
+    """Training cannot go on: the loss overflowed or is not a number."""
+
+
+class UsageError(RipenError):
+    """The command line asks for something that does not exist."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A setting is unknown, of the wrong type or out of range, or conf/ and params.yaml differ."""

@@ -8,7 +8,7 @@ import difflib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -233,6 +233,11 @@ def from_mapping(values: Mapping[str, Any], source: str) -> Config:
         if key.startswith("competitions."):
             hint = nearest(str(first["input"]), COMPETITIONS)
         raise ConfigError(f"{source}: {key} is {first['input']!r}: {message}{hint}") from None
+
+
+def as_mapping(config: Config) -> dict[str, Any]:
+    """Return the configuration as plain values, as `params.yaml` holds them."""
+    return asdict(config)
 
 
 def load(params: Path = PARAMS) -> Config:

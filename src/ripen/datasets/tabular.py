@@ -50,7 +50,7 @@ class Tabular:
 
     def columns(self, *, features: bool = True, label: bool = True) -> dict[str, str]:
         """Return the columns of one of the competition's files: name to what is allowed in it."""
-        columns = {self.id: "a whole number, each once"}
+        columns = {self.id: "a whole number"}
         if features:
             columns |= {feature.name: feature.allowed for feature in self.features}
         if label:
@@ -96,20 +96,28 @@ def read_table(path: Path, dataset: Tabular, columns: dict[str, str]) -> pd.Data
     DataError
         One line that names file, row (the first after the header is 1), column and what is allowed.
     """
-    text = _read_text(path)
-    missing = [name for name in columns if name not in text.columns]
-    if missing:
-        raise DataError(f"{path}: column '{missing[0]}' is missing. Needed: {', '.join(columns)}")
-    extra = [name for name in text.columns if name not in columns]
-    if extra:
-        raise DataError(f"{path}: column '{extra[0]}' is one too many. Allowed: {', '.join(columns)}")
-    if text.empty:
-        raise DataError(f"{path}: has a header and no rows. At least one row is needed")
-    try:
-        # Whole numbers come as text like "1", floats would too as "1.0": pandera coerces and says.
-        return dataset.schema(columns).validate(text[list(columns)], lazy=True)
-    except pa.errors.SchemaErrors as error:
-        raise DataError(f"{path}: {_first_failure(error.failure_cases, text, columns)}") from None
+    text = _read_text(path, columns)
+    return _checked(path, dataset, text, columns)
+
+
+def read_sample(path: Path, dataset: Tabular) -> pd.DataFrame:
+    """Read the sample submission, whose columns, order and ids a submission must have.
+
+    Returns
+    -------
+    DataFrame
+        Id (int64) and label, in the file's own order of columns; what the sample guesses is kept
+        as text.
+
+    Raises
+    ------
+    DataError
+        As `read_table`.
+    """
+    columns = dataset.columns(features=False)
+    text = _read_text(path, columns)
+    ids = _checked(path, dataset, text, {dataset.id: columns[dataset.id]})
+    return text.assign(**{dataset.id: ids[dataset.id]})
 
 
 def check_classes(path: Path, dataset: Tabular, labels: pd.Series) -> None:
@@ -129,7 +137,31 @@ def check_classes(path: Path, dataset: Tabular, labels: pd.Series) -> None:
             )
 
 
-def _read_text(path: Path) -> pd.DataFrame:
+def _read_text(path: Path, columns: dict[str, str]) -> pd.DataFrame:
+    """Read a file that must have these columns, every value as the text it is."""
+    text = _parse(path)
+    missing = [name for name in columns if name not in text.columns]
+    if missing:
+        raise DataError(f"{path}: column '{missing[0]}' is missing. Needed: {', '.join(columns)}")
+    extra = [name for name in text.columns if name not in columns]
+    if extra:
+        raise DataError(f"{path}: column '{extra[0]}' is one too many. Allowed: {', '.join(columns)}")
+    if text.empty:
+        raise DataError(f"{path}: has a header and no rows. At least one row is needed")
+    return text
+
+
+def _checked(
+    path: Path, dataset: Tabular, text: pd.DataFrame, columns: dict[str, str]
+) -> pd.DataFrame:
+    """Turn text into numbers; pandera says what cannot be one, or is out of range."""
+    try:
+        return dataset.schema(columns).validate(text[list(columns)], lazy=True)
+    except pa.errors.SchemaErrors as error:
+        raise DataError(f"{path}: {_first_failure(error.failure_cases, text, columns)}") from None
+
+
+def _parse(path: Path) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -150,11 +182,13 @@ def _read_text(path: Path) -> pd.DataFrame:
 
 
 def _first_failure(cases: pd.DataFrame, text: pd.DataFrame, columns: dict[str, str]) -> str:
-    rows = cases.dropna(subset=["index"])
-    first = rows.sort_values("index", kind="stable").iloc[0]
+    rows = cases.dropna(subset=["index"]).sort_values("index", kind="stable")
+    first = rows.iloc[0]
     row, column = int(first["index"]), str(first["column"])
-    value: Any = text[column].iloc[row]
     if first["check"] == "field_uniqueness":
-        seen = text[column].eq(value).idxmax()
-        return f"row {row + 1}, column '{column}': {value!r} is in row {int(seen) + 1} already"
-    return f"row {row + 1}, column '{column}': {value!r} is not {columns[column]}"
+        # Both of a pair are listed; the later one is the one to mend.
+        row = int(text[column].duplicated().idxmax())
+        earlier = int(text[column].eq(text[column].iloc[row]).idxmax())
+        value: Any = text[column].iloc[row]
+        return f"row {row + 1}, column '{column}': {value!r} is in row {earlier + 1} already"
+    return f"row {row + 1}, column '{column}': {text[column].iloc[row]!r} is not {columns[column]}"

@@ -1,0 +1,91 @@
+"""The command `ripen`."""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from ripen import config
+from ripen.atomic import write_text
+from ripen.errors import RipenError, UsageError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns
+    -------
+    int
+        Exit code: 0, 1 for what is wrong with the data, 2 for what is wrong with the usage.
+    """
+    chosen = _parser().parse_args(arguments)
+    try:
+        if not config.CONF.is_dir():
+            raise UsageError(f"{Path.cwd()} has no {config.CONF}/. Run ripen in its repository")
+        code: int = chosen.command(chosen)
+        return code
+    except RipenError as error:
+        print(f"ripen: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ripen", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    overrides = argparse.ArgumentParser(add_help=False)
+    overrides.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="Hydra overrides, e.g. solver.base_lr=0.1"
+    )
+    for name, command, parents in (
+        ("compose", _compose, [overrides]),
+        ("run", _run, [overrides]),
+        ("leaderboard", _leaderboard, []),
+        ("ui", _ui, []),
+    ):
+        parser_ = commands.add_parser(name, parents=parents, help=command.__doc__)
+        parser_.set_defaults(command=command)
+    return parser
+
+
+def _compose(chosen: argparse.Namespace) -> int:
+    """Write params.yaml from conf/."""
+    write_text(config.PARAMS, config.dump(config.compose(chosen.overrides)))
+    return 0
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    """Compose, run `dvc repro`, and show the results."""
+    _compose(chosen)
+    code = subprocess.run([sys.executable, "-m", "dvc", "repro"], env=_environment()).returncode
+    return code or _leaderboard(chosen)
+
+
+def _leaderboard(_: argparse.Namespace) -> int:
+    """Show each competition's table of models."""
+    # Importing MLflow takes a second, which `ripen compose` need not wait.
+    from ripen import report, tracking
+
+    settings = config.load()
+    for competition in settings.competitions:
+        report.show(competition, tracking.training_seconds(settings, competition))
+    print("browse the runs: .venv/bin/ripen ui")
+    return 0
+
+
+def _ui(_: argparse.Namespace) -> int:
+    """Open MLflow's pages on the runs."""
+    from ripen import tracking
+
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri"]
+    return subprocess.run([*command, tracking.store_uri(config.load())]).returncode
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment in which `python` is this one, as the stages' commands expect."""
+    here = Path(sys.executable).parent
+    return os.environ | {"PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Where each stage of a competition leaves its files, relative to the repository's root."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders and files of one competition; dvc.yaml declares the same."""
+
+    competition: str
+
+    @property
+    def data(self) -> Path:
+        return Path("data") / self.competition
+
+    @property
+    def raw(self) -> Path:
+        return self.data / "raw"
+
+    @property
+    def prepared(self) -> Path:
+        return self.data / "prepared"
+
+    @property
+    def baselines(self) -> Path:
+        return self.data / "baselines"
+
+    @property
+    def train(self) -> Path:
+        return self.data / "train"
+
+    @property
+    def evaluate(self) -> Path:
+        return self.data / "evaluate"
+
+    @property
+    def submission(self) -> Path:
+        return self.data / "submission.csv"
+
+    @property
+    def metrics(self) -> Path:
+        return Path("metrics") / f"{self.competition}.json"

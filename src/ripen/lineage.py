@@ -1,0 +1,76 @@
+"""What a stage is made from, as one hash: the same inputs give the same hash on every machine."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ripen.config import PARAMS, leaves
+
+PIPELINE = Path("dvc.yaml")
+
+
+def stage_hash(stage: str, competition: str, root: Path = Path()) -> str:
+    """Hash a stage's command, its settings and the contents of all it depends on.
+
+    Parameters
+    ----------
+    stage, competition : str
+        For instance "train" and "avocado".
+    root : Path
+        The folder of dvc.yaml, to which the dependencies are relative.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    return _hash(_inputs(_stages(competition, root)[stage], root))
+
+
+def pipeline_hash(competition: str, root: Path = Path()) -> str:
+    """Hash what a whole pipeline run is made from: its settings and its code, no stage's output."""
+    stages = _stages(competition, root)
+    outputs = tuple(_path(out) for stage in stages.values() for out in stage.get("outs", []))
+    return _hash([_inputs(stage, root, outputs) for stage in stages.values()])
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's file names and contents; compiled Python is left out."""
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _stages(competition: str, root: Path) -> dict[str, dict[str, Any]]:
+    text = (root / PIPELINE).read_text(encoding="utf-8")
+    stages: dict[str, dict[str, Any]] = yaml.safe_load(
+        text.replace("${item.competition}", competition)
+    )["stages"]
+    return stages
+
+
+def _inputs(stage: dict[str, Any], root: Path, left_out: tuple[str, ...] = ()) -> list[Any]:
+    settings = dict(leaves(yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))))
+    chosen = {
+        name: value
+        for key in stage.get("params", [])
+        for name, value in settings.items()
+        if name == key or name.startswith(f"{key}.")
+    }
+    deps = {dep: content_hash(root / dep) for dep in stage["deps"] if dep not in left_out}
+    return [stage["cmd"], sorted(chosen.items()), sorted(deps.items())]
+
+
+def _path(out: str | dict[str, Any]) -> str:
+    return out if isinstance(out, str) else next(iter(out))
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+

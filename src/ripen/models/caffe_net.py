@@ -1,0 +1,223 @@
+"""A Caffe net that fits and predicts: trained by a Caffe solver, kept in Caffe's own files."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import caffe
+import numpy as np
+import pandas as pd
+from caffe.proto import caffe_pb2
+from numpy.typing import NDArray
+
+from ripen.atomic import replacing, write_text
+from ripen.config import Config
+from ripen.convergence import Convergence, Reason
+from ripen.datasets.prepared import read_scaler
+from ripen.errors import DataError, TrainingError
+from ripen.models import mlp
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a training stood after `iteration` iterations.
+
+    `loss` is the mean over the iterations since the check before, `gradient_norm` the Euclidean
+    norm of all parameters' gradients in the last of them.
+    """
+
+    iteration: int
+    loss: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    gradient_norm: float
+    seconds_per_iteration: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a training went: why it ended and when, when it was best, and all its checks."""
+
+    stopped: Reason
+    iterations: int
+    best_iteration: int
+    best_validation_loss: float
+    checks: tuple[Check, ...]
+
+    def curve(self) -> pd.DataFrame:
+        """Return the checks as rows, without what depends on the clock."""
+        return pd.DataFrame(self.checks).drop(columns="seconds_per_iteration")
+
+
+def fit(
+    config: Config,
+    classes: int,
+    train: tuple[Path, int],
+    validation: tuple[Path, int],
+    folder: Path,
+    listener: Callable[[Check], None],
+) -> Training:
+    """Train the net of the configuration and keep the weights of the best validation loss.
+
+    Parameters
+    ----------
+    config : Config
+        Sections `net`, `solver`, `train`, and the seed.
+    classes : int
+        Number of classes.
+    train, validation : (Path, int)
+        The list file that an HDF5Data layer reads, and how many rows it names.
+    folder : Path
+        Gets ``train_val.prototxt``, ``solver.prototxt``, ``model.caffemodel`` and
+        ``model.solverstate``.
+    listener : callable
+        Is given each check.
+
+    Raises
+    ------
+    TrainingError
+        If the loss or a gradient is not a finite number.
+    """
+    batch = (train[0], min(config.train.batch_size, train[1]))
+    net_file, solver_file = folder / "train_val.prototxt", folder / "solver.prototxt"
+    write_text(net_file, mlp.to_text(mlp.train_val(config.net, classes, batch, validation)))
+    definition = mlp.solver(config.solver, net_file, folder / "model", config.seed)
+    write_text(solver_file, mlp.to_text(definition))
+    solver = caffe.get_solver(str(solver_file))
+    convergence = Convergence(
+        tolerance=config.train.tolerance,
+        patience=config.train.patience,
+        early_stopping=config.train.early_stopping,
+        max_iter=config.solver.max_iter,
+    )
+    checks: list[Check] = []
+    stopped = None
+    while stopped is None:
+        interval = min(config.train.check_interval, config.solver.max_iter - solver.iter)
+        checks.append(_check(solver, interval, config.solver.base_lr))
+        listener(checks[-1])
+        stopped = convergence.check(solver.iter, checks[-1].loss, checks[-1].validation_loss)
+        if convergence.best_iteration == solver.iter:
+            _keep(solver, folder)
+    return Training(
+        stopped,
+        int(solver.iter),
+        convergence.best_iteration,
+        convergence.best_validation_loss,
+        tuple(checks),
+    )
+
+
+def _check(solver: caffe.SGDSolver, iterations: int, base_lr: float) -> Check:
+    """Train for some iterations, then validate."""
+    started = time.perf_counter()
+    losses = []
+    for _ in range(iterations):
+        solver.step(1)
+        losses.append(float(solver.net.blobs["loss"].data))
+        if not math.isfinite(losses[-1]):
+            raise TrainingError(_diverged("loss", losses[-1], solver.iter, base_lr))
+    seconds = time.perf_counter() - started
+    norm = math.sqrt(
+        sum(
+            float(np.sum(np.square(blob.diff, dtype=np.float64)))
+            for blobs in solver.net.params.values()
+            for blob in blobs
+        )
+    )
+    test = solver.test_nets[0]
+    test.share_with(solver.net)
+    test.forward()
+    validation_loss = float(test.blobs["loss"].data)
+    if not math.isfinite(norm) or not math.isfinite(validation_loss):
+        raise TrainingError(_diverged("gradient's norm", norm, solver.iter, base_lr))
+    return Check(
+        iteration=int(solver.iter),
+        loss=float(np.mean(losses)),
+        validation_loss=validation_loss,
+        validation_accuracy=float(test.blobs["accuracy"].data),
+        learning_rate=float(solver.lr),
+        gradient_norm=norm,
+        seconds_per_iteration=seconds / iterations,
+    )
+
+
+def _diverged(what: str, value: float, iteration: int, base_lr: float) -> str:
+    return (
+        f"training diverged: the {what} is {value} at iteration {iteration}. Is the learning rate "
+        f"solver.base_lr={base_lr:g} too large? Try a tenth of it"
+    )
+
+
+def _keep(solver: caffe.SGDSolver, folder: Path) -> None:
+    """Keep the solver's present state as model.caffemodel and model.solverstate."""
+    solver.snapshot()
+    weights = folder / f"model_iter_{solver.iter}.caffemodel"
+    state_file = weights.with_suffix(".solverstate")
+    weights.replace(folder / "model.caffemodel")
+    state = caffe_pb2.SolverState.FromString(state_file.read_bytes())
+    state.learned_net = (folder / "model.caffemodel").as_posix()
+    with replacing(folder / "model.solverstate") as temporary:
+        temporary.write_bytes(state.SerializeToString(deterministic=True))
+    state_file.unlink()
+
+
+class CaffeNet:
+    """A trained net with scikit-learn's way of predicting.
+
+    Parameters
+    ----------
+    deploy, weights : Path
+        ``deploy.prototxt`` with input ``data`` and output ``prob``, and its ``.caffemodel``.
+    """
+
+    def __init__(self, deploy: Path, weights: Path) -> None:
+        self._net = caffe.Net(str(deploy), str(weights), caffe.TEST)
+
+    def predict_proba(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities, shape (n, classes), of scaled rows of shape (n, features)."""
+        self._net.blobs["data"].reshape(*data.shape)
+        return np.array(self._net.forward(data=data)["prob"])
+
+
+@dataclass(frozen=True)
+class Served:
+    """What `mlflow models predict` calls: raw measurements in, the class and its probability out.
+
+    Attributes
+    ----------
+    scaler : dict of str to (mean, scale)
+        Of each input column, in the net's order.
+    """
+
+    net: CaffeNet
+    scaler: dict[str, tuple[float, float]]
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Predict rows of raw measurements.
+
+        Raises
+        ------
+        DataError
+            If a column is missing.
+        """
+        missing = [name for name in self.scaler if name not in frame]
+        if missing:
+            needed = ", ".join(self.scaler)
+            raise DataError(f"input: column '{missing[0]}' is missing. Needed: {needed}")
+        mean, scale = np.array(list(self.scaler.values())).T
+        data = (frame[list(self.scaler)].to_numpy(np.float64) - mean) / scale
+        probabilities = self.net.predict_proba(data.astype(np.float32))
+        columns = {f"p{k}": column for k, column in enumerate(probabilities.T)}
+        return pd.DataFrame({"class": probabilities.argmax(axis=1), **columns})
+
+
+def _load_pyfunc(path: str) -> Served:
+    """Load what `Tracker.log_model` stored; MLflow looks for this name."""
+    folder = Path(path)
+    net = CaffeNet(folder / "deploy.prototxt", folder / "model.caffemodel")
+    return Served(net, read_scaler(folder / "scaler.json"))
+

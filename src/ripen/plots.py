@@ -1,0 +1,125 @@
+"""The figures: each takes a table and returns a matplotlib figure; `save` writes the same bytes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ripen.atomic import replacing
+
+SIZE = (6.4, 4.0)  # inches
+COLOURS = {"train": "#2f6f4e", "validation": "#c2703d", "reference": "#8a8a8a"}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG without a date, and with the same names inside each time."""
+    with mpl.rc_context({"svg.hashsalt": "ripen"}), replacing(path) as temporary:
+        figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def error_curve(curve: pd.DataFrame, stopped: str, best_iteration: int) -> Figure:
+    """Error against iterations, as the talk draws it: down is better.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        Columns iteration, loss, validation_loss.
+    stopped : str
+        What ended the training.
+    best_iteration : int
+        Where the kept weights are from.
+    """
+    figure, axes = _axes("iterations", "error (log loss)")
+    axes.plot(curve.iteration, curve.loss, color=COLOURS["train"], label="training")
+    axes.plot(
+        curve.iteration, curve.validation_loss, color=COLOURS["validation"], label="validation"
+    )
+    axes.axvline(best_iteration, color=COLOURS["reference"], linestyle=":", label="kept")
+    axes.set_title(f"ended by: {stopped}")
+    axes.legend()
+    return figure
+
+
+def confusion(counts: pd.DataFrame, classes: Sequence[str], title: str) -> Figure:
+    """Confusion matrix.
+
+    Parameters
+    ----------
+    counts : DataFrame of shape (classes, classes)
+        Row: true class; column: predicted class.
+    classes : sequence of str
+    title : str
+    """
+    figure, axes = _axes("predicted", "true")
+    axes.imshow(counts.to_numpy(), cmap="Greens")
+    for i, row in enumerate(counts.to_numpy()):
+        for j, count in enumerate(row):
+            dark = count > counts.to_numpy().max() / 2
+            axes.text(j, i, str(count), ha="center", va="center", color="white" if dark else "black")
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_title(title)
+    return figure
+
+
+def reliability(bins: pd.DataFrame, title: str) -> Figure:
+    """How often what is said with some probability is true.
+
+    Parameters
+    ----------
+    bins : DataFrame
+        Columns predicted (mean probability in the bin) and observed (share of true ones).
+    title : str
+    """
+    figure, axes = _axes("predicted probability", "observed share")
+    axes.plot([0, 1], [0, 1], color=COLOURS["reference"], linestyle=":", label="perfect")
+    axes.plot(bins.predicted, bins.observed, marker="o", color=COLOURS["train"], label=title)
+    axes.legend()
+    return figure
+
+
+def roc(points: pd.DataFrame, title: str) -> Figure:
+    """Receiver operating characteristic.
+
+    Parameters
+    ----------
+    points : DataFrame
+        Columns model, false_positive_rate, true_positive_rate; a line for each model.
+    title : str
+    """
+    figure, axes = _axes("false positive rate", "true positive rate")
+    axes.plot([0, 1], [0, 1], color=COLOURS["reference"], linestyle=":", label="guessing")
+    for model, line in points.groupby("model", sort=False):
+        axes.plot(line.false_positive_rate, line.true_positive_rate, label=str(model))
+    axes.set_title(title)
+    axes.legend()
+    return figure
+
+
+def learning_curve(points: pd.DataFrame, bayes: float | None) -> Figure:
+    """The more the better: test accuracy against the number of training rows.
+
+    Parameters
+    ----------
+    points : DataFrame
+        Columns model, n_train, accuracy; a line for each model.
+    bayes : float or None
+        Accuracy of the best possible rule, where it is known.
+    """
+    figure, axes = _axes("training rows", "test accuracy")
+    for model, line in points.groupby("model", sort=False):
+        axes.plot(line.n_train, line.accuracy, marker="o", label=str(model))
+    if bayes is not None:
+        axes.axhline(bayes, color=COLOURS["reference"], linestyle=":", label="best possible")
+    axes.set_xscale("log")
+    axes.legend()
+    return figure
+
+
+def _axes(x: str, y: str) -> tuple[Figure, mpl.axes.Axes]:
+    figure = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.add_subplot(xlabel=x, ylabel=y)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes

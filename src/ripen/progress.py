@@ -1,0 +1,43 @@
+"""Progress of a long step: a bar on a terminal, a plain line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_LINES = 2.0
+
+
+@contextmanager
+def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
+    """Yield a function `advance(message, steps=1)` that shows how far the step has come.
+
+    Parameters
+    ----------
+    description : str
+        What is being done.
+    total : int
+        Number of steps that make the whole.
+    """
+    if not sys.stdout.isatty():
+        yield _plain(description, total)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[message]}"))
+    with Progress(*columns, TimeRemainingColumn()) as bar:
+        task = bar.add_task(description, total=total, message="")
+        yield lambda message, steps=1: bar.update(task, advance=steps, message=message)
+
+
+def _plain(description: str, total: int) -> Callable[..., None]:
+    done, shown = 0, time.monotonic()
+
+    def advance(message: str, steps: int = 1) -> None:
+        nonlocal done, shown
+        done += steps
+        if done >= total or time.monotonic() - shown > SECONDS_BETWEEN_LINES:
+            shown = time.monotonic()
+            print(f"{description}: {done}/{total} {message}", flush=True)
+
+    return advance

@@ -1,0 +1,92 @@
+"""baselines: the classic classifiers, cross-validated, and how each gains from more data."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from sklearn.base import ClassifierMixin, clone
+from sklearn.model_selection import cross_validate
+
+from ripen import predictions
+from ripen.atomic import fresh_folder, write_text
+from ripen.config import CompetitionName, Config
+from ripen.datasets.prepared import Part, read_part
+from ripen.layout import Layout
+from ripen.models.baselines import estimators, folds
+from ripen.progress import progress
+from ripen.tracking import Tracker
+
+
+def run(config: Config, competition: CompetitionName) -> None:
+    """Read `prepared/`, write `baselines/` and one MLflow run for each classifier."""
+    layout = Layout(competition)
+    train, validation, test, more = (
+        read_part(layout.prepared, name) for name in ("train", "validation", "test", "more")
+    )
+    models = estimators(config.baselines, config.seed)
+    tables, scores, curve = [], [], []
+    with (
+        fresh_folder(layout.baselines) as folder,
+        Tracker(config, competition, "baselines") as tracker,
+        progress("baselines", 2 * len(models)) as advance,
+    ):
+        for name, model in models.items():
+            with tracker.model(name) as tracked:
+                tracked.log_params({k: v for k, v in model.get_params().items() if "__" not in k})
+                tracked.log_dataset(layout.prepared / "train.h5", competition, *train.arrays())
+                started = time.perf_counter()
+                model.fit(*train.arrays())
+                tracked.log_metrics({"training_seconds": time.perf_counter() - started})
+                for part, rows in (("validation", validation), ("test", test)):
+                    probabilities = model.predict_proba(rows.data)
+                    tables.append(predictions.table(name, part, rows.ids, probabilities))
+                scores.append(cross_validation(model, train, config))
+                tracked.log_metrics({f"cross_validation/{k}": v for k, v in scores[-1].items()})
+            advance(f"{name}: fitted")
+            learning = learning_curve(model, train.join(more), test, config.learning_curve)
+            curve += [{"model": name} | row for row in learning]
+            advance(f"{name}: learning curve")
+        predictions.write(folder / "predictions.csv", tables)
+        cross_validated = pd.DataFrame(scores, index=pd.Index(models, name="model"))
+        write_text(folder / "cross_validation.csv", cross_validated.to_csv(lineterminator="\n"))
+        learnt = pd.DataFrame(curve, columns=["model", "n_train", "accuracy"])
+        write_text(folder / "learning_curve.csv", learnt.to_csv(index=False, lineterminator="\n"))
+
+
+def cross_validation(model: ClassifierMixin, train: Part, config: Config) -> dict[str, float]:
+    """Cross-validate on the training part.
+
+    Returns
+    -------
+    dict
+        ``accuracy`` and ``log_loss``: the mean over the folds; ``accuracy_sd``: its standard
+        deviation over them.
+    """
+    result = cross_validate(
+        model,
+        *train.arrays(),
+        cv=folds(config.baselines, config.seed),
+        scoring=("accuracy", "neg_log_loss"),
+    )
+    accuracy, log_loss = result["test_accuracy"], -result["test_neg_log_loss"]
+    return {
+        "accuracy": float(np.mean(accuracy)),
+        "accuracy_sd": float(np.std(accuracy)),
+        "log_loss": float(np.mean(log_loss)),
+    }
+
+
+def learning_curve(
+    model: ClassifierMixin, pool: Part, test: Part, sizes: list[int]
+) -> Iterator[dict[str, float]]:
+    """Yield ``n_train`` and test ``accuracy`` of the model fitted on the pool's first rows.
+
+    Sizes beyond the pool, and every size where the test labels are not known, are left out.
+    """
+    if test.labels is None:
+        return
+    for size in sizes:
+        if size <= len(pool.ids):
+            fitted = clone(model).fit(*pool.head(size).arrays())
+            yield {"n_train": size, "accuracy": float(fitted.score(*test.arrays()))}

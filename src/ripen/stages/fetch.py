@@ -1,0 +1,15 @@
+"""fetch: bring the competition's files, as Kaggle gives them."""
+
+from ripen.atomic import fresh_folder
+from ripen.config import CompetitionName, Config
+from ripen.datasets import DATASETS
+from ripen.layout import Layout
+from ripen.sources import builtin
+
+
+def run(config: Config, competition: CompetitionName) -> None:
+    """Write `raw/`."""
+    with fresh_folder(Layout(competition).raw) as folder:
+        builtin.fetch(
+            DATASETS[competition], getattr(config.competition, competition), config.seed, folder
+        )

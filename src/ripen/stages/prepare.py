@@ -1,0 +1,106 @@
+"""prepare: check the raw files, split off a validation part, scale, and write what Caffe reads."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from ripen.atomic import fresh_folder
+from ripen.config import CompetitionName, Config
+from ripen.datasets import DATASETS
+from ripen.datasets.prepared import Part, write_part, write_scaler
+from ripen.datasets.tabular import Tabular, check_classes, read_table
+from ripen.errors import DataError
+from ripen.layout import Layout
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The scaled parts, by name, and the scaler that was fitted on ``train``."""
+
+    parts: dict[str, Part]
+    scaler: StandardScaler
+
+
+def run(config: Config, competition: CompetitionName) -> None:
+    """Read `raw/`, write `prepared/`."""
+    layout, dataset = Layout(competition), DATASETS[competition]
+    columns = dataset.columns()
+    train = read_table(layout.raw / "train.csv", dataset, columns)
+    check_classes(layout.raw / "train.csv", dataset, train[dataset.label])
+    test = read_test(layout.raw, dataset)
+    more = read_table(layout.raw / "more.csv", dataset, columns)
+    prepared = prepare(dataset, train, test, more, config.prepare.validation_size, config.seed)
+    with fresh_folder(layout.prepared) as folder:
+        for name, part in prepared.parts.items():
+            write_part(folder, name, part)
+        write_scaler(folder, dataset, prepared.scaler)
+
+
+def read_test(raw: Path, dataset: Tabular) -> pd.DataFrame:
+    """Read the test rows, with their labels where `solution.csv` is there.
+
+    Raises
+    ------
+    DataError
+        If the two do not have the same ids in the same order, or one is not what it should be.
+    """
+    test = read_table(raw / "test.csv", dataset, dataset.columns(label=False))
+    if not (raw / "solution.csv").exists():
+        return test
+    solution = read_table(raw / "solution.csv", dataset, dataset.columns(features=False))
+    if solution[dataset.id].tolist() != test[dataset.id].tolist():
+        raise DataError(f"{raw / 'solution.csv'}: its ids are not those of {raw / 'test.csv'}")
+    return test.assign(**{dataset.label: solution[dataset.label]})
+
+
+def prepare(
+    dataset: Tabular,
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    more: pd.DataFrame,
+    validation_size: float,
+    seed: int,
+) -> Prepared:
+    """Split, stratified by class, and scale to mean 0 and standard deviation 1 of the train part.
+
+    Parameters
+    ----------
+    dataset : Tabular
+        Names of the columns.
+    train, test, more : DataFrame
+        The checked raw tables; ``test`` may lack the label.
+    validation_size : float in (0, 1)
+        Share of ``train`` that is held out.
+    seed : int
+        Seed of the split's shuffle.
+
+    Returns
+    -------
+    Prepared
+        Parts ``train``, ``validation``, ``test`` and ``more``.
+    """
+    kept, held_out = train_test_split(
+        train, test_size=validation_size, stratify=train[dataset.label], random_state=seed
+    )
+    names = dataset.feature_names
+    scaler = StandardScaler().fit(kept[names])
+    return Prepared(
+        {
+            name: Part(
+                ids=frame[dataset.id].to_numpy(),
+                data=scaler.transform(frame[names]).astype(np.float32),
+                labels=frame[dataset.label].to_numpy() if dataset.label in frame else None,
+            )
+            for name, frame in (
+                ("train", kept),
+                ("validation", held_out),
+                ("test", test),
+                ("more", more),
+            )
+        },
+        scaler,
+    )

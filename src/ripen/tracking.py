@@ -1,0 +1,306 @@
+"""MLflow: one experiment a competition, one parent run a pipeline, one nested run a model.
+
+This is the only module that imports mlflow. Runs are found by a tag that is the hash of what they
+were made from (`ripen.lineage`), so that a stage that runs again unchanged logs nothing twice, and
+nothing that DVC stores knows a run's id.
+
+Metric names are the keys of `metrics/<competition>.json` with a slash (``test/accuracy``); what
+changes during training is under ``curve/``, with the iteration as its step.
+"""
+
+import logging
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+from filelock import FileLock
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+
+import mlflow  # noqa: E402  (after its environment)
+from mlflow.entities import (  # noqa: E402
+    Dataset,
+    DatasetInput,
+    InputTag,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
+from mlflow.data.sources import LocalArtifactDatasetSource  # noqa: E402
+
+from ripen import lineage  # noqa: E402
+from ripen.config import Config, as_mapping, leaves  # noqa: E402
+
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+BATCH = 500
+MODEL_REQUIREMENTS = ["h5py", "numpy", "pandas", "protobuf", "pydantic", "scikit-learn", "torch"]
+
+
+def repository_root(folder: Path | None = None) -> Path:
+    """Return the repository that holds MLflow's store, absolute.
+
+    An experiment of `dvc exp run --temp` or `--queue` runs in a copy under `.dvc/tmp/exps`; its
+    runs belong to the repository around that.
+    """
+    folder = (folder or Path.cwd()).absolute()
+    parts = folder.parts
+    for i in range(len(parts) - 2):
+        if parts[i : i + 3] == (".dvc", "tmp", "exps"):
+            return Path(*parts[:i])
+    return folder
+
+
+def store_uri(config: Config) -> str:
+    """Return the address of MLflow's store: the setting, or `mlflow.db` at the root."""
+    return config.tracking.uri or f"sqlite:///{repository_root() / 'mlflow.db'}"
+
+
+class TrackedRun:
+    """What a stage may log of one model, or of the whole pipeline.
+
+    Metrics are gathered and sent in batches. Of a run that is complete already (`reused`) nothing
+    is sent again.
+    """
+
+    def __init__(self, client: mlflow.MlflowClient, run_id: str, *, reused: bool) -> None:
+        self._client = client
+        self.run_id = run_id
+        self.reused = reused
+        self._pending: list[Metric] = []
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Log settings; long values are cut at MLflow's 6,000 characters."""
+        if not self.reused:
+            entries = [Param(key, str(value)[:6000]) for key, value in params.items()]
+            self._client.log_batch(self.run_id, params=entries)
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Add values to the next batch; `step` is the iteration."""
+        now = int(time.time() * 1000)
+        self._pending += [Metric(key, float(value), now, step) for key, value in metrics.items()]
+        if len(self._pending) >= BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is waiting."""
+        pending, self._pending = self._pending, []
+        if pending and not self.reused:
+            self._client.log_batch(self.run_id, metrics=pending)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        if not self.reused:
+            entries = [RunTag(key, value) for key, value in tags.items()]
+            self._client.log_batch(self.run_id, tags=entries)
+
+    def log_artifacts(self, path: Path, folder: str) -> None:
+        """Copy a file, or what a folder holds, into the run's artifacts."""
+        if self.reused:
+            return
+        if path.is_dir():
+            self._client.log_artifacts(self.run_id, str(path), folder)
+        else:
+            self._client.log_artifact(self.run_id, str(path), folder)
+
+    def log_dataset(self, path: Path, name: str, features: Any, targets: Any) -> None:
+        """Log which data was learnt from: arrays, their file, and the hash of its content."""
+        if not self.reused:
+            data = mlflow.data.from_numpy(
+                features,
+                source=LocalArtifactDatasetSource(path.as_posix()),
+                targets=targets,
+                name=name,
+                digest=lineage.content_hash(path)[:32],
+            )
+            context = [InputTag("mlflow.data.context", "training")]
+            dataset = DatasetInput(Dataset.from_dictionary(data.to_dict()), context)
+            self._client.log_inputs(self.run_id, [dataset])
+
+    def log_model(self, loader_module: str, files: Path) -> None:
+        """Log a pyfunc model that `mlflow models predict` loads.
+
+        Nothing is pickled: the model is its files, our code, and `loader_module`, which reads them.
+
+        Parameters
+        ----------
+        loader_module : str
+            Name of the module whose ``_load_pyfunc(path)`` gives the model.
+        files : Path
+            Folder of the model's files.
+        """
+        if not self.reused:
+            with mlflow.start_run(self.run_id):
+                mlflow.pyfunc.log_model(
+                    name="model",
+                    loader_module=loader_module,
+                    data_path=str(files),
+                    code_paths=["src/caffe", "src/ripen"],
+                    pip_requirements=MODEL_REQUIREMENTS,
+                )
+
+
+class Tracker(AbstractContextManager["Tracker"]):
+    """One stage's view of a competition's experiment; `pipeline` is the parent run.
+
+    Entering creates and migrates the store under a lock (two first users at once would race) and
+    marks runs whose process is gone as killed.
+    """
+
+    def __init__(self, config: Config, competition: str, stage: str) -> None:
+        self._config, self._competition, self._stage = config, competition, stage
+        self._root = repository_root()
+        self._uri = store_uri(config)
+
+    def __enter__(self) -> Self:
+        with FileLock(self._root / ".mlflow.lock"):
+            mlflow.set_tracking_uri(self._uri)
+            self._client = mlflow.MlflowClient(self._uri)
+            self._experiment = self._find_experiment()
+            mlflow.set_experiment(experiment_id=self._experiment)
+            self._mark_killed()
+            self.pipeline = self._open_pipeline()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.pipeline.flush()
+        self._client.set_terminated(self.pipeline.run_id, "FAILED" if kind else "FINISHED")
+
+    @contextmanager
+    def model(self, name: str) -> Iterator[TrackedRun]:
+        """Open the nested run of one model of this stage.
+
+        It ends as finished, or as failed when the block raises. If a run of the same inputs was
+        finished before, that one is given, and logs nothing.
+        """
+        key = lineage.stage_hash(self._stage, self._competition)
+        found = self._search(f"tags.`dvc.stage_hash` = '{key}'", name)
+        if found:
+            yield TrackedRun(self._client, found[0].info.run_id, reused=True)
+            return
+        run = TrackedRun(self._client, self._create(name, key, nested=True), reused=False)
+        try:
+            yield run
+        except BaseException:
+            run.flush()
+            self._client.set_terminated(run.run_id, "FAILED")
+            raise
+        run.flush()
+        self._client.set_terminated(run.run_id, "FINISHED")
+
+    def evaluated(self, name: str, stage: str) -> TrackedRun | None:
+        """Return the finished run that `stage` left of a model, to add its evaluation to.
+
+        It is given as reused where this stage has added the same evaluation before; None where
+        the store has no such run, for instance because DVC took the model from its cache.
+        """
+        made_from = lineage.stage_hash(stage, self._competition)
+        found = self._search(f"tags.`dvc.stage_hash` = '{made_from}'", name)
+        if not found:
+            return None
+        key, tag = lineage.stage_hash(self._stage, self._competition), f"dvc.{self._stage}_hash"
+        run = TrackedRun(
+            self._client, found[0].info.run_id, reused=found[0].data.tags.get(tag) == key
+        )
+        run.set_tags({tag: key})
+        return run
+
+    def _find_experiment(self) -> str:
+        experiment = self._client.get_experiment_by_name(self._competition)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        # A server keeps artifacts where it likes; a local file store, beside the database.
+        local = self._config.tracking.uri is None
+        location = (self._root / "mlruns" / self._competition).as_uri() if local else None
+        return str(self._client.create_experiment(self._competition, artifact_location=location))
+
+    def _open_pipeline(self) -> TrackedRun:
+        key = lineage.pipeline_hash(self._competition)
+        query = f"tags.`ripen.pipeline_hash` = '{key}'"
+        found = self._client.search_runs([self._experiment], query, max_results=1)
+        if found:
+            run_id = found[0].info.run_id
+            self._client.update_run(run_id, status="RUNNING")
+            self._tag(run_id, self._process())
+            return TrackedRun(self._client, run_id, reused=False)
+        run_id = self._create(f"pipeline {key[:8]}", key, nested=False)
+        pipeline = TrackedRun(self._client, run_id, reused=False)
+        values = dict(leaves(as_mapping(self._config)))
+        # The address of a store may hold a password.
+        pipeline.log_params({k: v for k, v in values.items() if not k.startswith("tracking.")})
+        return pipeline
+
+    def _create(self, name: str, key: str, *, nested: bool) -> str:
+        tags = self._process() | _git_commit()
+        if nested:
+            tags |= {
+                "mlflow.parentRunId": self.pipeline.run_id,
+                "dvc.stage": f"{self._stage}@{self._competition}",
+                "dvc.stage_hash": key,
+            }
+        else:
+            tags |= {"ripen.pipeline_hash": key}
+        return str(self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id)
+
+    def _search(self, query: str, name: str) -> list[Run]:
+        named = f"{query} and attributes.run_name = '{name}' and attributes.status = 'FINISHED'"
+        return list(self._client.search_runs([self._experiment], named, max_results=1))
+
+    def _mark_killed(self) -> None:
+        """Give runs that say running, but whose process on this host is gone, their end."""
+        for run in self._client.search_runs([self._experiment], "attributes.status = 'RUNNING'"):
+            tags = run.data.tags
+            if tags.get("process.host") == socket.gethostname() and not _alive(tags):
+                self._client.set_terminated(run.info.run_id, "KILLED")
+
+    def _process(self) -> dict[str, str]:
+        return {
+            "process.host": socket.gethostname(),
+            "process.pid": str(os.getpid()),
+            "process.started": str(psutil.Process().create_time()),
+        }
+
+    def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+
+def training_seconds(config: Config, competition: str) -> dict[str, float]:
+    """Return how long the finished models of dvc.yaml's present inputs took to train."""
+    client = mlflow.MlflowClient(store_uri(config))
+    experiment = client.get_experiment_by_name(competition)
+    if experiment is None:
+        return {}
+    seconds = {}
+    for stage in ("baselines", "train"):
+        key = lineage.stage_hash(stage, competition)
+        query = f"tags.`dvc.stage_hash` = '{key}' and attributes.status = 'FINISHED'"
+        for run in client.search_runs([experiment.experiment_id], query):
+            seconds[run.info.run_name] = run.data.metrics["training_seconds"]
+    return seconds
+
+
+def _alive(tags: Mapping[str, str]) -> bool:
+    try:
+        started = psutil.Process(int(tags["process.pid"])).create_time()
+    except psutil.NoSuchProcess:
+        return False
+    # A process number is used again; its start is not.
+    return str(started) == tags["process.started"]
+
+
+def _git_commit() -> dict[str, str]:
+    command = ["git", "rev-parse", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return {"mlflow.source.git.commit": found.stdout.strip()} if found.returncode == 0 else {}

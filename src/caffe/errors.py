@@ -1,0 +1,27 @@
+"""What can be wrong with a net, a file or a call: each message says where, what came, what is
+allowed.
+"""
+
+
+class CaffeError(Exception):
+    """The base of all errors that this package raises."""
+
+
+class FormatError(CaffeError):
+    """A file is not what it should be: truncated, of another format, with an unknown field."""
+
+
+class NetError(CaffeError):
+    """A net is put together wrongly: unknown layer, missing bottom, duplicate top."""
+
+
+class LayerError(CaffeError):
+    """A layer's settings or inputs are not allowed; the message names the layer."""
+
+
+class ShapeError(CaffeError):
+    """Shapes do not fit; the message gives both."""
+
+
+class SolverError(CaffeError):
+    """A solver's settings are not allowed, or its state does not fit its net."""

@@ -1,0 +1,158 @@
+"""What a layer is, and the registry of their types.
+
+A layer has Caffe's own life: `setup` once, `reshape` before every `forward`, then `forward` and,
+where somebody above it learns, `backward`. A family of layers is one file of this folder:
+
+- `setup(bottom, top)` reads `self.param`, checks it, and makes the learnt `self.blobs`;
+- `reshape(bottom, top)` gives each top its shape (`top[0].reshape(...)`);
+- `forward(bottom, top)` reads `bottom[i].tensor` and ends with `top[i].set_data(result)`;
+- `backward(top, propagate_down, bottom)` reads `top[i].grad`, **adds** to the gradients of its own
+  blobs (`blob.grad.add_(...)`, in place, for those with `self.param_propagate_down`), and ends with
+  `bottom[i].set_diff(result)` where `propagate_down[i]`.
+
+No layer writes into a tensor that it was given: an in-place layer, whose top is its bottom, gives a
+new tensor like any other. Gradients are written by hand, since Caffe's are not always those of
+the forward pass. Everything works in the precision of its bottoms.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeVar
+
+from caffe import rng
+from caffe.blob import Blob
+from caffe.errors import LayerError, ShapeError
+from caffe.fillers import fill
+from caffe.proto.caffe_pb2 import FillerParameter, LayerParameter
+
+Blobs = Sequence[Blob]
+ANY: tuple[int, int | None] = (0, None)
+
+
+class Layer(ABC):
+    """A layer of a net.
+
+    Parameters
+    ----------
+    param : LayerParameter
+        Its definition.
+    phase : int
+        `caffe.TRAIN` or `caffe.TEST`.
+
+    Attributes
+    ----------
+    bottoms, tops : (int, int or None)
+        Fewest and most blobs that the type takes and gives; None for no limit.
+    is_loss : bool
+        Whether the first top is a loss, of weight 1 unless the definition says otherwise.
+    no_backward : frozenset of int
+        Bottoms that can have no gradient, such as labels.
+    blobs : list of Blob
+        What it learns.
+    param_propagate_down : list of bool
+        For each of `blobs`, whether its gradient is wanted.
+    """
+
+    bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
+    tops: ClassVar[tuple[int, int | None]] = (1, 1)
+    same_count: ClassVar[bool] = False
+    is_loss: ClassVar[bool] = False
+    is_data: ClassVar[bool] = False
+    no_backward: ClassVar[frozenset[int]] = frozenset()
+
+    def __init__(self, param: LayerParameter, phase: int) -> None:
+        self.param = param
+        self.phase = phase
+        self.blobs: list[Blob] = []
+        self.param_propagate_down: list[bool] = []
+
+    @property
+    def name(self) -> str:
+        return str(self.param.name)
+
+    @property
+    def type(self) -> str:
+        return str(self.param.type)
+
+    def check_counts(self, bottom: Blobs, top: Blobs) -> None:
+        """Make sure that the layer has as many bottoms and tops as its type takes.
+
+        Raises
+        ------
+        LayerError
+            With the layer's name, what it has and what is allowed.
+        """
+        for what, blobs, (least, most) in (
+            ("bottom", bottom, self.bottoms),
+            ("top", top, self.tops),
+        ):
+            if len(blobs) < least or (most is not None and len(blobs) > most):
+                allowed = f"{least}" if most == least else f"{least} to {most or 'any number'}"
+                raise self.error(f"has {len(blobs)} {what} blobs. Allowed: {allowed}")
+        if self.same_count and len(bottom) != len(top):
+            raise self.error(f"has {len(bottom)} bottom and {len(top)} top blobs: must be as many")
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        """Read the settings and make the learnt blobs. By default there is nothing to do."""
+
+    @abstractmethod
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """Give the tops their shapes, from those of the bottoms."""
+
+    @abstractmethod
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        """Compute the tops' values."""
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Compute the gradients of the bottoms and of the layer's blobs.
+
+        Raises
+        ------
+        LayerError
+            By default: a type without a gradient was asked for one.
+        """
+        if any(propagate_down):
+            raise self.error("has no gradient: nothing below it can learn")
+
+    def learn(self, shape: Sequence[int], filler: FillerParameter) -> None:
+        """Make one learnt blob; one that the definition brings values for keeps those."""
+        index = len(self.blobs)
+        blob = Blob(shape)
+        if index >= len(self.param.blobs):
+            try:
+                fill(blob, filler, rng.generator())
+            except LayerError as error:
+                raise self.error(str(error)) from None
+        self.blobs.append(blob)
+        self.param_propagate_down.append(True)
+
+    def axis(self, blob: Blob, index: int) -> int:
+        """Return `blob.axis(index)`, the layer named in its error."""
+        try:
+            return blob.axis(index)
+        except ShapeError as error:
+            raise self.error(str(error)) from None
+
+    def error(self, message: str) -> LayerError:
+        """Return an error that names the layer."""
+        return LayerError(f"layer '{self.name}' ({self.type}): {message}")
+
+
+T = TypeVar("T", bound=Layer)
+
+_REGISTRY: dict[str, type[Layer]] = {}
+
+
+def register(*names: str) -> Callable[[type[T]], type[T]]:
+    """Register a class as the layer of these types."""
+
+    def registered(layer: type[T]) -> type[T]:
+        _REGISTRY.update(dict.fromkeys(names, layer))
+        return layer
+
+    return registered
+
+
+def registry() -> dict[str, type[Layer]]:
+    """Return every type that can be built, by name."""
+    return dict(sorted(_REGISTRY.items()))

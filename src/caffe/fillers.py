@@ -92,9 +92,7 @@ def _fan(shape: tuple[int, ...], filler: FillerParameter) -> float:
     return fan_out if filler.variance_norm == FillerParameter.FAN_OUT else fan_in
 
 
-_FILLERS: dict[
-    str, Callable[[tuple[int, ...], FillerParameter, np.random.Generator], Array]
-] = {
+_FILLERS: dict[str, Callable[[tuple[int, ...], FillerParameter, np.random.Generator], Array]] = {
     "constant": _constant,
     "uniform": _uniform,
     "gaussian": _gaussian,

@@ -73,4 +73,3 @@ def _path(out: str | dict[str, Any]) -> str:
 
 def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
-

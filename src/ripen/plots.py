@@ -57,7 +57,9 @@ def confusion(counts: pd.DataFrame, classes: Sequence[str], title: str) -> Figur
     for i, row in enumerate(counts.to_numpy()):
         for j, count in enumerate(row):
             dark = count > counts.to_numpy().max() / 2
-            axes.text(j, i, str(count), ha="center", va="center", color="white" if dark else "black")
+            axes.text(
+                j, i, str(count), ha="center", va="center", color="white" if dark else "black"
+            )
     axes.set_xticks(range(len(classes)), classes)
     axes.set_yticks(range(len(classes)), classes)
     axes.set_title(title)

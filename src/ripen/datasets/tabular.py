@@ -145,7 +145,9 @@ def _read_text(path: Path, columns: dict[str, str]) -> pd.DataFrame:
         raise DataError(f"{path}: column '{missing[0]}' is missing. Needed: {', '.join(columns)}")
     extra = [name for name in text.columns if name not in columns]
     if extra:
-        raise DataError(f"{path}: column '{extra[0]}' is one too many. Allowed: {', '.join(columns)}")
+        raise DataError(
+            f"{path}: column '{extra[0]}' is one too many. Allowed: {', '.join(columns)}"
+        )
     if text.empty:
         raise DataError(f"{path}: has a header and no rows. At least one row is needed")
     return text

@@ -220,4 +220,3 @@ def _load_pyfunc(path: str) -> Served:
     folder = Path(path)
     net = CaffeNet(folder / "deploy.prototxt", folder / "model.caffemodel")
     return Served(net, read_scaler(folder / "scaler.json"))
-

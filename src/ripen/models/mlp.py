@@ -64,7 +64,9 @@ def deploy(net: Net, features: int, classes: int) -> caffe_pb2.NetParameter:
     return written
 
 
-def solver(config: Solver, net: Path, snapshot_prefix: Path, seed: int) -> caffe_pb2.SolverParameter:
+def solver(
+    config: Solver, net: Path, snapshot_prefix: Path, seed: int
+) -> caffe_pb2.SolverParameter:
     """Write the solver. Validation is run by who trains, so `test_interval` never comes."""
     return caffe_pb2.SolverParameter(
         net=net.as_posix(),

@@ -92,9 +92,7 @@ def evaluate(
 
 def read_scored(layout: Layout) -> Iterator[Scored]:
     """Yield every model's probabilities on each part whose labels are known."""
-    table = predictions.read(
-        layout.baselines / "predictions.csv", layout.train / "predictions.csv"
-    )
+    table = predictions.read(layout.baselines / "predictions.csv", layout.train / "predictions.csv")
     parts = {name: read_part(layout.prepared, name) for name in ("validation", "test")}
     for (model, name), rows in table.groupby(["model", "part"], sort=False):
         part = parts[str(name)]
@@ -114,9 +112,7 @@ def bayes_scores(
     """Score the best possible rule: on the test rows, and its expected accuracy."""
     noise = getattr(config.competition, competition).label_noise
     columns = dataset.columns(label=False)
-    ripe = dataset.bayes_probability(
-        read_table(layout.raw / "test.csv", dataset, columns), noise
-    )
+    ripe = dataset.bayes_probability(read_table(layout.raw / "test.csv", dataset, columns), noise)
     labels = read_part(layout.prepared, "test").arrays()[1]
     expected = dataset.bayes_accuracy(noise, np.random.default_rng(config.seed))
     return {
@@ -128,8 +124,12 @@ def bayes_scores(
 def leaderboard(metrics: dict[str, Any], baselines: Path) -> pd.DataFrame:
     """Return one row a model, best validation log loss first, and the Bayes rule last."""
     flat = {
-        model: {f"{part}_{name}": value for part in ("validation", "test") if part in values
-                for name, value in values[part].items()}
+        model: {
+            f"{part}_{name}": value
+            for part in ("validation", "test")
+            if part in values
+            for name, value in values[part].items()
+        }
         for model, values in [*metrics["models"].items(), ("bayes", metrics.get("bayes", {}))]
     }
     crossed = pd.read_csv(baselines / "cross_validation.csv", index_col="model")

@@ -23,9 +23,7 @@ def run(config: Config, competition: CompetitionName) -> None:
     sample = read_sample(sample_file, dataset)
     metrics = json.loads(layout.metrics.read_text(encoding="utf-8"))
     model = chosen_model(config.predict.model, metrics)
-    table = predictions.read(
-        layout.baselines / "predictions.csv", layout.train / "predictions.csv"
-    )
+    table = predictions.read(layout.baselines / "predictions.csv", layout.train / "predictions.csv")
     rows = table[(table.model == model) & (table.part == "test")]
     submission = predict(rows, sample, dataset, config.predict.clip, sample_file)
     write_text(layout.submission, submission.to_csv(index=False, lineterminator="\n"))

@@ -33,9 +33,10 @@ def fill(blob: Blob, filler: FillerParameter, rng: np.random.Generator) -> None:
     """
     if filler.type not in _FILLERS:
         raise LayerError(f"unknown filler type '{filler.type}'. Allowed: {', '.join(_FILLERS)}")
+    if filler.sparse != -1 and filler.type != "gaussian":
+        raise LayerError(f"{filler.type} filler: sparse={filler.sparse}. Only gaussian takes it")
     if blob.count:
-        values = _FILLERS[filler.type](blob.shape, filler, rng)
-        blob.tensor.copy_(torch.from_numpy(np.ascontiguousarray(values)))
+        blob.tensor.copy_(torch.from_numpy(_FILLERS[filler.type](blob.shape, filler, rng)))
 
 
 def _constant(shape: tuple[int, ...], filler: FillerParameter, rng: np.random.Generator) -> Array:
@@ -49,9 +50,8 @@ def _uniform(shape: tuple[int, ...], filler: FillerParameter, rng: np.random.Gen
 def _gaussian(shape: tuple[int, ...], filler: FillerParameter, rng: np.random.Generator) -> Array:
     values = rng.normal(filler.mean, filler.std, shape)
     if filler.sparse >= 0:
-        # About `sparse` inputs of each output are not zero.
-        keep = filler.sparse / math.prod(shape[1:])
-        values *= rng.random(shape) < min(1.0, keep)
+        # About `sparse` outputs of each input are not zero.
+        values *= rng.random(shape) < filler.sparse / shape[0]
     return values
 
 
@@ -80,7 +80,7 @@ def _bilinear(shape: tuple[int, ...], filler: FillerParameter, rng: np.random.Ge
     half = math.ceil(shape[3] / 2)
     centre = (2 * half - 1 - half % 2) / (2.0 * half)
     line = 1 - np.abs(np.arange(shape[3]) / half - centre)
-    return np.broadcast_to(np.outer(line, line), shape)
+    return np.broadcast_to(np.outer(line, line), shape).copy()
 
 
 def _fan(shape: tuple[int, ...], filler: FillerParameter) -> float:

@@ -118,8 +118,8 @@ class MemoryData(Source):
         if self._data is None:
             raise self.error("has no data yet: call net.set_input_arrays(data, labels) first")
         rows = slice(self._position, self._position + self._size[0])
-        top[0].set_data(self._data[rows])
-        top[1].set_data(self._labels[rows])
+        top[0].set_data(self._data[rows].clone())
+        top[1].set_data(self._labels[rows].clone())
         self._position = rows.stop % len(self._data)
 
 
@@ -162,7 +162,7 @@ class HDF5Data(Source):
             self._row += taken
             missing -= taken
         for blob, part in zip(top, parts, strict=True):
-            blob.set_data(part[0] if len(part) == 1 else torch.cat(part))
+            blob.set_data(torch.cat(part))
 
     def _next_file(self) -> None:
         if len(self._files) > 1:

@@ -1,0 +1,138 @@
+"""Caffe's files: prototxt and binary messages, and blobs in them."""
+
+import math
+import os
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError, Message
+from numpy.typing import NDArray
+
+from caffe.errors import FormatError
+from caffe.proto.caffe_pb2 import BlobProto
+
+M = TypeVar("M", bound=Message)
+
+
+def read_text(path: str | os.PathLike[str], message: M) -> M:
+    """Read a prototxt file into a message.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be read, is not text, or has an unknown or wrong field: with line and
+        column, counted from 1.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise FormatError(
+            f"{path}: is binary; a text file (prototxt) of {message.DESCRIPTOR.name} is needed"
+        ) from None
+    return parse_text(text, message, str(path))
+
+
+def parse_text(text: str, message: M, source: str = "text") -> M:
+    """Parse prototxt text into a message; `source` names it in the error."""
+    try:
+        text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        reason = re.sub(r"^\d+:\d+ : ", "", str(error)).strip()
+        if reason.startswith("'"):
+            reason = reason.rpartition("': ")[2]  # the line itself comes first
+        where = f"{source}:{error.GetLine() or 1}:{error.GetColumn() or 1}"
+        raise FormatError(f"{where}: {reason} (reading {message.DESCRIPTOR.name})") from None
+    return message
+
+
+def to_text(message: Message) -> str:
+    """Write a message as prototxt."""
+    return text_format.MessageToString(message)
+
+
+def read_binary(path: str | os.PathLike[str], message: M) -> M:
+    """Read a binary file into a message.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be read, is truncated, empty or of another format.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+    name = message.DESCRIPTOR.name
+    try:
+        message.ParseFromString(content)
+    except DecodeError:
+        raise FormatError(f"{path}: is no binary {name}, or is truncated") from None
+    if not message.ListFields():
+        raise FormatError(f"{path}: holds no {name}")
+    return message
+
+
+def write_binary(path: str | os.PathLike[str], message: Message) -> None:
+    """Write a message as a binary file: always the same bytes, and whole or not at all."""
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(message.SerializeToString(deterministic=True))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def blob_shape(proto: BlobProto) -> tuple[int, ...]:
+    """Return a stored blob's shape; one of before BlobShape has four axes."""
+    if proto.HasField("shape"):
+        return tuple(proto.shape.dim)
+    if any(proto.HasField(axis) for axis in ("num", "channels", "height", "width")):
+        return (proto.num, proto.channels, proto.height, proto.width)
+    return (len(proto.data) or len(proto.double_data),)
+
+
+def blob_array(proto: BlobProto, *, diff: bool = False) -> NDArray[Any]:
+    """Return a stored blob's values (or gradients) as float32, or float64 where stored so.
+
+    Raises
+    ------
+    FormatError
+        If there are not as many values as the shape says.
+    """
+    double = proto.double_diff if diff else proto.double_data
+    single = proto.diff if diff else proto.data
+    values = np.array(double, np.float64) if len(double) else np.array(single, np.float32)
+    shape = blob_shape(proto)
+    if values.size != math.prod(shape):
+        raise FormatError(f"a blob of shape {shape} is stored with {values.size} values")
+    return values.reshape(shape)
+
+
+def set_blob(proto: BlobProto, values: NDArray[Any], diff: NDArray[Any] | None = None) -> None:
+    """Store an array, and its gradients where given, in a message."""
+    proto.shape.dim.extend(values.shape)
+    for number, array in ((5, values), (6, diff)):
+        if array is not None:
+            content = np.ascontiguousarray(array, np.dtype("<f4")).tobytes()
+            # The packed field as it is on the wire: adding millions of floats one by one is slow.
+            proto.MergeFromString(bytes([number << 3 | 2]) + _varint(len(content)) + content)
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)

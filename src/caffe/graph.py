@@ -1,0 +1,135 @@
+"""From a definition to the layers that are run: what the phase leaves in, and where blobs split."""
+
+from collections import Counter, defaultdict
+
+from caffe.errors import NetError
+from caffe.layers.base import registry
+from caffe.proto.caffe_pb2 import LayerParameter, NetParameter, NetState, NetStateRule
+
+
+def filter_net(net: NetParameter) -> NetParameter:
+    """Return the net with only the layers that its state includes (net.cpp, FilterNet).
+
+    Raises
+    ------
+    NetError
+        If a layer has both include and exclude rules.
+    """
+    kept = NetParameter()
+    kept.CopyFrom(net)
+    del kept.layer[:]
+    for layer in net.layer:
+        if layer.include and layer.exclude:
+            raise NetError(f"layer '{layer.name}': has include and exclude rules. Allowed: one")
+        included = not layer.include or any(_meets(net.state, rule) for rule in layer.include)
+        if included and not any(_meets(net.state, rule) for rule in layer.exclude):
+            kept.layer.append(layer)
+    return kept
+
+
+def _meets(state: NetState, rule: NetStateRule) -> bool:
+    stages = set(state.stage)
+    return (
+        (not rule.HasField("phase") or rule.phase == state.phase)
+        and (not rule.HasField("min_level") or state.level >= rule.min_level)
+        and (not rule.HasField("max_level") or state.level <= rule.max_level)
+        and stages.issuperset(rule.stage)
+        and stages.isdisjoint(rule.not_stage)
+    )
+
+
+def insert_splits(net: NetParameter) -> NetParameter:
+    """Return the net with a Split layer after each blob that several layers take.
+
+    A blob that is a loss and is taken as well counts as taken twice; its weight goes to the
+    split's first top (insert_splits.cpp).
+
+    Raises
+    ------
+    NetError
+        If a layer takes a blob that no layer before it gives.
+    """
+    made_by: dict[str, tuple[int, int]] = {}
+    source: dict[tuple[int, int], tuple[int, int]] = {}
+    uses: Counter[tuple[int, int]] = Counter()
+    for i, layer in enumerate(net.layer):
+        for j, name in enumerate(layer.bottom):
+            if name not in made_by:
+                raise NetError(_unknown_bottom(net, layer, j))
+            source[i, j] = made_by[name]
+            uses[made_by[name]] += 1
+        for j, name in enumerate(layer.top):
+            made_by[name] = (i, j)
+        for j in range(len(_loss_weights(layer))):
+            if _loss_weights(layer)[j] and uses_later(net, i, j):
+                uses[i, j] += 1
+    return _with_splits(net, source, uses)
+
+
+def uses_later(net: NetParameter, i: int, j: int) -> bool:
+    """Say whether a layer after the i-th takes its j-th top before another gives that name."""
+    name = net.layer[i].top[j]
+    for layer in net.layer[i + 1 :]:
+        if name in layer.bottom:
+            return True
+        if name in layer.top:
+            return False
+    return False
+
+
+def _with_splits(
+    net: NetParameter,
+    source: dict[tuple[int, int], tuple[int, int]],
+    uses: Counter[tuple[int, int]],
+) -> NetParameter:
+    result = NetParameter()
+    result.CopyFrom(net)
+    del result.layer[:]
+    taken: defaultdict[tuple[int, int], int] = defaultdict(int)
+    for i, original in enumerate(net.layer):
+        layer = result.layer.add()
+        layer.CopyFrom(original)
+        for j, name in enumerate(original.bottom):
+            made = source[i, j]
+            if uses[made] > 1:
+                maker = net.layer[made[0]].name
+                layer.bottom[j] = _split_top(maker, name, made[1], taken[made])
+                taken[made] += 1
+        for j, name in enumerate(original.top):
+            if uses[i, j] > 1:
+                split = result.layer.add(
+                    type="Split", name=_split_name(original.name, name, j), bottom=[name]
+                )
+                split.top.extend(
+                    _split_top(original.name, name, j, k) for k in range(uses[i, j])
+                )
+                weights = _loss_weights(original)
+                if j < len(weights) and weights[j]:
+                    # The loss is counted at the split's first top, which nobody else takes.
+                    split.loss_weight.extend([weights[j]] + [0.0] * (uses[i, j] - 1))
+                    del layer.loss_weight[:]
+                    layer.loss_weight.extend([*weights[:j], 0.0, *weights[j + 1 :]])
+                    taken[i, j] += 1
+    return result
+
+
+def _loss_weights(layer: LayerParameter) -> list[float]:
+    if layer.loss_weight:
+        return list(layer.loss_weight)
+    kind = registry().get(layer.type)
+    return [1.0] + [0.0] * (len(layer.top) - 1) if kind and kind.is_loss and layer.top else []
+
+
+def _split_name(layer: str, blob: str, top: int) -> str:
+    return f"{blob}_{layer}_{top}_split"
+
+
+def _split_top(layer: str, blob: str, top: int, index: int) -> str:
+    return f"{_split_name(layer, blob, top)}_{index}"
+
+
+def _unknown_bottom(net: NetParameter, layer: LayerParameter, index: int) -> str:
+    name = layer.bottom[index]
+    later = [other.name for other in net.layer if name in other.top]
+    hint = f". Layer '{later[0]}' gives it, but is not before" if later else ""
+    return f"unknown bottom blob '{name}' (layer '{layer.name}', bottom index {index}){hint}"

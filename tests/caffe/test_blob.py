@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from caffe.blob import MAX_COUNT, Blob
-from caffe.errors import ShapeError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from caffe.blob import MAX_COUNT, Blob
+from caffe.errors import ShapeError
 
 SHAPES = st.lists(st.integers(0, 5), max_size=5).map(tuple)
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from caffe.blob import Blob
 from caffe.errors import LayerError
 from caffe.fillers import fill

@@ -145,6 +145,7 @@ class HDF5Data(Source):
             raise self.error(f"source '{param.source}' lists no file. Needed: at least 1")
         self._file_order = self._order(len(self._files))
         self._file = 0
+        self._shapes: dict[str, tuple[int, ...]] = {}
         self._load()
         for blob, rows in zip(top, self._rows, strict=True):
             blob.reshape(param.batch_size, *rows.shape[1:])
@@ -184,6 +185,13 @@ class HDF5Data(Source):
         lengths = {len(values) for values in rows}
         if len(lengths) > 1 or 0 in lengths:
             raise self.error(f"{name}: the data sets have {sorted(lengths)} rows: equal, from 1 up")
+        for top, values in zip(self.param.top, rows, strict=True):
+            needed = self._shapes.setdefault(top, values.shape[1:])
+            if values.shape[1:] != needed:
+                raise self.error(
+                    f"{name}: rows of data set '{top}' have shape {values.shape[1:]}; those of "
+                    f"{self._files[self._file_order[0]]} have {needed}"
+                )
         order = self._order(len(rows[0]))
         shuffled = self.param.hdf5_data_param.shuffle
         self._rows = [torch.from_numpy(v[order] if shuffled else v) for v in rows]

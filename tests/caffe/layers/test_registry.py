@@ -1,0 +1,76 @@
+"""What holds for every layer of the registry: adding a layer adds its tests.
+
+A family's cases are the list CASES of its test file in this folder; its TESTED_BELOW names types
+that cannot be built from a definition alone.
+"""
+
+import importlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from caffe import rng
+from caffe.layers import registry
+from tests.caffe.layer_case import Alone, Case, check_gradient
+
+FAMILIES = sorted(
+    file.stem for file in Path(__file__).parent.glob("test_*.py") if file.stem != "test_registry"
+)
+MODULES = [importlib.import_module(f"tests.caffe.layers.{family}") for family in FAMILIES]
+CASES: list[Case] = [case for module in MODULES for case in module.CASES]
+ELSEWHERE = {kind for module in MODULES for kind in getattr(module, "TESTED_BELOW", ())}
+WITH_GRADIENT = [case for case in CASES if case.learns]
+
+
+def test_every_type_has_a_case():
+    assert sorted({case.type for case in CASES} | ELSEWHERE) == list(registry())
+
+
+@pytest.mark.parametrize("case", [c for c in WITH_GRADIENT if not c.in_place], ids=str)
+def test_gradient_is_the_numeric_one(case):
+    check_gradient(case)
+
+
+@pytest.mark.parametrize("case", [c for c in WITH_GRADIENT if c.in_place], ids=str)
+def test_in_place_gives_the_same(case):
+    apart, within = Alone(replace(case, in_place=False)), Alone(case)
+    diff = np.linspace(-1, 1, case.bottoms[0].size).reshape(case.bottoms[0].shape)
+    results = []
+    for alone in (apart, within):
+        rng.set_random_seed(5)
+        results.append((alone.forward()[0], alone.backward([diff])[0]))
+    assert np.array_equal(results[0][0], results[1][0])
+    assert np.array_equal(results[0][1], results[1][1])
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_single_precision_gives_the_same(case):
+    tops = []
+    for dtype in (torch.float32, torch.float64):
+        rng.set_random_seed(5)
+        alone = Alone(case, dtype)
+        rng.set_random_seed(6)
+        tops.append(alone.forward())
+        assert all(blob.data.dtype == tops[-1][0].dtype for blob in alone.top)
+    for single, double in zip(*tops, strict=True):
+        np.testing.assert_allclose(single, double, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", WITH_GRADIENT, ids=str)
+def test_a_second_pass_gives_the_same_and_bottoms_are_overwritten(case):
+    alone = Alone(replace(case, in_place=False))
+    rng.set_random_seed(5)
+    first = alone.forward()
+    diffs = [np.ones(top.shape) for top in first]
+    gradients = alone.backward(diffs, case.learns)
+    learnt = [blob.diff.copy() for blob in alone.layer.blobs]
+    rng.set_random_seed(5)
+    for top, again in zip(first, alone.forward(), strict=True):
+        assert np.array_equal(top, again)
+    for gradient, again in zip(gradients, alone.backward(diffs, case.learns), strict=True):
+        assert np.array_equal(gradient, again)
+    for before, blob in zip(learnt, alone.layer.blobs, strict=True):
+        assert blob.diff == pytest.approx(2 * before, rel=1e-6, abs=1e-12)

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 
 from caffe.errors import NetError
-from caffe.layers.base import registry
 from caffe.proto.caffe_pb2 import LayerParameter, NetParameter, NetState, NetStateRule
 
 
@@ -60,21 +59,9 @@ def insert_splits(net: NetParameter) -> NetParameter:
             uses[made_by[name]] += 1
         for j, name in enumerate(layer.top):
             made_by[name] = (i, j)
-        for j in range(len(_loss_weights(layer))):
-            if _loss_weights(layer)[j] and uses_later(net, i, j):
-                uses[i, j] += 1
+        for j, weight in enumerate(layer.loss_weight[: len(layer.top)]):
+            uses[i, j] += weight != 0
     return _with_splits(net, source, uses)
-
-
-def uses_later(net: NetParameter, i: int, j: int) -> bool:
-    """Say whether a layer after the i-th takes its j-th top before another gives that name."""
-    name = net.layer[i].top[j]
-    for layer in net.layer[i + 1 :]:
-        if name in layer.bottom:
-            return True
-        if name in layer.top:
-            return False
-    return False
 
 
 def _with_splits(
@@ -100,24 +87,14 @@ def _with_splits(
                 split = result.layer.add(
                     type="Split", name=_split_name(original.name, name, j), bottom=[name]
                 )
-                split.top.extend(
-                    _split_top(original.name, name, j, k) for k in range(uses[i, j])
-                )
-                weights = _loss_weights(original)
+                split.top.extend(_split_top(original.name, name, j, k) for k in range(uses[i, j]))
+                weights = original.loss_weight
                 if j < len(weights) and weights[j]:
                     # The loss is counted at the split's first top, which nobody else takes.
                     split.loss_weight.extend([weights[j]] + [0.0] * (uses[i, j] - 1))
                     del layer.loss_weight[:]
-                    layer.loss_weight.extend([*weights[:j], 0.0, *weights[j + 1 :]])
                     taken[i, j] += 1
     return result
-
-
-def _loss_weights(layer: LayerParameter) -> list[float]:
-    if layer.loss_weight:
-        return list(layer.loss_weight)
-    kind = registry().get(layer.type)
-    return [1.0] + [0.0] * (len(layer.top) - 1) if kind and kind.is_loss and layer.top else []
 
 
 def _split_name(layer: str, blob: str, top: int) -> str:

@@ -1,0 +1,57 @@
+"""Caffe 1.0's Python interface, run on PyTorch."""
+
+from caffe import proto
+from caffe.blob import Blob
+from caffe.errors import CaffeError
+from caffe.layers import registry
+from caffe.net import Net
+from caffe.net_spec import NetSpec, Top, layers, params, to_proto
+from caffe.proto.caffe_pb2 import TEST, TRAIN
+from caffe.rng import set_random_seed
+from caffe.solver import (
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    NesterovSolver,
+    RMSPropSolver,
+    SGDSolver,
+    Solver,
+    get_solver,
+)
+
+__version__ = "1.0.0"
+
+
+def layer_type_list() -> list[str]:
+    """Return the types of layers that a net may have."""
+    return list(registry())
+
+
+def set_mode_cpu() -> None:
+    """Compute on the processor, as always."""
+
+
+__all__ = [
+    "TEST",
+    "TRAIN",
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "Blob",
+    "CaffeError",
+    "NesterovSolver",
+    "Net",
+    "NetSpec",
+    "RMSPropSolver",
+    "SGDSolver",
+    "Solver",
+    "Top",
+    "get_solver",
+    "layer_type_list",
+    "layers",
+    "params",
+    "proto",
+    "set_mode_cpu",
+    "set_random_seed",
+    "to_proto",
+]

@@ -1,0 +1,289 @@
+"""Put a net together: its layers in order, their blobs, what is learnt and what needs a gradient.
+
+The order of decisions is that of Caffe's Net::Init (net.cpp), so that the same definition learns
+the same parameters in the same order.
+"""
+
+import difflib
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import torch
+
+from caffe.blob import Blob
+from caffe.errors import LayerError, NetError, ShapeError
+from caffe.formats import blob_array
+from caffe.graph import filter_net, insert_splits
+from caffe.layers import registry
+from caffe.layers.base import Layer
+from caffe.proto.caffe_pb2 import LayerParameter, NetParameter, ParamSpec
+
+
+@dataclass
+class Learnable:
+    """A blob that is learnt, and what multiplies its learning rate and its weight decay."""
+
+    blob: Blob
+    lr_mult: float | None
+    decay_mult: float | None
+
+    @property
+    def lr(self) -> float:
+        return 1.0 if self.lr_mult is None else self.lr_mult
+
+    @property
+    def decay(self) -> float:
+        return 1.0 if self.decay_mult is None else self.decay_mult
+
+
+@dataclass
+class Step:
+    """A layer with its blobs, and which of them need a gradient."""
+
+    layer: Layer
+    bottom: list[Blob]
+    top: list[Blob]
+    top_names: list[str]
+    need_backward: bool = False
+    propagate_down: list[bool] = field(default_factory=list)
+    loss_weights: list[float] = field(default_factory=list)
+    losses: list[tuple[Blob, float]] = field(default_factory=list)
+
+    def set_losses(self) -> None:
+        """Give each loss its weight as gradient, where the backward pass begins."""
+        self.losses = [
+            (blob, weight)
+            for blob, weight in zip(self.top, self.loss_weights, strict=True)
+            if weight
+        ]
+        for blob, weight in self.losses:
+            blob.set_diff(torch.full(blob.shape, weight, dtype=blob.dtype))
+
+    def reshape(self) -> None:
+        self.layer.reshape(self.bottom, self.top)
+        self.set_losses()
+
+    def forward(self) -> None:
+        self.layer.reshape(self.bottom, self.top)
+        self.layer.forward(self.bottom, self.top)
+
+    def backward(self) -> None:
+        if self.need_backward:
+            self.layer.backward(self.top, self.propagate_down, self.bottom)
+
+
+@dataclass
+class Built:
+    """A net that is ready to run."""
+
+    steps: list[Step]
+    blobs: OrderedDict[str, Blob]
+    inputs: list[str]
+    outputs: list[str]
+    learnable: list[Learnable]
+
+
+def build(definition: NetParameter) -> Built:
+    """Build the net of a definition whose state says phase, level and stages.
+
+    Raises
+    ------
+    CaffeError
+        Naming the layer, and what is wrong with it.
+    """
+    net = insert_splits(filter_net(definition))
+    _check_names(net)
+    builder = _Builder(net)
+    for param in net.layer:
+        builder.add(param)
+    builder.prune_backward()
+    if net.force_backward:
+        builder.force_backward()
+    return builder.built()
+
+
+def _check_names(net: NetParameter) -> None:
+    """Every layer has a type that there is."""
+    types = registry()
+    for layer in net.layer:
+        if layer.type not in types:
+            near = difflib.get_close_matches(layer.type, types, n=1, cutoff=0.6)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(types)}"
+            raise LayerError(f"layer '{layer.name}': unknown type '{layer.type}'; {hint}")
+
+
+class _Builder:
+    """The state of Net::Init while it goes through the layers."""
+
+    def __init__(self, net: NetParameter) -> None:
+        self._phase = net.state.phase
+        self._steps: list[Step] = []
+        self._blobs: OrderedDict[str, Blob] = OrderedDict()
+        self._available: OrderedDict[str, None] = OrderedDict()
+        self._learns: dict[str, bool] = {}  # blob name to whether something below it learns
+        self._owners: dict[str, tuple[str, Blob, Learnable]] = {}
+        self._learnable: list[Learnable] = []
+        self._inputs: list[str] = []
+
+    def add(self, definition: LayerParameter) -> None:
+        """Create a layer, connect it, and let it set up."""
+        param = LayerParameter()
+        param.CopyFrom(definition)
+        if not param.HasField("phase"):
+            param.phase = self._phase
+        layer = registry()[param.type](param, param.phase)
+        if param.propagate_down and len(param.propagate_down) != len(param.bottom):
+            raise layer.error(
+                f"has {len(param.bottom)} bottoms and {len(param.propagate_down)} propagate_down: "
+                "none or one for each"
+            )
+        bottom = [self._take(layer, i) for i in range(len(param.bottom))]
+        top_names = [self._give(layer, name) for name in param.top]
+        if layer.is_loss and not top_names:
+            top_names = [self._give(layer, "(automatic)")]
+        step = Step(layer, bottom, [self._blobs[name] for name in top_names], top_names)
+        layer.check_counts(step.bottom, step.top)
+        self._set_loss_weights(step)
+        layer.setup(step.bottom, step.top)
+        self._copy_stored(layer)
+        step.reshape()
+        step.propagate_down = self._wanted(param)
+        self._steps.append(step)
+        self._add_params(step)
+        step.need_backward = step.need_backward or any(step.propagate_down)
+        self._learns.update(dict.fromkeys(step.top_names, step.need_backward))
+
+    def _take(self, layer: Layer, index: int) -> Blob:
+        name = layer.param.bottom[index]
+        if name not in self._available:
+            raise NetError(
+                f"unknown bottom blob '{name}' (layer '{layer.name}', bottom index {index})"
+            )
+        if name not in layer.param.top:
+            del self._available[name]
+        return self._blobs[name]
+
+    def _give(self, layer: Layer, name: str) -> str:
+        in_place = name in layer.param.bottom
+        if in_place and list(layer.param.bottom).index(name) == list(layer.param.top).index(name):
+            self._available[name] = None
+            return name
+        if name in self._blobs:
+            raise NetError(
+                f"top blob '{name}' (layer '{layer.name}') is produced by multiple sources"
+            )
+        self._blobs[name] = Blob()
+        self._available[name] = None
+        if layer.type == "Input":
+            self._inputs.append(name)
+        return name
+
+    def _wanted(self, param: LayerParameter) -> list[bool]:
+        if param.propagate_down:
+            return list(param.propagate_down)
+        return [self._learns[name] for name in param.bottom]
+
+    def _set_loss_weights(self, step: Step) -> None:
+        param = step.layer.param
+        given = list(param.loss_weight)
+        if given and len(given) != len(step.top) and len(param.top):
+            raise step.layer.error(
+                f"has {len(param.top)} tops and {len(given)} loss_weight: none or one for each"
+            )
+        if not given and step.layer.is_loss:
+            given = [1.0]
+        step.loss_weights = (given + [0.0] * len(step.top))[: len(step.top)]
+
+    def _copy_stored(self, layer: Layer) -> None:
+        """Take the values that the definition itself brings."""
+        stored = layer.param.blobs
+        if not stored:
+            return
+        if len(stored) != len(layer.blobs):
+            raise layer.error(f"brings {len(stored)} blobs. Needed: {len(layer.blobs)}")
+        for proto, blob in zip(stored, layer.blobs, strict=True):
+            values = blob_array(proto)
+            if values.size != blob.count:
+                raise layer.error(f"brings a blob of {values.shape}. Needed: {blob.shape}")
+            blob.tensor.copy_(torch.from_numpy(values.reshape(blob.shape)))
+
+    def _add_params(self, step: Step) -> None:
+        layer, specs = step.layer, list(step.layer.param.param)
+        if len(specs) > len(layer.blobs):
+            raise layer.error(
+                f"has {len(layer.blobs)} parameter blobs and {len(specs)} param: too many"
+            )
+        for i in range(len(layer.blobs)):
+            spec = specs[i] if i < len(specs) else ParamSpec()
+            learns = spec.lr_mult != 0
+            layer.param_propagate_down[i] = learns
+            step.need_backward = step.need_backward or learns
+            if spec.name in self._owners and spec.name:
+                self._share(layer, i, spec)
+                continue
+            learnable = Learnable(
+                layer.blobs[i],
+                spec.lr_mult if spec.HasField("lr_mult") else None,
+                spec.decay_mult if spec.HasField("decay_mult") else None,
+            )
+            self._learnable.append(learnable)
+            if spec.name:
+                self._owners[spec.name] = (layer.name, layer.blobs[i], learnable)
+
+    def _share(self, layer: Layer, index: int, spec: ParamSpec) -> None:
+        owner, theirs, learnable = self._owners[spec.name]
+        blob = layer.blobs[index]
+        permissive = spec.share_mode == ParamSpec.PERMISSIVE
+        fits = blob.count == theirs.count if permissive else blob.shape == theirs.shape
+        if not fits:
+            raise ShapeError(
+                f"layer '{layer.name}' cannot share parameter '{spec.name}' of shape {blob.shape} "
+                f"with layer '{owner}', where it has shape {theirs.shape}"
+            )
+        blob.share_data(theirs)
+        blob.share_diff(theirs)
+        for name in ("lr_mult", "decay_mult"):
+            if spec.HasField(name):
+                ours, known = getattr(spec, name), getattr(learnable, name)
+                if known not in (None, ours):
+                    raise NetError(
+                        f"layer '{layer.name}': shared parameter '{spec.name}' has {name} {ours:g} "
+                        f"here and {known:g} in layer '{owner}'"
+                    )
+                setattr(learnable, name, ours)
+
+    def prune_backward(self) -> None:
+        """Leave out gradients that reach no loss, or that somebody above does not pass on."""
+        under_loss: set[str] = set()
+        skipped: set[str] = set()
+        for step in reversed(self._steps):
+            contributes, skip = False, True
+            for name, weight in zip(step.top_names, step.loss_weights, strict=True):
+                contributes = contributes or bool(weight) or name in under_loss
+                skip = skip and name in skipped
+                if contributes and not skip:
+                    break
+            if step.need_backward and skip:
+                step.need_backward = False
+                step.propagate_down = [False] * len(step.bottom)
+            step.need_backward = step.need_backward and contributes
+            for i, name in enumerate(step.layer.param.bottom):
+                if contributes:
+                    under_loss.add(name)
+                else:
+                    step.propagate_down[i] = False
+                if not step.propagate_down[i]:
+                    skipped.add(name)
+
+    def force_backward(self) -> None:
+        """Compute every gradient that there is."""
+        for step in self._steps:
+            step.need_backward = True
+            for i in range(len(step.bottom)):
+                allowed = i not in step.layer.no_backward
+                step.propagate_down[i] = step.propagate_down[i] or allowed
+            step.layer.param_propagate_down = [True] * len(step.layer.blobs)
+
+    def built(self) -> Built:
+        """Return the net; what no layer took is its outputs."""
+        return Built(self._steps, self._blobs, self._inputs, list(self._available), self._learnable)

@@ -1,0 +1,353 @@
+"""A net: layers run in order, blobs between them, by pycaffe's names.
+
+Definitions are `caffe.proto`'s NetParameter; what a phase leaves in, and the Split layers, are
+`caffe.graph`'s. What needs a gradient is worked out as Caffe does it (net.cpp, Net::Init).
+"""
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from caffe.blob import Blob
+from caffe.build import Built, Learnable, build
+from caffe.errors import LayerError, NetError, ShapeError
+from caffe.formats import blob_array, read_binary, read_text, set_blob, write_binary
+from caffe.layers.base import Layer
+from caffe.layers.data import MemoryData
+from caffe.proto.caffe_pb2 import NetParameter
+
+Path = str | os.PathLike[str]
+
+
+class Net:
+    """A net in one phase.
+
+    Parameters
+    ----------
+    network_file : path, or NetParameter
+        The definition.
+    phase : int
+        `caffe.TRAIN` or `caffe.TEST`. As in old pycaffe the weights may come before it.
+    level : int
+    stages : sequence of str
+        What include and exclude rules are compared with, beside the phase.
+    weights : path
+        A caffemodel to copy from.
+
+    Attributes
+    ----------
+    blobs : OrderedDict of str to Blob
+        Every blob between layers, by name.
+    params : OrderedDict of str to list of Blob
+        What each layer learns, for the layers that learn.
+    layers : list of Layer
+    inputs, outputs : list of str
+        The tops of Input layers, and the blobs that no layer takes.
+
+    Raises
+    ------
+    CaffeError
+        For a file, a layer or shapes that are not as they should be.
+    """
+
+    def __init__(
+        self,
+        network_file: Path | NetParameter,
+        *arguments: Any,
+        phase: int | None = None,
+        level: int = 0,
+        stages: Sequence[str] = (),
+        weights: Path | None = None,
+    ) -> None:
+        for argument in arguments:
+            if isinstance(argument, int):
+                phase = argument
+            else:
+                weights = argument
+        if phase is None:
+            raise NetError("Net(file, phase): the phase is missing. Allowed: caffe.TRAIN, TEST")
+        definition = NetParameter()
+        if isinstance(network_file, NetParameter):
+            definition.CopyFrom(network_file)
+        else:
+            read_text(network_file, definition)
+        definition.state.phase = phase  # type: ignore[assignment]
+        definition.state.level = level
+        definition.state.stage.extend(stages)
+        self.phase = phase
+        self._built: Built = build(definition)
+        self._before: dict[str, list[Callable[[int], Any]]] = {"forward": [], "backward": []}
+        self._after: dict[str, list[Callable[[int], Any]]] = {"forward": [], "backward": []}
+        self.name: str = definition.name
+        self.layers: list[Layer] = [step.layer for step in self._built.steps]
+        self.blobs: OrderedDict[str, Blob] = self._built.blobs
+        self.params: OrderedDict[str, list[Blob]] = OrderedDict(
+            (layer.name, layer.blobs) for layer in self.layers if layer.blobs
+        )
+        self.layer_dict = OrderedDict((layer.name, layer) for layer in self.layers)
+        self.inputs: list[str] = self._built.inputs
+        self.outputs: list[str] = self._built.outputs
+        if weights is not None:
+            self.copy_from(weights)
+
+    @property
+    def _layer_names(self) -> list[str]:
+        return [layer.name for layer in self.layers]
+
+    @property
+    def _blob_names(self) -> list[str]:
+        return list(self.blobs)
+
+    @property
+    def bottom_names(self) -> OrderedDict[str, list[str]]:
+        """Names of what each layer takes, by layer."""
+        return OrderedDict((s.layer.name, list(s.layer.param.bottom)) for s in self._built.steps)
+
+    @property
+    def top_names(self) -> OrderedDict[str, list[str]]:
+        """Names of what each layer gives, by layer."""
+        return OrderedDict((s.layer.name, list(s.top_names)) for s in self._built.steps)
+
+    @property
+    def blob_loss_weights(self) -> OrderedDict[str, float]:
+        """What each blob counts in the loss, by name."""
+        weights = dict.fromkeys(self.blobs, 0.0)
+        for step in self._built.steps:
+            weights.update(zip(step.top_names, step.loss_weights, strict=True))
+        return OrderedDict(weights)
+
+    @property
+    def learnable_params(self) -> list[Learnable]:
+        """The blobs that a solver moves, in Caffe's order, each once, with its multipliers."""
+        return self._built.learnable
+
+    def forward(
+        self,
+        blobs: Iterable[str] | None = None,
+        start: str | int | None = None,
+        end: str | int | None = None,
+        **inputs: NDArray[Any],
+    ) -> dict[str, NDArray[Any]]:
+        """Run layers forward.
+
+        Parameters
+        ----------
+        blobs : iterable of str
+            Blobs to give beside the outputs.
+        start, end : str or int
+            First and last layer to run, by name or number; the last is run too.
+        **inputs : ndarray
+            Values of the input blobs, all of them or none.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Live views of the outputs, or of the last layer's tops where `end` is given.
+        """
+        first = 0 if start is None else self._index(start)
+        last = len(self.layers) - 1 if end is None else self._index(end)
+        names = self.outputs if end is None else self._built.steps[last].top_names
+        if inputs:
+            self._set_inputs(inputs)
+        self.run_forward(first, last)
+        return {name: self.blobs[name].data for name in dict.fromkeys([*names, *(blobs or ())])}
+
+    def run_forward(self, first: int = 0, last: int | None = None) -> float:
+        """Run layers by number, both ends included; return their part of the loss."""
+        steps = self._built.steps
+        loss = 0.0
+        for i in range(first, len(steps) if last is None else last + 1):
+            step = steps[i]
+            for call in self._before["forward"]:
+                call(i)
+            step.forward()
+            for top, weight in step.losses:
+                loss += weight * float(top.tensor.sum())
+            for call in self._after["forward"]:
+                call(i)
+        return loss
+
+    def backward(
+        self,
+        diffs: Iterable[str] | None = None,
+        start: str | int | None = None,
+        end: str | int | None = None,
+        **grads: NDArray[Any],
+    ) -> dict[str, NDArray[Any]]:
+        """Run layers backward.
+
+        Parameters
+        ----------
+        diffs : iterable of str
+            Blobs whose gradients to give beside the inputs'.
+        start, end : str or int
+            Layer to begin at, and the last to run.
+        **grads : ndarray
+            Gradients of output blobs.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Live views of the gradients of the inputs, or of the last layer's bottoms.
+        """
+        first = len(self.layers) - 1 if start is None else self._index(start)
+        last = 0 if end is None else self._index(end)
+        names: Sequence[str] = self.inputs
+        if end is not None:
+            names = list(self._built.steps[last].layer.param.bottom)
+        for name, values in grads.items():
+            if name not in self.outputs:
+                raise NetError(f"'{name}' is no output. The outputs: {', '.join(self.outputs)}")
+            self._assign(name, self.blobs[name].diff, values)
+        self.run_backward(first, last)
+        return {name: self.blobs[name].diff for name in dict.fromkeys([*names, *(diffs or ())])}
+
+    def run_backward(self, first: int | None = None, last: int = 0) -> None:
+        """Run layers backward by number, from `first` (the topmost) down to `last`."""
+        steps = self._built.steps
+        for i in range(len(steps) - 1 if first is None else first, last - 1, -1):
+            for call in self._before["backward"]:
+                call(i)
+            steps[i].backward()
+            for call in self._after["backward"]:
+                call(i)
+
+    def reshape(self) -> None:
+        """Give every blob the shape that follows from those of the inputs."""
+        for step in self._built.steps:
+            step.reshape()
+
+    def clear_param_diffs(self) -> None:
+        """Set the gradients of everything learnt to zero."""
+        for learnable in self._built.learnable:
+            learnable.blob.grad.zero_()
+
+    def copy_from(self, weights: Path) -> None:
+        """Copy weights from a caffemodel, layer by layer of the same name.
+
+        Raises
+        ------
+        ShapeError
+            If a layer's blobs there have other shapes, or are more or fewer.
+        """
+        stored = read_binary(weights, NetParameter())
+        for source in stored.layer:
+            layer = self.layer_dict.get(source.name)
+            if layer is None or not (source.blobs or layer.blobs):
+                continue
+            where = f"{weights}: layer '{source.name}'"
+            if len(source.blobs) != len(layer.blobs):
+                raise ShapeError(
+                    f"{where} has {len(source.blobs)} blobs; the net's has {len(layer.blobs)}"
+                )
+            for i, (proto, blob) in enumerate(zip(source.blobs, layer.blobs, strict=True)):
+                values = blob_array(proto)
+                # Four axes were the only way to write a blob once: compare without leading ones.
+                legacy = not proto.HasField("shape")
+                fits = _trimmed(values.shape) == _trimmed(blob.shape) if legacy else False
+                if values.shape != blob.shape and not fits:
+                    raise ShapeError(
+                        f"{where}, blob {i} has shape {values.shape}; the net's has {blob.shape}. "
+                        "To learn this layer anew, give it another name"
+                    )
+                blob.tensor.copy_(torch.from_numpy(values.reshape(blob.shape)))
+
+    def share_with(self, other: "Net") -> None:
+        """Use the other net's weights as our own, for layers of the same name."""
+        for name, blobs in self.params.items():
+            for blob, theirs in zip(blobs, other.params.get(name, ()), strict=False):
+                if blob.shape != theirs.shape:
+                    raise ShapeError(
+                        f"layer '{name}': shapes {blob.shape} and {theirs.shape} cannot be shared"
+                    )
+                blob.share_data(theirs)
+
+    def save(self, path: Path, write_diff: bool = False) -> None:
+        """Write a caffemodel."""
+        write_binary(path, self.to_proto(write_diff))
+
+    def to_proto(self, write_diff: bool = False) -> NetParameter:
+        """Return definition and weights as one message, Split layers included as Caffe does."""
+        result = NetParameter(name=self.name)
+        for layer in self.layers:
+            written = result.layer.add()
+            written.CopyFrom(layer.param)
+            del written.blobs[:]
+            for blob in layer.blobs:
+                set_blob(written.blobs.add(), blob.data, blob.diff if write_diff else None)
+        return result
+
+    def set_input_arrays(self, data: NDArray[Any], labels: NDArray[Any]) -> None:
+        """Give the net's MemoryData layer, which must be its first, what it reads."""
+        first = self.layers[0]
+        if not isinstance(first, MemoryData):
+            raise LayerError(f"layer '{first.name}' is {first.type}: MemoryData must be the first")
+        first.set_input_arrays(data, labels)
+
+    def forward_all(
+        self, blobs: Iterable[str] | None = None, **inputs: NDArray[Any]
+    ) -> dict[str, NDArray[Any]]:
+        """Run any number of items, a batch at a time; return copies of the outputs for all."""
+        batch = self.blobs[next(iter(inputs))].num
+        count = len(next(iter(inputs.values())))
+        parts = []
+        for at in range(0, count, batch):
+            chunk = {k: _padded(np.asarray(v[at : at + batch]), batch) for k, v in inputs.items()}
+            parts.append({k: v.copy() for k, v in self.forward(blobs, **chunk).items()})
+        return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
+
+    def before_forward(self, call: Callable[[int], Any]) -> None:
+        """Call this with the layer's number before each layer runs."""
+        self._before["forward"].append(call)
+
+    def after_forward(self, call: Callable[[int], Any]) -> None:
+        """Call this with the layer's number after each layer ran."""
+        self._after["forward"].append(call)
+
+    def before_backward(self, call: Callable[[int], Any]) -> None:
+        """Call this with the layer's number before each layer runs backward."""
+        self._before["backward"].append(call)
+
+    def after_backward(self, call: Callable[[int], Any]) -> None:
+        """Call this with the layer's number after each layer ran backward."""
+        self._after["backward"].append(call)
+
+    def _index(self, layer: str | int) -> int:
+        if isinstance(layer, int):
+            return layer
+        if layer not in self.layer_dict:
+            raise NetError(f"no layer '{layer}'. The layers: {', '.join(self._layer_names)}")
+        return self._layer_names.index(layer)
+
+    def _set_inputs(self, inputs: dict[str, NDArray[Any]]) -> None:
+        if set(inputs) != set(self.inputs):
+            raise NetError(
+                f"inputs {sorted(inputs)} do not match the net's inputs {sorted(self.inputs)}"
+            )
+        for name, values in inputs.items():
+            self._assign(name, self.blobs[name].data, values)
+
+    def _assign(self, name: str, target: NDArray[Any], values: NDArray[Any]) -> None:
+        if np.shape(values)[:1] != target.shape[:1]:
+            raise ShapeError(
+                f"blob '{name}' has shape {target.shape}; the values have {np.shape(values)}. "
+                "Both must have the same batch size: reshape the blob first"
+            )
+        target[...] = np.asarray(values).reshape(target.shape)
+
+
+def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    for i, size in enumerate(shape):
+        if size != 1:
+            return shape[i:]
+    return ()
+
+
+def _padded(values: NDArray[Any], batch: int) -> NDArray[Any]:
+    missing = batch - len(values)
+    return np.concatenate([values, np.zeros_like(values[:1]).repeat(missing, 0)])

@@ -1,0 +1,204 @@
+"""Write a net's definition in Python, by pycaffe's names.
+
+n = NetSpec()
+n.data, n.label = layers.HDF5Data(source="train.txt", batch_size=100, ntop=2)
+n.scores = layers.InnerProduct(n.data, num_output=2)
+n.loss = layers.SoftmaxWithLoss(n.scores, n.label)
+n.to_proto()
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from google.protobuf.message import Message
+
+from caffe.errors import NetError
+from caffe.proto.caffe_pb2 import LayerParameter, NetParameter
+
+def _settings_by_type() -> dict[str, str]:
+    """Field of LayerParameter by layer type: "Convolution" to "convolution_param"."""
+    return {
+        field.message_type.name.removesuffix("Parameter"): field.name
+        for field in LayerParameter.DESCRIPTOR.fields
+        if field.name.endswith("_param") and field.message_type is not None
+    }
+
+
+class Top:
+    """One output of a layer that is being written down."""
+
+    def __init__(self, fn: "Function", n: int) -> None:
+        self.fn = fn
+        self.n = n
+
+    def to_proto(self) -> NetParameter:
+        """Return the net that ends in this top."""
+        return to_proto(self)
+
+
+class Function:
+    """A layer that is being written down: its type, inputs and settings."""
+
+    def __init__(self, type_name: str, inputs: tuple[Top, ...], params: dict[str, Any]) -> None:
+        for i, top in enumerate(inputs):
+            if not isinstance(top, Top):
+                raise NetError(f"{type_name}: input {i} is {top!r}. Allowed: what a layer gave")
+        self.type_name = type_name
+        self.inputs = inputs
+        self.params = params
+        self.in_place = bool(params.pop("in_place", False))
+        self.ntop = int(params.pop("ntop", 1))
+        self.tops = tuple(Top(self, n) for n in range(self.ntop))
+
+    def add_to(
+        self,
+        layers: "OrderedDict[Function, LayerParameter]",
+        names: dict[Top, str],
+        counts: Counter[str],
+    ) -> None:
+        """Write this layer, after all that it takes from."""
+        if self in layers:
+            return
+        layer = LayerParameter(type=self.type_name)
+        for top in self.inputs:
+            top.fn.add_to(layers, names, counts)
+            layer.bottom.append(layers[top.fn].top[top.n])
+        tops = [_name(top, names, counts) for top in self.tops]
+        layer.top.extend(layer.bottom if self.in_place else tops)
+        layer.name = tops[0] if tops else _fresh(self.type_name, counts)
+        for key, value in self.params.items():
+            self._set(layer, key, value)
+        layers[self] = layer
+
+    def _set(self, layer: LayerParameter, key: str, value: Any) -> None:
+        settings = _settings_by_type().get(self.type_name)
+        if settings and key in getattr(layer, settings).DESCRIPTOR.fields_by_name:
+            _assign(getattr(layer, settings), key, value, self.type_name)
+        else:
+            _assign(layer, key, value, self.type_name)
+
+
+def _name(top: Top, names: dict[Top, str], counts: Counter[str]) -> str:
+    if top not in names:
+        names[top] = _fresh(top.fn.type_name, counts)
+    return names[top]
+
+
+def _fresh(type_name: str, counts: Counter[str]) -> str:
+    counts[type_name] += 1
+    return f"{type_name}{counts[type_name]}"
+
+
+def _assign(message: Message, key: str, value: Any, where: str) -> None:
+    """Set a field from plain Python: a dict is a message, a list a repeated field."""
+    field = message.DESCRIPTOR.fields_by_name.get(key)
+    if field is None:
+        raise NetError(f"{where}: {message.DESCRIPTOR.name} has no field '{key}'")
+    try:
+        if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping | Message):
+            for item in value:
+                _fill(getattr(message, key).add(), item, where)
+        elif isinstance(value, list | tuple):
+            getattr(message, key).extend(value)
+        elif isinstance(value, Mapping | Message):
+            target = getattr(message, key)
+            _fill(target.add() if field.is_repeated else target, value, where)
+        elif field.is_repeated:
+            getattr(message, key).append(value)
+        elif isinstance(value, str) and field.enum_type is not None:
+            setattr(message, key, field.enum_type.values_by_name[value].number)
+        else:
+            setattr(message, key, value)
+    except (TypeError, ValueError, KeyError) as error:
+        raise NetError(f"{where}: {key}={value!r}: {error}") from None
+
+
+def _fill(message: Message, value: Mapping[str, Any] | Message, where: str) -> None:
+    if isinstance(value, Message):
+        message.CopyFrom(value)
+        return
+    message.SetInParent()
+    for key, item in value.items():
+        _assign(message, key, item, where)
+
+
+class NetSpec:
+    """Layers by the names of the attributes that their tops are given to."""
+
+    tops: "OrderedDict[str, Top]"
+
+    def __init__(self) -> None:
+        super().__setattr__("tops", OrderedDict())
+
+    def __setattr__(self, name: str, value: Top) -> None:
+        self.tops[name] = value
+
+    def __getattr__(self, name: str) -> Top:
+        try:
+            return self.tops[name]
+        except KeyError:
+            raise AttributeError(f"the net has no top '{name}'") from None
+
+    def __setitem__(self, key: str, value: Top) -> None:
+        self.__setattr__(key, value)
+
+    def __getitem__(self, item: str) -> Top:
+        return self.__getattr__(item)
+
+    def __delattr__(self, name: str) -> None:
+        del self.tops[name]
+
+    def __delitem__(self, key: str) -> None:
+        del self.tops[key]
+
+    def to_proto(self) -> NetParameter:
+        """Return the definition."""
+        return _written(self.tops.values(), {top: name for name, top in self.tops.items()})
+
+
+def to_proto(*tops: Top) -> NetParameter:
+    """Return the definition of a net that ends in these tops, its names made up."""
+    return _written(tops, {})
+
+
+def _written(tops: Iterable[Top], names: dict[Top, str]) -> NetParameter:
+    layers: OrderedDict[Function, LayerParameter] = OrderedDict()
+    counts: Counter[str] = Counter()
+    for top in tops:
+        top.fn.add_to(layers, names, counts)
+    net = NetParameter()
+    net.layer.extend(layers.values())
+    return net
+
+
+class Layers:
+    """`layers.Convolution(bottom, num_output=…)` writes down a layer of any type."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def layer(*inputs: Top, **params: Any) -> Any:
+            fn = Function(name, inputs, params)
+            if fn.ntop == 0:
+                return fn
+            return fn.tops if fn.ntop > 1 else fn.tops[0]
+
+        return layer
+
+
+class Parameters:
+    """`params.Pooling.MAX`, the values of enums by their names."""
+
+    def __getattr__(self, name: str) -> Any:
+        class Values:
+            def __getattr__(self, value: str) -> int:
+                field = LayerParameter.DESCRIPTOR.fields_by_name[_settings_by_type()[name]]
+                for enum in field.message_type.enum_types:
+                    if value in enum.values_by_name:
+                        return int(enum.values_by_name[value].number)
+                raise AttributeError(f"{name} has no value '{value}'")
+
+        return Values()
+
+
+layers = Layers()
+params = Parameters()

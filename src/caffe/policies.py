@@ -47,6 +47,8 @@ def _multistep(param: SolverParameter, iteration: int) -> float:
 
 
 def _poly(param: SolverParameter, iteration: int) -> float:
+    if param.max_iter <= 0:
+        raise SolverError("lr_policy 'poly' needs a max_iter of 1 or more")
     return float((1 - iteration / param.max_iter) ** param.power)
 
 

@@ -48,6 +48,7 @@ class Solver(ABC):
     """
 
     histories: ClassVar[int] = 1
+    takes_momentum: ClassVar[bool] = True
 
     def __init__(self, solver: str | os.PathLike[str] | SolverParameter) -> None:
         self.param = SolverParameter()
@@ -146,7 +147,7 @@ class Solver(ABC):
                 gradient.mul_(1.0 / self.param.iter_size)
             self._regularize(gradient, learnt.blob.tensor, self.param.weight_decay * learnt.decay)
             change = self.update(i, gradient, rate * learnt.lr)
-            learnt.blob.set_diff(change)
+            gradient.copy_(change)  # what a script sees after a step, as in Caffe
             learnt.blob.tensor.sub_(change)
 
     def test_all(self) -> list[dict[str, Any]]:
@@ -207,8 +208,11 @@ class Solver(ABC):
             raise SolverError(
                 f"regularization_type is '{param.regularization_type}'. Allowed: L1, L2"
             )
-        if param.iter_size < 1:
-            raise SolverError(f"iter_size is {param.iter_size}. Allowed: 1 or more")
+        for name in ("iter_size", "average_loss"):
+            if getattr(param, name) < 1:
+                raise SolverError(f"{name} is {getattr(param, name)}. Allowed: 1 or more")
+        if param.momentum and not self.takes_momentum:
+            raise SolverError(f"{type(self).__name__}: momentum is {param.momentum:g}. Allowed: 0")
         learning_rate(param, 0)
 
     def _train_net(self) -> NetParameter:
@@ -303,6 +307,8 @@ class NesterovSolver(Solver):
 class AdaGradSolver(Solver):
     """Duchi, Hazan and Singer, 2011."""
 
+    takes_momentum = False
+
     def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
         history = self._history[0][index].add_(gradient.square())
         return gradient / (history.sqrt() + self.param.delta) * rate
@@ -310,6 +316,8 @@ class AdaGradSolver(Solver):
 
 class RMSPropSolver(Solver):
     """Tieleman and Hinton, 2012."""
+
+    takes_momentum = False
 
     def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
         decay = self.param.rms_decay

@@ -13,12 +13,9 @@ from tests.caffe.layer_case import Alone, Case
 
 CASES = [
     Case("Input", "input_param { shape { dim: 2 dim: 3 } }", learns=()),
-    Case(
-        "DummyData",
-        'dummy_data_param { shape { dim: 4 } data_filler { type: "xavier" } }',
-        learns=(),
-    ),
+    Case("DummyData", "dummy_data_param { shape { dim: 4 } data_filler { value: 2 } }", learns=()),
 ]
+TESTED_BELOW = ("HDF5Data", "MemoryData")  # they need files, or arrays from outside
 MEMORY = "memory_data_param { batch_size: 2 channels: 1 height: 1 width: 3 }"
 
 

@@ -17,6 +17,7 @@ from caffe.graph import filter_net, insert_splits
 from caffe.layers import registry
 from caffe.layers.base import Layer
 from caffe.proto.caffe_pb2 import LayerParameter, NetParameter, ParamSpec
+from caffe.upgrade import upgrade_net
 
 
 @dataclass
@@ -60,7 +61,10 @@ class Step:
             blob.set_diff(torch.full(blob.shape, weight, dtype=blob.dtype))
 
     def reshape(self) -> None:
-        self.layer.reshape(self.bottom, self.top)
+        try:
+            self.layer.reshape(self.bottom, self.top)
+        except ShapeError as error:
+            raise self.layer.error(str(error)) from None
         self.set_losses()
 
     def forward(self) -> None:
@@ -91,7 +95,7 @@ def build(definition: NetParameter) -> Built:
     CaffeError
         Naming the layer, and what is wrong with it.
     """
-    net = insert_splits(filter_net(definition))
+    net = insert_splits(filter_net(upgrade_net(definition)))
     _check_names(net)
     builder = _Builder(net)
     for param in net.layer:
@@ -139,19 +143,25 @@ class _Builder:
             )
         bottom = [self._take(layer, i) for i in range(len(param.bottom))]
         top_names = [self._give(layer, name) for name in param.top]
-        if layer.is_loss and not top_names:
-            top_names = [self._give(layer, "(automatic)")]
-        step = Step(layer, bottom, [self._blobs[name] for name in top_names], top_names)
+        top = [self._blobs[name] for name in top_names]
+        if layer.is_loss and not top:
+            # Nobody can take a loss without a name: it is no blob of the net.
+            top, top_names = [Blob()], ["(automatic)"]
+        step = Step(layer, bottom, top, top_names)
         layer.check_counts(step.bottom, step.top)
         self._set_loss_weights(step)
-        layer.setup(step.bottom, step.top)
+        try:
+            layer.setup(step.bottom, step.top)
+        except ShapeError as error:
+            raise layer.error(str(error)) from None
         self._copy_stored(layer)
         step.reshape()
         step.propagate_down = self._wanted(param)
         self._steps.append(step)
         self._add_params(step)
         step.need_backward = step.need_backward or any(step.propagate_down)
-        self._learns.update(dict.fromkeys(step.top_names, step.need_backward))
+        for name in step.top_names:
+            self._learns[name] = step.need_backward or self._learns.get(name, False)
 
     def _take(self, layer: Layer, index: int) -> Blob:
         name = layer.param.bottom[index]

@@ -118,7 +118,9 @@ class Net:
         """What each blob counts in the loss, by name."""
         weights = dict.fromkeys(self.blobs, 0.0)
         for step in self._built.steps:
-            weights.update(zip(step.top_names, step.loss_weights, strict=True))
+            for name, weight in zip(step.top_names, step.loss_weights, strict=True):
+                if name in weights:  # a loss without a top has no name
+                    weights[name] = weight
         return OrderedDict(weights)
 
     @property
@@ -333,12 +335,13 @@ class Net:
             self._assign(name, self.blobs[name].data, values)
 
     def _assign(self, name: str, target: NDArray[Any], values: NDArray[Any]) -> None:
-        if np.shape(values)[:1] != target.shape[:1]:
+        shape = np.shape(values)
+        if shape[:1] != target.shape[:1] or np.size(values) != target.size:
             raise ShapeError(
-                f"blob '{name}' has shape {target.shape}; the values have {np.shape(values)}. "
-                "Both must have the same batch size: reshape the blob first"
+                f"blob '{name}' has shape {target.shape}; the values have {shape}. "
+                "Both must be as large: reshape the blob first"
             )
-        target[...] = np.asarray(values).reshape(target.shape)
+        target[...] = np.reshape(values, target.shape)
 
 
 def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:

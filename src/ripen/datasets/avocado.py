@@ -22,7 +22,7 @@ The distribution
    green   mushy  0.86         88    98     52    11.5
    ======  =====  ===========  ====  =====  ====  ====
 
-   with standard deviations 0.085 (squishiness), 13, 13, 10 (red, green, blue) and 0.9 or 1.1 cm
+   with standard deviations 0.065 (squishiness), 12, 12, 9 (red, green, blue) and 0.9 or 1.1 cm
    (height of Hass and green). Weight is normal around 20 g for each cm of the noted height (10 g
    more for green), with standard deviation 22 g.
 4. The *label* is whether the state is ripe, except that memory fails: it is flipped with
@@ -76,7 +76,7 @@ COMPONENTS = (
 )
 GRAMS_PER_CM = 20.0
 WEIGHT_SD = 22.0
-SKIN_SDS = (0.085, 13.0, 13.0, 10.0)  # of squishiness, red, green, blue
+SKIN_SDS = (0.065, 12.0, 12.0, 9.0)  # of squishiness, red, green, blue
 
 
 def sample(n: int, label_noise: float, rng: np.random.Generator) -> pd.DataFrame:

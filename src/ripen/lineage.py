@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,12 @@ def stage_hash(stage: str, competition: str, root: Path = Path()) -> str:
 def pipeline_hash(competition: str, root: Path = Path()) -> str:
     """Hash what a whole pipeline run is made from: its settings and its code, no stage's output."""
     stages = _stages(competition, root)
-    outputs = tuple(_path(out) for stage in stages.values() for out in stage.get("outs", []))
+    outputs = {
+        _path(out)
+        for stage in stages.values()
+        for kind in ("outs", "metrics")
+        for out in stage.get(kind, [])
+    }
     return _hash([_inputs(stage, root, outputs) for stage in stages.values()])
 
 
@@ -55,7 +61,7 @@ def _stages(competition: str, root: Path) -> dict[str, dict[str, Any]]:
     return stages
 
 
-def _inputs(stage: dict[str, Any], root: Path, left_out: tuple[str, ...] = ()) -> list[Any]:
+def _inputs(stage: dict[str, Any], root: Path, left_out: Collection[str] = ()) -> list[Any]:
     settings = dict(leaves(yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))))
     chosen = {
         name: value

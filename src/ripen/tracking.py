@@ -26,6 +26,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
 
 import mlflow  # noqa: E402  (after its environment)
+from mlflow.data.sources import LocalArtifactDatasetSource  # noqa: E402
 from mlflow.entities import (  # noqa: E402
     Dataset,
     DatasetInput,
@@ -35,7 +36,6 @@ from mlflow.entities import (  # noqa: E402
     Run,
     RunTag,
 )
-from mlflow.data.sources import LocalArtifactDatasetSource  # noqa: E402
 
 from ripen import lineage  # noqa: E402
 from ripen.config import Config, as_mapping, leaves  # noqa: E402

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import caffe
 import numpy as np
 import pandas as pd
-from caffe.proto import caffe_pb2
 from numpy.typing import NDArray
 
+import caffe
+from caffe.proto import caffe_pb2
 from ripen.atomic import replacing, write_text
 from ripen.config import Config
 from ripen.convergence import Convergence, Reason

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from google.protobuf import text_format
+
 import caffe
 from caffe import layers as L
 from caffe import params as P
 from caffe.proto import caffe_pb2
-from google.protobuf import text_format
-
 from ripen.config import Net, Solver
 
 ACTIVATIONS = {"sigmoid": L.Sigmoid, "tanh": L.TanH, "relu": L.ReLU}

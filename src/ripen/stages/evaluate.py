@@ -48,7 +48,9 @@ def run(config: Config, competition: CompetitionName) -> None:
     curve = pd.read_csv(layout.train / "curve.csv")
     with fresh_folder(layout.evaluate) as folder:
         write_csv(folder / "leaderboard.csv", leaderboard(metrics, layout.baselines))
-        write_csv(folder / "learning_curve.csv", learnt)
+        # One column a model, which is what `dvc plots` draws lines from.
+        wide = learnt.pivot(index="n_train", columns="model", values="accuracy").reset_index()
+        write_csv(folder / "learning_curve.csv", wide)
         shown = [one for one in scored if one.part == last_part(scored)]
         points = pd.concat([roc_points(one) for one in shown])
         write_csv(folder / "roc.csv", points)

@@ -145,8 +145,9 @@ class _Builder:
         top_names = [self._give(layer, name) for name in param.top]
         top = [self._blobs[name] for name in top_names]
         if layer.is_loss and not top:
-            # Nobody can take a loss without a name: it is no blob of the net.
+            # Nobody can take a loss without a name; of several the net shows the last.
             top, top_names = [Blob()], ["(automatic)"]
+            self._blobs["(automatic)"] = top[0]
         step = Step(layer, bottom, top, top_names)
         layer.check_counts(step.bottom, step.top)
         self._set_loss_weights(step)
@@ -156,10 +157,11 @@ class _Builder:
             raise layer.error(str(error)) from None
         self._copy_stored(layer)
         step.reshape()
+        # Whether the layer runs backward does not ask its propagate_down (net.cpp).
+        step.need_backward = any(self._learns[name] for name in param.bottom)
         step.propagate_down = self._wanted(param)
         self._steps.append(step)
         self._add_params(step)
-        step.need_backward = step.need_backward or any(step.propagate_down)
         for name in step.top_names:
             self._learns[name] = step.need_backward or self._learns.get(name, False)
 

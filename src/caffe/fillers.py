@@ -59,7 +59,8 @@ def _positive_unitball(
     shape: tuple[int, ...], filler: FillerParameter, rng: np.random.Generator
 ) -> Array:
     values = rng.random((shape[0], math.prod(shape[1:])))
-    return (values / values.sum(axis=1, keepdims=True)).reshape(shape)
+    total: Array = values.sum(axis=1, keepdims=True)
+    return (values / total).reshape(shape)
 
 
 def _xavier(shape: tuple[int, ...], filler: FillerParameter, rng: np.random.Generator) -> Array:

@@ -118,9 +118,7 @@ class Net:
         """What each blob counts in the loss, by name."""
         weights = dict.fromkeys(self.blobs, 0.0)
         for step in self._built.steps:
-            for name, weight in zip(step.top_names, step.loss_weights, strict=True):
-                if name in weights:  # a loss without a top has no name
-                    weights[name] = weight
+            weights.update(zip(step.top_names, step.loss_weights, strict=True))
         return OrderedDict(weights)
 
     @property
@@ -299,7 +297,9 @@ class Net:
         count = len(next(iter(inputs.values())))
         parts = []
         for at in range(0, count, batch):
-            chunk = {k: _padded(np.asarray(v[at : at + batch]), batch) for k, v in inputs.items()}
+            chunk: dict[str, Any] = {
+                k: _padded(np.asarray(v[at : at + batch]), batch) for k, v in inputs.items()
+            }
             parts.append({k: v.copy() for k, v in self.forward(blobs, **chunk).items()})
         return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
 

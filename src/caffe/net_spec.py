@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from caffe.errors import NetError
 from caffe.proto.caffe_pb2 import LayerParameter, NetParameter
 
+
 def _settings_by_type() -> dict[str, str]:
     """Field of LayerParameter by layer type: "Convolution" to "convolution_param"."""
     return {
@@ -191,8 +192,8 @@ class Parameters:
     def __getattr__(self, name: str) -> Any:
         class Values:
             def __getattr__(self, value: str) -> int:
-                field = LayerParameter.DESCRIPTOR.fields_by_name[_settings_by_type()[name]]
-                for enum in field.message_type.enum_types:
+                settings = getattr(LayerParameter(), _settings_by_type()[name])
+                for enum in settings.DESCRIPTOR.enum_types:
                     if value in enum.values_by_name:
                         return int(enum.values_by_name[value].number)
                 raise AttributeError(f"{name} has no value '{value}'")

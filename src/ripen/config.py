@@ -8,7 +8,7 @@ import difflib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -235,9 +235,10 @@ def from_mapping(values: Mapping[str, Any], source: str) -> Config:
         raise ConfigError(f"{source}: {key} is {first['input']!r}: {message}{hint}") from None
 
 
-def as_mapping(config: Config) -> dict[str, Any]:
-    """Return the configuration as plain values, as `params.yaml` holds them."""
-    return asdict(config)
+def as_mapping(section: object) -> dict[str, Any]:
+    """Return the configuration, or a section, as plain values, as `params.yaml` holds them."""
+    values: dict[str, Any] = TypeAdapter(type(section)).dump_python(section)
+    return values
 
 
 def load(params: Path = PARAMS) -> Config:

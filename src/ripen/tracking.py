@@ -25,9 +25,9 @@ from filelock import FileLock
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
 
-import mlflow  # noqa: E402  (after its environment)
-from mlflow.data.sources import LocalArtifactDatasetSource  # noqa: E402
-from mlflow.entities import (  # noqa: E402
+import mlflow
+from mlflow.data.sources import LocalArtifactDatasetSource
+from mlflow.entities import (
     Dataset,
     DatasetInput,
     InputTag,
@@ -37,8 +37,8 @@ from mlflow.entities import (  # noqa: E402
     RunTag,
 )
 
-from ripen import lineage  # noqa: E402
-from ripen.config import Config, as_mapping, leaves  # noqa: E402
+from ripen import lineage
+from ripen.config import Config, as_mapping, leaves
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 BATCH = 500

@@ -92,7 +92,7 @@ class Layer(ABC):
         if self.same_count and len(bottom) != len(top):
             raise self.error(f"has {len(bottom)} bottom and {len(top)} top blobs: must be as many")
 
-    def setup(self, bottom: Blobs, top: Blobs) -> None:
+    def setup(self, bottom: Blobs, top: Blobs) -> None:  # noqa: B027 (most types have nothing)
         """Read the settings and make the learnt blobs. By default there is nothing to do."""
 
     @abstractmethod

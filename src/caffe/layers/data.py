@@ -1,7 +1,7 @@
 """Where values come from: Input, DummyData, MemoryData, HDF5Data."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
@@ -20,7 +20,7 @@ class Source(Layer):
     """A layer without bottoms, whose tops were shaped by its settings."""
 
     bottoms = (0, 0)
-    tops = (1, None)
+    tops: ClassVar[tuple[int, int | None]] = (1, None)
     is_data = True
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

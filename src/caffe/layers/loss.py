@@ -28,12 +28,14 @@ class Loss(Layer):
             )
         top[0].reshape()
 
-    def normalizer(self, default: int, outer: int, inner: int, valid: int) -> float:
+    def normalizer(
+        self, default: LossParameter.NormalizationMode, outer: int, inner: int, valid: int
+    ) -> float:
         """Return what the sum of losses is divided by, at least 1 (softmax_loss_layer.cpp).
 
         Parameters
         ----------
-        default : int
+        default : NormalizationMode
             The mode where the definition names none.
         outer, inner : int
             Number of items (N), and of places in each (H * W).

@@ -189,8 +189,8 @@ def _first_failure(cases: pd.DataFrame, text: pd.DataFrame, columns: dict[str, s
     row, column = int(first["index"]), str(first["column"])
     if first["check"] == "field_uniqueness":
         # Both of a pair are listed; the later one is the one to mend.
-        row = int(text[column].duplicated().idxmax())
-        earlier = int(text[column].eq(text[column].iloc[row]).idxmax())
+        row = int(text[column].duplicated().argmax())
+        earlier = int(text[column].eq(text[column].iloc[row]).argmax())
         value: Any = text[column].iloc[row]
         return f"row {row + 1}, column '{column}': {value!r} is in row {earlier + 1} already"
     return f"row {row + 1}, column '{column}': {text[column].iloc[row]!r} is not {columns[column]}"

@@ -111,7 +111,7 @@ def fit(
     )
 
 
-def _check(solver: caffe.SGDSolver, iterations: int, base_lr: float) -> Check:
+def _check(solver: caffe.Solver, iterations: int, base_lr: float) -> Check:
     """Train for some iterations, then validate."""
     started = time.perf_counter()
     losses = []
@@ -152,7 +152,7 @@ def _diverged(what: str, value: float, iteration: int, base_lr: float) -> str:
     )
 
 
-def _keep(solver: caffe.SGDSolver, folder: Path) -> None:
+def _keep(solver: caffe.Solver, folder: Path) -> None:
     """Keep the solver's present state as model.caffemodel and model.solverstate."""
     solver.snapshot()
     weights = folder / f"model_iter_{solver.iter}.caffemodel"

@@ -6,7 +6,6 @@ from google.protobuf import text_format
 
 import caffe
 from caffe import layers as L
-from caffe import params as P
 from caffe.proto import caffe_pb2
 from ripen.config import Net, Solver
 

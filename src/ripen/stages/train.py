@@ -11,7 +11,7 @@ import pandas as pd
 
 from ripen import predictions
 from ripen.atomic import fresh_folder, write_text
-from ripen.config import CompetitionName, Config, leaves
+from ripen.config import CompetitionName, Config, as_mapping, leaves
 from ripen.datasets import DATASETS
 from ripen.datasets.prepared import Part, read_part, write_part
 from ripen.layout import Layout
@@ -104,7 +104,8 @@ def learning_curve(
 ) -> Iterator[dict[str, float | str]]:
     """Yield ``n_train`` and test ``accuracy`` of the net trained on the pool's first rows.
 
-    `trained` is the folder of the net's `deploy.prototxt`. Sizes beyond the pool, and every size where the test labels are not known, are left out.
+    `trained` is the folder of the net's `deploy.prototxt`. Sizes beyond the pool, and every size
+    where the test labels are not known, are left out.
     """
     if test.labels is None:
         return
@@ -126,8 +127,8 @@ def learning_curve(
 
 def net_settings(config: Config) -> dict[str, object]:
     """Return what describes the net's run: the sections net, solver and train."""
-    sections = {"net": asdict(config.net), "solver": asdict(config.solver)}
-    return dict(leaves(sections | {"train": asdict(config.train), "seed": config.seed}))
+    sections = {name: as_mapping(getattr(config, name)) for name in ("net", "solver", "train")}
+    return dict(leaves(sections | {"seed": config.seed}))
 
 
 def log_net(tracked: TrackedRun, layout: Layout, folder: Path) -> None:

@@ -1,0 +1,133 @@
+"""Runs real Caffe for the parity tests, on its own CPython 3.9: one JSON request a line.
+
+A request names what to run and a folder with its files; arrays come and go as ``.npz`` there. An
+answer is one JSON line. Where real Caffe refuses something, its process ends: `real_caffe.py` sees
+that.
+"""
+
+import json
+import os
+import sys
+
+import numpy as np
+
+import caffe
+
+
+def forward_backward(folder, phase, seed, backward, weights):
+    if seed is not None:
+        caffe.set_random_seed(seed)
+    net = caffe.Net(os.path.join(folder, "net.prototxt"), phase)
+    if weights:
+        net.copy_from(weights)
+    given = np.load(os.path.join(folder, "in.npz"))
+    set_arrays(net, given)
+    net.forward()
+    if backward:
+        set_arrays(net, given, "diff")
+        net.backward()
+    save(folder, state(net))
+    return {"inputs": list(net.inputs), "outputs": list(net.outputs)}
+
+
+def train(folder, solver, steps, restore):
+    """Run a solver that finds its files itself; give the loss of each step."""
+    made = caffe.get_solver(os.path.join(folder, solver))
+    given = np.load(os.path.join(folder, "in.npz"))
+    set_arrays(made.net, given)
+    if restore:
+        made.restore(restore)
+    losses = []
+    for _ in range(steps):
+        made.step(1)
+        if "loss" in made.net.blobs:
+            losses.append(float(made.net.blobs["loss"].data))
+    arrays = state(made.net)
+    arrays["losses"] = np.array(losses)
+    save(folder, arrays)
+    return {"iter": made.iter}
+
+
+def snapshot_after(folder, solver, steps):
+    made = caffe.get_solver(os.path.join(folder, solver))
+    set_arrays(made.net, np.load(os.path.join(folder, "in.npz")))
+    made.step(steps)
+    made.snapshot()
+    save(folder, state(made.net))
+    return {"iter": made.iter}
+
+
+def passes(folder, phase, count, blobs):
+    """Run forward several times; give some blobs of each pass."""
+    net = caffe.Net(os.path.join(folder, "net.prototxt"), phase)
+    arrays = {}
+    for i in range(count):
+        net.forward()
+        for name in blobs:
+            arrays[f"{i}/{name}"] = net.blobs[name].data.copy()
+    save(folder, arrays)
+    return {}
+
+
+def layer_types(folder):
+    return {"types": list(caffe.layer_type_list())}
+
+
+def descriptor(folder):
+    """Give caffe.proto as the wheel has it."""
+    from caffe.proto import caffe_pb2
+
+    with open(os.path.join(folder, "descriptor.bin"), "wb") as file:
+        file.write(caffe_pb2.DESCRIPTOR.serialized_pb)
+    return {}
+
+
+def set_arrays(net, given, part="data"):
+    for key in given.files:
+        kind, name = key.split("/", 1)
+        if kind == part:
+            getattr(net.blobs[name], part)[...] = given[key]
+        elif kind == "param" and part == "data":
+            layer, index = name.rsplit("/", 1)
+            net.params[layer][int(index)].data[...] = given[key]
+
+
+def state(net):
+    arrays = {}
+    for name, blob in net.blobs.items():
+        arrays["data/" + name] = blob.data.copy()
+        arrays["diff/" + name] = blob.diff.copy()
+    for layer, blobs in net.params.items():
+        for i, blob in enumerate(blobs):
+            arrays[f"param/{layer}/{i}"] = blob.data.copy()
+            arrays[f"param_diff/{layer}/{i}"] = blob.diff.copy()
+    return arrays
+
+
+def save(folder, arrays):
+    np.savez(os.path.join(folder, "out.npz"), **arrays)
+
+
+CALLS = {
+    call.__name__: call
+    for call in (forward_backward, train, snapshot_after, passes, layer_types, descriptor)
+}
+
+
+def main():
+    # Answers go where standard output went; what libraries print goes to the log.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        request = json.loads(line)
+        call = CALLS[request.pop("call")]
+        try:
+            answer = call(**request)
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ n.to_proto()
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf.message import Message
 
@@ -51,11 +51,12 @@ class Function:
         self.in_place = bool(params.pop("in_place", False))
         self.ntop = int(params.pop("ntop", 1))
         self.tops = tuple(Top(self, n) for n in range(self.ntop))
+        self.fn = self  # stands for itself where a layer without tops is given a name
 
     def add_to(
         self,
         layers: "OrderedDict[Function, LayerParameter]",
-        names: dict[Top, str],
+        names: "dict[Given, str]",
         counts: Counter[str],
     ) -> None:
         """Write this layer, after all that it takes from."""
@@ -67,7 +68,7 @@ class Function:
             layer.bottom.append(layers[top.fn].top[top.n])
         tops = [_name(top, names, counts) for top in self.tops]
         layer.top.extend(layer.bottom if self.in_place else tops)
-        layer.name = tops[0] if tops else _fresh(self.type_name, counts)
+        layer.name = tops[0] if tops else _name(self, names, counts)
         for key, value in self.params.items():
             self._set(layer, key, value)
         layers[self] = layer
@@ -80,15 +81,16 @@ class Function:
             _assign(layer, key, value, self.type_name)
 
 
-def _name(top: Top, names: dict[Top, str], counts: Counter[str]) -> str:
-    if top not in names:
-        names[top] = _fresh(top.fn.type_name, counts)
-    return names[top]
+Given = Top | Function
 
 
-def _fresh(type_name: str, counts: Counter[str]) -> str:
-    counts[type_name] += 1
-    return f"{type_name}{counts[type_name]}"
+def _name(given: Given, names: dict[Given, str], counts: Counter[str]) -> str:
+    """Return the name that a top, or a layer without tops, was given; else make one up."""
+    if given not in names:
+        type_name = given.fn.type_name
+        counts[type_name] += 1
+        names[given] = f"{type_name}{counts[type_name]}"
+    return names[given]
 
 
 def _assign(message: Message, key: str, value: Any, where: str) -> None:
@@ -127,21 +129,21 @@ def _fill(message: Message, value: Mapping[str, Any] | Message, where: str) -> N
 class NetSpec:
     """Layers by the names of the attributes that their tops are given to."""
 
-    tops: "OrderedDict[str, Top]"
+    tops: "OrderedDict[str, Given]"
 
     def __init__(self) -> None:
         super().__setattr__("tops", OrderedDict())
 
-    def __setattr__(self, name: str, value: Top) -> None:
+    def __setattr__(self, name: str, value: Given) -> None:
         self.tops[name] = value
 
     def __getattr__(self, name: str) -> Top:
         try:
-            return self.tops[name]
+            return cast(Top, self.tops[name])
         except KeyError:
             raise AttributeError(f"the net has no top '{name}'") from None
 
-    def __setitem__(self, key: str, value: Top) -> None:
+    def __setitem__(self, key: str, value: Given) -> None:
         self.__setattr__(key, value)
 
     def __getitem__(self, item: str) -> Top:
@@ -163,7 +165,7 @@ def to_proto(*tops: Top) -> NetParameter:
     return _written(tops, {})
 
 
-def _written(tops: Iterable[Top], names: dict[Top, str]) -> NetParameter:
+def _written(tops: Iterable[Given], names: dict[Given, str]) -> NetParameter:
     layers: OrderedDict[Function, LayerParameter] = OrderedDict()
     counts: Counter[str] = Counter()
     for top in tops:

@@ -39,8 +39,11 @@ class _Array:
             self.tensor = value
 
     def view(self, shape: tuple[int, ...], dtype: torch.dtype) -> NDArray[Any]:
+        if not self.seen:
+            # A layer may have given the same tensor to two blobs; what is written stays in one.
+            self.tensor = self.get(shape, dtype).clone(memory_format=torch.contiguous_format)
+            self.seen = True
         self.tensor = self.get(shape, dtype).contiguous()
-        self.seen = True
         return self.tensor.numpy()
 
     def reshape(self, shape: tuple[int, ...]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from caffe.batches import forward_all, forward_backward_all
 from caffe.blob import Blob
 from caffe.build import Built, Learnable, build
 from caffe.errors import LayerError, NetError, ShapeError
@@ -293,15 +294,29 @@ class Net:
         self, blobs: Iterable[str] | None = None, **inputs: NDArray[Any]
     ) -> dict[str, NDArray[Any]]:
         """Run any number of items, a batch at a time; return copies of the outputs for all."""
-        batch = self.blobs[next(iter(inputs))].num
-        count = len(next(iter(inputs.values())))
-        parts = []
-        for at in range(0, count, batch):
-            chunk: dict[str, Any] = {
-                k: _padded(np.asarray(v[at : at + batch]), batch) for k, v in inputs.items()
-            }
-            parts.append({k: v.copy() for k, v in self.forward(blobs, **chunk).items()})
-        return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
+        return forward_all(self, blobs, inputs)
+
+    def forward_backward_all(
+        self,
+        blobs: Iterable[str] | None = None,
+        diffs: Iterable[str] | None = None,
+        **given: NDArray[Any],
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """Run any number of items forward and backward, a batch at a time.
+
+        Parameters
+        ----------
+        blobs, diffs : iterable of str
+            Blobs whose values and gradients to give beside the outputs' and the inputs'.
+        **given : ndarray
+            Values of inputs, and gradients of outputs that are no loss.
+
+        Returns
+        -------
+        values, gradients : dict of str to ndarray
+            Copies, for all items.
+        """
+        return forward_backward_all(self, blobs, diffs, given)
 
     def before_forward(self, call: Callable[[int], Any]) -> None:
         """Call this with the layer's number before each layer runs."""
@@ -349,8 +364,3 @@ def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
         if size != 1:
             return shape[i:]
     return ()
-
-
-def _padded(values: NDArray[Any], batch: int) -> NDArray[Any]:
-    missing = batch - len(values)
-    return np.concatenate([values, np.zeros_like(values[:1]).repeat(missing, 0)])

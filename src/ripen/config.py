@@ -176,9 +176,13 @@ class Predict:
 
 @_typed
 class Tracking:
-    """`conf/tracking/`: MLflow's store; without `uri` a SQLite file at the repository's root."""
+    """`conf/tracking/`: MLflow's store; without `uri` a SQLite file at the repository's root.
 
-    uri: str | None
+    The address holds no user or password: MLflow takes those from MLFLOW_TRACKING_USERNAME and
+    MLFLOW_TRACKING_PASSWORD.
+    """
+
+    uri: Annotated[str, Field(pattern=r"^[^@]*$")] | None
 
 
 @_typed
@@ -228,6 +232,11 @@ def from_mapping(values: Mapping[str, Any], source: str) -> Config:
             raise ConfigError(f"{source}: unknown key '{key}'{nearest(key, keys())}") from None
         if first["type"] in ("missing", "missing_argument"):
             raise ConfigError(f"{source}: key '{key}' is missing") from None
+        if key.startswith("tracking.uri"):
+            raise ConfigError(
+                f"{source}: tracking.uri must be an address without user and password: MLflow takes "
+                "those from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            ) from None
         message = first["msg"][0].lower() + first["msg"][1:]
         hint = ""
         if key.startswith("competitions."):
@@ -331,7 +340,7 @@ def nearest(name: str, allowed: Iterator[str] | Sequence[str]) -> str:
     """Say which allowed name is meant, as the end of an error's sentence; "" if none is near."""
     candidates = list(allowed)
     last = name.rsplit(".", 1)[-1]
-    close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.75) or [
+    close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6) or [
         c for c in candidates if c.rsplit(".", 1)[-1] == last
     ]
     if close:

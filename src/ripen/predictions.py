@@ -45,4 +45,4 @@ def write(path: Path, tables: Iterable[pd.DataFrame]) -> None:
 
 def read(*paths: Path) -> pd.DataFrame:
     """Read and join long tables."""
-    return pd.concat([pd.read_csv(path, float_precision="round_trip") for path in paths])
+    return pd.concat([pd.read_csv(path) for path in paths])

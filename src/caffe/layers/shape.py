@@ -1,5 +1,6 @@
-"""Layers that move values and do not change them: Split, Silence."""
+"""Layers that move values and do not change them: Split, Silence, Flatten, Reshape."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -46,3 +47,83 @@ class Silence(Layer):
         for blob, wanted in zip(bottom, propagate_down, strict=True):
             if wanted:
                 blob.set_diff(torch.zeros_like(blob.tensor))
+
+
+class Reshaped(Layer):
+    """The same values in another shape; may not be in place."""
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        if top[0] is bottom[0]:
+            raise self.error("its top is its bottom. Allowed: another blob")
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        top[0].set_data(bottom[0].tensor.reshape(top[0].shape))
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if propagate_down[0]:
+            bottom[0].set_diff(top[0].grad.reshape(bottom[0].shape))
+
+
+@register("Flatten")
+class Flatten(Reshaped):
+    """The axes from `axis` to `end_axis`, both included, made one."""
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        param, shape = self.param.flatten_param, bottom[0].shape
+        first, last = self.axis(bottom[0], param.axis), self.axis(bottom[0], param.end_axis)
+        if last < first:
+            raise self.error(f"end_axis {param.end_axis} is before axis {param.axis}")
+        flat = math.prod(shape[first : last + 1])
+        top[0].reshape(*shape[:first], flat, *shape[last + 1 :])
+
+
+@register("Reshape")
+class Reshape(Reshaped):
+    """`num_axes` axes from `axis` on, all by default, replaced by `shape`.
+
+    A size of 0 there is the bottom's; one may be -1, and follows from the others
+    (reshape_layer.cpp).
+    """
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        shape = bottom[0].shape
+        first, end = self._replaced(len(shape))
+        sizes = [self._size(shape, first + i, n) for i, n in enumerate(self._dims())]
+        kept = math.prod(shape[:first]) * math.prod(shape[end:])
+        if -1 in sizes:
+            others = kept * math.prod(size for size in sizes if size != -1)
+            if not others or bottom[0].count % others:
+                raise self.error(
+                    f"bottom of shape {shape} has {bottom[0].count} elements, not divisible by "
+                    f"{others}, the product of the other sizes"
+                )
+            sizes[sizes.index(-1)] = bottom[0].count // others
+        if kept * math.prod(sizes) != bottom[0].count:
+            raise self.error(
+                f"shape {shape} cannot become {(*shape[:first], *sizes, *shape[end:])}"
+            )
+        top[0].reshape(*shape[:first], *sizes, *shape[end:])
+
+    def _dims(self) -> list[int]:
+        dims = list(self.param.reshape_param.shape.dim)
+        if min(dims, default=0) < -1 or dims.count(-1) > 1:
+            raise self.error(f"shape is {dims}. Allowed: sizes from 0 up, and one -1")
+        return dims
+
+    def _replaced(self, axes: int) -> tuple[int, int]:
+        """Return the first axis that is replaced, and the one after the last."""
+        param = self.param.reshape_param
+        first = param.axis if param.axis >= 0 else axes + param.axis + 1
+        end = axes if param.num_axes == -1 else first + param.num_axes
+        if not 0 <= first <= end <= axes:
+            raise self.error(
+                f"axis {param.axis} and num_axes {param.num_axes} do not fit {axes} axes"
+            )
+        return first, end
+
+    def _size(self, shape: tuple[int, ...], axis: int, size: int) -> int:
+        if size:
+            return size
+        if axis >= len(shape):
+            raise self.error(f"shape has a 0 for axis {axis}, and the bottom has shape {shape}")
+        return shape[axis]

@@ -1,0 +1,74 @@
+"""The configuration of conf/, and a temporary clone of the repository, for the tests of ripen."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ripen import config
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def make_config() -> Callable[..., config.Config]:
+    """Return a function from Hydra overrides to the typed configuration."""
+
+    def make(*overrides: str) -> config.Config:
+        return config.from_mapping(config.compose(overrides, ROOT / "conf"), "test")
+
+    return make
+
+
+class Clone:
+    """A clone of the repository's last commit, and commands run in it as a user would."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(path)], check=True)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of an activated virtual environment, nothing held."""
+        kept = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+        here = Path(sys.executable).parent
+        kept |= {"PATH": f"{here}{os.pathsep}{kept['PATH']}", "PYTHONPATH": "src"}
+        return kept | {"GIT_CONFIG_GLOBAL": os.devnull, "COLUMNS": "200"}
+
+    def run(self, *command: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run a command; `code` is the exit code that it must end with, None for any."""
+        done = subprocess.run(
+            command, cwd=self.path, env=self.environment(), capture_output=True, text=True
+        )
+        assert code is None or done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a command in a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.path,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def read(self, path: str) -> str:
+        return (self.path / path).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    """A fresh clone in which nothing has run."""
+    return Clone(tmp_path / "ripen")
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone in which `dvc repro` has run once; tests must leave it as they found it."""
+    clone = Clone(tmp_path_factory.mktemp("reproduced") / "ripen")
+    clone.run("dvc", "repro")
+    return clone

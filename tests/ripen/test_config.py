@@ -1,0 +1,107 @@
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ripen import config
+from ripen.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+CONF = ROOT / "conf"
+
+
+def test_params_yaml_is_what_conf_composes_to() -> None:
+    config.check_agreement(ROOT / "params.yaml", CONF)
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    assert text == config.dump(config.compose((), CONF))
+
+
+def test_an_override_changes_its_key_and_is_recorded() -> None:
+    plain, changed = config.compose((), CONF), config.compose(["solver.base_lr=0.5"], CONF)
+    assert changed["solver"]["base_lr"] == 0.5
+    assert changed["overrides"] == ["solver.base_lr=0.5"]
+    differs = {
+        key for key, value in config.leaves(changed) if dict(config.leaves(plain))[key] != value
+    }
+    assert differs == {"solver.base_lr", "overrides"}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("solver.bse_lr=0.1", r"unknown key 'solver\.bse_lr'; did you mean 'solver\.base_lr'\?"),
+        ("train.base_lr=0.1", r"unknown key 'train\.base_lr'; did you mean 'solver\.base_lr'\?"),
+        ("solver.base_lr=fast", r"solver\.base_lr is 'fast': input should be a valid number"),
+        ("solver.base_lr=-1", r"solver\.base_lr is -1: input should be greater than 0"),
+        ("seed=1.5", r"seed is 1\.5: input should be a valid integer"),
+        ("net=mpl", r"has no 'mpl'; did you mean 'mlp'\?"),
+        ("net.activation=sigmoyd", r"net\.activation is 'sigmoyd': input should be 'sigmoid'"),
+        ("competitions=[avocdo]", r"competitions\.0 is 'avocdo'.*did you mean 'avocado'\?"),
+        ("competitions=[]", r"competitions is \[\]: .*at least 1 item"),
+        ("prepare.validation_size=1.0", r"prepare\.validation_size is 1\.0: .*less than 1"),
+        ("+net.layers=3", r"unknown key 'net\.layers'"),
+    ],
+)
+def test_a_wrong_override_is_an_error_that_names_the_key(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        config.compose([override], CONF)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_key_is_named() -> None:
+    values = config.compose((), CONF)
+    del values["train"]["patience"]
+    with pytest.raises(ConfigError, match=r"params\.yaml: key 'train\.patience' is missing"):
+        config.from_mapping(values, "params.yaml")
+
+
+def test_a_password_in_the_tracking_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError, match=r"tracking\.uri") as caught:
+        config.compose(["tracking.uri='http://ann:s3cret@host:5000'"], CONF)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_drift_names_the_key_and_both_values(tmp_path: Path) -> None:
+    values = config.compose((), CONF)
+    values["solver"]["momentum"] = 0.5
+    params = tmp_path / "params.yaml"
+    params.write_text(config.dump(values), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"disagree on 'solver\.momentum': 0\.5 and 0\.9"):
+        config.check_agreement(params, CONF)
+
+
+def test_inside_an_experiment_params_yaml_is_the_truth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = config.compose((), CONF)
+    values["solver"]["momentum"] = 0.5
+    params = tmp_path / "params.yaml"
+    params.write_text(config.dump(values), encoding="utf-8")
+    monkeypatch.setitem(os.environ, "DVC_EXP_BASELINE_REV", "0" * 40)
+    config.check_agreement(params, CONF)
+    assert config.load(params).solver.momentum == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, r"is missing\. Run: ripen compose"),
+        ("a: [", r"params\.yaml: while parsing"),
+        ("- 1\n", r"a mapping of settings is needed"),
+    ],
+)
+def test_an_unreadable_params_yaml(tmp_path: Path, text: str | None, message: str) -> None:
+    params = tmp_path / "params.yaml"
+    if text is not None:
+        params.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        config.load(params)
+
+
+def test_every_key_of_the_schema_is_in_conf() -> None:
+    composed = yaml.safe_load(config.dump(config.compose((), CONF)))
+    there = {key for key, _ in config.leaves(composed)}
+    schema = set(config.keys())
+    sections = {key for key in schema if any(other.startswith(f"{key}.") for other in schema)}
+    assert there == schema - sections

@@ -45,6 +45,18 @@ def test_a_view_stays_live_when_a_layer_gives_its_result():
     assert np.shares_memory(data, blob.data)
 
 
+def test_blobs_that_were_given_one_tensor_do_not_write_into_each_other():
+    first, second = Blob((2,)), Blob((2,))
+    given_to_both = torch.tensor([1.0, 2.0])
+    first.set_data(given_to_both)
+    second.set_data(given_to_both)
+    first.data[0] = 5
+    second.data[1] = 7
+    assert first.data.tolist() == [5, 2]
+    assert second.data.tolist() == [1, 7]
+    assert given_to_both.tolist() == [1, 2]
+
+
 def test_a_result_is_taken_without_a_copy_while_nobody_looks():
     blob = Blob((2, 2))
     result = torch.ones(2, 2)

@@ -1,44 +1,13 @@
-"""Nets: what is part of them, how they run forward and backward, their files, and bad ones."""
-
-from pathlib import Path
+"""Nets: what is part of them, and how they run forward and backward."""
 
 import numpy as np
 import pytest
-from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
 
 import caffe
-from caffe.errors import CaffeError, FormatError, LayerError, NetError, ShapeError
-from caffe.proto.caffe_pb2 import NetParameter
-
-MLP = """
-name: "mlp"
-layer { name: "data" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
-layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 } } }
-layer { name: "ip1" type: "InnerProduct" bottom: "x" top: "h" inner_product_param {
-  num_output: 4 weight_filler { type: "xavier" } } }
-layer { name: "act" type: "Sigmoid" bottom: "h" top: "h" }
-layer { name: "ip2" type: "InnerProduct" bottom: "h" top: "y" inner_product_param {
-  num_output: 2 weight_filler { type: "xavier" } } }
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "loss" }
-layer { name: "acc" type: "Accuracy" bottom: "y" bottom: "label" top: "acc"
-  include { phase: TEST } }
-"""
-X = np.array([[1.0, -2, 3], [0.5, 1, -1]], np.float32)
-LABEL = np.array([1.0, 0], np.float32)
-
-
-def parse(text: str) -> NetParameter:
-    return text_format.Parse(text, NetParameter())
-
-
-def net(text: str = MLP, phase: int = caffe.TRAIN, **options: object) -> caffe.Net:
-    return caffe.Net(parse(text), phase, **options)
-
-
-def run(made: caffe.Net) -> dict[str, np.ndarray]:
-    return made.forward(x=X, label=LABEL)
+from caffe.errors import CaffeError, LayerError, NetError
+from tests.caffe.net_case import LABEL, MLP, X, net, parse, run
 
 
 def layers(made: caffe.Net) -> list[tuple[str, list[str], list[str]]]:
@@ -217,6 +186,20 @@ class TestForward:
         made.blobs["x"].reshape(5, 3)
         assert out["y"] == pytest.approx(made.forward(x=many)["y"], rel=1e-5)
 
+    def test_forward_backward_all_runs_any_number(self):
+        text = MLP[: MLP.index('layer { name: "label"')] + MLP[MLP.index('layer { name: "ip1"') :]
+        made = net("force_backward: true " + text[: text.index('layer { name: "loss"')])
+        random = np.random.default_rng(0)
+        many, grads = (random.normal(size=(5, n)).astype(np.float32) for n in (3, 2))
+        values, gradients = made.forward_backward_all(["h"], ["y"], x=many, y=grads)
+        made.blobs["x"].reshape(5, 3)
+        assert values["y"] == pytest.approx(made.forward(x=many)["y"], rel=1e-5)
+        assert gradients["x"] == pytest.approx(made.backward(y=grads)["x"], rel=1e-5)
+        assert gradients["y"] == pytest.approx(grads)
+        assert values["h"].shape == (5, 4)
+        with pytest.raises(NetError, match=r"\['z'\] are neither inputs \['x'\] nor outputs"):
+            made.forward_backward_all(x=many, z=grads)
+
     def test_callbacks(self):
         made, seen = net(), []
         made.before_forward(lambda i: seen.append(("before", i)))
@@ -237,10 +220,10 @@ class TestBackward:
         p = np.exp(y) / np.exp(y).sum(1, keepdims=True)
         dy = (p - np.eye(2)[[1, 0]]) / 2
         dh = dy @ made.params["ip2"][0].data * h * (1 - h)
-        assert made.params["ip2"][0].diff == pytest.approx(dy.T @ h, rel=1e-5)
-        assert made.params["ip2"][1].diff == pytest.approx(dy.sum(0), rel=1e-5)
-        assert made.params["ip1"][0].diff == pytest.approx(dh.T @ X, rel=1e-5)
-        assert made.params["ip1"][1].diff == pytest.approx(dh.sum(0), rel=1e-4)
+        assert made.params["ip2"][0].diff == pytest.approx(dy.T @ h, rel=1e-4, abs=1e-7)
+        assert made.params["ip2"][1].diff == pytest.approx(dy.sum(0), rel=1e-4, abs=1e-7)
+        assert made.params["ip1"][0].diff == pytest.approx(dh.T @ X, rel=1e-4, abs=1e-7)
+        assert made.params["ip1"][1].diff == pytest.approx(dh.sum(0), rel=1e-4, abs=1e-7)
 
     def test_gradients_of_parameters_add_up_until_they_are_cleared(self):
         made = net()
@@ -301,7 +284,9 @@ class TestBackward:
             run(each)
             each.backward()
         assert made.blob_loss_weights["loss"] == 3
-        assert made.params["ip1"][0].diff == pytest.approx(3 * plain.params["ip1"][0].diff)
+        assert made.params["ip1"][0].diff == pytest.approx(
+            3 * plain.params["ip1"][0].diff, rel=1e-5
+        )
 
     def test_two_losses_without_tops(self):
         twice = MLP.replace(
@@ -315,7 +300,9 @@ class TestBackward:
             run(each)
             each.backward()
         assert made.outputs == []
-        assert made.params["ip1"][0].diff == pytest.approx(2 * plain.params["ip1"][0].diff)
+        assert made.params["ip1"][0].diff == pytest.approx(
+            2 * plain.params["ip1"][0].diff, rel=1e-5
+        )
 
     def test_a_loss_that_is_used_too(self):
         used = 'top: "loss" loss_weight: 1 } layer { name: "s" type: "Silence" bottom: "loss" }'
@@ -326,228 +313,6 @@ class TestBackward:
             run(each)
             each.backward()
         assert made.params["ip1"][0].diff == pytest.approx(plain.params["ip1"][0].diff)
-
-
-SHARED = """
-layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
-layer { name: "a" type: "InnerProduct" bottom: "x" top: "a" param { name: "w" A }
-  inner_product_param { num_output: 3 bias_term: false weight_filler { type: "xavier" } } }
-layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" param { name: "w" B }
-  inner_product_param { num_output: NB bias_term: false TB weight_filler { type: "xavier" } } }
-layer { name: "loss" type: "Reduce" bottom: "b" top: "loss" }
-""".replace('layer { name: "loss" type: "Reduce" bottom: "b" top: "loss" }\n', "")
-
-
-def shared(a: str = "", b: str = "", outputs: int = 3, more: str = "") -> caffe.Net:
-    text = SHARED.replace(" A }", f" {a} }}").replace(" B }", f" {b} }}")
-    return net("force_backward: true" + text.replace("NB", str(outputs)).replace("TB", more))
-
-
-class TestSharing:
-    def test_by_name_values_and_gradients(self):
-        made = shared()
-        made.params["b"][0].data[...] = np.arange(9).reshape(3, 3)
-        w = made.params["a"][0].data
-        assert np.array_equal(w, np.arange(9).reshape(3, 3))
-        made.forward(x=X)
-        made.backward(b=np.ones((2, 3), np.float32))
-        a, ones = X @ w.T, np.ones((2, 3))
-        assert made.params["a"][0].diff == pytest.approx(ones.T @ a + (ones @ w).T @ X)
-        assert len(made.learnable_params) == 1
-
-    def test_other_shapes_are_refused(self):
-        with pytest.raises(ShapeError, match=r"'b'.*'w' of shape \(2, 3\).*'a'.*\(3, 3\)"):
-            shared(outputs=2)
-
-    def test_permissive_sharing_needs_as_many_elements(self):
-        text = "share_mode: PERMISSIVE"
-        with pytest.raises(ShapeError, match=r"'w'"):
-            shared(b=text, outputs=2)
-        text = SHARED.replace(" A }", " }").replace(" B }", " share_mode: PERMISSIVE }")
-        text = text.replace("dim: 2 dim: 3", "dim: 2 dim: 2").replace("TB", "axis: 0")
-        made = net(text.replace("NB", "1"))
-        assert [made.params[name][0].shape for name in "ab"] == [(3, 2), (1, 6)]
-        made.params["a"][0].data[0, 1] = 7
-        assert made.params["b"][0].data[0, 1] == 7
-
-    def test_multipliers_must_agree(self):
-        with pytest.raises(NetError, match="'b': shared parameter 'w' has lr_mult 3 .* 2 in.*'a'"):
-            shared("lr_mult: 2", "lr_mult: 3")
-        assert shared("", "lr_mult: 3").learnable_params[0].lr == 3
-
-    def test_share_with_another_net(self):
-        first, second = net(), net(phase=caffe.TEST)
-        second.share_with(first)
-        first.params["ip1"][0].data[0, 0] = 42
-        assert second.params["ip1"][0].data[0, 0] == 42
-
-    def test_share_with_a_net_of_other_shapes(self):
-        with pytest.raises(ShapeError, match=r"layer 'ip1': shapes \(5, 3\) and \(4, 3\)"):
-            net(MLP.replace("num_output: 4", "num_output: 5")).share_with(net())
-
-
-class TestFiles:
-    def test_save_and_copy_from(self, tmp_path):
-        first, second = net(), net()
-        first.save(tmp_path / "w.caffemodel")
-        second.copy_from(tmp_path / "w.caffemodel")
-        for name in first.params:
-            for mine, theirs in zip(first.params[name], second.params[name], strict=True):
-                assert np.array_equal(mine.data, theirs.data)
-        stored = NetParameter.FromString((tmp_path / "w.caffemodel").read_bytes())
-        assert stored.name == "mlp"
-        assert [layer.name for layer in stored.layer] == list(first.layer_dict)
-
-    def test_copy_from_by_layer_name(self, tmp_path):
-        first = net()
-        first.save(tmp_path / "w.caffemodel")
-        other = net(
-            MLP.replace('name: "ip2"', 'name: "new"').replace("num_output: 2", "num_output: 5")
-        )
-        before = other.params["new"][0].data.copy()
-        other.copy_from(tmp_path / "w.caffemodel")
-        assert np.array_equal(other.params["ip1"][0].data, first.params["ip1"][0].data)
-        assert np.array_equal(other.params["new"][0].data, before)
-
-    def test_copy_from_refuses_other_shapes(self, tmp_path):
-        net().save(tmp_path / "w.caffemodel")
-        with pytest.raises(ShapeError, match=r"w.caffemodel: layer 'ip1'.*\(4, 3\).*\(5, 3\)"):
-            net(MLP.replace("num_output: 4", "num_output: 5")).copy_from(tmp_path / "w.caffemodel")
-
-    def test_copy_from_refuses_another_number_of_blobs(self, tmp_path):
-        net().save(tmp_path / "w.caffemodel")
-        text = MLP.replace("num_output: 2", "num_output: 2 bias_term: false")
-        with pytest.raises(ShapeError, match="layer 'ip2' has 2 blobs; the net's has 1"):
-            net(text).copy_from(tmp_path / "w.caffemodel")
-
-    def test_values_in_the_definition_are_used(self):
-        blob = "blobs { shape { dim: 2 dim: 4 } data: [1,2,3,4,5,6,7,8] } blobs { data: [1, 2] }"
-        made = net(MLP.replace('layer { name: "ip2"', f'layer {{ {blob} name: "ip2"'))
-        assert made.params["ip2"][0].data.tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
-
-    @pytest.mark.parametrize("length", [0, 1, 50, -1])
-    def test_truncated_weights(self, tmp_path, length):
-        net().save(tmp_path / "w.caffemodel")
-        content = (tmp_path / "w.caffemodel").read_bytes()
-        (tmp_path / "w.caffemodel").write_bytes(content[:length])
-        with pytest.raises(FormatError, match=r"w.caffemodel: .*(truncated|holds no)"):
-            net().copy_from(tmp_path / "w.caffemodel")
-
-    def test_text_where_weights_belong(self, tmp_path):
-        (tmp_path / "w.caffemodel").write_text(MLP)
-        with pytest.raises(FormatError, match="w.caffemodel: .*NetParameter"):
-            net().copy_from(tmp_path / "w.caffemodel")
-
-    def test_weights_where_text_belongs(self, tmp_path):
-        net().save(tmp_path / "w.caffemodel")
-        with pytest.raises(FormatError, match="w.caffemodel.*text"):
-            caffe.Net(str(tmp_path / "w.caffemodel"), caffe.TEST)
-
-    def test_no_file(self, tmp_path):
-        with pytest.raises(FormatError, match="net.prototxt: cannot be read: No such file"):
-            caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
-
-
-def file_error(folder: Path, text: str) -> str:
-    (folder / "net.prototxt").write_text(text)
-    with pytest.raises(FormatError, match="net.prototxt:") as caught:
-        caffe.Net(str(folder / "net.prototxt"), caffe.TEST)
-    return str(caught.value).split("net.prototxt:")[1]
-
-
-@pytest.mark.parametrize(
-    ("text", "where", "what"),
-    [
-        ('name: "n"\nlayer {\n  nam: "x"\n}', "3:3:", '"nam"'),
-        ('name: "n"\nlayer { name: 5 }', "2:15:", "5"),
-        ("layer { phase: TRIAN }", "1:16:", "TRIAN"),
-        ('layer {\n name: "x"\n', "2:8:", "}"),
-        ('layer { name: "x }', "1:15:", '"x }'),
-    ],
-)
-def test_text_errors_say_line_and_column(tmp_path, text, where, what):
-    message = file_error(tmp_path, text)
-    assert message.startswith(where)
-    assert what in message
-    assert "\n" not in message
-
-
-@given(st.text(max_size=40))
-def test_any_text_is_a_net_or_a_clear_error(text):
-    try:
-        net_from = caffe.formats.parse_text(text, NetParameter(), "some.prototxt")
-    except FormatError as error:
-        assert str(error).startswith("some.prototxt:")  # noqa: PT017 - any text may be right
-    else:
-        assert isinstance(net_from, NetParameter)
-
-
-X_INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }'
-
-
-@pytest.mark.parametrize(
-    ("error", "text", "message"),
-    [
-        (
-            NetError,
-            'layer { name: "s" type: "Sigmoid" bottom: "x" top: "y" }',
-            r"unknown bottom blob 'x' \(layer 's', bottom index 0\)$",
-        ),
-        (
-            NetError,
-            'layer { name: "s" type: "Sigmoid" bottom: "b" top: "a" } '
-            'layer { name: "t" type: "Sigmoid" bottom: "a" top: "b" }',
-            r"unknown bottom blob 'b' \(layer 's', bottom index 0\). Layer 't' gives it",
-        ),
-        (
-            NetError,
-            X_INPUT + 'layer { name: "y" type: "Sigmoid" bottom: "x" top: "y" }'
-            'layer { name: "z" type: "TanH" bottom: "y" top: "x" }',
-            r"top blob 'x' \(layer 'z'\) is produced by multiple sources",
-        ),
-        (
-            NetError,
-            X_INPUT + 'layer { name: "y" type: "Sigmoid" bottom: "x" top: "y" }'
-            'layer { name: "z" type: "TanH" bottom: "x" top: "x" }',
-            r"top blob 'x' \(layer 'z'\) is produced by multiple sources",
-        ),
-        (
-            LayerError,
-            X_INPUT + 'layer { name: "s" type: "Sigmoyd" bottom: "x" top: "y" }',
-            "layer 's': unknown type 'Sigmoyd'; did you mean Sigmoid",
-        ),
-        (
-            LayerError,
-            X_INPUT + 'layer { name: "s" type: "Sigmoid" bottom: "x" top: "y" top: "z" }',
-            r"layer 's' \(Sigmoid\): has 2 top blobs. Allowed: 1",
-        ),
-        (
-            NetError,
-            'layer { name: "x" type: "Input" top: "x" include {} exclude {} }',
-            "layer 'x': has include and exclude rules",
-        ),
-        (
-            LayerError,
-            X_INPUT + 'layer { name: "s" type: "Sigmoid" bottom: "x" top: "y" '
-            "propagate_down: true propagate_down: true }",
-            "layer 's' .*1 bottoms and 2 propagate_down",
-        ),
-        (
-            LayerError,
-            X_INPUT + 'layer { name: "s" type: "Sigmoid" bottom: "x" top: "y" param {} }',
-            "layer 's' .*0 parameter blobs and 1 param",
-        ),
-        (
-            CaffeError,
-            'layer { name: "x" type: "Input" top: "x" '
-            "input_param { shape { dim: 1048576 dim: 1048576 } } }",
-            r"layer 'x'.*\(1048576, 1048576\)",
-        ),
-    ],
-)
-def test_bad_nets(error, text, message):
-    with pytest.raises(error, match=message):
-        net(text)
 
 
 LEGACY = MLP[MLP.index('layer { name: "ip1"') : MLP.index('layer { name: "loss"')]

@@ -11,6 +11,7 @@ import caffe
 from caffe.errors import CaffeError
 from caffe.layers import registry
 from tests.caffe.layer_case import Case, labels, values
+from tests.caffe.layers.test_shape import RESHAPES
 from tests.parity.compare import check_net, parse
 from tests.parity.real_caffe import Refused
 
@@ -70,6 +71,14 @@ CASES = [
     Case("Accuracy", "accuracy_param { top_k: 2 ignore_label: 1 }", (MAPS, MAP_LABELS), 2, ()),
     Case("Accuracy", "accuracy_param { axis: 0 }", (values(6, 2), labels(5, 1)), learns=()),
     Case("Split", bottoms=(X,), tops=3),
+    *(
+        Case("Flatten", f"flatten_param {{ {settings} }}", (MAPS,))
+        for settings in ("", "axis: 2", "axis: 0 end_axis: -2", "axis: 1 end_axis: 1")
+    ),
+    *(
+        Case("Reshape", f"reshape_param {{ {settings} }}", (values(2, 3, 4),))
+        for settings, _ in RESHAPES
+    ),
     Case("Silence", bottoms=(X, MAPS), tops=0, learns=()),
 ]
 # Their parity is that of the nets they feed, in test_mlp.py; the drawn numbers are not Caffe's.
@@ -117,6 +126,11 @@ def test_layer(real_caffe, measured, case):
         Case("SigmoidCrossEntropyLoss", bottoms=(X, values(4, 5))),
         Case("EuclideanLoss", bottoms=(X, values(4, 5))),
         Case("Accuracy", "accuracy_param { top_k: 7 }", (X, CLASSES)),
+        Case("Flatten", "flatten_param { axis: 2 }", (X,)),
+        Case("Reshape", "reshape_param { shape { dim: 5 dim: -1 } }", (X,)),
+        Case("Reshape", "reshape_param { shape { dim: 5 } }", (X,)),
+        Case("Reshape", "reshape_param { shape { dim: 0 dim: 0 dim: 0 } }", (X,)),
+        Case("Reshape", "reshape_param { axis: 3 }", (X,)),
         Case("Accuracy", bottoms=(X, labels(1, 2, 3, 4, 5))),
     ],
     ids=str,

@@ -31,6 +31,28 @@ def set_mode_cpu() -> None:
     """Compute on the processor, as always."""
 
 
+def set_mode_gpu() -> None:
+    """Refuse: there is no computing on a GPU.
+
+    Raises
+    ------
+    CaffeError
+        Always.
+    """
+    raise CaffeError("set_mode_gpu: nets run on the processor only. Allowed: set_mode_cpu()")
+
+
+def set_device(device: int) -> None:
+    """Refuse, as `set_mode_gpu`.
+
+    Raises
+    ------
+    CaffeError
+        Always.
+    """
+    raise CaffeError(f"set_device({device}): nets run on the processor only")
+
+
 __all__ = [
     "TEST",
     "TRAIN",
@@ -51,7 +73,9 @@ __all__ = [
     "layers",
     "params",
     "proto",
+    "set_device",
     "set_mode_cpu",
+    "set_mode_gpu",
     "set_random_seed",
     "to_proto",
 ]

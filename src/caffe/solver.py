@@ -208,6 +208,8 @@ class Solver(ABC):
             raise SolverError(
                 f"regularization_type is '{param.regularization_type}'. Allowed: L1, L2"
             )
+        if param.snapshot_format != SolverParameter.BINARYPROTO:
+            raise SolverError("snapshot_format is HDF5. Allowed: BINARYPROTO")
         for name in ("iter_size", "average_loss"):
             if getattr(param, name) < 1:
                 raise SolverError(f"{name} is {getattr(param, name)}. Allowed: 1 or more")

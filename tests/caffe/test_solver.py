@@ -172,6 +172,7 @@ def test_policies(settings):
         ("", "unknown lr_policy ''"),
         ('lr_policy: "fixed" regularization_type: "L3"', "'L3'. Allowed: L1, L2"),
         ('lr_policy: "fixed" iter_size: 0', "iter_size is 0"),
+        ('lr_policy: "fixed" snapshot_format: HDF5', "snapshot_format is HDF5"),
         ('lr_policy: "fixed" test_iter: 1', "test_interval"),
         ('lr_policy: "fixed" average_loss: 0', "average_loss is 0"),
     ],

@@ -61,15 +61,21 @@ class Step:
             blob.set_diff(torch.full(blob.shape, weight, dtype=blob.dtype))
 
     def reshape(self) -> None:
+        self._reshape()
+        self.set_losses()
+
+    def forward(self) -> None:
+        before = [blob.shape for blob, _ in self.losses]
+        self._reshape()
+        if before != [blob.shape for blob, _ in self.losses]:
+            self.set_losses()
+        self.layer.forward(self.bottom, self.top)
+
+    def _reshape(self) -> None:
         try:
             self.layer.reshape(self.bottom, self.top)
         except ShapeError as error:
             raise self.layer.error(str(error)) from None
-        self.set_losses()
-
-    def forward(self) -> None:
-        self.layer.reshape(self.bottom, self.top)
-        self.layer.forward(self.bottom, self.top)
 
     def backward(self) -> None:
         if self.need_backward:

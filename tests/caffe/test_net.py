@@ -288,6 +288,15 @@ class TestBackward:
             3 * plain.params["ip1"][0].diff, rel=1e-4, abs=1e-7
         )
 
+    def test_weighted_tops_of_another_batch_size(self):
+        text = MLP[: MLP.index('layer { name: "label"')] + MLP[MLP.index('layer { name: "ip1"') :]
+        weighted = 'top: "y" loss_weight: 0.5'
+        made = net(text[: text.index('layer { name: "loss"')].replace('top: "y"', weighted))
+        made.blobs["x"].reshape(4, 3)
+        made.forward(x=np.tile(X, (2, 1)))
+        made.backward()
+        assert made.params["ip2"][1].diff.tolist() == [2, 2]
+
     def test_two_losses_without_tops(self):
         twice = MLP.replace(
             'bottom: "label" top: "loss" }',

@@ -112,3 +112,11 @@ X_INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1
 def test_bad_nets(error, text, message):
     with pytest.raises(error, match=message):
         net(text)
+
+
+def test_inputs_that_do_not_fit_any_more():
+    made = net()
+    made.blobs["x"].reshape(2, 5)
+    for call in (made.reshape, made.forward):
+        with pytest.raises(LayerError, match=r"layer 'ip1'.*\(2, 5\).*have 3"):
+            call()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ripen import config
 from ripen.atomic import write_text
-from ripen.errors import RipenError, UsageError
+from ripen.errors import ConfigError, RipenError, UsageError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,6 +57,7 @@ def _compose(chosen: argparse.Namespace) -> int:
 def _run(chosen: argparse.Namespace) -> int:
     """Compose, run `dvc repro`, and show the results."""
     _compose(chosen)
+    _drop_broken_lock(Path("dvc.lock"))
     code = subprocess.run([sys.executable, "-m", "dvc", "repro"], env=_environment()).returncode
     return code or _leaderboard(chosen)
 
@@ -79,6 +80,17 @@ def _ui(_: argparse.Namespace) -> int:
 
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri"]
     return subprocess.run([*command, tracking.store_uri(config.load())]).returncode
+
+
+def _drop_broken_lock(lock: Path) -> None:
+    """Remove a lock file that a killed DVC left half written; its run cache remembers the rest."""
+    try:
+        whole = not lock.exists() or "schema" in config.read(lock)
+    except ConfigError:
+        whole = False
+    if not whole:
+        lock.unlink()
+        print(f"{lock} was not written to its end and is made anew")
 
 
 def _environment() -> dict[str, str]:

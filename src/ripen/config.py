@@ -6,7 +6,6 @@ a wrong type or a value out of range is a `ConfigError` that names the key.
 
 import difflib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -234,8 +233,8 @@ def from_mapping(values: Mapping[str, Any], source: str) -> Config:
             raise ConfigError(f"{source}: key '{key}' is missing") from None
         if key.startswith("tracking.uri"):
             raise ConfigError(
-                f"{source}: tracking.uri must be an address without user and password: MLflow takes "
-                "those from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+                f"{source}: tracking.uri must be an address without user and password: MLflow "
+                "takes those from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             ) from None
         message = first["msg"][0].lower() + first["msg"][1:]
         hint = ""
@@ -258,7 +257,7 @@ def load(params: Path = PARAMS) -> Config:
     ConfigError
         If the file is missing, is not YAML, or does not fit.
     """
-    return from_mapping(_read(params), str(params))
+    return from_mapping(read(params), str(params))
 
 
 def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> dict[str, Any]:
@@ -290,33 +289,8 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> dict[str, Any]:
 
 
 def dump(values: Mapping[str, Any]) -> str:
-    """Write values as the text of `params.yaml`, keys in the order given, as DVC writes it."""
-    return yaml.safe_dump(dict(values), sort_keys=False)
-
-
-def check_agreement(params: Path = PARAMS, conf: Path = CONF) -> None:
-    """Make sure that `params.yaml` is what `conf/` and its recorded overrides compose to.
-
-    Inside `dvc exp run -S …` DVC has composed `params.yaml` itself, so that it is the truth and
-    there is nothing to compare.
-
-    Raises
-    ------
-    ConfigError
-        Naming the first key that differs, with both values.
-    """
-    if "DVC_EXP_BASELINE_REV" in os.environ:
-        return
-    found = _read(params)
-    expected = compose(load(params).overrides, conf)
-    for key in dict.fromkeys([*dict(leaves(expected)), *dict(leaves(found))]):
-        here, there = dict(leaves(found)).get(key), dict(leaves(expected)).get(key)
-        if here != there:
-            raise ConfigError(
-                f"{params} and {conf}/ disagree on '{key}': {here!r} and {there!r}. "
-                f"Settings are changed in {conf}/ (then run: ripen compose) or for one run "
-                f"(ripen run {key}=…, or dvc exp run -S {key}=…)"
-            )
+    """Write values as the text of `params.yaml`, the very bytes that `dvc exp run` writes."""
+    return OmegaConf.to_yaml(OmegaConf.create(dict(values)))
 
 
 def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -348,7 +322,14 @@ def nearest(name: str, allowed: Iterator[str] | Sequence[str]) -> str:
     return f". Allowed: {', '.join(c for c in candidates if '.' not in c)}"
 
 
-def _read(params: Path) -> dict[str, Any]:
+def read(params: Path) -> dict[str, Any]:
+    """Read a file of settings as plain values, unchecked.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is not YAML, or is no mapping.
+    """
     try:
         loaded = OmegaConf.load(params)
     except FileNotFoundError:

@@ -54,11 +54,12 @@ def content_hash(path: Path) -> str:
 
 
 def _stages(competition: str, root: Path) -> dict[str, dict[str, Any]]:
+    """Return the stages that a competition goes through, its name filled in."""
     text = (root / PIPELINE).read_text(encoding="utf-8")
     stages: dict[str, dict[str, Any]] = yaml.safe_load(
         text.replace("${item.competition}", competition)
     )["stages"]
-    return stages
+    return {name: stage for name, stage in stages.items() if "matrix" in stage}
 
 
 def _inputs(stage: dict[str, Any], root: Path, left_out: Collection[str] = ()) -> list[Any]:

@@ -51,6 +51,6 @@ def show(competition: str, seconds: Mapping[str, float]) -> None:
     # A table cut to a terminal's 80 columns loses digits: where there is none, take what it needs.
     console = Console()
     if not console.is_terminal:
-        console = Console(width=120)
+        console = Console(width=140)
     console.print(leaderboard(metrics, seconds, competition))
     console.print(f"submission: {layout.submission}", soft_wrap=True)

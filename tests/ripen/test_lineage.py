@@ -6,6 +6,7 @@ from ripen import lineage
 
 DVC = """
 stages:
+  settings: {cmd: check, deps: [params.yaml]}
   prepare:
     matrix: {competition: "${competitions}"}
     cmd: prepare ${item.competition}

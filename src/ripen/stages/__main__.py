@@ -4,9 +4,10 @@ import argparse
 import importlib
 import sys
 
-from ripen import config, reproducibility
+from ripen import reproducibility
+from ripen.config import COMPETITIONS
 from ripen.errors import RipenError
-from ripen.stages import STAGES
+from ripen.stages import STAGES, settings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,16 +20,19 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m ripen.stages", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("competition", choices=config.COMPETITIONS)
+    parser.add_argument("competition", choices=COMPETITIONS, nargs="?")
     chosen = parser.parse_args(arguments)
+    if chosen.competition is None and chosen.stage != "settings":
+        parser.error(f"{chosen.stage} needs a competition: {', '.join(COMPETITIONS)}")
     try:
-        config.check_agreement()
-        settings = config.load()
-        reproducibility.hold(settings.reproducibility, settings.threads)
-        # Only now: a stage imports numpy and torch, which read their environment once.
-        importlib.import_module(f"ripen.stages.{chosen.stage}").run(settings, chosen.competition)
+        config = settings.run()
+        if chosen.stage != "settings":
+            reproducibility.hold(config.reproducibility, config.threads)
+            # Only now: a stage imports numpy and torch, which read their environment once.
+            importlib.import_module(f"ripen.stages.{chosen.stage}").run(config, chosen.competition)
     except RipenError as error:
-        print(f"{chosen.stage}@{chosen.competition}: {error}", file=sys.stderr)
+        where = "@".join(filter(None, (chosen.stage, chosen.competition)))
+        print(f"{where}: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 

@@ -50,10 +50,9 @@ def test_it_learns_and_keeps_the_best(make_config: MakeConfig, tmp_path: Path) -
 
 def test_the_same_seed_gives_the_same_bytes(make_config: MakeConfig, tmp_path: Path) -> None:
     files = []
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        (tmp_path / name).mkdir()
-        train(tmp_path / name, make_config(*QUICK, f"seed={seed}"))
-        files.append((tmp_path / name / "model.caffemodel").read_bytes())
+    for seed in (1, 1, 2):
+        train(tmp_path, make_config(*QUICK, f"seed={seed}"))
+        files.append((tmp_path / "model.caffemodel").read_bytes())
     assert files[0] == files[1] != files[2]
 
 

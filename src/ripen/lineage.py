@@ -70,8 +70,12 @@ def _inputs(stage: dict[str, Any], root: Path, left_out: Collection[str] = ()) -
         for name, value in settings.items()
         if name == key or name.startswith(f"{key}.")
     }
-    deps = {dep: content_hash(root / dep) for dep in stage["deps"] if dep not in left_out}
+    deps = {dep: content_hash(root / dep) for dep in stage["deps"] if not _within(dep, left_out)}
     return [stage["cmd"], sorted(chosen.items()), sorted(deps.items())]
+
+
+def _within(dep: str, outs: Collection[str]) -> bool:
+    return any(dep == out or dep.startswith(f"{out}/") for out in outs)
 
 
 def _path(out: str | dict[str, Any]) -> str:

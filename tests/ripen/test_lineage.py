@@ -16,7 +16,7 @@ stages:
   evaluate:
     matrix: {competition: "${competitions}"}
     cmd: evaluate ${item.competition}
-    deps: [other.py, "data/${item.competition}/prepared"]
+    deps: [other.py, "data/${item.competition}/prepared/y"]
     params: [evaluate]
     metrics: ["m/${item.competition}.json": {cache: false}]
 """

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import caffe
+from caffe.policies import learning_rate
 from caffe.proto import caffe_pb2
 from ripen.atomic import replacing, write_text
 from ripen.config import Config
@@ -87,6 +88,7 @@ def fit(
     definition = mlp.solver(config.solver, net_file, folder / "model", config.seed)
     write_text(solver_file, mlp.to_text(definition))
     solver = caffe.get_solver(str(solver_file))
+    norms = _watch_gradients(solver, config.train.check_interval)
     convergence = Convergence(
         tolerance=config.train.tolerance,
         patience=config.train.patience,
@@ -97,7 +99,7 @@ def fit(
     stopped = None
     while stopped is None:
         interval = min(config.train.check_interval, config.solver.max_iter - solver.iter)
-        checks.append(_check(solver, interval, config.solver.base_lr))
+        checks.append(_check(solver, interval, norms))
         listener(checks[-1])
         stopped = convergence.check(solver.iter, checks[-1].loss, checks[-1].validation_loss)
         if convergence.best_iteration == solver.iter:
@@ -111,7 +113,28 @@ def fit(
     )
 
 
-def _check(solver: caffe.Solver, iterations: int, base_lr: float) -> Check:
+def _watch_gradients(solver: caffe.Solver, interval: int) -> list[float]:
+    """Return a list that grows by the gradients' norm in the last iteration before each check.
+
+    It is taken when they are ready: after the update a parameter's diff is the update, as in Caffe.
+    """
+    norms: list[float] = []
+
+    def on_gradients_ready() -> None:
+        done = solver.iter + 1
+        if done % interval == 0 or done == solver.param.max_iter:
+            squares = (
+                float(np.sum(np.square(blob.diff, dtype=np.float64)))
+                for blobs in solver.net.params.values()
+                for blob in blobs
+            )
+            norms.append(math.sqrt(sum(squares)))
+
+    solver.add_callback(lambda: None, on_gradients_ready)
+    return norms
+
+
+def _check(solver: caffe.Solver, iterations: int, norms: list[float]) -> Check:
     """Train for some iterations, then validate."""
     started = time.perf_counter()
     losses = []
@@ -119,36 +142,30 @@ def _check(solver: caffe.Solver, iterations: int, base_lr: float) -> Check:
         solver.step(1)
         losses.append(float(solver.net.blobs["loss"].data))
         if not math.isfinite(losses[-1]):
-            raise TrainingError(_diverged("loss", losses[-1], solver.iter, base_lr))
+            raise TrainingError(_diverged(solver, "loss", losses[-1]))
     seconds = time.perf_counter() - started
-    norm = math.sqrt(
-        sum(
-            float(np.sum(np.square(blob.diff, dtype=np.float64)))
-            for blobs in solver.net.params.values()
-            for blob in blobs
-        )
-    )
     test = solver.test_nets[0]
     test.share_with(solver.net)
     test.forward()
     validation_loss = float(test.blobs["loss"].data)
-    if not math.isfinite(norm) or not math.isfinite(validation_loss):
-        raise TrainingError(_diverged("gradient's norm", norm, solver.iter, base_lr))
+    for what, value in (("gradients' norm", norms[-1]), ("validation loss", validation_loss)):
+        if not math.isfinite(value):
+            raise TrainingError(_diverged(solver, what, value))
     return Check(
         iteration=int(solver.iter),
         loss=float(np.mean(losses)),
         validation_loss=validation_loss,
         validation_accuracy=float(test.blobs["accuracy"].data),
-        learning_rate=float(solver.lr),
-        gradient_norm=norm,
+        learning_rate=learning_rate(solver.param, solver.iter - 1),
+        gradient_norm=norms[-1],
         seconds_per_iteration=seconds / iterations,
     )
 
 
-def _diverged(what: str, value: float, iteration: int, base_lr: float) -> str:
+def _diverged(solver: caffe.Solver, what: str, value: float) -> str:
     return (
-        f"training diverged: the {what} is {value} at iteration {iteration}. Is the learning rate "
-        f"solver.base_lr={base_lr:g} too large? Try a tenth of it"
+        f"training diverged: the {what} is {value} at iteration {solver.iter}. Is the learning "
+        f"rate solver.base_lr={solver.param.base_lr:g} too large? Try a tenth of it"
     )
 
 

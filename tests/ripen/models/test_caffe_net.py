@@ -48,6 +48,20 @@ def test_it_learns_and_keeps_the_best(make_config: MakeConfig, tmp_path: Path) -
     assert [check.iteration for check in checks] == list(range(100, training.iterations + 1, 100))
 
 
+def test_the_gradients_norm_is_of_the_gradients(make_config: MakeConfig, tmp_path: Path) -> None:
+    # Without momentum and decay the first update is the rate times the gradient.
+    plain = ("solver.momentum=0.0", "solver.weight_decay=0.0", "solver.lr_policy=fixed")
+    first = ("solver.max_iter=1", "train.check_interval=1", "solver.base_lr=0.5")
+    _, (check,) = train(tmp_path, make_config(*plain, *first))
+    solver = caffe.get_solver(str(tmp_path / "solver.prototxt"))
+    before = [blob.data.copy() for blobs in solver.net.params.values() for blob in blobs]
+    solver.step(1)
+    after = [blob.data for blobs in solver.net.params.values() for blob in blobs]
+    moved = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(after, before, strict=True)))
+    assert check.gradient_norm == pytest.approx(moved / 0.5, rel=1e-3)
+    assert check.learning_rate == 0.5
+
+
 def test_the_same_seed_gives_the_same_bytes(make_config: MakeConfig, tmp_path: Path) -> None:
     files = []
     for seed in (1, 1, 2):

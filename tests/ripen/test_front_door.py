@@ -1,0 +1,214 @@
+"""The pipeline as its users meet it: real commands in a temporary clone."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import mlflow
+import psutil
+import pytest
+
+from tests.ripen.conftest import Clone
+
+STAGES = ("fetch", "prepare", "baselines", "train", "evaluate", "predict")
+
+
+def wait_for_stage(stage: str, dvc: psutil.Process, seconds: float = 120) -> None:
+    """Wait until a stage has run for a moment, long enough to have begun its work."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for child in dvc.children(recursive=True):
+            try:
+                if child.cmdline()[-2:-1] == [stage] and time.time() - child.create_time() > 0.9:
+                    return
+            except psutil.NoSuchProcess:
+                continue
+        time.sleep(0.02)
+    raise TimeoutError(f"{stage} did not start")
+
+
+def test_a_clone_reproduces_the_committed_lock_and_metrics(reproduced: Clone) -> None:
+    assert reproduced.run("git", "status", "--porcelain").stdout == ""
+    for file in ("dvc.lock", "metrics/avocado.json", "params.yaml"):
+        committed = reproduced.run("git", "show", f"HEAD:{file}").stdout
+        assert reproduced.read(file) == committed
+
+
+def test_a_second_repro_does_nothing(reproduced: Clone) -> None:
+    before = reproduced.read("dvc.lock")
+    output = reproduced.run("dvc", "repro").stdout
+    assert "Running stage" not in output
+    assert output.rstrip().endswith("Data and pipelines are up to date.")
+    assert reproduced.read("dvc.lock") == before
+
+
+def test_the_net_is_near_the_best_possible(reproduced: Clone) -> None:
+    metrics = json.loads(reproduced.read("metrics/avocado.json"))
+    bayes = metrics["bayes"]["test"]["accuracy"]
+    assert bayes - metrics["models"]["net"]["test"]["accuracy"] < 0.015
+    assert abs(bayes - metrics["bayes"]["expected"]["accuracy"]) < 0.01
+    assert metrics["models"]["net"]["stopped"] in ("converged", "early_stopping", "max_iter")
+
+
+def test_the_submission_has_the_samples_form(reproduced: Clone) -> None:
+    sample = reproduced.read("data/avocado/raw/sample_submission.csv").splitlines()
+    submission = reproduced.read("data/avocado/submission.csv").splitlines()
+    assert submission[0] == sample[0] == "id,ripe"
+    assert [line.split(",")[0] for line in submission] == [line.split(",")[0] for line in sample]
+    assert all(0.001 <= float(line.split(",")[1]) <= 0.999 for line in submission[1:])
+
+
+def test_nothing_that_dvc_tracks_holds_a_path_or_a_run_id(reproduced: Clone) -> None:
+    client = mlflow.MlflowClient(f"sqlite:///{reproduced.path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("avocado")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    words = [str(reproduced.path), os.uname().nodename, *(run.info.run_id for run in runs)]
+    forbidden = [re.compile(rf"\b{re.escape(word)}\b".encode()) for word in words]
+    tracked = [p for p in (reproduced.path / "data").rglob("*") if p.is_file()]
+    tracked += [reproduced.path / "dvc.lock", reproduced.path / "metrics/avocado.json"]
+    found = [
+        (path.name, word)
+        for path in tracked
+        for word in forbidden
+        if word.search(path.read_bytes())
+    ]
+    assert len(tracked) > 30
+    assert found == []
+
+
+def test_every_model_is_a_finished_run_within_one_pipeline(reproduced: Clone) -> None:
+    client = mlflow.MlflowClient(f"sqlite:///{reproduced.path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("avocado")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    (parent,) = parents
+    metrics = json.loads(reproduced.read("metrics/avocado.json"))
+    models = {run.info.run_name: run for run in runs if run is not parent}
+    assert set(models) == set(metrics["models"])
+    for name, run in models.items():
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        for part in ("validation", "test"):
+            for metric, value in metrics["models"][name][part].items():
+                assert run.data.metrics[f"{part}/{metric}"] == value
+    commit = reproduced.run("git", "rev-parse", "HEAD").stdout.strip()
+    assert models["net"].data.tags["mlflow.source.git.commit"] == commit
+    figures = {f.path for f in client.list_artifacts(models["net"].info.run_id, "figures")}
+    assert figures == {
+        f"figures/{name}.svg" for name in ("confusion", "error", "reliability", "roc")
+    }
+
+
+def test_killed_in_the_middle_of_any_stage(clone: Clone) -> None:
+    for stage in STAGES:
+        dvc = clone.start("dvc", "repro")
+        wait_for_stage(stage, psutil.Process(dvc.pid))
+        os.killpg(dvc.pid, signal.SIGKILL)
+        dvc.wait()
+    clone.run("dvc", "repro")
+    assert clone.run("git", "status", "--porcelain").stdout == ""
+    client = mlflow.MlflowClient(f"sqlite:///{clone.path / 'mlflow.db'}")
+    runs = client.search_runs(["1"], "attributes.status = 'RUNNING'")
+    assert [run.info.run_name for run in runs] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("train.csv", "1,", "1,x", "row 1, column 'height_cm': 'x"),
+        ("train.csv", "red", "rot", "column 'red' is missing"),
+        ("test.csv", "\n1002,", "\n1001,", "row 2, column 'id': '1001' is in row 1 already"),
+    ],
+)
+def test_bad_input_ends_prepare_with_one_line_and_nothing_half_written(
+    reproduced: Clone, tmp_path: Path, file: str, old: str, new: str, message: str
+) -> None:
+    clone = Clone(tmp_path / "ripen")
+    raw = clone.path / "data" / "avocado" / "raw"
+    raw.mkdir(parents=True)
+    for source in (reproduced.path / "data" / "avocado" / "raw").iterdir():
+        (raw / source.name).write_bytes(source.read_bytes())
+    text = (raw / file).read_text()
+    assert old in text
+    (raw / file).write_text(
+        text.replace(f"\n{old}" if old == "1," else old, f"\n{new}" if old == "1," else new, 1)
+    )
+    done = clone.run("python", "-m", "ripen.stages", "prepare", "avocado", code=1)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"prepare@avocado: data/avocado/raw/{file}: {message}")
+    assert {path.name for path in (clone.path / "data" / "avocado").iterdir()} == {"raw"}
+
+
+def test_too_large_a_learning_rate(clone: Clone) -> None:
+    done = clone.run("ripen", "run", "solver.base_lr=1e30", "net.activation=relu", code=None)
+    assert done.returncode != 0
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("train@avocado: ")]
+    assert "training diverged" in line
+    assert "solver.base_lr=1e+30 too large?" in line
+    assert not (clone.path / "data" / "avocado" / "train").exists()
+    client = mlflow.MlflowClient(f"sqlite:///{clone.path / 'mlflow.db'}")
+    (net,) = client.search_runs(["1"], "attributes.run_name = 'net'")
+    assert net.info.status == "FAILED"
+
+
+def test_an_experiment_changes_a_setting_and_the_workspace_can_be_compared(clone: Clone) -> None:
+    clone.run("dvc", "exp", "run", "-S", "solver.max_iter=200", "-S", "learning_curve=[50]")
+    metrics = json.loads(clone.read("metrics/avocado.json"))
+    assert metrics["models"]["net"]["iterations"] == 200
+    assert metrics["models"]["net"]["stopped"] == "max_iter"
+    difference = json.loads(clone.run("dvc", "metrics", "diff", "--json").stdout)
+    changed = difference["metrics/avocado.json"]["models.net.iterations"]
+    assert changed["new"] == 200
+    assert "solver.max_iter" in clone.run("dvc", "params", "diff").stdout
+    # Outside an experiment the same settings would be drift.
+    done = clone.run("dvc", "repro", "--force", "--single-item", "settings", code=None)
+    assert "params.yaml and conf/ disagree on 'learning_curve'" in done.stderr
+    assert "disagree" not in clone.run("ripen", "compose").stderr
+
+
+def test_an_edit_in_conf_alone_is_found(clone: Clone) -> None:
+    file = clone.path / "conf" / "solver" / "sgd.yaml"
+    file.write_text(file.read_text().replace("momentum: 0.9", "momentum: 0.8"))
+    done = clone.run("dvc", "repro", code=None)
+    assert done.returncode != 0
+    assert "params.yaml and conf/ disagree on 'solver.momentum': 0.9 and 0.8" in done.stderr
+
+
+def test_a_temporary_experiment_logs_to_the_repositorys_store(reproduced: Clone) -> None:
+    before = hashlib.sha256(reproduced.read("dvc.lock").encode()).hexdigest()
+    reproduced.run(
+        "dvc", "exp", "run", "--temp", "-S", "solver.max_iter=100", "-S", "learning_curve=[50]"
+    )
+    client = mlflow.MlflowClient(f"sqlite:///{reproduced.path / 'mlflow.db'}")
+    pipelines = client.search_runs(["1"], "params.`solver.max_iter` = '100'")
+    nested = {run.info.run_name for run in pipelines if "mlflow.parentRunId" in run.data.tags}
+    try:
+        assert "net" in nested
+        assert hashlib.sha256(reproduced.read("dvc.lock").encode()).hexdigest() == before
+        assert reproduced.run("git", "status", "--porcelain").stdout == ""
+    finally:
+        for run in pipelines:
+            client.delete_run(run.info.run_id)
+
+
+def test_the_picture_and_the_plots(reproduced: Clone) -> None:
+    dag = reproduced.run("dvc", "dag", "--dot").stdout
+    assert '"prepare@avocado" -> "train@avocado"' in dag
+    reproduced.run("dvc", "plots", "show")
+    page = (reproduced.path / "dvc_plots" / "index.html").read_text()
+    for name in ("validation_loss", "random_forest", "confusion", "roc.svg"):
+        assert name in page
+
+
+def test_ripen_run_ends_with_the_table(reproduced: Clone) -> None:
+    output = reproduced.run("ripen", "run").stdout
+    assert "net (best)" in output or "net " in output
+    assert "submission: data/avocado/submission.csv" in output
+    assert "ripen ui" in output
+    assert reproduced.run("git", "status", "--porcelain").stdout == ""

@@ -1,0 +1,58 @@
+"""The same bytes on another processor: the stages, emulated as a Haswell without AVX-512."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.ripen.conftest import Clone
+
+QEMU = shutil.which("qemu-x86_64")
+STAGES = ("fetch", "prepare", "baselines", "train", "evaluate", "predict")
+# Emulation is some ten to thirty times slower: fewer rows, trees and iterations, the same code.
+SMALLER = (
+    "competition.avocado.n_test=300",
+    "competition.avocado.n_more=300",
+    "baselines.random_forest.n_estimators=10",
+    "learning_curve=[50,300]",
+    "solver.max_iter=300",
+)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def run_stages(clone: Clone, *emulator: str) -> dict[str, str]:
+    """Run every stage's own module, and return the hash of each file that it left."""
+    clone.run("ripen", "compose", *SMALLER)
+    python = os.path.realpath(sys.executable)
+    packages = [path for path in sys.path if path.endswith("site-packages")]
+    environment = clone.environment() | {"PYTHONPATH": os.pathsep.join(["src", *packages])}
+    for stage in STAGES:
+        subprocess.run(
+            [*emulator, python, "-m", "ripen.stages", stage, "avocado"],
+            cwd=clone.path,
+            env=environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    return hashes(clone.path / "data") | hashes(clone.path / "metrics")
+
+
+@pytest.mark.skipif(QEMU is None, reason="qemu-user is not installed (Debian: qemu-user)")
+def test_a_haswell_gives_the_same_bytes(tmp_path: Path) -> None:
+    assert QEMU is not None
+    native = run_stages(Clone(tmp_path / "native"))
+    emulated = run_stages(Clone(tmp_path / "emulated"), QEMU, "-cpu", "Haswell")
+    differing = {name for name in native | emulated if native.get(name) != emulated.get(name)}
+    assert len(native) > 30
+    assert differing == set()

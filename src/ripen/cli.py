@@ -43,8 +43,10 @@ def _parser() -> argparse.ArgumentParser:
         ("leaderboard", _leaderboard, []),
         ("ui", _ui, []),
     ):
-        parser_ = commands.add_parser(name, parents=parents, help=command.__doc__)
-        parser_.set_defaults(command=command)
+        added = commands.add_parser(name, parents=parents, help=command.__doc__)
+        added.set_defaults(command=command)
+        if command is _ui:
+            added.add_argument("--port", default="5000", help="port of the pages (%(default)s)")
     return parser
 
 
@@ -74,12 +76,16 @@ def _leaderboard(_: argparse.Namespace) -> int:
     return 0
 
 
-def _ui(_: argparse.Namespace) -> int:
+def _ui(chosen: argparse.Namespace) -> int:
     """Open MLflow's pages on the runs."""
     from ripen import tracking
 
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri"]
-    return subprocess.run([*command, tracking.store_uri(config.load())]).returncode
+    store = tracking.store_uri(config.load())
+    if store.startswith("http"):
+        print(f"the runs are at {store}")
+        return 0
+    command = [sys.executable, "-m", "mlflow", "ui", "--port", chosen.port]
+    return subprocess.run([*command, "--backend-store-uri", store]).returncode
 
 
 def _drop_broken_lock(lock: Path) -> None:

@@ -1,6 +1,7 @@
 """The configuration of conf/, and a temporary clone of the repository, for the tests of ripen."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,6 +56,11 @@ class Clone:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill a started command with all that it started."""
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def read(self, path: str) -> str:
         return (self.path / path).read_text(encoding="utf-8")

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import signal
 import time
 from pathlib import Path
 
@@ -109,8 +108,7 @@ def test_killed_in_the_middle_of_any_stage(clone: Clone) -> None:
     for stage in STAGES:
         dvc = clone.start("dvc", "repro")
         wait_for_stage(stage, psutil.Process(dvc.pid))
-        os.killpg(dvc.pid, signal.SIGKILL)
-        dvc.wait()
+        clone.stop(dvc)
     clone.run("dvc", "repro")
     assert clone.run("git", "status", "--porcelain").stdout == ""
     client = mlflow.MlflowClient(f"sqlite:///{clone.path / 'mlflow.db'}")

@@ -1,0 +1,112 @@
+"""A real MLflow server on the runs that the pipeline logged: its pages, and the model it serves."""
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+
+from tests.ripen.conftest import Clone
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+BROWSER = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--virtual-time-budget=30000",
+    "--dump-dom",
+)
+
+
+@pytest.fixture(scope="module")
+def server(reproduced: Clone) -> Iterator[str]:
+    """The address of `ripen ui` in the reproduced clone."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ("ripen", "ui", "--port", str(port))
+    process = reproduced.start(*command)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + 90
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/health", timeout=5).close()
+                break
+            except OSError:
+                assert process.poll() is None, "the server ended"
+                assert time.monotonic() < end, "the server did not start"
+                time.sleep(0.3)
+        yield address
+    finally:
+        reproduced.stop(process)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium found (Debian: chromium)")
+def test_the_page_of_runs_in_a_browser(server: str, tmp_path: Path) -> None:
+    assert CHROMIUM is not None
+    experiment = mlflow.MlflowClient(server).get_experiment_by_name("avocado")
+    assert experiment is not None
+    page = subprocess.run(
+        [
+            CHROMIUM,
+            *BROWSER,
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"{server}/#/experiments/{experiment.experiment_id}/runs",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=True,
+    ).stdout
+    assert "avocado" in page
+    assert "pipeline " in page
+
+
+def test_the_server_gives_the_curve_of_the_net(server: str, reproduced: Clone) -> None:
+    client = mlflow.MlflowClient(server)
+    (net,) = client.search_runs(["1"], "attributes.run_name = 'net'")
+    history = client.get_metric_history(net.info.run_id, "curve/validation_loss")
+    curve = pd.read_csv(reproduced.path / "data/avocado/train/curve.csv")
+    assert [point.step for point in history] == curve.iteration.tolist()
+    assert [point.value for point in history] == pytest.approx(curve.validation_loss.tolist())
+    assert net.data.tags["stopped"] in ("converged", "early_stopping", "max_iter")
+    for name in ("gradient_norm", "seconds_per_iteration", "learning_rate", "loss"):
+        assert len(client.get_metric_history(net.info.run_id, f"curve/{name}")) == len(curve)
+
+
+def test_the_logged_model_predicts_raw_avocados(reproduced: Clone, tmp_path: Path) -> None:
+    store = f"sqlite:///{reproduced.path / 'mlflow.db'}"
+    (net,) = mlflow.MlflowClient(store).search_runs(["1"], "attributes.run_name = 'net'")
+    test = pd.read_csv(reproduced.path / "data/avocado/raw/test.csv").head(5)
+    test.drop(columns="id").to_csv(tmp_path / "input.csv", index=False)
+    environment = reproduced.environment() | {"MLFLOW_TRACKING_URI": store}
+    # The model brings its own code: ripen's must not be found otherwise.
+    del environment["PYTHONPATH"]
+    done = subprocess.run(
+        [
+            *("mlflow", "models", "predict", "--model-uri", f"runs:/{net.info.run_id}/model"),
+            *("--input-path", str(tmp_path / "input.csv"), "--content-type", "csv"),
+            *("--env-manager", "local"),
+        ],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout.splitlines()[-1])["predictions"]
+    submission = pd.read_csv(reproduced.path / "data/avocado/submission.csv").head(5)
+    clipped = [min(max(row["p1"], 0.001), 0.999) for row in found]
+    assert clipped == pytest.approx(submission.ripe.tolist(), abs=1e-6)

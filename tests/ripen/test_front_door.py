@@ -66,16 +66,19 @@ def test_nothing_that_dvc_tracks_holds_a_path_or_a_run_id(reproduced: Clone) -> 
     experiment = client.get_experiment_by_name("avocado")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
-    words = [str(reproduced.path), os.uname().nodename, *(run.info.run_id for run in runs)]
-    forbidden = [re.compile(rf"\b{re.escape(word)}\b".encode()) for word in words]
+    forbidden = [str(reproduced.path), *(run.info.run_id for run in runs)]
+    host = re.compile(rf"\b{re.escape(os.uname().nodename)}\b")
     tracked = [p for p in (reproduced.path / "data").rglob("*") if p.is_file()]
     tracked += [reproduced.path / "dvc.lock", reproduced.path / "metrics/avocado.json"]
     found = [
         (path.name, word)
         for path in tracked
         for word in forbidden
-        if word.search(path.read_bytes())
+        if word.encode() in path.read_bytes()
     ]
+    # A short host name is found in any binary file; those hold arrays and nothing else.
+    texts = [p for p in tracked if p.suffix not in (".h5", ".caffemodel", ".solverstate")]
+    found += [(path.name, "host") for path in texts if host.search(path.read_text())]
     assert len(tracked) > 30
     assert found == []
 

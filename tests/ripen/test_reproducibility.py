@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ripen.reproducibility import PORTABLE, THREADS
+
 SOURCE = str(Path(__file__).parents[2] / "src")
 
 
@@ -46,7 +48,29 @@ def test_portable_holds_torch_to_avx2_and_numpy_to_its_baseline() -> None:
 def test_too_late_is_an_error() -> None:
     done = python("import numpy\nhold('portable', 1)")
     assert done.returncode == 1
-    assert "hold() comes too late: numpy is imported already" in done.stderr
+    assert (
+        "RuntimeError: hold() comes too late: numpy is imported already; call it before the import"
+        in done.stderr
+    )
+
+
+def test_numpy_is_not_told_both() -> None:
+    code = "hold('portable', 1)\nimport numpy\nprint('well')"
+    assert python(code, NPY_ENABLE_CPU_FEATURES="X86_V3").stdout == "well\n"
+
+
+def test_what_is_set_inside_equals_what_is_set_before_the_start() -> None:
+    code = """import hashlib
+import numpy as np, torch
+x = np.random.default_rng(0).integers(-999, 999, (300, 6)) / 500
+t = torch.sigmoid(torch.from_numpy(x).float())
+w = torch.nn.functional.conv2d(t.reshape(1, 3, 20, 30), t[:9, :3].reshape(1, 3, 3, 3))
+bytes_ = [np.exp(x), x.T @ x, np.linalg.inv(x.T @ x), (t.T @ t).numpy(), torch.exp(t), w]
+print(hashlib.sha256(b"".join(np.asarray(b).tobytes() for b in bytes_)).hexdigest())"""
+    inside = python("hold('portable', 1)\n" + code)
+    before = python(code, **PORTABLE, **dict.fromkeys(THREADS, "1"))
+    assert (inside.stdout, inside.stderr) == (before.stdout, "")
+    assert len(inside.stdout) == 65
 
 
 def test_late_is_well_where_it_was_held_before() -> None:

@@ -1,88 +1,37 @@
-"""Every layer alone in both engines, over its settings: a line in CASES is a test.
+"""Every layer alone in both engines, over its settings.
+
+A family's cases are in `tests/parity/layers/<family>.py`: each of its CASES is compared forward and
+backward, each of its REFUSED must be an error in both engines. Its TESTED_ELSEWHERE names types
+that other tests of this folder compare, its NOT_IN_REAL those that real Caffe 1.0 lacks.
 
 A layer stands between Input layers and the losses of its tops; `force_backward` brings the gradient
 of every bottom.
 """
 
-import numpy as np
+import importlib
+from pathlib import Path
+
 import pytest
 
 import caffe
 from caffe.errors import CaffeError
 from caffe.layers import registry
-from tests.caffe.layer_case import Case, labels, values
-from tests.caffe.layers.test_shape import RESHAPES
+from tests.caffe.layer_case import Case, values
 from tests.parity.compare import check_net, parse
 from tests.parity.real_caffe import Refused
 
-X = values(4, 6)
-MAPS = values(2, 3, 4, 5)
-MAP_LABELS = np.random.default_rng(0).integers(0, 3, (2, 4, 5)).astype(np.float64)
-CLASSES = labels(2, 0, 5, 2)
-TARGETS = np.random.default_rng(1).random((4, 6))
-IGNORING = np.where(TARGETS < 0.4, 255, TARGETS)
-FILLED = 'weight_filler { type: "gaussian" } bias_filler { type: "gaussian" }'
-MODES = [f"loss_param {{ normalization: {m}" for m in ("FULL", "VALID", "BATCH_SIZE", "NONE")]
-
-
-def inner(settings: str, x: np.ndarray) -> Case:
-    return Case("InnerProduct", f"inner_product_param {{ {settings} {FILLED} }}", (x,))
-
-
-CASES = [
-    inner("num_output: 3", X),
-    inner("num_output: 3 bias_term: false", X),
-    inner("num_output: 3 transpose: true", X),
-    inner("num_output: 3", MAPS),
-    inner("num_output: 3 axis: 2", MAPS),
-    inner("num_output: 3 axis: -1 transpose: true", MAPS),
-    inner("num_output: 3 axis: 0", X),
-    *(
-        Case(kind, bottoms=(MAPS,), in_place=in_place)
-        for in_place in (False, True)
-        for kind in ("Sigmoid", "TanH", "ReLU")
-    ),
-    Case("ReLU", "relu_param { negative_slope: 0.1 }", (MAPS,)),
-    Case("ReLU", "relu_param { negative_slope: 0.1 }", (MAPS,), in_place=True),
-    Case("Dropout", bottoms=(X,), phase=caffe.TEST),
-    *(Case("Softmax", f"softmax_param {{ axis: {axis} }}", (MAPS,)) for axis in (0, 1, 2, -1)),
-    Case("SoftmaxWithLoss", bottoms=(X, CLASSES)),
-    Case("SoftmaxWithLoss", "loss_weight: 3", (X, CLASSES)),
-    Case("SoftmaxWithLoss", "loss_param { normalize: false }", (MAPS, MAP_LABELS)),
-    Case("SoftmaxWithLoss", "softmax_param { axis: -1 }", (X, CLASSES)),
-    Case("SoftmaxWithLoss", "softmax_param { axis: 0 }", (values(6, 6), labels(0, 1, 2, 3, 4, 5))),
-    Case("SoftmaxWithLoss", "loss_param { ignore_label: 2 }", (X, labels(2, 2, 2, 2))),
-    *(
-        # A second top cannot be compared: the wheel refuses it, whatever its loss_weight.
-        Case("SoftmaxWithLoss", f"{mode} ignore_label: 1 }}", (MAPS, MAP_LABELS))
-        for mode in MODES
-    ),
-    Case("SigmoidCrossEntropyLoss", bottoms=(X, TARGETS)),
-    Case("SigmoidCrossEntropyLoss", "loss_weight: 0.5", (MAPS, values(2, 3, 4, 5, low=0, high=1))),
-    *(
-        Case("SigmoidCrossEntropyLoss", f"{mode} ignore_label: 255 }}", (X, IGNORING))
-        for mode in MODES
-    ),
-    Case("EuclideanLoss", bottoms=(X, TARGETS), learns=(0, 1)),
-    Case("EuclideanLoss", bottoms=(values(4, 6, 1, 1), TARGETS), learns=(0, 1)),
-    Case("Accuracy", bottoms=(X, CLASSES), learns=()),
-    Case("Accuracy", bottoms=(np.round(X), CLASSES), tops=2, learns=()),  # equal scores
-    Case("Accuracy", "accuracy_param { top_k: 3 }", (X, CLASSES), learns=()),
-    Case("Accuracy", "accuracy_param { top_k: 2 ignore_label: 1 }", (MAPS, MAP_LABELS), 2, ()),
-    Case("Accuracy", "accuracy_param { axis: 0 }", (values(6, 2), labels(5, 1)), learns=()),
-    Case("Split", bottoms=(X,), tops=3),
-    *(
-        Case("Flatten", f"flatten_param {{ {settings} }}", (MAPS,))
-        for settings in ("", "axis: 2", "axis: 0 end_axis: -2", "axis: 1 end_axis: 1")
-    ),
-    *(
-        Case("Reshape", f"reshape_param {{ {settings} }}", (values(2, 3, 4),))
-        for settings, _ in RESHAPES
-    ),
-    Case("Silence", bottoms=(X, MAPS), tops=0, learns=()),
-]
-# Their parity is that of the nets they feed, in test_mlp.py; the drawn numbers are not Caffe's.
-SOURCES = {"Input", "DummyData", "MemoryData", "HDF5Data"}
+FAMILIES = sorted(
+    file.stem for file in (Path(__file__).parent / "layers").glob("*.py") if file.stem != "inputs"
+)
+MODULES = [importlib.import_module(f"tests.parity.layers.{family}") for family in FAMILIES]
+CASES: list[Case] = [case for module in MODULES for case in module.CASES]
+REFUSED: list[Case] = [case for module in MODULES for case in module.REFUSED]
+ELSEWHERE = {
+    kind
+    for module in MODULES
+    for names in ("TESTED_ELSEWHERE", "NOT_IN_REAL")
+    for kind in getattr(module, names, ())
+}
 
 
 def net_text(case: Case) -> str:
@@ -100,7 +49,7 @@ def net_text(case: Case) -> str:
 
 
 def test_every_type_has_a_case():
-    assert {case.type for case in CASES} | SOURCES == set(registry())
+    assert {case.type for case in CASES} | ELSEWHERE == set(registry())
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -116,25 +65,7 @@ def test_layer(real_caffe, measured, case):
     measured(check_net(real_caffe, text, inputs, diffs, phase=case.phase, tolerance=1e-5))
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        Case("InnerProduct", "inner_product_param { num_output: 3 axis: 2 }", (X,)),
-        Case("InnerProduct", "inner_product_param { num_output: 3 }", (X, X)),
-        Case("Sigmoid", bottoms=(X,), tops=2),
-        Case("SoftmaxWithLoss", bottoms=(X, labels(1, 2, 3))),
-        Case("SigmoidCrossEntropyLoss", bottoms=(X, values(4, 5))),
-        Case("EuclideanLoss", bottoms=(X, values(4, 5))),
-        Case("Accuracy", "accuracy_param { top_k: 7 }", (X, CLASSES)),
-        Case("Flatten", "flatten_param { axis: 2 }", (X,)),
-        Case("Reshape", "reshape_param { shape { dim: 5 dim: -1 } }", (X,)),
-        Case("Reshape", "reshape_param { shape { dim: 5 } }", (X,)),
-        Case("Reshape", "reshape_param { shape { dim: 0 dim: 0 dim: 0 } }", (X,)),
-        Case("Reshape", "reshape_param { axis: 3 }", (X,)),
-        Case("Accuracy", bottoms=(X, labels(1, 2, 3, 4, 5))),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("case", REFUSED, ids=str)
 def test_what_both_refuse(real_caffe, case):
     text = net_text(case)
     with pytest.raises(CaffeError, match="layer 'l'"):

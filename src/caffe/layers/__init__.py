@@ -1,6 +1,40 @@
 """The layers, one family a file; importing this registers them all."""
 
-from caffe.layers import activation, data, dense, loss, shape
+from caffe.layers import (
+    activation,
+    conv,
+    data,
+    database,
+    dense,
+    embed,
+    hdf5,
+    image,
+    loss,
+    norm,
+    pool,
+    python,
+    recurrent,
+    reduce,
+    shape,
+)
 from caffe.layers.base import Layer, registry
 
-__all__ = ["Layer", "activation", "data", "dense", "loss", "registry", "shape"]
+__all__ = [
+    "Layer",
+    "activation",
+    "conv",
+    "data",
+    "database",
+    "dense",
+    "embed",
+    "hdf5",
+    "image",
+    "loss",
+    "norm",
+    "pool",
+    "python",
+    "recurrent",
+    "reduce",
+    "registry",
+    "shape",
+]

@@ -1,0 +1,1 @@
+"""Convolutions: Convolution, Deconvolution, Im2col."""

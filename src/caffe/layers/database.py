@@ -1,0 +1,1 @@
+"""Data: LMDB or LevelDB of Datum."""

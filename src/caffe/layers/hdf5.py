@@ -1,0 +1,105 @@
+"""HDF5Data, HDF5Output."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from caffe import rng
+from caffe.errors import FormatError
+from caffe.layers.base import Blobs, register
+from caffe.layers.data import Source
+
+
+@register("HDF5Data")
+class HDF5Data(Source):
+    """Rows of HDF5 files that a text file lists; each top is the data set of its name.
+
+    Rows come in the files' order, file after file, and again from the first; with `shuffle` the
+    rows of a file, and the files, are shuffled in each round (hdf5_data_layer.cpp).
+    """
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        param = self.param.hdf5_data_param
+        if not param.batch_size:
+            raise self.error("batch_size is missing or 0. Allowed: 1 or more")
+        if self.param.HasField("transform_param"):
+            raise self.error("does not transform data: transform_param is not allowed")
+        try:
+            self._files = Path(param.source).read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError) as error:
+            raise self.error(f"source '{param.source}' cannot be read: {error}") from None
+        if not self._files:
+            raise self.error(f"source '{param.source}' lists no file. Needed: at least 1")
+        self._file_order = self._order(len(self._files))
+        self._file = 0
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._load()
+        for blob, rows in zip(top, self._rows, strict=True):
+            blob.reshape(param.batch_size, *rows.shape[1:])
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        parts: list[list[torch.Tensor]] = [[] for _ in top]
+        missing = self.param.hdf5_data_param.batch_size
+        while missing:
+            if self._row == len(self._rows[0]):
+                self._next_file()
+            rows = slice(self._row, self._row + missing)
+            for part, values in zip(parts, self._rows, strict=True):
+                part.append(values[rows])
+            taken = len(parts[0][-1])
+            self._row += taken
+            missing -= taken
+        for blob, part in zip(top, parts, strict=True):
+            blob.set_data(torch.cat(part))
+
+    def _next_file(self) -> None:
+        if len(self._files) > 1:
+            self._file += 1
+            if self._file == len(self._files):
+                self._file, self._file_order = 0, self._order(len(self._files))
+            self._load()
+        elif self.param.hdf5_data_param.shuffle:
+            self._load()
+        self._row = 0
+
+    def _load(self) -> None:
+        name = self._files[self._file_order[self._file]]
+        try:
+            with h5py.File(name, "r") as file:
+                rows = [self._read(file, name, top) for top in self.param.top]
+        except OSError as error:
+            raise FormatError(f"layer '{self.name}': {name} cannot be read: {error}") from None
+        lengths = {len(values) for values in rows}
+        if len(lengths) > 1 or 0 in lengths:
+            raise self.error(f"{name}: the data sets have {sorted(lengths)} rows: equal, from 1 up")
+        for top, values in zip(self.param.top, rows, strict=True):
+            needed = self._shapes.setdefault(top, values.shape[1:])
+            if values.shape[1:] != needed:
+                raise self.error(
+                    f"{name}: rows of data set '{top}' have shape {values.shape[1:]}; those of "
+                    f"{self._files[self._file_order[0]]} have {needed}"
+                )
+        order = self._order(len(rows[0]))
+        shuffled = self.param.hdf5_data_param.shuffle
+        self._rows = [torch.from_numpy(v[order] if shuffled else v) for v in rows]
+        self._row = 0
+
+    def _read(self, file: h5py.File, name: str, top: str) -> NDArray[np.float32]:
+        if top not in file:
+            there = ", ".join(sorted(file))
+            raise self.error(f"{name} has no data set '{top}'. There are: {there}")
+        values = file[top]
+        if values.dtype.kind not in "fiu" or not values.ndim:
+            raise self.error(
+                f"{name}: data set '{top}' has type {values.dtype} and {values.ndim} axes. "
+                "Allowed: numbers, 1 axis or more"
+            )
+        return np.asarray(values, dtype=np.float32)
+
+    def _order(self, n: int) -> NDArray[np.int64]:
+        if self.param.hdf5_data_param.shuffle:
+            return rng.generator().permutation(n)
+        return np.arange(n)

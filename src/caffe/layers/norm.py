@@ -1,0 +1,1 @@
+"""Normalization: LRN, MVN, BatchNorm, Scale, Bias."""

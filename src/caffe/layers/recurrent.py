@@ -1,0 +1,1 @@
+"""Recurrent nets unrolled in time: RNN, LSTM."""

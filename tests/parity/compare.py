@@ -1,6 +1,7 @@
 """The same net in both engines: run ours, and say how far apart the two are."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,36 @@ from caffe.proto.caffe_pb2 import NetParameter
 from tests.parity.real_caffe import RealCaffe
 
 Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Differences:
+    """The largest relative differences of a run; None where nothing of the kind was compared.
+
+    Parameters
+    ----------
+    forward : float or None
+        Of activations, losses and weights.
+    backward : float or None
+        Of gradients.
+    """
+
+    forward: float | None = None
+    backward: float | None = None
+
+    def __or__(self, other: "Differences") -> "Differences":
+        """Return the larger ones of both."""
+        return Differences(
+            _larger(self.forward, other.forward), _larger(self.backward, other.backward)
+        )
+
+    @property
+    def largest(self) -> float:
+        return max(self.forward or 0.0, self.backward or 0.0)
+
+
+def _larger(one: float | None, other: float | None) -> float | None:
+    return max((x for x in (one, other) if x is not None), default=None)
 
 
 def parse(text: str) -> NetParameter:
@@ -66,17 +97,18 @@ def relative_difference(found: NDArray[Any], expected: NDArray[Any]) -> float:
     return float(np.abs(found - expected).max()) / (scale or 1.0)
 
 
-def assert_equal(found: Arrays, expected: Arrays, tolerance: float) -> float:
-    """Check names, shapes and values of all arrays; return the largest relative difference."""
+def assert_equal(found: Arrays, expected: Arrays, tolerance: float) -> Differences:
+    """Check names, shapes and values of all arrays; return the largest relative differences."""
     assert set(found) == set(expected)
-    worst = 0.0
+    largest = Differences()
     for name, values in expected.items():
         assert found[name].shape == values.shape, name
         assert found[name].dtype == values.dtype, name
         difference = relative_difference(found[name], values)
         assert difference <= tolerance, f"{name}: relative difference {difference:.2g}"
-        worst = max(worst, difference)
-    return worst
+        backward = name.startswith(("diff/", "param_diff/"))
+        largest |= Differences(*((None, difference) if backward else (difference, None)))
+    return largest
 
 
 def check_net(
@@ -88,13 +120,13 @@ def check_net(
     phase: int = caffe.TRAIN,
     tolerance: float = 1e-5,
     seed: int = 1,
-) -> float:
+) -> Differences:
     """Run a net with our random weights in both engines, forward and backward, and compare.
 
     Returns
     -------
-    float
-        The largest relative difference of any activation, loss, gradient or weight.
+    Differences
+        The largest of any activation, loss or weight, and of any gradient; `measured` takes it.
     """
     caffe.set_random_seed(seed)
     net = caffe.Net(parse(text), phase)

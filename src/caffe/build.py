@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from caffe import forks
 from caffe.blob import Blob
 from caffe.errors import LayerError, NetError, ShapeError
 from caffe.formats import blob_array
@@ -117,6 +118,8 @@ def _check_names(net: NetParameter) -> None:
     types = registry()
     for layer in net.layer:
         if layer.type not in types:
+            if whose := forks.of_type(layer.type):
+                raise LayerError(f"layer '{layer.name}': type '{layer.type}' is {whose}")
             near = difflib.get_close_matches(layer.type, types, n=1, cutoff=0.6)
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(types)}"
             raise LayerError(f"layer '{layer.name}': unknown type '{layer.type}'; {hint}")

@@ -11,14 +11,23 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
+from caffe import forks
 from caffe.errors import FormatError
-from caffe.proto.caffe_pb2 import BlobProto
+from caffe.proto.caffe_pb2 import BlobProto, NetParameter
 
 M = TypeVar("M", bound=Message)
 
 
-def read_text(path: str | os.PathLike[str], message: M) -> M:
+def read_text(path: str | os.PathLike[str], message: M, strict: bool = False) -> M:
     """Read a prototxt file into a message.
+
+    Parameters
+    ----------
+    path : path
+    message : Message
+        One of `caffe_pb2`; the text is added to it.
+    strict : bool
+        Refuse what only forks of Caffe have (`caffe.forks`), as real Caffe does.
 
     Raises
     ------
@@ -34,25 +43,47 @@ def read_text(path: str | os.PathLike[str], message: M) -> M:
         raise FormatError(
             f"{path}: is binary; a text file (prototxt) of {message.DESCRIPTOR.name} is needed"
         ) from None
-    return parse_text(text, message, str(path))
+    return parse_text(text, message, str(path), strict)
 
 
-def parse_text(text: str, message: M, source: str = "text") -> M:
+def parse_text(text: str, message: M, source: str = "text", strict: bool = False) -> M:
     """Parse prototxt text into a message; `source` names it in the error."""
+    kind = type(message)
+    name = message.DESCRIPTOR.name
     try:
-        text_format.Parse(text, message)
+        if strict:
+            text_format.Parse(text, message)
+        else:
+            message.MergeFrom(forks.plain(text_format.Parse(text, forks.superset(kind)()), kind))
     except text_format.ParseError as error:
-        reason = re.sub(r"^\d+:\d+ : ", "", str(error)).strip()
-        if reason.startswith("'"):
-            reason = reason.rpartition("': ")[2]  # the line itself comes first
         where = f"{source}:{error.GetLine() or 1}:{error.GetColumn() or 1}"
-        raise FormatError(f"{where}: {reason} (reading {message.DESCRIPTOR.name})") from None
+        raise FormatError(f"{where}: {_reason(error)} (reading {name})") from None
+    except FormatError as error:
+        raise FormatError(f"{source}: {error} (reading {name})") from None
+    if strict and isinstance(message, NetParameter):
+        _refuse_forks(message, source)
     return message
+
+
+def _reason(error: text_format.ParseError) -> str:
+    reason = re.sub(r"^\d+:\d+ : ", "", str(error)).strip()
+    if reason.startswith("'"):
+        reason = reason.rpartition("': ")[2]  # the line itself comes first
+    unknown = re.search(r'has no field named "(\w+)"', reason)
+    whose = forks.of_field(unknown[1]) if unknown else ""
+    return f"{reason} It is {whose}." if whose else reason
+
+
+def _refuse_forks(net: NetParameter, source: str) -> None:
+    for layer in net.layer:
+        if whose := forks.of_type(layer.type):
+            raise FormatError(f"{source}: layer '{layer.name}': type '{layer.type}' is {whose}")
 
 
 def to_text(message: Message) -> str:
     """Write a message as prototxt."""
-    return text_format.MessageToString(message)
+    whole = forks.superset(type(message)).FromString(message.SerializeToString())
+    return text_format.MessageToString(whole)
 
 
 def read_binary(path: str | os.PathLike[str], message: M) -> M:

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from google.protobuf.message import Message
 from numpy.typing import NDArray
 
+from caffe import forks
 from caffe.batches import forward_all, forward_backward_all
 from caffe.blob import Blob
 from caffe.build import Built, Learnable, build
@@ -73,8 +75,8 @@ class Net:
         if phase is None:
             raise NetError("Net(file, phase): the phase is missing. Allowed: caffe.TRAIN, TEST")
         definition = NetParameter()
-        if isinstance(network_file, NetParameter):
-            definition.CopyFrom(network_file)
+        if isinstance(network_file, Message):
+            definition.CopyFrom(forks.plain(network_file, NetParameter))
         else:
             read_text(network_file, definition)
         definition.state.phase = phase  # type: ignore[assignment]

@@ -13,15 +13,19 @@ from typing import Any, cast
 
 from google.protobuf.message import Message
 
+from caffe import forks
 from caffe.errors import NetError
 from caffe.proto.caffe_pb2 import LayerParameter, NetParameter
+
+# What is written down may have fields of forks.
+_Layer, _Net = forks.superset(LayerParameter), forks.superset(NetParameter)
 
 
 def _settings_by_type() -> dict[str, str]:
     """Field of LayerParameter by layer type: "Convolution" to "convolution_param"."""
     return {
         field.message_type.name.removesuffix("Parameter"): field.name
-        for field in LayerParameter.DESCRIPTOR.fields
+        for field in _Layer.DESCRIPTOR.fields
         if field.name.endswith("_param") and field.message_type is not None
     }
 
@@ -62,7 +66,7 @@ class Function:
         """Write this layer, after all that it takes from."""
         if self in layers:
             return
-        layer = LayerParameter(type=self.type_name)
+        layer = _Layer(type=self.type_name)
         for top in self.inputs:
             top.fn.add_to(layers, names, counts)
             layer.bottom.append(layers[top.fn].top[top.n])
@@ -119,7 +123,9 @@ def _assign(message: Message, key: str, value: Any, where: str) -> None:
 
 def _fill(message: Message, value: Mapping[str, Any] | Message, where: str) -> None:
     if isinstance(value, Message):
-        message.CopyFrom(value)
+        # By bytes: it may be of caffe_pb2's class, or of the superset's.
+        message.ParseFromString(value.SerializeToString())
+        message.SetInParent()
         return
     message.SetInParent()
     for key, item in value.items():
@@ -170,9 +176,9 @@ def _written(tops: Iterable[Given], names: dict[Given, str]) -> NetParameter:
     counts: Counter[str] = Counter()
     for top in tops:
         top.fn.add_to(layers, names, counts)
-    net = NetParameter()
+    net = _Net()
     net.layer.extend(layers.values())
-    return net
+    return forks.simplest(net, NetParameter)
 
 
 class Layers:
@@ -194,7 +200,7 @@ class Parameters:
     def __getattr__(self, name: str) -> Any:
         class Values:
             def __getattr__(self, value: str) -> int:
-                settings = getattr(LayerParameter(), _settings_by_type()[name])
+                settings = getattr(_Layer(), _settings_by_type()[name])
                 for enum in settings.DESCRIPTOR.enum_types:
                     if value in enum.values_by_name:
                         return int(enum.values_by_name[value].number)

@@ -12,20 +12,25 @@ from caffe.proto import caffe_pb2
 FOLDER = Path(str(resources.files("caffe.proto")))
 
 
-@pytest.mark.parametrize("name", ["caffe_pb2.py", "caffe_pb2.pyi"])
+NAMES = ["caffe_pb2.py", "caffe_pb2.pyi", "forks_pb2.py", "forks_pb2.pyi"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_regeneration_gives_the_checked_in_file(tmp_path, name):
     protoc = pytest.importorskip("grpc_tools.protoc")
     import grpc_tools
 
     (tmp_path / "in" / "caffe" / "proto").mkdir(parents=True)
     (tmp_path / "out").mkdir()
-    shutil.copy(FOLDER / "caffe.proto", tmp_path / "in" / "caffe" / "proto")
+    for proto in ("caffe.proto", "forks.proto"):
+        shutil.copy(FOLDER / proto, tmp_path / "in" / "caffe" / "proto")
     arguments = [
         f"--proto_path={tmp_path / 'in'}",
         f"--proto_path={Path(grpc_tools.__file__).parent / '_proto'}",
         f"--python_out={tmp_path / 'out'}",
         f"--pyi_out={tmp_path / 'out'}",
         "caffe/proto/caffe.proto",
+        "caffe/proto/forks.proto",
     ]
     assert protoc.main(["protoc", *arguments]) == 0
     generated = (tmp_path / "out" / "caffe" / "proto" / name).read_text()

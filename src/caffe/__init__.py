@@ -1,8 +1,9 @@
 """Caffe 1.0's Python interface, run on PyTorch."""
 
-from caffe import proto
+from caffe import glog, proto
 from caffe.blob import Blob
 from caffe.errors import CaffeError
+from caffe.glog import init_log, log
 from caffe.layers import registry
 from caffe.net import Net
 from caffe.net_spec import NetSpec, Top, layers, params, to_proto
@@ -20,6 +21,8 @@ from caffe.solver import (
 )
 
 __version__ = "1.0.0"
+
+glog.init_from_environment()
 
 
 def layer_type_list() -> list[str]:
@@ -69,8 +72,10 @@ __all__ = [
     "Solver",
     "Top",
     "get_solver",
+    "init_log",
     "layer_type_list",
     "layers",
+    "log",
     "params",
     "proto",
     "set_device",

@@ -1,0 +1,1 @@
+"""Caffe's command line tools: one module each, run as `python -m caffe <command>`."""

@@ -5,6 +5,7 @@ from caffe.blob import Blob
 from caffe.errors import CaffeError
 from caffe.glog import init_log, log
 from caffe.layers import registry
+from caffe.layers.python import Layer
 from caffe.net import Net
 from caffe.net_spec import NetSpec, Top, layers, params, to_proto
 from caffe.proto.caffe_pb2 import TEST, TRAIN
@@ -64,6 +65,7 @@ __all__ = [
     "AdamSolver",
     "Blob",
     "CaffeError",
+    "Layer",
     "NesterovSolver",
     "Net",
     "NetSpec",

@@ -22,7 +22,8 @@ from caffe.errors import LayerError, NetError, ShapeError
 from caffe.formats import blob_array, read_binary, read_text, set_blob, write_binary
 from caffe.layers.base import Layer
 from caffe.layers.data import MemoryData
-from caffe.proto.caffe_pb2 import NetParameter
+from caffe.layers.python import PythonLayer
+from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter
 
 Path = str | os.PathLike[str]
 
@@ -63,44 +64,49 @@ class Net:
         network_file: Path | NetParameter,
         *arguments: Any,
         phase: int | None = None,
-        level: int = 0,
-        stages: Sequence[str] = (),
+        level: int | None = None,
+        stages: Sequence[str] | None = None,
         weights: Path | None = None,
     ) -> None:
-        for argument in arguments:
-            if isinstance(argument, int):
-                phase = argument
-            else:
-                weights = argument
-        if phase is None:
-            raise NetError("Net(file, phase): the phase is missing. Allowed: caffe.TRAIN, TEST")
+        named = {"phase": phase, "level": level, "stages": stages, "weights": weights}
+        options = _options(arguments, {k: v for k, v in named.items() if v is not None})
         definition = NetParameter()
         if isinstance(network_file, Message):
             definition.CopyFrom(forks.plain(network_file, NetParameter))
         else:
             read_text(network_file, definition)
-        definition.state.phase = phase  # type: ignore[assignment]
-        definition.state.level = level
-        definition.state.stage.extend(stages)
-        self.phase = phase
-        self._built: Built = build(definition)
+        definition.state.phase = options["phase"]
+        definition.state.level = options.get("level", 0)
+        definition.state.stage.extend(options.get("stages", ()))
+        self.phase: int = options["phase"]
+        self._take(build(definition))
         self._before: dict[str, list[Callable[[int], Any]]] = {"forward": [], "backward": []}
         self._after: dict[str, list[Callable[[int], Any]]] = {"forward": [], "backward": []}
         self.name: str = definition.name
-        self.layers: list[Layer] = [step.layer for step in self._built.steps]
-        self.blobs: OrderedDict[str, Blob] = self._built.blobs
-        self.params: OrderedDict[str, list[Blob]] = OrderedDict(
-            (layer.name, layer.blobs) for layer in self.layers if layer.blobs
+        if "weights" in options:
+            self.copy_from(options["weights"])
+
+    def _take(self, built: Built) -> None:
+        """Show what was built under pycaffe's names."""
+        self._built = built
+        self._layers: list[Layer] = [step.layer for step in built.steps]
+        # In place of a Python layer the script sees its own object.
+        self.layers: list[Any] = [
+            layer.user if isinstance(layer, PythonLayer) else layer for layer in self._layers
+        ]
+        self.layer_dict: OrderedDict[str, Any] = OrderedDict(
+            zip(self._layer_names, self.layers, strict=True)
         )
-        self.layer_dict = OrderedDict((layer.name, layer) for layer in self.layers)
-        self.inputs: list[str] = self._built.inputs
-        self.outputs: list[str] = self._built.outputs
-        if weights is not None:
-            self.copy_from(weights)
+        self.blobs: OrderedDict[str, Blob] = built.blobs
+        self.params: OrderedDict[str, list[Blob]] = OrderedDict(
+            (layer.name, layer.blobs) for layer in self._layers if layer.blobs
+        )
+        self.inputs: list[str] = built.inputs
+        self.outputs: list[str] = built.outputs
 
     @property
     def _layer_names(self) -> list[str]:
-        return [layer.name for layer in self.layers]
+        return [layer.name for layer in self._layers]
 
     @property
     def _blob_names(self) -> list[str]:
@@ -239,8 +245,9 @@ class Net:
             If a layer's blobs there have other shapes, or are more or fewer.
         """
         stored = read_binary(weights, NetParameter())
+        layers = {layer.name: layer for layer in self._layers}
         for source in stored.layer:
-            layer = self.layer_dict.get(source.name)
+            layer = layers.get(source.name)
             if layer is None or not (source.blobs or layer.blobs):
                 continue
             where = f"{weights}: layer '{source.name}'"
@@ -277,7 +284,7 @@ class Net:
     def to_proto(self, write_diff: bool = False) -> NetParameter:
         """Return definition and weights as one message, Split layers included as Caffe does."""
         result = NetParameter(name=self.name)
-        for layer in self.layers:
+        for layer in self._layers:
             written = result.layer.add()
             written.CopyFrom(layer.param)
             del written.blobs[:]
@@ -287,7 +294,7 @@ class Net:
 
     def set_input_arrays(self, data: NDArray[Any], labels: NDArray[Any]) -> None:
         """Give the net's MemoryData layer, which must be its first, what it reads."""
-        first = self.layers[0]
+        first = self._layers[0]
         if not isinstance(first, MemoryData):
             raise LayerError(f"layer '{first.name}' is {first.type}: MemoryData must be the first")
         first.set_input_arrays(data, labels)
@@ -359,6 +366,24 @@ class Net:
                 "Both must be as large: reshape the blob first"
             )
         target[...] = np.reshape(values, target.shape)
+
+
+def _options(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    """Return Net's arguments by name: ``phase, level, stages, weights``, or ``weights, phase``."""
+    old = given and isinstance(given[0], str | os.PathLike)
+    names = ("weights", "phase") if old else ("phase", "level", "stages", "weights")
+    twice = sorted(set(names[: len(given)]) & set(named))
+    if len(given) > len(names) or twice:
+        what = f"{', '.join(twice)} twice" if twice else f"{len(given)} arguments after the file"
+        raise NetError(f"Net was given {what}. Allowed: phase, level, stages, weights")
+    options = dict(zip(names, given, strict=False)) | named
+    options = {name: value for name, value in options.items() if value is not None}
+    if options.get("phase") not in (TRAIN, TEST):
+        came = f"is {options['phase']!r}" if "phase" in options else "is missing"
+        raise NetError(f"Net(file, phase): the phase {came}. Allowed: caffe.TRAIN, TEST")
+    if isinstance(options.get("stages"), str):
+        raise NetError(f"stages is '{options['stages']}'. Allowed: a list of names")
+    return options
 
 
 def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:

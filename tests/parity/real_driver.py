@@ -13,6 +13,9 @@ import numpy as np
 
 import caffe
 
+# The Python layers of tests/caffe, which both engines run.
+sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
 
 def forward_backward(folder, phase, seed, backward, weights):
     if seed is not None:

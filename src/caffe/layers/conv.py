@@ -1,1 +1,186 @@
-"""Convolutions: Convolution, Deconvolution, Im2col."""
+"""Convolutions: Convolution, Deconvolution, and the forks' depthwise ones.
+
+Maps of two axes are handed to torch in its channels_last format, and come out so: the first
+convolution of a run converts its input, the layers above keep the format.
+
+Gradients are autograd's; only those that somebody wants are computed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from caffe.blob import Blob
+from caffe.layers.base import Blobs, Layer, register
+from caffe.layers.im2col import Columns, Sizes, Window, read_window
+
+
+class Filter(Layer):
+    """What convolutions have in common: a window with weights, slid over each bottom.
+
+    Axes before `axis` are items; those after it are slid over, any number of them. Blobs, shared by
+    all pairs of bottom and top: W, and b of shape (num_output,).
+    """
+
+    bottoms = (1, None)
+    tops = (1, None)
+    same_count = True
+    transposed = False
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        param = self.param.convolution_param
+        self._axis = self.axis(bottom[0], param.axis)
+        self._channels = bottom[0].shape[self._axis]
+        self._window = read_window(self, param, len(bottom[0].shape) - self._axis - 1)
+        self._outputs, self._groups = self.counts(self._channels)
+        ends = (self._outputs, self._channels // self._groups)
+        if self.transposed:
+            ends = (self._channels, self._outputs // self._groups)
+        self.learn((*ends, *self._window.kernel), param.weight_filler)
+        if param.bias_term:
+            self.learn((self._outputs,), param.bias_filler)
+
+    def counts(self, channels: int) -> tuple[int, int]:
+        """Return num_output and group; both must fit the bottom's channels."""
+        param = self.param.convolution_param
+        if not param.num_output:
+            raise self.error("num_output is missing or 0. Allowed: 1 or more")
+        if not param.group or channels % param.group or param.num_output % param.group:
+            raise self.error(
+                f"group is {param.group}. Allowed: what divides the bottom's {channels} channels "
+                f"and num_output {param.num_output}"
+            )
+        return param.num_output, param.group
+
+    def places(self, sizes: Sequence[int]) -> tuple[int, ...]:
+        """Return the top's sizes for the bottom's, along the axes slid over."""
+        return self._window.outputs(sizes)
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        shape, first = bottom[0].shape, self._axis + 1
+        if len(shape) != first + len(self._window.kernel):
+            raise self.error(
+                f"bottom has shape {shape}. Needed: {first + len(self._window.kernel)} axes"
+            )
+        if shape[self._axis] != self._channels:
+            raise self.error(
+                f"bottom has shape {shape}, so {shape[self._axis]} channels on axis {self._axis}; "
+                f"its weights are for {self._channels}"
+            )
+        for other in bottom[1:]:
+            if other.shape != shape:
+                raise self.error(f"bottoms have shapes {shape} and {other.shape}: must be the same")
+        for blob in top:
+            blob.reshape(*shape[: self._axis], self._outputs, *self.places(shape[first:]))
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        weight, bias = self.blobs[0].tensor, None
+        if len(self.blobs) > 1:
+            bias = self.blobs[1].tensor
+        slide = self._slide(bottom[0], top[0])
+        for below, above in zip(bottom, top, strict=True):
+            y = slide.forward(self._items(below.tensor), weight, bias)
+            above.set_data(y.reshape(above.shape))
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        slide = self._slide(bottom[0], top[0])
+        wanted = [*self.param_propagate_down, False][:2]
+        for above, below, down in zip(top, bottom, propagate_down, strict=True):
+            if not any((down, *wanted)):
+                continue
+            of_bottom, *of_blobs = slide.backward(
+                self._items(above.grad),
+                self._items(below.tensor),
+                self.blobs[0].tensor,
+                (down, *wanted),
+            )
+            if of_bottom is not None:
+                below.set_diff(of_bottom.reshape(below.shape))
+            for blob, gradient in zip(self.blobs, of_blobs, strict=False):
+                if gradient is not None:
+                    blob.grad.add_(gradient)
+
+    def _items(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return it with one axis before the channels."""
+        items = tensor.reshape(-1, *tensor.shape[self._axis :])
+        if items.ndim == 4:
+            return items.contiguous(memory_format=torch.channels_last)
+        return items
+
+    def _slide(self, bottom: Blob, top: Blob) -> "Aten | Columns":
+        """Return how to compute it: by torch where torch can."""
+        sizes = (top if self.transposed else bottom).shape[self._axis + 1 :]
+        window = self._window
+        known = 1 <= len(sizes) <= 3 and all(window.dilation) and window.fits(sizes)
+        way = Aten if known else Columns
+        return way(window, sizes, self._groups, self.transposed)
+
+
+@register("Convolution")
+class Convolution(Filter):
+    """At each place the weighted sums of what the window sees.
+
+    W has shape (num_output, channels / group, *kernel).
+    """
+
+
+@register("Deconvolution")
+class Deconvolution(Filter):
+    """The gradient of a convolution, forward: each input spreads its weighted window.
+
+    W has shape (channels, num_output / group, *kernel).
+    """
+
+    transposed = True
+
+    def places(self, sizes: Sequence[int]) -> tuple[int, ...]:
+        return self._window.inputs(sizes)
+
+
+@register("DepthwiseConvolution", "ConvolutionDepthwise")
+class DepthwiseConvolution(Filter):
+    """Each channel has a window of its own; from forks of Caffe.
+
+    group and num_output may be left out; they are the number of channels.
+    """
+
+    def counts(self, channels: int) -> tuple[int, int]:
+        param = self.param.convolution_param
+        for name in ("num_output", "group"):
+            given = getattr(param, name)
+            if param.HasField(name) and given != channels:
+                raise self.error(f"{name} is {given}. Allowed: the bottom's channels, {channels}")
+        return channels, channels
+
+
+@dataclass(frozen=True)
+class Aten:
+    """Convolution by torch, over 1 to 3 axes."""
+
+    window: Window
+    sizes: Sizes
+    groups: int
+    transposed: bool
+
+    def forward(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return the tops' values, of shape (N, num_output, *places)."""
+        y: torch.Tensor = torch.ops.aten.convolution(x, weight, bias, *self._settings)
+        return y
+
+    def backward(
+        self, grad: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, wanted: Sequence[bool]
+    ) -> Sequence[torch.Tensor | None]:
+        """Return the gradients of x, weight and bias that are wanted."""
+        gradients: Sequence[torch.Tensor | None] = torch.ops.aten.convolution_backward(
+            grad, x, weight, [grad.shape[1]], *self._settings, list(wanted)
+        )
+        return gradients
+
+    @property
+    def _settings(self) -> tuple[Sizes, Sizes, Sizes, bool, list[int], int]:
+        window, none = self.window, [0] * len(self.sizes)
+        settings = (window.stride, window.pad, window.dilation)
+        return (*settings, self.transposed, none, self.groups)

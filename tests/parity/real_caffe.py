@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,13 +157,25 @@ class RealCaffe:
         return self._run("snapshot_after", folder, given, solver="solver.prototxt", steps=steps)
 
     def passes(
-        self, net: str, count: int, blobs: list[str], phase: int = 0
+        self,
+        net: str,
+        count: int,
+        blobs: list[str],
+        phase: int = 0,
+        inputs: Sequence[Arrays] = (),
+        params: Arrays | None = None,
     ) -> list[dict[str, NDArray[Any]]]:
-        """Run a net forward several times; return those blobs of each pass."""
+        """Run a net forward several times; return those blobs of each pass.
+
+        The i-th of `inputs` holds what the i-th pass is given, of any shape.
+        """
+        given = _named("param", params)
+        for i, arrays in enumerate(inputs):
+            given |= _named(str(i), arrays)
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             (folder / "net.prototxt").write_text(net)
-            found = self._run("passes", folder, {}, phase=phase, count=count, blobs=blobs)
+            found = self._run("passes", folder, given, phase=phase, count=count, blobs=blobs)
         return [{name: found[f"{i}/{name}"] for name in blobs} for i in range(count)]
 
     def layer_types(self) -> list[str]:

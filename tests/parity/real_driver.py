@@ -61,10 +61,17 @@ def snapshot_after(folder, solver, steps):
 
 
 def passes(folder, phase, count, blobs):
-    """Run forward several times; give some blobs of each pass."""
+    """Run forward several times, each with inputs of its own; give some blobs of each pass."""
     net = caffe.Net(os.path.join(folder, "net.prototxt"), phase)
+    given = np.load(os.path.join(folder, "in.npz"))
+    set_arrays(net, given)
     arrays = {}
     for i in range(count):
+        for key in given.files:
+            number, name = key.split("/", 1)
+            if number == str(i):
+                net.blobs[name].reshape(*given[key].shape)
+                net.blobs[name].data[...] = given[key]
         net.forward()
         for name in blobs:
             arrays[f"{i}/{name}"] = net.blobs[name].data.copy()

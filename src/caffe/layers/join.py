@@ -111,7 +111,8 @@ class Tile(Layer):
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0]:
             shape, axis = bottom[0].shape, self._axis
-            grad = top[0].grad.reshape(*shape[:axis], -1, *shape[axis:])
+            tiles = self.param.tile_param.tiles
+            grad = top[0].grad.reshape(*shape[:axis], tiles, *shape[axis:])
             bottom[0].set_diff(grad.sum(axis))
 
 

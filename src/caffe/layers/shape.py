@@ -1,4 +1,4 @@
-"""Layers that move values and do not change them: Split, Silence, Flatten, Reshape."""
+"""Layers that move values and do not change them: Split, Silence, Flatten, Reshape, Permute."""
 
 import math
 from collections.abc import Sequence
@@ -127,3 +127,31 @@ class Reshape(Reshaped):
         if axis >= len(shape):
             raise self.error(f"shape has a 0 for axis {axis}, and the bottom has shape {shape}")
         return shape[axis]
+
+
+@register("Permute")
+class Permute(Layer):
+    """The axes in another `order`; those that it does not name follow, in the order they have.
+
+    Of SSD's fork (weiliu89/caffe).
+    """
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        shape, given = bottom[0].shape, list(self.param.permute_param.order)
+        if len(set(given)) < len(given) or max(given, default=-1) >= len(shape):
+            raise self.error(
+                f"order is {given}, bottom has shape {shape}. "
+                f"Allowed: numbers from 0 to {len(shape) - 1}, each once"
+            )
+        self._order = [*given, *(axis for axis in range(len(shape)) if axis not in given)]
+        top[0].reshape(*(shape[axis] for axis in self._order))
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        result = bottom[0].tensor.permute(self._order)
+        # A copy: what a script then writes into the bottom must not be seen here.
+        top[0].set_data(result.clone(memory_format=torch.contiguous_format))
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if propagate_down[0]:
+            back = [self._order.index(axis) for axis in range(len(self._order))]
+            bottom[0].set_diff(top[0].grad.permute(back))

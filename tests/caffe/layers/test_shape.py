@@ -1,4 +1,4 @@
-"""Split, Silence, Flatten, Reshape."""
+"""Split, Silence, Flatten, Reshape, Permute."""
 
 import math
 
@@ -17,6 +17,9 @@ CASES = [
     Case("Flatten", bottoms=(values(2, 3, 4),)),
     Case("Flatten", "flatten_param { axis: 0 end_axis: -2 }", (values(2, 3, 4),)),
     Case("Reshape", "reshape_param { shape { dim: 0 dim: -1 dim: 2 } }", (values(2, 3, 4),)),
+    Case("Permute", "permute_param { order: 0 order: 2 order: 1 }", (values(2, 3, 4),)),
+    Case("Permute", "permute_param { order: 2 }", (values(2, 3, 4),)),
+    Case("Permute", bottoms=(values(2, 3),)),
 ]
 
 
@@ -76,6 +79,8 @@ def test_reshape_shapes(settings, shape):
         ("Reshape", "axis: -5", "axis -5 .* do not fit 3 axes"),
         ("Flatten", "axis: 3", r"axis 3 of a blob of shape \(2, 3, 4\)"),
         ("Flatten", "axis: 2 end_axis: 1", "end_axis 1 is before axis 2"),
+        ("Permute", "order: 1 order: 1", r"order is \[1, 1\], .* 0 to 2, each once"),
+        ("Permute", "order: 3", r"order is \[3\], bottom has shape \(2, 3, 4\)"),
     ],
 )
 def test_bad_shapes(kind, settings, message):
@@ -88,6 +93,17 @@ def test_bad_shapes(kind, settings, message):
 def test_not_in_place(kind):
     with pytest.raises(LayerError, match="its top is its bottom"):
         Alone(Case(kind, bottoms=(values(2, 3),), in_place=True))
+
+
+@given(st.permutations(range(4)), st.integers(0, 4))
+def test_permute_is_numpys_transpose(order, given_axes):
+    given, x = order[:given_axes], values(2, 3, 4, 5)
+    whole = [*given, *(axis for axis in range(4) if axis not in given)]
+    settings = "".join(f" order: {axis}" for axis in given)
+    expected = x.transpose(whole)
+    tops, bottoms = run(Case("Permute", f"permute_param {{{settings} }}", (x,)), expected)
+    assert np.array_equal(tops[0], expected)
+    assert np.array_equal(bottoms[0], x)
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.data())

@@ -14,6 +14,10 @@ CASES = [
         Case("Reshape", f"reshape_param {{ {settings} }}", (values(2, 3, 4),))
         for settings, _ in RESHAPES
     ),
+    *(
+        Case("Permute", f"permute_param {{ {settings} }}", (MAPS,))
+        for settings in ("order: 0 order: 2 order: 3 order: 1", "order: 2", "order: 3 order: 1", "")
+    ),
     Case("Silence", bottoms=(X, MAPS), tops=0, learns=()),
 ]
 REFUSED = [
@@ -22,4 +26,6 @@ REFUSED = [
     Case("Reshape", "reshape_param { shape { dim: 5 } }", (X,)),
     Case("Reshape", "reshape_param { shape { dim: 0 dim: 0 dim: 0 } }", (X,)),
     Case("Reshape", "reshape_param { axis: 3 }", (X,)),
+    Case("Permute", "permute_param { order: 1 order: 1 }", (MAPS,)),
+    Case("Permute", "permute_param { order: 4 }", (MAPS,)),
 ]

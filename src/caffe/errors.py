@@ -2,6 +2,9 @@
 allowed.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class CaffeError(Exception):
     """The base of all errors that this package raises."""
@@ -25,3 +28,14 @@ class ShapeError(CaffeError):
 
 class SolverError(CaffeError):
     """A solver's settings are not allowed, or its state does not fit its net."""
+
+
+@contextmanager
+def naming(place: object) -> Iterator[None]:
+    """Put a place, such as a file, before the message of an error, unless it is there already."""
+    try:
+        yield
+    except CaffeError as error:
+        if str(error).startswith(str(place)):
+            raise
+        raise type(error)(f"{place}: {error}") from error.__cause__

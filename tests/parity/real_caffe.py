@@ -188,6 +188,21 @@ class RealCaffe:
             self._ask("descriptor", Path(temporary))
             return (Path(temporary) / "descriptor.bin").read_bytes()
 
+    def upgrade(self, text: str, kind: str) -> bytes:
+        """Return a NetParameter or SolverParameter as it is before anything is built from it."""
+        return self._message("upgrade", text, kind=kind)
+
+    def snapshot_prefix(self, text: str, path: str) -> bytes:
+        """Return a SolverParameter with the prefix of snapshots that it has if read from a path."""
+        return self._message("snapshot_prefix", text, path=path)
+
+    def _message(self, call: str, text: str, **request: str) -> bytes:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            (folder / "in.prototxt").write_text(text)
+            self._ask(call, folder, **request)
+            return (folder / "out.bin").read_bytes()
+
     def close(self) -> None:
         """End the process."""
         if self._process is not None:

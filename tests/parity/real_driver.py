@@ -5,6 +5,7 @@ answer is one JSON line. Where real Caffe refuses something, its process ends: `
 that.
 """
 
+import ctypes
 import json
 import os
 import sys
@@ -92,6 +93,62 @@ def descriptor(folder):
     return {}
 
 
+def upgrade(folder, kind):
+    """Upgrade a folder's ``in.prototxt`` as the library does before it builds anything."""
+    path = os.path.join(folder, "in.prototxt")
+    message = _read_message(path, kind)
+    _library_function("Upgrade" + kind.replace("Parameter", "") + "AsNeeded", kind)(
+        _string(path), message
+    )
+    _write_message(message, os.path.join(folder, "out.bin"))
+    return {}
+
+
+def snapshot_prefix(folder, path):
+    """Give a folder's solver, as read from another path, its snapshots' prefix."""
+    message = _read_message(os.path.join(folder, "in.prototxt"), "SolverParameter")
+    _library_function("UpgradeSnapshotPrefixProperty", "SolverParameter")(_string(path), message)
+    _write_message(message, os.path.join(folder, "out.bin"))
+    return {}
+
+
+# pycaffe does not show these functions: they are called in the library itself.
+
+
+def _read_message(path, kind):
+    message = ctypes.create_string_buffer(4096)  # more than any of its messages takes
+    library = _library()
+    library[f"_ZN5caffe{len(kind)}{kind}C1EPN6google8protobuf5ArenaE"](message, None)
+    library["_ZN5caffe21ReadProtoFromTextFileEPKcPN6google8protobuf7MessageE"](
+        path.encode(), message
+    )
+    return message
+
+
+def _write_message(message, path):
+    _library()["_ZN5caffe22WriteProtoToBinaryFileERKN6google8protobuf7MessageEPKc"](
+        message, path.encode()
+    )
+
+
+def _library_function(name, kind):
+    """A function of a std::string and a message."""
+    text = "RKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
+    return _library()[f"_ZN5caffe{len(name)}{name}E{text}PNS_{len(kind)}{kind}E"]
+
+
+def _string(text):
+    """A std::string: where its characters are, how many, and room for short ones."""
+    content = ctypes.create_string_buffer(text.encode())
+    string = (ctypes.c_uint64 * 4)(ctypes.addressof(content), len(text.encode()))
+    string.content = content  # lives as long
+    return string
+
+
+def _library():
+    return ctypes.CDLL(caffe._caffe.__file__)
+
+
 def set_arrays(net, given, part="data"):
     for key in given.files:
         kind, name = key.split("/", 1)
@@ -120,7 +177,16 @@ def save(folder, arrays):
 
 CALLS = {
     call.__name__: call
-    for call in (forward_backward, train, snapshot_after, passes, layer_types, descriptor)
+    for call in (
+        forward_backward,
+        train,
+        snapshot_after,
+        passes,
+        layer_types,
+        descriptor,
+        upgrade,
+        snapshot_prefix,
+    )
 }
 
 

@@ -18,7 +18,7 @@ from caffe import forks
 from caffe.batches import forward_all, forward_backward_all
 from caffe.blob import Blob
 from caffe.build import Built, Learnable, build
-from caffe.errors import LayerError, NetError, ShapeError
+from caffe.errors import LayerError, NetError, ShapeError, naming
 from caffe.formats import blob_array, read_binary, read_text, set_blob, write_binary
 from caffe.layers.base import Layer
 from caffe.layers.data import MemoryData
@@ -72,14 +72,17 @@ class Net:
         options = _options(arguments, {k: v for k, v in named.items() if v is not None})
         definition = NetParameter()
         if isinstance(network_file, Message):
+            file: Path = ""
             definition.CopyFrom(forks.plain(network_file, NetParameter))
         else:
-            read_text(network_file, definition)
+            file = network_file
+            read_text(file, definition)
         definition.state.phase = options["phase"]
         definition.state.level = options.get("level", 0)
         definition.state.stage.extend(options.get("stages", ()))
         self.phase: int = options["phase"]
-        self._take(build(definition))
+        with naming(file):
+            self._take(build(definition))
         self._before: dict[str, list[Callable[[int], Any]]] = {"forward": [], "backward": []}
         self._after: dict[str, list[Callable[[int], Any]]] = {"forward": [], "backward": []}
         self.name: str = definition.name

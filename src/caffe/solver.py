@@ -21,6 +21,7 @@ from caffe.net import Net
 from caffe.policies import learning_rate
 from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter, NetState, SolverParameter, SolverState
 from caffe.rng import set_random_seed
+from caffe.upgrade import set_snapshot_prefix, upgrade_solver
 
 log = logging.getLogger("caffe")
 
@@ -56,6 +57,8 @@ class Solver(ABC):
             self.param.CopyFrom(solver)
         else:
             read_text(solver, self.param)
+            set_snapshot_prefix(self.param, solver)
+        self.param = upgrade_solver(self.param)
         self._check()
         if self.param.random_seed >= 0:
             set_random_seed(self.param.random_seed)
@@ -374,7 +377,7 @@ def get_solver(solver_file: str | os.PathLike[str]) -> Solver:
     SolverError
         If there is no such type.
     """
-    param = read_text(solver_file, SolverParameter())
+    param = upgrade_solver(read_text(solver_file, SolverParameter()))
     if param.type not in SOLVERS:
         raise SolverError(
             f"{solver_file}: unknown solver type '{param.type}'. Allowed: {', '.join(SOLVERS)}"

@@ -68,16 +68,22 @@ def test_every_type_of_v1_is_known():
 def test_layers_of_v1():
     net = upgrade_net(parse(V1_NETS["v1: every type"]))
     layers = {layer.name: layer for layer in net.layer}
-    assert layers["CONVOLUTION"] == parse(
-        """layer { name: "CONVOLUTION" type: "Convolution" bottom: "x" top: "CONVOLUTION"
+    assert (
+        layers["CONVOLUTION"]
+        == parse(
+            """layer { name: "CONVOLUTION" type: "Convolution" bottom: "x" top: "CONVOLUTION"
         param { name: "w" share_mode: PERMISSIVE lr_mult: 1 decay_mult: 1 }
         param { name: "b" lr_mult: 2 decay_mult: 0 }
         convolution_param { num_output: 2 kernel_size: 3 } }"""
-    ).layer[0]
-    assert layers["DATA"] == parse(
-        """layer { name: "DATA" type: "Data" bottom: "x" top: "DATA" data_param { source: "s" }
+        ).layer[0]
+    )
+    assert (
+        layers["DATA"]
+        == parse(
+            """layer { name: "DATA" type: "Data" bottom: "x" top: "DATA" data_param { source: "s" }
         transform_param { scale: 2 mean_file: "m" crop_size: 2 mirror: true } }"""
-    ).layer[0]
+        ).layer[0]
+    )
 
 
 def test_padding_of_v0_runs_as_part_of_the_layer_above():

@@ -10,14 +10,14 @@ from caffe.net import Net
 from caffe.net_spec import NetSpec, Top, layers, params, to_proto
 from caffe.proto.caffe_pb2 import TEST, TRAIN
 from caffe.rng import set_random_seed
-from caffe.solver import (
+from caffe.solver import Solver
+from caffe.solvers import (
     AdaDeltaSolver,
     AdaGradSolver,
     AdamSolver,
     NesterovSolver,
     RMSPropSolver,
     SGDSolver,
-    Solver,
     get_solver,
 )
 

@@ -306,5 +306,6 @@ class _Builder:
             step.layer.param_propagate_down = [True] * len(step.layer.blobs)
 
     def built(self) -> Built:
-        """Return the net; what no layer took is its outputs."""
-        return Built(self._steps, self._blobs, self._inputs, list(self._available), self._learnable)
+        """Return the net; what no layer took is its outputs, in Caffe's order, the alphabet's."""
+        outputs = sorted(self._available)
+        return Built(self._steps, self._blobs, self._inputs, outputs, self._learnable)

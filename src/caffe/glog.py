@@ -11,13 +11,17 @@ its own. The commands (`python -m caffe`) always print them.
 import getpass
 import logging
 import os
+import re
 import socket
 import sys
 import threading
 import time
 from pathlib import Path
 
+from google.protobuf.message import Message
+
 from caffe.errors import FormatError
+from caffe.formats import to_text
 
 logger = logging.getLogger("caffe")
 
@@ -35,8 +39,8 @@ class GlogFormatter(logging.Formatter):
         where = getattr(record, "where", f"{record.filename}:{record.lineno}")
         micro = int(record.created % 1 * 1e6)
         letter = record.levelname[0].replace("C", "F").replace("D", "I")
-        thread = threading.get_native_id()
-        return f"{letter}{clock}.{micro:06d} {thread:5d} {where}] {record.getMessage()}"
+        thread, text = threading.get_native_id(), record.getMessage().removesuffix("\n")
+        return f"{letter}{clock}.{micro:06d} {thread:5d} {where}] {text}"
 
 
 class _ToStandardError(logging.Handler):
@@ -55,6 +59,16 @@ def info(where: str, message: str, *arguments: object) -> None:
 def warning(where: str, message: str, *arguments: object) -> None:
     """Log a warning."""
     logger.warning(message, *arguments, extra={"where": where})
+
+
+def error(where: str, message: str, *arguments: object) -> None:
+    """Log an error; the program goes on."""
+    logger.error(message, *arguments, extra={"where": where})
+
+
+def text(message: Message) -> str:
+    """Return a message as prototxt with numbers as C++ writes them: 1, not 1.0."""
+    return re.sub(r"(: -?\d+)\.0$", r"\1", to_text(message), flags=re.MULTILINE)
 
 
 def enabled() -> bool:

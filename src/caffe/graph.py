@@ -27,14 +27,33 @@ def filter_net(net: NetParameter) -> NetParameter:
 
 
 def _meets(state: NetState, rule: NetStateRule) -> bool:
-    stages = set(state.stage)
-    return (
-        (not rule.HasField("phase") or rule.phase == state.phase)
-        and (not rule.HasField("min_level") or state.level >= rule.min_level)
-        and (not rule.HasField("max_level") or state.level <= rule.max_level)
-        and stages.issuperset(rule.stage)
-        and stages.isdisjoint(rule.not_stage)
-    )
+    return unmet(state, rule) is None
+
+
+def unmet(state: NetState, rule: NetStateRule) -> tuple[str, str] | None:
+    """Return why a state does not meet a rule; None where it does.
+
+    Returns
+    -------
+    (str, str)
+        The line's place in Caffe's source, and the line.
+    """
+    if rule.HasField("phase") and rule.phase != state.phase:
+        differs = f"The NetState phase ({state.phase}) differed from the phase ({rule.phase})"
+        return "net.cpp:296", differs
+    if rule.HasField("min_level") and state.level < rule.min_level:
+        below = f"The NetState level ({state.level}) is above the min_level ({rule.min_level})"
+        return "net.cpp:306", below  # "above" is Caffe's
+    if rule.HasField("max_level") and state.level > rule.max_level:
+        above = f"The NetState level ({state.level}) is above the max_level ({rule.max_level})"
+        return "net.cpp:316", above
+    for stage in rule.stage:
+        if stage not in state.stage:
+            return "net.cpp:332", f"The NetState did not contain stage '{stage}'"
+    for stage in rule.not_stage:
+        if stage in state.stage:
+            return "net.cpp:347", f"The NetState contained a not_stage '{stage}'"
+    return None
 
 
 def insert_splits(net: NetParameter) -> NetParameter:

@@ -14,10 +14,10 @@ import torch
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
-from caffe import forks
+from caffe import debug, forks, glog, net_log
 from caffe.batches import forward_all, forward_backward_all
 from caffe.blob import Blob
-from caffe.build import Built, Learnable, build
+from caffe.build import Built, Learnable, Step, build
 from caffe.errors import LayerError, NetError, ShapeError, naming
 from caffe.formats import blob_array, read_binary, read_text, set_blob, write_binary
 from caffe.layers.base import Layer
@@ -39,7 +39,8 @@ class Net:
         `caffe.TRAIN` or `caffe.TEST`. As in old pycaffe the weights may come before it.
     level : int
     stages : sequence of str
-        What include and exclude rules are compared with, beside the phase.
+        What include and exclude rules are compared with, beside the phase. A NetParameter's own
+        level holds where none is given.
     weights : path
         A caffemodel to copy from.
 
@@ -78,14 +79,20 @@ class Net:
             file = network_file
             read_text(file, definition)
         definition.state.phase = options["phase"]
-        definition.state.level = options.get("level", 0)
+        if "level" in options or not isinstance(network_file, Message):
+            definition.state.level = options.get("level", 0)
         definition.state.stage.extend(options.get("stages", ()))
         self.phase: int = options["phase"]
         with naming(file):
-            self._take(build(definition))
+            built = build(definition)
+        if glog.enabled():
+            net_log.describe(definition, built)
+        self._take(built)
         self._before: dict[str, list[Callable[[int], Any]]] = {"forward": [], "backward": []}
         self._after: dict[str, list[Callable[[int], Any]]] = {"forward": [], "backward": []}
         self.name: str = definition.name
+        if definition.debug_info:
+            debug.watch(self)
         if "weights" in options:
             self.copy_from(options["weights"])
 
@@ -132,6 +139,11 @@ class Net:
         for step in self._built.steps:
             weights.update(zip(step.top_names, step.loss_weights, strict=True))
         return OrderedDict(weights)
+
+    @property
+    def steps(self) -> list[Step]:
+        """Its layers with their blobs, and which of these need a gradient."""
+        return self._built.steps
 
     @property
     def learnable_params(self) -> list[Learnable]:

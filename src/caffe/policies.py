@@ -7,7 +7,7 @@ from caffe.errors import SolverError
 from caffe.proto.caffe_pb2 import SolverParameter
 
 
-def learning_rate(param: SolverParameter, iteration: int) -> float:
+def learning_rate(param: SolverParameter, iteration: int, passed: int | None = None) -> float:
     """Return the rate of an iteration, counted from 0, before any `lr_mult`.
 
     ========= =========================================================
@@ -15,10 +15,32 @@ def learning_rate(param: SolverParameter, iteration: int) -> float:
     step      base_lr * gamma ^ floor(iter / stepsize)
     exp       base_lr * gamma ^ iter
     inv       base_lr * (1 + gamma * iter) ^ -power
-    multistep base_lr * gamma ^ (how many of stepvalue are reached)
+    multistep base_lr * gamma ^ (how many of stepvalue are passed)
     poly      base_lr * (1 - iter / max_iter) ^ power
     sigmoid   base_lr / (1 + exp(-gamma * (iter - stepsize)))
     ========= =========================================================
+
+    Parameters
+    ----------
+    param : SolverParameter
+    iteration : int
+    passed : int
+        How many steps are passed, where a solver has counted them; otherwise those that it
+        would have counted from iteration 0 on.
+
+    Raises
+    ------
+    SolverError
+        For an unknown policy, or one whose settings are missing.
+    """
+    check_policy(param)
+    if passed is None:
+        passed = _counted_from_start(param, iteration)
+    return param.base_lr * _POLICIES[param.lr_policy](param, iteration, passed)
+
+
+def check_policy(param: SolverParameter) -> None:
+    """Make sure that a solver has a policy and what that needs.
 
     Raises
     ------
@@ -27,39 +49,59 @@ def learning_rate(param: SolverParameter, iteration: int) -> float:
     """
     if param.lr_policy not in _POLICIES:
         raise SolverError(f"unknown lr_policy '{param.lr_policy}'. Allowed: {', '.join(_POLICIES)}")
-    return param.base_lr * _POLICIES[param.lr_policy](param, iteration)
-
-
-def _step(param: SolverParameter, iteration: int) -> float:
-    if param.stepsize <= 0:
+    if param.lr_policy == "step" and param.stepsize <= 0:
         raise SolverError("lr_policy 'step' needs a stepsize of 1 or more")
-    return float(param.gamma ** (iteration // param.stepsize))
-
-
-def _multistep(param: SolverParameter, iteration: int) -> float:
-    # Steps are passed one at a time, so a value below the one before waits for it.
-    reached = 0
-    for value in param.stepvalue:
-        if iteration < value:
-            break
-        reached += 1
-    return float(param.gamma**reached)
-
-
-def _poly(param: SolverParameter, iteration: int) -> float:
-    if param.max_iter <= 0:
+    if param.lr_policy == "poly" and param.max_iter <= 0:
         raise SolverError("lr_policy 'poly' needs a max_iter of 1 or more")
-    return float((1 - iteration / param.max_iter) ** param.power)
 
 
-_POLICIES: dict[str, Callable[[SolverParameter, int], float]] = {
-    "fixed": lambda param, iteration: 1.0,
-    "step": _step,
-    "exp": lambda param, iteration: float(param.gamma**iteration),
-    "inv": lambda param, iteration: float((1 + param.gamma * iteration) ** -param.power),
-    "multistep": _multistep,
-    "poly": _poly,
-    "sigmoid": lambda param, iteration: (
-        1 / (1 + math.exp(-param.gamma * (iteration - param.stepsize)))
-    ),
+def passed_steps(param: SolverParameter, iteration: int, passed: int) -> int:
+    """Return how many steps of the rate are passed in an iteration.
+
+    Of multistep's values one at a time is passed, in their order: of two that are equal, or not
+    in ascending order, the second counts an iteration later.
+    """
+    if param.lr_policy == "step":
+        return int(iteration // param.stepsize)
+    values = param.stepvalue
+    if param.lr_policy == "multistep" and passed < len(values) and iteration >= values[passed]:
+        return passed + 1
+    return passed
+
+
+def _counted_from_start(param: SolverParameter, iteration: int) -> int:
+    if param.lr_policy != "multistep":
+        return passed_steps(param, iteration, 0)
+    passed, earliest = 0, 0
+    for value in param.stepvalue:
+        earliest = max(earliest, value)
+        if iteration < earliest:
+            break
+        passed, earliest = passed + 1, earliest + 1
+    return passed
+
+
+def _power(base: float, exponent: float) -> float:
+    """C's pow: infinite or not a number where Python raises."""
+    try:
+        return math.pow(base, exponent)
+    except OverflowError:
+        return math.inf
+    except ValueError:
+        return math.nan if base else math.inf
+
+
+def _sigmoid(param: SolverParameter, iteration: int, passed: int) -> float:
+    exponent = -param.gamma * (iteration - param.stepsize)
+    return 1 / (1 + math.exp(exponent)) if exponent < 700 else 0.0
+
+
+_POLICIES: dict[str, Callable[[SolverParameter, int, int], float]] = {
+    "fixed": lambda param, iteration, passed: 1.0,
+    "step": lambda param, iteration, passed: _power(param.gamma, passed),
+    "exp": lambda param, iteration, passed: _power(param.gamma, iteration),
+    "inv": lambda param, iteration, passed: _power(1 + param.gamma * iteration, -param.power),
+    "multistep": lambda param, iteration, passed: _power(param.gamma, passed),
+    "poly": lambda param, iteration, passed: _power(1 - iteration / param.max_iter, param.power),
+    "sigmoid": _sigmoid,
 }

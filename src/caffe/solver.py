@@ -1,29 +1,33 @@
-"""Solvers: they move a net's parameters against their gradients, test, and take snapshots.
+"""The solver's loop: gradients, updates, tests and snapshots; its types are `caffe.solvers`.
 
 An iteration is that of Caffe's Solver::Step: gradients of `iter_size` passes are added, clipped,
 divided by `iter_size`, regularized, turned into an update by the type's rule, and subtracted.
 """
 
-import logging
 import math
 import os
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable
-from pathlib import Path
+from enum import Enum
 from typing import Any, ClassVar
 
 import torch
 
-from caffe.errors import FormatError, SolverError
-from caffe.formats import blob_array, read_binary, read_text, set_blob, write_binary
+from caffe import glog, snapshot, solver_nets
+from caffe.errors import SolverError
 from caffe.net import Net
-from caffe.policies import learning_rate
-from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter, NetState, SolverParameter, SolverState
+from caffe.policies import check_policy, learning_rate, passed_steps
+from caffe.progress import Progress, outputs
+from caffe.proto.caffe_pb2 import SolverParameter
 from caffe.rng import set_random_seed
-from caffe.upgrade import set_snapshot_prefix, upgrade_solver
 
-log = logging.getLogger("caffe")
+
+class SolverAction(Enum):
+    """What may be asked of a running solver, by a signal for instance."""
+
+    NONE = "none"
+    STOP = "stop"
+    SNAPSHOT = "snapshot"
 
 
 class Solver(ABC):
@@ -36,11 +40,12 @@ class Solver(ABC):
 
     Attributes
     ----------
+    param : SolverParameter
+        May be changed while it runs, `param.max_iter = 500` for instance.
     net : Net
         The net that is trained.
     test_nets : list of Net
-    iter : int
-        Iterations done.
+        They use the weights of `net` from their first test on.
 
     Raises
     ------
@@ -52,23 +57,24 @@ class Solver(ABC):
     takes_momentum: ClassVar[bool] = True
 
     def __init__(self, solver: str | os.PathLike[str] | SolverParameter) -> None:
-        self.param = SolverParameter()
-        if isinstance(solver, SolverParameter):
-            self.param.CopyFrom(solver)
-        else:
-            read_text(solver, self.param)
-            set_snapshot_prefix(self.param, solver)
-        self.param = upgrade_solver(self.param)
+        self.param = solver_nets.read_solver(solver)
+        if glog.enabled():
+            text = glog.text(self.param)
+            glog.info("solver.cpp:45", "Initializing solver from parameters: \n%s", text)
         self._check()
         if self.param.random_seed >= 0:
             set_random_seed(self.param.random_seed)
-        self.net = Net(self._train_net(), phase=TRAIN)
-        self.test_nets = [Net(net, phase=TEST) for net in self._test_nets()]
+        self.net = solver_nets.train_net(self.param)
         for weights in self.param.weights:
-            self.net.copy_from(weights)
-        self.iter = 0
-        self._losses: deque[float] = deque(maxlen=max(1, self.param.average_loss))
+            solver_nets.load_weights(self.net, weights)
+        self.test_nets = solver_nets.test_nets(self.param)
+        glog.info("solver.cpp:57", "Solver scaffolding done.")
+        self._iter = 0
+        self._current_step = 0
+        self._stopped = False
+        self._progress = Progress(self.param)
         self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
+        self._requested: Callable[[], SolverAction] = lambda: SolverAction.NONE
         self._history = [
             [torch.zeros_like(learnt.blob.tensor) for learnt in self.net.learnable_params]
             for _ in range(self.histories)
@@ -90,14 +96,20 @@ class Solver(ABC):
         """
 
     @property
+    def iter(self) -> int:
+        """Iterations done."""
+        return self._iter
+
+    @property
     def lr(self) -> float:
         """The learning rate of the next iteration."""
-        return learning_rate(self.param, self.iter)
+        passed = passed_steps(self.param, self._iter, self._current_step)
+        return learning_rate(self.param, self._iter, passed)
 
     @property
     def smoothed_loss(self) -> float:
-        """The mean loss of the last `average_loss` iterations."""
-        return sum(self._losses) / len(self._losses) if self._losses else math.nan
+        """The mean loss of the last `average_loss` iterations of this `step`."""
+        return self._progress.loss
 
     def add_callback(
         self, on_start: Callable[[], Any], on_gradients_ready: Callable[[], Any]
@@ -105,41 +117,58 @@ class Solver(ABC):
         """Call the one before each iteration, the other when its gradients are there."""
         self._callbacks.append((on_start, on_gradients_ready))
 
+    def set_action_function(self, requested: Callable[[], SolverAction]) -> None:
+        """Ask this after every iteration, and every pass of a test, what else is to be done."""
+        self._requested = requested
+
+    def share_weights(self, net: Net) -> None:
+        """Make another net use the weights of this solver's, for layers of the same name."""
+        net.share_with(self.net)
+
     def step(self, iterations: int) -> None:
         """Do some iterations, with the tests and snapshots that fall into them."""
-        end = self.iter + iterations
-        while self.iter < end:
-            self._test_if_due()
-            for on_start, _ in self._callbacks:
-                on_start()
+        end = self._iter + iterations
+        self._progress.start(self._iter)
+        while self._iter < end and not self._stopped:
             self.net.clear_param_diffs()
-            loss = 0.0
-            for _ in range(self.param.iter_size):
-                loss += self.net.run_forward()
-                self.net.run_backward()
-            self._losses.append(loss / self.param.iter_size)
-            self._display()
-            for _, on_gradients_ready in self._callbacks:
-                on_gradients_ready()
-            self.apply_update()
-            self.iter += 1
-            if self.param.snapshot and self.iter % self.param.snapshot == 0:
+            self._test_if_due()
+            if self._stopped:
+                break
+            self._learn()
+            self._iter += 1
+            action = self._requested()
+            due = self.param.snapshot and self._iter % self.param.snapshot == 0
+            if due or action is SolverAction.SNAPSHOT:
                 self.snapshot()
+            self._stopped = action is SolverAction.STOP
 
     def solve(self, resume_file: str | os.PathLike[str] | None = None) -> None:
         """Go on until `max_iter`, from a solverstate where one is given."""
+        glog.info("solver.cpp:289", "Solving %s", self.net.name)
+        glog.info("solver.cpp:290", "Learning Rate Policy: %s", self.param.lr_policy)
+        self._stopped = False
         if resume_file is not None:
+            glog.info("solver.cpp:296", "Restoring previous solver status from %s", resume_file)
             self.restore(resume_file)
-        self.step(max(0, self.param.max_iter - self.iter))
-        snapshot = self.param.snapshot
-        if self.param.snapshot_after_train and (not snapshot or self.iter % snapshot):
+        self.step(self.param.max_iter - self._iter)
+        interval = self.param.snapshot
+        if self.param.snapshot_after_train and (not interval or self._iter % interval):
             self.snapshot()
-        if self.param.test_interval and self.iter % self.param.test_interval == 0:
+        if self._stopped:
+            glog.info("solver.cpp:319", "Optimization stopped early.")
+            return
+        if self.param.display and self._iter % self.param.display == 0:
+            # The loss after the last update takes one more pass forward.
+            self._progress.add_loss(self.net.run_forward())
+            loss = self._progress.loss
+            glog.info("solver.cpp:327", "Iteration %d, loss = %g", self._iter, loss)
+        if self.param.test_interval and self._iter % self.param.test_interval == 0:
             self.test_all()
+        glog.info("solver.cpp:332", "Optimization Done.")
 
     def apply_update(self) -> None:
         """Move the parameters once, by the gradients that are there."""
-        rate = self.lr
+        rate = self._next_rate()
         parameters = self.net.learnable_params
         scale = self._clip_scale([learnt.blob.grad for learnt in parameters])
         for i, learnt in enumerate(parameters):
@@ -154,27 +183,19 @@ class Solver(ABC):
             learnt.blob.tensor.sub_(change)
 
     def test_all(self) -> list[dict[str, Any]]:
-        """Run every test net `test_iter` times with the present weights; return mean outputs."""
-        results = []
-        for net, passes in zip(self.test_nets, self.param.test_iter, strict=True):
-            net.share_with(self.net)
-            sums: dict[str, Any] = {}
-            for _ in range(passes):
-                for name, value in net.forward().items():
-                    sums[name] = sums.get(name, 0) + value
-            results.append({name: value / passes for name, value in sums.items()})
-            log.info("Iteration %d, test: %s", self.iter, results[-1])
+        """Run every test net `test_iter` times with the present weights; return mean outputs.
+
+        Where the solver was asked to stop meanwhile, later nets are left out.
+        """
+        results: list[dict[str, Any]] = []
+        for number in range(len(self.test_nets)):
+            if not self._stopped:
+                results.append(self._test(number))
         return results
 
     def snapshot(self) -> None:
-        """Write `<prefix>_iter_<n>.caffemodel` and `.solverstate`."""
-        weights = f"{self.param.snapshot_prefix}_iter_{self.iter}.caffemodel"
-        self.net.save(weights, write_diff=self.param.snapshot_diff)
-        state = SolverState(iter=self.iter, learned_net=weights, current_step=self._current_step())
-        for history in self._history:
-            for values in history:
-                set_blob(state.history.add(), values.numpy())
-        write_binary(Path(weights).with_suffix(".solverstate"), state)
+        """Write `<prefix>_iter_<n>.caffemodel` and `.solverstate`, or their HDF5 kin (`.h5`)."""
+        snapshot.write(self.param, self.net, self._iter, self._current_step, self._history)
 
     def restore(self, state_file: str | os.PathLike[str]) -> None:
         """Go on where a snapshot was taken: iteration, history and weights.
@@ -184,202 +205,99 @@ class Solver(ABC):
         CaffeError
             If the file, or the caffemodel that it names, does not fit the net.
         """
-        state = read_binary(state_file, SolverState())
-        expected = [values for history in self._history for values in history]
-        if len(state.history) != len(expected):
-            raise SolverError(
-                f"{state_file}: has {len(state.history)} history blobs; "
-                f"this {type(self).__name__} has {len(expected)}"
-            )
-        if state.HasField("learned_net"):
-            self.net.copy_from(state.learned_net)
-        for i, (proto, values) in enumerate(zip(state.history, expected, strict=True)):
-            stored = blob_array(proto)
-            if stored.shape != tuple(values.shape):
-                raise FormatError(
-                    f"{state_file}: history blob {i} has shape {stored.shape}; "
-                    f"the solver's has {tuple(values.shape)}"
-                )
-            values.copy_(torch.from_numpy(stored))
-        self.iter = state.iter
+        kind = type(self).__name__
+        self._iter, self._current_step = snapshot.read(state_file, self.net, self._history, kind)
 
     def _check(self) -> None:
         param = self.param
         if len(param.test_iter) and param.test_interval <= 0:
             raise SolverError("test_iter is given and test_interval is not. Needed: 1 or more")
-        if param.regularization_type not in ("L1", "L2"):
+        if param.weight_decay and param.regularization_type not in ("L1", "L2"):
             raise SolverError(
                 f"regularization_type is '{param.regularization_type}'. Allowed: L1, L2"
             )
-        if param.snapshot_format != SolverParameter.BINARYPROTO:
-            raise SolverError("snapshot_format is HDF5. Allowed: BINARYPROTO")
         for name in ("iter_size", "average_loss"):
             if getattr(param, name) < 1:
                 raise SolverError(f"{name} is {getattr(param, name)}. Allowed: 1 or more")
         if param.momentum and not self.takes_momentum:
             raise SolverError(f"{type(self).__name__}: momentum is {param.momentum:g}. Allowed: 0")
-        learning_rate(param, 0)
+        check_policy(param)
+        snapshot.check_writable(param)
 
-    def _train_net(self) -> NetParameter:
-        given = [
-            name
-            for name in ("net", "net_param", "train_net", "train_net_param")
-            if self.param.HasField(name)
-        ]
-        if len(given) != 1:
-            raise SolverError(
-                f"the net to train is given by {', '.join(given) or 'nothing'}. Needed: one of "
-                "net, net_param, train_net, train_net_param"
-            )
-        return self._definition(getattr(self.param, given[0]), self.param.train_state)
-
-    def _test_nets(self) -> list[NetParameter]:
-        param = self.param
-        sources: list[str | NetParameter] = [*param.test_net_param, *param.test_net]
-        rest = len(param.test_iter) - len(sources)
-        common = param.net if param.HasField("net") else param.net_param
-        has_common = param.HasField("net") or param.HasField("net_param")
-        if rest < 0 or (rest and not has_common):
-            raise SolverError(
-                f"{len(param.test_iter)} test_iter for {len(sources)} test nets. Needed: as many"
-            )
-        sources += [common] * rest
-        states = list(param.test_state) or [NetState()] * len(sources)
-        if len(states) != len(sources):
-            raise SolverError(
-                f"{len(states)} test_state for {len(sources)} test nets. Needed: none or as many"
-            )
-        return [self._definition(s, state) for s, state in zip(sources, states, strict=True)]
-
-    def _definition(self, source: str | NetParameter, state: NetState) -> NetParameter:
-        definition = NetParameter()
-        if isinstance(source, str):
-            read_text(source, definition)
-        else:
-            definition.CopyFrom(source)
-        definition.state.MergeFrom(state)
-        return definition
+    def _learn(self) -> None:
+        """One iteration: gradients, what is shown of them, and the update."""
+        for on_start, _ in self._callbacks:
+            on_start()
+        loss = 0.0
+        for _ in range(self.param.iter_size):
+            loss += self.net.run_forward()
+            self.net.run_backward()
+        self._progress.add_loss(loss / self.param.iter_size)
+        if self.param.display and self._iter % self.param.display == 0:
+            self._progress.show(self._iter, self.net)
+        for _, on_gradients_ready in self._callbacks:
+            on_gradients_ready()
+        self.apply_update()
 
     def _test_if_due(self) -> None:
         interval = self.param.test_interval
-        first = self.iter == 0 and not self.param.test_initialization
-        if interval and self.iter % interval == 0 and not first:
+        first = self._iter == 0 and not self.param.test_initialization
+        if interval and self._iter % interval == 0 and not first:
             self.test_all()
 
-    def _display(self) -> None:
-        if self.param.display and self.iter % self.param.display == 0:
-            log.info("Iteration %d, loss = %g, lr = %g", self.iter, self.smoothed_loss, self.lr)
+    def _test(self, number: int) -> dict[str, Any]:
+        net, passes = self.test_nets[number], self.param.test_iter[number]
+        glog.info("solver.cpp:347", "Iteration %d, Testing net (#%d)", self._iter, number)
+        net.share_with(self.net)
+        sums: dict[str, Any] = {}
+        loss = 0.0
+        for _ in range(passes):
+            self._act_while_testing()
+            if self._stopped:
+                glog.info("solver.cpp:392", "Test interrupted.")
+                return {}
+            loss += net.run_forward()
+            for name in net.outputs:
+                sums[name] = sums.get(name, 0) + net.blobs[name].data
+        means = {name: value / passes for name, value in sums.items()}
+        if self.param.test_compute_loss:
+            glog.info("solver.cpp:401", "Test loss: %g", loss / passes)
+        for line in outputs(net, means):
+            glog.info("solver.cpp:414", "    Test net output %s", line)
+        return means
+
+    def _act_while_testing(self) -> None:
+        action = self._requested()
+        while action is SolverAction.SNAPSHOT:
+            self.snapshot()
+            action = self._requested()
+        self._stopped = action is SolverAction.STOP
+
+    def _next_rate(self) -> float:
+        """The rate of this iteration; a step that it reaches is passed."""
+        passed = passed_steps(self.param, self._iter, self._current_step)
+        if self.param.lr_policy == "multistep" and passed > self._current_step:
+            line = "MultiStep Status: Iteration %d, step = %d"
+            glog.info("sgd_solver.cpp:50", line, self._iter, passed)
+        self._current_step = passed
+        rate = learning_rate(self.param, self._iter, passed)
+        if self.param.display and self._iter % self.param.display == 0:
+            glog.info("sgd_solver.cpp:112", "Iteration %d, lr = %g", self._iter, rate)
+        return rate
 
     def _clip_scale(self, gradients: list[torch.Tensor]) -> float:
         limit = self.param.clip_gradients
         if limit < 0:
             return 1.0
         norm = math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients))
-        return limit / norm if norm > limit else 1.0
+        if norm <= limit:
+            return 1.0
+        line = "Gradient clipping: scaling down gradients (L2 norm %g > %g) by scale factor %g"
+        glog.info("sgd_solver.cpp:99", line, norm, limit, limit / norm)
+        return limit / norm
 
     def _regularize(self, gradient: torch.Tensor, values: torch.Tensor, decay: float) -> None:
         if decay and self.param.regularization_type == "L2":
             gradient.add_(values, alpha=decay)
         elif decay:
             gradient.add_(values.sign(), alpha=decay)
-
-    def _current_step(self) -> int:
-        param = self.param
-        if param.lr_policy == "step":
-            return self.iter // int(param.stepsize)
-        if param.lr_policy == "multistep":
-            return sum(value <= self.iter for value in param.stepvalue)
-        return 0
-
-
-class SGDSolver(Solver):
-    """Momentum as Caffe has it: v = momentum * v + rate * g; the update is v."""
-
-    def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
-        return self._history[0][index].mul_(self.param.momentum).add_(gradient, alpha=rate)
-
-
-class NesterovSolver(Solver):
-    """Nesterov's accelerated gradient (Sutskever et al., 2013)."""
-
-    def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
-        momentum, history = self.param.momentum, self._history[0][index]
-        before = history.clone()
-        history.mul_(momentum).add_(gradient, alpha=rate)
-        return history * (1 + momentum) - before * momentum
-
-
-class AdaGradSolver(Solver):
-    """Duchi, Hazan and Singer, 2011."""
-
-    takes_momentum = False
-
-    def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
-        history = self._history[0][index].add_(gradient.square())
-        return gradient / (history.sqrt() + self.param.delta) * rate
-
-
-class RMSPropSolver(Solver):
-    """Tieleman and Hinton, 2012."""
-
-    takes_momentum = False
-
-    def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
-        decay = self.param.rms_decay
-        history = self._history[0][index].mul_(decay).add_(gradient.square(), alpha=1 - decay)
-        return gradient / (history.sqrt() + self.param.delta) * rate
-
-
-class AdaDeltaSolver(Solver):
-    """Zeiler, 2012; `momentum` is its decay rho."""
-
-    histories = 2
-
-    def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
-        rho, delta = self.param.momentum, self.param.delta
-        squares, updates = self._history[0][index], self._history[1][index]
-        squares.mul_(rho).add_(gradient.square(), alpha=1 - rho)
-        change = gradient * ((updates + delta) / (squares + delta)).sqrt()
-        updates.mul_(rho).add_(change.square(), alpha=1 - rho)
-        return change * rate
-
-
-class AdamSolver(Solver):
-    """Kingma and Ba, 2015; `momentum` and `momentum2` are its betas, `delta` its epsilon."""
-
-    histories = 2
-
-    def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
-        beta1, beta2 = self.param.momentum, self.param.momentum2
-        mean, square = self._history[0][index], self._history[1][index]
-        mean.mul_(beta1).add_(gradient, alpha=1 - beta1)
-        square.mul_(beta2).add_(gradient.square(), alpha=1 - beta2)
-        t = self.iter + 1
-        correction = math.sqrt(1 - beta2**t) / (1 - beta1**t)
-        return mean / (square.sqrt() + self.param.delta) * (rate * correction)
-
-
-SOLVERS: dict[str, type[Solver]] = {
-    "SGD": SGDSolver,
-    "Nesterov": NesterovSolver,
-    "AdaGrad": AdaGradSolver,
-    "RMSProp": RMSPropSolver,
-    "AdaDelta": AdaDeltaSolver,
-    "Adam": AdamSolver,
-}
-
-
-def get_solver(solver_file: str | os.PathLike[str]) -> Solver:
-    """Return the solver of the type that a solver prototxt names.
-
-    Raises
-    ------
-    SolverError
-        If there is no such type.
-    """
-    param = upgrade_solver(read_text(solver_file, SolverParameter()))
-    if param.type not in SOLVERS:
-        raise SolverError(
-            f"{solver_file}: unknown solver type '{param.type}'. Allowed: {', '.join(SOLVERS)}"
-        )
-    return SOLVERS[param.type](param)

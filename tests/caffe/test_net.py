@@ -55,7 +55,7 @@ class TestParts:
         first = net()
         first.save(str(tmp_path / "w.caffemodel"))
         made = call(str(tmp_path / "net.prototxt"), str(tmp_path / "w.caffemodel"))
-        assert made.outputs == ["loss", "acc"]
+        assert made.outputs == ["acc", "loss"]
         assert np.array_equal(made.params["ip1"][0].data, first.params["ip1"][0].data)
 
     def test_no_phase(self):

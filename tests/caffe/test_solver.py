@@ -12,7 +12,8 @@ import caffe
 from caffe.errors import CaffeError, FormatError, SolverError
 from caffe.policies import learning_rate
 from caffe.proto.caffe_pb2 import NetParameter, SolverParameter, SolverState
-from caffe.solver import SOLVERS, Solver
+from caffe.solver import Solver
+from caffe.solvers import SOLVERS
 
 NET = """
 layer { name: "data" type: "DummyData" top: "x" top: "t"
@@ -170,9 +171,12 @@ def test_policies(settings):
         ('lr_policy: "step"', "'step' needs a stepsize"),
         ('lr_policy: "poly"', "'poly' needs a max_iter"),
         ("", "unknown lr_policy ''"),
-        ('lr_policy: "fixed" regularization_type: "L3"', "'L3'. Allowed: L1, L2"),
+        ('lr_policy: "fixed" weight_decay: 1 regularization_type: "L3"', "'L3'. Allowed: L1, L2"),
         ('lr_policy: "fixed" iter_size: 0', "iter_size is 0"),
-        ('lr_policy: "fixed" snapshot_format: HDF5', "snapshot_format is HDF5"),
+        (
+            'lr_policy: "fixed" snapshot: 1 snapshot_prefix: "no/s"',
+            "prefix 'no/s': the folder 'no'",
+        ),
         ('lr_policy: "fixed" test_iter: 1', "test_interval"),
         ('lr_policy: "fixed" average_loss: 0', "average_loss is 0"),
     ],
@@ -308,7 +312,7 @@ def test_when_tests_run(caplog):
     caplog.set_level(logging.INFO, logger="caffe")
     made = solver('base_lr: 0.1 lr_policy: "fixed" test_iter: 1 test_interval: 2', BOWL)
     made.step(5)
-    tests = [r.getMessage() for r in caplog.records if "test" in r.getMessage().lower()]
+    tests = [r.getMessage() for r in caplog.records if "Testing net (#0)" in r.getMessage()]
     assert [line.split()[1].rstrip(",") for line in tests] == ["0", "2", "4"]
 
 
@@ -346,11 +350,18 @@ def test_solve_ends_at_max_iter_with_a_snapshot(tmp_path):
 
 def test_average_loss_is_the_mean_of_the_last():
     made = solver('base_lr: 0.1 lr_policy: "fixed" average_loss: 3', BOWL)
-    losses = []
-    for _ in range(5):
-        made.step(1)
-        losses.append(float(made.net.blobs["loss"].data))
-    assert made.smoothed_loss == pytest.approx(np.mean(losses[-3:]))
+    assert math.isnan(made.smoothed_loss)
+    losses, means = [], []
+    made.add_callback(
+        lambda: None,
+        lambda: (
+            losses.append(float(made.net.blobs["loss"].data)) or means.append(made.smoothed_loss)
+        ),
+    )
+    made.step(6)
+    assert means == pytest.approx([np.mean(losses[max(0, i - 3) : i]) for i in range(1, 7)])
+    made.step(1)  # each call begins anew
+    assert made.smoothed_loss == losses[-1]
 
 
 def test_files_and_solver_types(tmp_path):

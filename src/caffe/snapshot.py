@@ -1,0 +1,92 @@
+"""Snapshots of a solver: weights and state in Caffe's files, and going on from them."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from caffe import glog
+from caffe.errors import FormatError, SolverError
+from caffe.formats import blob_array, read_binary, set_blob, write_binary
+from caffe.net import Net
+from caffe.proto.caffe_pb2 import SolverParameter, SolverState
+
+History = list[list[torch.Tensor]]
+
+
+def check_writable(param: SolverParameter) -> None:
+    """Make sure, before hours of training, that snapshots can be written.
+
+    Raises
+    ------
+    SolverError
+        If snapshots are wanted and their folder cannot be written to.
+    """
+    if not param.snapshot:
+        return
+    folder = Path(f"{param.snapshot_prefix}_").parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise SolverError(
+            f"cannot write to snapshot_prefix '{param.snapshot_prefix}': the folder '{folder}' "
+            "must exist and be writable"
+        )
+
+
+def write(
+    param: SolverParameter, net: Net, iteration: int, current_step: int, history: History
+) -> None:
+    """Write the weights, then the state that names them.
+
+    Parameters
+    ----------
+    param : SolverParameter
+        For `snapshot_prefix`, `snapshot_format`, `snapshot_diff`.
+    net : Net
+    iteration : int
+    current_step : int
+        How many steps of the learning rate are passed.
+    history : list of list of Tensor
+        What the solver's rule remembers of each parameter.
+
+    Raises
+    ------
+    FormatError
+        If a file cannot be written.
+    """
+    weights = f"{param.snapshot_prefix}_iter_{iteration}.caffemodel"
+    glog.info("solver.cpp:464", "Snapshotting to binary proto file %s", weights)
+    net.save(weights, write_diff=param.snapshot_diff)
+    state = SolverState(iter=iteration, learned_net=weights, current_step=current_step)
+    for values in (values for part in history for values in part):
+        set_blob(state.history.add(), values.numpy())
+    file = Path(weights).with_suffix(".solverstate")
+    glog.info("sgd_solver.cpp:284", "Snapshotting solver state to binary proto file %s", file)
+    write_binary(file, state)
+
+
+def read(file: str | os.PathLike[str], net: Net, history: History, solver: str) -> tuple[int, int]:
+    """Read a state: weights into the net, the history in place; return iteration and step.
+
+    Raises
+    ------
+    CaffeError
+        If the file, or the caffemodel that it names, does not fit.
+    """
+    state = read_binary(file, SolverState())
+    expected = [values for part in history for values in part]
+    if len(state.history) != len(expected):
+        raise SolverError(
+            f"{file}: has {len(state.history)} history blobs; this {solver} has {len(expected)}"
+        )
+    if state.HasField("learned_net"):
+        net.copy_from(state.learned_net)
+    glog.info("sgd_solver.cpp:336", "SGDSolver: restoring history")
+    for i, (proto, values) in enumerate(zip(state.history, expected, strict=True)):
+        stored = blob_array(proto)
+        if stored.shape != tuple(values.shape):
+            raise FormatError(
+                f"{file}: history blob {i} has shape {stored.shape}; "
+                f"the solver's has {tuple(values.shape)}"
+            )
+        values.copy_(torch.from_numpy(stored))
+    return state.iter, state.current_step

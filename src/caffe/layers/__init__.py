@@ -20,6 +20,7 @@ from caffe.layers import (
     recurrent,
     reduce,
     shape,
+    window,
 )
 from caffe.layers.base import Layer, registry
 
@@ -45,4 +46,5 @@ __all__ = [
     "reduce",
     "registry",
     "shape",
+    "window",
 ]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from caffe import rng
 from caffe.blob import Blob
+from caffe.errors import CaffeError, LayerError
 from caffe.fillers import fill
 from caffe.layers.base import Blobs, Layer, register
 from caffe.proto.caffe_pb2 import FillerParameter
@@ -22,6 +23,11 @@ class Source(Layer):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """The shapes stay as they were set up, or as somebody changed them."""
+
+    def named(self, error: CaffeError) -> CaffeError:
+        """Return an error of what the layer reads with the layer's name before it, once."""
+        prefix = f"layer '{self.name}' ({self.type}): "
+        return error if str(error).startswith(prefix) else type(error)(prefix + str(error))
 
 
 @register("Input")
@@ -42,30 +48,48 @@ class Input(Source):
 
 @register("DummyData")
 class DummyData(Source):
-    """Blobs that fillers fill: constant ones once, the others in every pass."""
+    """Blobs that fillers fill: constant ones at once, the others in every pass."""
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        param = self.param.dummy_data_param
-        shapes = [tuple(shape.dim) for shape in param.shape] or list(
-            zip(param.num, param.channels, param.height, param.width, strict=True)
-        )
-        fillers = list(param.data_filler) or [FillerParameter(type="constant")]
-        for what, given in (("shapes", shapes), ("fillers", fillers)):
-            if len(given) not in (1, len(top)):
-                raise self.error(f"has {len(top)} tops and {len(given)} {what}. Allowed: 1 or each")
+        shapes = self._shapes(len(top))
+        fillers = list(self.param.dummy_data_param.data_filler)
+        fillers = fillers or [FillerParameter(type="constant")]
+        if len(fillers) not in (1, len(top)):
+            raise self.error(
+                f"has {len(top)} tops and {len(fillers)} fillers. Allowed: 0, 1 or each"
+            )
         self._fillers = fillers * len(top) if len(fillers) == 1 else fillers
-        for i, blob in enumerate(top):
-            blob.reshape(*shapes[i if len(shapes) > 1 else 0])
-            self._refill(blob, i)
+        for blob, shape, filler in zip(top, shapes, self._fillers, strict=True):
+            blob.reshape(*shape)
+            if filler.type == "constant":
+                self._refill(blob, filler)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        for i, blob in enumerate(top):
-            if self._fillers[i].type != "constant":
-                self._refill(blob, i)
+        for blob, filler in zip(top, self._fillers, strict=True):
+            if filler.type != "constant":
+                self._refill(blob, filler)
 
-    def _refill(self, blob: Blob, i: int) -> None:
+    def _shapes(self, tops: int) -> list[tuple[int, ...]]:
+        """The shape of each top, given once or for each, or axis by axis in the old four fields."""
+        param = self.param.dummy_data_param
+        old = {name: list(getattr(param, name)) for name in ("num", "channels", "height", "width")}
+        if any(old.values()) and param.shape:
+            raise self.error("has shape and num, channels, height, width. Allowed: one of them")
+        given = old if any(old.values()) else {"shape": list(param.shape)}
+        for name, values in given.items():
+            if len(values) not in (1, tops):
+                raise self.error(f"has {tops} tops and {len(values)} {name}. Allowed: 1 or each")
+        each = {n: v * tops if len(v) == 1 else v for n, v in given.items()}
+        if "shape" in each:
+            return [tuple(shape.dim) for shape in each["shape"]]
+        return list(zip(*each.values(), strict=True))
+
+    def _refill(self, blob: Blob, filler: FillerParameter) -> None:
         fresh = Blob(blob.shape, blob.dtype)
-        fill(fresh, self._fillers[i], rng.generator())
+        try:
+            fill(fresh, filler, rng.generator())
+        except LayerError as error:
+            raise self.error(str(error)) from None
         blob.set_data(fresh.tensor)
 
 
@@ -91,24 +115,28 @@ class MemoryData(Source):
         ----------
         data : float32 ndarray of shape (n, channels, height, width)
         labels : float32 ndarray of shape (n,) or (n, 1, 1, 1)
+            Both in C order, and read where they are: what is written there later is seen.
 
         Raises
         ------
         LayerError
-            If shape or precision do not fit, or n is no multiple of the batch size.
+            If shape, precision or order do not fit, or n is no multiple of the batch size.
         """
+        data, labels = np.asanyarray(data), np.asanyarray(labels)
         batch = self._size[0]
         if data.dtype != np.float32 or labels.dtype != np.float32:
             raise self.error(f"arrays are {data.dtype} and {labels.dtype}. Allowed: float32")
-        if data.shape[1:] != self._size[1:] or labels.size != len(data):
+        if not data.ndim or data.shape[1:] != self._size[1:] or not _is_column(labels, len(data)):
             raise self.error(
                 f"arrays have shapes {data.shape} and {labels.shape}. Allowed: "
-                f"(n, {', '.join(map(str, self._size[1:]))}) and (n,)"
+                f"(n, {', '.join(map(str, self._size[1:]))}) and (n,) or (n, 1, 1, 1)"
             )
+        if not (data.flags.c_contiguous and labels.flags.c_contiguous):
+            raise self.error("arrays are not contiguous. Allowed: C order, as ascontiguousarray's")
         if not len(data) or len(data) % batch:
             raise self.error(f"{len(data)} items are not a multiple of the batch size {batch}")
-        self._data = torch.from_numpy(np.ascontiguousarray(data))
-        self._labels = torch.from_numpy(np.ascontiguousarray(labels.reshape(-1)))
+        self._data = torch.from_numpy(data)
+        self._labels = torch.from_numpy(labels.reshape(-1))
         self._position = 0
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
@@ -118,3 +146,7 @@ class MemoryData(Source):
         top[0].set_data(self._data[rows].clone())
         top[1].set_data(self._labels[rows].clone())
         self._position = rows.stop % len(self._data)
+
+
+def _is_column(labels: NDArray[Any], n: int) -> bool:
+    return labels.shape in ((n,), (n, 1, 1, 1))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from caffe import rng
 from caffe.errors import FormatError
-from caffe.layers.base import Blobs, register
+from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.data import Source
 
 
@@ -103,3 +103,61 @@ class HDF5Data(Source):
         if self.param.hdf5_data_param.shuffle:
             return rng.generator().permutation(n)
         return np.arange(n)
+
+
+@register("HDF5Output")
+class HDF5Output(Layer):
+    """Writes its bottoms as the data sets `data` and `label` of a file, with four axes as Caffe.
+
+    The file is made anew when the net is built, and whole after every pass. Real Caffe ends at the
+    second pass; here its rows come after those of the first.
+    """
+
+    bottoms = (2, 2)
+    tops = (0, 0)
+    no_backward = frozenset({0, 1})
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        with self._opened("w"):
+            pass
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        shapes = [blob.shape for blob in bottom]
+        if not all(0 < len(shape) <= 4 for shape in shapes) or shapes[0][0] != shapes[1][0]:
+            raise self.error(
+                f"cannot write shapes {shapes[0]} and {shapes[1]}: 1 to 4 axes, as "
+                "many rows in both"
+            )
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        with self._opened("a") as file:
+            for name, blob in zip(("data", "label"), bottom, strict=True):
+                rows = blob.tensor.float().numpy()
+                rows = rows.reshape(*rows.shape, *[1] * (4 - rows.ndim))
+                try:
+                    self._append(file, name, rows)
+                except ValueError as error:
+                    raise self.error(f"{name} cannot be written: {error}") from None
+
+    def _append(self, file: h5py.File, name: str, rows: NDArray[np.float32]) -> None:
+        if name not in file:
+            file.create_dataset(name, data=rows, maxshape=(None, *rows.shape[1:]))
+            return
+        stored = file[name]
+        if stored.shape[1:] != rows.shape[1:]:
+            raise self.error(
+                f"rows of {name} have shape {rows.shape[1:]}; those written before have "
+                f"{stored.shape[1:]}"
+            )
+        stored.resize(len(stored) + len(rows), axis=0)
+        stored[-len(rows) :] = rows
+
+    def _opened(self, mode: str) -> h5py.File:
+        name = self.param.hdf5_output_param.file_name
+        try:
+            return h5py.File(name, mode)
+        except (OSError, ValueError) as error:
+            raise FormatError(
+                f"layer '{self.name}' ({self.type}): {name or 'file_name'} cannot be written: "
+                f"{error}"
+            ) from None

@@ -1,0 +1,91 @@
+"""What Data and ImageData share: batches of pictures with labels, transformed on the way."""
+
+from abc import abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from caffe.datum import Values
+from caffe.errors import CaffeError
+from caffe.layers.base import Blobs
+from caffe.layers.data import Source
+from caffe.transform import DataTransformer
+
+
+class Item(NamedTuple):
+    """An array (C, H, W), its label, and what names it in an error."""
+
+    values: Values
+    label: int
+    where: str
+
+
+class Pictures(Source):
+    """A source whose first top is pictures (N, C, H, W), and whose second, if any, their labels.
+
+    The first picture of a batch gives the shape of all, so pictures of several sizes can pass one
+    by one, or cut to one size.
+    """
+
+    tops = (1, 2)
+
+    @abstractmethod
+    def first(self) -> Item:
+        """Return the first picture, without taking it."""
+
+    @abstractmethod
+    def take(self) -> Item:
+        """Return the next picture, round and round."""
+
+    def prepare(self, batch_size: int, top: Blobs) -> None:
+        """Read the transformation's settings and shape the tops by the first picture."""
+        if not batch_size:
+            raise self.error("batch_size is missing or 0. Allowed: 1 or more")
+        self._batch_size = batch_size
+        try:
+            self._transformer = DataTransformer(self.param.transform_param, self.phase)
+            item = self.first()
+        except CaffeError as error:
+            raise self.named(error) from None
+        top[0].reshape(batch_size, *self._shape(item))
+        for blob in top[1:]:
+            blob.reshape(batch_size)
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        try:
+            batch, labels = self._batch()
+        except CaffeError as error:
+            raise self.named(error) from None
+        for blob, values in zip(top, (batch, labels), strict=False):
+            blob.reshape(*values.shape)
+            blob.set_data(values)
+
+    def _batch(self) -> tuple[torch.Tensor, torch.Tensor]:
+        item = self.take()
+        shape = self._shape(item)
+        batch = np.empty((self._batch_size, *shape), np.float32)
+        labels = np.empty(self._batch_size, np.float32)
+        for i in range(self._batch_size):
+            if i:
+                item = self.take()
+            if self._shape(item) != shape:
+                raise self.error(
+                    f"{item.where} has shape {item.values.shape}, which gives {self._shape(item)}; "
+                    f"the first of its batch gives {shape}. Allowed: one shape, or batch_size 1"
+                )
+            batch[i] = self._transformed(item)
+            labels[i] = item.label
+        return torch.from_numpy(batch), torch.from_numpy(labels)
+
+    def _shape(self, item: Item) -> tuple[int, int, int]:
+        try:
+            return self._transformer.shape(item.values)
+        except CaffeError as error:
+            raise type(error)(f"{item.where}: {error}") from None
+
+    def _transformed(self, item: Item) -> Values:
+        try:
+            return self._transformer.transform(item.values)
+        except CaffeError as error:
+            raise type(error)(f"{item.where}: {error}") from None

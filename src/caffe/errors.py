@@ -39,3 +39,16 @@ def naming(place: object) -> Iterator[None]:
         if str(error).startswith(str(place)):
             raise
         raise type(error)(f"{place}: {error}") from error.__cause__
+
+
+class SpecError(NetError, AttributeError, KeyError, TypeError):
+    """A net is written down wrongly in Python: an unknown field or top, a value of another type.
+
+    It is the built-in errors too that pycaffe raises there.
+    """
+
+    __str__ = Exception.__str__  # not KeyError's, which quotes it
+
+
+class MappingError(NetError, AssertionError, RuntimeError):
+    """Two tops cannot be mapped to each other's coordinates; the built-in errors are pycaffe's."""

@@ -14,20 +14,24 @@ from typing import Any, cast
 from google.protobuf.message import Message
 
 from caffe import forks
-from caffe.errors import NetError
+from caffe.errors import SpecError
+from caffe.proto import caffe_pb2
 from caffe.proto.caffe_pb2 import LayerParameter, NetParameter
 
 # What is written down may have fields of forks.
 _Layer, _Net = forks.superset(LayerParameter), forks.superset(NetParameter)
 
 
-def _settings_by_type() -> dict[str, str]:
-    """Field of LayerParameter by layer type: "Convolution" to "convolution_param"."""
+def param_name_dict() -> dict[str, str]:
+    """Return the field of a layer's settings by its type: "InnerProduct" to "inner_product"."""
     return {
-        field.message_type.name.removesuffix("Parameter"): field.name
+        field.message_type.name.removesuffix("Parameter"): field.name.removesuffix("_param")
         for field in _Layer.DESCRIPTOR.fields
         if field.name.endswith("_param") and field.message_type is not None
     }
+
+
+_param_names = param_name_dict()
 
 
 class Top:
@@ -48,7 +52,7 @@ class Function:
     def __init__(self, type_name: str, inputs: tuple[Top, ...], params: dict[str, Any]) -> None:
         for i, top in enumerate(inputs):
             if not isinstance(top, Top):
-                raise NetError(f"{type_name}: input {i} is {top!r}. Allowed: what a layer gave")
+                raise SpecError(f"{type_name} input {i} is not a Top (type is {type(top)})")
         self.type_name = type_name
         self.inputs = inputs
         self.params = params
@@ -70,19 +74,25 @@ class Function:
         for top in self.inputs:
             top.fn.add_to(layers, names, counts)
             layer.bottom.append(layers[top.fn].top[top.n])
-        tops = [_name(top, names, counts) for top in self.tops]
-        layer.top.extend(layer.bottom if self.in_place else tops)
-        layer.name = tops[0] if tops else _name(self, names, counts)
+        if self.in_place:
+            layer.top.extend(layer.bottom)
+        else:
+            layer.top.extend(_name(top, names, counts) for top in self.tops)
+        layer.name = _name(self.tops[0] if self.tops else self, names, counts)
         for key, value in self.params.items():
-            self._set(layer, key, value)
+            try:
+                assign_proto(self._target(layer, key), key, value)
+            except SpecError as error:
+                raise SpecError(f"{self.type_name}: {error}") from None
         layers[self] = layer
 
-    def _set(self, layer: LayerParameter, key: str, value: Any) -> None:
-        settings = _settings_by_type().get(self.type_name)
-        if settings and key in getattr(layer, settings).DESCRIPTOR.fields_by_name:
-            _assign(getattr(layer, settings), key, value, self.type_name)
-        else:
-            _assign(layer, key, value, self.type_name)
+    def _target(self, layer: LayerParameter, key: str) -> Message:
+        """Return the message that a setting is a field of: the type's own, or the layer."""
+        own = _param_names.get(self.type_name)
+        if own is None or key.endswith("param"):
+            return layer
+        settings: Message = getattr(layer, f"{own}_param")
+        return settings if key in settings.DESCRIPTOR.fields_by_name else layer
 
 
 Given = Top | Function
@@ -97,39 +107,65 @@ def _name(given: Given, names: dict[Given, str], counts: Counter[str]) -> str:
     return names[given]
 
 
-def _assign(message: Message, key: str, value: Any, where: str) -> None:
-    """Set a field from plain Python: a dict is a message, a list a repeated field."""
-    field = message.DESCRIPTOR.fields_by_name.get(key)
+def assign_proto(proto: Message, name: str, val: Any) -> None:
+    """Set a field of a message from plain Python.
+
+    Parameters
+    ----------
+    proto : Message
+    name : str
+        The field.
+    val : object
+        A dict for a message, a list for a repeated field, where anything else counts as a list of
+        one; the number or the name of an enum's value.
+
+    Raises
+    ------
+    SpecError
+        If there is no such field, or the value is not of its type.
+    """
+    field = proto.DESCRIPTOR.fields_by_name.get(name)
     if field is None:
-        raise NetError(f"{where}: {message.DESCRIPTOR.name} has no field '{key}'")
+        raise SpecError(f"{proto.DESCRIPTOR.name} has no field '{name}'")
     try:
-        if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping | Message):
-            for item in value:
-                _fill(getattr(message, key).add(), item, where)
-        elif isinstance(value, list | tuple):
-            getattr(message, key).extend(value)
-        elif isinstance(value, Mapping | Message):
-            target = getattr(message, key)
-            _fill(target.add() if field.is_repeated else target, value, where)
-        elif field.is_repeated:
-            getattr(message, key).append(value)
-        elif isinstance(value, str) and field.enum_type is not None:
-            setattr(message, key, field.enum_type.values_by_name[value].number)
+        if field.is_repeated:
+            _extend(getattr(proto, name), field, val if isinstance(val, list | tuple) else [val])
+        elif isinstance(val, Mapping | Message):
+            _fill(getattr(proto, name), val)
         else:
-            setattr(message, key, value)
-    except (TypeError, ValueError, KeyError) as error:
-        raise NetError(f"{where}: {key}={value!r}: {error}") from None
+            setattr(proto, name, _scalar(field, val))
+    except SpecError:
+        raise
+    except (TypeError, ValueError, AttributeError) as error:
+        raise SpecError(f"{name}={val!r}: {error}") from None
 
 
-def _fill(message: Message, value: Mapping[str, Any] | Message, where: str) -> None:
+def _extend(repeated: Any, field: Any, values: Iterable[Any]) -> None:
+    for value in values:
+        if isinstance(value, Mapping | Message):
+            _fill(repeated.add(), value)
+        else:
+            repeated.append(_scalar(field, value))
+
+
+def _scalar(field: Any, value: Any) -> Any:
+    if isinstance(value, str) and field.enum_type is not None:
+        values = field.enum_type.values_by_name
+        if value not in values:
+            raise ValueError(f"allowed: {', '.join(values)}")
+        return values[value].number
+    return value
+
+
+def _fill(message: Message, value: Mapping[str, Any] | Message) -> None:
+    """Set fields from a dict, an empty one none; a message replaces what there was."""
     if isinstance(value, Message):
         # By bytes: it may be of caffe_pb2's class, or of the superset's.
         message.ParseFromString(value.SerializeToString())
         message.SetInParent()
         return
-    message.SetInParent()
     for key, item in value.items():
-        _assign(message, key, item, where)
+        assign_proto(message, key, item)
 
 
 class NetSpec:
@@ -145,9 +181,9 @@ class NetSpec:
 
     def __getattr__(self, name: str) -> Top:
         try:
-            return cast(Top, self.tops[name])
+            return cast(Top, vars(self)["tops"][name])
         except KeyError:
-            raise AttributeError(f"the net has no top '{name}'") from None
+            raise SpecError(f"the net has no top '{name}'") from None
 
     def __setitem__(self, key: str, value: Given) -> None:
         self.__setattr__(key, value)
@@ -198,15 +234,21 @@ class Parameters:
     """`params.Pooling.MAX`, the values of enums by their names."""
 
     def __getattr__(self, name: str) -> Any:
-        class Values:
-            def __getattr__(self, value: str) -> int:
-                settings = getattr(_Layer(), _settings_by_type()[name])
-                for enum in settings.DESCRIPTOR.enum_types:
-                    if value in enum.values_by_name:
-                        return int(enum.values_by_name[value].number)
-                raise AttributeError(f"{name} has no value '{value}'")
+        message = getattr(caffe_pb2, f"{name}Parameter", None)
+        if message is None:
+            raise SpecError(f"there is no {name}Parameter in caffe.proto")
+        return _Values(name, message)
 
-        return Values()
+
+class _Values:
+    def __init__(self, name: str, message: type[Message]) -> None:
+        self._name, self._message = name, message
+
+    def __getattr__(self, value: str) -> Any:
+        try:
+            return getattr(self._message, value)
+        except AttributeError:
+            raise SpecError(f"{self._name} has no value '{value}'") from None
 
 
 layers = Layers()

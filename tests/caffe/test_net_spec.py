@@ -1,5 +1,8 @@
 """NetSpec: definitions written in Python."""
 
+import copy
+
+import numpy as np
 import pytest
 from google.protobuf import text_format
 
@@ -101,10 +104,20 @@ def test_one_top_under_two_names_takes_the_first():
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (lambda: L.InnerProduct("x"), "InnerProduct: input 0 is 'x'"),
+        (lambda: L.InnerProduct("x"), "InnerProduct input 0 is not a Top .*str"),
         (lambda: caffe.to_proto(L.TanH(L.Input(), nam="x")), "TanH: .*no field 'nam'"),
         (lambda: caffe.to_proto(L.InnerProduct(L.Input(), num_output="a")), "num_output='a'"),
-        (lambda: caffe.to_proto(L.TanH(*L.Input(ntop=2)[:1], engine="GPU")), "engine='GPU'"),
+        (
+            lambda: caffe.to_proto(L.TanH(*L.Input(ntop=2)[:1], engine="GPU")),
+            "TanH: engine='GPU': allowed: DEFAULT, CAFFE, CUDNN",
+        ),
+        (
+            lambda: caffe.to_proto(L.Convolution(weight_filler={"typ": "xavier"})),
+            "Convolution: FillerParameter has no field 'typ'",
+        ),
+        (lambda: caffe.to_proto(L.Reshape(shape=3)), "Reshape: shape=3: "),
+        (lambda: P.Pooling.MIN, "Pooling has no value 'MIN'"),
+        (lambda: P.Poling.MAX, "no PolingParameter in caffe.proto"),
     ],
 )
 def test_errors_name_the_layer_and_the_field(write, message):
@@ -113,5 +126,37 @@ def test_errors_name_the_layer_and_the_field(write, message):
 
 
 def test_no_such_top():
+    n = caffe.NetSpec()
     with pytest.raises(AttributeError, match="no top 'x'"):
-        _ = caffe.NetSpec().x
+        _ = n.x
+    with pytest.raises(KeyError, match="no top 'x'"):
+        _ = n["x"]
+    assert not hasattr(n, "x")
+
+
+def test_errors_are_also_those_of_pycaffe():
+    with pytest.raises(TypeError, match="TanH input 0 is not a Top .type is <class 'tuple'>"):
+        L.TanH(L.Input(ntop=2))
+    with pytest.raises(AttributeError, match="no field 'nam'"):
+        caffe.to_proto(L.TanH(L.Input(), nam="x"))
+
+
+def test_a_spec_can_be_copied():
+    n = caffe.NetSpec()
+    n.x = L.Input(shape={"dim": 3})
+    assert copy.deepcopy(n).to_proto() == n.to_proto()
+
+
+def test_numpy_numbers_and_tuples():
+    shape = {"dim": tuple(np.array([2, 3]))}
+    top = L.Power(L.Input(shape=shape), power=np.float32(0.5), scale=np.int64(3))
+    written = caffe.to_proto(top).layer
+    assert list(written[0].input_param.shape[0].dim) == [2, 3]
+    assert (written[1].power_param.power, written[1].power_param.scale) == (0.5, 3)
+
+
+def test_names_of_settings():
+    names = caffe.net_spec.param_name_dict()
+    assert names["InnerProduct"] == "inner_product"
+    assert names["Transformation"] == "transform"
+    assert "Deconvolution" not in names

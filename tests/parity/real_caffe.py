@@ -178,6 +178,10 @@ class RealCaffe:
             found = self._run("passes", folder, given, phase=phase, count=count, blobs=blobs)
         return [{name: found[f"{i}/{name}"] for name in blobs} for i in range(count)]
 
+    def script(self, code: str) -> Any:
+        """Run Python code there; return what it calls `result`, text or lists of numbers."""
+        return self._ask("script", Path(), code=code)["result"]
+
     def layer_types(self) -> list[str]:
         """Return the types of layers that it has."""
         return list(self._ask("layer_types", Path())["types"])

@@ -80,6 +80,13 @@ def passes(folder, phase, count, blobs):
     return {}
 
 
+def script(folder, code):
+    """Run Python code; give what it calls `result`, text or lists of numbers."""
+    names = {}
+    exec(code, names)
+    return {"result": names["result"]}
+
+
 def layer_types(folder):
     return {"types": list(caffe.layer_type_list())}
 
@@ -182,6 +189,7 @@ CALLS = {
         train,
         snapshot_after,
         passes,
+        script,
         layer_types,
         descriptor,
         upgrade,

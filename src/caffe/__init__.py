@@ -1,13 +1,23 @@
 """Caffe 1.0's Python interface, run on PyTorch."""
 
-from caffe import glog, proto
+from caffe import _caffe, glog, net_spec, proto, pycaffe
 from caffe.blob import Blob
+from caffe.device import set_device, set_mode_cpu, set_mode_gpu
 from caffe.errors import CaffeError
 from caffe.glog import init_log, log
-from caffe.layers import registry
+from caffe.layers import layer_type_list
 from caffe.layers.python import Layer
 from caffe.net import Net
 from caffe.net_spec import NetSpec, Top, layers, params, to_proto
+from caffe.parallel import (
+    NCCL,
+    has_nccl,
+    set_multiprocess,
+    set_solver_count,
+    set_solver_rank,
+    solver_count,
+    solver_rank,
+)
 from caffe.proto.caffe_pb2 import TEST, TRAIN
 from caffe.rng import set_random_seed
 from caffe.solver import Solver
@@ -20,44 +30,25 @@ from caffe.solvers import (
     SGDSolver,
     get_solver,
 )
+from caffe.timer import Timer
 
 __version__ = "1.0.0"
 
 glog.init_from_environment()
 
 
-def layer_type_list() -> list[str]:
-    """Return the types of layers that a net may have."""
-    return list(registry())
-
-
-def set_mode_cpu() -> None:
-    """Compute on the processor, as always."""
-
-
-def set_mode_gpu() -> None:
-    """Refuse: there is no computing on a GPU.
-
-    Raises
-    ------
-    CaffeError
-        Always.
-    """
-    raise CaffeError("set_mode_gpu: nets run on the processor only. Allowed: set_mode_cpu()")
-
-
-def set_device(device: int) -> None:
-    """Refuse, as `set_mode_gpu`.
-
-    Raises
-    ------
-    CaffeError
-        Always.
-    """
-    raise CaffeError(f"set_device({device}): nets run on the processor only")
-
-
 __all__ = [
+    "_caffe",
+    "net_spec",
+    "pycaffe",
+    "solver_rank",
+    "solver_count",
+    "set_solver_rank",
+    "set_solver_count",
+    "set_multiprocess",
+    "has_nccl",
+    "Timer",
+    "NCCL",
     "TEST",
     "TRAIN",
     "AdaDeltaSolver",

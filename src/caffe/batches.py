@@ -1,6 +1,7 @@
 """Run any number of items through a net, a batch at a time (pycaffe's `forward_all` and kin)."""
 
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +18,7 @@ Arrays = dict[str, NDArray[Any]]
 def forward_all(net: "Net", blobs: Iterable[str] | None, inputs: Arrays) -> Arrays:
     """Return copies of the outputs, and of `blobs`, for all items."""
     wanted, count = list(blobs or ()), _count(inputs)
-    parts = [
-        _copied(net.forward(wanted, None, None, **batch)) for batch in _batches(net, inputs, count)
-    ]
+    parts = [_copied(net.forward(wanted, None, None, **batch)) for batch in batches(net, inputs)]
     return _joined(parts, count)
 
 
@@ -37,11 +36,21 @@ def forward_backward_all(
         raise NetError(f"{unknown} are neither inputs {net.inputs} nor outputs {net.outputs}")
     wanted, wanted_diffs, count = list(blobs or ()), list(diffs or ()), _count(inputs)
     values, gradients = [], []
-    batches = zip(_batches(net, inputs, count), _batches(net, grads, count), strict=True)
-    for inputs_batch, grads_batch in batches:
+    none: Arrays = {}
+    pairs = zip_longest(batches(net, inputs), batches(net, grads), fillvalue=none)
+    for inputs_batch, grads_batch in pairs:
         values.append(_copied(net.forward(wanted, None, None, **inputs_batch)))
         gradients.append(_copied(net.backward(wanted_diffs, None, None, **grads_batch)))
     return _joined(values, count), _joined(gradients, count)
+
+
+def batches(net: "Net", arrays: Arrays) -> Iterator[Arrays]:
+    """Cut arrays into the net's batches, the last one filled up with zeros."""
+    count = _count(arrays) if arrays else 0
+    first = next(iter(net.blobs.values()))
+    size = first.shape[0] if first.shape else 1
+    for at in range(0, count, size):
+        yield {name: _padded(values[at : at + size], size) for name, values in arrays.items()}
 
 
 def _count(inputs: Arrays) -> int:
@@ -50,13 +59,6 @@ def _count(inputs: Arrays) -> int:
     if len(counts) != 1:
         raise NetError(f"inputs have {sorted(counts)} items. Needed: as many in each, from 1 up")
     return counts.pop()
-
-
-def _batches(net: "Net", arrays: Arrays, count: int) -> Iterator[Arrays]:
-    """Cut arrays into the net's batches, the last one filled up with zeros."""
-    size = net.blobs[net.inputs[0]].num
-    for at in range(0, count, size):
-        yield {name: _padded(values[at : at + size], size) for name, values in arrays.items()}
 
 
 def _padded(values: NDArray[Any], size: int) -> NDArray[Any]:

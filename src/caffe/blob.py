@@ -4,6 +4,9 @@ A layer works on torch tensors (`tensor`, `grad`) and gives its results with `se
 `set_diff`, which only take hold of them. Once somebody has asked for the numpy view (`data`,
 `diff`), it stays live, as in pycaffe: results are then copied into the array that was handed out,
 contiguous and in C order, and what is written there the next layer reads.
+
+Where nets compute on a GPU, `data` and `diff` are copies in the processor's memory, fetched anew at
+each access and sent back before a layer reads them.
 """
 
 import math
@@ -13,47 +16,19 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
+from caffe.device import Device, current
 from caffe.errors import ShapeError
+from caffe.memory import Array, Reshaped, shared, with_shape
 
 MAX_COUNT = 2**31 - 1  # Caffe counts elements in an int (blob.cpp)
 
 
-class _Array:
-    """One of a blob's two arrays: not there, a tensor, or a tensor that somebody else sees too."""
+class BlobVec(list["Blob"]):
+    """What a layer learns."""
 
-    __slots__ = ("seen", "tensor")
-
-    def __init__(self) -> None:
-        self.tensor: torch.Tensor | None = None
-        self.seen = False
-
-    def get(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-        if self.tensor is None:
-            self.tensor = torch.zeros(shape, dtype=dtype)
-        return self.tensor
-
-    def set(self, value: torch.Tensor) -> None:
-        if self.seen and self.tensor is not None:
-            self.tensor.copy_(value)
-        else:
-            self.tensor = value
-
-    def view(self, shape: tuple[int, ...], dtype: torch.dtype) -> NDArray[Any]:
-        if not self.seen:
-            # A layer may have given the same tensor to two blobs; what is written stays in one.
-            self.tensor = self.get(shape, dtype).clone(memory_format=torch.contiguous_format)
-            self.seen = True
-        self.tensor = self.get(shape, dtype).contiguous()
-        return self.tensor.numpy()
-
-    def reshape(self, shape: tuple[int, ...]) -> None:
-        """Keep the elements where their number stays the same, else forget them."""
-        if self.tensor is None or self.tensor.shape == shape:
-            return
-        if self.tensor.numel() == math.prod(shape):
-            self.tensor = self.tensor.reshape(shape)
-        else:
-            self.tensor, self.seen = None, False
+    def add_blob(self, *shape: int) -> None:
+        """Add a blob of zeros, as layers written in Python do in `setup`."""
+        self.append(Blob(shape))
 
 
 class Blob:
@@ -76,7 +51,8 @@ class Blob:
 
     def __init__(self, shape: Sequence[int] = (), dtype: torch.dtype = torch.float32) -> None:
         self.dtype = dtype
-        self._data, self._diff = _Array(), _Array()
+        self._data: Array | Reshaped = Array(current())
+        self._diff: Array | Reshaped = Array(current())
         self._shape = _checked(shape)
 
     @property
@@ -144,28 +120,31 @@ class Blob:
         return index % len(self._shape)
 
     def reshape(self, *shape: int) -> None:
-        """Change the shape; the values stay where their number does."""
+        """Change the shape; the values stay where there is room for as many."""
         if shape == self._shape:
             return
-        self._shape = _checked(shape)
-        self._data.reshape(self._shape)
-        self._diff.reshape(self._shape)
+        sizes = _checked(shape)
+        self._data = with_shape(self._data, self._shape, sizes)
+        self._diff = with_shape(self._diff, self._shape, sizes)
+        self._shape = sizes
 
     def share_data(self, other: "Blob") -> None:
         """Use the other's values as our own, whoever of the two writes them."""
-        self._data = _shared(other.tensor, self._shape)
-        other._data.seen = True
+        self._data = shared(other._data, other._shape, self._shape)
 
     def share_diff(self, other: "Blob") -> None:
         """Use the other's gradients as our own."""
-        self._diff = _shared(other.grad, self._shape)
-        other._diff.seen = True
+        self._diff = shared(other._diff, other._shape, self._shape)
+
+    def follow(self, device: Device | None) -> None:
+        """Keep the values on a device from now on; None is the processor."""
+        self._data.follow(device)
+        self._diff.follow(device)
 
     def to(self, dtype: torch.dtype) -> None:
         """Change the precision; views that were handed out keep the old values."""
-        for array in (self._data, self._diff):
-            if array.tensor is not None:
-                array.tensor, array.seen = array.tensor.to(dtype), False
+        self._data.to(dtype)
+        self._diff.to(dtype)
         self.dtype = dtype
 
     def _legacy_axis(self, index: int) -> int:
@@ -175,14 +154,6 @@ class Blob:
 
     def __repr__(self) -> str:
         return f"Blob{self._shape}"
-
-
-def _shared(tensor: torch.Tensor, shape: tuple[int, ...]) -> _Array:
-    if tensor.numel() != math.prod(shape):
-        raise ShapeError(f"shape {shape} cannot share what has shape {tuple(tensor.shape)}")
-    array = _Array()
-    array.tensor, array.seen = tensor.view(shape), True
-    return array
 
 
 def _checked(shape: Sequence[int]) -> tuple[int, ...]:

@@ -6,24 +6,26 @@ Definitions are `caffe.proto`'s NetParameter; what a phase leaves in, and the Sp
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
-import torch
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
 from caffe import debug, forks, glog, net_log
-from caffe.batches import forward_all, forward_backward_all
+from caffe.batches import batches, forward_all, forward_backward_all
 from caffe.blob import Blob
 from caffe.build import Built, Learnable, Step, build
+from caffe.device import computing, current
 from caffe.errors import LayerError, NetError, ShapeError, naming
-from caffe.formats import blob_array, read_binary, read_text, set_blob, write_binary
+from caffe.formats import read_text, write_binary
 from caffe.layers.base import Layer
 from caffe.layers.data import MemoryData
 from caffe.layers.python import PythonLayer
 from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter
+from caffe.weights import copy_weights, net_message, share_weights
 
 Path = str | os.PathLike[str]
 
@@ -83,7 +85,8 @@ class Net:
             definition.state.level = options.get("level", 0)
         definition.state.stage.extend(options.get("stages", ()))
         self.phase: int = options["phase"]
-        with naming(file):
+        self._device = current()
+        with naming(file), computing(self._device):
             built = build(definition)
         if glog.enabled():
             net_log.describe(definition, built)
@@ -123,9 +126,31 @@ class Net:
         return list(self.blobs)
 
     @property
+    def _blobs(self) -> list[Blob]:
+        return list(self.blobs.values())
+
+    @property
+    def _blob_loss_weights(self) -> list[float]:
+        return list(self.blob_loss_weights.values())
+
+    @property
+    def _inputs(self) -> list[int]:
+        return [self._blob_names.index(name) for name in self.inputs]
+
+    @property
+    def _outputs(self) -> list[int]:
+        return [self._blob_names.index(name) for name in self.outputs]
+
+    def _top_ids(self, layer: int) -> list[int]:
+        return [self._blob_names.index(name) for name in self._built.steps[layer].top_names]
+
+    def _bottom_ids(self, layer: int) -> list[int]:
+        return [self._blob_names.index(name) for name in self._layers[layer].param.bottom]
+
+    @property
     def bottom_names(self) -> OrderedDict[str, list[str]]:
         """Names of what each layer takes, by layer."""
-        return OrderedDict((s.layer.name, list(s.layer.param.bottom)) for s in self._built.steps)
+        return OrderedDict((layer.name, list(layer.param.bottom)) for layer in self._layers)
 
     @property
     def top_names(self) -> OrderedDict[str, list[str]]:
@@ -185,15 +210,18 @@ class Net:
         """Run layers by number, both ends included; return their part of the loss."""
         steps = self._built.steps
         loss = 0.0
-        for i in range(first, len(steps) if last is None else last + 1):
-            step = steps[i]
-            for call in self._before["forward"]:
-                call(i)
-            step.forward()
-            for top, weight in step.losses:
-                loss += weight * float(top.tensor.sum())
-            for call in self._after["forward"]:
-                call(i)
+        last = len(steps) - 1 if last is None else last
+        self._check_range(first, last)
+        with self._computing():
+            for i in range(first, last + 1):
+                step = steps[i]
+                for call in self._before["forward"]:
+                    call(i)
+                step.forward()
+                for top, weight in step.losses:
+                    loss += weight * float(top.tensor.sum())
+                for call in self._after["forward"]:
+                    call(i)
         return loss
 
     def backward(
@@ -234,17 +262,38 @@ class Net:
     def run_backward(self, first: int | None = None, last: int = 0) -> None:
         """Run layers backward by number, from `first` (the topmost) down to `last`."""
         steps = self._built.steps
-        for i in range(len(steps) - 1 if first is None else first, last - 1, -1):
-            for call in self._before["backward"]:
-                call(i)
-            steps[i].backward()
-            for call in self._after["backward"]:
-                call(i)
+        first = len(steps) - 1 if first is None else first
+        self._check_range(last, first)
+        with self._computing():
+            for i in range(first, last - 1, -1):
+                for call in self._before["backward"]:
+                    call(i)
+                steps[i].backward()
+                for call in self._after["backward"]:
+                    call(i)
+
+    _forward = run_forward
+    _backward = run_backward
+
+    def _computing(self) -> AbstractContextManager[object]:
+        """Move the blobs where the mode says now; within it layers compute there."""
+        if current() != self._device:
+            self._device = current()
+            for blob in [*self.blobs.values(), *(b for layer in self._layers for b in layer.blobs)]:
+                blob.follow(self._device)
+        return computing(self._device)
+
+    def _check_range(self, lowest: int, highest: int) -> None:
+        if lowest < 0 or highest >= len(self._layers):
+            raise NetError(
+                f"layers {lowest} to {highest} of a net with layers 0 to {len(self._layers) - 1}"
+            )
 
     def reshape(self) -> None:
         """Give every blob the shape that follows from those of the inputs."""
-        for step in self._built.steps:
-            step.reshape()
+        with self._computing():
+            for step in self._built.steps:
+                step.reshape()
 
     def clear_param_diffs(self) -> None:
         """Set the gradients of everything learnt to zero."""
@@ -259,38 +308,11 @@ class Net:
         ShapeError
             If a layer's blobs there have other shapes, or are more or fewer.
         """
-        stored = read_binary(weights, NetParameter())
-        layers = {layer.name: layer for layer in self._layers}
-        for source in stored.layer:
-            layer = layers.get(source.name)
-            if layer is None or not (source.blobs or layer.blobs):
-                continue
-            where = f"{weights}: layer '{source.name}'"
-            if len(source.blobs) != len(layer.blobs):
-                raise ShapeError(
-                    f"{where} has {len(source.blobs)} blobs; the net's has {len(layer.blobs)}"
-                )
-            for i, (proto, blob) in enumerate(zip(source.blobs, layer.blobs, strict=True)):
-                values = blob_array(proto)
-                # Four axes were the only way to write a blob once: compare without leading ones.
-                legacy = not proto.HasField("shape")
-                fits = _trimmed(values.shape) == _trimmed(blob.shape) if legacy else False
-                if values.shape != blob.shape and not fits:
-                    raise ShapeError(
-                        f"{where}, blob {i} has shape {values.shape}; the net's has {blob.shape}. "
-                        "To learn this layer anew, give it another name"
-                    )
-                blob.tensor.copy_(torch.from_numpy(values.reshape(blob.shape)))
+        copy_weights(self._layers, weights)
 
     def share_with(self, other: "Net") -> None:
         """Use the other net's weights as our own, for layers of the same name."""
-        for name, blobs in self.params.items():
-            for blob, theirs in zip(blobs, other.params.get(name, ()), strict=False):
-                if blob.shape != theirs.shape:
-                    raise ShapeError(
-                        f"layer '{name}': shapes {blob.shape} and {theirs.shape} cannot be shared"
-                    )
-                blob.share_data(theirs)
+        share_weights(self.params, other)
 
     def save(self, path: Path, write_diff: bool = False) -> None:
         """Write a caffemodel."""
@@ -298,14 +320,13 @@ class Net:
 
     def to_proto(self, write_diff: bool = False) -> NetParameter:
         """Return definition and weights as one message, Split layers included as Caffe does."""
-        result = NetParameter(name=self.name)
-        for layer in self._layers:
-            written = result.layer.add()
-            written.CopyFrom(layer.param)
-            del written.blobs[:]
-            for blob in layer.blobs:
-                set_blob(written.blobs.add(), blob.data, blob.diff if write_diff else None)
-        return result
+        return net_message(self.name, self._layers, write_diff)
+
+    def _batch(self, blobs: dict[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[Any]]]:
+        return batches(self, blobs)
+
+    def _set_input_arrays(self, data: NDArray[Any], labels: NDArray[Any]) -> None:
+        self.set_input_arrays(data, labels)
 
     def set_input_arrays(self, data: NDArray[Any], labels: NDArray[Any]) -> None:
         """Give the net's MemoryData layer, which must be its first, what it reads."""
@@ -375,12 +396,20 @@ class Net:
 
     def _assign(self, name: str, target: NDArray[Any], values: NDArray[Any]) -> None:
         shape = np.shape(values)
-        if shape[:1] != target.shape[:1] or np.size(values) != target.size:
+        if shape[:1] != target.shape[:1]:
             raise ShapeError(
                 f"blob '{name}' has shape {target.shape}; the values have {shape}. "
-                "Both must be as large: reshape the blob first"
+                "The first axis must be the same: reshape the blob first"
             )
-        target[...] = np.reshape(values, target.shape)
+        try:
+            # As many elements in another shape will do as well.
+            same = np.size(values) == target.size
+            target[...] = np.reshape(values, target.shape) if same else values
+        except ValueError:
+            raise ShapeError(
+                f"blob '{name}' has shape {target.shape}; the values have {shape}, "
+                "which do not broadcast to it: reshape the blob first"
+            ) from None
 
 
 def _options(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
@@ -399,10 +428,3 @@ def _options(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
     if isinstance(options.get("stages"), str):
         raise NetError(f"stages is '{options['stages']}'. Allowed: a list of names")
     return options
-
-
-def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    for i, size in enumerate(shape):
-        if size != 1:
-            return shape[i:]
-    return ()

@@ -3,9 +3,12 @@
 import numpy as np
 import torch
 
+from caffe.device import current
+
 _generator = np.random.default_rng()
 _torch_generator = torch.Generator()
 _torch_generator.seed()
+_on_devices: dict[str, torch.Generator] = {}
 
 
 def set_random_seed(seed: int) -> None:
@@ -13,6 +16,7 @@ def set_random_seed(seed: int) -> None:
     global _generator
     _generator = np.random.default_rng(seed)
     _torch_generator.manual_seed(seed)
+    _on_devices.clear()
 
 
 def generator() -> np.random.Generator:
@@ -22,4 +26,10 @@ def generator() -> np.random.Generator:
 
 def torch_generator() -> torch.Generator:
     """Return the generator of what is drawn anew in every pass, such as dropout."""
-    return _torch_generator
+    device = current()
+    if device is None:
+        return _torch_generator
+    if device.name not in _on_devices:
+        _on_devices[device.name] = torch.Generator(device.name)
+        _on_devices[device.name].manual_seed(_torch_generator.initial_seed())
+    return _on_devices[device.name]

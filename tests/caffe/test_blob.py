@@ -127,6 +127,33 @@ def test_reshape_to_another_number_of_elements():
     assert blob.data.shape == blob.diff.shape == (4, 5)
 
 
+def test_a_smaller_shape_keeps_the_memory_and_what_is_beyond():
+    blob = blob_of(np.arange(6, dtype=np.float32).reshape(3, 2))
+    old = blob.data
+    blob.reshape(1, 2)
+    assert blob.data.tolist() == [[0, 1]]
+    blob.data[...] = 7
+    assert old.tolist() == [[7, 7], [2, 3], [4, 5]]
+    blob.reshape(2, 2)
+    assert blob.data.tolist() == [[7, 7], [2, 3]]
+    assert np.shares_memory(old, blob.data)
+
+
+def test_who_shares_may_have_another_shape():
+    first, second = Blob((2, 3)), Blob((2, 3))
+    second.share_data(first)
+    second.reshape(3, 2)
+    second.data[2, 1] = 4
+    assert first.data.tolist() == [[0, 0, 0], [0, 0, 4]]
+    first.set_data(torch.arange(6.0).reshape(3, 2).t())
+    assert second.tensor.tolist() == [[0, 2], [4, 1], [3, 5]]
+    second.tensor.add_(1)
+    assert first.tensor.tolist() == [[1, 3, 5], [2, 4, 6]]
+    second.reshape(4)
+    second.data[...] = 9
+    assert first.data.tolist() == [[1, 3, 5], [2, 4, 6]]
+
+
 @pytest.mark.parametrize("shape", [(2**31,), (2**20, 2**20), (2**40,), (-1, 4)])
 def test_absurd_shapes_are_refused_before_allocation(shape):
     with pytest.raises(ShapeError, match=rf"{shape[0]}.*at most {MAX_COUNT}"):

@@ -186,6 +186,11 @@ class RealCaffe:
         """Return the types of layers that it has."""
         return list(self._ask("layer_types", Path())["types"])
 
+    def names(self) -> dict[str, dict[str, list[str] | None]]:
+        """Return what each part of pycaffe offers, with the parameters of Python functions."""
+        with tempfile.TemporaryDirectory() as temporary:
+            return self._ask("names", Path(temporary))
+
     def descriptor(self) -> bytes:
         """Return its caffe.proto, a serialized FileDescriptorProto."""
         with tempfile.TemporaryDirectory() as temporary:

@@ -6,6 +6,8 @@ that.
 """
 
 import ctypes
+import importlib
+import inspect
 import json
 import os
 import sys
@@ -156,6 +158,55 @@ def _library():
     return ctypes.CDLL(caffe._caffe.__file__)
 
 
+def names(folder):
+    """Give what each part of pycaffe offers: names, and for Python functions their parameters."""
+    with open(os.path.join(folder, "net.prototxt"), "w") as file:
+        file.write('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }')
+    net = caffe.Net(os.path.join(folder, "net.prototxt"), caffe.TEST)
+    parts = {
+        "caffe": caffe,
+        "Net": caffe.Net,
+        "Blob": net.blobs["x"],
+        "net.layers[0]": net.layers[0],
+    }
+    for name in ("Layer", "SGDSolver", "Timer", "NCCL", "NetSpec", "Classifier", "Detector"):
+        parts[name] = getattr(caffe, name)
+    parts["io.Transformer"] = caffe.io.Transformer
+    parts["params['x']"] = net.layers[0].blobs
+    offered = {part: offer(owner, lambda value: True) for part, owner in parts.items()}
+    for name in MODULES:
+        try:
+            module = importlib.import_module("caffe." + name)
+        except ImportError:
+            continue  # needs pydot, say
+        offered[name] = offer(module, lambda value: belongs(value, "caffe"))
+    return offered
+
+
+MODULES = ("io", "net_spec", "classifier", "detector", "draw", "coord_map", "pycaffe", "_caffe")
+
+
+def belongs(value, package):
+    return str(getattr(value, "__module__", "")).split(".")[0] in (package, "Boost")
+
+
+def offer(owner, wanted):
+    found = {}
+    for name in dir(owner):
+        if not name.startswith("__") and wanted(getattr(owner, name)):
+            found[name] = parameters(getattr(owner, name))
+    return found
+
+
+def parameters(value):
+    """Return the names of a Python function's positional parameters; None for anything else."""
+    if not inspect.isfunction(value):
+        return None
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    given = inspect.signature(value).parameters.values()
+    return [parameter.name for parameter in given if parameter.kind in kinds]
+
+
 def set_arrays(net, given, part="data"):
     for key in given.files:
         kind, name = key.split("/", 1)
@@ -191,6 +242,7 @@ CALLS = {
         passes,
         script,
         layer_types,
+        names,
         descriptor,
         upgrade,
         snapshot_prefix,

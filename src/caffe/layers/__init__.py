@@ -22,7 +22,7 @@ from caffe.layers import (
     shape,
     window,
 )
-from caffe.layers.base import Layer, registry
+from caffe.layers.base import Layer, layer_type_list, registry
 
 __all__ = [
     "Layer",
@@ -37,6 +37,7 @@ __all__ = [
     "im2col",
     "image",
     "join",
+    "layer_type_list",
     "loss",
     "lstm",
     "norm",

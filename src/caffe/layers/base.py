@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
 
 from caffe import rng
-from caffe.blob import Blob
+from caffe.blob import Blob, BlobVec
 from caffe.errors import LayerError, ShapeError
 from caffe.fillers import fill
 from caffe.proto.caffe_pb2 import FillerParameter, LayerParameter
@@ -63,7 +63,7 @@ class Layer(ABC):
     def __init__(self, param: LayerParameter, phase: int) -> None:
         self.param = param
         self.phase = phase
-        self.blobs: list[Blob] = []
+        self.blobs: list[Blob] = BlobVec()
         self.param_propagate_down: list[bool] = []
 
     @property
@@ -156,3 +156,8 @@ def register(*names: str) -> Callable[[type[T]], type[T]]:
 def registry() -> dict[str, type[Layer]]:
     """Return every type that can be built, by name."""
     return dict(sorted(_REGISTRY.items()))
+
+
+def layer_type_list() -> list[str]:
+    """Return the types of layers that a net may have."""
+    return list(registry())

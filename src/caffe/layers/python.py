@@ -4,18 +4,10 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from caffe.blob import Blob
+from caffe.blob import BlobVec
 from caffe.layers import base
 from caffe.layers.base import Blobs, register
 from caffe.proto.caffe_pb2 import LayerParameter
-
-
-class LearntBlobs(list[Blob]):
-    """What a layer learns; `add_blob` makes one more."""
-
-    def add_blob(self, *shape: int) -> None:
-        """Add a blob of zeros."""
-        self.append(Blob(shape))
 
 
 class Layer:
@@ -45,7 +37,7 @@ class Layer:
     phase: int
 
     def __init__(self, param: LayerParameter) -> None:
-        self.blobs = LearntBlobs()
+        self.blobs = BlobVec()
 
     @property
     def type(self) -> str:

@@ -1,0 +1,177 @@
+"""The arrays behind blobs: one memory on the processor, or one there and one on a device."""
+
+import math
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from caffe.device import Device, current
+from caffe.errors import ShapeError
+
+
+class Array:
+    """One of a blob's two arrays; blobs that share it hold the same one.
+
+    Attributes
+    ----------
+    tensor : Tensor or None
+        The values, where layers compute; None where there are none yet, or the host's are newer.
+    seen : bool
+        Whether somebody has a view of the memory.
+    device : Device or None
+        Where layers compute; None is the processor.
+    host : Tensor or None
+        On a device: what was handed out. It is older than `tensor` while there is one, else the
+        newest, since whoever asked for it may write into it (`data` is mutable_cpu_data of
+        Caffe's SyncedMemory).
+    """
+
+    __slots__ = ("device", "host", "seen", "shared", "tensor")
+
+    def __init__(self, place: Device | None) -> None:
+        self.tensor: torch.Tensor | None = None
+        self.host: torch.Tensor | None = None
+        self.device = place
+        self.seen = self.shared = False
+
+    def get(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        """Return the values as they are to be computed with; whoever has them may write them."""
+        if self.tensor is None:
+            host = torch.zeros(shape, dtype=dtype) if self.host is None else self.host
+            self.tensor = host if self.device is None else self.device.upload(host)
+        return self.tensor
+
+    def set(self, value: torch.Tensor) -> None:
+        if self.device is not None:
+            self.tensor = self.device.upload(value)
+        elif self.seen and self.tensor is not None:
+            self.tensor.copy_(value)
+        else:
+            self.tensor = value
+
+    def view(self, shape: tuple[int, ...], dtype: torch.dtype) -> NDArray[Any]:
+        """Return the memory of the processor, from now on the newest."""
+        if self.device is not None:
+            return self._synced(self.device, shape, dtype).numpy()
+        if not self.seen:
+            # A layer may have given the same tensor to two blobs; what is written stays in one.
+            self.tensor = self.get(shape, dtype).clone(memory_format=torch.contiguous_format)
+            self.seen = True
+        self.tensor = self.get(shape, dtype).contiguous()
+        return self.tensor.numpy()
+
+    def _synced(self, device: Device, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        if self.host is None:
+            self.host = torch.zeros(shape, dtype=dtype)
+        if self.tensor is not None:
+            self.host.copy_(device.download(self.tensor))
+            self.tensor = None
+        return self.host
+
+    def follow(self, place: Device | None) -> None:
+        """Compute elsewhere from now on; views stay live."""
+        if place == self.device:
+            return
+        if self.device is not None:
+            self._leave(self.device)
+        self.device = place
+        if place is not None and self.tensor is not None:
+            if self.seen:
+                self.host, self.tensor = self.tensor, None
+            else:
+                self.tensor = place.upload(self.tensor)
+
+    def _leave(self, device: Device) -> None:
+        if self.tensor is not None:
+            values = device.download(self.tensor)
+            self.tensor = values if self.host is None else self.host.copy_(values)
+        else:
+            self.tensor = self.host
+        self.seen, self.host = self.host is not None, None
+
+    def reshape(self, shape: tuple[int, ...]) -> None:
+        """Keep the elements where there is room for as many, else forget them."""
+        self.tensor = _reshaped(self.tensor, shape, self.seen)
+        self.host = _reshaped(self.host, shape, True)
+        self.seen = self.seen and self.tensor is not None
+
+    def to(self, dtype: torch.dtype) -> None:
+        self.tensor = None if self.tensor is None else self.tensor.to(dtype)
+        self.host = None if self.host is None else self.host.to(dtype)
+        self.seen = False
+
+
+class Reshaped:
+    """An array that is shared, in another shape."""
+
+    __slots__ = ("_array", "_shape")
+
+    seen = shared = True
+
+    def __init__(self, array: "Array | Reshaped", shape: tuple[int, ...]) -> None:
+        self._array, self._shape = array, shape
+
+    def get(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        tensor = self._array.get(self._shape, dtype)
+        if not tensor.is_contiguous():
+            # What is added in place must arrive.
+            self._array.set(tensor.contiguous())
+            tensor = self._array.get(self._shape, dtype)
+        return tensor.view(shape)
+
+    def set(self, value: torch.Tensor) -> None:
+        self._array.set(value.reshape(self._shape))
+
+    def view(self, shape: tuple[int, ...], dtype: torch.dtype) -> NDArray[Any]:
+        return self._array.view(self._shape, dtype).reshape(shape)
+
+    def follow(self, place: Device | None) -> None:
+        self._array.follow(place)
+
+    def to(self, dtype: torch.dtype) -> None:
+        self._array.to(dtype)
+
+
+def shared(
+    array: Array | Reshaped, shape: tuple[int, ...], wanted: tuple[int, ...]
+) -> Array | Reshaped:
+    """Return what another blob holds to share it; its shape may be another.
+
+    Raises
+    ------
+    ShapeError
+        If the numbers of elements differ.
+    """
+    if math.prod(shape) != math.prod(wanted):
+        raise ShapeError(f"shape {wanted} cannot share what has shape {shape}")
+    if isinstance(array, Array):
+        array.shared = True
+    return array if shape == wanted else Reshaped(array, shape)
+
+
+def with_shape(
+    array: Array | Reshaped, shape: tuple[int, ...], wanted: tuple[int, ...]
+) -> Array | Reshaped:
+    """Return a blob's array for its new shape; those who share it keep theirs."""
+    if isinstance(array, Array) and not array.shared:
+        array.reshape(wanted)
+        return array
+    if math.prod(shape) == math.prod(wanted):
+        return shared(array, shape, wanted)
+    return Array(current())
+
+
+def _reshaped(
+    tensor: torch.Tensor | None, shape: tuple[int, ...], keep: bool
+) -> torch.Tensor | None:
+    """Return the tensor in a new shape: all of it, or as much of its memory as is needed."""
+    if tensor is None or tensor.shape == shape:
+        return tensor
+    count = math.prod(shape)
+    if tensor.numel() == count:
+        return tensor.reshape(shape)
+    room = tensor.untyped_storage().nbytes() // tensor.element_size()
+    if keep and count <= room:
+        return tensor.as_strided(shape, torch.empty(shape, device="meta").stride(), 0)
+    return None

@@ -60,7 +60,7 @@ def test_layer(real_caffe, measured, case):
     diffs = {
         name: values(*net.blobs[name].shape, seed=3 + i)
         for i, name in enumerate(net.outputs)
-        if case.learns and not net.blob_loss_weights[name] and name not in inputs
+        if case.learns and not net.blob_loss_weights[name] and (case.in_place or name not in inputs)
     }
     measured(check_net(real_caffe, text, inputs, diffs, phase=case.phase, tolerance=1e-5))
 

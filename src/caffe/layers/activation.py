@@ -1,19 +1,13 @@
-"""Element by element: Sigmoid, TanH, ReLU, Dropout."""
+"""Activations: Sigmoid, TanH, ReLU and its kin, BNLL, Swish, Softmax, Dropout."""
 
 from collections.abc import Sequence
 
 import torch
 
 from caffe.layers.base import Blobs, Layer, register
+from caffe.layers.elementwise import Elementwise
 from caffe.proto import caffe_pb2
 from caffe.rng import torch_generator
-
-
-class Elementwise(Layer):
-    """A layer whose top has the shape of its bottom, and may be its bottom."""
-
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        top[0].reshape(*bottom[0].shape)
 
 
 @register("Sigmoid")
@@ -60,9 +54,159 @@ class ReLU(Elementwise):
         slope = self.param.relu_param.negative_slope
         grad, x = top[0].grad, bottom[0].tensor
         if slope:
-            bottom[0].set_diff(torch.where(x > 0, grad, grad * slope))
+            bottom[0].set_diff(torch.ops.aten.leaky_relu_backward(grad, x, slope, False))
         else:
             bottom[0].set_diff(torch.ops.aten.threshold_backward(grad, x, 0.0))
+
+
+@register("ReLU6")
+class ReLU6(Elementwise):
+    """y = min(max(x, 0), 6); of forks for MobileNet. At 0 and at 6 the gradient is 0."""
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        top[0].set_data(bottom[0].tensor.clamp(0, 6))
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if propagate_down[0]:
+            x = bottom[0].tensor
+            bottom[0].set_diff(torch.ops.aten.hardtanh_backward(top[0].grad, x, 0, 6))
+
+
+@register("Clip")
+class Clip(Elementwise):
+    """y = max(min, min(x, max)); of BVLC's Caffe after 1.0.
+
+    At both bounds the gradient passes. So in place, where the bottom lies between them by then, it
+    passes everywhere, as in Caffe (clip_layer.cpp).
+    """
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        param = self.param.clip_param
+        if not param.IsInitialized():
+            raise self.error("clip_param needs both min and max")
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        param, x = self.param.clip_param, bottom[0].tensor
+        # As Caffe nests them: where min is above max, min is given.
+        top[0].set_data(x.clamp(param.min, max(param.min, param.max)))
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if propagate_down[0]:
+            param, x = self.param.clip_param, bottom[0].tensor
+            passes = (x >= param.min).logical_and_(x <= param.max)
+            bottom[0].set_diff(top[0].grad * passes)
+
+
+@register("ELU")
+class ELU(Elementwise):
+    """y = x where x > 0, else alpha * (exp(x) - 1).
+
+    Where x is 0 the gradient is alpha. In place with a negative alpha Caffe takes the sign of y for
+    that of x, and so does this.
+    """
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        alpha = self.param.elu_param.alpha
+        top[0].set_data(torch.nn.functional.elu(bottom[0].tensor, alpha))
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if not propagate_down[0]:
+            return
+        alpha = self.param.elu_param.alpha
+        grad, x, y = top[0].grad, bottom[0].tensor, top[0].tensor
+        if alpha < 0:
+            bottom[0].set_diff(torch.where(x > 0, grad, grad * (y + alpha)))
+        else:
+            bottom[0].set_diff(torch.ops.aten.elu_backward(grad, alpha, 1, 1, True, y))
+
+
+@register("PReLU")
+class PReLU(Elementwise):
+    """y = x where x > 0, else slope * x; the slopes are learnt.
+
+    Blobs: one slope for each channel, of shape (C,), or with `channel_shared` one for all, of shape
+    (). They begin as 0.25 unless a filler says otherwise. Where x is 0 the gradient is the slope's.
+    """
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        param, shape = self.param.prelu_param, bottom[0].shape
+        if not 2 <= len(shape) <= 4:
+            raise self.error(f"bottom has shape {shape}. Allowed: 2 to 4 axes")
+        constant = caffe_pb2.FillerParameter(type="constant", value=0.25)
+        filler = param.filler if param.HasField("filler") else constant
+        self.learn(() if param.channel_shared else (shape[1],), filler)
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        slopes = self.blobs[0].shape
+        if slopes and bottom[0].shape[1] != slopes[0]:
+            raise self.error(f"bottom has shape {bottom[0].shape}; its slopes have {slopes}")
+        super().reshape(bottom, top)
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        x = bottom[0].tensor
+        self.keep(bottom, top)
+        top[0].set_data(torch.ops.aten._prelu_kernel(x, self._slopes(x)))
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        x = self.kept(bottom)
+        slopes = self._slopes(x)
+        below, slope_grad = torch.ops.aten._prelu_kernel_backward(top[0].grad, x, slopes)
+        if self.param_propagate_down[0]:
+            blob = self.blobs[0]
+            blob.grad.add_(slope_grad.sum_to_size(slopes.shape).reshape(blob.shape))
+        if propagate_down[0]:
+            bottom[0].set_diff(below)
+
+    def _slopes(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the slopes with an axis for each of x."""
+        return self.blobs[0].tensor.reshape(1, -1, *[1] * (x.dim() - 2))
+
+
+@register("BNLL")
+class BNLL(Elementwise):
+    """y = log(1 + exp(x)). In place Caffe takes the gradient at y, and so does this."""
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        top[0].set_data(torch.nn.functional.softplus(bottom[0].tensor, threshold=50))
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if propagate_down[0]:
+            x = bottom[0].tensor
+            bottom[0].set_diff(torch.ops.aten.softplus_backward(top[0].grad, x, 1, 50))
+
+
+@register("Swish")
+class Swish(Elementwise):
+    """y = x / (1 + exp(-beta * x))."""
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        x, beta = bottom[0].tensor, self.param.swish_param.beta
+        self._sigmoid = x.sigmoid() if beta == 1 else (x * beta).sigmoid_()
+        top[0].set_data(x * self._sigmoid)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if propagate_down[0]:
+            # s + beta y (1 - s), which needs no x: that may be overwritten.
+            y, beta = top[0].tensor, self.param.swish_param.beta
+            slope = torch.addcmul(self._sigmoid, y, 1 - self._sigmoid, value=beta)
+            bottom[0].set_diff(slope.mul_(top[0].grad))
+
+
+@register("Softmax")
+class Softmax(Layer):
+    """exp(x) / sum(exp(x)) along an axis."""
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        self._axis = self.axis(bottom[0], self.param.softmax_param.axis)
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        top[0].set_data(torch.softmax(bottom[0].tensor, self._axis))
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if propagate_down[0]:
+            y, grad = top[0].tensor, top[0].grad
+            bottom[0].set_diff(torch.ops.aten._softmax_backward_data(grad, y, self._axis, y.dtype))
 
 
 @register("Dropout")
@@ -82,7 +226,7 @@ class Dropout(Elementwise):
         x = bottom[0].tensor
         if self.phase == caffe_pb2.TRAIN:
             kept = torch.empty_like(x).bernoulli_(1 - self._ratio, generator=torch_generator())
-            self._mask = kept / (1 - self._ratio)
+            self._mask = kept.div_(1 - self._ratio)
             x = x * self._mask
         top[0].set_data(x)
 

@@ -1,6 +1,4 @@
-"""Losses and what is counted: Softmax, SoftmaxWithLoss, SigmoidCrossEntropyLoss, EuclideanLoss,
-Accuracy.
-"""
+"""What losses share, and those of scores: SoftmaxWithLoss, SigmoidCrossEntropyLoss."""
 
 import math
 from collections.abc import Sequence
@@ -27,6 +25,21 @@ class Loss(Layer):
                 "their first axes must be equal"
             )
         top[0].reshape()
+
+    def check_labels(self, propagate_down: Sequence[bool]) -> None:
+        """Make sure that nothing below the labels waits for a gradient.
+
+        Raises
+        ------
+        LayerError
+            If something does, such as a layer that learns.
+        """
+        for i in sorted(self.no_backward):
+            if propagate_down[i]:
+                raise self.error(
+                    f"cannot backpropagate to its labels (bottom {i}), which come from a layer "
+                    "that learns. Allowed: labels that depend on nothing learnt"
+                )
 
     def normalizer(
         self, default: LossParameter.NormalizationMode, outer: int, inner: int, valid: int
@@ -58,17 +71,22 @@ class Loss(Layer):
 
 
 class Labelled:
-    """Scores along one axis, and a whole-number label for each place."""
+    """Scores along one axis, and a whole-number label for each place.
 
-    def __init__(self, layer: Layer, scores: Blob, labels: Blob, axis: int) -> None:
-        self.axis = layer.axis(scores, axis)
+    Without an axis, all after the first are classes.
+    """
+
+    def __init__(self, layer: Layer, scores: Blob, labels: Blob, axis: int | None) -> None:
         shape = scores.shape
-        self.outer = math.prod(shape[: self.axis])
-        self.classes = shape[self.axis]
-        self.inner = math.prod(shape[self.axis + 1 :])
+        self.axis = layer.axis(scores, 0 if axis is None else axis)
+        classes = shape[1:] if axis is None else shape[self.axis : self.axis + 1]
+        self.outer = shape[0] if axis is None else math.prod(shape[: self.axis])
+        self.classes = math.prod(classes)
+        self.inner = 1 if axis is None else math.prod(shape[self.axis + 1 :])
         if self.outer * self.inner != labels.count:
+            along = "" if axis is None else f" along axis {axis}"
             raise layer.error(
-                f"scores of shape {shape} along axis {axis} need {self.outer * self.inner} "
+                f"scores of shape {shape}{along} need {self.outer * self.inner} "
                 f"labels; those of shape {labels.shape} are {labels.count}"
             )
         self._layer = layer
@@ -91,23 +109,6 @@ class Labelled:
     def flat(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return scores as (outer, classes, inner)."""
         return tensor.reshape(self.outer, self.classes, self.inner)
-
-
-@register("Softmax")
-class Softmax(Layer):
-    """exp(x) / sum(exp(x)) along an axis."""
-
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        self._axis = self.axis(bottom[0], self.param.softmax_param.axis)
-        top[0].reshape(*bottom[0].shape)
-
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
-        top[0].set_data(torch.softmax(bottom[0].tensor, self._axis))
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        if propagate_down[0]:
-            y, grad = top[0].tensor, top[0].grad
-            bottom[0].set_diff(torch.ops.aten._softmax_backward_data(grad, y, self._axis, y.dtype))
 
 
 @register("SoftmaxWithLoss")
@@ -142,6 +143,7 @@ class SoftmaxWithLoss(Loss):
             top[1].set_data(self._prob)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        self.check_labels(propagate_down)
         if not propagate_down[0]:
             return
         places = self._places
@@ -185,74 +187,9 @@ class SigmoidCrossEntropyLoss(Loss):
         top[0].set_data(losses.sum() / self._normalizer)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        self.check_labels(propagate_down)
         if propagate_down[0]:
             grad = torch.sigmoid(bottom[0].tensor) - self._target
             if self._valid is not None:
                 grad = grad * self._valid
             bottom[0].set_diff(grad * (top[0].grad / self._normalizer))
-
-
-@register("EuclideanLoss")
-class EuclideanLoss(Loss):
-    """sum((a - b)^2) / (2 N). Both bottoms can learn."""
-
-    no_backward = frozenset()
-
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        super().reshape(bottom, top)
-        if bottom[0].shape[1:] != bottom[1].shape[1:] and bottom[0].count != bottom[1].count:
-            raise self.error(f"shapes {bottom[0].shape} and {bottom[1].shape} do not fit")
-
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self._difference = bottom[0].tensor - bottom[1].tensor.reshape(bottom[0].shape)
-        top[0].set_data(self._difference.square().sum() / (2 * bottom[0].shape[0]))
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        for i, sign in ((0, 1.0), (1, -1.0)):
-            if propagate_down[i]:
-                scale = top[0].grad * (sign / bottom[i].shape[0])
-                bottom[i].set_diff((self._difference * scale).view(bottom[i].shape))
-
-
-@register("Accuracy")
-class Accuracy(Layer):
-    """Share of places whose label is among the `top_k` highest scores; per class as a second top.
-
-    Of equal scores none is the higher: a label whose score another class also has counts as behind
-    it (accuracy_layer.cpp).
-    """
-
-    bottoms = (2, 2)
-    tops = (1, 2)
-
-    def setup(self, bottom: Blobs, top: Blobs) -> None:
-        param = self.param.accuracy_param
-        self._ignore = param.ignore_label if param.HasField("ignore_label") else None
-
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        param = self.param.accuracy_param
-        self._places = Labelled(self, bottom[0], bottom[1], param.axis)
-        if param.top_k > self._places.classes:
-            raise self.error(
-                f"top_k is {param.top_k}. Allowed: up to the {self._places.classes} classes"
-            )
-        top[0].reshape()
-        if len(top) > 1:
-            top[1].reshape(self._places.classes)
-
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
-        places = self._places
-        labels, valid = places.labels(bottom[1], self._ignore)
-        scores = places.flat(bottom[0].tensor)
-        own = scores.gather(1, labels.unsqueeze(1))
-        right = (scores >= own).sum(1) - 1 < self.param.accuracy_param.top_k
-        if valid is not None:
-            labels, right = labels[valid], right[valid]
-        labels, right = labels.flatten(), right.flatten().to(scores.dtype)
-        # 0 / 0, where every label is ignored, is Caffe's not-a-number too.
-        top[0].set_data(right.sum() / right.new_tensor(right.numel()))
-        if len(top) > 1:
-            zeros = right.new_zeros(places.classes)
-            found = zeros.index_add(0, labels, right)
-            there = zeros.index_add(0, labels, torch.ones_like(right))
-            top[1].set_data(found / there.clamp_min(1))

@@ -1,4 +1,4 @@
-"""Sigmoid, TanH, ReLU, Dropout."""
+"""Sigmoid, TanH, ReLU and its kin, BNLL, Swish, Softmax, Dropout."""
 
 import math
 
@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from caffe import rng
+from caffe.blob import Blob
 from caffe.errors import LayerError
-from caffe.proto.caffe_pb2 import TEST, TRAIN
+from caffe.layers import registry
+from caffe.proto.caffe_pb2 import TEST, TRAIN, ClipParameter, LayerParameter
 from tests.caffe.layer_case import Alone, Case, run, values
 
 SMOOTH = values(3, 4, 2)
+SWISH = 0.75 + 0.1875 * math.log(3)
+MAPS = values(2, 3, 2, 2, seed=1)
 CASES = [
     Case(kind, settings, (SMOOTH,), phase=phase, in_place=in_place)
     for in_place in (False, True)
@@ -19,10 +23,25 @@ CASES = [
         ("TanH", "", TRAIN),
         ("ReLU", "", TRAIN),
         ("ReLU", "relu_param { negative_slope: 0.25 }", TRAIN),
+        ("ReLU6", "", TRAIN),
+        ("ELU", "", TRAIN),
+        ("ELU", "elu_param { alpha: 0.25 }", TRAIN),
+        ("PReLU", "", TRAIN),
+        ("PReLU", "prelu_param { channel_shared: true }", TRAIN),
+        ("Swish", "", TRAIN),
+        ("Swish", "swish_param { beta: -1.5 }", TRAIN),
+        ("Softmax", "softmax_param { axis: 2 }", TRAIN),
         ("Dropout", "", TRAIN),
         ("Dropout", "dropout_param { dropout_ratio: 0.2 }", TRAIN),
         ("Dropout", "", TEST),
     )
+] + [
+    Case("ReLU6", bottoms=(values(3, 4, low=-3, high=9),)),
+    Case("Clip", "clip_param { min: -0.7 max: 1.1 }", (SMOOTH,)),
+    Case("ELU", "elu_param { alpha: -0.5 }", (SMOOTH,)),
+    Case("PReLU", 'prelu_param { filler { type: "gaussian" } }', (MAPS,)),
+    Case("BNLL", bottoms=(SMOOTH,)),
+    Case("Softmax", bottoms=(values(4, 3),)),
 ]
 
 
@@ -33,6 +52,22 @@ CASES = [
         ("TanH", "", [0, math.log(2), -math.log(2)], [0, 0.6, -0.6], [1, 0.64, 0.64]),
         ("ReLU", "", [2, -3, 0], [2, 0, 0], [1, 0, 0]),
         ("ReLU", "relu_param { negative_slope: 0.5 }", [2, -3, 0], [2, -1.5, 0], [1, 0.5, 0.5]),
+        ("ReLU6", "", [2, -3, 7], [2, 0, 6], [1, 0, 0]),
+        ("ReLU6", "", [0, 6, 5], [0, 6, 5], [0, 0, 1]),
+        ("Clip", "clip_param { min: -1 max: 2 }", [-2, 0, 3], [-1, 0, 2], [0, 1, 0]),
+        ("Clip", "clip_param { min: -1 max: 2 }", [-1, 1, 2], [-1, 1, 2], [1, 1, 1]),
+        ("Clip", "clip_param { min: 2 max: 1 }", [0, 1.5, 3], [2, 2, 2], [0, 0, 0]),
+        ("ELU", "", [2, -math.log(2), 0], [2, -0.5, 0], [1, 0.5, 1]),
+        ("ELU", "elu_param { alpha: 4 }", [2, -math.log(2), 0], [2, -2, 0], [1, 2, 4]),
+        ("BNLL", "", [0, math.log(3), 90], [math.log(2), math.log(4), 90], [0.5, 0.75, 1]),
+        (
+            "Swish",
+            "",
+            [0, math.log(3), -90],
+            [0, 0.75 * math.log(3), 0],
+            [0.5, SWISH, 0],
+        ),
+        ("Swish", "swish_param { beta: 0 }", [0, 4, -2], [0, 2, -1], [0.5, 0.5, 0.5]),
     ],
 )
 def test_by_hand(kind, settings, x, y, slope):
@@ -77,3 +112,65 @@ def test_dropout_passes_everything_in_the_test_phase():
 def test_dropout_of_everything_is_refused():
     with pytest.raises(LayerError, match=r"dropout_ratio is 1\. Allowed: from 0 to below 1"):
         Alone(Case("Dropout", "dropout_param { dropout_ratio: 1 }", (np.ones(1),)))
+
+
+def test_clip_in_place_lets_every_gradient_pass():
+    case = Case("Clip", "clip_param { min: -1 max: 2 }", (np.array([-5.0, 0, 5]),), in_place=True)
+    tops, bottoms = run(case, np.array([1.0, 2, 4]))
+    assert tops[0].tolist() == [-1, 0, 2]
+    assert bottoms[0].tolist() == [1, 2, 4]
+
+
+@pytest.mark.parametrize("given", [{}, {"max": 1}, {"min": 1}])
+def test_clip_needs_both_bounds(given):
+    param = LayerParameter(name="c", type="Clip", clip_param=ClipParameter(**given))
+    with pytest.raises(LayerError, match=r"layer 'c' \(Clip\): clip_param needs both min and max"):
+        registry()["Clip"](param, TRAIN).setup([Blob()], [Blob()])
+
+
+@pytest.mark.parametrize(
+    ("settings", "slopes", "slope_grad"),
+    [
+        # Below 0 are -1 and -2 of the first channel, -3 of the second; 0 has the slope's gradient.
+        ("", [0.25, 0.25], [-1 * 1 - 2 * 2, -3 * 8]),
+        ("prelu_param { channel_shared: true }", 0.25, -1 - 4 - 24),
+        ("prelu_param { filler { value: 2 } }", [2, 2], [-5, -24]),
+    ],
+)
+@pytest.mark.parametrize("in_place", [False, True])
+def test_prelu_by_hand(settings, slopes, slope_grad, in_place):
+    x = np.array([[[-1.0, -2], [4, -3]], [[0, 1], [2, 0]]])
+    diff = np.array([[[1.0, 2], [4, 8]], [[16, 32], [64, 128]]])
+    alone = Alone(Case("PReLU", settings, (x,), in_place=in_place))
+    assert alone.layer.blobs[0].data.tolist() == slopes
+    slope = np.max(slopes)
+    assert np.array_equal(alone.forward()[0], np.where(x > 0, x, slope * x))
+    assert np.array_equal(alone.backward([diff])[0], np.where(x > 0, diff, slope * diff))
+    assert alone.layer.blobs[0].diff.tolist() == slope_grad
+
+
+def test_prelu_whose_bottom_changes_its_channels():
+    alone = Alone(Case("PReLU", bottoms=(MAPS,)))
+    alone.bottom[0].reshape(2, 4, 2, 2)
+    with pytest.raises(LayerError, match=r"layer 'layer'.*\(2, 4, 2, 2\); its slopes have \(3,\)"):
+        alone.forward()
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 2, 1, 1, 1)])
+def test_prelu_needs_two_to_four_axes(shape):
+    with pytest.raises(LayerError, match="layer 'layer' .PReLU.: .* Allowed: 2 to 4 axes"):
+        Alone(Case("PReLU", bottoms=(np.ones(shape),)))
+
+
+EIGHTHS = np.log([[1.0, 2, 5]])
+
+
+def test_softmax_by_hand():
+    tops, bottoms = run(Case("Softmax", bottoms=(EIGHTHS,)), np.array([[1.0, 0, 0]]))
+    assert tops[0] == pytest.approx(np.array([[1, 2, 5]]) / 8)
+    assert bottoms[0] == pytest.approx(np.array([[7, -2, -5]]) / 64)
+
+
+def test_softmax_far_out_does_not_overflow():
+    tops, _ = run(Case("Softmax", bottoms=(np.array([[1e4, 0, -1e4]]),)))
+    assert tops[0].tolist() == [[1, 0, 0]]

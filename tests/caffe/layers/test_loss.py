@@ -1,4 +1,4 @@
-"""Softmax, SoftmaxWithLoss, SigmoidCrossEntropyLoss, EuclideanLoss, Accuracy."""
+"""SoftmaxWithLoss, SigmoidCrossEntropyLoss, and what all losses share."""
 
 import math
 
@@ -7,14 +7,13 @@ import pytest
 
 from caffe.errors import LayerError
 from tests.caffe.layer_case import Alone, Case, labels, run, values
+from tests.caffe.net_case import net
 
 SCORES, CLASSES = values(4, 3), labels(2, 0, 1, 2)
 PLACES, MAP = values(2, 3, 2, 2), np.array([[[0, 1], [2, 1]], [[1, 1], [0, 2]]], np.float64)
 TARGETS = np.array([[0, 1, 0.5], [1, 1, 0], [0.25, 0, 1], [1, 0, 0]])
 MODES = ("FULL", "VALID", "BATCH_SIZE", "NONE")
 CASES = [
-    Case("Softmax", bottoms=(SCORES,)),
-    Case("Softmax", "softmax_param { axis: 2 }", (PLACES,)),
     Case("SoftmaxWithLoss", bottoms=(SCORES, CLASSES)),
     Case("SoftmaxWithLoss", "softmax_param { axis: -1 }", (SCORES, CLASSES)),
     Case("SoftmaxWithLoss", "loss_param { ignore_label: 2 normalize: false }", (SCORES, CLASSES)),
@@ -33,22 +32,8 @@ CASES = [
         )
         for m in MODES
     ),
-    Case("EuclideanLoss", bottoms=(SCORES, values(4, 3, seed=1)), learns=(0, 1)),
-    Case("Accuracy", bottoms=(SCORES, CLASSES), learns=()),
-    Case("Accuracy", "accuracy_param { top_k: 2 ignore_label: 1 }", (PLACES, MAP), 2, ()),
 ]
 EIGHTHS = np.log([[1.0, 2, 5]])
-
-
-def test_softmax_by_hand():
-    tops, bottoms = run(Case("Softmax", bottoms=(EIGHTHS,)), np.array([[1.0, 0, 0]]))
-    assert tops[0] == pytest.approx(np.array([[1, 2, 5]]) / 8)
-    assert bottoms[0] == pytest.approx(np.array([[7, -2, -5]]) / 64)
-
-
-def test_softmax_far_out_does_not_overflow():
-    tops, _ = run(Case("Softmax", bottoms=(np.array([[1e4, 0, -1e4]]),)))
-    assert tops[0].tolist() == [[1, 0, 0]]
 
 
 def test_softmax_with_loss_by_hand():
@@ -120,47 +105,40 @@ def test_sigmoid_cross_entropy_far_out_does_not_overflow():
     assert run(case)[0][0] == 1e4
 
 
-def test_euclidean_by_hand():
-    a, b = np.array([[1.0, 2], [3, 4]]), np.array([[1.0, 0], [0, 4]])
-    case = Case("EuclideanLoss", bottoms=(a, b), learns=(0, 1))
-    tops, bottoms = run(case, np.array(2.0))
-    assert tops[0] == (4 + 9) / 4
-    assert bottoms[0].tolist() == [[0, 2], [3, 0]]
-    assert bottoms[1].tolist() == [[0, -2], [-3, 0]]
-
-
 @pytest.mark.parametrize("kind", ["SoftmaxWithLoss", "SigmoidCrossEntropyLoss", "EuclideanLoss"])
 def test_losses_need_as_many_items(kind):
     with pytest.raises(LayerError, match=r"layer 'layer'.*\(4, 3\).*\(3,"):
         Alone(Case(kind, bottoms=(SCORES, np.zeros((3, 4)))))
 
 
-TOP = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3], [0.3, 0.1, 0.6], [0.2, 0.3, 0.5]])
+TRUTHS = {
+    "SoftmaxWithLoss": CLASSES,
+    "InfogainLoss": CLASSES,
+    "MultinomialLogisticLoss": CLASSES,
+    "HingeLoss": CLASSES,
+    "SigmoidCrossEntropyLoss": TARGETS,
+}
 
 
-@pytest.mark.parametrize(("top_k", "right"), [(1, 2), (2, 3), (3, 4)])
-def test_accuracy_of_the_best_k(top_k, right):
-    case = Case("Accuracy", f"accuracy_param {{ top_k: {top_k} }}", (TOP, labels(1, 2, 2, 0)))
-    assert run(case)[0][0] == right / 4
+@pytest.mark.parametrize("kind", TRUTHS)
+def test_labels_have_no_gradient(kind):
+    more = (np.eye(3),) if kind == "InfogainLoss" else ()
+    case = Case(kind, bottoms=(abs(SCORES), TRUTHS[kind], *more), learns=(0, 1))
+    with pytest.raises(LayerError, match=f"layer 'layer' .{kind}.: cannot backpropagate to its la"):
+        run(case, np.array(1.0))
 
 
-def test_accuracy_of_each_class():
-    case = Case("Accuracy", bottoms=(TOP, labels(1, 2, 2, 2)), tops=2)
-    tops, _ = run(case)
-    assert tops[0] == 3 / 4
-    assert tops[1] == pytest.approx(np.array([0, 1, 2 / 3]))
-
-
-def test_accuracy_passes_over_the_ignored_label():
-    case = Case("Accuracy", "accuracy_param { ignore_label: 2 }", (TOP, labels(1, 1, 2, 2)))
-    assert run(case)[0][0] == 1 / 2
-
-
-def test_accuracy_has_no_more_than_all_classes():
-    with pytest.raises(LayerError, match="top_k is 4. Allowed: up to the 3 classes"):
-        run(Case("Accuracy", "accuracy_param { top_k: 4 }", (TOP, labels(1, 1, 2, 2))))
-
-
-def test_accuracy_has_no_gradient():
-    with pytest.raises(LayerError, match="layer 'layer' .Accuracy.: has no gradient"):
-        run(Case("Accuracy", bottoms=(TOP, labels(1, 2, 2, 2))), np.array(1.0))
+def test_weights_of_loss_and_probabilities():
+    """The probabilities count in the loss that is shown; their gradient is no part of it."""
+    weighted = net(
+        'layer { name: "x" type: "Input" top: "x" top: "t" '
+        "input_param { shape { dim: 4 dim: 3 } shape { dim: 4 } } } "
+        'layer { name: "l" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l" top: "p" '
+        "loss_weight: 2 loss_weight: 0.5 } force_backward: true"
+    )
+    for name, given in (("x", SCORES), ("t", CLASSES)):
+        weighted.blobs[name].data[...] = given
+    tops, bottoms = run(Case("SoftmaxWithLoss", bottoms=(SCORES, CLASSES)), np.array(2.0))
+    assert weighted.run_forward() == pytest.approx(2 * tops[0] + 0.5 * 4)
+    weighted.backward()
+    assert weighted.blobs["x"].diff == pytest.approx(bottoms[0], rel=1e-6, abs=1e-7)

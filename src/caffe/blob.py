@@ -75,6 +75,11 @@ class Blob:
         """The gradients as a live numpy view, contiguous."""
         return self._diff.view(self._shape, self.dtype)
 
+    @property
+    def seen(self) -> bool:
+        """Whether somebody has the view of the values, so that new ones are written over them."""
+        return self._data.seen
+
     def set_data(self, value: torch.Tensor) -> None:
         """Take a layer's result as the values; its shape must be the blob's."""
         self._data.set(value)

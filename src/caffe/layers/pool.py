@@ -51,9 +51,8 @@ class Pooling(Layer):
         shape = bottom[0].shape
         if len(shape) != 4:
             raise self.error(f"bottom has shape {shape}. Allowed: 4 axes, (N, C, H, W)")
-        windows = Windows(
-            shape[2:], self._kernel or shape[2:], self._stride, self._pad, self._ceil()
-        )
+        ceil = self.param.pooling_param.round_mode == PoolingParameter.CEIL
+        windows = Windows(shape[2:], self._kernel or shape[2:], self._stride, self._pad, ceil)
         if windows != self._windows:
             self._windows = windows
             self._method = self._new_method(windows)
@@ -84,9 +83,6 @@ class Pooling(Layer):
         if self._pool == PoolingParameter.AVE:
             return Average(windows)
         return Stochastic(windows, draw=self.phase == TRAIN)
-
-    def _ceil(self) -> bool:
-        return self.param.pooling_param.round_mode == PoolingParameter.CEIL
 
     def _read_kernel(self) -> Pair | None:
         """Return the kernel; None for the whole map."""

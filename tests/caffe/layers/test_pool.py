@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import caffe
 from caffe import rng
 from caffe.blob import Blob
 from caffe.errors import LayerError
@@ -163,6 +164,17 @@ def test_pooled_shapes(settings, shape):
     alone = Alone(pool(settings))
     assert alone.forward()[0].shape == (2, 3, *shape)
     assert alone.backward([np.ones((2, 3, *shape))])[0].sum() == pytest.approx(6 * math.prod(shape))
+
+
+@pytest.mark.parametrize(("field", "size"), [("true", 4), ("false", 3)])
+def test_the_ceil_mode_of_forks(tmp_path, field, size):
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 1 dim: 1 '
+        'dim: 7 } } } layer { name: "l" type: "Pooling" bottom: "x" top: "y" pooling_param { '
+        f"kernel_h: 1 kernel_w: 2 stride: 2 ceil_mode: {field} }} }}"
+    )
+    net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
+    assert net.blobs["y"].shape == (1, 1, 1, size)
 
 
 def test_follows_a_new_shape():

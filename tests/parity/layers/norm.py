@@ -1,0 +1,38 @@
+"""MVN and BatchNorm."""
+
+import caffe
+from tests.caffe.layer_case import Case, values
+from tests.parity.layers.inputs import MAPS, X
+
+# What a BatchNorm that has seen batches knows of three channels.
+STORED = (
+    "blobs { shape { dim: 3 } data: [1, -3, 0.5] } blobs { shape { dim: 3 } data: [4, 10, 0.1] } "
+    "blobs { shape { dim: 1 } data: 2.5 }"
+)
+CASES = [
+    *(
+        Case("MVN", f"mvn_param {{ {settings} }}", (x,), in_place=in_place)
+        for settings in ("", "across_channels: true", "normalize_variance: false", "eps: 0.5")
+        for x in (MAPS, values(2, 3, 5), values(3, 1, 2, 6, low=5, high=8))
+        for in_place in (False, True)
+        if not (in_place and x.ndim < 4)  # its bottom gets four axes, too
+    ),
+    Case("MVN", "mvn_param { across_channels: true normalize_variance: false }", (X,)),
+    # The wheel's BatchNorm takes no mean or variance of a batch (it divides by the last deviation
+    # again), so that only learnt ones can be compared; test_norm.py compares the others with torch.
+    *(
+        Case("BatchNorm", f"{settings} {STORED}", (x,), phase=caffe.TEST, in_place=in_place)
+        for settings in ("", "batch_norm_param { eps: 0.3 moving_average_fraction: 0.7 }")
+        for x, in_place in ((MAPS, False), (MAPS, True), (values(4, 3, 2, 3, 2), False))
+    ),
+    Case("BatchNorm", f"batch_norm_param {{ use_global_stats: true }} {STORED}", (MAPS,)),
+    Case("BatchNorm", f"param {{ lr_mult: 0 }} {STORED}", (values(9, 3),), phase=caffe.TEST),
+    Case("BatchNorm", bottoms=(X,), phase=caffe.TEST),
+]
+REFUSED = [
+    Case("BatchNorm", "param { decay_mult: 0 }", (X,)),
+    Case("BatchNorm", "param { lr_mult: 1 }", (X,)),
+    Case("BatchNorm", bottoms=(values(5),)),
+    Case("MVN", bottoms=(values(1, 2, 1, 3, 2),)),
+]
+NOT_IN_REAL = {"Normalize"}

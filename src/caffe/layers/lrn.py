@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from caffe.layers.base import Blobs, Layer, register
-from caffe.layers.windows import Average, Windows
+from caffe.layers.pool_windows import Average, Windows
 from caffe.proto.caffe_pb2 import LRNParameter
 
 

@@ -6,7 +6,7 @@ import torch
 
 from caffe.blob import Blob
 from caffe.layers.base import Blobs, Layer, register
-from caffe.layers.windows import Average, Max, Pair, Stochastic, Windows
+from caffe.layers.pool_windows import Average, Max, Pair, Stochastic, Windows
 from caffe.proto.caffe_pb2 import TRAIN, LayerParameter, PoolingParameter
 
 _AXES = ("h", "w")

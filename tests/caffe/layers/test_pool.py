@@ -12,7 +12,7 @@ import caffe
 from caffe import rng
 from caffe.blob import Blob
 from caffe.errors import LayerError
-from caffe.layers.windows import Windows
+from caffe.layers.pool_windows import Windows
 from caffe.proto.caffe_pb2 import TEST
 from tests.caffe.layer_case import Alone, Case, run, values
 

@@ -194,8 +194,9 @@ NORM = {
 def test_normalize(tmp_path, settings, norm, shared):
     (tmp_path / "net.prototxt").write_text(
         'force_backward: true layer { name: "x" type: "Input" top: "x" input_param { shape { '
-        'dim: 1 dim: 2 dim: 1 dim: 2 } } } layer { name: "l" type: "Normalize" bottom: "x" '
-        f'top: "y" norm_param {{ {settings} channel_shared: {shared} scale_filler {{ value: 20 }} }} }}'
+        "dim: 1 dim: 2 dim: 1 dim: 2 } } } "
+        f'layer {{ name: "l" type: "Normalize" bottom: "x" top: "y" norm_param {{ {settings} '
+        f"channel_shared: {shared} scale_filler {{ value: 20 }} }} }}"
     )
     net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TRAIN)
     x = np.array([[[[1.0, 2]], [[3, 4]]]])

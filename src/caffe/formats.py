@@ -3,6 +3,8 @@
 import math
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +18,7 @@ from caffe.errors import FormatError
 from caffe.proto.caffe_pb2 import BlobProto, NetParameter
 
 M = TypeVar("M", bound=Message)
+HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
 
 
 def read_text(path: str | os.PathLike[str], message: M, strict: bool = False) -> M:
@@ -101,36 +104,87 @@ def read_binary(path: str | os.PathLike[str], message: M) -> M:
     name = message.DESCRIPTOR.name
     try:
         message.ParseFromString(content)
+        whole = True
     except DecodeError:
-        raise FormatError(f"{path}: is no binary {name}, or is truncated") from None
-    if not message.ListFields():
+        whole = False
+    if whole and message.ListFields():
+        _check_strings(message, path)
+        return message
+    if content.strip() and _is_text(content):
+        raise FormatError(f"{path}: is text; a binary file of {name} is needed")
+    if content.startswith(HDF5):
+        raise FormatError(f"{path}: is HDF5; a binary file of {name} is needed")
+    if whole:
         raise FormatError(f"{path}: holds no {name}")
-    return message
+    raise FormatError(f"{path}: is no binary {name}, or is truncated")
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return all(character.isprintable() or character in "\t\r\n\f" for character in text)
+
+
+def _check_strings(message: Message, path: str | os.PathLike[str]) -> None:
+    """Refuse strings that are no UTF-8: protobuf gives them as bytes."""
+    for field, value in message.ListFields():
+        parts = value if field.is_repeated else (value,)
+        if field.message_type is not None:
+            for part in parts:
+                _check_strings(part, path)
+        elif field.type == field.TYPE_STRING and any(isinstance(part, bytes) for part in parts):
+            name = message.DESCRIPTOR.name
+            raise FormatError(f"{path}: the {field.name} of a {name} is no UTF-8 text")
 
 
 def write_binary(path: str | os.PathLike[str], message: Message) -> None:
     """Write a message as a binary file: always the same bytes, and whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(message.SerializeToString(deterministic=True))
+
+
+def write_text(path: str | os.PathLike[str], message: Message) -> None:
+    """Write a message as a prototxt file, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(to_text(message), encoding="utf-8")
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a name to write to; what is there in the end takes the place of the file.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be written; the file is then as it was before.
+    """
     target = Path(path)
     temporary = target.with_name(f".{target.name}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(message.SerializeToString(deterministic=True))
-            file.flush()
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(target)
     except OSError as error:
-        raise FormatError(f"{path}: cannot be written: {error.strerror}") from None
+        raise FormatError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def blob_shape(proto: BlobProto) -> tuple[int, ...]:
     """Return a stored blob's shape; one of before BlobShape has four axes."""
+    if has_four_axes(proto):
+        return (proto.num, proto.channels, proto.height, proto.width)
     if proto.HasField("shape"):
         return tuple(proto.shape.dim)
-    if any(proto.HasField(axis) for axis in ("num", "channels", "height", "width")):
-        return (proto.num, proto.channels, proto.height, proto.width)
     return (len(proto.data) or len(proto.double_data),)
+
+
+def has_four_axes(proto: BlobProto) -> bool:
+    """Return whether a blob was stored before BlobShape: with ones before its own axes."""
+    return any(proto.HasField(axis) for axis in ("num", "channels", "height", "width"))
 
 
 def blob_array(proto: BlobProto, *, diff: bool = False) -> NDArray[Any]:
@@ -145,7 +199,7 @@ def blob_array(proto: BlobProto, *, diff: bool = False) -> NDArray[Any]:
     single = proto.diff if diff else proto.data
     values = np.array(double, np.float64) if len(double) else np.array(single, np.float32)
     shape = blob_shape(proto)
-    if values.size != math.prod(shape):
+    if values.size != math.prod(shape) or min(shape, default=0) < 0:
         raise FormatError(f"a blob of shape {shape} is stored with {values.size} values")
     return values.reshape(shape)
 

@@ -21,6 +21,7 @@ from caffe.build import Built, Learnable, Step, build
 from caffe.device import computing, current
 from caffe.errors import LayerError, NetError, ShapeError, naming
 from caffe.formats import read_text, write_binary
+from caffe.hdf5 import write_weights
 from caffe.layers.base import Layer
 from caffe.layers.data import MemoryData
 from caffe.layers.python import PythonLayer
@@ -301,22 +302,36 @@ class Net:
             learnable.blob.grad.zero_()
 
     def copy_from(self, weights: Path) -> None:
-        """Copy weights from a caffemodel, layer by layer of the same name.
+        """Copy weights from a caffemodel, binary or HDF5, layer by layer of the same name.
 
         Raises
         ------
         ShapeError
             If a layer's blobs there have other shapes, or are more or fewer.
         """
-        copy_weights(self._layers, weights)
+        copy_weights(weights, self._layers, self._owned())
+
+    def load_hdf5(self, weights: Path) -> None:
+        """Copy weights from a `.caffemodel.h5`, as `copy_from` does."""
+        self.copy_from(weights)
 
     def share_with(self, other: "Net") -> None:
         """Use the other net's weights as our own, for layers of the same name."""
         share_weights(self.params, other)
 
     def save(self, path: Path, write_diff: bool = False) -> None:
-        """Write a caffemodel."""
-        write_binary(path, self.to_proto(write_diff))
+        """Write a caffemodel; as HDF5 where the name ends in `.h5`."""
+        if os.fspath(path).endswith(".h5"):
+            self.save_hdf5(path, write_diff)
+        else:
+            write_binary(path, self.to_proto(write_diff))
+
+    def save_hdf5(self, path: Path, write_diff: bool = False) -> None:
+        """Write weights as HDF5, whatever the file's name."""
+        write_weights(path, self._layers, self._owned(), write_diff)
+
+    def _owned(self) -> list[Blob]:
+        return [learnable.blob for learnable in self._built.learnable]
 
     def to_proto(self, write_diff: bool = False) -> NetParameter:
         """Return definition and weights as one message, Split layers included as Caffe does."""

@@ -1,51 +1,48 @@
-"""The weights of a net: copied from files, shared with another net, written out."""
+"""The weights of a net: copied from files of any age and form, shared, written out."""
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from numpy.typing import NDArray
 
 from caffe.blob import Blob
-from caffe.errors import ShapeError
-from caffe.formats import blob_array, read_binary, set_blob
+from caffe.errors import ShapeError, naming
+from caffe.formats import blob_array, has_four_axes, read_binary, set_blob
+from caffe.hdf5 import is_hdf5, reading_weights, values
 from caffe.layers.base import Layer
-from caffe.proto.caffe_pb2 import NetParameter
+from caffe.proto.caffe_pb2 import BlobProto, NetParameter
 
 if TYPE_CHECKING:
     from caffe.net import Net
 
+Path = str | os.PathLike[str]
 
-def copy_weights(layers: Sequence[Layer], path: str | os.PathLike[str]) -> None:
-    """Copy weights from a caffemodel, layer by layer of the same name.
+
+def copy_weights(path: Path, layers: Sequence[Layer], owned: Sequence[Blob]) -> None:
+    """Copy weights; of layers with one name the first takes them, as in Caffe.
+
+    Parameters
+    ----------
+    path : path
+        A caffemodel, binary or HDF5.
+    layers : sequence of Layer
+        Of the net.
+    owned : sequence of Blob
+        Blobs that are not shared, or others share; HDF5 may leave out the rest.
 
     Raises
     ------
-    ShapeError
-        If a layer's blobs there have other shapes, or are more or fewer.
+    CaffeError
+        If the file is no caffemodel, or a layer's blobs there have other shapes, or are more or
+        fewer.
     """
-    stored = read_binary(path, NetParameter())
-    by_name = {layer.name: layer for layer in layers}
-    for source in stored.layer:
-        layer = by_name.get(source.name)
-        if layer is None or not (source.blobs or layer.blobs):
-            continue
-        where = f"{path}: layer '{source.name}'"
-        if len(source.blobs) != len(layer.blobs):
-            raise ShapeError(
-                f"{where} has {len(source.blobs)} blobs; the net's has {len(layer.blobs)}"
-            )
-        for i, (proto, blob) in enumerate(zip(source.blobs, layer.blobs, strict=True)):
-            values = blob_array(proto)
-            # Four axes were the only way to write a blob once: compare without leading ones.
-            legacy = not proto.HasField("shape")
-            fits = _trimmed(values.shape) == _trimmed(blob.shape) if legacy else False
-            if values.shape != blob.shape and not fits:
-                raise ShapeError(
-                    f"{where}, blob {i} has shape {values.shape}; the net's has {blob.shape}. "
-                    "To learn this layer anew, give it another name"
-                )
-            blob.tensor.copy_(torch.from_numpy(values.reshape(blob.shape)))
+    with naming(path):
+        if is_hdf5(path):
+            _copy_hdf5(path, layers, {id(blob) for blob in owned})
+        else:
+            _copy_binary(read_binary(path, NetParameter()), layers)
 
 
 def share_weights(params: Mapping[str, Sequence[Blob]], other: "Net") -> None:
@@ -80,8 +77,68 @@ def net_message(name: str, layers: Sequence[Layer], write_diff: bool) -> NetPara
     return result
 
 
-def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    for i, size in enumerate(shape):
-        if size != 1:
-            return shape[i:]
-    return ()
+def _copy_binary(stored: NetParameter, layers: Sequence[Layer]) -> None:
+    targets = _by_name(layers)
+    for name, protos in _stored_blobs(stored):
+        layer = targets.get(name)
+        if layer is None:
+            continue
+        if len(protos) != len(layer.blobs):
+            raise _counts_differ(name, len(protos), len(layer.blobs))
+        for i, (proto, blob) in enumerate(zip(protos, layer.blobs, strict=True)):
+            with naming(f"layer '{name}', blob {i}"):
+                array = blob_array(proto)
+            shape = array.shape
+            # Four axes were the only way to write a blob once: ones before its own.
+            legacy = has_four_axes(proto) and len(blob.shape) <= 4
+            if legacy and (1, 1, 1, 1, *blob.shape)[-4:] == shape:
+                shape = blob.shape
+            _copy(array, shape, blob, f"layer '{name}', blob {i}")
+
+
+def _by_name(layers: Sequence[Layer]) -> dict[str, Layer]:
+    named: dict[str, Layer] = {}
+    for layer in layers:
+        named.setdefault(layer.name, layer)
+    return named
+
+
+def _stored_blobs(net: NetParameter) -> list[tuple[str, Sequence[BlobProto]]]:
+    """Return names and blobs of layers of every form that there was."""
+    old = [layer.layer if layer.HasField("layer") else layer for layer in net.layers]
+    return [(layer.name, layer.blobs) for layer in (*old, *net.layer)]
+
+
+def _copy_hdf5(path: Path, layers: Sequence[Layer], owned: set[int]) -> None:
+    targets = _by_name(layers)
+    with reading_weights(path) as weights:
+        for name, layer in targets.items():
+            stored = weights.blobs(name)
+            if stored is None:
+                continue
+            if len(stored) > len(layer.blobs):
+                raise _counts_differ(name, len(stored), len(layer.blobs))
+            for i, blob in enumerate(layer.blobs):
+                where = f"layer '{name}', blob {i}"
+                if i in stored:
+                    _check_shape(stored[i].shape, blob, where)
+                    _copy(values(stored[i]), stored[i].shape, blob, where)
+                elif id(blob) in owned:
+                    raise ShapeError(f"{where} is not there; the net's has {blob.shape}")
+
+
+def _copy(array: NDArray[Any], shape: tuple[int, ...], blob: Blob, where: str) -> None:
+    _check_shape(shape, blob, where)
+    blob.tensor.copy_(torch.from_numpy(array.reshape(blob.shape)))
+
+
+def _check_shape(shape: tuple[int, ...], blob: Blob, where: str) -> None:
+    if shape != blob.shape:
+        raise ShapeError(
+            f"{where} has shape {shape}; the net's has {blob.shape}. "
+            "To learn this layer anew, give it another name"
+        )
+
+
+def _counts_differ(layer: str, stored: int, needed: int) -> ShapeError:
+    return ShapeError(f"layer '{layer}' has {stored} blobs; the net's has {needed}")

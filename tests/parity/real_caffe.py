@@ -135,6 +135,13 @@ class RealCaffe:
             request["weights"] = str(weights) if weights else None
             return self._run("forward_backward", folder, given, **request)
 
+    def save(self, net: str, path: Path, params: Arrays) -> None:
+        """Write a net with given weights to a caffemodel, or a `.h5` one."""
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            (folder / "net.prototxt").write_text(net)
+            self._run("save_weights", folder, _named("param", params), path=str(path))
+
     def train(
         self,
         folder: Path,

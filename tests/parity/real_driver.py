@@ -36,6 +36,15 @@ def forward_backward(folder, phase, seed, backward, weights):
     return {"inputs": list(net.inputs), "outputs": list(net.outputs)}
 
 
+def save_weights(folder, path):
+    """Write a net's given weights, as HDF5 where the file's name says so."""
+    net = caffe.Net(os.path.join(folder, "net.prototxt"), caffe.TEST)
+    set_arrays(net, np.load(os.path.join(folder, "in.npz")))
+    (net.save_hdf5 if path.endswith(".h5") else net.save)(path)
+    save(folder, {})
+    return {}
+
+
 def train(folder, solver, steps, restore):
     """Run a solver that finds its files itself; give the loss of each step."""
     made = caffe.get_solver(os.path.join(folder, solver))
@@ -246,6 +255,7 @@ CALLS = {
         descriptor,
         upgrade,
         snapshot_prefix,
+        save_weights,
     )
 }
 

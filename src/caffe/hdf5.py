@@ -1,0 +1,206 @@
+"""Weights and solver states as Caffe has them in HDF5: `.caffemodel.h5`, `.solverstate.h5`.
+
+Weights: a group `data` (and `diff`) with a group for each layer, with a data set for each blob,
+named by its number; of shared blobs only the owner's values are there. A layer whose name has a
+slash is a group in a group: real Caffe can write no such net and passes over these layers.
+
+State: `iter`, `current_step`, `learned_net`, and a group `history` of numbered data sets.
+"""
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from caffe.blob import MAX_COUNT, Blob
+from caffe.errors import FormatError, naming
+from caffe.formats import HDF5, blob_array, read_binary, replacing, set_blob, write_binary
+from caffe.layers.base import Layer
+from caffe.proto.caffe_pb2 import SolverState
+
+Path = str | os.PathLike[str]
+MOST_COMPRESSED = 2000  # gzip, the best of HDF5's own, stays below 1:1032
+
+
+def is_hdf5(path: Path) -> bool:
+    """Return whether a file begins as HDF5 does; False where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(HDF5)) == HDF5
+    except OSError:
+        return False
+
+
+def write_weights(
+    path: Path, layers: Iterable[Layer], owned: Sequence[Blob], write_diff: bool = False
+) -> None:
+    """Write the blobs of layers; those that are not in `owned` are somebody else's.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be written, or two layers have one name.
+    """
+    own = {id(blob) for blob in owned}
+    with _created(path) as file:
+        for layer in layers:
+            values, diffs = _layer_groups(file, layer.name, write_diff)
+            for i, blob in enumerate(layer.blobs):
+                if id(blob) in own:
+                    values[str(i)] = blob.data
+                if diffs is not None:
+                    diffs[str(i)] = blob.diff
+
+
+def _layer_groups(
+    file: h5py.File, name: str, write_diff: bool
+) -> tuple[h5py.Group, h5py.Group | None]:
+    if f"data/{name}/." in file:
+        raise FormatError(f"HDF5 cannot have two layers of one name, '{name}'")
+    return (
+        file.create_group(f"data/{name}"),
+        file.create_group(f"diff/{name}") if write_diff else None,
+    )
+
+
+@contextmanager
+def reading_weights(path: Path) -> Iterator["Weights"]:
+    """Open a file of weights.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read, is damaged, or is no file of weights.
+    """
+    with _opened(path) as file:
+        if not isinstance(file.get("data"), h5py.Group):
+            raise FormatError("is HDF5 without a group 'data'; weights are needed")
+        yield Weights(file["data"])
+
+
+class Weights:
+    """The weights in an open file."""
+
+    def __init__(self, data: h5py.Group) -> None:
+        self._data = data
+
+    def blobs(self, layer: str) -> dict[int, h5py.Dataset] | None:
+        """Return a layer's data sets by number; None where the file has not that layer."""
+        group = self._data.get(layer) if layer else None
+        if not isinstance(group, h5py.Group):
+            return None
+        return {
+            int(name): item
+            for name, item in group.items()
+            if name.isdecimal() and isinstance(item, h5py.Dataset)
+        }
+
+
+def write_state(path: Path, state: SolverState) -> None:
+    """Write a solver's state, as HDF5 where the file's name ends in `.h5`.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be written.
+    """
+    if not os.fspath(path).endswith(".h5"):
+        write_binary(path, state)
+        return
+    with _created(path) as file:
+        file["iter"] = np.array([state.iter], np.int32)
+        file["learned_net"] = np.bytes_(state.learned_net.encode() + b"\0")
+        file["current_step"] = np.array([state.current_step], np.int32)
+        history = file.create_group("history")
+        for i, proto in enumerate(state.history):
+            history[str(i)] = blob_array(proto)
+
+
+def read_state(path: Path) -> SolverState:
+    """Read a solver's state, binary or HDF5.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read, is damaged, or is no solver's state.
+    """
+    if not is_hdf5(path):
+        return read_binary(path, SolverState())
+    with _opened(path) as file:
+        history = file.get("history")
+        if not isinstance(history, h5py.Group) or "iter" not in file:
+            raise FormatError("is HDF5 without 'iter' and 'history'; a SolverState is needed")
+        state = SolverState(iter=_number(file, "iter"))
+        if "learned_net" in file:
+            state.learned_net = _text(_dataset(file, "learned_net"))
+        if "current_step" in file:
+            state.current_step = _number(file, "current_step")
+        for i in range(len(history)):
+            set_blob(state.history.add(), values(_dataset(history, str(i))))
+    return state
+
+
+def values(dataset: h5py.Dataset) -> NDArray[Any]:
+    """Return a data set's numbers as float32; a size that the file cannot hold is refused.
+
+    Raises
+    ------
+    FormatError
+        If they are no numbers, too many, or not all there.
+    """
+    _check_numbers(dataset)
+    return np.asarray(dataset[()], np.float32)
+
+
+def _check_numbers(dataset: h5py.Dataset) -> None:
+    name, count = dataset.name, math.prod(dataset.shape or ())
+    if dataset.shape is None or dataset.dtype.kind not in "fiu":
+        raise FormatError(f"data set '{name}' is of {dataset.dtype}. Needed: numbers")
+    stored = dataset.id.get_storage_size()
+    if count > MAX_COUNT or stored * MOST_COMPRESSED < count * dataset.dtype.itemsize:
+        raise FormatError(
+            f"data set '{name}' has shape {dataset.shape} in {stored} bytes; it is damaged"
+        )
+
+
+def _number(file: h5py.File, name: str) -> int:
+    dataset = _dataset(file, name)
+    _check_numbers(dataset)
+    if dataset.size != 1:
+        raise FormatError(f"'{name}' holds {dataset.size} numbers. Needed: 1")
+    return int(np.reshape(dataset[()], -1)[0])
+
+
+def _text(dataset: h5py.Dataset) -> str:
+    content = dataset[()]
+    if not isinstance(content, bytes):
+        raise FormatError(f"'{dataset.name}' is of {dataset.dtype}. Needed: text")
+    return content.partition(b"\0")[0].decode()
+
+
+def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+    found = group.get(name)
+    if not isinstance(found, h5py.Dataset):
+        raise FormatError(f"'{group.name}' has no data set '{name}'")
+    return found
+
+
+@contextmanager
+def _created(path: Path) -> Iterator[h5py.File]:
+    with naming(path), replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        yield file
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """Open a file; whatever h5py says of a damaged one becomes one kind of error."""
+    try:
+        with naming(path), h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
+        raise FormatError(f"{path}: is no whole HDF5 file: {error}") from None

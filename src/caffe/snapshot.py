@@ -7,11 +7,18 @@ import torch
 
 from caffe import glog
 from caffe.errors import FormatError, SolverError
-from caffe.formats import blob_array, read_binary, set_blob, write_binary
+from caffe.formats import blob_array, set_blob
+from caffe.hdf5 import read_state, write_state
 from caffe.net import Net
 from caffe.proto.caffe_pb2 import SolverParameter, SolverState
 
 History = list[list[torch.Tensor]]
+
+# Of each format: where Caffe's source logs weights and state, its name, and how its files end.
+_FORMATS = {
+    SolverParameter.BINARYPROTO: (("solver.cpp:464", "sgd_solver.cpp:284"), "binary proto", ""),
+    SolverParameter.HDF5: (("solver.cpp:474", "sgd_solver.cpp:296"), "HDF5", ".h5"),
+}
 
 
 def check_writable(param: SolverParameter) -> None:
@@ -53,15 +60,17 @@ def write(
     FormatError
         If a file cannot be written.
     """
-    weights = f"{param.snapshot_prefix}_iter_{iteration}.caffemodel"
-    glog.info("solver.cpp:464", "Snapshotting to binary proto file %s", weights)
+    place, what, suffix = _FORMATS[param.snapshot_format]
+    stem = f"{param.snapshot_prefix}_iter_{iteration}"
+    weights = f"{stem}.caffemodel{suffix}"
+    glog.info(place[0], f"Snapshotting to {what} file %s", weights)
     net.save(weights, write_diff=param.snapshot_diff)
     state = SolverState(iter=iteration, learned_net=weights, current_step=current_step)
     for values in (values for part in history for values in part):
         set_blob(state.history.add(), values.numpy())
-    file = Path(weights).with_suffix(".solverstate")
-    glog.info("sgd_solver.cpp:284", "Snapshotting solver state to binary proto file %s", file)
-    write_binary(file, state)
+    file = f"{stem}.solverstate{suffix}"
+    glog.info(place[1], f"Snapshotting solver state to {what} file %s", file)
+    write_state(file, state)
 
 
 def read(file: str | os.PathLike[str], net: Net, history: History, solver: str) -> tuple[int, int]:
@@ -72,7 +81,7 @@ def read(file: str | os.PathLike[str], net: Net, history: History, solver: str) 
     CaffeError
         If the file, or the caffemodel that it names, does not fit.
     """
-    state = read_binary(file, SolverState())
+    state = read_state(file)
     expected = [values for part in history for values in part]
     if len(state.history) != len(expected):
         raise SolverError(

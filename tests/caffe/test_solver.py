@@ -204,7 +204,8 @@ def test_two_nets():
 
 
 @pytest.mark.parametrize("kind", list(SOLVERS))
-def test_100_steps_and_100_from_a_snapshot_are_200(kind, tmp_path):
+@pytest.mark.parametrize("form", ["BINARYPROTO", "HDF5"])
+def test_100_steps_and_100_from_a_snapshot_are_200(kind, tmp_path, form):
     momentum = 0.9 if SOLVERS[kind].takes_momentum else 0
     settings = (
         'base_lr: 0.01 weight_decay: 0.01 lr_policy: "step" gamma: 0.5 stepsize: 70 '
@@ -215,25 +216,29 @@ def test_100_steps_and_100_from_a_snapshot_are_200(kind, tmp_path):
     whole.step(200)
     first = solver(settings + "random_seed: 1", net, kind)
     first.step(100)
+    first.param.snapshot_format = getattr(SolverParameter, form)
     first.snapshot()
     second = solver(settings + "random_seed: 2", net, kind)
-    second.restore(tmp_path / "s_iter_100.solverstate")
+    second.restore(tmp_path / f"s_iter_100.solverstate{'.h5' if form == 'HDF5' else ''}")
     assert second.iter == 100
     second.step(100)
     for expected, found in zip(weights(whole), weights(second), strict=True):
         assert np.array_equal(expected, found)
 
 
-def test_a_snapshot_has_the_same_bytes_each_time(tmp_path):
+@pytest.mark.parametrize("end", ["", ".h5"])
+def test_a_snapshot_has_the_same_bytes_each_time(tmp_path, end):
     files = []
     for name in ("a", "b"):
         made = solver(f'base_lr: 0.1 lr_policy: "fixed" random_seed: 4 snapshot_prefix: "{name}"')
         made.param.snapshot_prefix = str(tmp_path / "same")
+        if end:
+            made.param.snapshot_format = SolverParameter.HDF5
         made.step(3)
         made.snapshot()
         files.append([file.read_bytes() for file in sorted(tmp_path.iterdir())])
     assert files[0] == files[1]
-    names = ["same_iter_3.caffemodel", "same_iter_3.solverstate"]
+    names = [f"same_iter_3.caffemodel{end}", f"same_iter_3.solverstate{end}"]
     assert [file.name for file in sorted(tmp_path.iterdir())] == names
 
 

@@ -1,7 +1,9 @@
 """Caffe 1.0's Python interface, run on PyTorch."""
 
-from caffe import _caffe, glog, net_spec, proto, pycaffe
+from caffe import _caffe, glog, io, net_spec, proto, pycaffe
 from caffe.blob import Blob
+from caffe.classifier import Classifier
+from caffe.detector import Detector
 from caffe.device import set_device, set_mode_cpu, set_mode_gpu
 from caffe.errors import CaffeError
 from caffe.glog import init_log, log
@@ -56,6 +58,8 @@ __all__ = [
     "AdamSolver",
     "Blob",
     "CaffeError",
+    "Classifier",
+    "Detector",
     "Layer",
     "NesterovSolver",
     "Net",
@@ -66,6 +70,7 @@ __all__ = [
     "Top",
     "get_solver",
     "init_log",
+    "io",
     "layer_type_list",
     "layers",
     "log",

@@ -30,6 +30,10 @@ class SolverError(CaffeError):
     """A solver's settings are not allowed, or its state does not fit its net."""
 
 
+class InputError(CaffeError, ValueError):
+    """An argument is not allowed: an array's shape, the name of an input."""
+
+
 @contextmanager
 def naming(place: object) -> Iterator[None]:
     """Put a place, such as a file, before the message of an error, unless it is there already."""

@@ -15,17 +15,7 @@ CONTAINERS = (
 EXPLAINED = {f"_caffe.{name}" for name in CONTAINERS.split()}
 # Modules that follow.
 AWAITED = (
-    "io.",
     "coord_map.",
-    "classifier.",
-    "detector.",
-    "Classifier.",
-    "Detector.",
-    "caffe.io",
-    "caffe.classifier",
-    "caffe.detector",
-    "caffe.Classifier",
-    "caffe.Detector",
     "Net.load_hdf5",
     "Net.save_hdf5",
     "net_spec.",

@@ -47,7 +47,22 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         if command is _ui:
             added.add_argument("--port", default="5000", help="port of the pages (%(default)s)")
+    _add_classify(commands.add_parser("classify", help=_classify.__doc__))
     return parser
+
+
+def _add_classify(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_classify)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="file, folder, or - to read one")
+    parser.add_argument("--net", default="squeezenet", help="a folder of models/ (%(default)s)")
+    parser.add_argument("--top", type=_count, default=5, help="how many guesses (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}. Allowed: 1 or more")
+    return int(text)
 
 
 def _compose(chosen: argparse.Namespace) -> int:
@@ -86,6 +101,14 @@ def _ui(chosen: argparse.Namespace) -> int:
         return 0
     command = [sys.executable, "-m", "mlflow", "ui", "--port", chosen.port]
     return subprocess.run([*command, "--backend-store-uri", store]).returncode
+
+
+def _classify(chosen: argparse.Namespace) -> int:
+    """Name what pictures show."""
+    # Importing PyTorch takes a second, which the other commands need not wait.
+    from ripen import classify
+
+    return classify.run(chosen.images, chosen.net, chosen.top, chosen.json)
 
 
 def _drop_broken_lock(lock: Path) -> None:

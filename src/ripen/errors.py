@@ -23,3 +23,7 @@ class UsageError(RipenError):
 
 class ConfigError(UsageError):
     """A setting is unknown, of the wrong type or out of range, or conf/ and params.yaml differ."""
+
+
+class SourceError(RipenError):
+    """A source does not have, or does not give, what is asked of it."""

@@ -1,0 +1,33 @@
+"""The zoo: nets whose definitions or weights are published, by name.
+
+A net here is its definition in Python, and a folder of the same name in `models/` whose readme is
+its contract: what goes in, what comes out, whose it is, where its weights are.
+"""
+
+from ripen.zoo.alexnet import alexnet, caffenet, flickr_style, rcnn_ilsvrc13
+from ripen.zoo.cifar10 import (
+    cifar10_full,
+    cifar10_full_sigmoid,
+    cifar10_full_sigmoid_bn,
+    cifar10_quick,
+)
+from ripen.zoo.definition import Definition
+from ripen.zoo.googlenet import googlenet
+from ripen.zoo.lenet import lenet
+from ripen.zoo.squeezenet import squeezenet
+
+DEFINITIONS: dict[str, Definition] = {
+    "alexnet": alexnet,
+    "caffenet": caffenet,
+    "cifar10_full": cifar10_full,
+    "cifar10_full_sigmoid": cifar10_full_sigmoid,
+    "cifar10_full_sigmoid_bn": cifar10_full_sigmoid_bn,
+    "cifar10_quick": cifar10_quick,
+    "flickr_style": flickr_style,
+    "googlenet": googlenet,
+    "lenet": lenet,
+    "rcnn_ilsvrc13": rcnn_ilsvrc13,
+    "squeezenet": squeezenet,
+}
+
+__all__ = ["DEFINITIONS", "Definition"]

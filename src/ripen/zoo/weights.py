@@ -1,0 +1,89 @@
+"""A net of the zoo with its weights: fetched and decoded once, then kept beside its contract."""
+
+from pathlib import Path
+
+import caffe
+from caffe.errors import CaffeError
+from caffe.formats import read_binary, to_text
+from caffe.proto.caffe_pb2 import NetParameter
+from ripen.atomic import replacing, write_text
+from ripen.errors import DataError, SourceError, UsageError
+from ripen.sources import mirror, url
+from ripen.zoo import DEFINITIONS
+from ripen.zoo.contract import Weights, contract, folder
+from ripen.zoo.deep_compression import decode
+
+
+def load(name: str) -> caffe.Net:
+    """Return a net in the test phase with its published weights.
+
+    Raises
+    ------
+    UsageError
+        If there is no such net, or none is published with weights.
+    SourceError
+        If its weights are not here and cannot be had.
+    DataError
+        If the weights are not this net's.
+    """
+    file = caffemodel(name)
+    net = caffe.Net(DEFINITIONS[name].deploy(), caffe.TEST)
+    try:
+        stored = {layer.name for layer in read_binary(file, NetParameter()).layer if layer.blobs}
+        if missing := sorted(set(net.params) - stored):
+            raise DataError(f"{file}: has no weights for layer '{missing[0]}' of {name}")
+        net.copy_from(str(file))
+    except CaffeError as error:
+        raise DataError(str(error)) from None
+    return net
+
+
+def caffemodel(name: str) -> Path:
+    """Return the file of a net's weights; fetch it where it is not here yet.
+
+    Its definitions are written beside it, so that real Caffe finds all that it needs.
+    """
+    promised, home = contract(name), folder(name)
+    if promised.weights is None or promised.caffemodel is None:
+        raise UsageError(f"net '{name}' has no published weights: train it first")
+    file = home / promised.caffemodel
+    if not file.exists():
+        write_definitions(name)
+        _fetch(name, promised.weights, file)
+    return file
+
+
+def write_definitions(name: str) -> None:
+    """Write a net's prototxt files into its folder."""
+    definition, home = DEFINITIONS[name], folder(name)
+    write_text(home / "deploy.prototxt", to_text(definition.deploy()))
+    if definition.train_val is not None:
+        write_text(home / "train_val.prototxt", to_text(definition.train_val()))
+    if definition.solver is not None:
+        write_text(home / "solver.prototxt", to_text(definition.solver))
+
+
+def _fetch(name: str, weights: Weights, file: Path) -> None:
+    if weights.format == "caffemodel":
+        _from_any_source(weights, file)
+        return
+    compressed = file.with_suffix(".net")
+    _from_any_source(weights, compressed)
+    net = caffe.Net(DEFINITIONS[name].deploy(), caffe.TEST)
+    decode(compressed.read_bytes(), net, str(compressed))
+    with replacing(file) as temporary:
+        net.save(str(temporary))
+
+
+def _from_any_source(weights: Weights, target: Path) -> None:
+    failures = []
+    for source in (mirror, url):
+        try:
+            source.fetch(weights.url, weights.known_hash, target)
+            return
+        except SourceError as error:
+            failures.append(str(error))
+    raise SourceError(
+        f"{target} is not here; {'; '.join(failures)}. Set {mirror.VARIABLE}, connect to the "
+        f"network, or put the file of {weights.url} there yourself"
+    )

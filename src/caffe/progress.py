@@ -72,6 +72,11 @@ def outputs(net: Net, values: Mapping[str, NDArray[np.float32]]) -> Iterator[str
     number = 0
     for name in net.outputs:
         for value in values[name].ravel():
-            part = f" (* {weights[name]:g} = {weights[name] * value:g} loss)"
-            yield f"#{number}: {name} = {value:g}{part if weights[name] else ''}"
+            yield f"#{number}: {with_loss(name, float(value), weights[name])}"
             number += 1
+
+
+def with_loss(name: str, value: float, weight: float) -> str:
+    """Return an output's value and its part of the loss: `loss = 2.3 (* 1 = 2.3 loss)`."""
+    part = f" (* {weight:g} = {weight * value:g} loss)"
+    return f"{name} = {value:g}{part if weight else ''}"

@@ -102,3 +102,23 @@ def _boolean(text: str) -> bool:
     if text.lower() not in _TRUE + _FALSE:
         raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
     return text.lower() in _TRUE
+
+
+def add_net_flags(flags: Flags) -> None:
+    """Add the flags of Caffe's own program; each of its commands takes all of them."""
+    flags.add("gpu", "", "number of the CUDA device to compute on; the processor where empty")
+    flags.add("solver", "", "the solver's prototxt")
+    flags.add("model", "", "the net's prototxt")
+    flags.add("phase", "", "TRAIN or TEST; of time alone")
+    flags.add("level", 0, "the net's level")
+    flags.add("stage", "", "the net's stages, with commas between them")
+    flags.add("snapshot", "", "the solverstate to resume from")
+    flags.add("weights", "", "caffemodels to finetune, with commas between them")
+    flags.add("iterations", 50, "how many to run; of test and time")
+    flags.add("sigint_effect", "stop", "on Ctrl-C: snapshot, stop or none")
+    flags.add("sighup_effect", "snapshot", "on SIGHUP: snapshot, stop or none")
+
+
+def names(value: str) -> list[str]:
+    """Split a flag's value at its commas."""
+    return [part.strip() for part in value.split(",") if part.strip()]

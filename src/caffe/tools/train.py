@@ -1,0 +1,58 @@
+"""`caffe train`: train a net, go on from a snapshot, or finetune weights."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+
+from caffe import glog
+from caffe.errors import SolverError
+from caffe.proto.caffe_pb2 import SolverParameter
+from caffe.solver_nets import read_solver
+from caffe.solvers import get_solver
+from caffe.tools import devices
+from caffe.tools.flags import Flags, add_net_flags, names
+from caffe.tools.signals import Signals
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train as the flags say."""
+    flags = Flags("train", "Train a net by its solver.")
+    add_net_flags(flags)
+    flags.add("cpu", False, "compute on the processor, whatever the solver says")
+    found = flags.parse(argv)
+    if not found.solver:
+        flags.error("flag '--solver' is needed: the solver's prototxt")
+    if found.snapshot and found.weights:
+        flags.error("--snapshot resumes and --weights finetunes. Allowed: one of them")
+    with Signals(found.sigint_effect, found.sighup_effect) as signals:
+        param = _definition(found)
+        devices.choose(_gpu(found, param), "caffe.cpp:218")
+        solver = get_solver(param)
+        solver.set_action_function(signals.requested)
+        if found.snapshot:
+            glog.info("caffe.cpp:242", "Resuming from %s", found.snapshot)
+            solver.restore(found.snapshot)
+        glog.info("caffe.cpp:248", "Starting Optimization")
+        solver.solve()
+        glog.info("caffe.cpp:259", "Optimization Done.")
+    return 0
+
+
+def _definition(found: Namespace) -> SolverParameter:
+    """Return the solver with what flags add to it."""
+    param = read_solver(found.solver)
+    param.train_state.level = found.level
+    param.train_state.stage.extend(names(found.stage))
+    if found.weights:
+        param.ClearField("weights")
+        param.weights.append(found.weights)
+    return param
+
+
+def _gpu(found: Namespace, param: SolverParameter) -> str:
+    if found.cpu:
+        if found.gpu:
+            raise SolverError(f"-cpu and -gpu {found.gpu} are given. Allowed: one of them")
+        return ""
+    if not found.gpu and param.HasField("solver_mode") and param.solver_mode == param.GPU:
+        return str(param.device_id)
+    return str(found.gpu)

@@ -317,6 +317,9 @@ class Net:
 
     def share_with(self, other: "Net") -> None:
         """Use the other net's weights as our own, for layers of the same name."""
+        for name in other.layer_dict:
+            if name not in self.layer_dict:
+                glog.info("net.cpp:678", "Ignoring source layer %s", name)
         share_weights(self.params, other)
 
     def save(self, path: Path, write_diff: bool = False) -> None:

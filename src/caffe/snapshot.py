@@ -8,7 +8,7 @@ import torch
 from caffe import glog
 from caffe.errors import FormatError, SolverError
 from caffe.formats import blob_array, set_blob
-from caffe.hdf5 import read_state, write_state
+from caffe.hdf5 import is_hdf5, read_state, write_state
 from caffe.net import Net
 from caffe.proto.caffe_pb2 import SolverParameter, SolverState
 
@@ -67,7 +67,7 @@ def write(
     net.save(weights, write_diff=param.snapshot_diff)
     state = SolverState(iter=iteration, learned_net=weights, current_step=current_step)
     for values in (values for part in history for values in part):
-        set_blob(state.history.add(), values.numpy())
+        set_blob(state.history.add(), values.cpu().numpy())
     file = f"{stem}.solverstate{suffix}"
     glog.info(place[1], f"Snapshotting solver state to {what} file %s", file)
     write_state(file, state)
@@ -89,7 +89,8 @@ def read(file: str | os.PathLike[str], net: Net, history: History, solver: str) 
         )
     if state.HasField("learned_net"):
         net.copy_from(state.learned_net)
-    glog.info("sgd_solver.cpp:336", "SGDSolver: restoring history")
+    if not is_hdf5(file):
+        glog.info("sgd_solver.cpp:336", "SGDSolver: restoring history")
     for i, (proto, values) in enumerate(zip(state.history, expected, strict=True)):
         stored = blob_array(proto)
         if stored.shape != tuple(values.shape):

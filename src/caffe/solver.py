@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 
 from caffe import glog, snapshot, solver_nets
+from caffe.build import Learnable
 from caffe.errors import SolverError
 from caffe.net import Net
 from caffe.policies import check_policy, learning_rate, passed_steps
@@ -170,6 +171,7 @@ class Solver(ABC):
         """Move the parameters once, by the gradients that are there."""
         rate = self._next_rate()
         parameters = self.net.learnable_params
+        self._history = [_beside(part, parameters) for part in self._history]
         scale = self._clip_scale([learnt.blob.grad for learnt in parameters])
         for i, learnt in enumerate(parameters):
             gradient = learnt.blob.grad
@@ -301,3 +303,9 @@ class Solver(ABC):
             gradient.add_(values, alpha=decay)
         elif decay:
             gradient.add_(values.sign(), alpha=decay)
+
+
+def _beside(history: list[torch.Tensor], parameters: list[Learnable]) -> list[torch.Tensor]:
+    """Move a history to where the net computes, which set_mode_gpu may have changed."""
+    pairs = zip(history, parameters, strict=True)
+    return [values.to(learnt.blob.tensor.device) for values, learnt in pairs]

@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from caffe import glog
-from caffe.errors import SolverError
+from caffe.errors import CaffeError, SolverError
 from caffe.proto.caffe_pb2 import SolverParameter
 from caffe.solver_nets import read_solver
 from caffe.solvers import get_solver
@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
         flags.error("--snapshot resumes and --weights finetunes. Allowed: one of them")
     with Signals(found.sigint_effect, found.sighup_effect) as signals:
         param = _definition(found)
-        devices.choose(_gpu(found, param), "caffe.cpp:218")
+        _choose_device(found, param)
         solver = get_solver(param)
         solver.set_action_function(signals.requested)
         if found.snapshot:
@@ -48,11 +48,17 @@ def _definition(found: Namespace) -> SolverParameter:
     return param
 
 
-def _gpu(found: Namespace, param: SolverParameter) -> str:
-    if found.cpu:
-        if found.gpu:
-            raise SolverError(f"-cpu and -gpu {found.gpu} are given. Allowed: one of them")
-        return ""
-    if not found.gpu and param.HasField("solver_mode") and param.solver_mode == param.GPU:
-        return str(param.device_id)
-    return str(found.gpu)
+def _choose_device(found: Namespace, param: SolverParameter) -> None:
+    """Compute where the flags say, or else the solver. As in Caffe its default says nothing."""
+    if found.cpu and found.gpu:
+        raise SolverError(f"-cpu and -gpu {found.gpu} are given. Allowed: one of them")
+    asked = param.HasField("solver_mode") and param.solver_mode == SolverParameter.GPU
+    if found.cpu or found.gpu or not asked:
+        devices.choose(found.gpu, "caffe.cpp:218")
+        return
+    try:
+        devices.choose(str(param.device_id), "caffe.cpp:218")
+    except CaffeError as error:
+        raise SolverError(
+            f"{found.solver} has solver_mode: GPU; {error}. -cpu computes on the processor"
+        ) from None

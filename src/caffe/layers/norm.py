@@ -126,7 +126,7 @@ class BatchNorm(Layer):
         """Count in the statistics of a batch."""
         if values == 1:
             variance = torch.zeros_like(variance)
-        for blob, new in zip(self.blobs, (mean, variance, torch.ones(1)), strict=True):
+        for blob, new in zip(self.blobs, (mean, variance, mean.new_ones(1)), strict=True):
             blob.tensor.mul_(self.param.batch_norm_param.moving_average_fraction).add_(new)
 
 

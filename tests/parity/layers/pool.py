@@ -20,6 +20,8 @@ WINDOWS = [
     "kernel_h: 1 kernel_w: 4 stride_h: 2 stride_w: 3 pad_h: 0 pad_w: 2",
     "kernel_h: 4 kernel_w: 2 stride_h: 3 stride_w: 2 pad_h: 3 pad_w: 1",
     "kernel_size: 3 kernel_h: 2",
+    "kernel_size: 2 stride: 2 round_mode: FLOOR",
+    "kernel_size: 4 stride: 3 pad: 3 round_mode: FLOOR",
     "global_pooling: true",
 ]
 

@@ -6,6 +6,8 @@ the same parameters in the same order.
 
 import difflib
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -36,6 +38,20 @@ class Learnable:
     @property
     def decay(self) -> float:
         return 1.0 if self.decay_mult is None else self.decay_mult
+
+
+@contextmanager
+def _named(layer: Layer) -> Iterator[None]:
+    """Name the layer in what goes wrong inside of it; what a script raises stays as it is."""
+    try:
+        yield
+    except ShapeError as error:
+        raise layer.error(str(error)) from None
+    except (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError) as error:
+        if layer.type == "Python":
+            raise
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise layer.error(f"cannot compute with these shapes and settings: {reason}") from error
 
 
 @dataclass
@@ -70,17 +86,17 @@ class Step:
         self._reshape()
         if before != [blob.shape for blob, _ in self.losses]:
             self.set_losses()
-        self.layer.forward(self.bottom, self.top)
+        with _named(self.layer):
+            self.layer.forward(self.bottom, self.top)
 
     def _reshape(self) -> None:
-        try:
+        with _named(self.layer):
             self.layer.reshape(self.bottom, self.top)
-        except ShapeError as error:
-            raise self.layer.error(str(error)) from None
 
     def backward(self) -> None:
         if self.need_backward:
-            self.layer.backward(self.top, self.propagate_down, self.bottom)
+            with _named(self.layer):
+                self.layer.backward(self.top, self.propagate_down, self.bottom)
 
 
 @dataclass
@@ -160,10 +176,8 @@ class _Builder:
         step = Step(layer, bottom, top, top_names)
         layer.check_counts(step.bottom, step.top)
         self._set_loss_weights(step)
-        try:
+        with _named(layer):
             layer.setup(step.bottom, step.top)
-        except ShapeError as error:
-            raise layer.error(str(error)) from None
         self._copy_stored(layer)
         step.reshape()
         # Whether the layer runs backward does not ask its propagate_down (net.cpp).

@@ -180,11 +180,15 @@ def plain(message: Message, kind: type[M]) -> M:
     Raises
     ------
     FormatError
-        If it is another message, or a pooling layer's `ceil_mode` contradicts its `round_mode`.
+        If it is another message, a needed field is missing, or a pooling layer's `ceil_mode`
+        contradicts its `round_mode`.
     """
     name = message.DESCRIPTOR.full_name
     if name != kind.DESCRIPTOR.full_name:
         raise FormatError(f"a {name} where a {kind.DESCRIPTOR.full_name} is needed")
+    if not message.IsInitialized():
+        missing = cast(Any, message).FindInitializationErrors()
+        raise FormatError(f"needed and not there: {', '.join(missing)}")
     translated = superset(kind).FromString(message.SerializeToString())
     _translate(translated)
     return kind.FromString(translated.SerializeToString())

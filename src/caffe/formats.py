@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
 from caffe import forks
-from caffe.errors import FormatError
+from caffe.errors import FormatError, naming
 from caffe.proto.caffe_pb2 import BlobProto, NetParameter
 
 M = TypeVar("M", bound=Message)
@@ -202,6 +202,22 @@ def blob_array(proto: BlobProto, *, diff: bool = False) -> NDArray[Any]:
     if values.size != math.prod(shape) or min(shape, default=0) < 0:
         raise FormatError(f"a blob of shape {shape} is stored with {values.size} values")
     return values.reshape(shape)
+
+
+def read_blob(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Read a file of one blob (`mean.binaryproto`, an infogain matrix).
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read, is no such file, or holds no values.
+    """
+    proto = read_binary(path, BlobProto())
+    with naming(path):
+        values = blob_array(proto)
+        if not values.size:
+            raise FormatError("holds no BlobProto with values")
+    return values
 
 
 def set_blob(proto: BlobProto, values: NDArray[Any], diff: NDArray[Any] | None = None) -> None:

@@ -126,6 +126,20 @@ def _split_top(layer: str, blob: str, top: int, index: int) -> str:
 
 def _unknown_bottom(net: NetParameter, layer: LayerParameter, index: int) -> str:
     name = layer.bottom[index]
-    later = [other.name for other in net.layer if name in other.top]
-    hint = f". Layer '{later[0]}' gives it, but is not before" if later else ""
-    return f"unknown bottom blob '{name}' (layer '{layer.name}', bottom index {index}){hint}"
+    message = f"unknown bottom blob '{name}' (layer '{layer.name}', bottom index {index})"
+    maker = next((other for other in net.layer if name in other.top), None)
+    if maker is None:
+        return message
+    if set(maker.bottom) & _made_from(net, layer) or maker == layer:
+        return f"{message}. Layer '{maker.name}' gives it, and takes from it: a cycle"
+    return f"{message}. Layer '{maker.name}' gives it, but is not before"
+
+
+def _made_from(net: NetParameter, layer: LayerParameter) -> set[str]:
+    """Return all blobs that are made of a layer's tops, these included."""
+    made = set(layer.top)
+    size = 0
+    while len(made) > size:
+        size = len(made)
+        made.update(*(other.top for other in net.layer if made.intersection(other.bottom)))
+    return made

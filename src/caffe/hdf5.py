@@ -130,7 +130,10 @@ def read_state(path: Path) -> SolverState:
         If it cannot be read, is damaged, or is no solver's state.
     """
     if not is_hdf5(path):
-        return read_binary(path, SolverState())
+        state = read_binary(path, SolverState())
+        if not state.HasField("iter"):
+            raise FormatError(f"{path}: holds no SolverState with an iter")
+        return state
     with _opened(path) as file:
         history = file.get("history")
         if not isinstance(history, h5py.Group) or "iter" not in file:

@@ -3,11 +3,34 @@
 import math
 from typing import Any
 
+import psutil
 import torch
 from numpy.typing import NDArray
 
 from caffe.device import Device, current
 from caffe.errors import ShapeError
+
+PHYSICAL = psutil.virtual_memory().total  # bytes
+
+
+def zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Return zeros, if they can be had: what exceeds the machine's memory is not even tried.
+
+    Raises
+    ------
+    ShapeError
+        With the shape, and the size of it and of the memory.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if size <= PHYSICAL:
+        try:
+            return torch.zeros(shape, dtype=dtype)
+        except RuntimeError:
+            pass
+    raise ShapeError(
+        f"shape {shape} takes {size / 2**30:.2f} GiB, which are not free. The machine has "
+        f"{PHYSICAL / 2**30:.1f} GiB"
+    )
 
 
 class Array:
@@ -38,7 +61,7 @@ class Array:
     def get(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         """Return the values as they are to be computed with; whoever has them may write them."""
         if self.tensor is None:
-            host = torch.zeros(shape, dtype=dtype) if self.host is None else self.host
+            host = zeros(shape, dtype) if self.host is None else self.host
             self.tensor = host if self.device is None else self.device.upload(host)
         return self.tensor
 
@@ -63,7 +86,7 @@ class Array:
 
     def _synced(self, device: Device, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         if self.host is None:
-            self.host = torch.zeros(shape, dtype=dtype)
+            self.host = zeros(shape, dtype)
         if self.tensor is not None:
             self.host.copy_(device.download(self.tensor))
             self.tensor = None

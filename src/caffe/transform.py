@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from caffe import rng
 from caffe.datum import Values
 from caffe.errors import LayerError, ShapeError
-from caffe.formats import blob_array, read_binary
-from caffe.proto.caffe_pb2 import TRAIN, BlobProto, TransformationParameter
+from caffe.formats import read_blob
+from caffe.proto.caffe_pb2 import TRAIN, TransformationParameter
 
 
 def read_mean(path: str) -> NDArray[np.float32]:
@@ -24,7 +24,7 @@ def read_mean(path: str) -> NDArray[np.float32]:
     ShapeError
         If it has no such shape.
     """
-    mean = blob_array(read_binary(path, BlobProto())).astype(np.float32)
+    mean = read_blob(path).astype(np.float32)
     if mean.ndim == 4 and len(mean) == 1:
         mean = mean[0]
     if mean.ndim != 3:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from caffe.blob import Blob
-from caffe.errors import ShapeError, naming
+from caffe.errors import FormatError, ShapeError, naming
 from caffe.formats import blob_array, has_four_axes, read_binary, set_blob
 from caffe.hdf5 import is_hdf5, reading_weights, values
 from caffe.layers.base import Layer
@@ -79,7 +79,10 @@ def net_message(name: str, layers: Sequence[Layer], write_diff: bool) -> NetPara
 
 def _copy_binary(stored: NetParameter, layers: Sequence[Layer]) -> None:
     targets = _by_name(layers)
-    for name, protos in _stored_blobs(stored):
+    found = _stored_blobs(stored)
+    if not found:
+        raise FormatError("holds no layers; weights are needed")
+    for name, protos in found:
         layer = targets.get(name)
         if layer is None:
             continue

@@ -61,7 +61,23 @@ X_INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1
             NetError,
             'layer { name: "s" type: "Sigmoid" bottom: "b" top: "a" } '
             'layer { name: "t" type: "Sigmoid" bottom: "a" top: "b" }',
-            r"unknown bottom blob 'b' \(layer 's', bottom index 0\). Layer 't' gives it",
+            r"unknown bottom blob 'b' \(layer 's', bottom index 0\). Layer 't' gives it, and takes "
+            "from it: a cycle$",
+        ),
+        (
+            NetError,
+            'layer { name: "s" type: "Sigmoid" bottom: "s" top: "s" }',
+            r"unknown bottom blob 's' \(layer 's', bottom index 0\). Layer 's' .* a cycle$",
+        ),
+        (
+            NetError,
+            'layer { name: "s" type: "Sigmoid" bottom: "x" top: "a" } ' + X_INPUT,
+            r"unknown bottom blob 'x' \(layer 's', .*Layer 'x' gives it, but is not before$",
+        ),
+        (
+            NetError,
+            X_INPUT + 'layer { name: "s" type: "Split" bottom: "x" top: "a" top: "a" }',
+            r"top blob 'a' \(layer 's'\) is produced by multiple sources",
         ),
         (
             NetError,

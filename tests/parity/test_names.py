@@ -16,8 +16,6 @@ EXPLAINED = {f"_caffe.{name}" for name in CONTAINERS.split()}
 # Modules that follow.
 AWAITED = (
     "coord_map.",
-    "Net.load_hdf5",
-    "Net.save_hdf5",
     "net_spec.",
 )
 

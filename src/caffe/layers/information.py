@@ -6,10 +6,10 @@ from typing import ClassVar
 import torch
 
 from caffe.errors import FormatError
-from caffe.formats import blob_array, read_binary
+from caffe.formats import read_blob
 from caffe.layers.base import Blobs, register
 from caffe.layers.loss import Labelled, Loss
-from caffe.proto.caffe_pb2 import BlobProto, LossParameter
+from caffe.proto.caffe_pb2 import LossParameter
 
 SMALLEST = 1e-20  # a probability below it counts as it, in Caffe
 
@@ -105,7 +105,7 @@ class InfogainLoss(Loss):
         if not param.HasField("source"):
             raise self.error("has no infogain matrix. Needed: a third bottom, or a source")
         try:
-            return torch.from_numpy(blob_array(read_binary(param.source, BlobProto())))
+            return torch.from_numpy(read_blob(param.source))
         except FormatError as error:
             raise self.error(str(error)) from None
 

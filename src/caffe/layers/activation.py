@@ -1,5 +1,6 @@
 """Activations: Sigmoid, TanH, ReLU and its kin, BNLL, Swish, Softmax, Dropout."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -93,8 +94,13 @@ class Clip(Elementwise):
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0]:
             param, x = self.param.clip_param, bottom[0].tensor
-            passes = (x >= param.min).logical_and_(x <= param.max)
-            bottom[0].set_diff(top[0].grad * passes)
+            # Torch's gradient is 0 at the bounds too: give it the next ones outside.
+            low, high = (
+                float(torch.nextafter(x.new_tensor(bound), x.new_tensor(outside)))
+                for bound, outside in ((param.min, -math.inf), (param.max, math.inf))
+            )
+            grad = torch.ops.aten.hardtanh_backward(top[0].grad, x, low, high)
+            bottom[0].set_diff(grad)
 
 
 @register("ELU")

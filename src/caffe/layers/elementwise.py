@@ -41,6 +41,11 @@ def linear(x: torch.Tensor, scale: float, shift: float) -> torch.Tensor:
     return x if scale == 1 else x * scale
 
 
+def above(x: torch.Tensor, bound: torch.Tensor | float) -> torch.Tensor:
+    """Return 1 where x is above the bound, else 0, as numbers: faster made and used than bools."""
+    return torch.gt(x, bound, out=torch.empty_like(x))
+
+
 @register("AbsVal")
 class AbsVal(Elementwise):
     """y = |x|; where x is 0 the gradient is 0. Not in place."""
@@ -54,7 +59,7 @@ class AbsVal(Elementwise):
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0]:
-            bottom[0].set_diff(top[0].grad * bottom[0].tensor.sign())
+            bottom[0].set_diff(bottom[0].tensor.sign().mul_(top[0].grad))
 
 
 @register("Exp")
@@ -139,5 +144,4 @@ class Threshold(Elementwise):
     """y = 1 where x is above the threshold, else 0. It has no gradient."""
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        x = bottom[0].tensor
-        top[0].set_data(torch.gt(x, self.param.threshold_param.threshold).to(x.dtype))
+        top[0].set_data(above(bottom[0].tensor, self.param.threshold_param.threshold))

@@ -110,4 +110,4 @@ class InfogainLoss(Loss):
             raise self.error(str(error)) from None
 
     def _matrix(self, bottom: Blobs) -> torch.Tensor:
-        return bottom[2].tensor if self._stored is None else self._stored.to(bottom[0].dtype)
+        return bottom[2].tensor if self._stored is None else self._stored.to(bottom[0].tensor)

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 
 from caffe.layers.base import Blobs, Layer, register
+from caffe.layers.elementwise import above
 from caffe.proto.caffe_pb2 import EltwiseParameter, ReductionParameter
 
 
@@ -92,13 +94,13 @@ def _product(values: Sequence[torch.Tensor], grad: torch.Tensor) -> torch.Tensor
 
 def _of_largest(values: Sequence[torch.Tensor], grad: torch.Tensor) -> list[torch.Tensor]:
     """Return for each of `values` the gradient where it is the largest, and 0 elsewhere."""
-    first = values[0] > values[1]
-    chosen, largest = [first, ~first], torch.maximum(values[0], values[1])
-    for value in values[2:]:
-        larger = value > largest
-        chosen = [mask & ~larger for mask in chosen] + [larger]
-        largest = torch.maximum(largest, value)
-    return [torch.where(mask, grad, 0) for mask in chosen]
+    largest = list(accumulate(values, torch.maximum))
+    results = []
+    for i in range(len(values) - 1, 1, -1):
+        results.append(grad * above(values[i], largest[i - 1]))
+        grad = grad - results[-1]
+    first = grad * above(values[0], values[1])
+    return [first, grad - first, *reversed(results)]
 
 
 @register("Reduction")
@@ -185,7 +187,7 @@ def _largest(x: torch.Tensor, axis: int, count: int) -> tuple[torch.Tensor, torc
     if count == 1:
         values = x.amax(axis, keepdim=True)
         size = x.shape[axis]
-        numbers = torch.arange(size).reshape(-1, *[1] * (x.dim() - 1 - axis))
+        numbers = torch.arange(size, device=x.device).reshape(-1, *[1] * (x.dim() - 1 - axis))
         # Not below the largest, rather than equal: that holds for some place in any case.
         places = torch.where(x < values, -1, numbers).amax(axis, keepdim=True)
         return values, places

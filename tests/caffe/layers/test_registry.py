@@ -14,7 +14,7 @@ import torch
 
 from caffe import rng
 from caffe.layers import registry
-from tests.caffe.layer_case import Alone, Case, check_gradient
+from tests.caffe.layer_case import Alone, Case, check_gradient, values
 
 FAMILIES = sorted(
     file.stem for file in Path(__file__).parent.glob("test_*.py") if file.stem != "test_registry"
@@ -74,3 +74,59 @@ def test_a_second_pass_gives_the_same_and_bottoms_are_overwritten(case):
         assert np.array_equal(gradient, again)
     for before, blob in zip(learnt, alone.layer.blobs, strict=True):
         assert blob.diff == pytest.approx(2 * before, rel=1e-6, abs=1e-12)
+
+
+def channels_last(array: np.ndarray) -> torch.Tensor:
+    tensor = torch.from_numpy(np.array(array))
+    return tensor.to(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if any(b.ndim == 4 for b in c.bottoms) and not c.in_place], ids=str
+)
+def test_channels_last_gives_the_same(case):
+    """Maps as layers inside a net meet them: the channels of a place side by side."""
+    results = []
+    for last in (False, True):
+        rng.set_random_seed(5)
+        alone = Alone(case)
+        for blob, given in zip(alone.bottom, case.bottoms, strict=True):
+            if last:
+                blob.to(torch.float64)  # forgets the numpy view, which is contiguous
+                blob.set_data(channels_last(given))
+        rng.set_random_seed(6)
+        alone.layer.reshape(alone.bottom, alone.top)
+        alone.layer.forward(alone.bottom, alone.top)
+        if case.learns:
+            for blob in alone.top:
+                diff = np.linspace(-1, 1, blob.count).reshape(blob.shape)
+                blob.set_diff(channels_last(diff) if last else torch.from_numpy(diff))
+            down = [i in case.learns for i in range(len(alone.bottom))]
+            alone.layer.backward(alone.top, down, alone.bottom)
+        arrays = [blob.data for blob in alone.top]
+        arrays += [alone.bottom[i].diff for i in case.learns]
+        results.append(arrays + [blob.diff for blob in alone.layer.blobs])
+    for contiguous, found in zip(*results, strict=True):
+        np.testing.assert_allclose(found, contiguous, rtol=1e-9, atol=1e-12)
+
+
+KEEP_FORMAT = [
+    *("AbsVal", "BNLL", "Dropout", "ELU", "Exp", "Log", "PReLU", "Power", "ReLU", "ReLU6"),
+    *("Sigmoid", "Swish", "TanH", "Threshold", "Eltwise", "Split"),
+]
+
+
+@pytest.mark.parametrize("kind", KEEP_FORMAT)
+def test_channels_last_is_kept(kind):
+    maps = np.abs(values(2, 3, 4, 5))
+    alone = Alone(Case(kind, bottoms=(maps,) * (2 if kind == "Eltwise" else 1)))
+    for blob in alone.bottom:
+        blob.to(torch.float64)
+        blob.set_data(channels_last(maps))
+    alone.layer.forward(alone.bottom, alone.top)
+    assert alone.top[0].tensor.is_contiguous(memory_format=torch.channels_last)
+    if kind != "Threshold":
+        alone.top[0].set_diff(channels_last(maps))
+        alone.layer.backward(alone.top, [True] * len(alone.bottom), alone.bottom)
+        for blob in alone.bottom:
+            assert blob.grad.is_contiguous(memory_format=torch.channels_last)

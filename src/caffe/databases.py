@@ -6,6 +6,7 @@ up to `CHECKED` bytes every page, beyond that its length.
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -99,7 +100,7 @@ def _no_leveldb(folder: Path) -> FormatError:
 
 
 class Writer:
-    """Writes a new LMDB; to be used in a `with` statement.
+    """Writes a new LMDB, whole or not at all; to be used in a `with` statement.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ class Writer:
     """
 
     def __init__(self, target: str | os.PathLike[str], backend: int = LMDB) -> None:
-        folder = Path(target)
+        self._folder = folder = Path(target)
         if backend == LEVELDB:
             raise _no_leveldb(folder)
         try:
@@ -155,8 +156,12 @@ class Writer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        whole = False
         try:
             if kind is None:
                 self._commit()
+                whole = True
         finally:
             self._environment.close()
+            if not whole:
+                shutil.rmtree(self._folder, ignore_errors=True)

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from caffe import rng
 from caffe.datum import Values
 from caffe.errors import LayerError, ShapeError
-from caffe.formats import read_blob
-from caffe.proto.caffe_pb2 import TRAIN, TransformationParameter
+from caffe.formats import read_blob, set_blob, write_binary
+from caffe.proto.caffe_pb2 import TRAIN, BlobProto, TransformationParameter
 
 
 def read_mean(path: str) -> NDArray[np.float32]:
@@ -30,6 +30,16 @@ def read_mean(path: str) -> NDArray[np.float32]:
     if mean.ndim != 3:
         raise ShapeError(f"mean file {path} has shape {mean.shape}. Needed: (1, C, H, W)")
     return mean
+
+
+def write_mean(path: str, mean: NDArray[np.float32]) -> None:
+    """Write a mean (C, H, W) as a mean file, with the four old axes as Caffe does."""
+    channels, height, width = mean.shape
+    proto = BlobProto()
+    set_blob(proto, mean[np.newaxis])
+    proto.ClearField("shape")
+    proto.num, proto.channels, proto.height, proto.width = 1, channels, height, width
+    write_binary(path, proto)
 
 
 class DataTransformer:

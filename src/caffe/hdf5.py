@@ -89,6 +89,10 @@ class Weights:
     def __init__(self, data: h5py.Group) -> None:
         self._data = data
 
+    def names(self) -> list[str]:
+        """Return the names of layers, those with a slash less what follows it."""
+        return list(self._data)
+
     def blobs(self, layer: str) -> dict[int, h5py.Dataset] | None:
         """Return a layer's data sets by number; None where the file has not that layer."""
         group = self._data.get(layer) if layer else None

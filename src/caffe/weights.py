@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from numpy.typing import NDArray
 
+from caffe import glog
 from caffe.blob import Blob
 from caffe.errors import FormatError, ShapeError, naming
 from caffe.formats import blob_array, has_four_axes, read_binary, set_blob
@@ -85,6 +86,7 @@ def _copy_binary(stored: NetParameter, layers: Sequence[Layer]) -> None:
     for name, protos in found:
         layer = targets.get(name)
         if layer is None:
+            glog.info("net.cpp:746", "Ignoring source layer %s", name)
             continue
         if len(protos) != len(layer.blobs):
             raise _counts_differ(name, len(protos), len(layer.blobs))
@@ -115,6 +117,9 @@ def _stored_blobs(net: NetParameter) -> list[tuple[str, Sequence[BlobProto]]]:
 def _copy_hdf5(path: Path, layers: Sequence[Layer], owned: set[int]) -> None:
     targets = _by_name(layers)
     with reading_weights(path) as weights:
+        for name in weights.names():
+            if name not in targets:
+                glog.info("net.cpp:801", "Ignoring source layer %s", name)
         for name, layer in targets.items():
             stored = weights.blobs(name)
             if stored is None:

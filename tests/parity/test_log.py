@@ -134,3 +134,21 @@ def test_resuming(folders, h5):
     logged(str(interpreter()), SOLVE, folders[0])
     ours(SOLVE, folders[1])
     check(logged(str(interpreter()), code, folders[0]), ours(code, folders[1]))
+
+
+@pytest.mark.parametrize("ending", ["", ".h5"])
+def test_layers_that_a_net_has_not(folders, ending):
+    more = "max_iter: 0 snapshot_format: HDF5" if ending else "max_iter: 0"
+    other = NET.replace('"ip3"', '"other"').replace('"relu1"', '"none"')
+    code = (
+        "import caffe; net = caffe.Net('other.prototxt', caffe.TEST); "
+        f"net.copy_from('solver_iter_0.caffemodel{ending}')"
+    )
+    for folder in folders:
+        (folder / "other.prototxt").write_text(other)
+        (folder / "solver.prototxt").write_text(
+            f'{SOLVER.replace("max_iter: 7", more)} lr_policy: "fixed"'
+        )
+    logged(str(interpreter()), SOLVE, folders[0])
+    ours(SOLVE, folders[1])
+    check(logged(str(interpreter()), code, folders[0]), ours(code, folders[1]))

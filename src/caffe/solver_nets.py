@@ -3,7 +3,7 @@
 import os
 
 from caffe import debug, glog
-from caffe.errors import SolverError
+from caffe.errors import SolverError, naming
 from caffe.formats import read_text
 from caffe.net import Net
 from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter, NetState, SolverParameter
@@ -113,7 +113,8 @@ def _net(source: str | NetParameter, state: NetState, phase: int, debug_info: bo
     else:
         definition.CopyFrom(source)
     definition.state.MergeFrom(state)
-    net = Net(definition, phase=phase)
+    with naming(source if isinstance(source, str) else ""):
+        net = Net(definition, phase=phase)
     if debug_info:
         debug.watch(net)
     return net

@@ -35,7 +35,32 @@ TREATMENTS = [
 MULTIPLIED = "param { lr_mult: 2 decay_mult: 0.5 } param { lr_mult: 0.1 decay_mult: 0 }"
 
 
-def check(real_caffe, folder, settings: str, net: str = mlp(SOFTMAX)) -> float:
+CONV = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 12 dim: 2 dim: 9 dim: 9 } } }
+layer { name: "t" type: "Input" top: "t" input_param { shape { dim: 12 } } }
+layer { name: "conv1" type: "Convolution" bottom: "x" top: "conv1" param { lr_mult: 1 }
+  param { lr_mult: 2 decay_mult: 0 } convolution_param { num_output: 6 kernel_size: 3 pad: 1
+  weight_filler { type: "xavier" } } }
+layer { name: "act1" type: "TanH" bottom: "conv1" top: "conv1" }
+layer { name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1"
+  pooling_param { pool: AVE kernel_size: 3 stride: 2 } }
+layer { name: "conv2" type: "Convolution" bottom: "pool1" top: "conv2" convolution_param {
+  num_output: 4 kernel_size: 2 group: 2 weight_filler { type: "msra" } } }
+layer { name: "act2" type: "Sigmoid" bottom: "conv2" top: "act2" }
+layer { name: "ip" type: "InnerProduct" bottom: "act2" top: "y" inner_product_param {
+  num_output: 3 weight_filler { type: "gaussian" std: 0.1 } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "t" top: "loss" }
+"""
+RANDOM = np.random.default_rng(5)
+PICTURES = {
+    "x": RANDOM.normal(size=(12, 2, 9, 9)).astype(np.float32),
+    "t": RANDOM.integers(0, 3, 12).astype(np.float32),
+}
+
+
+def check(
+    real_caffe, folder, settings: str, net: str = mlp(SOFTMAX), inputs: dict = INPUTS
+) -> float:
     """Train 200 steps in both engines; return the largest relative difference of the weights."""
     (folder / "net.prototxt").write_text(net)
     (folder / "solver.prototxt").write_text(
@@ -44,8 +69,8 @@ def check(real_caffe, folder, settings: str, net: str = mlp(SOFTMAX)) -> float:
     )
     solver = caffe.get_solver(str(folder / "solver.prototxt"))
     first = params(solver.net)
-    losses = trained(solver, INPUTS, 200)
-    expected = real_caffe.train(folder, 200, INPUTS, first)
+    losses = trained(solver, inputs, 200)
+    expected = real_caffe.train(folder, 200, inputs, first)
     assert relative_difference(np.array(losses), expected["losses"]) <= 1e-4
     return assert_equal(weights_only(state(solver.net)), weights_only(expected), 1e-3)
 
@@ -63,6 +88,16 @@ def test_rules(real_caffe, measured, tmp_path, kind, decay):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_policies(real_caffe, measured, tmp_path, policy):
     measured(check(real_caffe, tmp_path, f"base_lr: 0.1 momentum: 0.9 {policy}"))
+
+
+@pytest.mark.parametrize("policy", ['lr_policy: "fixed"', *POLICIES])
+@pytest.mark.parametrize("kind", RULES)
+def test_every_rule_with_every_policy_on_a_convolutional_net(
+    real_caffe, measured, tmp_path, kind, policy
+):
+    rate = {"AdaDelta": 1.0, "SGD": 0.05, "Nesterov": 0.05}.get(kind, 0.002)
+    settings = f'base_lr: {rate} {policy} type: "{kind}" {RULES[kind]} weight_decay: 0.002'
+    measured(check(real_caffe, tmp_path, settings, CONV, PICTURES))
 
 
 @pytest.mark.parametrize("treatment", TREATMENTS)

@@ -19,7 +19,7 @@ from caffe.errors import FormatError
 from caffe.proto.caffe_pb2 import DataParameter
 
 LEVELDB, LMDB = DataParameter.LEVELDB, DataParameter.LMDB
-CHECKED = 256 << 20
+CHECKED = 2 << 30
 _COMMIT = 1000  # records in one transaction, as Caffe's tools
 _OPEN: WeakValueDictionary[tuple[int, int], lmdb.Environment] = WeakValueDictionary()
 

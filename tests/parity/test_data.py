@@ -3,8 +3,10 @@
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 import caffe
+from caffe.__main__ import main
 from caffe.errors import CaffeError
 from caffe.formats import set_blob, write_binary
 from caffe.proto.caffe_pb2 import BlobProto
@@ -133,6 +135,52 @@ def test_what_both_refuse(real_caffe, tmp_path, five, transform, ours):
         real_caffe.passes(text, 2, TOPS, caffe.TEST)
 
 
+@pytest.mark.parametrize("flags", [[], ["--encoded"], ["--gray", "-resize_width=5"]])
+def test_real_caffe_reads_what_our_tools_write(real_caffe, tmp_path, listed, flags):
+    """A database of convert_imageset, and the mean of compute_image_mean."""
+    flags = [*flags, "--resize_height=6"] if "--gray" in flags else flags
+    listed = [f"{tmp_path}/", f"{tmp_path}/list.txt", f"{tmp_path}/db"]
+    assert main(["convert_imageset", "-minloglevel=3", *flags, *listed]) == 0
+    transform = "force_color: true" if flags == ["--encoded"] else ""
+    check(real_caffe, layer("Data", data(tmp_path / "db"), transform))
+    if flags != ["--encoded"]:  # whose pictures have one channel or three
+        mean = f"{tmp_path}/mean.binaryproto"
+        assert main(["compute_image_mean", "-minloglevel=3", listed[2], mean]) == 0
+        check(real_caffe, layer("Data", data(tmp_path / "db"), f'mean_file: "{mean}"'))
+
+
+MEMORY = """
+import numpy as np
+import caffe
+net = caffe.Net(FILE, caffe.TEST)
+whole, column = np.zeros((4, 1, 1, 3), "f4"), np.zeros(4, "f4")
+result = []
+for data, labels in [
+    (whole, column), (whole, column.reshape(4, 1, 1, 1)), (whole, column.reshape(4, 1)),
+    (whole.reshape(4, 3), column), (whole.astype(float), column), (whole, column.astype(float)),
+    (whole, column[:3]), (whole[:3], column[:3]), (whole[..., :2].copy(), column),
+    (whole.reshape(4, 3, 1, 1), column), (np.zeros((8, 1, 1, 3), "f4")[::2], column),
+    (whole.astype(int), column), (whole.reshape(4, 1, 3, 1).transpose(0, 1, 3, 2), column),
+]:
+    try:
+        net.set_input_arrays(data, labels)
+        result.append(1)
+    except Exception:
+        result.append(0)
+"""
+
+
+def test_the_arrays_that_memory_data_takes(real_caffe, tmp_path):
+    size = "batch_size: 2 channels: 1 height: 1 width: 3"
+    text = layer("MemoryData", f"memory_data_param {{ {size} }}")
+    (tmp_path / "net.prototxt").write_text(text)
+    code = MEMORY.replace("FILE", repr(str(tmp_path / "net.prototxt")))
+    names: dict = {}
+    exec(code, names)
+    assert names["result"] == real_caffe.script(code)
+    assert sum(names["result"]) == 3
+
+
 def write_list(folder, *lines: str) -> str:
     (folder / "list.txt").write_text("".join(line + "\n" for line in lines))
     return f'source: "{folder}/list.txt"'
@@ -166,19 +214,23 @@ def test_image_data(real_caffe, listed, color, size):
     check(real_caffe, layer("ImageData", settings, "scale: 0.5 mean_value: 9 crop_size: 3"))
 
 
-def test_jpegs_with_full_colour(real_caffe, tmp_path):
-    from PIL import Image
-
+@pytest.mark.parametrize(
+    ("subsampling", "mean", "most"),
+    [(0, 0.05, 2), (1, 0.6, 20), (2, 0.6, 20)],  # where colours are enlarged, libraries differ
+)
+def test_jpegs(real_caffe, tmp_path, subsampling, mean, most):
     for i in range(3):
-        small = Image.fromarray(picture(5, 6, seed=i)).resize((36, 30), Image.Resampling.BICUBIC)
-        small.save(tmp_path / f"{i}.jpg", quality=90, subsampling=0)
+        small = Image.fromarray(picture(4, 5, seed=i)).resize((120, 96), Image.Resampling.BICUBIC)
+        small.save(tmp_path / f"{i}.jpg", quality=90, subsampling=subsampling)
     source = write_list(tmp_path, *(f"{tmp_path}/{i}.jpg {i}" for i in range(3)))
-    text = layer("ImageData", f"image_data_param {{ {source} batch_size: 3 }}")
-    net = caffe.Net(parse(text), caffe.TEST)
-    [expected] = real_caffe.passes(text, 1, TOPS, caffe.TEST)
-    difference = np.abs(net.forward()["data"] - expected["data"])
-    assert difference.max() <= 2
-    assert difference.mean() < 0.05  # two versions of one library
+    for color in ("true", "false"):
+        settings = f"image_data_param {{ {source} batch_size: 3 is_color: {color} }}"
+        text = layer("ImageData", settings)
+        net = caffe.Net(parse(text), caffe.TEST)
+        [expected] = real_caffe.passes(text, 1, TOPS, caffe.TEST)
+        difference = np.abs(net.forward()["data"] - expected["data"])
+        assert difference.mean() <= (mean if color == "true" else 0)
+        assert difference.max() <= (most if color == "true" else 0)
 
 
 @pytest.mark.parametrize(

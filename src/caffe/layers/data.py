@@ -1,5 +1,6 @@
 """Where values come from: Input, DummyData, MemoryData."""
 
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from caffe import rng
 from caffe.blob import Blob
-from caffe.errors import CaffeError, LayerError
+from caffe.errors import LayerError, naming
 from caffe.fillers import fill
 from caffe.layers.base import Blobs, Layer, register
 from caffe.proto.caffe_pb2 import FillerParameter
@@ -24,10 +25,9 @@ class Source(Layer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """The shapes stay as they were set up, or as somebody changed them."""
 
-    def named(self, error: CaffeError) -> CaffeError:
-        """Return an error of what the layer reads with the layer's name before it, once."""
-        prefix = f"layer '{self.name}' ({self.type}): "
-        return error if str(error).startswith(prefix) else type(error)(prefix + str(error))
+    def naming(self) -> AbstractContextManager[None]:
+        """Put the layer's name before errors of what it reads."""
+        return naming(f"layer '{self.name}' ({self.type})")
 
 
 @register("Input")

@@ -132,7 +132,7 @@ class HDF5Output(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with self._opened("a") as file:
             for name, blob in zip(("data", "label"), bottom, strict=True):
-                rows = blob.tensor.float().numpy()
+                rows = blob.tensor.float().cpu().numpy()
                 rows = rows.reshape(*rows.shape, *[1] * (4 - rows.ndim))
                 try:
                     self._append(file, name, rows)

@@ -51,10 +51,8 @@ class ImageData(Pictures):
                 f"new_height is {param.new_height} and new_width {param.new_width}. "
                 "Allowed: both or neither"
             )
-        try:
+        with self.naming():
             self._pairs = read_list(param.source)
-        except FormatError as error:
-            raise self.named(error) from None
         self._shuffle()
         self._next = 0
         if param.rand_skip:

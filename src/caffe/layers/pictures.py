@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from caffe.datum import Values
-from caffe.errors import CaffeError
+from caffe.errors import naming
 from caffe.layers.base import Blobs
 from caffe.layers.data import Source
 from caffe.transform import DataTransformer
@@ -43,20 +43,15 @@ class Pictures(Source):
         if not batch_size:
             raise self.error("batch_size is missing or 0. Allowed: 1 or more")
         self._batch_size = batch_size
-        try:
+        with self.naming():
             self._transformer = DataTransformer(self.param.transform_param, self.phase)
-            item = self.first()
-        except CaffeError as error:
-            raise self.named(error) from None
-        top[0].reshape(batch_size, *self._shape(item))
+            top[0].reshape(batch_size, *self._shape(self.first()))
         for blob in top[1:]:
             blob.reshape(batch_size)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        try:
+        with self.naming():
             batch, labels = self._batch()
-        except CaffeError as error:
-            raise self.named(error) from None
         for blob, values in zip(top, (batch, labels), strict=False):
             blob.reshape(*values.shape)
             blob.set_data(values)
@@ -79,13 +74,9 @@ class Pictures(Source):
         return torch.from_numpy(batch), torch.from_numpy(labels)
 
     def _shape(self, item: Item) -> tuple[int, int, int]:
-        try:
+        with naming(item.where):
             return self._transformer.shape(item.values)
-        except CaffeError as error:
-            raise type(error)(f"{item.where}: {error}") from None
 
     def _transformed(self, item: Item) -> Values:
-        try:
+        with naming(item.where):
             return self._transformer.transform(item.values)
-        except CaffeError as error:
-            raise type(error)(f"{item.where}: {error}") from None

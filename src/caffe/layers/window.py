@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from caffe import rng
-from caffe.errors import CaffeError, FormatError
+from caffe.errors import FormatError
 from caffe.layers.base import Blobs, register
 from caffe.layers.data import Source
 from caffe.pictures import Picture, decode, resize
@@ -146,11 +146,9 @@ class WindowData(Source):
             raise self.error("transform_param crop_size and batch_size are needed, from 1 up")
         if self._crop <= 2 * param.context_pad:
             raise self.error(f"context_pad {param.context_pad} fills crop_size {self._crop}")
-        try:
+        with self.naming():
             self._sort(read_windows(param.source))
             self._mean = self._read_mean()
-        except CaffeError as error:
-            raise self.named(error) from None
         foreground = int(np.float32(param.batch_size) * np.float32(param.fg_fraction))
         self._samples = (
             (self._background, param.batch_size - foreground, "background"),
@@ -173,10 +171,8 @@ class WindowData(Source):
             for _ in range(count)
         ]
         for i, window in enumerate(drawn):
-            try:
+            with self.naming():
                 self._draw(window, batch[i])
-            except CaffeError as error:
-                raise self.named(error) from None
             labels[i] = window.label
         top[0].set_data(torch.from_numpy(batch))
         top[1].set_data(torch.from_numpy(labels))

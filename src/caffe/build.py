@@ -40,20 +40,6 @@ class Learnable:
         return 1.0 if self.decay_mult is None else self.decay_mult
 
 
-@contextmanager
-def _named(layer: Layer) -> Iterator[None]:
-    """Name the layer in what goes wrong inside of it; what a script raises stays as it is."""
-    try:
-        yield
-    except ShapeError as error:
-        raise layer.error(str(error)) from None
-    except (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError) as error:
-        if layer.type == "Python":
-            raise
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise layer.error(f"cannot compute with these shapes and settings: {reason}") from error
-
-
 @dataclass
 class Step:
     """A layer with its blobs, and which of them need a gradient."""
@@ -66,6 +52,24 @@ class Step:
     propagate_down: list[bool] = field(default_factory=list)
     loss_weights: list[float] = field(default_factory=list)
     losses: list[tuple[Blob, float]] = field(default_factory=list)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Name the layer in what goes wrong inside of it; what a script raises stays as it is."""
+        try:
+            yield
+        except ShapeError as error:
+            raise self.layer.error(str(error)) from None
+        except (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError) as error:
+            if self.layer.type == "Python":
+                raise
+            shapes = ", ".join(str(blob.shape) for blob in self.bottom) or "nothing"
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise self.layer.error(f"cannot be computed from {shapes}: {reason}") from error
+
+    def setup(self) -> None:
+        with self._named():
+            self.layer.setup(self.bottom, self.top)
 
     def set_losses(self) -> None:
         """Give each loss its weight as gradient, where the backward pass begins."""
@@ -86,16 +90,16 @@ class Step:
         self._reshape()
         if before != [blob.shape for blob, _ in self.losses]:
             self.set_losses()
-        with _named(self.layer):
+        with self._named():
             self.layer.forward(self.bottom, self.top)
 
     def _reshape(self) -> None:
-        with _named(self.layer):
+        with self._named():
             self.layer.reshape(self.bottom, self.top)
 
     def backward(self) -> None:
         if self.need_backward:
-            with _named(self.layer):
+            with self._named():
                 self.layer.backward(self.top, self.propagate_down, self.bottom)
 
 
@@ -176,8 +180,7 @@ class _Builder:
         step = Step(layer, bottom, top, top_names)
         layer.check_counts(step.bottom, step.top)
         self._set_loss_weights(step)
-        with _named(layer):
-            layer.setup(step.bottom, step.top)
+        step.setup()
         self._copy_stored(layer)
         step.reshape()
         # Whether the layer runs backward does not ask its propagate_down (net.cpp).

@@ -82,6 +82,7 @@ TRANSFORMATIONS = {
     "cropsize": "crop_size",
     "mirror": "mirror",
 }
+_ALL_HAVE = {"name", "type", "blobs", "blobs_lr", "weight_decay", *TRANSFORMATIONS}
 
 
 def is_v0(net: NetParameter) -> bool:
@@ -100,6 +101,8 @@ def upgrade_v0(net: NetParameter) -> NetParameter:
         For a type that the first release had not, or a padding layer that cannot be part of the
         layer above it.
     """
+    for message in left_out(net):
+        log.warning("%s", message)
     net = _fold_padding(net)
     upgraded = NetParameter()
     upgraded.CopyFrom(net)
@@ -113,6 +116,23 @@ def upgrade_v0(net: NetParameter) -> NetParameter:
         else:
             new.CopyFrom(old)
     return upgraded
+
+
+def left_out(net: NetParameter) -> list[str]:
+    """Say which settings the layers' types do not have."""
+    return [
+        f"layer '{old.name}': a layer of type '{old.type}' has no setting '{field.name}': left out"
+        for old in (layer.layer for layer in net.layers)
+        for field, _ in old.ListFields()
+        if not _has(old.type, field.name)
+    ]
+
+
+def _has(kind: str, name: str) -> bool:
+    if name in FIELDS:
+        # A padding layer becomes part of the one above it.
+        return kind in FIELDS[name][1].split() or (kind, name) == ("padding", "pad")
+    return name in _ALL_HAVE or (kind, name) == ("hdf5_output", "hdf5_output_param")
 
 
 def _fold_padding(net: NetParameter) -> NetParameter:
@@ -149,27 +169,21 @@ def _check_padding(padding: V1LayerParameter, taker: V1LayerParameter) -> None:
 
 def _upgrade_layer(old: V0LayerParameter, new: V1LayerParameter) -> None:
     for field, value in old.ListFields():
-        if field.name in ("name", "blobs", "blobs_lr", "weight_decay"):
-            _set(new, field.name, value)
-        elif field.name == "type":
+        name = field.name
+        if name == "type":
             if value not in TYPES:
                 raise NetError(
                     f"layer '{old.name}': unknown type '{value}'. Allowed: {', '.join(TYPES)}"
                 )
             _set(new, "type", V1LayerParameter.LayerType.Value(TYPES[value]))
-        elif field.name in TRANSFORMATIONS:
-            setattr(new.transform_param, TRANSFORMATIONS[field.name], value)
-        elif field.name == "hdf5_output_param" and old.type == "hdf5_output":
-            new.hdf5_output_param.CopyFrom(value)
-        elif field.name in FIELDS and old.type in FIELDS[field.name][1].split():
-            _set(getattr(new, SETTINGS[old.type]), FIELDS[field.name][0], value)
+        elif name in TRANSFORMATIONS:
+            setattr(new.transform_param, TRANSFORMATIONS[name], value)
+        elif not _has(old.type, name):
+            continue
+        elif name in FIELDS:
+            _set(getattr(new, SETTINGS[old.type]), FIELDS[name][0], value)
         else:
-            log.warning(
-                "layer '%s': a layer of type '%s' has no setting '%s': left out",
-                old.name,
-                old.type,
-                field.name,
-            )
+            _set(new, name, value)
 
 
 def _set(message: Any, name: str, value: Any) -> None:

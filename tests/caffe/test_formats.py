@@ -21,7 +21,15 @@ from caffe.formats import (
     to_text,
     write_binary,
 )
-from caffe.proto.caffe_pb2 import BlobProto, LayerParameter, NetParameter, SolverState
+from caffe.proto.caffe_pb2 import (
+    BlobProto,
+    LayerParameter,
+    NetParameter,
+    SolverParameter,
+    SolverState,
+    V1LayerParameter,
+)
+from tests.caffe.message_case import messages
 
 FLOATS = st.floats(width=32, allow_nan=False)
 SHAPES = arrays.array_shapes(min_dims=0, max_dims=4, max_side=5)
@@ -72,19 +80,35 @@ def test_a_blob_with_too_few_values():
         blob_array(blob("shape { dim: 2 dim: 3 } data: [1, 2]"))
 
 
-LAYERS = st.builds(
-    LayerParameter,
-    name=st.text(max_size=10),
-    type=st.text(max_size=10),
-    bottom=st.lists(st.text(max_size=5), max_size=3),
-    loss_weight=st.lists(FLOATS, max_size=2),
-)
+MESSAGES = st.sampled_from([NetParameter, SolverParameter, LayerParameter, V1LayerParameter])
 
 
-@given(st.lists(LAYERS, max_size=3))
-def test_text_comes_back(layers):
-    net = NetParameter(layer=layers)
-    assert parse_text(to_text(net), NetParameter()) == net
+@given(MESSAGES.flatmap(messages))
+def test_any_message_comes_back_from_text(message):
+    kind = type(message)
+    assert parse_text(to_text(message), kind(), strict=True) == message
+    assert parse_text(to_text(message), kind()) == message
+
+
+@given(MESSAGES.flatmap(messages))
+def test_any_message_comes_back_from_bytes(tmp_path_factory, message):
+    file = tmp_path_factory.getbasetemp() / "any.bin"
+    write_binary(file, message)
+    if message.ListFields():
+        assert read_binary(file, type(message)()) == message
+
+
+@given(messages(NetParameter), st.data())
+def test_text_that_is_cut_or_changed_gives_a_message_or_a_clear_error(net, data):
+    text = to_text(net)
+    start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(text))] * 2)))
+    changed = (
+        text[:start] + data.draw(st.text("{}:\"'[]<>,;#\\\n0x-.einf", max_size=5)) + text[end:]
+    )
+    try:
+        parse_text(changed, NetParameter(), "some.prototxt")
+    except FormatError as error:
+        assert str(error).startswith("some.prototxt:")  # noqa: PT017 - it may still be right
 
 
 def test_a_net_comes_back_from_files(tmp_path):

@@ -127,7 +127,7 @@ class Reduction(Layer):
             return
         x, operation = bottom[0].tensor, self.param.reduction_param.operation
         grad = top[0].grad * self._scale(x)
-        grad = grad.reshape(*grad.shape, *[1] * (x.dim() - self._axis))
+        grad = grad.reshape((*grad.shape, *[1] * (x.dim() - self._axis)))
         if operation == ReductionParameter.ASUM:
             bottom[0].set_diff(x.sign() * grad)
         elif operation == ReductionParameter.SUMSQ:

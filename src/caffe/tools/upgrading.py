@@ -1,0 +1,71 @@
+"""What the three upgrading commands share: their arguments, what they log, and their status."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from caffe.errors import FormatError, naming
+from caffe.glog import logger
+from caffe.tools.flags import Flags
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass
+class Upgrade(Generic[M]):
+    """One command.
+
+    Attributes
+    ----------
+    command, arguments : str
+        Its name, and what it calls its two files.
+    form, kind : str
+        What its files are: text or binary, and of which message.
+    read : callable
+        From a path, and whether to refuse what only forks have.
+    needed, upgrade, left_out, write : callable
+        `left_out` says what is lost on the way.
+    """
+
+    command: str
+    arguments: str
+    form: str
+    kind: str
+    read: Callable[[str, bool], M]
+    needed: Callable[[M], bool]
+    upgrade: Callable[[M], M]
+    left_out: Callable[[M], list[str]]
+    write: Callable[[str, M], None]
+
+    def main(self, argv: Sequence[str]) -> int:
+        """Upgrade a file; return 0, or 1 if not all could be taken over, or 2 if it is none."""
+        flags = Flags(self.command, f"Upgrade a {self.kind} in a {self.form} file.")
+        flags.add("strict", False, "refuse what only forks of Caffe have")
+        flags.add_argument("files", nargs="*", metavar="file", help=self.arguments)
+        found = flags.parse(argv)
+        if len(found.files) != 2:
+            logger.error("Usage: %s %s", self.command, self.arguments)
+            return 1
+        source, target = found.files
+        try:
+            message = self.read(source, found.strict)
+        except FormatError as error:
+            what = f"input {self.form} file as {self.kind}"
+            logger.error("Failed to parse %s: %s", what, error)
+            return 2
+        lost = self.left_out(message)
+        if self.needed(message):
+            with naming(source):
+                message = self.upgrade(message)
+        else:
+            logger.error("File already in latest proto format: %s", source)
+        if lost:
+            logger.error(
+                "Encountered error(s) while upgrading %s; see details above.",
+                "prototxt" if self.form == "text" else "proto",
+            )
+        self.write(target, message)
+        logger.info("Wrote upgraded %s %s proto to %s", self.kind, self.form, target)
+        return 1 if lost else 0

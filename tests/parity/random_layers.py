@@ -124,11 +124,11 @@ class Draft:
         return f'param {{ name: "{name}" }}'
 
 
-def _window(draft: Draft, kernel: int = 3) -> str:
-    return (
-        f"kernel_size: {draft.integer(1, kernel)} stride: {draft.integer(1, 2)} "
-        f"pad: {draft.integer(0, 1)}"
-    )
+def _window(draft: Draft) -> str:
+    """A stride no larger than the kernel: a window beyond the map holds nothing (0 / 0)."""
+    kernel = draft.integer(1, 3)
+    pad = draft.integer(0, min(1, kernel - 1))
+    return f"kernel_size: {kernel} stride: {draft.integer(1, min(2, kernel))} pad: {pad}"
 
 
 def convolution(draft: Draft) -> None:
@@ -158,7 +158,7 @@ def pooling(draft: Draft) -> None:
 
 def im2col(draft: Draft) -> None:
     if (bottom := draft.blob(4)) is not None:
-        draft.add("Im2col", [bottom], f"convolution_param {{ {_window(draft, 2)} }}")
+        draft.add("Im2col", [bottom], f"convolution_param {{ {_window(draft)} }}")
 
 
 def spp(draft: Draft) -> None:

@@ -7,7 +7,7 @@ divided by `iter_size`, regularized, turned into an update by the type's rule, a
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -21,6 +21,8 @@ from caffe.policies import check_policy, learning_rate, passed_steps
 from caffe.progress import Progress, outputs
 from caffe.proto.caffe_pb2 import SolverParameter
 from caffe.rng import set_random_seed
+
+_PIECE = 2**17  # elements
 
 
 class SolverAction(Enum):
@@ -82,16 +84,17 @@ class Solver(ABC):
         ]
 
     @abstractmethod
-    def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
-        """Return what is subtracted from a parameter.
+    def update(
+        self, gradient: torch.Tensor, history: Sequence[torch.Tensor], rate: float
+    ) -> torch.Tensor:
+        """Return what is subtracted from a parameter, or from a piece of one.
 
         Parameters
         ----------
-        index : int
-            The parameter's number in `net.learnable_params`; its history is
-            `self._history[k][index]`.
         gradient : Tensor
             Regularized; may be changed in place.
+        history : sequence of `histories` Tensor
+            What the rule remembers, of the gradient's shape; to be changed in place.
         rate : float
             Learning rate, the parameter's multiplier included.
         """
@@ -173,16 +176,17 @@ class Solver(ABC):
         parameters = self.net.learnable_params
         self._history = [_beside(part, parameters) for part in self._history]
         scale = self._clip_scale([learnt.blob.grad for learnt in parameters])
-        for i, learnt in enumerate(parameters):
-            gradient = learnt.blob.grad
-            if scale != 1.0:
-                gradient.mul_(scale)
-            if self.param.iter_size > 1:
-                gradient.mul_(1.0 / self.param.iter_size)
-            self._regularize(gradient, learnt.blob.tensor, self.param.weight_decay * learnt.decay)
-            change = self.update(i, gradient, rate * learnt.lr)
-            gradient.copy_(change)  # what a script sees after a step, as in Caffe
-            learnt.blob.tensor.sub_(change)
+        for learnt, *history in zip(parameters, *self._history, strict=True):
+            decay = self.param.weight_decay * learnt.decay
+            for values, gradient, *past in _pieces(learnt.blob.tensor, learnt.blob.grad, *history):
+                if scale != 1.0:
+                    gradient.mul_(scale)
+                if self.param.iter_size > 1:
+                    gradient.mul_(1.0 / self.param.iter_size)
+                self._regularize(gradient, values, decay)
+                change = self.update(gradient, past, rate * learnt.lr)
+                gradient.copy_(change)  # what a script sees after a step, as in Caffe
+                values.sub_(change)
 
     def test_all(self) -> list[dict[str, Any]]:
         """Run every test net `test_iter` times with the present weights; return mean outputs.
@@ -291,7 +295,8 @@ class Solver(ABC):
         limit = self.param.clip_gradients
         if limit < 0:
             return 1.0
-        norm = math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients))
+        flat = [gradient.reshape(-1) for gradient in gradients]
+        norm = math.sqrt(sum(float(torch.dot(each, each)) for each in flat))
         if norm <= limit:
             return 1.0
         line = "Gradient clipping: scaling down gradients (L2 norm %g > %g) by scale factor %g"
@@ -309,3 +314,11 @@ def _beside(history: list[torch.Tensor], parameters: list[Learnable]) -> list[to
     """Move a history to where the net computes, which set_mode_gpu may have changed."""
     pairs = zip(history, parameters, strict=True)
     return [values.to(learnt.blob.tensor.device) for values, learnt in pairs]
+
+
+def _pieces(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Cut large tensors of one shape alike, so that a piece stays in the processor's cache."""
+    if tensors[0].numel() <= _PIECE or not all(tensor.is_contiguous() for tensor in tensors):
+        yield tensors
+        return
+    yield from zip(*(torch.split(tensor.view(-1), _PIECE) for tensor in tensors), strict=True)

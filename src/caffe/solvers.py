@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Sequence
 
 import torch
 
@@ -10,22 +11,24 @@ from caffe.proto.caffe_pb2 import SolverParameter
 from caffe.solver import Solver
 from caffe.solver_nets import read_solver
 
+History = Sequence[torch.Tensor]
+
 
 class SGDSolver(Solver):
     """Momentum as Caffe has it: v = momentum * v + rate * g; the update is v."""
 
-    def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
-        return self._history[0][index].mul_(self.param.momentum).add_(gradient, alpha=rate)
+    def update(self, gradient: torch.Tensor, history: History, rate: float) -> torch.Tensor:
+        return history[0].mul_(self.param.momentum).add_(gradient, alpha=rate)
 
 
 class NesterovSolver(Solver):
     """Nesterov's accelerated gradient (Sutskever et al., 2013)."""
 
-    def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
-        momentum, history = self.param.momentum, self._history[0][index]
-        before = history.clone()
-        history.mul_(momentum).add_(gradient, alpha=rate)
-        return history * (1 + momentum) - before * momentum
+    def update(self, gradient: torch.Tensor, history: History, rate: float) -> torch.Tensor:
+        momentum, past = self.param.momentum, history[0]
+        before = past.clone()
+        past.mul_(momentum).add_(gradient, alpha=rate)
+        return past * (1 + momentum) - before * momentum
 
 
 class AdaGradSolver(Solver):
@@ -33,9 +36,9 @@ class AdaGradSolver(Solver):
 
     takes_momentum = False
 
-    def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
-        history = self._history[0][index].add_(gradient.square())
-        return gradient / (history.sqrt() + self.param.delta) * rate
+    def update(self, gradient: torch.Tensor, history: History, rate: float) -> torch.Tensor:
+        squares = history[0].add_(gradient.square())
+        return gradient / (squares.sqrt() + self.param.delta) * rate
 
 
 class RMSPropSolver(Solver):
@@ -48,10 +51,10 @@ class RMSPropSolver(Solver):
         if not 0 <= self.param.rms_decay < 1:
             raise SolverError(f"rms_decay is {self.param.rms_decay:g}. Allowed: 0 to below 1")
 
-    def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
+    def update(self, gradient: torch.Tensor, history: History, rate: float) -> torch.Tensor:
         decay = self.param.rms_decay
-        history = self._history[0][index].mul_(decay).add_(gradient.square(), alpha=1 - decay)
-        return gradient / (history.sqrt() + self.param.delta) * rate
+        squares = history[0].mul_(decay).add_(gradient.square(), alpha=1 - decay)
+        return gradient / (squares.sqrt() + self.param.delta) * rate
 
 
 class AdaDeltaSolver(Solver):
@@ -59,9 +62,9 @@ class AdaDeltaSolver(Solver):
 
     histories = 2
 
-    def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
+    def update(self, gradient: torch.Tensor, history: History, rate: float) -> torch.Tensor:
         rho, delta = self.param.momentum, self.param.delta
-        squares, updates = self._history[0][index], self._history[1][index]
+        squares, updates = history
         squares.mul_(rho).add_(gradient.square(), alpha=1 - rho)
         change = gradient * ((updates + delta) / (squares + delta)).sqrt()
         updates.mul_(rho).add_(change.square(), alpha=1 - rho)
@@ -73,9 +76,9 @@ class AdamSolver(Solver):
 
     histories = 2
 
-    def update(self, index: int, gradient: torch.Tensor, rate: float) -> torch.Tensor:
+    def update(self, gradient: torch.Tensor, history: History, rate: float) -> torch.Tensor:
         beta1, beta2 = self.param.momentum, self.param.momentum2
-        mean, square = self._history[0][index], self._history[1][index]
+        mean, square = history
         mean.mul_(beta1).add_(gradient, alpha=1 - beta1)
         square.mul_(beta2).add_(gradient.square(), alpha=1 - beta2)
         t = self.iter + 1

@@ -313,7 +313,7 @@ class Solver(ABC):
 def _beside(history: list[torch.Tensor], parameters: list[Learnable]) -> list[torch.Tensor]:
     """Move a history to where the net computes, which set_mode_gpu may have changed."""
     pairs = zip(history, parameters, strict=True)
-    return [values.to(learnt.blob.tensor.device) for values, learnt in pairs]
+    return [values.to(learnt.blob.tensor) for values, learnt in pairs]
 
 
 def _pieces(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:

@@ -13,7 +13,9 @@ from caffe.blob import Blob
 from caffe.device import Device, current, use
 from caffe.errors import CaffeError
 from tests.caffe.net_case import LABEL, X, net, run
+from tests.caffe.test_solver import NET, solver, weights
 
+DATA = NET.replace('type: "gaussian"', "value: 0.3")
 DOUBLE = Device("cpu", torch.Tensor.double, torch.Tensor.float)
 
 
@@ -181,3 +183,40 @@ def test_dropout_draws_from_the_devices_generator(device):
     assert np.array_equal(draws[0], draws[1])
     assert not np.array_equal(draws[0], draws[2])
     assert set(draws[0].tolist()) == {0.0, 2.0}
+
+
+class TestSolver:
+    SETTINGS = 'base_lr: 0.1 lr_policy: "fixed" weight_decay: 0.01 momentum: 0.9 random_seed: 1 '
+
+    @pytest.mark.parametrize("kind", ["SGD", "Adam"])
+    @pytest.mark.parametrize("before", [0, 3, 10], ids=["first", "between", "last"])
+    def test_a_device_at_any_time_trains_the_same(self, kind, before):
+        expected = solver(self.SETTINGS, DATA, kind)
+        expected.step(10)
+        made = solver(self.SETTINGS, DATA, kind)
+        made.step(before)
+        try:
+            use(DOUBLE)
+            made.step(10 - before)
+            made.net.run_forward()
+            assert made.net.params["ip1"][0].tensor.dtype == torch.float64
+        finally:
+            use(None)
+        for first, second in zip(weights(expected), weights(made), strict=True):
+            assert second == pytest.approx(first, rel=1e-4, abs=1e-6)
+
+    def test_a_snapshot_taken_on_a_device(self, device, tmp_path):
+        settings = f'{self.SETTINGS} snapshot_prefix: "{tmp_path / "s"}"'
+        made = solver(settings, DATA)
+        made.step(3)
+        made.snapshot()
+        other = solver(settings, DATA)
+        other.restore(tmp_path / "s_iter_3.solverstate")
+        use(None)
+        third = solver(settings, DATA)
+        third.restore(tmp_path / "s_iter_3.solverstate")
+        third.step(2)
+        use(device)
+        other.step(2)
+        for first, second in zip(weights(third), weights(other), strict=True):
+            assert second == pytest.approx(first, rel=1e-4, abs=1e-6)

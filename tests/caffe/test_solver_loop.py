@@ -12,6 +12,7 @@ from caffe.errors import CaffeError, SolverError
 from caffe.policies import learning_rate, passed_steps
 from caffe.proto.caffe_pb2 import NetState, SolverParameter
 from caffe.solver import SolverAction
+from caffe.solvers import SOLVERS
 from tests.caffe.test_solver import BOWL, NET, net_parameter, solver, weights
 
 FIXED = 'base_lr: 0.1 lr_policy: "fixed" '
@@ -276,3 +277,31 @@ def test_steps_are_passed_one_at_a_time():
         counted.append(passed)
     assert counted == [0, 0, 0, 1, 2, 3, 3, 3, 3, 4, 4, 4]
     assert [learning_rate(param, i) for i in range(12)] == [0.5**n for n in counted]
+
+
+@pytest.mark.parametrize("kind", list(SOLVERS))
+def test_a_large_parameter_is_updated_as_a_small_one(kind):
+    # It is cut into pieces, the last of them not whole.
+    rows, columns = 3, 100_003
+    text = f"""
+        layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 1 dim: COUNT }} }} }}
+        layer {{ name: "w" type: "InnerProduct" bottom: "x" top: "w" inner_product_param {{
+          num_output: {rows} bias_term: false weight_filler {{ value: 0.5 }} }} }}
+        layer {{ name: "l" type: "Reduction" bottom: "w" top: "l" loss_weight: 1 }}
+    """
+    random = np.random.default_rng(2)
+    gradients = random.normal(size=(3, rows, columns)).astype(np.float32)
+    settings = f"{FIXED} weight_decay: 0.1 delta: 1e-4"
+
+    def trained(part: slice) -> np.ndarray:
+        made = solver(settings, text.replace("COUNT", str(len(range(columns)[part]))), kind)
+        weight = made.net.params["w"][0]
+        made.add_callback(
+            lambda: None, lambda: np.copyto(weight.diff, gradients[made.iter][:, part])
+        )
+        made.step(3)
+        return weight.data.copy()
+
+    whole = trained(slice(None))
+    for part in (slice(0, 300), slice(columns // 2, columns // 2 + 7), slice(columns - 9, None)):
+        assert np.array_equal(whole[:, part], trained(part))

@@ -18,7 +18,8 @@ class MVN(Layer):
 
     The top has four axes, as in Caffe: sizes of 1 behind the bottom's where that has fewer.
     The gradient is Caffe's, in which eps counts as a constant part of the deviation: exact for an
-    eps of 0, and as good as exact where eps is small beside the deviation (mvn_layer.cpp).
+    eps of 0, and as good as exact where eps is small beside the deviation (mvn_layer.cpp). In place
+    Caffe overwrites the top's gradient before it reads it; this is right there too.
     """
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 
 from caffe import forks
+from caffe.allocator import keep_memory
 from caffe.blob import Blob
 from caffe.errors import LayerError, NetError, ShapeError
 from caffe.formats import blob_array
@@ -122,6 +123,7 @@ def build(definition: NetParameter) -> Built:
     CaffeError
         Naming the layer, and what is wrong with it.
     """
+    keep_memory()
     net = insert_splits(filter_net(upgrade_net(definition)))
     _check_names(net)
     builder = _Builder(net)
@@ -157,6 +159,7 @@ class _Builder:
         self._owners: dict[str, tuple[str, Blob, Learnable]] = {}
         self._learnable: list[Learnable] = []
         self._inputs: list[str] = []
+        self._overwritable: dict[str, bool] = {}
 
     def add(self, definition: LayerParameter) -> None:
         """Create a layer, connect it, and let it set up."""
@@ -188,6 +191,7 @@ class _Builder:
         step.propagate_down = self._wanted(param)
         self._steps.append(step)
         self._add_params(step)
+        self._set_overwrites(step)
         for name in step.top_names:
             self._learns[name] = step.need_backward or self._learns.get(name, False)
 
@@ -231,6 +235,15 @@ class _Builder:
         if not given and step.layer.is_loss:
             given = [1.0]
         step.loss_weights = (given + [0.0] * len(step.top))[: len(step.top)]
+
+    def _set_overwrites(self, step: Step) -> None:
+        """Let an in-place layer write into its bottom where nobody else holds that tensor."""
+        layer = step.layer
+        in_place = set(step.top_names).intersection(layer.param.bottom)
+        layer.overwrites = bool(in_place) and all(self._overwritable[name] for name in in_place)
+        for name in step.top_names:
+            free = layer.overwrites if name in in_place else True
+            self._overwritable[name] = layer.overwritable and free
 
     def _copy_stored(self, layer: Layer) -> None:
         """Take the values that the definition itself brings."""

@@ -42,10 +42,16 @@ class ReLU(Elementwise):
     Where x is 0 the gradient is the slope's, as Caffe's ``bottom > 0`` has it.
     """
 
+    overwritable = True
+
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         slope = self.param.relu_param.negative_slope
         x = bottom[0].tensor
-        top[0].set_data(torch.nn.functional.leaky_relu(x, slope) if slope else torch.relu(x))
+        if slope:
+            y = torch.nn.functional.leaky_relu(x, slope, inplace=self.overwrites)
+        else:
+            y = torch.nn.functional.relu(x, inplace=self.overwrites)
+        top[0].set_data(y)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:

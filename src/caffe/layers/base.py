@@ -11,8 +11,9 @@ where somebody above it learns, `backward`. A family of layers is one file of th
   `bottom[i].set_diff(result)` where `propagate_down[i]`.
 
 No layer writes into a tensor that it was given: an in-place layer, whose top is its bottom, gives a
-new tensor like any other. Gradients are written by hand, since Caffe's are not always those of
-the forward pass. Everything works in the precision of its bottoms.
+new tensor like any other, unless its net has set `self.overwrites`. Gradients are written by hand,
+since Caffe's are not always those of the forward pass. Everything works in the precision of its
+bottoms.
 """
 
 from abc import ABC, abstractmethod
@@ -47,6 +48,11 @@ class Layer(ABC):
         Whether the first top is a loss, of weight 1 unless the definition says otherwise.
     no_backward : frozenset of int
         Bottoms that can have no gradient, such as labels.
+    overwritable : bool
+        Whether its tops are new tensors that it does not itself keep, so that an in-place layer
+        above may write into them.
+    overwrites : bool
+        Whether the layer is in place and may write into the tensor that it is given.
     blobs : list of Blob
         What it learns.
     param_propagate_down : list of bool
@@ -59,12 +65,14 @@ class Layer(ABC):
     is_loss: ClassVar[bool] = False
     is_data: ClassVar[bool] = False
     no_backward: ClassVar[frozenset[int]] = frozenset()
+    overwritable: ClassVar[bool] = False
 
     def __init__(self, param: LayerParameter, phase: int) -> None:
         self.param = param
         self.phase = phase
         self.blobs: list[Blob] = BlobVec()
         self.param_propagate_down: list[bool] = []
+        self.overwrites = False
 
     @property
     def name(self) -> str:

@@ -26,6 +26,7 @@ class Filter(Layer):
     bottoms = (1, None)
     tops = (1, None)
     same_count = True
+    overwritable = True
     transposed = False
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -174,10 +175,11 @@ class Aten:
         self, grad: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, wanted: Sequence[bool]
     ) -> Sequence[torch.Tensor | None]:
         """Return the gradients of x, weight and bias that are wanted."""
-        gradients: Sequence[torch.Tensor | None] = torch.ops.aten.convolution_backward(
-            grad, x, weight, [grad.shape[1]], *self._settings, list(wanted)
+        # torch's own gradient of the bias is slow, with padding above all.
+        of_x, of_weight, _ = torch.ops.aten.convolution_backward(
+            grad, x, weight, None, *self._settings, [*wanted[:2], False]
         )
-        return gradients
+        return of_x, of_weight, grad.sum((0, *range(2, grad.ndim))) if wanted[2] else None
 
     @property
     def _settings(self) -> tuple[Sizes, Sizes, Sizes, bool, list[int], int]:

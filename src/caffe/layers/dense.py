@@ -16,6 +16,8 @@ class InnerProduct(Layer):
     (num_output,).
     """
 
+    overwritable = True
+
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         param = self.param.inner_product_param
         if not param.num_output:

@@ -190,7 +190,7 @@ class Columns:
             found = torch.einsum("ngop,ngkp->gok", self._flat(places), self._columns(slid))
             of_weight = found.reshape(weight.shape)
         if wanted[2]:
-            of_bias = grad.transpose(0, 1).flatten(1).sum(1)
+            of_bias = grad.sum((0, *range(2, grad.ndim)))
         return of_x, of_weight, of_bias
 
     def _gather(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -27,6 +27,7 @@ class Concat(AlongAxis):
     """The bottoms one after another along `axis`; their other sizes must be equal."""
 
     bottoms = (1, None)
+    overwritable = True
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self._axis = self._axis_of(bottom, self.param.concat_param, "concat_dim")

@@ -26,6 +26,7 @@ class Pooling(Layer):
     """
 
     tops = (1, 2)
+    overwritable = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         param = self.param.pooling_param

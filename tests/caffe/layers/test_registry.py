@@ -23,6 +23,7 @@ MODULES = [importlib.import_module(f"tests.caffe.layers.{family}") for family in
 CASES: list[Case] = [case for module in MODULES for case in module.CASES]
 ELSEWHERE = {kind for module in MODULES for kind in getattr(module, "TESTED_BELOW", ())}
 WITH_GRADIENT = [case for case in CASES if case.learns]
+OVERWRITABLE = [case for case in CASES if registry()[case.type].overwritable]
 
 
 def test_every_type_has_a_case():
@@ -130,3 +131,21 @@ def test_channels_last_is_kept(kind):
         alone.layer.backward(alone.top, [True] * len(alone.bottom), alone.bottom)
         for blob in alone.bottom:
             assert blob.grad.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("case", OVERWRITABLE, ids=str)
+def test_what_may_be_overwritten_is_held_by_nobody_else(case):
+    alone = Alone(replace(case, in_place=False))
+    rng.set_random_seed(5)
+    alone.forward()
+    held = [blob.tensor.clone() for blob in (*alone.bottom, *alone.layer.blobs)]
+    diffs = [np.ones(top.shape) for top in alone.top]
+    gradients = alone.backward(diffs, case.learns)
+    rng.set_random_seed(5)
+    alone.forward()
+    for top in alone.top:
+        top.tensor.fill_(7)
+    for gradient, again in zip(gradients, alone.backward(diffs, case.learns), strict=True):
+        assert np.array_equal(gradient, again)
+    for before, blob in zip(held, (*alone.bottom, *alone.layer.blobs), strict=True):
+        assert torch.equal(before, blob.tensor)

@@ -68,8 +68,6 @@ class Solver(ABC):
         if self.param.random_seed >= 0:
             set_random_seed(self.param.random_seed)
         self.net = solver_nets.train_net(self.param)
-        for weights in self.param.weights:
-            solver_nets.load_weights(self.net, weights)
         self.test_nets = solver_nets.test_nets(self.param)
         glog.info("solver.cpp:57", "Solver scaffolding done.")
         self._iter = 0

@@ -60,7 +60,7 @@ def train_net(param: SolverParameter) -> Net:
     source = getattr(param, given[0])
     origin = what.format(source)
     glog.info(where, "Creating training net from %s", origin)
-    return _net(source, param.train_state, TRAIN, param.debug_info)
+    return _net(source, param.train_state, TRAIN, param)
 
 
 def test_nets(param: SolverParameter) -> list[Net]:
@@ -95,18 +95,11 @@ def test_nets(param: SolverParameter) -> list[Net]:
     nets = []
     for i, ((source, origin), state) in enumerate(zip(sources, states, strict=True)):
         glog.info("solver.cpp:190", "Creating test net (#%d) specified by %s", i, origin)
-        nets.append(_net(source, state, TEST, param.debug_info))
+        nets.append(_net(source, state, TEST, param))
     return nets
 
 
-def load_weights(net: Net, weights: str) -> None:
-    """Copy weights from caffemodels into a net; names of several with commas between them."""
-    for name in weights.split(","):
-        glog.info("solver.cpp:72", "Finetuning from %s", name.strip())
-        net.copy_from(name.strip())
-
-
-def _net(source: str | NetParameter, state: NetState, phase: int, debug_info: bool) -> Net:
+def _net(source: str | NetParameter, state: NetState, phase: int, param: SolverParameter) -> Net:
     definition = NetParameter()
     if isinstance(source, str):
         read_text(source, definition)
@@ -115,6 +108,10 @@ def _net(source: str | NetParameter, state: NetState, phase: int, debug_info: bo
     definition.state.MergeFrom(state)
     with naming(source if isinstance(source, str) else ""):
         net = Net(definition, phase=phase)
-    if debug_info:
+    for names in param.weights:
+        for name in names.split(","):
+            glog.info("solver.cpp:72", "Finetuning from %s", name.strip())
+            net.copy_from(name.strip())
+    if param.debug_info:
         debug.watch(net)
     return net

@@ -231,9 +231,10 @@ def test_weights_of_several_files(tmp_path):
     other = solver(f"{FIXED} random_seed: 2", NET.replace('"ip2"', '"new"'))
     other.net.save(str(tmp_path / "b.caffemodel"))
     both = f"{tmp_path / 'a.caffemodel'}, {tmp_path / 'b.caffemodel'}"
-    made = solver(f'{FIXED} random_seed: 3 weights: "{both}"')
+    made = solver(f'{FIXED} random_seed: 3 weights: "{both}" test_iter: 1 test_interval: 9')
     assert np.array_equal(made.net.params["ip1"][0].data, other.net.params["ip1"][0].data)
-    assert np.array_equal(made.net.params["ip2"][0].data, first.net.params["ip2"][0].data)
+    for net in (made.net, *made.test_nets):
+        assert np.array_equal(net.params["ip2"][0].data, first.net.params["ip2"][0].data)
 
 
 def test_an_error_names_the_net_file(tmp_path):

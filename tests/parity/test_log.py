@@ -136,6 +136,18 @@ def test_resuming(folders, h5):
     check(logged(str(interpreter()), code, folders[0]), ours(code, folders[1]))
 
 
+def test_weights_of_the_solver(folders):
+    settings = SOLVER + CASES["tests and snapshots"]
+    for folder in folders:
+        (folder / "solver.prototxt").write_text(settings)
+    logged(str(interpreter()), SOLVE, folders[0])
+    ours(SOLVE, folders[1])
+    for folder in folders:
+        more = 'weights: "s_iter_4.caffemodel" weights: "s_iter_7.caffemodel, s_iter_4.caffemodel"'
+        (folder / "solver.prototxt").write_text(settings + more)
+    check(logged(str(interpreter()), SOLVE, folders[0]), ours(SOLVE, folders[1]))
+
+
 @pytest.mark.parametrize("ending", ["", ".h5"])
 def test_layers_that_a_net_has_not(folders, ending):
     more = "max_iter: 0 snapshot_format: HDF5" if ending else "max_iter: 0"

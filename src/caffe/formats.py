@@ -18,6 +18,8 @@ from caffe.errors import FormatError, naming
 from caffe.proto.caffe_pb2 import BlobProto, NetParameter
 
 M = TypeVar("M", bound=Message)
+_STRING_OR_COMMENT = re.compile(r"""#.*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
+_ESCAPE = re.compile(r"\\([0-7]{1,3}|.)")
 HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
 
 
@@ -53,6 +55,7 @@ def parse_text(text: str, message: M, source: str = "text", strict: bool = False
     """Parse prototxt text into a message; `source` names it in the error."""
     kind = type(message)
     name = message.DESCRIPTOR.name
+    _check_escapes(text, source, name)
     try:
         if strict:
             text_format.Parse(text, message)
@@ -66,6 +69,20 @@ def parse_text(text: str, message: M, source: str = "text", strict: bool = False
     if strict and isinstance(message, NetParameter):
         _refuse_forks(message, source)
     return message
+
+
+def _check_escapes(text: str, source: str, name: str) -> None:
+    """Refuse what C++ does not take after a backslash in a string; protobuf's Python only warns."""
+    for number, line in enumerate(text.split("\n") if "\\" in text else (), 1):
+        for part in _STRING_OR_COMMENT.finditer(line):
+            for escape in _ESCAPE.finditer("" if part[0].startswith("#") else part[0]):
+                code = escape[1]
+                octal = set(code) <= set("01234567")
+                if int(code, 8) > 0o377 if octal else code not in "abfnrtvxuU\"'\\":
+                    where = f"{source}:{number}:{part.start() + escape.start() + 1}"
+                    raise FormatError(
+                        f"{where}: \\{code} is no escape in a string (reading {name})"
+                    )
 
 
 def _reason(error: text_format.ParseError) -> str:

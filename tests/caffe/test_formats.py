@@ -111,6 +111,11 @@ def test_text_that_is_cut_or_changed_gives_a_message_or_a_clear_error(net, data)
         assert str(error).startswith("some.prototxt:")  # noqa: PT017 - it may still be right
 
 
+def test_escapes():
+    text = r"""name: "\a\n\t\"\'\\\101\x41\u00e4#" # \q"""
+    assert parse_text(text, NetParameter()).name == "\a\n\t\"'\\AA\u00e4#"
+
+
 def test_a_net_comes_back_from_files(tmp_path):
     net = NetParameter(name="n", input=["x"])
     write_binary(tmp_path / "net.caffemodel", net)

@@ -27,6 +27,9 @@ def file_error(folder: Path, text: str) -> str:
         ("layer { phase: TRIAN }", "1:16:", "TRIAN"),
         ('layer {\n name: "x"\n', "2:8:", "}"),
         ('layer { name: "x }', "1:15:", '"x }'),
+        ("# '\\q'\nname: 'a#\\n' name: 'b\\q'", "2:22:", r"\q is no escape"),
+        (r"name: '\8'", "1:8:", r"\8 is no escape"),
+        (r"name: '\777'", "1:8:", r"\777 is no escape"),
     ],
 )
 def test_text_errors_say_line_and_column(tmp_path, text, where, what):

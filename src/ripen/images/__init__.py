@@ -1,0 +1,1 @@
+"""Pictures: decoding, scanning, duplicates, the split, the data card, batches for nets."""

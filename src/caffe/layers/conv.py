@@ -6,6 +6,7 @@ convolution of a run converts its input, the layers above keep the format.
 Gradients are autograd's; only those that somebody wants are computed.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,7 +83,7 @@ class Filter(Layer):
         slide = self._slide(bottom[0], top[0])
         for below, above in zip(bottom, top, strict=True):
             y = slide.forward(self._items(below.tensor), weight, bias)
-            above.set_data(y.reshape(above.shape))
+            above.set_data(_shaped(y, above.shape))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         slide = self._slide(bottom[0], top[0])
@@ -97,14 +98,15 @@ class Filter(Layer):
                 (down, *wanted),
             )
             if of_bottom is not None:
-                below.set_diff(of_bottom.reshape(below.shape))
+                below.set_diff(_shaped(of_bottom, below.shape))
             for blob, gradient in zip(self.blobs, of_blobs, strict=False):
                 if gradient is not None:
                     blob.grad.add_(gradient)
 
     def _items(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return it with one axis before the channels."""
-        items = tensor.reshape(-1, *tensor.shape[self._axis :])
+        first = math.prod(tensor.shape[: self._axis])
+        items = _shaped(tensor, (first, *tensor.shape[self._axis :]))
         if items.ndim == 4:
             return items.contiguous(memory_format=torch.channels_last)
         return items
@@ -116,6 +118,13 @@ class Filter(Layer):
         known = 1 <= len(sizes) <= 3 and all(window.dilation) and window.fits(sizes)
         way = Aten if known else Columns
         return way(window, sizes, self._groups, self.transposed)
+
+
+def _shaped(tensor: torch.Tensor, shape: Sizes) -> torch.Tensor:
+    """Reshape; not to the same shape, since the strides of one item would no longer be those of
+    channels_last, and what follows would be slow.
+    """
+    return tensor if tensor.shape == shape else tensor.reshape(shape)
 
 
 @register("Convolution")

@@ -210,3 +210,15 @@ def test_bottoms_of_two_shapes():
 def test_as_many_tops_as_bottoms():
     with pytest.raises(LayerError, match="2 bottom and 1 top blobs: must be as many"):
         Alone(Case("Convolution", settings("kernel_size: 2"), (MAP, MAP)))
+
+
+@pytest.mark.parametrize("items", [1, 2])
+@pytest.mark.parametrize("kind", ["Convolution", "Deconvolution"])
+def test_tops_and_gradients_are_channels_last(kind, items):
+    alone = Alone(Case(kind, settings("kernel_size: 2", 3), (values(items, 2, 3, 4),)))
+    alone.layer.forward(alone.bottom, alone.top)
+    alone.layer.backward(alone.top, [True], alone.bottom)
+    top = alone.top[0].tensor
+    # Its own strides to the letter: those that say the same of one item make torch slow.
+    assert top.stride() == top.contiguous(memory_format=torch.channels_last).stride()
+    assert alone.bottom[0].data.flags.c_contiguous

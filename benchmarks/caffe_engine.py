@@ -1,0 +1,78 @@
+"""Runs nets for `caffe_speed.py`, in whichever Caffe this Python imports: a request a line.
+
+A request is what to run and how often; the answer is the seconds of one run. It stands alone and
+uses pycaffe's names only, so that real Caffe's CPython 3.9 runs the very same file.
+"""
+
+import json
+import os
+import sys
+import time
+
+import numpy as np
+
+import caffe
+
+CLASSES = 10  # labels that every net has
+
+
+class Engine:
+    """Three nets with the same weights: one that learns, one that answers, one for single items."""
+
+    def __init__(self, folder):
+        random = np.random.RandomState(0)
+        self.solver = caffe.get_solver(os.path.join(folder, "solver.prototxt"))
+        self.nets = {"train": self.solver.net}
+        for name in ("infer", "single"):
+            net = caffe.Net(os.path.join(folder, name + ".prototxt"), caffe.TEST)
+            net.share_with(self.solver.net)
+            self.nets[name] = net
+        for net in self.nets.values():
+            data = net.blobs["data"].data
+            data[...] = random.uniform(-120, 120, data.shape)
+        labels = self.solver.net.blobs["label"].data
+        labels[...] = random.randint(0, CLASSES, labels.shape)
+
+    def seconds(self, what, times):
+        run = self.nets[what].forward if what != "train" else lambda: self.solver.step(1)
+        started = time.perf_counter()
+        for _ in range(times):
+            run()
+        return (time.perf_counter() - started) / times
+
+    def kinds(self, what, times):
+        """Give the seconds of each type of layer, forward and backward."""
+        net, found, started = self.nets[what], {}, [0.0]
+
+        def before(_):
+            started[0] = time.perf_counter()
+
+        def after(direction):
+            def add(i):
+                seconds = found.setdefault(net.layers[i].type, [0.0, 0.0])
+                seconds[direction] += (time.perf_counter() - started[0]) / times
+
+            return add
+
+        net.before_forward(before)
+        net.before_backward(before)
+        net.after_forward(after(0))
+        net.after_backward(after(1))
+        self.seconds(what, times)
+        return found
+
+
+def main():
+    # Answers go where standard output went; what libraries print goes to the log.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    engine = Engine(sys.argv[1])
+    for line in sys.stdin:
+        request = json.loads(line)
+        call = getattr(engine, request["call"])
+        answers.write(json.dumps(call(request["what"], request["times"])) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""The index: one row a picture, in the order in which everything of a competition stands."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ripen.atomic import replacing
+from ripen.errors import DataError
+from ripen.images.duplicates import Duplicates, find
+from ripen.images.names import Named
+from ripen.images.scan import Look
+
+PARTS = ("train", "test")
+COLUMNS = {
+    "id": "str",
+    "part": "str",  # "train", "validation" or "test"
+    "label": "int64",  # row of the class; -1 where it is not known
+    "archive": "str",
+    "name": "str",  # in the archive
+    "width": "int64",  # of the upright picture; 0 where the file cannot be read
+    "height": "int64",
+    "mode": "str",
+    "format": "str",
+    "bytes": "int64",
+    "sha256": "str",  # of the file
+    "dhash": "str",  # 16 hexadecimal digits
+    "brightness": "float64",
+    "group": "int64",  # the first row that is the same, or nearly
+    "notes": "str",  # what is out of the ordinary and does no harm
+    "problem": "str",  # why it is left out
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A picture that was looked at: in which archive, what its name says, what it is."""
+
+    archive: str
+    named: Named
+    look: Look
+
+
+def build(found: Iterable[Found]) -> tuple[pd.DataFrame, Duplicates]:
+    """Return the index, training pictures first, by class and number, then test pictures.
+
+    Returns
+    -------
+    DataFrame, Duplicates
+        The index, and which of its rows are the same.
+
+    Raises
+    ------
+    DataError
+        If two pictures have the same id.
+    """
+    ordered = sorted(found, key=lambda each: (each.named, each.look.name))
+    for a, b in zip(ordered, ordered[1:], strict=False):
+        if a.named == b.named:
+            raise DataError(f"{a.look.name} and {b.look.name} have the same id {a.named.id}")
+    duplicates = find([each.look for each in ordered])
+    rows = [
+        _row(each) | {"group": int(group)}
+        for each, group in zip(ordered, duplicates.group, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS), duplicates
+
+
+def _row(found: Found) -> dict[str, Any]:
+    look, facts = found.look, found.look.facts
+    return {
+        "id": found.named.id,
+        "part": PARTS[found.named.part],
+        "label": found.named.label,
+        "archive": found.archive,
+        "name": look.name,
+        "width": facts.width,
+        "height": facts.height,
+        "mode": facts.mode,
+        "format": facts.format,
+        "bytes": look.bytes,
+        "sha256": look.sha256,
+        "dhash": f"{look.dhash:016x}",
+        "brightness": round(look.brightness, 2),
+        "notes": " ".join(facts.notes),
+        "problem": look.problem,
+    }
+
+
+def write(path: Path, index: pd.DataFrame) -> None:
+    """Write the index as CSV, whole or not at all."""
+    with replacing(path) as temporary:
+        index.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read what `write` wrote."""
+    return pd.read_csv(path, dtype=COLUMNS, keep_default_na=False)
+
+
+def check_broken(index: pd.DataFrame, max_broken: float) -> None:
+    """Make sure that few training pictures are left out.
+
+    Parameters
+    ----------
+    index : DataFrame
+    max_broken : float in [0, 1]
+        The share of the training pictures that may have a problem.
+
+    Raises
+    ------
+    DataError
+        If more have, or there is no training picture.
+    """
+    train = index[index.part != "test"]
+    broken = train[train.problem != ""]
+    if train.empty:
+        raise DataError("there is no training picture: train/<class>.<number>.jpg")
+    if len(broken) > max_broken * len(train):
+        first = broken.iloc[0]
+        raise DataError(
+            f"{len(broken)} of {len(train)} training pictures are broken, more than max_broken "
+            f"{max_broken:g} allows. The first: {first['name']}: {first['problem']}"
+        )
+
+
+def check_classes(index: pd.DataFrame, classes: Sequence[str], at_least: int = 1) -> None:
+    """Make sure that each class has whole training pictures.
+
+    Raises
+    ------
+    DataError
+        If one has fewer than `at_least`.
+    """
+    whole = index[(index.part != "test") & (index.problem == "")]
+    counts = whole.label.value_counts()
+    for label, name in enumerate(classes):
+        if (count := int(counts.get(label, 0))) < at_least:
+            raise DataError(
+                f"class '{name}' has {count} whole training pictures, train/{name}.<number>.jpg. "
+                f"Needed: at least {at_least}"
+            )
+
+
+def check_ids(index: pd.DataFrame, ids: Sequence[str], sample: str) -> None:
+    """Make sure that the test pictures are those of the sample submission.
+
+    Parameters
+    ----------
+    index : DataFrame
+    ids : sequence of str
+        Those that the sample names.
+    sample : str
+        The sample's file, for the error.
+
+    Raises
+    ------
+    DataError
+        If a picture or a line of the sample is missing: names the lowest id.
+    """
+    here, wanted = set(index.id[index.part == "test"]), set(ids)
+    if missing := sorted(wanted - here, key=_number):
+        raise DataError(
+            f"{sample} names test id {missing[0]}, and there is no test picture "
+            f"{missing[0]}.jpg{_others(missing)}"
+        )
+    if unknown := sorted(here - wanted, key=_number):
+        name = index.loc[(index.part == "test") & (index.id == unknown[0]), "name"].iloc[0]
+        raise DataError(f"{name}: {sample} does not name test id {unknown[0]}{_others(unknown)}")
+
+
+def _number(id: str) -> tuple[int, str]:
+    return (int(id) if id.isdecimal() else -1, id)
+
+
+def _others(ids: Sequence[str]) -> str:
+    return f", nor {len(ids) - 1} others" if len(ids) > 1 else ""

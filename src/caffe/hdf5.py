@@ -77,7 +77,7 @@ def reading_weights(path: Path) -> Iterator["Weights"]:
     FormatError
         If it cannot be read, is damaged, or is no file of weights.
     """
-    with _opened(path) as file:
+    with naming(path), opened(path) as file:
         if not isinstance(file.get("data"), h5py.Group):
             raise FormatError("is HDF5 without a group 'data'; weights are needed")
         yield Weights(file["data"])
@@ -138,7 +138,7 @@ def read_state(path: Path) -> SolverState:
         if not state.HasField("iter"):
             raise FormatError(f"{path}: holds no SolverState with an iter")
         return state
-    with _opened(path) as file:
+    with naming(path), opened(path) as file:
         history = file.get("history")
         if not isinstance(history, h5py.Group) or "iter" not in file:
             raise FormatError("is HDF5 without 'iter' and 'history'; a SolverState is needed")
@@ -148,11 +148,11 @@ def read_state(path: Path) -> SolverState:
         if "current_step" in file:
             state.current_step = _number(file, "current_step")
         for i in range(len(history)):
-            set_blob(state.history.add(), values(_dataset(history, str(i))))
+            set_blob(state.history.add(), read_numbers(_dataset(history, str(i))))
     return state
 
 
-def values(dataset: h5py.Dataset) -> NDArray[Any]:
+def read_numbers(dataset: h5py.Dataset) -> NDArray[Any]:
     """Return a data set's numbers as float32; a size that the file cannot hold is refused.
 
     Raises
@@ -204,10 +204,16 @@ def _created(path: Path) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    """Open a file; whatever h5py says of a damaged one becomes one kind of error."""
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Open a file to be read; whatever h5py says of a damaged one becomes one kind of error.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read, or what is read of it is damaged.
+    """
     try:
-        with naming(path), h5py.File(path, "r") as file:
+        with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
         raise FormatError(f"{path}: is no whole HDF5 file: {error}") from None

@@ -11,7 +11,7 @@ from caffe import glog
 from caffe.blob import Blob
 from caffe.errors import FormatError, ShapeError, naming
 from caffe.formats import blob_array, has_four_axes, read_binary, set_blob
-from caffe.hdf5 import is_hdf5, reading_weights, values
+from caffe.hdf5 import is_hdf5, read_numbers, reading_weights
 from caffe.layers.base import Layer
 from caffe.proto.caffe_pb2 import BlobProto, NetParameter
 
@@ -130,7 +130,7 @@ def _copy_hdf5(path: Path, layers: Sequence[Layer], owned: set[int]) -> None:
                 where = f"layer '{name}', blob {i}"
                 if i in stored:
                     _check_shape(stored[i].shape, blob, where)
-                    _copy(values(stored[i]), stored[i].shape, blob, where)
+                    _copy(read_numbers(stored[i]), stored[i].shape, blob, where)
                 elif id(blob) in owned:
                     raise ShapeError(f"{where} is not there; the net's has {blob.shape}")
 

@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from caffe import rng
-from caffe.errors import FormatError
+from caffe.errors import FormatError, naming
+from caffe.hdf5 import opened, read_numbers
 from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.data import Source
 
@@ -68,10 +69,10 @@ class HDF5Data(Source):
     def _load(self) -> None:
         name = self._files[self._file_order[self._file]]
         try:
-            with h5py.File(name, "r") as file:
+            with opened(name) as file:
                 rows = [self._read(file, name, top) for top in self.param.top]
-        except OSError as error:
-            raise FormatError(f"layer '{self.name}': {name} cannot be read: {error}") from None
+        except FormatError as error:
+            raise FormatError(f"layer '{self.name}': {error}") from None
         lengths = {len(values) for values in rows}
         if len(lengths) > 1 or 0 in lengths:
             raise self.error(f"{name}: the data sets have {sorted(lengths)} rows: equal, from 1 up")
@@ -91,13 +92,16 @@ class HDF5Data(Source):
         if top not in file:
             there = ", ".join(sorted(file))
             raise self.error(f"{name} has no data set '{top}'. There are: {there}")
-        values = file[top]
-        if values.dtype.kind not in "fiu" or not values.ndim:
+        found = file[top]
+        if not isinstance(found, h5py.Dataset):
+            raise self.error(f"{name}: '{top}' is a group. Needed: a data set")
+        if found.dtype.kind not in "fiu" or not found.ndim:
             raise self.error(
-                f"{name}: data set '{top}' has type {values.dtype} and {values.ndim} axes. "
+                f"{name}: data set '{top}' has type {found.dtype} and {found.ndim} axes. "
                 "Allowed: numbers, 1 axis or more"
             )
-        return np.asarray(values, dtype=np.float32)
+        with naming(name):
+            return read_numbers(found)
 
     def _order(self, n: int) -> NDArray[np.int64]:
         if self.param.hdf5_data_param.shuffle:

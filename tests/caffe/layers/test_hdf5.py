@@ -6,9 +6,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from caffe import rng
-from caffe.errors import FormatError, LayerError
+from caffe.errors import CaffeError, FormatError, LayerError
 from tests.caffe.layer_case import Alone, Case, labels, values
 
 CASES: list[Case] = []
@@ -101,6 +103,38 @@ def test_hdf5_of_another_shape_in_a_later_file(tmp_path):
     alone.forward()
     with pytest.raises(LayerError, match=r"1.h5.*'t1'.*\(3,\).*\(2,\)"):
         alone.forward()
+
+
+def test_hdf5_sizes_that_the_file_has_not(tmp_path):
+    case = hdf5_error(tmp_path, "t0", None)
+    with h5py.File(tmp_path / "0.h5", "a") as file:
+        file.create_dataset("t0", (2**20, 2**20), np.float32, chunks=(8, 8))
+    with pytest.raises(
+        FormatError, match=r"0.h5: .*'/t0' has shape \(1048576, 1048576\) in 0 bytes"
+    ):
+        Alone(case)
+
+
+def test_hdf5_group_for_a_data_set(tmp_path):
+    case = hdf5_error(tmp_path, "t0", None)
+    with h5py.File(tmp_path / "0.h5", "a") as file:
+        file.create_group("t0")
+    with pytest.raises(LayerError, match=r"0.h5: 't0' is a group. Needed: a data set"):
+        Alone(case)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_hdf5_damaged_or_truncated(tmp_path, data):
+    case = hdf5(tmp_path, range(3), batch_size=2)
+    content = bytearray((tmp_path / "0.h5").read_bytes())
+    for _ in range(data.draw(st.integers(0, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    (tmp_path / "0.h5").write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        Alone(case).forward()
+    except CaffeError as error:
+        assert "0.h5" in str(error)  # noqa: PT017 - it may still be right
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5 at all"])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from caffe import forks
 from caffe.errors import FormatError, naming
-from caffe.proto.caffe_pb2 import BlobProto, NetParameter
+from caffe.proto.caffe_pb2 import BlobProto, NetParameter, SolverParameter
 
 M = TypeVar("M", bound=Message)
 _STRING_OR_COMMENT = re.compile(r"""#.*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
@@ -66,7 +66,7 @@ def parse_text(text: str, message: M, source: str = "text", strict: bool = False
         raise FormatError(f"{where}: {_reason(error)} (reading {name})") from None
     except FormatError as error:
         raise FormatError(f"{source}: {error} (reading {name})") from None
-    if strict and isinstance(message, NetParameter):
+    if strict:
         _refuse_forks(message, source)
     return message
 
@@ -94,8 +94,11 @@ def _reason(error: text_format.ParseError) -> str:
     return f"{reason} It is {whose}." if whose else reason
 
 
-def _refuse_forks(net: NetParameter, source: str) -> None:
-    for layer in net.layer:
+def _refuse_forks(message: Message, source: str) -> None:
+    nets = [message] if isinstance(message, NetParameter) else []
+    if isinstance(message, SolverParameter):
+        nets = [message.net_param, message.train_net_param, *message.test_net_param]
+    for layer in (layer for net in nets for layer in net.layer):
         if whose := forks.of_type(layer.type):
             raise FormatError(f"{source}: layer '{layer.name}': type '{layer.type}' is {whose}")
 

@@ -106,6 +106,7 @@ def _boolean(text: str) -> bool:
 
 def add_net_flags(flags: Flags) -> None:
     """Add the flags of Caffe's own program; each of its commands takes all of them."""
+    flags.add("strict", False, "refuse what only forks of Caffe have, as real Caffe does")
     flags.add("gpu", "", "number of the CUDA device to compute on; the processor where empty")
     flags.add("solver", "", "the solver's prototxt")
     flags.add("model", "", "the net's prototxt")

@@ -7,7 +7,7 @@ import numpy as np
 import caffe
 from caffe import glog
 from caffe.progress import with_loss
-from caffe.tools import devices
+from caffe.tools import devices, strict
 from caffe.tools.flags import Flags, add_net_flags, names
 
 
@@ -21,6 +21,7 @@ def main(argv: Sequence[str]) -> int:
             flags.error(f"flag '--{needed}' is needed")
     if found.iterations < 1:
         flags.error(f"--iterations is {found.iterations}. Allowed: 1 or more")
+    strict.check(found)
     devices.choose(found.gpu, "caffe.cpp:275")
     stages = names(found.stage)
     net = caffe.Net(found.model, caffe.TEST, level=found.level, stages=stages)

@@ -7,7 +7,7 @@ import caffe
 from caffe import glog
 from caffe.errors import FormatError
 from caffe.profile import LayerTime, profile
-from caffe.tools import devices
+from caffe.tools import devices, strict
 from caffe.tools.flags import Flags, add_net_flags, names
 
 _PHASES = {"": caffe.TRAIN, "TRAIN": caffe.TRAIN, "TEST": caffe.TEST}
@@ -27,6 +27,7 @@ def main(argv: Sequence[str]) -> int:
         flags.error(f"--phase is '{found.phase}'. Allowed: TRAIN, TEST")
     if found.iterations < 1:
         flags.error(f"--iterations is {found.iterations}. Allowed: 1 or more")
+    strict.check(found)
     devices.choose(found.gpu, "caffe.cpp:345")
     phase, stages = _PHASES[found.phase], names(found.stage)
     net = caffe.Net(found.model, phase, level=found.level, stages=stages)

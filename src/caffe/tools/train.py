@@ -8,7 +8,7 @@ from caffe.errors import CaffeError, SolverError
 from caffe.proto.caffe_pb2 import SolverParameter
 from caffe.solver_nets import read_solver
 from caffe.solvers import get_solver
-from caffe.tools import devices
+from caffe.tools import devices, strict
 from caffe.tools.flags import Flags, add_net_flags, names
 from caffe.tools.signals import Signals
 
@@ -23,6 +23,7 @@ def main(argv: Sequence[str]) -> int:
         flags.error("flag '--solver' is needed: the solver's prototxt")
     if found.snapshot and found.weights:
         flags.error("--snapshot resumes and --weights finetunes. Allowed: one of them")
+    strict.check(found)
     with Signals(found.sigint_effect, found.sighup_effect) as signals:
         param = _definition(found)
         _choose_device(found, param)

@@ -42,7 +42,8 @@ class Upgrade(Generic[M]):
     def main(self, argv: Sequence[str]) -> int:
         """Upgrade a file; return 0, or 1 if not all could be taken over, or 2 if it is none."""
         flags = Flags(self.command, f"Upgrade a {self.kind} in a {self.form} file.")
-        flags.add("strict", False, "refuse what only forks of Caffe have")
+        if self.form == "text":  # in binary real Caffe passes over fields of forks
+            flags.add("strict", False, "refuse what only forks of Caffe have")
         flags.add_argument("files", nargs="*", metavar="file", help=self.arguments)
         found = flags.parse(argv)
         if len(found.files) != 2:
@@ -50,7 +51,7 @@ class Upgrade(Generic[M]):
             return 1
         source, target = found.files
         try:
-            message = self.read(source, found.strict)
+            message = self.read(source, getattr(found, "strict", False))
         except FormatError as error:
             what = f"input {self.form} file as {self.kind}"
             logger.error("Failed to parse %s: %s", what, error)

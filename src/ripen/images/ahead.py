@@ -9,10 +9,12 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-AHEAD = 8  # items in work or waiting, for each thread
+AHEAD = 8  # items, for each thread
 
 
-def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
+def in_order(
+    function: Callable[[T], R], items: Iterable[T], threads: int, ahead: int = 0
+) -> Iterator[R]:
     """Yield `function(item)` for each item, in the items' order, whatever the number of threads.
 
     The items themselves are drawn in the caller's thread. Threads, since what takes time with
@@ -25,6 +27,8 @@ def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> It
     items : iterable
     threads : int
         1 works without any thread.
+    ahead : int
+        Items that may be in work or wait for the caller; at least 8 for each thread.
     """
     if threads == 1:
         yield from map(function, items)
@@ -33,7 +37,7 @@ def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> It
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[R]] = deque()
         try:
-            for item in islice(coming, AHEAD * threads):
+            for item in islice(coming, max(ahead, AHEAD * threads)):
                 waiting.append(pool.submit(function, item))
             while waiting:
                 done = waiting.popleft()

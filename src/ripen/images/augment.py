@@ -74,7 +74,7 @@ def random_box(
     else:
         area = rng.uniform(augmentation.min_area, 1)
         # Wider and higher by the same factor are as likely, and no side is longer than the whole.
-        most = min(math.log(augmentation.max_aspect), -math.log(area))
+        most = max(0.0, min(math.log(augmentation.max_aspect), -math.log(area)))
         aspect = math.exp(rng.uniform(-most, most))
         sides = [min(1, math.sqrt(area * aspect)), min(1, math.sqrt(area / aspect))]
         at = [rng.uniform(0, 1 - side) for side in sides]

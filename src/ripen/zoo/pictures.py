@@ -36,10 +36,13 @@ def values(
     resized = picture.convert("L" if grey else "RGB").resize(
         (promised.width, promised.height), Image.Resampling.BILINEAR, box
     )
-    pixels = np.asarray(resized, np.float32).reshape(promised.height, promised.width, -1)
-    if mirror:
-        pixels = pixels[:, ::-1]
+    planes = [np.asarray(plane) for plane in resized.split()]
     if promised.channel_order == "BGR":
-        pixels = pixels[:, :, ::-1]
-    scaled = pixels.transpose(2, 0, 1) * np.float32(promised.raw_scale / 255)
-    return scaled - np.array(promised.mean or [0], np.float32)[:, None, None]
+        planes.reverse()
+    scale = np.float32(promised.raw_scale / 255)
+    result = np.empty((len(planes), promised.height, promised.width), np.float32)
+    # Plane by plane: half the time of transposing the whole.
+    for into, plane, mean in zip(result, planes, promised.mean or [0] * len(planes), strict=True):
+        np.multiply(plane[:, ::-1] if mirror else plane, scale, out=into)
+        into -= np.float32(mean)
+    return result

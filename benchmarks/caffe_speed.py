@@ -25,6 +25,7 @@ NETS = sorted(name for name, made in DEFINITIONS.items() if made.train_val)
 NOT_TIMED = {"Data", "ImageData", "HDF5Data", "Accuracy"}
 SOLVER = 'net: "{}" base_lr: 1e-9 lr_policy: "fixed" momentum: 0.9 weight_decay: 5e-4 max_iter: 1'
 ROWS = {"train": "training step", "infer": "inference", "single": "single item"}
+WARM_UP = 3  # until memory is there
 SINGLES = 10  # a single item is quickly done: as many count as one measurement
 
 
@@ -79,10 +80,12 @@ def _write(path: Path, net: NetParameter) -> None:
 
 
 def compare(real: Engine, ours: Engine, what: str, rounds: int) -> tuple[list[float], list[float]]:
-    """Return the seconds of both, run in turn; the first run of each does not count."""
+    """Return the seconds of both, run in turn; the first runs of each do not count."""
     times = SINGLES if what == "single" else 1
-    pairs = [[each.ask("seconds", what, times) for each in (real, ours)] for _ in range(rounds + 1)]
-    theirs, mine = zip(*pairs[1:], strict=True)
+    pairs = [
+        [each.ask("seconds", what, times) for each in (real, ours)] for _ in range(WARM_UP + rounds)
+    ]
+    theirs, mine = zip(*pairs[WARM_UP:], strict=True)
     return list(theirs), list(mine)
 
 

@@ -26,4 +26,17 @@ class ConfigError(UsageError):
 
 
 class SourceError(RipenError):
-    """A source does not have, or does not give, what is asked of it."""
+    """A source does not have, or does not give, what is asked of it.
+
+    Parameters
+    ----------
+    reason : str
+        What happened, with no full stop at the end.
+    advice : str
+        What the user can do about it, where there is something.
+    """
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(f"{reason}. {advice}" if advice else reason)
+        self.reason = reason
+        self.advice = advice

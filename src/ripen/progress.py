@@ -11,15 +11,15 @@ SECONDS_BETWEEN_LINES = 2.0
 
 
 @contextmanager
-def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
+def progress(description: str, total: int | None) -> Iterator[Callable[..., None]]:
     """Yield a function `advance(message, steps=1)` that shows how far the step has come.
 
     Parameters
     ----------
     description : str
         What is being done.
-    total : int
-        Number of steps that make the whole.
+    total : int or None
+        Number of steps that make the whole, None where nobody knows it.
     """
     if not sys.stdout.isatty():
         yield _plain(description, total)
@@ -30,14 +30,16 @@ def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
         yield lambda message, steps=1: bar.update(task, advance=steps, message=message)
 
 
-def _plain(description: str, total: int) -> Callable[..., None]:
+def _plain(description: str, total: int | None) -> Callable[..., None]:
     done, shown = 0, time.monotonic()
 
     def advance(message: str, steps: int = 1) -> None:
         nonlocal done, shown
         done += steps
-        if done >= total or time.monotonic() - shown > SECONDS_BETWEEN_LINES:
+        at_end = total is not None and done >= total
+        if at_end or time.monotonic() - shown > SECONDS_BETWEEN_LINES:
             shown = time.monotonic()
-            print(f"{description}: {done}/{total} {message}", flush=True)
+            whole = "" if total is None else f"/{total}"
+            print(f"{description}: {done}{whole} {message}", flush=True)
 
     return advance

@@ -2,41 +2,53 @@
 
 from pathlib import Path
 
-import pooch
 import requests
 
-from ripen.atomic import replacing
 from ripen.errors import SourceError
+from ripen.sources import web
+from ripen.sources.item import Item
+from ripen.sources.partial import Stream, receive
+
+_ADVICE = {
+    401: "That address wants an account: download the file there yourself",
+    403: "That address refuses: download the file in a browser",
+    404: "It has gone from there: look for another address",
+    410: "It has gone from there: look for another address",
+}
 
 
-def fetch(url: str, known_hash: str, target: Path) -> None:
-    """Download a file.
+def fetch(item: Item, target: Path) -> None:
+    """Download a file from its address.
 
     Parameters
     ----------
-    url : str
-    known_hash : str
-        ``algorithm:hexadecimal``, which its bytes must have.
+    item : Item
     target : Path
         Written whole or not at all.
 
     Raises
     ------
     SourceError
-        If the address does not answer, or gives other bytes.
+        If the item has no address, or the address does not answer or gives other bytes.
+    DataError
+        If the disk is full.
     """
-    try:
-        with replacing(target) as temporary:
-            pooch.retrieve(
-                url, known_hash, fname=temporary.name, path=temporary.parent, progressbar=True
+    if item.url is None:
+        raise SourceError("no public address is known")
+    receive(item, target, web.shown(item.url), _Address(item.url).open)
+
+
+class _Address:
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def open(self, offset: int, version: str) -> Stream:
+        where = web.shown(self._url)
+        try:
+            response = requests.get(
+                self._url, headers=web.headers(offset, version), stream=True, timeout=web.TIMEOUT
             )
-    except requests.RequestException as error:
-        raise SourceError(f"{url} cannot be had: {_reason(error)}") from None
-    except ValueError as error:  # pooch's word for other bytes
-        raise SourceError(f"{url}: {' '.join(str(error).split())}") from None
-
-
-def _reason(error: requests.RequestException) -> str:
-    if error.response is not None:
-        return f"{error.response.status_code} {error.response.reason}"
-    return "no connection" if isinstance(error, requests.ConnectionError) else str(error)
+        except requests.RequestException as error:
+            raise web.failure(error, where) from None
+        web.check(response, where, _ADVICE)
+        return web.stream(response, where, version) or self.open(0, "")

@@ -45,11 +45,6 @@ class Weights:
     sha1: Sha1 | None = None
     sha256: Sha256 | None = None
 
-    @property
-    def known_hash(self) -> str:
-        """The hash with its algorithm, as ``sha256:…``."""
-        return f"sha256:{self.sha256}" if self.sha256 else f"sha1:{self.sha1}"
-
 
 @_typed
 class Published:

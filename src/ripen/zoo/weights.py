@@ -7,11 +7,13 @@ from caffe.errors import CaffeError
 from caffe.formats import read_binary, to_text
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.atomic import replacing, write_text
-from ripen.errors import DataError, SourceError, UsageError
-from ripen.sources import mirror, url
+from ripen.errors import DataError, UsageError
+from ripen.sources import Item, SourceName, fetch
 from ripen.zoo import DEFINITIONS
 from ripen.zoo.contract import Weights, contract, folder
 from ripen.zoo.deep_compression import decode
+
+SOURCES: tuple[SourceName, ...] = ("mirror", "url")
 
 
 def load(name: str) -> caffe.Net:
@@ -65,25 +67,15 @@ def write_definitions(name: str) -> None:
 
 def _fetch(name: str, weights: Weights, file: Path) -> None:
     if weights.format == "caffemodel":
-        _from_any_source(weights, file)
+        fetch(SOURCES, _item(weights, file), file)
         return
     compressed = file.with_suffix(".net")
-    _from_any_source(weights, compressed)
+    fetch(SOURCES, _item(weights, compressed), compressed)
     net = caffe.Net(DEFINITIONS[name].deploy(), caffe.TEST)
     decode(compressed.read_bytes(), net, str(compressed))
     with replacing(file) as temporary:
         net.save(str(temporary))
 
 
-def _from_any_source(weights: Weights, target: Path) -> None:
-    failures = []
-    for source in (mirror, url):
-        try:
-            source.fetch(weights.url, weights.known_hash, target)
-            return
-        except SourceError as error:
-            failures.append(str(error))
-    raise SourceError(
-        f"{target} is not here; {'; '.join(failures)}. Set {mirror.VARIABLE}, connect to the "
-        f"network, or put the file of {weights.url} there yourself"
-    )
+def _item(weights: Weights, file: Path) -> Item:
+    return Item(file.name, sha256=weights.sha256, sha1=weights.sha1, url=weights.url)

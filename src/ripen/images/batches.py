@@ -12,7 +12,7 @@ from ripen.images.ahead import in_order
 from ripen.images.augment import Augmentation
 from ripen.images.augment import values as augmented
 from ripen.images.decode import read as decoded
-from ripen.images.scan import Member
+from ripen.images.scan import File
 from ripen.images.views import View
 from ripen.zoo.contract import Input
 
@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 
 
 def batches(
-    files: Sequence[Member],
+    files: Sequence[File],
     wanted: Input,
     prepare: Prepare,
     batch_size: int,
@@ -49,7 +49,7 @@ def batches(
 
     Parameters
     ----------
-    files : sequence of Member
+    files : sequence of File
         Read by the caller's thread, one after the other; each decoded once.
     wanted : Input
         What the net takes. JPEG files of more than twice its size are decoded smaller.

@@ -125,7 +125,7 @@ def groups(n: int, pairs: Pairs) -> NDArray[np.int64]:
 
 def _same_files(hashes: Sequence[str]) -> Pairs:
     first: dict[str, int] = {}
-    pairs = [(first.setdefault(sha256, i), i) for i, sha256 in enumerate(hashes)]
+    pairs = [(first.setdefault(sha256, i), i) for i, sha256 in enumerate(hashes) if sha256]
     return np.array([pair for pair in pairs if pair[0] < pair[1]], np.int64).reshape(-1, 2)
 
 

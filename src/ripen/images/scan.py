@@ -18,8 +18,8 @@ ENOUGH = (4 * SIDE, 4 * SIDE)
 _NOTHING = Facts(0, 0, "", "", ())
 
 
-class Member(NamedTuple):
-    """A file of an archive: its name there, and what reads its bytes."""
+class File(NamedTuple):
+    """A picture's file: its name in its archive, and what reads its bytes."""
 
     name: str
     read: Callable[[], bytes]
@@ -38,7 +38,7 @@ class Look:
     bytes : int
         The file's size.
     sha256 : str
-        Of the file.
+        Of the file; "" where the archive does not give it.
     dhash : int
         64 bits: is each of 8 by 8 fields, in grey, brighter than its left neighbour?
     mirrored_dhash : int
@@ -62,48 +62,64 @@ class Look:
     problem: str
 
 
-def scan(members: Iterable[Member], min_side: int, threads: int) -> Iterator[Look]:
-    """Yield what is found at each picture, in the order of the members.
+def scan(files: Iterable[File], min_side: int, threads: int) -> Iterator[Look]:
+    """Yield what is found at each picture, in the order of the files.
 
     At most a few pictures a thread are in memory at a time.
 
     Parameters
     ----------
-    members : iterable of Member
-        Read one after the other, in this order, by the caller's thread.
+    files : iterable of File
+        Read one after the other, in this order, by the caller's thread. One that cannot be read is
+        a picture with a problem.
     min_side : int
         A picture of a smaller width or height is left out.
     threads : int
         The result does not depend on it.
     """
-    files = ((member.name, member.read()) for member in members)
-    yield from in_order(lambda file: look(*file, min_side), files, threads)
+    contents = ((file.name, *_content(file)) for file in files)
+    yield from in_order(lambda each: look(*each[:2], min_side, each[2]), contents, threads)
 
 
-def look(name: str, content: bytes, min_side: int) -> Look:
-    """Return what is found at one picture's file."""
-    facts, problem = _NOTHING, ""
-    thumbnail, fields = np.zeros((SIDE, SIDE), np.uint8), np.zeros((8, 9), np.uint8)
+def _content(file: File) -> tuple[bytes, str]:
     try:
-        picture, facts = examine(content, name, ENOUGH)
-    except DataError as error:
-        problem = str(error).removeprefix(f"{name}: ")
-    else:
-        grey = picture.convert("L")
-        thumbnail, fields = _shrunk(grey, SIDE, SIDE), _shrunk(grey, 9, 8)
-        if min(facts.width, facts.height) < min_side:
-            problem = f"is too small: {facts.width}x{facts.height}, at least {min_side} is needed"
+        return file.read(), ""
+    except DataError as error:  # of the archive
+        return b"", str(error)
+
+
+def look(name: str, content: bytes, min_side: int, damage: str = "") -> Look:
+    """Return what is found at one picture's file.
+
+    `damage` is what is wrong with the file already, in which case nothing is looked for.
+    """
+    facts, problem, grey = _NOTHING, damage, Image.new("L", (1, 1))
+    if not damage:
+        facts, problem, grey = _seen(name, content, min_side)
+    thumbnail, fields = _shrunk(grey, SIDE, SIDE), _shrunk(grey, 9, 8)
     return Look(
         name=name,
         facts=facts,
         bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256="" if damage else hashlib.sha256(content).hexdigest(),
         dhash=dhash(fields),
         mirrored_dhash=dhash(fields[:, ::-1]),
         brightness=float(thumbnail.mean(dtype=np.float64)),
         thumbnail=thumbnail,
         problem=problem,
     )
+
+
+def _seen(name: str, content: bytes, min_side: int) -> tuple[Facts, str, Image.Image]:
+    """Facts, problem, and the picture in grey: one black pixel where it cannot be read."""
+    try:
+        picture, facts = examine(content, name, ENOUGH)
+    except DataError as error:
+        return _NOTHING, str(error).removeprefix(f"{name}: "), Image.new("L", (1, 1))
+    problem = ""
+    if min(facts.width, facts.height) < min_side:
+        problem = f"is too small: {facts.width}x{facts.height}, at least {min_side} is needed"
+    return facts, problem, picture.convert("L")
 
 
 def dhash(fields: NDArray[np.uint8]) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ripen.images.scan import Member
+from ripen.images.scan import File
 
 
 def photograph(seed: int, width: int = 160, height: int = 120) -> Image.Image:
@@ -41,11 +41,11 @@ def encode() -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def members() -> Callable[..., list[Member]]:
-    """Return a function from names and bytes to members."""
+def files_of() -> Callable[..., list[File]]:
+    """Return a function from names and bytes to files."""
 
-    def make(files: dict[str, bytes]) -> list[Member]:
-        return [Member(name, lambda content=content: content) for name, content in files.items()]
+    def make(files: dict[str, bytes]) -> list[File]:
+        return [File(name, lambda content=content: content) for name, content in files.items()]
 
     return make
 

@@ -10,7 +10,7 @@ from PIL import Image
 from ripen.errors import DataError
 from ripen.images.augment import Augmentation
 from ripen.images.batches import batches, of_chance, of_views
-from ripen.images.scan import Member
+from ripen.images.scan import File
 from ripen.images.views import views
 from ripen.zoo import pictures
 from ripen.zoo.contract import Input
@@ -20,13 +20,13 @@ Photo = Callable[..., Image.Image]
 
 
 @pytest.fixture
-def files(photo: Photo, encode: Callable[..., bytes]) -> list[Member]:
+def files(photo: Photo, encode: Callable[..., bytes]) -> list[File]:
     contents = [encode(photo(seed), "PNG") for seed in range(23)]
-    return [Member(f"{i}.png", lambda c=content: c) for i, content in enumerate(contents)]
+    return [File(f"{i}.png", lambda c=content: c) for i, content in enumerate(contents)]
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_all_views_of_each_picture(files: list[Member], photo: Photo, threads: int) -> None:
+def test_all_views_of_each_picture(files: list[File], photo: Photo, threads: int) -> None:
     prepare = of_views(WANTED, views("mirror"))
     found = list(batches(files, WANTED, prepare, 5, threads))
     assert [batch.rows.tolist() for batch in found] == [
@@ -40,7 +40,7 @@ def test_all_views_of_each_picture(files: list[Member], photo: Photo, threads: i
         np.testing.assert_array_equal(data[row, 1], expected[:, :, ::-1])
 
 
-def test_any_order(files: list[Member], photo: Photo) -> None:
+def test_any_order(files: list[File], photo: Photo) -> None:
     prepare = of_views(WANTED, views("whole"))
     (batch,) = batches(files, WANTED, prepare, 9, 2, order=[7, 7, 2])
     assert batch.rows.tolist() == [7, 7, 2]
@@ -48,7 +48,7 @@ def test_any_order(files: list[Member], photo: Photo) -> None:
     np.testing.assert_array_equal(batch.data[0], batch.data[1])
 
 
-def test_chance_is_the_same_in_any_number_of_threads(files: list[Member]) -> None:
+def test_chance_is_the_same_in_any_number_of_threads(files: list[File]) -> None:
     wish = Augmentation(mirror=True, crop="area", min_area=0.3, max_aspect=1.5, saturation=0.3)
 
     def run(threads: int, epoch: int) -> NDArray[np.float32]:
@@ -64,11 +64,9 @@ def test_chance_is_the_same_in_any_number_of_threads(files: list[Member]) -> Non
     assert len({each.tobytes() for each in [*first, *run(1, 1)]}) == 24
 
 
-def test_what_is_read_ahead(files: list[Member]) -> None:
+def test_what_is_read_ahead(files: list[File]) -> None:
     read: list[int] = []
-    many = [
-        Member(str(i), lambda i=i: (read.append(i), files[i % 23].read())[1]) for i in range(500)
-    ]
+    many = [File(str(i), lambda i=i: (read.append(i), files[i % 23].read())[1]) for i in range(500)]
     coming = batches(many, WANTED, of_views(WANTED, views("whole")), 20, 2)
     next(coming)
     assert len(read) == 40
@@ -77,8 +75,8 @@ def test_what_is_read_ahead(files: list[Member]) -> None:
     coming.close()
 
 
-def test_a_broken_picture(files: list[Member]) -> None:
-    files[8] = Member("train/cat.8.jpg", lambda: b"no picture")
+def test_a_broken_picture(files: list[File]) -> None:
+    files[8] = File("train/cat.8.jpg", lambda: b"no picture")
     coming = batches(files, WANTED, of_views(WANTED, views("whole")), 4, 2)
     assert next(coming).rows.tolist() == [0, 1, 2, 3]
     assert next(coming).rows.tolist() == [4, 5, 6, 7]

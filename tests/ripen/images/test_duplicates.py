@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ripen.images.duplicates import alike, find, groups, near_pairs
-from ripen.images.scan import Member, look, scan
+from ripen.images.scan import File, look, scan
 
 Photo = Callable[..., Image.Image]
 Encode = Callable[..., bytes]
@@ -48,8 +48,8 @@ def test_changed_photographs_are_found(
 
 
 def test_the_photographs_of_the_mirror(kaggle: dict[str, bytes]) -> None:
-    members = [Member(name, lambda name=name: kaggle[name]) for name in kaggle]
-    looks = list(scan(members, 20, 2))
+    files = [File(name, lambda name=name: kaggle[name]) for name in kaggle]
+    looks = list(scan(files, 20, 2))
     assert [found.problem for found in looks if found.problem] == []
     found = find(looks)
     # Looked at by eye: this pair is one photograph; the next candidates show other animals.

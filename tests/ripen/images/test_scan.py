@@ -9,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ripen.errors import DataError
 from ripen.images.ahead import AHEAD
-from ripen.images.scan import Member, dhash, look, scan
+from ripen.images.duplicates import find
+from ripen.images.scan import File, dhash, look, scan
 
 Photo = Callable[..., Image.Image]
 Encode = Callable[..., bytes]
+DAMAGE = "train.zip: member 'train/cat.1.jpg' is damaged: Bad CRC-32"
 
 
 def test_a_good_picture(photo: Photo, encode: Encode) -> None:
@@ -62,6 +65,18 @@ def test_no_picture(content: bytes, problem: str) -> None:
     assert (found.problem, found.facts.width, found.bytes) == (problem, 0, len(content))
 
 
+def test_a_file_that_the_archive_does_not_give(photo: Photo, encode: Encode) -> None:
+    def damaged() -> bytes:
+        raise DataError(DAMAGE)
+
+    content = encode(photo(1))
+    files = [File("a.jpg", lambda: content), File("b.jpg", damaged), File("c.jpg", damaged)]
+    found = list(scan(files, 20, 2))
+    assert [each.problem for each in found] == ["", DAMAGE, DAMAGE]
+    assert [each.sha256 for each in found[1:]] == ["", ""]
+    assert find(found).group.tolist() == [0, 1, 2]
+
+
 def test_half_a_picture(photo: Photo, encode: Encode) -> None:
     content = encode(photo(1))
     found = look("train/dog.1.jpg", content[: len(content) // 2], 20)
@@ -75,10 +90,10 @@ def test_too_small(photo: Photo, encode: Encode) -> None:
 
 
 def test_the_number_of_threads_changes_nothing(
-    photo: Photo, encode: Encode, members: Callable[[dict[str, bytes]], list[Member]]
+    photo: Photo, encode: Encode, files_of: Callable[[dict[str, bytes]], list[File]]
 ) -> None:
     files = {f"{i}.jpg": encode(photo(i)) if i % 9 else b"no picture" for i in range(40)}
-    alone, together = (list(scan(members(files), 20, threads)) for threads in (1, 3))
+    alone, together = (list(scan(files_of(files), 20, threads)) for threads in (1, 3))
     assert [found.name for found in alone] == list(files)
     for a, b in zip(alone, together, strict=True):
         np.testing.assert_array_equal(a.thumbnail, b.thumbnail)
@@ -89,9 +104,9 @@ def test_the_number_of_threads_changes_nothing(
 def test_files_are_read_as_they_are_needed(photo: Photo, encode: Encode) -> None:
     content, read = encode(photo(1)), []
 
-    def member(i: int) -> Member:
-        return Member(str(i), lambda: read.append(i) or content)
+    def file(i: int) -> File:
+        return File(str(i), lambda: read.append(i) or content)
 
-    found = scan((member(i) for i in range(200)), 20, 2)
+    found = scan((file(i) for i in range(200)), 20, 2)
     next(found)
     assert len(read) <= 2 * AHEAD + 1

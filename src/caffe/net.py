@@ -10,22 +10,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-import numpy as np
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
 from caffe import debug, forks, glog, net_log
+from caffe.arguments import assign, net_options, set_inputs
 from caffe.batches import batches, forward_all, forward_backward_all
 from caffe.blob import Blob
 from caffe.build import Built, Learnable, Step, build
 from caffe.device import computing, current
-from caffe.errors import LayerError, NetError, ShapeError, naming
+from caffe.errors import LayerError, NetError, naming
 from caffe.formats import read_text, write_binary
 from caffe.hdf5 import write_weights
 from caffe.layers.base import Layer
 from caffe.layers.data import MemoryData
 from caffe.layers.python import PythonLayer
-from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter
+from caffe.proto.caffe_pb2 import NetParameter
 from caffe.weights import copy_weights, net_message, share_weights
 
 Path = str | os.PathLike[str]
@@ -73,7 +73,7 @@ class Net:
         weights: Path | None = None,
     ) -> None:
         named = {"phase": phase, "level": level, "stages": stages, "weights": weights}
-        options = _options(arguments, {k: v for k, v in named.items() if v is not None})
+        options = net_options(arguments, {k: v for k, v in named.items() if v is not None})
         definition = NetParameter()
         if isinstance(network_file, Message):
             file: Path = ""
@@ -203,7 +203,7 @@ class Net:
         last = len(self.layers) - 1 if end is None else self._index(end)
         names = self.outputs if end is None else self._built.steps[last].top_names
         if inputs:
-            self._set_inputs(inputs)
+            set_inputs(self.blobs, self.inputs, inputs)
         self.run_forward(first, last)
         return {name: self.blobs[name].data for name in dict.fromkeys([*names, *(blobs or ())])}
 
@@ -256,7 +256,7 @@ class Net:
         for name, values in grads.items():
             if name not in self.outputs:
                 raise NetError(f"'{name}' is no output. The outputs: {', '.join(self.outputs)}")
-            self._assign(name, self.blobs[name].diff, values)
+            assign(name, self.blobs[name].diff, values)
         self.run_backward(first, last)
         return {name: self.blobs[name].diff for name in dict.fromkeys([*names, *(diffs or ())])}
 
@@ -403,46 +403,3 @@ class Net:
         if layer not in self.layer_dict:
             raise NetError(f"no layer '{layer}'. The layers: {', '.join(self._layer_names)}")
         return self._layer_names.index(layer)
-
-    def _set_inputs(self, inputs: dict[str, NDArray[Any]]) -> None:
-        if set(inputs) != set(self.inputs):
-            raise NetError(
-                f"inputs {sorted(inputs)} do not match the net's inputs {sorted(self.inputs)}"
-            )
-        for name, values in inputs.items():
-            self._assign(name, self.blobs[name].data, values)
-
-    def _assign(self, name: str, target: NDArray[Any], values: NDArray[Any]) -> None:
-        shape = np.shape(values)
-        if shape[:1] != target.shape[:1]:
-            raise ShapeError(
-                f"blob '{name}' has shape {target.shape}; the values have {shape}. "
-                "The first axis must be the same: reshape the blob first"
-            )
-        try:
-            # As many elements in another shape will do as well.
-            same = np.size(values) == target.size
-            target[...] = np.reshape(values, target.shape) if same else values
-        except ValueError:
-            raise ShapeError(
-                f"blob '{name}' has shape {target.shape}; the values have {shape}, "
-                "which do not broadcast to it: reshape the blob first"
-            ) from None
-
-
-def _options(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
-    """Return Net's arguments by name: ``phase, level, stages, weights``, or ``weights, phase``."""
-    old = given and isinstance(given[0], str | os.PathLike)
-    names = ("weights", "phase") if old else ("phase", "level", "stages", "weights")
-    twice = sorted(set(names[: len(given)]) & set(named))
-    if len(given) > len(names) or twice:
-        what = f"{', '.join(twice)} twice" if twice else f"{len(given)} arguments after the file"
-        raise NetError(f"Net was given {what}. Allowed: phase, level, stages, weights")
-    options = dict(zip(names, given, strict=False)) | named
-    options = {name: value for name, value in options.items() if value is not None}
-    if options.get("phase") not in (TRAIN, TEST):
-        came = f"is {options['phase']!r}" if "phase" in options else "is missing"
-        raise NetError(f"Net(file, phase): the phase {came}. Allowed: caffe.TRAIN, TEST")
-    if isinstance(options.get("stages"), str):
-        raise NetError(f"stages is '{options['stages']}'. Allowed: a list of names")
-    return options

@@ -1,6 +1,6 @@
 """Runs nets for `caffe_speed.py`, in whichever Caffe this Python imports: a request a line.
 
-A request is what to run and how often; the answer is the seconds of one run. It stands alone and
+A request is what to run; the answer is the seconds of one run. It stands alone and
 uses pycaffe's names only, so that real Caffe's CPython 3.9 runs the very same file.
 """
 
@@ -33,33 +33,42 @@ class Engine:
         labels = self.solver.net.blobs["label"].data
         labels[...] = random.randint(0, CLASSES, labels.shape)
 
-    def seconds(self, what, times):
+    def seconds(self, what, least):
+        """Give the seconds of one run, from as many as take so long at least.
+
+        As long it rests before, until the other engine's threads no longer wait for more work.
+        """
         run = self.nets[what].forward if what != "train" else lambda: self.solver.step(1)
-        started = time.perf_counter()
-        for _ in range(times):
+        time.sleep(least)
+        run()
+        started, runs, passed = time.perf_counter(), 0, 0.0
+        while passed < least:
             run()
-        return (time.perf_counter() - started) / times
+            runs += 1
+            passed = time.perf_counter() - started
+        return passed / runs
 
-    def kinds(self, what, times):
+    def kinds(self, what, least):
         """Give the seconds of each type of layer, forward and backward."""
-        net, found, started = self.nets[what], {}, [0.0]
+        net, found, runs, started = self.nets[what], {}, [0], [0.0]
 
-        def before(_):
+        def before(i):
+            runs[0] += i == 0
             started[0] = time.perf_counter()
 
         def after(direction):
             def add(i):
                 seconds = found.setdefault(net.layers[i].type, [0.0, 0.0])
-                seconds[direction] += (time.perf_counter() - started[0]) / times
+                seconds[direction] += time.perf_counter() - started[0]
 
             return add
 
         net.before_forward(before)
-        net.before_backward(before)
+        net.before_backward(lambda _: before(-1))
         net.after_forward(after(0))
         net.after_backward(after(1))
-        self.seconds(what, times)
-        return found
+        self.seconds(what, least)
+        return {kind: [s / runs[0] for s in seconds] for kind, seconds in found.items()}
 
 
 def main():
@@ -70,7 +79,7 @@ def main():
     for line in sys.stdin:
         request = json.loads(line)
         call = getattr(engine, request["call"])
-        answers.write(json.dumps(call(request["what"], request["times"])) + "\n")
+        answers.write(json.dumps(call(request["what"], request["least"])) + "\n")
         answers.flush()
 
 

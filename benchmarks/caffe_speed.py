@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,7 @@ NETS = sorted(name for name, made in DEFINITIONS.items() if made.train_val)
 NOT_TIMED = {"Data", "ImageData", "HDF5Data", "Accuracy"}
 SOLVER = 'net: "{}" base_lr: 1e-9 lr_policy: "fixed" momentum: 0.9 weight_decay: 5e-4 max_iter: 1'
 ROWS = {"train": "training step", "infer": "inference", "single": "single item"}
-WARM_UP = 3  # until memory is there
-SINGLES = 10  # a single item is quickly done: as many count as one measurement
+WARM_UP = 2  # rounds until memory is there
 
 
 class Engine:
@@ -45,12 +45,11 @@ class Engine:
             text=True,
         )
 
-    def ask(self, call: str, what: str, times: int) -> Any:
+    def ask(self, call: str, what: str, least: float) -> Any:
         """Return what the engine's method of this name gives."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        request = {"call": call, "what": what, "times": times}
-        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.write(json.dumps({"call": call, "what": what, "least": least}) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
@@ -79,14 +78,12 @@ def _write(path: Path, net: NetParameter) -> None:
     path.write_text(text_format.MessageToString(net))
 
 
-def compare(real: Engine, ours: Engine, what: str, rounds: int) -> tuple[list[float], list[float]]:
-    """Return the seconds of both, run in turn; the first runs of each do not count."""
-    times = SINGLES if what == "single" else 1
+def compare(engines: Sequence[Engine], what: str, rounds: int, least: float) -> list[list[float]]:
+    """Return the seconds of each, run in turn; the first rounds do not count."""
     pairs = [
-        [each.ask("seconds", what, times) for each in (real, ours)] for _ in range(WARM_UP + rounds)
+        [each.ask("seconds", what, least) for each in engines] for _ in range(WARM_UP + rounds)
     ]
-    theirs, mine = zip(*pairs[WARM_UP:], strict=True)
-    return list(theirs), list(mine)
+    return [list(seconds) for seconds in zip(*pairs[WARM_UP:], strict=True)]
 
 
 def row(label: str, real: Sequence[float], ours: Sequence[float]) -> str:
@@ -118,21 +115,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--least", type=float, default=0.5, help="seconds of one measurement")
     given = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         write_nets(given.net, given.batch, folder)
-        real = Engine(interpreter(), [], folder, given.threads)
-        ours = Engine(sys.executable, [ROOT / "src"], folder, given.threads)
+        real, ours = (
+            stack.enter_context(closing(Engine(python, paths, folder, given.threads)))
+            for python, paths in ((interpreter(), []), (sys.executable, [ROOT / "src"]))
+        )
         print(f"{given.net}, batch {given.batch}, {given.threads} threads, {given.rounds} pairs")
         print(f"{'':14}{'real, ms':>12}{'ours, ms':>12}{'ratio':>9}{'least to most':>17}")
         for what, label in ROWS.items():
-            print(row(label, *compare(real, ours, what, given.rounds)), flush=True)
+            print(row(label, *compare([real, ours], what, given.rounds, given.least)), flush=True)
         for what in ("train", "infer"):
             print(f"\nours, {ROWS[what]}, by type of layer: share, ms forward, ms backward")
-            print("\n".join(shares(ours.ask("kinds", what, 3))), flush=True)
-        real.close()
-        ours.close()
+            print("\n".join(shares(ours.ask("kinds", what, given.least))), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,14 @@
 """Convolutions: Convolution, Deconvolution, and the forks' depthwise ones.
 
-Maps of two axes are handed to torch in its channels_last format, and come out so: the first
-convolution of a run converts its input, the layers above keep the format.
+Layout: maps of two axes are handed to torch in its channels_last format and come out in it, which
+is the fastest for each of these layers, deep or depthwise, forward and backward. So the first
+convolution of a run converts its input and those above find it converted; pooling, normalization,
+activations and concatenation keep the format, and what makes rows of maps (InnerProduct, Flatten,
+Reshape) reads them in Caffe's order again. Whoever asks for a blob's `data` gets Caffe's order.
+Weights stay in Caffe's order, since scripts and solvers write into them: oneDNN turns them at each
+pass, which costs a single picture about a tenth of its time and a batch nothing to speak of.
 
-Gradients are autograd's; only those that somebody wants are computed.
+Gradients are those of autograd; only what somebody wants is computed.
 """
 
 import math

@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ def run(images: Iterable[str], net: str, top: int, as_json: bool) -> int:
 
     A picture that cannot be read is named on standard error, and the others still run.
     """
-    classifier = Classifier(net)
+    with redirect_stdout(sys.stderr):  # where a fetch shows its progress
+        classifier = Classifier(net)
     guesses: dict[str, list[Guess]] = {}
     code = 0
     for name in _files(images):

@@ -37,6 +37,22 @@ def test_the_cat(cat: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["top"][3]["synset"] == "n02123045"
 
 
+def test_only_the_answer_is_on_standard_output_when_weights_are_fetched(
+    cat: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fetched = shutil.ignore_patterns("*.prototxt", "*.caffemodel", "*.net")
+    shutil.copytree("models", tmp_path / "models", ignore=fetched)
+    (tmp_path / "conf").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["classify", str(cat), "--json", "--top", "1"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)[0]["top"][0]["name"].startswith("kit fox")
+    assert "squeezenet.net" in shown.err
+
+
 def test_the_table(cat: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["classify", str(cat)]) == 0
     first, *lines = capsys.readouterr().out.splitlines()

@@ -4,11 +4,13 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ripen import config
 from ripen.atomic import write_text
 from ripen.errors import ConfigError, RipenError, UsageError
+from ripen.layout import Layout
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,9 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     ):
         added = commands.add_parser(name, parents=parents, help=command.__doc__)
         added.set_defaults(command=command)
+        if command is _leaderboard:
+            added.add_argument("competition", nargs="?", help="all that are chosen, if none")
         if command is _ui:
             added.add_argument("--port", default="5000", help="port of the pages (%(default)s)")
     _add_classify(commands.add_parser("classify", help=_classify.__doc__))
+    _add_submit(commands.add_parser("submit", help=_submit.__doc__))
     return parser
 
 
@@ -57,6 +62,14 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--net", default="squeezenet", help="a folder of models/ (%(default)s)")
     parser.add_argument("--top", type=_count, default=5, help="how many guesses (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_submit(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_submit)
+    parser.add_argument("competition", metavar="C", help="the competition")
+    parser.add_argument("-m", "--message", help="its description on Kaggle")
+    parser.add_argument("--dry-run", action="store_true", help="show it and send nothing")
+    parser.add_argument("--force", action="store_true", help="send the same bytes once more")
 
 
 def _count(text: str) -> int:
@@ -76,16 +89,20 @@ def _run(chosen: argparse.Namespace) -> int:
     _compose(chosen)
     _drop_broken_lock(Path("dvc.lock"))
     code = subprocess.run([sys.executable, "-m", "dvc", "repro"], env=_environment()).returncode
-    return code or _leaderboard(chosen)
+    return code or _show(config.load().competitions)
 
 
-def _leaderboard(_: argparse.Namespace) -> int:
-    """Show each competition's table of models."""
+def _leaderboard(chosen: argparse.Namespace) -> int:
+    """Show a competition's table of models and what was submitted."""
+    return _show([chosen.competition] if chosen.competition else config.load().competitions)
+
+
+def _show(competitions: Sequence[str]) -> int:
     # Importing MLflow takes a second, which `ripen compose` need not wait.
     from ripen import report, tracking
 
     settings = config.load()
-    for competition in settings.competitions:
+    for competition in competitions:
         report.show(competition, tracking.training_seconds(settings, competition))
     print("browse the runs: .venv/bin/ripen ui")
     return 0
@@ -109,6 +126,28 @@ def _classify(chosen: argparse.Namespace) -> int:
     from ripen import classify
 
     return classify.run(chosen.images, chosen.net, chosen.top, chosen.json)
+
+
+def _submit(chosen: argparse.Namespace) -> int:
+    """Send a competition's submission.csv to Kaggle, and show its score."""
+    # Importing pandas and MLflow takes a second, which the other commands need not wait.
+    from ripen import report, submissions, submit, tracking
+    from ripen.stages.predict import chosen_model
+
+    name, competition = submit.kaggle_name(chosen.competition), chosen.competition
+    settings, layout = config.load(), Layout(competition)
+    model = chosen_model(settings.predict.model, report.read_metrics(competition))
+    job = submit.Job(
+        name,
+        layout.submission,
+        submit.find_sample(layout.raw),
+        submissions.history(competition),
+        model,
+        tracking.model_run(settings, competition, model),
+        chosen.message,
+    )
+    submit.run(job, dry_run=chosen.dry_run, force=chosen.force)
+    return 0
 
 
 def _drop_broken_lock(lock: Path) -> None:

@@ -278,17 +278,28 @@ class Tracker(AbstractContextManager["Tracker"]):
 
 def training_seconds(config: Config, competition: str) -> dict[str, float]:
     """Return how long the finished models of dvc.yaml's present inputs took to train."""
+    return {
+        run.info.run_name: run.data.metrics["training_seconds"]
+        for run in _finished_models(config, competition)
+    }
+
+
+def model_run(config: Config, competition: str, model: str) -> str | None:
+    """Return the id of a model's finished run of dvc.yaml's present inputs, None without one."""
+    found = (run for run in _finished_models(config, competition) if run.info.run_name == model)
+    run = next(found, None)
+    return None if run is None else str(run.info.run_id)
+
+
+def _finished_models(config: Config, competition: str) -> Iterator[Run]:
     client = mlflow.MlflowClient(store_uri(config))
     experiment = client.get_experiment_by_name(competition)
     if experiment is None:
-        return {}
-    seconds = {}
+        return
     for stage in ("baselines", "train"):
         key = lineage.stage_hash(stage, competition)
         query = f"tags.`dvc.stage_hash` = '{key}' and attributes.status = 'FINISHED'"
-        for run in client.search_runs([experiment.experiment_id], query):
-            seconds[run.info.run_name] = run.data.metrics["training_seconds"]
-    return seconds
+        yield from client.search_runs([experiment.experiment_id], query)
 
 
 def _alive(tags: Mapping[str, str]) -> bool:

@@ -96,7 +96,7 @@ def read_table(path: Path, dataset: Tabular, columns: dict[str, str]) -> pd.Data
     DataError
         One line that names file, row (the first after the header is 1), column and what is allowed.
     """
-    text = _read_text(path, columns)
+    text = read_columns(path, columns)
     return _checked(path, dataset, text, columns)
 
 
@@ -115,7 +115,7 @@ def read_sample(path: Path, dataset: Tabular) -> pd.DataFrame:
         As `read_table`.
     """
     columns = dataset.columns(features=False)
-    text = _read_text(path, columns)
+    text = read_columns(path, columns)
     ids = _checked(path, dataset, text, {dataset.id: columns[dataset.id]})
     return text.assign(**{dataset.id: ids[dataset.id]})
 
@@ -137,9 +137,15 @@ def check_classes(path: Path, dataset: Tabular, labels: pd.Series) -> None:
             )
 
 
-def _read_text(path: Path, columns: dict[str, str]) -> pd.DataFrame:
-    """Read a file that must have these columns, every value as the text it is."""
-    text = _parse(path)
+def read_columns(path: Path, columns: dict[str, str]) -> pd.DataFrame:
+    """Read a file that must have these columns, in any order, every value as the text it is.
+
+    Raises
+    ------
+    DataError
+        If it has others, no rows, or is no table.
+    """
+    text = read_text(path)
     missing = [name for name in columns if name not in text.columns]
     if missing:
         raise DataError(f"{path}: column '{missing[0]}' is missing. Needed: {', '.join(columns)}")
@@ -163,7 +169,14 @@ def _checked(
         raise DataError(f"{path}: {_first_failure(error.failure_cases, text, columns)}") from None
 
 
-def _parse(path: Path) -> pd.DataFrame:
+def read_text(path: Path) -> pd.DataFrame:
+    """Read a table, every value as the text it is.
+
+    Raises
+    ------
+    DataError
+        If it is not there, not UTF-8, or no table.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)

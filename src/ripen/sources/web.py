@@ -112,6 +112,8 @@ def failure(error: requests.RequestException, where: str) -> Interrupted | Sourc
         return SourceError(f"{where}: its certificate is not trusted", NO_CONNECTION)
     if isinstance(error, requests.Timeout):
         return Interrupted(f"{where} did not answer in time", NO_CONNECTION)
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return Interrupted(f"{where}: the connection was cut", AGAIN)
     if isinstance(error, requests.ConnectionError):
         # urllib3 never came through, or came through and was cut.
         if error.args and isinstance(error.args[0], MaxRetryError):

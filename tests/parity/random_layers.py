@@ -44,6 +44,8 @@ class Draft:
         Blobs that no layer takes yet.
     kept : set of str
         Blobs that no layer may change in place.
+    makers : dict of str to str
+        The type of the layer that gives a blob.
     shared : dict of tuple to str
         Names of parameters, by the shapes that they must have.
     """
@@ -56,6 +58,7 @@ class Draft:
     inputs: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     open: list[str] = field(default_factory=list)
     kept: set[str] = field(default_factory=set)
+    makers: dict[str, str] = field(default_factory=dict)
     shared: dict[tuple[object, ...], str] = field(default_factory=dict)
 
     def chance(self, probability: float) -> bool:
@@ -124,6 +127,7 @@ class Draft:
             return []
         self.open = [name for name in self.open if name not in bottoms] + names
         self.shapes |= {name: made.blobs[name].shape for name in names}
+        self.makers |= dict.fromkeys(names, kind)
         if kind in KEPT:
             self.kept.update(names)
         return names
@@ -236,7 +240,7 @@ ELEMENTWISE: dict[str, Callable[[Draft], str]] = {
     ),
     "Dropout": lambda d: "include { phase: TEST }",
 }
-# Those that need no value of their bottom to go backward.
+# Those that need no value of their bottom to go backward (real Caffe's Power does).
 WITHIN = {"ReLU", "Sigmoid", "TanH", "ELU", "PReLU", "Exp", "Dropout"}
 
 
@@ -245,8 +249,7 @@ def elementwise(draft: Draft) -> None:
     bottom = draft.blob(2, 3, 4) if kind == "PReLU" else draft.blob()
     if bottom is not None and (kind != "Dropout" or draft.phase == caffe.TEST):
         settings = ELEMENTWISE[kind](draft)
-        within = kind in WITHIN or "power: 1 " in settings
-        draft.add(kind, [bottom], settings, within=within and draft.chance(0.4))
+        draft.add(kind, [bottom], settings, within=kind in WITHIN and draft.chance(0.4))
 
 
 def logarithm(draft: Draft) -> None:
@@ -288,6 +291,8 @@ def reshape(draft: Draft) -> None:
         return
     axes = len(draft.shapes[bottom])
     kind = draft.one_of("Flatten", "Reshape", "Permute")
+    if kind == "Flatten" and draft.makers.get(bottom) in ("Parameter", "LSTM", "RNN"):
+        return  # in real Caffe the gradient does not reach them: their tops' memory is theirs
     if kind == "Flatten":
         draft.add(kind, [bottom], f"flatten_param {{ axis: {draft.integer(0, axes - 1)} }}")
     elif kind == "Reshape":

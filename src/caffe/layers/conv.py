@@ -198,5 +198,9 @@ class Aten:
     @property
     def _settings(self) -> tuple[Sizes, Sizes, Sizes, bool, list[int], int]:
         window, none = self.window, [0] * len(self.sizes)
-        settings = (window.stride, window.pad, window.dilation)
+        # A window of 1 has nothing between its elements: a dilation of more, a map of width 1 and
+        # channels_last together end torch 2.13 (a segmentation fault).
+        pairs = zip(window.kernel, window.dilation, strict=True)
+        dilation = tuple(1 if kernel == 1 else spread for kernel, spread in pairs)
+        settings = (window.stride, window.pad, dilation)
         return (*settings, self.transposed, none, self.groups)

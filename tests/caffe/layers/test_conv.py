@@ -35,6 +35,11 @@ CASES = [
         for window, x in WINDOWS
         for kind in ("Convolution", "Deconvolution")
     ),
+    Case(
+        "Convolution",
+        settings("kernel_size: 1 stride: 2 pad: 1 dilation: 2 group: 2"),
+        (values(2, 4, 9, 1),),
+    ),
     # A window that hangs over the end: 4 - 5 divided by 2 is 0 in C.
     Case("Convolution", settings("kernel_size: 5 stride: 2"), (values(1, 1, 4, 4),)),
     Case("Convolution", settings("kernel_size: 2"), (MAP, MAP + 1), tops=2, learns=(0, 1)),

@@ -16,13 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from ripen import graph
 from ripen.errors import ConfigError
 
 PARAMS = Path("params.yaml")
 CONF = Path("conf")
 
-CompetitionName = Literal["avocado"]
-COMPETITIONS: tuple[CompetitionName, ...] = ("avocado",)
+CompetitionName = Literal["avocado", "digits"]
+COMPETITIONS: tuple[CompetitionName, ...] = ("avocado", "digits")
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -30,24 +31,6 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
 _typed = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
-
-
-@_typed
-class Avocado:
-    """`conf/competition/avocado.yaml`: how many avocados are drawn, and how well remembered."""
-
-    source: Literal["builtin"]
-    n_train: Annotated[int, Field(ge=20)]
-    n_test: Count
-    n_more: Annotated[int, Field(ge=0)]
-    label_noise: Annotated[float, Field(ge=0, le=0.5)]
-
-
-@_typed
-class Competitions:
-    """`conf/competition/`: what is particular to each competition."""
-
-    avocado: Avocado
 
 
 @_typed
@@ -156,6 +139,92 @@ class Train:
 
 
 @_typed
+class AvocadoFetch:
+    """How many avocados are drawn, and how well remembered."""
+
+    source: Literal["builtin"]
+    n_train: Annotated[int, Field(ge=20)]
+    n_test: Count
+    n_more: Annotated[int, Field(ge=0)]
+    label_noise: Annotated[float, Field(ge=0, le=0.5)]
+
+
+@_typed
+class TableTrain:
+    """The net of a table: the sections of these names."""
+
+    net: Net
+    solver: Solver
+    train: Train
+
+
+@_typed
+class Avocado:
+    """`conf/competition/avocado.yaml`."""
+
+    fetch: AvocadoFetch
+    train: TableTrain
+    learning_curve: list[Count]
+
+
+@_typed
+class DigitsFetch:
+    """How many of the pictures of 5-9 come with a label, and how many more for learning curves."""
+
+    source: Literal["builtin"]
+    n_train: Annotated[int, Field(ge=25, le=400)]
+    n_more: Annotated[int, Field(ge=5, le=400)]
+
+
+@_typed
+class Finetune:
+    """What is changed in a pretrained net (`ripen.zoo.finetune`)."""
+
+    replace: Annotated[list[str], Field(min_length=1)]
+    freeze_until: str
+    lr_mult_new: Positive
+
+
+@_typed
+class DigitsTrain:
+    """The pretraining, and what all ways of training on from there share."""
+
+    pretrain: Solver
+    finetune: Finetune
+    solver: Solver
+    train: Train
+
+
+@_typed
+class Digits:
+    """`conf/competition/digits.yaml`."""
+
+    fetch: DigitsFetch
+    train: DigitsTrain
+    learning_curve: list[Count]
+
+
+@_typed
+class Competitions:
+    """`conf/competition/`: what is particular to each competition."""
+
+    avocado: Avocado
+    digits: Digits
+
+
+@_typed
+class Graph:
+    """The competitions that each stage runs for; from `competitions` (`ripen.graph`)."""
+
+    fetch: list[CompetitionName]
+    prepare: list[CompetitionName]
+    baselines: list[CompetitionName]
+    train: list[CompetitionName]
+    evaluate: list[CompetitionName]
+    predict: list[CompetitionName]
+
+
+@_typed
 class Evaluate:
     """What the evaluation draws."""
 
@@ -189,11 +258,11 @@ class Config:
     """Everything that can be chosen. `overrides` are those that `ripen compose` was given."""
 
     competitions: Annotated[list[CompetitionName], Field(min_length=1)]
+    graph: Graph
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     reproducibility: Literal["portable", "fast"]
     threads: Count
     learning_curve: list[Count]
-    competition: Competitions
     prepare: Prepare
     baselines: Baselines
     net: Net
@@ -202,6 +271,7 @@ class Config:
     evaluate: Evaluate
     predict: Predict
     tracking: Tracking
+    competition: Competitions
     overrides: list[str]
 
 
@@ -274,6 +344,7 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> dict[str, Any]:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    graph.register()
     try:
         with initialize_config_dir(str(conf.absolute()), version_base=None):
             composed = hydra_compose("config", list(overrides))

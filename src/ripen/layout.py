@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+# Folder of train/ by the model's name, where a net is trained in several ways; "net" is the one
+# that is compared with the baselines.
+WAYS = {"net": "full", "head": "head", "scratch": "scratch"}
+
 
 @dataclass(frozen=True)
 class Layout:

@@ -1,6 +1,6 @@
 """The figures: each takes a table and returns a matplotlib figure; `save` writes the same bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -38,6 +38,23 @@ def error_curve(curve: pd.DataFrame, stopped: str, best_iteration: int) -> Figur
     )
     axes.axvline(best_iteration, color=COLOURS["reference"], linestyle=":", label="kept")
     axes.set_title(f"ended by: {stopped}")
+    axes.legend()
+    return figure
+
+
+def ways(curves: Mapping[str, pd.DataFrame]) -> Figure:
+    """Error against iterations of several nets: solid in validation, dotted in training.
+
+    Parameters
+    ----------
+    curves : mapping of str to DataFrame
+        Columns iteration, loss, validation_loss; one table a net.
+    """
+    figure, axes = _axes("iterations", "error (log loss)")
+    for name, curve in curves.items():
+        (line,) = axes.plot(curve.iteration, curve.validation_loss, label=name)
+        axes.plot(curve.iteration, curve.loss, color=line.get_color(), linestyle=":")
+    axes.set_title("validation; dotted: training")
     axes.legend()
     return figure
 

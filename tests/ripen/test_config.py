@@ -23,7 +23,14 @@ def test_an_override_changes_its_key_and_is_recorded() -> None:
     differs = {
         key for key, value in config.leaves(changed) if dict(config.leaves(plain))[key] != value
     }
-    assert differs == {"solver.base_lr", "overrides"}
+    # Also where the competition that uses it takes it in, so that no other runs again.
+    own = "competition.avocado.train.solver.base_lr"
+    assert differs == {"solver.base_lr", own, "overrides"}
+
+
+def test_the_stages_run_for_the_competitions_that_are_chosen() -> None:
+    graph = config.compose(["competitions=[digits]"], CONF)["graph"]
+    assert graph["train"] == graph["fetch"] == ["digits"]
 
 
 @pytest.mark.parametrize(

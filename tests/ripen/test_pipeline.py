@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from ripen import config
+from ripen.graph import STAGES_OF, competitions_of
 from ripen.stages import STAGES
 
 ROOT = Path(__file__).parents[2]
@@ -56,8 +57,22 @@ def test_a_stage_depends_on_the_code_that_it_imports(stage: str, graph: grimp.Im
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_settings_of_a_stage_exist(stage: str) -> None:
     known = set(config.keys())
-    params = [p.replace("${item.competition}", "avocado") for p in DVC[stage].get("params", [])]
-    assert set(params) <= known
+    for name in config.COMPETITIONS:
+        params = [p.replace("${item.competition}", name) for p in DVC[stage].get("params", [])]
+        assert set(params) <= known
+
+
+@pytest.mark.parametrize("stage", STAGES[1:])
+def test_a_stage_runs_for_the_competitions_that_need_it(stage: str) -> None:
+    assert DVC[stage]["matrix"] == {"competition": f"${{graph.{stage}}}"}
+    needing = [name for name in config.COMPETITIONS if stage in STAGES_OF[name]]
+    assert competitions_of(stage, config.COMPETITIONS) == needing
+    assert competitions_of(stage, needing[:1]) == needing[:1]
+
+
+def test_every_competition_goes_through_stages_that_there_are() -> None:
+    assert set(STAGES_OF) == set(config.COMPETITIONS)
+    assert all(set(through) <= set(STAGES) for through in STAGES_OF.values())
 
 
 def test_every_setting_belongs_to_a_stage() -> None:
@@ -71,6 +86,12 @@ def test_every_setting_belongs_to_a_stage() -> None:
     # Which competitions run is the matrix; how it is tracked changes no result.
     assert top - {param.partition(".")[0] for param in used} == {
         "competitions",
+        "graph",
+        # Named by the sections of the competition that take them in.
+        "learning_curve",
+        "net",
         "overrides",
+        "solver",
         "tracking",
+        "train",
     }

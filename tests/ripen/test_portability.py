@@ -15,8 +15,8 @@ QEMU = shutil.which("qemu-x86_64")
 STAGES = ("fetch", "prepare", "baselines", "train", "evaluate", "predict")
 # Emulation is some ten to thirty times slower: fewer rows, trees and iterations, the same code.
 SMALLER = (
-    "competition.avocado.n_test=300",
-    "competition.avocado.n_more=300",
+    "competition.avocado.fetch.n_test=300",
+    "competition.avocado.fetch.n_more=300",
     "baselines.random_forest.n_estimators=10",
     "learning_curve=[50,300]",
     "solver.max_iter=300",

@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from ripen.config import Avocado
+from ripen.config import AvocadoFetch
 from ripen.datasets.tabular import Feature, Tabular
 
 FEATURES = (
@@ -152,12 +152,12 @@ def bayes_accuracy(label_noise: float, rng: np.random.Generator, n: int = 200_00
     return float(np.mean(np.maximum(probability, 1 - probability)))
 
 
-def generate(config: Avocado, seed: int) -> dict[str, pd.DataFrame]:
+def generate(config: AvocadoFetch, seed: int) -> dict[str, pd.DataFrame]:
     """Draw the competition's files in Kaggle's form.
 
     Parameters
     ----------
-    config : Avocado
+    config : AvocadoFetch
         How many avocados of each part, and the label noise.
     seed : int
         Seed of the one generator that all parts are drawn from.

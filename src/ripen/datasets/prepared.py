@@ -1,4 +1,4 @@
-"""The prepared parts of a competition of one table: HDF5 files that Caffe's HDF5Data reads."""
+"""The prepared parts of a competition: HDF5 files that Caffe's HDF5Data reads."""
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Part:
     Attributes
     ----------
     ids : int64 ndarray of shape (n,)
-    data : float32 ndarray of shape (n, features), scaled
+    data : float32 ndarray of shape (n, features) or (n, channels, height, width), scaled
     labels : int64 ndarray of shape (n,), or None where they are not known
     """
 
@@ -38,7 +38,17 @@ class Part:
         """
         if self.labels is None:
             raise ValueError("the labels of this part are not known")
-        return self.data, self.labels
+        return self.table, self.labels
+
+    @property
+    def table(self) -> NDArray[np.float32]:
+        """Data of shape (n, features), a picture's pixels one after the other."""
+        return self.data.reshape(len(self.data), -1)
+
+    def rows(self, chosen: NDArray[np.int64]) -> "Part":
+        """Return rows by their numbers, in that order."""
+        labels = None if self.labels is None else self.labels[chosen]
+        return Part(self.ids[chosen], self.data[chosen], labels)
 
     def head(self, n: int) -> "Part":
         """Return the first n rows."""
@@ -46,10 +56,10 @@ class Part:
 
     def join(self, other: "Part") -> "Part":
         """Return the rows of both, which must have labels."""
-        (data, labels), (more_data, more_labels) = self.arrays(), other.arrays()
+        labels, more_labels = self.arrays()[1], other.arrays()[1]
         return Part(
             np.concatenate([self.ids, other.ids]),
-            np.concatenate([data, more_data]),
+            np.concatenate([self.data, other.data]),
             np.concatenate([labels, more_labels]),
         )
 

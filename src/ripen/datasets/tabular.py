@@ -1,10 +1,10 @@
 """What a competition of one table is, and how its files are read and checked."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,20 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 
 from ripen.errors import DataError
+
+
+class Competition(Protocol):
+    """What the form of a submission is told by."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def submitted(self) -> Mapping[str, int]: ...
+
+    def sample_columns(self) -> dict[str, str]: ...
+
+    def schema(self, columns: dict[str, str]) -> pa.DataFrameSchema: ...
 
 
 @dataclass(frozen=True)
@@ -57,6 +71,15 @@ class Tabular:
             columns |= {self.label: f"a whole number from 0 to {len(self.classes) - 1}"}
         return columns
 
+    def sample_columns(self) -> dict[str, str]:
+        """Return the columns of the sample submission: name to what is allowed in it."""
+        return self.columns(features=False)
+
+    @property
+    def submitted(self) -> dict[str, int]:
+        """The columns of a submission, each with the class whose probability it holds."""
+        return {self.label: len(self.classes) - 1}
+
     def schema(self, columns: dict[str, str]) -> pa.DataFrameSchema:
         """Return the checks of a file with these columns."""
         ranges = {feature.name: (feature.low, feature.high) for feature in self.features}
@@ -74,14 +97,14 @@ class Tabular:
         )
 
 
-def read_table(path: Path, dataset: Tabular, columns: dict[str, str]) -> pd.DataFrame:
+def read_table(path: Path, dataset: Competition, columns: dict[str, str]) -> pd.DataFrame:
     """Read a CSV file of the competition and check every value of it.
 
     Parameters
     ----------
     path : Path
         The file, UTF-8, comma-separated, with a header.
-    dataset : Tabular
+    dataset : Competition
         What the values must be.
     columns : dict of str to str
         The columns that the file must have, in any order, from `Tabular.columns`.
@@ -100,21 +123,21 @@ def read_table(path: Path, dataset: Tabular, columns: dict[str, str]) -> pd.Data
     return _checked(path, dataset, text, columns)
 
 
-def read_sample(path: Path, dataset: Tabular) -> pd.DataFrame:
+def read_sample(path: Path, dataset: Competition) -> pd.DataFrame:
     """Read the sample submission, whose columns, order and ids a submission must have.
 
     Returns
     -------
     DataFrame
-        Id (int64) and label, in the file's own order of columns; what the sample guesses is kept
-        as text.
+        Id (int64) and the others, in the file's own order of columns; what the sample guesses
+        is kept as text.
 
     Raises
     ------
     DataError
         As `read_table`.
     """
-    columns = dataset.columns(features=False)
+    columns = dataset.sample_columns()
     text = read_columns(path, columns)
     ids = _checked(path, dataset, text, {dataset.id: columns[dataset.id]})
     return text.assign(**{dataset.id: ids[dataset.id]})
@@ -160,7 +183,7 @@ def read_columns(path: Path, columns: dict[str, str]) -> pd.DataFrame:
 
 
 def _checked(
-    path: Path, dataset: Tabular, text: pd.DataFrame, columns: dict[str, str]
+    path: Path, dataset: Competition, text: pd.DataFrame, columns: dict[str, str]
 ) -> pd.DataFrame:
     """Turn text into numbers; pandera says what cannot be one, or is out of range."""
     try:

@@ -1,5 +1,6 @@
 """A Caffe net that fits and predicts: trained by a Caffe solver, kept in Caffe's own files."""
 
+import json
 import math
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import caffe
 from caffe.policies import learning_rate
 from caffe.proto import caffe_pb2
 from ripen.atomic import replacing, write_text
-from ripen.config import Config
+from ripen.config import Config, Solver, Train
 from ripen.convergence import Convergence, Reason
 from ripen.datasets.prepared import read_scaler
 from ripen.errors import DataError, TrainingError
@@ -83,22 +84,60 @@ def fit(
         If the loss or a gradient is not a finite number.
     """
     batch = (train[0], min(config.train.batch_size, train[1]))
+    net = mlp.train_val(config.net, classes, batch, validation)
+    return train_net(net, config.solver, config.train, config.seed, folder, listener)
+
+
+def train_net(
+    net: caffe_pb2.NetParameter,
+    solver_settings: Solver,
+    settings: Train,
+    seed: int,
+    folder: Path,
+    listener: Callable[[Check], None],
+    start: Path | None = None,
+) -> Training:
+    """Train a net and keep the weights of the best validation loss.
+
+    Parameters
+    ----------
+    net : NetParameter
+        Both phases, with tops ``loss`` and, in the test phase, ``accuracy``; its test phase reads
+        all that it validates on as one batch.
+    solver_settings : Solver
+    settings : Train
+        When to check, and when to end.
+    seed : int
+    folder : Path
+        Gets the files that `fit` names.
+    listener : callable
+        Is given each check.
+    start : Path or None
+        The caffemodel whose weights the layers of the same names begin with.
+
+    Raises
+    ------
+    TrainingError
+        If the loss or a gradient is not a finite number.
+    """
     net_file, solver_file = folder / "train_val.prototxt", folder / "solver.prototxt"
-    write_text(net_file, mlp.to_text(mlp.train_val(config.net, classes, batch, validation)))
-    definition = mlp.solver(config.solver, net_file, folder / "model", config.seed)
+    write_text(net_file, mlp.to_text(net))
+    definition = mlp.solver(solver_settings, net_file, folder / "model", seed)
     write_text(solver_file, mlp.to_text(definition))
     solver = caffe.get_solver(str(solver_file))
-    norms = _watch_gradients(solver, config.train.check_interval)
+    if start is not None:
+        solver.net.copy_from(str(start))
+    norms = _watch_gradients(solver, settings.check_interval)
     convergence = Convergence(
-        tolerance=config.train.tolerance,
-        patience=config.train.patience,
-        early_stopping=config.train.early_stopping,
-        max_iter=config.solver.max_iter,
+        tolerance=settings.tolerance,
+        patience=settings.patience,
+        early_stopping=settings.early_stopping,
+        max_iter=solver_settings.max_iter,
     )
     checks: list[Check] = []
     stopped = None
     while stopped is None:
-        interval = min(config.train.check_interval, config.solver.max_iter - solver.iter)
+        interval = min(settings.check_interval, solver_settings.max_iter - solver.iter)
         checks.append(_check(solver, interval, norms))
         listener(checks[-1])
         stopped = convergence.check(solver.iter, checks[-1].loss, checks[-1].validation_loss)
@@ -111,6 +150,18 @@ def fit(
         convergence.best_validation_loss,
         tuple(checks),
     )
+
+
+def write_training(folder: Path, training: Training) -> None:
+    """Write `training.json` (what ended it, and when) and `curve.csv` (the checks)."""
+    values = {
+        "stopped": training.stopped,
+        "iterations": training.iterations,
+        "best_iteration": training.best_iteration,
+    }
+    write_text(folder / "training.json", json.dumps(values, indent=2) + "\n")
+    curve = training.curve().to_csv(index=False, lineterminator="\n")
+    write_text(folder / "curve.csv", curve)
 
 
 def _watch_gradients(solver: caffe.Solver, interval: int) -> list[float]:
@@ -195,7 +246,7 @@ class CaffeNet:
         self._net = caffe.Net(str(deploy), str(weights), caffe.TEST)
 
     def predict_proba(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return probabilities, shape (n, classes), of scaled rows of shape (n, features)."""
+        """Return probabilities, shape (n, classes), of scaled rows of the input's shape."""
         self._net.blobs["data"].reshape(*data.shape)
         return np.array(self._net.forward(data=data)["prob"])
 

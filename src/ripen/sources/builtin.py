@@ -2,23 +2,32 @@
 
 from pathlib import Path
 
-from ripen.config import Avocado
+from ripen.config import AvocadoFetch, DigitsFetch
+from ripen.datasets.pictures import Images, write_raw
 from ripen.datasets.tabular import Tabular
 
 
-def fetch(dataset: Tabular, config: Avocado, seed: int, folder: Path) -> None:
+def fetch(
+    dataset: Tabular | Images, config: AvocadoFetch | DigitsFetch, seed: int, folder: Path
+) -> None:
     """Write the generated files of a competition, in Kaggle's form, into a folder.
 
     Parameters
     ----------
-    dataset : Tabular
+    dataset : Tabular or Images
         What generates them.
-    config : Avocado
+    config : AvocadoFetch or DigitsFetch
         How many rows, and how noisy.
     seed : int
         Seed of the generator.
     folder : Path
-        An existing folder; one CSV file for each part is written there.
+        An existing folder; one file for each part is written there: CSV, and HDF5 for pictures.
     """
-    for name, frame in dataset.generate(config, seed).items():
+    if isinstance(dataset, Images):
+        pictures, tables = dataset.generate(config, seed)
+        for name, raw in pictures.items():
+            write_raw(folder / f"{name}.h5", raw)
+    else:
+        tables = dataset.generate(config, seed)
+    for name, frame in tables.items():
         frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")

@@ -24,6 +24,7 @@ def run(config: Config, competition: CompetitionName) -> None:
     train, validation, test, more = (
         read_part(layout.prepared, name) for name in ("train", "validation", "test", "more")
     )
+    sizes = getattr(config.competition, competition).learning_curve
     models = estimators(config.baselines, config.seed)
     tables, scores, curve = [], [], []
     with (
@@ -39,12 +40,12 @@ def run(config: Config, competition: CompetitionName) -> None:
                 model.fit(*train.arrays())
                 tracked.log_metrics({"training_seconds": time.perf_counter() - started})
                 for part, rows in (("validation", validation), ("test", test)):
-                    probabilities = model.predict_proba(rows.data)
+                    probabilities = model.predict_proba(rows.table)
                     tables.append(predictions.table(name, part, rows.ids, probabilities))
                 scores.append(cross_validation(model, train, config))
                 tracked.log_metrics({f"cross_validation/{k}": v for k, v in scores[-1].items()})
             advance(f"{name}: fitted")
-            learning = learning_curve(model, train.join(more), test, config.learning_curve)
+            learning = learning_curve(model, train.join(more), test, sizes)
             curve += [{"model": name} | row for row in learning]
             advance(f"{name}: learning curve")
         predictions.write(folder / "predictions.csv", tables)

@@ -16,13 +16,14 @@ from ripen import plots, predictions
 from ripen.atomic import fresh_folder, write_text
 from ripen.config import CompetitionName, Config, leaves
 from ripen.datasets import DATASETS
+from ripen.datasets.pictures import Images
 from ripen.datasets.prepared import read_part
 from ripen.datasets.tabular import Tabular, read_table
-from ripen.layout import Layout
+from ripen.layout import WAYS, Layout
 from ripen.metrics import DECIMALS, scores
 from ripen.tracking import Tracker
 
-MADE_BY = {"net": "train"}  # every other model: baselines
+MADE_BY = dict.fromkeys(("net", "head", "scratch"), "train")  # every other model: baselines
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,16 @@ def run(config: Config, competition: CompetitionName) -> None:
     """Read what the models left, write `evaluate/` and `metrics/<competition>.json`."""
     layout, dataset = Layout(competition), DATASETS[competition]
     scored = list(read_scored(layout))
-    training = json.loads((layout.train / "training.json").read_text(encoding="utf-8"))
-    bayes = bayes_scores(config, competition, dataset, layout)
-    metrics = evaluate(scored, training, bayes)
+    trained = trained_folders(layout, dataset)
+    trainings = {name: read_training(own) for name, own in trained.items()}
+    bayes = None
+    if isinstance(dataset, Tabular):
+        bayes = bayes_scores(config, competition, dataset, layout)
+    metrics = evaluate(scored, trainings, bayes)
     learnt = pd.concat(
         [pd.read_csv(folder / "learning_curve.csv") for folder in (layout.baselines, layout.train)]
     )
-    curve = pd.read_csv(layout.train / "curve.csv")
+    curves = {name: pd.read_csv(own / "curve.csv") for name, own in trained.items()}
     with fresh_folder(layout.evaluate) as folder:
         write_csv(folder / "leaderboard.csv", leaderboard(metrics, layout.baselines))
         # One column a model, which is what `dvc plots` draws lines from.
@@ -56,8 +60,13 @@ def run(config: Config, competition: CompetitionName) -> None:
         write_csv(folder / "roc.csv", points)
         for one in shown:
             draw(one, points, dataset, config.evaluate.calibration_bins, folder / one.model)
-        error = plots.error_curve(curve, training["stopped"], training["best_iteration"])
-        plots.save(error, folder / "net" / "error.svg")
+        for name, curve in curves.items():
+            ended = trainings[name]
+            error = plots.error_curve(curve, ended["stopped"], ended["best_iteration"])
+            plots.save(error, folder / name / "error.svg")
+        if len(curves) > 1:
+            write_csv(folder / "ways.csv", side_by_side(curves))
+            plots.save(plots.ways(curves), folder / "ways.svg")
         plots.save(plots.roc(points, f"{competition}, {shown[0].part}"), folder / "roc.svg")
         expected = bayes["expected"]["accuracy"] if bayes else None
         plots.save(plots.learning_curve(learnt, expected), folder / "learning_curve.svg")
@@ -66,7 +75,7 @@ def run(config: Config, competition: CompetitionName) -> None:
 
 
 def evaluate(
-    scored: list[Scored], training: dict[str, Any], bayes: dict[str, Any] | None
+    scored: list[Scored], trainings: dict[str, dict[str, Any]], bayes: dict[str, Any] | None
 ) -> dict[str, Any]:
     """Return what `metrics/<competition>.json` holds.
 
@@ -74,8 +83,8 @@ def evaluate(
     ----------
     scored : list of Scored
         Every model on every part whose labels are known.
-    training : dict
-        What ended the net's training, and when.
+    trainings : dict of str to dict
+        What ended the training of each net, and when.
     bayes : dict or None
         Scores of the best possible rule, where it is known.
 
@@ -87,9 +96,29 @@ def evaluate(
     models: dict[str, dict[str, Any]] = {}
     for one in scored:
         models.setdefault(one.model, {})[one.part] = scores(one.labels, one.probabilities)
-    models["net"] |= training
+    for name, training in trainings.items():
+        models[name] |= training
     best = min(models, key=lambda name: models[name]["validation"]["log_loss"])
     return {"models": models, "best": best} | ({"bayes": bayes} if bayes else {})
+
+
+def trained_folders(layout: Layout, dataset: Tabular | Images) -> dict[str, Path]:
+    """Return where the files of each net that was trained are, by the model's name."""
+    if isinstance(dataset, Tabular):
+        return {"net": layout.train}
+    return {name: layout.train / folder for name, folder in WAYS.items()}
+
+
+def read_training(folder: Path) -> dict[str, Any]:
+    """Read what ended a training, and when."""
+    values: dict[str, Any] = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    return values
+
+
+def side_by_side(curves: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the validation losses of all nets by iteration, one column a net."""
+    losses = {name: c.set_index("iteration").validation_loss for name, c in curves.items()}
+    return pd.DataFrame(losses).reset_index()
 
 
 def read_scored(layout: Layout) -> Iterator[Scored]:
@@ -112,7 +141,7 @@ def bayes_scores(
     config: Config, competition: CompetitionName, dataset: Tabular, layout: Layout
 ) -> dict[str, Any]:
     """Score the best possible rule: on the test rows, and its expected accuracy."""
-    noise = getattr(config.competition, competition).label_noise
+    noise = getattr(config.competition, competition).fetch.label_noise
     columns = dataset.columns(label=False)
     ripe = dataset.bayes_probability(read_table(layout.raw / "test.csv", dataset, columns), noise)
     labels = read_part(layout.prepared, "test").arrays()[1]
@@ -125,6 +154,7 @@ def bayes_scores(
 
 def leaderboard(metrics: dict[str, Any], baselines: Path) -> pd.DataFrame:
     """Return one row a model, best validation log loss first, and the Bayes rule last."""
+    bayes = {"bayes": metrics["bayes"]} if "bayes" in metrics else {}
     flat = {
         model: {
             f"{part}_{name}": value
@@ -132,7 +162,7 @@ def leaderboard(metrics: dict[str, Any], baselines: Path) -> pd.DataFrame:
             if part in values
             for name, value in values[part].items()
         }
-        for model, values in [*metrics["models"].items(), ("bayes", metrics.get("bayes", {}))]
+        for model, values in (metrics["models"] | bayes).items()
     }
     crossed = pd.read_csv(baselines / "cross_validation.csv", index_col="model")
     table = pd.DataFrame.from_dict(flat, orient="index")
@@ -153,7 +183,9 @@ def roc_points(one: Scored) -> pd.DataFrame:
     )
 
 
-def draw(one: Scored, points: pd.DataFrame, dataset: Tabular, bins: int, folder: Path) -> None:
+def draw(
+    one: Scored, points: pd.DataFrame, dataset: Tabular | Images, bins: int, folder: Path
+) -> None:
     """Write one model's confusion matrix, reliability curve and ROC, as tables and as pictures."""
     folder.mkdir()
     title = f"{one.model}, {one.part}"
@@ -197,5 +229,6 @@ def track(
             bayes = {f"bayes.{key}".replace(".", "/"): v for key, v in leaves(metrics["bayes"])}
             tracker.pipeline.log_metrics(bayes)
         tracker.pipeline.set_tags({"best": metrics["best"]})
-        for name in ("leaderboard.csv", "roc.svg", "learning_curve.svg"):
-            tracker.pipeline.log_artifacts(folder / name, "evaluate")
+        for name in ("leaderboard.csv", "roc.svg", "learning_curve.svg", "ways.svg"):
+            if (folder / name).exists():
+                tracker.pipeline.log_artifacts(folder / name, "evaluate")

@@ -10,6 +10,5 @@ from ripen.sources import builtin
 def run(config: Config, competition: CompetitionName) -> None:
     """Write `raw/`."""
     with fresh_folder(Layout(competition).raw) as folder:
-        builtin.fetch(
-            DATASETS[competition], getattr(config.competition, competition), config.seed, folder
-        )
+        settings = getattr(config.competition, competition).fetch
+        builtin.fetch(DATASETS[competition], settings, config.seed, folder)

@@ -10,7 +10,7 @@ from ripen import predictions
 from ripen.atomic import write_text
 from ripen.config import CompetitionName, Config
 from ripen.datasets import DATASETS
-from ripen.datasets.tabular import Tabular, read_sample
+from ripen.datasets.tabular import Competition, read_sample
 from ripen.errors import ConfigError, DataError
 from ripen.layout import Layout
 from ripen.tracking import Tracker
@@ -49,7 +49,7 @@ def chosen_model(name: str, metrics: dict[str, dict[str, object]]) -> str:
 
 
 def predict(
-    rows: pd.DataFrame, sample: pd.DataFrame, dataset: Tabular, clip: float, sample_file: Path
+    rows: pd.DataFrame, sample: pd.DataFrame, dataset: Competition, clip: float, sample_file: Path
 ) -> pd.DataFrame:
     """Return the submission: the sample's columns, ids and order, our probabilities.
 
@@ -58,8 +58,8 @@ def predict(
     rows : DataFrame
         One model's probabilities on the test rows (`ripen.predictions`).
     sample : DataFrame
-        Columns id and label.
-    dataset : Tabular
+        Columns id and those submitted.
+    dataset : Competition
         The names of these columns.
     clip : float in [0, 0.5)
         Probabilities are kept within [clip, 1 - clip].
@@ -69,21 +69,22 @@ def predict(
     Returns
     -------
     DataFrame
-        The label's column holds the probability of the last class.
+        Each column submitted holds the probability of its class.
 
     Raises
     ------
     DataError
         If the sample's ids are not those of the test rows.
     """
-    last = predictions.probabilities(rows)[:, -1]
-    known = pd.Series(np.clip(last, clip, 1 - clip), index=rows["id"].to_numpy())
+    clipped = np.clip(predictions.probabilities(rows), clip, 1 - clip)
+    known = pd.DataFrame(clipped, index=rows["id"].to_numpy())
     ids = sample[dataset.id]
     for given, other, what in (
-        (ids, known.index, "is not an id of test.csv"),
-        (rows["id"], ids, "of test.csv is missing"),
+        (ids, known.index, "is not an id of the test part"),
+        (rows["id"], ids, "of the test part is missing"),
     ):
         odd = given[~given.isin(other)]
         if len(odd):
             raise DataError(f"{sample_file}: column '{dataset.id}': {odd.iloc[0]} {what}")
-    return sample.assign(**{dataset.label: known.loc[ids].to_numpy()})
+    chosen = known.loc[ids]
+    return sample.assign(**{name: chosen[k].to_numpy() for name, k in dataset.submitted.items()})

@@ -1,6 +1,6 @@
 """prepare: check the raw files, split off a validation part, scale, and write what Caffe reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from ripen.atomic import fresh_folder
 from ripen.config import CompetitionName, Config
 from ripen.datasets import DATASETS
+from ripen.datasets.pictures import Images, alternated, part, read_raw, read_solution, split
 from ripen.datasets.prepared import Part, write_part, write_scaler
 from ripen.datasets.tabular import Tabular, check_classes, read_table
 from ripen.errors import DataError
@@ -28,16 +29,57 @@ class Prepared:
 def run(config: Config, competition: CompetitionName) -> None:
     """Read `raw/`, write `prepared/`."""
     layout, dataset = Layout(competition), DATASETS[competition]
-    columns = dataset.columns()
-    train = read_table(layout.raw / "train.csv", dataset, columns)
-    check_classes(layout.raw / "train.csv", dataset, train[dataset.label])
-    test = read_test(layout.raw, dataset)
-    more = read_table(layout.raw / "more.csv", dataset, columns)
-    prepared = prepare(dataset, train, test, more, config.prepare.validation_size, config.seed)
+    if isinstance(dataset, Images):
+        parts = prepare_pictures(dataset, layout.raw, config.prepare.validation_size, config.seed)
+        with fresh_folder(layout.prepared) as folder:
+            for name, rows in parts.items():
+                write_part(folder, name, rows)
+        return
+    prepared = prepare_table(config, dataset, layout.raw)
     with fresh_folder(layout.prepared) as folder:
-        for name, part in prepared.parts.items():
-            write_part(folder, name, part)
+        for name, rows in prepared.parts.items():
+            write_part(folder, name, rows)
         write_scaler(folder, dataset, prepared.scaler)
+
+
+def prepare_table(config: Config, dataset: Tabular, raw: Path) -> Prepared:
+    """Read and check the files of a table, and prepare them."""
+    columns = dataset.columns()
+    train = read_table(raw / "train.csv", dataset, columns)
+    check_classes(raw / "train.csv", dataset, train[dataset.label])
+    test = read_test(raw, dataset)
+    more = read_table(raw / "more.csv", dataset, columns)
+    return prepare(dataset, train, test, more, config.prepare.validation_size, config.seed)
+
+
+def prepare_pictures(
+    dataset: Images, raw: Path, validation_size: float, seed: int
+) -> dict[str, Part]:
+    """Read and check the files of pictures, scale them and split off the validation parts.
+
+    Returns
+    -------
+    dict of str to Part
+        As of a table, and ``pretrain`` and ``pretrain_validation``.
+    """
+
+    def read(name: str, classes: int) -> Part:
+        return part(read_raw(raw / f"{name}.h5", dataset, classes), dataset)
+
+    classes = len(dataset.classes)
+    pretrain = split(read("pretrain", len(dataset.pretrained)), validation_size, seed)
+    train = split(read("train", classes), validation_size, seed)
+    test = read("test", classes)
+    if (raw / "solution.csv").exists():
+        test = replace(test, labels=read_solution(raw / "solution.csv", dataset, test.ids))
+    return {
+        "pretrain": pretrain[0],
+        "pretrain_validation": pretrain[1],
+        "train": train[0],
+        "validation": train[1],
+        "test": test,
+        "more": alternated(read("more", classes)),
+    }
 
 
 def read_test(raw: Path, dataset: Tabular) -> pd.DataFrame:

@@ -95,8 +95,10 @@ def test_label_noise_flips_that_share() -> None:
 
 
 def test_generate_gives_kaggles_files(make_config) -> None:  # type: ignore[no-untyped-def]
-    config = make_config("competition.avocado.n_test=30", "competition.avocado.n_more=10")
-    files = avocado.generate(config.competition.avocado, seed=1)
+    config = make_config(
+        "competition.avocado.fetch.n_test=30", "competition.avocado.fetch.n_more=10"
+    )
+    files = avocado.generate(config.competition.avocado.fetch, seed=1)
     assert {name: list(frame.columns) for name, frame in files.items()} == {
         "train": ["id", *NAMES, "ripe"],
         "test": ["id", *NAMES],
@@ -108,7 +110,7 @@ def test_generate_gives_kaggles_files(make_config) -> None:  # type: ignore[no-u
     ids = np.concatenate([files[name].id for name in ("train", "test", "more")])
     assert len(set(ids)) == 1040
     assert set(files["sample_submission"].ripe) == {0.5}
-    again = avocado.generate(config.competition.avocado, seed=1)
+    again = avocado.generate(config.competition.avocado.fetch, seed=1)
     assert all(files[name].equals(again[name]) for name in files)
-    other = avocado.generate(config.competition.avocado, seed=2)
+    other = avocado.generate(config.competition.avocado.fetch, seed=2)
     assert not files["train"].equals(other["train"])

@@ -17,7 +17,7 @@ TRAINING = {"stopped": "converged", "iterations": 700, "best_iteration": 600}
 
 def test_metrics_have_their_fixed_form() -> None:
     bayes = {"test": {"accuracy": 0.9}, "expected": {"accuracy": 0.91}}
-    metrics = evaluate([*SVM, *NET], TRAINING, bayes)
+    metrics = evaluate([*SVM, *NET], {"net": TRAINING}, bayes)
     assert metrics == {
         "models": {
             "svm": {one.part: scores(LABELS, one.probabilities) for one in SVM},
@@ -29,7 +29,7 @@ def test_metrics_have_their_fixed_form() -> None:
 
 
 def test_where_it_is_not_known_there_is_no_bayes_and_no_test() -> None:
-    metrics = evaluate([SVM[0], NET[0]], TRAINING, None)
+    metrics = evaluate([SVM[0], NET[0]], {"net": TRAINING}, None)
     assert "bayes" not in metrics
     assert "test" not in metrics["models"]["net"]
     assert last_part([SVM[0], NET[0]]) == "validation"
@@ -38,7 +38,7 @@ def test_where_it_is_not_known_there_is_no_bayes_and_no_test() -> None:
 
 def test_the_best_has_the_lowest_validation_log_loss() -> None:
     worse = [scored("net", "validation", [0.9, 0.1, 0.5, 0.5])]
-    assert evaluate([*SVM, *worse], TRAINING, None)["best"] == "svm"
+    assert evaluate([*SVM, *worse], {"net": TRAINING}, None)["best"] == "svm"
 
 
 def test_roc_points_worked_out_by_hand() -> None:

@@ -32,8 +32,8 @@ def test_probabilities_are_clipped() -> None:
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        ([1, 2, 4], r"sample_submission\.csv: column 'id': 4 is not an id of test\.csv"),
-        ([1, 2], r"sample_submission\.csv: column 'id': 3 of test\.csv is missing"),
+        ([1, 2, 4], r"sample_submission\.csv: column 'id': 4 is not an id of the test part"),
+        ([1, 2], r"sample_submission\.csv: column 'id': 3 of the test part is missing"),
     ],
 )
 def test_other_ids_are_refused(ids: list[int], message: str) -> None:

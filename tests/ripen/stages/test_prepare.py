@@ -15,7 +15,7 @@ MakeConfig = Callable[..., Config]
 
 
 def prepared(make_config: MakeConfig, seed: int = 3) -> tuple[dict, Prepared]:  # type: ignore[type-arg]
-    files = avocado.generate(make_config().competition.avocado, seed=1)
+    files = avocado.generate(make_config().competition.avocado.fetch, seed=1)
     return files, prepare(DATASET, files["train"], files["test"], files["more"], 0.2, seed)
 
 
@@ -46,17 +46,18 @@ def test_a_seed_gives_one_split(make_config: MakeConfig) -> None:
 
 
 def test_test_labels_are_those_of_the_solution(make_config: MakeConfig, tmp_path: Path) -> None:
-    builtin.fetch(DATASET, make_config().competition.avocado, 1, tmp_path)
+    builtin.fetch(DATASET, make_config().competition.avocado.fetch, 1, tmp_path)
     labels = read_test(tmp_path, DATASET)["ripe"].tolist()
     assert (
-        labels == avocado.generate(make_config().competition.avocado, 1)["solution"].ripe.tolist()
+        labels
+        == avocado.generate(make_config().competition.avocado.fetch, 1)["solution"].ripe.tolist()
     )
     (tmp_path / "solution.csv").unlink()
     assert "ripe" not in read_test(tmp_path, DATASET)
 
 
 def test_a_solution_of_other_rows_is_refused(make_config: MakeConfig, tmp_path: Path) -> None:
-    builtin.fetch(DATASET, make_config().competition.avocado, 1, tmp_path)
+    builtin.fetch(DATASET, make_config().competition.avocado.fetch, 1, tmp_path)
     lines = (tmp_path / "solution.csv").read_text().splitlines()
     (tmp_path / "solution.csv").write_text("\n".join(lines[:-1]))
     with pytest.raises(DataError, match=r"solution\.csv: its ids are not those of .*test\.csv"):

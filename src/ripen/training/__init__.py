@@ -1,0 +1,1 @@
+"""How the nets of each kind of competition are trained: what stage `train` does."""

@@ -1,0 +1,192 @@
+"""Three ways to a net for new classes, at the same budget: from scratch, the head alone, in full.
+
+All are one definition: what a pretrained net is changed to (`ripen.zoo.finetune`).
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ripen import predictions
+from ripen.atomic import fresh_folder, write_text
+from ripen.config import CompetitionName, Config, DigitsTrain, as_mapping, leaves
+from ripen.datasets.pictures import Images
+from ripen.datasets.prepared import Part, read_part, write_part
+from ripen.layout import WAYS, Layout
+from ripen.models import mlp
+from ripen.models.caffe_net import CaffeNet, Check, Training, train_net, write_training
+from ripen.progress import progress
+from ripen.tracking import TrackedRun, Tracker
+from ripen.zoo import lenet8
+from ripen.zoo.finetune import Change, finetuned
+
+Parts = tuple[tuple[Path, int], tuple[Path, int]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of training: what is changed of the pretrained net, and whose weights it begins with.
+
+    `start` is None for a net from scratch.
+    """
+
+    change: Change
+    start: Path | None
+
+
+def run(config: Config, competition: CompetitionName, dataset: Images) -> None:
+    """Read `prepared/`, write `train/` and an MLflow run for each way."""
+    layout, settings = Layout(competition), getattr(config.competition, competition).train
+    train, validation, test, more = (
+        read_part(layout.prepared, name) for name in ("train", "validation", "test", "more")
+    )
+    with fresh_folder(layout.train) as folder, Tracker(config, competition, "train") as tracker:
+        start = pretrain(settings, dataset, layout.prepared, folder / "pretrained", config.seed)
+        ways = ways_from(settings, dataset, start)
+        source = _lists(layout.prepared, ("train", "validation"), settings.train.batch_size)
+        tables = []
+        for name, way in ways.items():
+            with tracker.model(name) as tracked:
+                tracked.log_dataset(layout.prepared / "train.h5", competition, *train.arrays())
+                tracked.log_params(dict(leaves(as_mapping(settings) | {"seed": config.seed})))
+                own = folder / WAYS[name]
+                _train_tracked(way, settings, dataset, source, own, config.seed, tracked)
+                net = CaffeNet(own / "deploy.prototxt", own / "model.caffemodel")
+                for part, rows in (("validation", validation), ("test", test)):
+                    probabilities = net.predict_proba(rows.data)
+                    tables.append(predictions.table(name, part, rows.ids, probabilities))
+                for file in sorted(own.iterdir()):
+                    tracked.log_artifacts(file, "caffe")
+        predictions.write(folder / "predictions.csv", tables)
+        parts = (train.join(more), validation, test)
+        sizes = getattr(config.competition, competition).learning_curve
+        learnt = learning_curve(ways, settings, dataset, parts, sizes, config.seed)
+        curve = pd.DataFrame(learnt, columns=["model", "n_train", "accuracy"])
+        write_text(folder / "learning_curve.csv", curve.to_csv(index=False, lineterminator="\n"))
+
+
+def ways_from(settings: DigitsTrain, dataset: Images, start: Path) -> dict[str, Way]:
+    """Return the three ways by the names of their models."""
+    chosen = settings.finetune
+
+    def change(lr_mult: float, freeze_until: str | None) -> Change:
+        suffix = f"{dataset.classes[0]}to{dataset.classes[-1]}"
+        return Change(chosen.replace, suffix, len(dataset.classes), lr_mult, freeze_until)
+
+    return {
+        "net": Way(change(chosen.lr_mult_new, None), start),
+        "head": Way(change(chosen.lr_mult_new, chosen.freeze_until), start),
+        "scratch": Way(change(1, None), None),
+    }
+
+
+def pretrain(
+    settings: DigitsTrain, dataset: Images, prepared: Path, folder: Path, seed: int
+) -> Path:
+    """Train the net on the classes that are there in plenty; return its caffemodel."""
+    parts = _lists(prepared, ("pretrain", "pretrain_validation"), settings.train.batch_size)
+    classes = len(dataset.pretrained)
+    folder.mkdir()
+    write_text(folder / "deploy.prototxt", mlp.to_text(lenet8.written_deploy(classes)))
+    net = lenet8.written_train_val(classes, *parts)
+    with progress("pretrain", settings.pretrain.max_iter) as advance:
+
+        def listener(check: Check) -> None:
+            advance(f"validation {check.validation_loss:.4f}", settings.train.check_interval)
+
+        training = train_net(net, settings.pretrain, settings.train, seed, folder, listener)
+    write_training(folder, training)
+    return folder / "model.caffemodel"
+
+
+def train_way(
+    way: Way,
+    settings: DigitsTrain,
+    dataset: Images,
+    parts: Parts,
+    folder: Path,
+    seed: int,
+    listener: Callable[[Check], None] = lambda check: None,
+) -> Training:
+    """Train one way into a folder that is there: Caffe's files, as for every net."""
+    classes = len(dataset.pretrained)
+    deploy = finetuned(lenet8.written_deploy(classes), way.change)
+    write_text(folder / "deploy.prototxt", mlp.to_text(deploy))
+    net = finetuned(lenet8.written_train_val(classes, *parts), way.change)
+    return train_net(net, settings.solver, settings.train, seed, folder, listener, way.start)
+
+
+def learning_curve(
+    ways: dict[str, Way],
+    settings: DigitsTrain,
+    dataset: Images,
+    parts: tuple[Part, Part, Part],
+    sizes: list[int],
+    seed: int,
+) -> Iterator[dict[str, float | str]]:
+    """Yield ``model``, ``n_train`` and test ``accuracy`` of each way on the pool's first rows.
+
+    `parts` are the pool, the validation and the test part. Sizes beyond the pool, and every size
+    where the test labels are not known, are left out.
+    """
+    pool, validation, test = parts
+    if test.labels is None:
+        return
+    sizes = [size for size in sizes if size <= len(pool.ids)]
+    with progress("learning curve", len(sizes) * len(ways)) as advance:
+        for name, way in ways.items():
+            for size in sizes:
+                with tempfile.TemporaryDirectory() as temporary:
+                    folder = Path(temporary)
+                    write_part(folder, "train", pool.head(size))
+                    write_part(folder, "validation", validation)
+                    lists = _lists(folder, ("train", "validation"), settings.train.batch_size)
+                    train_way(way, settings, dataset, lists, folder, seed)
+                    net = CaffeNet(folder / "deploy.prototxt", folder / "model.caffemodel")
+                found = net.predict_proba(test.data).argmax(axis=1)
+                accuracy = float((found == test.labels).mean())
+                yield {"model": name, "n_train": size, "accuracy": accuracy}
+                advance(f"{name}: {size} pictures")
+
+
+def _train_tracked(
+    way: Way,
+    settings: DigitsTrain,
+    dataset: Images,
+    parts: Parts,
+    folder: Path,
+    seed: int,
+    tracked: TrackedRun,
+) -> None:
+    """Train one way, tracking each check."""
+    folder.mkdir()
+    started = time.perf_counter()
+
+    def listener(check: Check) -> None:
+        metrics = {f"curve/{k}": v for k, v in asdict(check).items() if k != "iteration"}
+        tracked.log_metrics(metrics, check.iteration)
+
+    training = train_way(way, settings, dataset, parts, folder, seed, listener)
+    write_training(folder, training)
+    tracked.set_tags({"stopped": training.stopped})
+    tracked.log_metrics(
+        {
+            "training_seconds": time.perf_counter() - started,
+            "iterations": training.iterations,
+            "best_iteration": training.best_iteration,
+        }
+    )
+
+
+def _lists(folder: Path, names: tuple[str, str], batch_size: int) -> Parts:
+    """Return the lists that HDF5Data layers read: batches of the first, the second whole."""
+    train, validation = ((folder / f"{name}.txt", _rows(folder, name)) for name in names)
+    return (train[0], min(batch_size, train[1])), validation
+
+
+def _rows(folder: Path, name: str) -> int:
+    return len(read_part(folder, name).ids)

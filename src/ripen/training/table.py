@@ -1,0 +1,133 @@
+"""A table's net: trained until it converges, and how it gains from more data."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from ripen import predictions
+from ripen.atomic import fresh_folder, write_text
+from ripen.config import CompetitionName, Config, as_mapping, leaves
+from ripen.datasets.prepared import Part, read_part, write_part
+from ripen.datasets.tabular import Tabular
+from ripen.layout import Layout
+from ripen.models import mlp
+from ripen.models.caffe_net import CaffeNet, Check, Training, fit, write_training
+from ripen.progress import progress
+from ripen.tracking import TrackedRun, Tracker
+
+
+def run(config: Config, competition: CompetitionName, dataset: Tabular) -> None:
+    """Read `prepared/`, write `train/` and one MLflow run."""
+    layout, classes = Layout(competition), len(dataset.classes)
+    train, validation, test, more = (
+        read_part(layout.prepared, name) for name in ("train", "validation", "test", "more")
+    )
+    with fresh_folder(layout.train) as folder, Tracker(config, competition, "train") as tracker:
+        deploy = mlp.deploy(config.net, train.data.shape[1], classes)
+        write_text(folder / "deploy.prototxt", mlp.to_text(deploy))
+        with tracker.model("net") as tracked:
+            tracked.log_dataset(layout.prepared / "train.h5", competition, *train.arrays())
+            tracked.log_params(net_settings(config))
+            training = train_net(config, classes, layout.prepared, folder, tracked)
+            write_training(folder, training)
+            net = CaffeNet(folder / "deploy.prototxt", folder / "model.caffemodel")
+            tables = [
+                predictions.table("net", part, rows.ids, net.predict_proba(rows.data))
+                for part, rows in (("validation", validation), ("test", test))
+            ]
+            predictions.write(folder / "predictions.csv", tables)
+            log_net(tracked, layout, folder)
+        learnt = list(learning_curve(config, classes, train.join(more), validation, test, folder))
+        curve = pd.DataFrame(learnt, columns=["model", "n_train", "accuracy"])
+        write_text(folder / "learning_curve.csv", curve.to_csv(index=False, lineterminator="\n"))
+
+
+def train_net(
+    config: Config, classes: int, prepared: Path, folder: Path, tracked: TrackedRun
+) -> Training:
+    """Train on the prepared parts, showing and tracking each check."""
+    sizes = {name: len(read_part(prepared, name).ids) for name in ("train", "validation")}
+    started = time.perf_counter()
+    with progress("train", config.solver.max_iter) as advance:
+
+        def listener(check: Check) -> None:
+            metrics = {f"curve/{k}": v for k, v in asdict(check).items() if k != "iteration"}
+            tracked.log_metrics(metrics, check.iteration)
+            advance(
+                f"loss {check.loss:.4f}, validation {check.validation_loss:.4f}",
+                config.train.check_interval,
+            )
+
+        training = fit(
+            config,
+            classes,
+            (prepared / "train.txt", sizes["train"]),
+            (prepared / "validation.txt", sizes["validation"]),
+            folder,
+            listener,
+        )
+    tracked.set_tags({"stopped": training.stopped})
+    tracked.log_metrics(
+        {
+            "training_seconds": time.perf_counter() - started,
+            "iterations": training.iterations,
+            "best_iteration": training.best_iteration,
+        }
+    )
+    return training
+
+
+def learning_curve(
+    config: Config,
+    classes: int,
+    pool: Part,
+    validation: Part,
+    test: Part,
+    trained: Path,
+) -> Iterator[dict[str, float | str]]:
+    """Yield ``n_train`` and test ``accuracy`` of the net trained on the pool's first rows.
+
+    `trained` is the folder of the net's `deploy.prototxt`. Sizes beyond the pool, and every size
+    where the test labels are not known, are left out.
+    """
+    if test.labels is None:
+        return
+    sizes = [size for size in config.learning_curve if size <= len(pool.ids)]
+    with progress("learning curve", len(sizes)) as advance:
+        for size in sizes:
+            with tempfile.TemporaryDirectory() as temporary:
+                folder = Path(temporary)
+                lists = [
+                    (write_part(folder, name, part), len(part.ids))
+                    for name, part in (("train", pool.head(size)), ("validation", validation))
+                ]
+                fit(config, classes, lists[0], lists[1], folder, lambda check: None)
+                net = CaffeNet(trained / "deploy.prototxt", folder / "model.caffemodel")
+            accuracy = float((net.predict_proba(test.data).argmax(axis=1) == test.labels).mean())
+            yield {"model": "net", "n_train": size, "accuracy": accuracy}
+            advance(f"{size} rows")
+
+
+def net_settings(config: Config) -> dict[str, object]:
+    """Return what describes the net's run: the sections net, solver and train."""
+    sections = {name: as_mapping(getattr(config, name)) for name in ("net", "solver", "train")}
+    return dict(leaves(sections | {"seed": config.seed}))
+
+
+def log_net(tracked: TrackedRun, layout: Layout, folder: Path) -> None:
+    """Log Caffe's files, and the model that `mlflow models predict` loads."""
+    for pattern in ("*.prototxt", "model.*"):
+        for file in sorted(folder.glob(pattern)):
+            tracked.log_artifacts(file, "caffe")
+    with tempfile.TemporaryDirectory() as temporary:
+        for source in (
+            folder / "deploy.prototxt",
+            folder / "model.caffemodel",
+            layout.prepared / "scaler.json",
+        ):
+            (Path(temporary) / source.name).write_bytes(source.read_bytes())
+        tracked.log_model("ripen.models.caffe_net", Path(temporary))

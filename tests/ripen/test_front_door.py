@@ -32,7 +32,7 @@ def wait_for_stage(stage: str, dvc: psutil.Process, seconds: float = 120) -> Non
 
 def test_a_clone_reproduces_the_committed_lock_and_metrics(reproduced: Clone) -> None:
     assert reproduced.run("git", "status", "--porcelain").stdout == ""
-    for file in ("dvc.lock", "metrics/avocado.json", "params.yaml"):
+    for file in ("dvc.lock", "metrics/avocado.json", "metrics/digits.json", "params.yaml"):
         committed = reproduced.run("git", "show", f"HEAD:{file}").stdout
         assert reproduced.read(file) == committed
 
@@ -51,6 +51,35 @@ def test_the_net_is_near_the_best_possible(reproduced: Clone) -> None:
     assert bayes - metrics["models"]["net"]["test"]["accuracy"] < 0.015
     assert abs(bayes - metrics["bayes"]["expected"]["accuracy"]) < 0.01
     assert metrics["models"]["net"]["stopped"] in ("converged", "early_stopping", "max_iter")
+
+
+def test_the_pretrained_net_is_ahead_at_the_same_budget(reproduced: Clone) -> None:
+    models = json.loads(reproduced.read("metrics/digits.json"))["models"]
+    assert len({models[name]["iterations"] for name in ("net", "head", "scratch")}) == 1
+    for name, margin in (("head", 0.1), ("scratch", 0.04)):
+        assert models["net"]["test"]["accuracy"] > models[name]["test"]["accuracy"] + margin
+    sample = reproduced.read("data/digits/raw/sample_submission.csv").splitlines()
+    submission = reproduced.read("data/digits/submission.csv").splitlines()
+    assert submission[0] == sample[0] == "id,5,6,7,8,9"
+    assert [line.split(",")[0] for line in submission] == [line.split(",")[0] for line in sample]
+
+
+def test_an_experiment_runs_for_the_competitions_that_it_chooses(clone: Clone) -> None:
+    clone.run("dvc", "exp", "run", "-S", "competitions=[digits]")
+    assert "train:\n  - digits\n" in clone.read("params.yaml")
+    assert {path.name for path in (clone.path / "data").iterdir() if path.is_dir()} == {"digits"}
+
+
+def test_another_learning_rate_of_the_table_runs_no_digits(reproduced: Clone) -> None:
+    output = reproduced.run("dvc", "status", "--json").stdout
+    assert json.loads(output) == {}
+    before = reproduced.read("params.yaml")
+    try:
+        reproduced.run("ripen", "compose", "solver.base_lr=0.2")
+        status = json.loads(reproduced.run("dvc", "status", "--json").stdout)
+        assert {stage for stage in status if "@" in stage} == {"train@avocado"}
+    finally:
+        (reproduced.path / "params.yaml").write_text(before)
 
 
 def test_the_submission_has_the_samples_form(reproduced: Clone) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from omegaconf import OmegaConf
+from omegaconf import ListConfig, OmegaConf
 
 STAGES_OF = {
     "avocado": ("fetch", "prepare", "baselines", "train", "evaluate", "predict"),
@@ -20,4 +20,9 @@ def competitions_of(stage: str, competitions: Sequence[str]) -> list[str]:
 
 def register() -> None:
     """Let `${competitions_of:STAGE,${competitions}}` be written in conf/."""
-    OmegaConf.register_new_resolver("competitions_of", competitions_of, replace=True)
+
+    def resolved(stage: str, competitions: Sequence[str]) -> ListConfig:
+        # DVC resolves in place, which takes no plain list.
+        return OmegaConf.create(competitions_of(stage, competitions))
+
+    OmegaConf.register_new_resolver("competitions_of", resolved, replace=True)

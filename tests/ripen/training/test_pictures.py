@@ -72,7 +72,7 @@ def test_what_each_way_begins_with_and_leaves(
     way: Way = ways_from(settings, DATASET, start)[name]
     (tmp_path / name).mkdir()
     lists = (tmp_path / "train.txt", 25), (tmp_path / "validation.txt", 25)
-    training = train_way(way, settings, DATASET, lists, tmp_path / name, 0)
+    training = train_way(way, settings, DATASET, lists, tmp_path / name, seed=1)
     assert training.iterations == 5
     first = caffe.Net(str(tmp_path / "pretrained" / "deploy.prototxt"), str(start), caffe.TEST)
     last = caffe.Net(

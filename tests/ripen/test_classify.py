@@ -43,7 +43,7 @@ def test_only_the_answer_is_on_standard_output_when_weights_are_fetched(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    fetched = shutil.ignore_patterns("*.prototxt", "*.caffemodel", "*.net")
+    fetched = shutil.ignore_patterns("*.prototxt", "*.caffemodel", "*.net", "*.pth")
     shutil.copytree("models", tmp_path / "models", ignore=fetched)
     (tmp_path / "conf").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -12,7 +12,7 @@ from ripen.images.ahead import in_order
 from ripen.images.augment import Augmentation
 from ripen.images.augment import values as augmented
 from ripen.images.decode import read as decoded
-from ripen.images.scan import File
+from ripen.images.files import File
 from ripen.images.views import View
 from ripen.zoo.contract import Input
 

@@ -1,17 +1,19 @@
 """The index: one row a picture, in the order in which everything of a competition stands."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ripen.archives import Archive
 from ripen.atomic import replacing
 from ripen.errors import DataError
 from ripen.images.duplicates import Duplicates, find
-from ripen.images.names import Named
-from ripen.images.scan import Look
+from ripen.images.files import within
+from ripen.images.names import Named, parse
+from ripen.images.scan import Look, scan
 
 PARTS = ("train", "test")
 COLUMNS = {
@@ -41,6 +43,37 @@ class Found:
     archive: str
     named: Named
     look: Look
+
+
+def survey(
+    archives: Mapping[str, Archive], classes: Sequence[str], min_side: int, threads: int
+) -> Iterator[Found]:
+    """Look at every picture of archives, one after the other.
+
+    Parameters
+    ----------
+    archives : mapping of str to Archive
+        As `ripen.images.files.opened` gives them.
+    classes : sequence of str
+    min_side : int
+        A picture of a smaller width or height has a problem.
+    threads : int
+        The result does not depend on it.
+
+    Raises
+    ------
+    DataError
+        If a file has a name that no picture should have.
+    """
+    for archive_name, archive in archives.items():
+        named = {
+            file: what
+            for file in within(archive)
+            if (what := parse(file.name, classes)) is not None
+        }
+        looks = scan(named, min_side, threads)
+        for what, look in zip(named.values(), looks, strict=True):
+            yield Found(archive_name, what, look)
 
 
 def build(found: Iterable[Found]) -> tuple[pd.DataFrame, Duplicates]:

@@ -14,6 +14,7 @@ _SUFFIX = r"\.(jpe?g|png|gif|bmp|webp|tiff?)$"
 _NUMBERED = re.compile(r"(\d+)" + _SUFFIX, re.IGNORECASE)
 _LABELLED = re.compile(r"(.+)\.(\d+)" + _SUFFIX, re.IGNORECASE)
 _NO_PICTURES = {"thumbs.db", "desktop.ini", "__macosx"}
+_TABLES = (".csv", ".zip")
 
 
 class Named(NamedTuple):
@@ -38,7 +39,9 @@ class Named(NamedTuple):
 
 
 def parse(name: str, classes: Sequence[str]) -> Named | None:
-    """Return what a file's name says; None for folders and what operating systems leave behind.
+    """Return what a file's name says; None for what is not meant to be a picture.
+
+    That is a folder, a table, an archive, or what operating systems leave behind.
 
     Parameters
     ----------
@@ -58,7 +61,7 @@ def parse(name: str, classes: Sequence[str]) -> Named | None:
     """
     path = PurePosixPath(name)
     lower = [part.lower() for part in path.parts]
-    if name.endswith("/") or lower[-1].startswith(".") or _NO_PICTURES & set(lower):
+    if name.endswith(("/", *_TABLES)) or lower[-1].startswith(".") or _NO_PICTURES & set(lower):
         return None
     folder = lower[-2] if len(lower) > 1 else ""
     if folder.startswith("test"):

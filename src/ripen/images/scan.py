@@ -1,9 +1,8 @@
 """Look at every picture of a competition once: what it is, whether it is whole, how it looks."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +11,11 @@ from PIL import Image
 from ripen.errors import DataError
 from ripen.images.ahead import in_order
 from ripen.images.decode import Facts, examine
+from ripen.images.files import File
 
 SIDE = 16
 ENOUGH = (4 * SIDE, 4 * SIDE)
 _NOTHING = Facts(0, 0, "", "", ())
-
-
-class File(NamedTuple):
-    """A picture's file: its name in its archive, and what reads its bytes."""
-
-    name: str
-    read: Callable[[], bytes]
 
 
 @dataclass(frozen=True, slots=True)

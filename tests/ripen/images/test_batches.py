@@ -10,7 +10,7 @@ from PIL import Image
 from ripen.errors import DataError
 from ripen.images.augment import Augmentation
 from ripen.images.batches import batches, of_chance, of_views
-from ripen.images.scan import File
+from ripen.images.files import File
 from ripen.images.views import views
 from ripen.zoo import pictures
 from ripen.zoo.contract import Input

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ripen.images.duplicates import alike, find, groups, near_pairs
-from ripen.images.scan import File, look, scan
+from ripen.images.files import File
+from ripen.images.scan import look, scan
 
 Photo = Callable[..., Image.Image]
 Encode = Callable[..., bytes]

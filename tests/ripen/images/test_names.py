@@ -19,6 +19,8 @@ CLASSES = ["cat", "dog"]
         ("test/12500.jpg", Named(1, -1, 12500, "12500")),
         ("dogs/Train/cat.3.JPEG", Named(0, 0, 3, "cat.3")),
         ("train/", None),
+        ("sampleSubmission.csv", None),
+        ("train.zip", None),
         ("__MACOSX/train/._cat.0.jpg", None),
         ("train/.DS_Store", None),
         ("train/Thumbs.db", None),

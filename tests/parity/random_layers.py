@@ -240,6 +240,8 @@ ELEMENTWISE: dict[str, Callable[[Draft], str]] = {
     ),
     "Dropout": lambda d: "include { phase: TEST }",
 }
+# Layers that share their tops' gradients, which in real Caffe a Flatten above cuts off.
+OWNERS = {"Parameter", "LSTM", "RNN", "Reshape"}
 # Those that need no value of their bottom to go backward (real Caffe's Power does).
 WITHIN = {"ReLU", "Sigmoid", "TanH", "ELU", "PReLU", "Exp", "Dropout"}
 
@@ -291,8 +293,8 @@ def reshape(draft: Draft) -> None:
         return
     axes = len(draft.shapes[bottom])
     kind = draft.one_of("Flatten", "Reshape", "Permute")
-    if kind == "Flatten" and draft.makers.get(bottom) in ("Parameter", "LSTM", "RNN"):
-        return  # in real Caffe the gradient does not reach them: their tops' memory is theirs
+    if kind == "Flatten" and draft.makers.get(bottom) in OWNERS:
+        return
     if kind == "Flatten":
         draft.add(kind, [bottom], f"flatten_param {{ axis: {draft.integer(0, axes - 1)} }}")
     elif kind == "Reshape":

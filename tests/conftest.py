@@ -4,6 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How quick the machine is today decides no test, and the same commit runs the same examples.
+settings.register_profile(
+    "ripen",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("ripen")
 
 
 @pytest.fixture(scope="session")

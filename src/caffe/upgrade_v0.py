@@ -3,6 +3,8 @@
 import logging
 from typing import Any
 
+from google.protobuf.descriptor import FieldDescriptor
+
 from caffe.errors import NetError
 from caffe.proto.caffe_pb2 import NetParameter, V0LayerParameter, V1LayerParameter
 
@@ -192,5 +194,8 @@ def _set(message: Any, name: str, value: Any) -> None:
         getattr(message, name).extend(value if hasattr(value, "__len__") else [value])
     elif field.message_type is not None:
         getattr(message, name).CopyFrom(value)
+    elif field.cpp_type == FieldDescriptor.CPPTYPE_UINT32:
+        # As C++ converts: new_height: -1 becomes 4294967295.
+        setattr(message, name, value % 2**32)
     else:
         setattr(message, name, value)

@@ -46,6 +46,10 @@ def test_any_layer_of_v0(real_caffe, layer, data):
     check(real_caffe, to_text(net))
 
 
+def test_negative_size_of_v0(real_caffe):
+    check(real_caffe, 'layers { layer { name: "i" type: "images" new_height: -1 } top: "i" }')
+
+
 @MANY
 @given(messages(V1LayerParameter, left_out=("layer", "clip_param")))
 def test_any_layer_of_v1(real_caffe, layer):

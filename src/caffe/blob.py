@@ -10,7 +10,7 @@ each access and sent back before a layer reads them.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -87,6 +87,14 @@ class Blob:
     def set_diff(self, value: torch.Tensor) -> None:
         """Take a layer's result as the gradients; its shape must be the blob's."""
         self._diff.set(value)
+
+    def defer_data(self, compute: Callable[[], torch.Tensor]) -> None:
+        """Take what this will return as the values, and call it once they are asked for."""
+        self._data.defer(compute)
+
+    def defer_diff(self, compute: Callable[[], torch.Tensor]) -> None:
+        """Take what this will return as the gradients, and call it once they are asked for."""
+        self._diff.defer(compute)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """The arrays behind blobs: one memory on the processor, or one there and one on a device."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -48,30 +49,46 @@ class Array:
         On a device: what was handed out. It is older than `tensor` while there is one, else the
         newest, since whoever asked for it may write into it (`data` is mutable_cpu_data of
         Caffe's SyncedMemory).
+    pending : callable or None
+        What gives the values once they are asked for, in place of `tensor`.
     """
 
-    __slots__ = ("device", "host", "seen", "shared", "tensor")
+    __slots__ = ("device", "host", "pending", "seen", "shared", "tensor")
 
     def __init__(self, place: Device | None) -> None:
         self.tensor: torch.Tensor | None = None
         self.host: torch.Tensor | None = None
+        self.pending: Callable[[], torch.Tensor] | None = None
         self.device = place
         self.seen = self.shared = False
 
     def get(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         """Return the values as they are to be computed with; whoever has them may write them."""
+        self._settle()
         if self.tensor is None:
             host = zeros(shape, dtype) if self.host is None else self.host
             self.tensor = host if self.device is None else self.device.upload(host)
         return self.tensor
 
     def set(self, value: torch.Tensor) -> None:
+        self.pending = None
         if self.device is not None:
             self.tensor = self.device.upload(value)
         elif self.seen and self.tensor is not None:
             self.tensor.copy_(value)
         else:
             self.tensor = value
+
+    def defer(self, compute: Callable[[], torch.Tensor]) -> None:
+        """Take a result that is computed when it is asked for; at once where it may be seen."""
+        if self.seen or self.shared or self.device is not None:
+            self.set(compute())
+        else:
+            self.tensor, self.pending = None, compute
+
+    def _settle(self) -> None:
+        if self.pending is not None:
+            self.tensor, self.pending = self.pending(), None
 
     def view(self, shape: tuple[int, ...], dtype: torch.dtype) -> NDArray[Any]:
         """Return the memory of the processor, from now on the newest."""
@@ -96,6 +113,7 @@ class Array:
         """Compute elsewhere from now on; views stay live."""
         if place == self.device:
             return
+        self._settle()
         if self.device is not None:
             self._leave(self.device)
         self.device = place
@@ -115,11 +133,13 @@ class Array:
 
     def reshape(self, shape: tuple[int, ...]) -> None:
         """Keep the elements where there is room for as many, else forget them."""
+        self._settle()
         self.tensor = _reshaped(self.tensor, shape, self.seen)
         self.host = _reshaped(self.host, shape, True)
         self.seen = self.seen and self.tensor is not None
 
     def to(self, dtype: torch.dtype) -> None:
+        self._settle()
         self.tensor = None if self.tensor is None else self.tensor.to(dtype)
         self.host = None if self.host is None else self.host.to(dtype)
         self.seen = False
@@ -145,6 +165,9 @@ class Reshaped:
 
     def set(self, value: torch.Tensor) -> None:
         self._array.set(value.reshape(self._shape))
+
+    def defer(self, compute: Callable[[], torch.Tensor]) -> None:
+        self.set(compute())
 
     def view(self, shape: tuple[int, ...], dtype: torch.dtype) -> NDArray[Any]:
         return self._array.view(self._shape, dtype).reshape(shape)

@@ -13,7 +13,7 @@ from typing import Any
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
-from caffe import debug, forks, glog, net_log
+from caffe import debug, forks, fuse, glog, net_log
 from caffe.arguments import assign, net_options, set_inputs
 from caffe.batches import batches, forward_all, forward_backward_all
 from caffe.blob import Blob
@@ -103,6 +103,7 @@ class Net:
     def _take(self, built: Built) -> None:
         """Show what was built under pycaffe's names."""
         self._built = built
+        self._clamps = fuse.clamps(built.steps)
         self._layers: list[Layer] = [step.layer for step in built.steps]
         # In place of a Python layer the script sees its own object.
         self.layers: list[Any] = [
@@ -214,8 +215,7 @@ class Net:
         last = len(steps) - 1 if last is None else last
         self._check_range(first, last)
         with self._computing():
-            for i in range(first, last + 1):
-                step = steps[i]
+            for i, step in fuse.upward(steps, self._fused("forward"), first, last):
                 for call in self._before["forward"]:
                     call(i)
                 step.forward()
@@ -266,15 +266,19 @@ class Net:
         first = len(steps) - 1 if first is None else first
         self._check_range(last, first)
         with self._computing():
-            for i in range(first, last - 1, -1):
+            for i, step in fuse.downward(steps, self._fused("backward"), first, last):
                 for call in self._before["backward"]:
                     call(i)
-                steps[i].backward()
+                step.backward()
                 for call in self._after["backward"]:
                     call(i)
 
     _forward = run_forward
     _backward = run_backward
+
+    def _fused(self, way: str) -> dict[int, fuse.Clamp]:
+        """Return what may run as one: nothing where somebody is called between layers."""
+        return {} if self._before[way] or self._after[way] else self._clamps
 
     def _computing(self) -> AbstractContextManager[object]:
         """Move the blobs where the mode says now; within it layers compute there."""

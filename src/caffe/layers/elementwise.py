@@ -14,6 +14,8 @@ from caffe.layers.base import Blobs, Layer, register
 class Elementwise(Layer):
     """A layer whose top has the shape of its bottom, and may be its bottom."""
 
+    _kept: torch.Tensor | None = None
+
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape(*bottom[0].shape)
 

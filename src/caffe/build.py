@@ -6,9 +6,8 @@ the same parameters in the same order.
 
 import difflib
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import torch
 
@@ -41,6 +40,10 @@ class Learnable:
         return 1.0 if self.decay_mult is None else self.decay_mult
 
 
+# What torch and Python raise inside of a layer.
+_WITHOUT_A_NAME = (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError)
+
+
 @dataclass
 class Step:
     """A layer with its blobs, and which of them need a gradient."""
@@ -54,23 +57,11 @@ class Step:
     loss_weights: list[float] = field(default_factory=list)
     losses: list[tuple[Blob, float]] = field(default_factory=list)
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Name the layer in what goes wrong inside of it; what a script raises stays as it is."""
-        try:
-            yield
-        except ShapeError as error:
-            raise self.layer.error(str(error)) from None
-        except (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError) as error:
-            if self.layer.type == "Python":
-                raise
-            shapes = ", ".join(str(blob.shape) for blob in self.bottom) or "nothing"
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            raise self.layer.error(f"cannot be computed from {shapes}: {reason}") from error
-
     def setup(self) -> None:
-        with self._named():
+        try:
             self.layer.setup(self.bottom, self.top)
+        except Exception as error:
+            self._raise(error)
 
     def set_losses(self) -> None:
         """Give each loss its weight as gradient, where the backward pass begins."""
@@ -83,25 +74,39 @@ class Step:
             blob.set_diff(torch.full(blob.shape, weight, dtype=blob.dtype))
 
     def reshape(self) -> None:
-        self._reshape()
+        try:
+            self.layer.reshape(self.bottom, self.top)
+        except Exception as error:
+            self._raise(error)
         self.set_losses()
 
     def forward(self) -> None:
-        before = [blob.shape for blob, _ in self.losses]
-        self._reshape()
-        if before != [blob.shape for blob, _ in self.losses]:
-            self.set_losses()
-        with self._named():
-            self.layer.forward(self.bottom, self.top)
-
-    def _reshape(self) -> None:
-        with self._named():
+        before = [blob.shape for blob, _ in self.losses] if self.losses else None
+        try:
             self.layer.reshape(self.bottom, self.top)
+            if before and before != [blob.shape for blob, _ in self.losses]:
+                self.set_losses()
+            self.layer.forward(self.bottom, self.top)
+        except Exception as error:
+            self._raise(error)
 
     def backward(self) -> None:
-        if self.need_backward:
-            with self._named():
-                self.layer.backward(self.top, self.propagate_down, self.bottom)
+        if not self.need_backward:
+            return
+        try:
+            self.layer.backward(self.top, self.propagate_down, self.bottom)
+        except Exception as error:
+            self._raise(error)
+
+    def _raise(self, error: Exception) -> NoReturn:
+        """Raise it with the layer's name; what a script raises stays as it is."""
+        if isinstance(error, ShapeError):
+            raise self.layer.error(str(error)) from None
+        if self.layer.type == "Python" or not isinstance(error, _WITHOUT_A_NAME):
+            raise error
+        shapes = ", ".join(str(blob.shape) for blob in self.bottom) or "nothing"
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise self.layer.error(f"cannot be computed from {shapes}: {reason}") from error
 
 
 @dataclass

@@ -56,8 +56,8 @@ class Classifier:
     def guess(self, picture: Image.Image, top: int) -> list[Guess]:
         """Return the `top` most probable classes of a picture, the best first.
 
-        A picture of any size is resized to the net's, whatever its proportions, as Caffe's own
-        demonstration does.
+        A picture of any size becomes what the net's contract says: squeezed, as Caffe's own
+        demonstration does it, or its middle.
         """
         data = pictures.values(picture, self._input)
         (scores,) = self._net.forward(data=data[np.newaxis]).values()

@@ -56,9 +56,10 @@ def values(
     """
     box = random_box(picture.size, wanted, augmentation, rng)
     # Colours after resizing: there are fewer pixels then.
-    part = picture.resize((wanted.width, wanted.height), Image.Resampling.BILINEAR, box)
+    resampling = pictures.RESAMPLING[wanted.interpolation]
+    part = picture.resize((wanted.width, wanted.height), resampling, box)
     mirror = augmentation.mirror and rng.random() < 0.5
-    return pictures.values(jitter(part, augmentation, rng), wanted, mirror=mirror)
+    return pictures.values(jitter(part, augmentation, rng), wanted, (0, 0, *part.size), mirror)
 
 
 def random_box(

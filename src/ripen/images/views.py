@@ -23,6 +23,8 @@ _CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.5, 0.5))
 class View:
     """A part of a picture.
 
+    `View(side=wanted.crop, squeeze=False)` is what a contract with a `crop` means.
+
     Attributes
     ----------
     side : float in (0, 1]

@@ -27,6 +27,10 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class Input:
     """A picture as the net takes it: (channels, height, width), values from 0 to `raw_scale`, of
     which `mean` (one number a channel, in the net's order) is subtracted.
+
+    Without a `crop` the whole picture is squeezed into the net's height and width, as Caffe's own
+    tools do it. With one, it is the middle of the picture, in the net's proportions: the largest
+    such part times `crop`, which torchvision and timm call resize and centre crop (`crop_pct`).
     """
 
     height: Annotated[int, Field(ge=1)]
@@ -34,6 +38,8 @@ class Input:
     channel_order: Literal["BGR", "RGB", "grey"]
     raw_scale: float
     mean: list[float] = Field(default_factory=list)
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    crop: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 @_typed

@@ -7,15 +7,34 @@ from PIL import Image
 from ripen.images.decode import read
 from ripen.zoo.contract import Input
 
-__all__ = ["read", "values"]
+__all__ = ["RESAMPLING", "middle", "read", "values"]
 
 Box = tuple[float, float, float, float]
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+def middle(size: tuple[int, int], promised: Input) -> Box:
+    """Return the part (left, upper, right, lower) of a picture (width, height) that a net sees.
+
+    It is the whole where the contract has no `crop`.
+    """
+    if promised.crop is None:
+        return 0, 0, *size
+    aspect = promised.width / promised.height
+    width = min(size[0], size[1] * aspect) * promised.crop
+    left, upper = (size[0] - width) / 2, (size[1] - width / aspect) / 2
+    # Rounding must not carry it over the edge.
+    return left, upper, min(left + width, size[0]), min(upper + width / aspect, size[1])
 
 
 def values(
     picture: Image.Image, promised: Input, box: Box | None = None, mirror: bool = False
 ) -> NDArray[np.float32]:
-    """Return a picture as the net takes it, resized whatever its proportions, by Pillow's bilinear.
+    """Return a picture as the net takes it, resized by Pillow as the contract says.
+
+    `values(picture, contract(name).input)` is what the net's makers measured with. A `box` is taken
+    as it is, and the contract's `crop` plays no part: the box (0, 0, width, height) squeezes the
+    whole picture, whatever its proportions.
 
     Parameters
     ----------
@@ -23,7 +42,7 @@ def values(
     promised : Input
         What the net takes.
     box : (left, upper, right, lower), optional
-        The part to be taken, in pixels, which need not be whole.
+        The part to be taken, in pixels, which need not be whole; `middle` if none is given.
     mirror : bool
         Whether left and right change places.
 
@@ -34,7 +53,9 @@ def values(
     """
     grey = promised.channel_order == "grey"
     resized = picture.convert("L" if grey else "RGB").resize(
-        (promised.width, promised.height), Image.Resampling.BILINEAR, box
+        (promised.width, promised.height),
+        RESAMPLING[promised.interpolation],
+        box or middle(picture.size, promised),
     )
     planes = [np.asarray(plane) for plane in resized.split()]
     if promised.channel_order == "BGR":

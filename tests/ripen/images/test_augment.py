@@ -1,6 +1,7 @@
 """Augmentation: within its limits, from its generator, as worked out by hand."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,13 @@ Photo = Callable[..., Image.Image]
 def test_nothing_changes_by_default(photo: Photo) -> None:
     found = values(photo(1), WANTED, Augmentation(), np.random.default_rng(0))
     np.testing.assert_array_equal(found, pictures.values(photo(1), WANTED))
+
+
+def test_the_contracts_crop_is_not_taken_of_a_random_part(photo: Photo) -> None:
+    wanted, picture = replace(WANTED, crop=0.5, interpolation="bicubic"), photo(1)
+    found = values(picture, wanted, Augmentation(), np.random.default_rng(0))
+    whole = pictures.values(picture, wanted, (0, 0, *picture.size))
+    np.testing.assert_array_equal(found, whole)
 
 
 def test_every_second_picture_is_mirrored(photo: Photo) -> None:

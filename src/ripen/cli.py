@@ -136,7 +136,8 @@ def _submit(chosen: argparse.Namespace) -> int:
 
     name, competition = submit.kaggle_name(chosen.competition), chosen.competition
     settings, layout = config.load(), Layout(competition)
-    model = chosen_model(settings.predict.model, report.read_metrics(competition))
+    wanted = getattr(settings.competition, competition).predict.model
+    model = chosen_model(wanted, report.read_metrics(competition))
     job = submit.Job(
         name,
         layout.submission,

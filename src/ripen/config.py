@@ -1,7 +1,7 @@
-"""The whole configuration, typed: `conf/` is its one source, `params.yaml` what is composed of it.
+"""Read and compose the configuration: `conf/` is its source, `params.yaml` what is composed of it.
 
-Hydra composes plain YAML; the dataclasses below are what it must fit. A key that they do not have,
-a wrong type or a value out of range is a `ConfigError` that names the key.
+Hydra composes plain YAML; the dataclasses of `ripen.schema` are what it must fit. A key that they
+do not have, a wrong type or a value out of range is a `ConfigError` that names the key.
 """
 
 import difflib
@@ -9,270 +9,18 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
+from pydantic import TypeAdapter, ValidationError
 
 from ripen import graph
 from ripen.errors import ConfigError
+from ripen.schema import COMPETITIONS, Config
 
 PARAMS = Path("params.yaml")
 CONF = Path("conf")
-
-CompetitionName = Literal["avocado", "digits"]
-COMPETITIONS: tuple[CompetitionName, ...] = ("avocado", "digits")
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-
-_typed = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
-
-
-@_typed
-class Prepare:
-    """The split and the scaling."""
-
-    validation_size: Share
-
-
-@_typed
-class LogisticRegression:
-    """Settings of `sklearn.linear_model.LogisticRegression`."""
-
-    C: Positive
-    max_iter: Count
-
-
-@_typed
-class GaussianNB:
-    """Settings of `sklearn.naive_bayes.GaussianNB`."""
-
-    var_smoothing: Positive
-
-
-@_typed
-class SVC:
-    """Settings of `sklearn.svm.SVC`, whose scores are calibrated to probabilities."""
-
-    C: Positive
-    kernel: Literal["linear", "poly", "rbf", "sigmoid"]
-    gamma: Literal["scale", "auto"] | Positive
-
-
-@_typed
-class KNeighbors:
-    """Settings of `sklearn.neighbors.KNeighborsClassifier`."""
-
-    n_neighbors: Count
-    weights: Literal["uniform", "distance"]
-
-
-@_typed
-class RandomForest:
-    """Settings of `sklearn.ensemble.RandomForestClassifier`."""
-
-    n_estimators: Count
-    min_samples_leaf: Count
-    max_depth: Count | None
-
-
-@_typed
-class Baselines:
-    """`conf/baselines/`: the classic classifiers."""
-
-    folds: Annotated[int, Field(ge=2)]
-    logistic_regression: LogisticRegression
-    gaussian_nb: GaussianNB
-    svm: SVC
-    k_nearest_neighbors: KNeighbors
-    random_forest: RandomForest
-
-
-@_typed
-class Net:
-    """`conf/net/`: the network that NetSpec writes as a prototxt.
-
-    `weights` is where the weights come from: "xavier", the talk's "ones" or "random" (normal with
-    standard deviation 1).
-    """
-
-    hidden_layers: list[Count]
-    activation: Literal["sigmoid", "tanh", "relu"]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    weights: Literal["xavier", "ones", "random"]
-
-
-@_typed
-class Solver:
-    """`conf/solver/`: the fields of Caffe's SolverParameter, by their own names."""
-
-    type: Literal["SGD"]
-    base_lr: Positive
-    lr_policy: Literal["fixed", "step"]
-    gamma: Positive
-    stepsize: Count
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    weight_decay: NonNegative
-    max_iter: Count
-
-
-@_typed
-class Train:
-    """When to look at the training, and when to end it.
-
-    Every `check_interval` iterations the loss, averaged over that interval, is compared with the
-    check before: a change below `tolerance`, `patience` times in a row, is convergence. After
-    `early_stopping` checks without a better validation loss training ends too. The weights of the
-    best validation loss are kept.
-    """
-
-    batch_size: Count
-    check_interval: Count
-    tolerance: NonNegative
-    patience: Count
-    early_stopping: Count
-
-
-@_typed
-class AvocadoFetch:
-    """How many avocados are drawn, and how well remembered."""
-
-    source: Literal["builtin"]
-    n_train: Annotated[int, Field(ge=20)]
-    n_test: Count
-    n_more: Annotated[int, Field(ge=0)]
-    label_noise: Annotated[float, Field(ge=0, le=0.5)]
-
-
-@_typed
-class TableTrain:
-    """The net of a table: the sections of these names."""
-
-    net: Net
-    solver: Solver
-    train: Train
-
-
-@_typed
-class Avocado:
-    """`conf/competition/avocado.yaml`."""
-
-    fetch: AvocadoFetch
-    train: TableTrain
-    learning_curve: list[Count]
-
-
-@_typed
-class DigitsFetch:
-    """How many of the pictures of 5-9 come with a label, and how many more for learning curves."""
-
-    source: Literal["builtin"]
-    n_train: Annotated[int, Field(ge=25, le=400)]
-    n_more: Annotated[int, Field(ge=5, le=400)]
-
-
-@_typed
-class Finetune:
-    """What is changed in a pretrained net (`ripen.zoo.finetune`)."""
-
-    replace: Annotated[list[str], Field(min_length=1)]
-    freeze_until: str
-    lr_mult_new: Positive
-
-
-@_typed
-class DigitsTrain:
-    """The pretraining, and what all ways of training on from there share."""
-
-    pretrain: Solver
-    finetune: Finetune
-    solver: Solver
-    train: Train
-
-
-@_typed
-class Digits:
-    """`conf/competition/digits.yaml`."""
-
-    fetch: DigitsFetch
-    train: DigitsTrain
-    learning_curve: list[Count]
-
-
-@_typed
-class Competitions:
-    """`conf/competition/`: what is particular to each competition."""
-
-    avocado: Avocado
-    digits: Digits
-
-
-@_typed
-class Graph:
-    """The competitions that each stage runs for; from `competitions` (`ripen.graph`)."""
-
-    fetch: list[CompetitionName]
-    prepare: list[CompetitionName]
-    baselines: list[CompetitionName]
-    train: list[CompetitionName]
-    evaluate: list[CompetitionName]
-    predict: list[CompetitionName]
-
-
-@_typed
-class Evaluate:
-    """What the evaluation draws."""
-
-    calibration_bins: Annotated[int, Field(ge=2)]
-
-
-@_typed
-class Predict:
-    """What is submitted: `model` is "best" (by validation log loss) or a name of the leaderboard.
-
-    Probabilities are clipped to [clip, 1 - clip].
-    """
-
-    model: str
-    clip: Annotated[float, Field(ge=0, lt=0.5)]
-
-
-@_typed
-class Tracking:
-    """`conf/tracking/`: MLflow's store; without `uri` a SQLite file at the repository's root.
-
-    The address holds no user or password: MLflow takes those from MLFLOW_TRACKING_USERNAME and
-    MLFLOW_TRACKING_PASSWORD.
-    """
-
-    uri: Annotated[str, Field(pattern=r"^[^@]*$")] | None
-
-
-@_typed
-class Config:
-    """Everything that can be chosen. `overrides` are those that `ripen compose` was given."""
-
-    competitions: Annotated[list[CompetitionName], Field(min_length=1)]
-    graph: Graph
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
-    reproducibility: Literal["portable", "fast"]
-    threads: Count
-    learning_curve: list[Count]
-    prepare: Prepare
-    baselines: Baselines
-    net: Net
-    solver: Solver
-    train: Train
-    evaluate: Evaluate
-    predict: Predict
-    tracking: Tracking
-    competition: Competitions
-    overrides: list[str]
 
 
 def from_mapping(values: Mapping[str, Any], source: str) -> Config:
@@ -349,7 +97,7 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> dict[str, Any]:
         with initialize_config_dir(str(conf.absolute()), version_base=None):
             composed = hydra_compose("config", list(overrides))
         values = OmegaConf.to_container(composed, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(_hydra_message(error, overrides, conf)) from None
     if not isinstance(values, dict):
         raise ConfigError(f"{conf}/config.yaml: a mapping is needed, not a {type(values).__name__}")

@@ -7,6 +7,9 @@ from omegaconf import ListConfig, OmegaConf
 STAGES_OF = {
     "avocado": ("fetch", "prepare", "baselines", "train", "evaluate", "predict"),
     "digits": ("fetch", "prepare", "baselines", "train", "evaluate", "predict"),
+    "cats_vs_dogs": ("fetch",),
+    "cats_vs_dogs_redux": ("fetch",),
+    "imagenet": (),
 }
 
 

@@ -23,16 +23,30 @@ class Layout:
         return self.data / "raw"
 
     @property
+    def inputs(self) -> Path:
+        """What models learn from: a stage that takes all of it depends on this folder."""
+        return self.data / "inputs"
+
+    @property
     def prepared(self) -> Path:
-        return self.data / "prepared"
+        return self.inputs / "prepared"
+
+    @property
+    def features(self) -> Path:
+        return self.inputs / "features"
+
+    @property
+    def models(self) -> Path:
+        """What was learnt, whichever stages the competition has."""
+        return self.data / "models"
 
     @property
     def baselines(self) -> Path:
-        return self.data / "baselines"
+        return self.models / "baselines"
 
     @property
     def train(self) -> Path:
-        return self.data / "train"
+        return self.models / "train"
 
     @property
     def evaluate(self) -> Path:

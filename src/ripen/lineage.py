@@ -75,7 +75,8 @@ def _inputs(stage: dict[str, Any], root: Path, left_out: Collection[str] = ()) -
 
 
 def _within(dep: str, outs: Collection[str]) -> bool:
-    return any(dep == out or dep.startswith(f"{out}/") for out in outs)
+    """Whether a dependency is an output, part of one, or a folder of some."""
+    return any(f"{dep}/".startswith(f"{out}/") or out.startswith(f"{dep}/") for out in outs)
 
 
 def _path(out: str | dict[str, Any]) -> str:

@@ -38,7 +38,8 @@ from mlflow.entities import (
 )
 
 from ripen import lineage
-from ripen.config import Config, as_mapping, leaves
+from ripen.config import as_mapping, leaves
+from ripen.schema import Config
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 BATCH = 500

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 from ripen import config
+from ripen.schema import Config
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def make_config() -> Callable[..., config.Config]:
+def make_config() -> Callable[..., Config]:
     """Return a function from Hydra overrides to the typed configuration."""
 
-    def make(*overrides: str) -> config.Config:
+    def make(*overrides: str) -> Config:
         return config.from_mapping(config.compose(overrides, ROOT / "conf"), "test")
 
     return make

@@ -78,7 +78,7 @@ def test_the_server_gives_the_curve_of_the_net(server: str, reproduced: Clone) -
     client = mlflow.MlflowClient(server)
     (net,) = client.search_runs(["1"], "attributes.run_name = 'net'")
     history = client.get_metric_history(net.info.run_id, "curve/validation_loss")
-    curve = pd.read_csv(reproduced.path / "data/avocado/train/curve.csv")
+    curve = pd.read_csv(reproduced.path / "data/avocado/models/train/curve.csv")
     assert [point.step for point in history] == curve.iteration.tolist()
     assert [point.value for point in history] == pytest.approx(curve.validation_loss.tolist())
     assert net.data.tags["stopped"] in ("converged", "early_stopping", "max_iter")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ripen import cli, kaggle_submission, submissions, submit, tracking
-from ripen.config import Config
 from ripen.errors import DataError, SourceError, UsageError
+from ripen.schema import Config
 from ripen.sources import partial
 from ripen.submit import Job, check, run
 from tests.ripen.http_server import Answer, Request, Server, running

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 
-from ripen.config import Config
+from ripen.schema import Config
 from ripen.tracking import Tracker, repository_root, training_seconds
 
 MakeConfig = Callable[..., Config]

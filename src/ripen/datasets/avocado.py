@@ -41,8 +41,8 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from ripen.config import AvocadoFetch
 from ripen.datasets.tabular import Feature, Tabular
+from ripen.schema.avocado import AvocadoFetch
 
 FEATURES = (
     Feature("height_cm", 0.0, 30.0, resolution=0.1),

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import load_digits
 
-from ripen.config import DigitsFetch
 from ripen.datasets.pictures import Images, Raw, alternated, part
+from ripen.schema.digits import DigitsFetch
 
 PRETRAINED = ("0", "1", "2", "3", "4")
 CLASSES = ("5", "6", "7", "8", "9")

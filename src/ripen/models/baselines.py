@@ -9,7 +9,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-from ripen.config import Baselines
+from ripen.schema.baselines import Baselines
 
 
 def folds(config: Baselines, seed: int) -> StratifiedKFold:

@@ -15,11 +15,12 @@ import caffe
 from caffe.policies import learning_rate
 from caffe.proto import caffe_pb2
 from ripen.atomic import replacing, write_text
-from ripen.config import Config, Solver, Train
 from ripen.convergence import Convergence, Reason
 from ripen.datasets.prepared import read_scaler
 from ripen.errors import DataError, TrainingError
 from ripen.models import mlp
+from ripen.schema import Config
+from ripen.schema.net import Solver, Train
 
 
 @dataclass(frozen=True)

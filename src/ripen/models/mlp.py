@@ -7,7 +7,7 @@ from google.protobuf import text_format
 import caffe
 from caffe import layers as L
 from caffe.proto import caffe_pb2
-from ripen.config import Net, Solver
+from ripen.schema.net import Net, Solver
 
 ACTIVATIONS = {"sigmoid": L.Sigmoid, "tanh": L.TanH, "relu": L.ReLU}
 FILLERS = {

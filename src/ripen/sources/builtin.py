@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from ripen.config import AvocadoFetch, DigitsFetch
 from ripen.datasets.pictures import Images, write_raw
 from ripen.datasets.tabular import Tabular
+from ripen.schema.avocado import AvocadoFetch
+from ripen.schema.digits import DigitsFetch
 
 
 def fetch(

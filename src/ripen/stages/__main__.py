@@ -5,8 +5,8 @@ import importlib
 import sys
 
 from ripen import reproducibility
-from ripen.config import COMPETITIONS
 from ripen.errors import RipenError
+from ripen.schema import COMPETITIONS
 from ripen.stages import STAGES, settings
 
 
@@ -27,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = settings.run()
         if chosen.stage != "settings":
-            reproducibility.hold(config.reproducibility, config.threads)
+            compute = getattr(config.competition, chosen.competition).compute
+            reproducibility.hold(compute.reproducibility, compute.threads)
             # Only now: a stage imports numpy and torch, which read their environment once.
             importlib.import_module(f"ripen.stages.{chosen.stage}").run(config, chosen.competition)
     except RipenError as error:

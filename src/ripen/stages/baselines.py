@@ -6,15 +6,15 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from sklearn.base import ClassifierMixin, clone
-from sklearn.model_selection import cross_validate
+from sklearn.model_selection import StratifiedKFold, cross_validate
 
 from ripen import predictions
 from ripen.atomic import fresh_folder, write_text
-from ripen.config import CompetitionName, Config
 from ripen.datasets.prepared import Part, read_part
 from ripen.layout import Layout
 from ripen.models.baselines import estimators, folds
 from ripen.progress import progress
+from ripen.schema import CompetitionName, Config
 from ripen.tracking import Tracker
 
 
@@ -24,8 +24,8 @@ def run(config: Config, competition: CompetitionName) -> None:
     train, validation, test, more = (
         read_part(layout.prepared, name) for name in ("train", "validation", "test", "more")
     )
-    sizes = getattr(config.competition, competition).learning_curve
-    models = estimators(config.baselines, config.seed)
+    own = getattr(config.competition, competition)
+    sizes, models = own.learning_curve, estimators(own.baselines, config.seed)
     tables, scores, curve = [], [], []
     with (
         fresh_folder(layout.baselines) as folder,
@@ -42,7 +42,7 @@ def run(config: Config, competition: CompetitionName) -> None:
                 for part, rows in (("validation", validation), ("test", test)):
                     probabilities = model.predict_proba(rows.table)
                     tables.append(predictions.table(name, part, rows.ids, probabilities))
-                scores.append(cross_validation(model, train, config))
+                scores.append(cross_validation(model, train, folds(own.baselines, config.seed)))
                 tracked.log_metrics({f"cross_validation/{k}": v for k, v in scores[-1].items()})
             advance(f"{name}: fitted")
             learning = learning_curve(model, train.join(more), test, sizes)
@@ -55,7 +55,7 @@ def run(config: Config, competition: CompetitionName) -> None:
         write_text(folder / "learning_curve.csv", learnt.to_csv(index=False, lineterminator="\n"))
 
 
-def cross_validation(model: ClassifierMixin, train: Part, config: Config) -> dict[str, float]:
+def cross_validation(model: ClassifierMixin, train: Part, cv: StratifiedKFold) -> dict[str, float]:
     """Cross-validate on the training part.
 
     Returns
@@ -67,7 +67,7 @@ def cross_validation(model: ClassifierMixin, train: Part, config: Config) -> dic
     result = cross_validate(
         model,
         *train.arrays(),
-        cv=folds(config.baselines, config.seed),
+        cv=cv,
         scoring=("accuracy", "neg_log_loss"),
     )
     accuracy, log_loss = result["test_accuracy"], -result["test_neg_log_loss"]

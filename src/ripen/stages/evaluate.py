@@ -14,13 +14,14 @@ from sklearn.metrics import confusion_matrix, roc_curve
 
 from ripen import plots, predictions
 from ripen.atomic import fresh_folder, write_text
-from ripen.config import CompetitionName, Config, leaves
+from ripen.config import leaves
 from ripen.datasets import DATASETS
 from ripen.datasets.pictures import Images
 from ripen.datasets.prepared import read_part
 from ripen.datasets.tabular import Tabular, read_table
 from ripen.layout import WAYS, Layout
 from ripen.metrics import DECIMALS, scores
+from ripen.schema import CompetitionName, Config
 from ripen.tracking import Tracker
 
 MADE_BY = dict.fromkeys(("net", "head", "scratch"), "train")  # every other model: baselines
@@ -50,6 +51,7 @@ def run(config: Config, competition: CompetitionName) -> None:
         [pd.read_csv(folder / "learning_curve.csv") for folder in (layout.baselines, layout.train)]
     )
     curves = {name: pd.read_csv(own / "curve.csv") for name, own in trained.items()}
+    bins = getattr(config.competition, competition).evaluate.calibration_bins
     with fresh_folder(layout.evaluate) as folder:
         write_csv(folder / "leaderboard.csv", leaderboard(metrics, layout.baselines))
         # One column a model, which is what `dvc plots` draws lines from.
@@ -59,7 +61,7 @@ def run(config: Config, competition: CompetitionName) -> None:
         points = pd.concat([roc_points(one) for one in shown])
         write_csv(folder / "roc.csv", points)
         for one in shown:
-            draw(one, points, dataset, config.evaluate.calibration_bins, folder / one.model)
+            draw(one, points, dataset, bins, folder / one.model)
         for name, curve in curves.items():
             ended = trainings[name]
             error = plots.error_curve(curve, ended["stopped"], ended["best_iteration"])

@@ -8,11 +8,11 @@ import pandas as pd
 
 from ripen import predictions
 from ripen.atomic import write_text
-from ripen.config import CompetitionName, Config
 from ripen.datasets import DATASETS
 from ripen.datasets.tabular import Competition, read_sample
 from ripen.errors import ConfigError, DataError
 from ripen.layout import Layout
+from ripen.schema import CompetitionName, Config
 from ripen.tracking import Tracker
 
 
@@ -22,10 +22,11 @@ def run(config: Config, competition: CompetitionName) -> None:
     sample_file = layout.raw / "sample_submission.csv"
     sample = read_sample(sample_file, dataset)
     metrics = json.loads(layout.metrics.read_text(encoding="utf-8"))
-    model = chosen_model(config.predict.model, metrics)
+    settings = getattr(config.competition, competition).predict
+    model = chosen_model(settings.model, metrics)
     table = predictions.read(layout.baselines / "predictions.csv", layout.train / "predictions.csv")
     rows = table[(table.model == model) & (table.part == "test")]
-    submission = predict(rows, sample, dataset, config.predict.clip, sample_file)
+    submission = predict(rows, sample, dataset, settings.clip, sample_file)
     write_text(layout.submission, submission.to_csv(index=False, lineterminator="\n"))
     with Tracker(config, competition, "predict") as tracker:
         tracker.pipeline.set_tags({"submitted": model})

@@ -9,13 +9,13 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from ripen.atomic import fresh_folder
-from ripen.config import CompetitionName, Config
 from ripen.datasets import DATASETS
 from ripen.datasets.pictures import Images, alternated, part, read_raw, read_solution, split
 from ripen.datasets.prepared import Part, write_part, write_scaler
 from ripen.datasets.tabular import Tabular, check_classes, read_table
 from ripen.errors import DataError
 from ripen.layout import Layout
+from ripen.schema import CompetitionName, Config
 
 
 @dataclass(frozen=True)
@@ -29,27 +29,28 @@ class Prepared:
 def run(config: Config, competition: CompetitionName) -> None:
     """Read `raw/`, write `prepared/`."""
     layout, dataset = Layout(competition), DATASETS[competition]
+    size = getattr(config.competition, competition).prepare.validation_size
     if isinstance(dataset, Images):
-        parts = prepare_pictures(dataset, layout.raw, config.prepare.validation_size, config.seed)
+        parts = prepare_pictures(dataset, layout.raw, size, config.seed)
         with fresh_folder(layout.prepared) as folder:
             for name, rows in parts.items():
                 write_part(folder, name, rows)
         return
-    prepared = prepare_table(config, dataset, layout.raw)
+    prepared = prepare_table(dataset, layout.raw, size, config.seed)
     with fresh_folder(layout.prepared) as folder:
         for name, rows in prepared.parts.items():
             write_part(folder, name, rows)
         write_scaler(folder, dataset, prepared.scaler)
 
 
-def prepare_table(config: Config, dataset: Tabular, raw: Path) -> Prepared:
+def prepare_table(dataset: Tabular, raw: Path, validation_size: float, seed: int) -> Prepared:
     """Read and check the files of a table, and prepare them."""
     columns = dataset.columns()
     train = read_table(raw / "train.csv", dataset, columns)
     check_classes(raw / "train.csv", dataset, train[dataset.label])
     test = read_test(raw, dataset)
     more = read_table(raw / "more.csv", dataset, columns)
-    return prepare(dataset, train, test, more, config.prepare.validation_size, config.seed)
+    return prepare(dataset, train, test, more, validation_size, seed)
 
 
 def prepare_pictures(

@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-from ripen.config import CONF, PARAMS, Config, compose, from_mapping, leaves, read
+from ripen.config import CONF, PARAMS, compose, from_mapping, leaves, read
 from ripen.errors import ConfigError
+from ripen.schema import Config
 
 
 def run(params: Path = PARAMS, conf: Path = CONF) -> Config:

@@ -1,8 +1,8 @@
 """train: the net, until it converges or its budget is spent; and how it gains from more data."""
 
-from ripen.config import CompetitionName, Config
 from ripen.datasets import DATASETS
 from ripen.datasets.pictures import Images
+from ripen.schema import CompetitionName, Config
 from ripen.training import pictures, table
 
 

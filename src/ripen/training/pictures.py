@@ -13,13 +13,15 @@ import pandas as pd
 
 from ripen import predictions
 from ripen.atomic import fresh_folder, write_text
-from ripen.config import CompetitionName, Config, DigitsTrain, as_mapping, leaves
+from ripen.config import as_mapping, leaves
 from ripen.datasets.pictures import Images
 from ripen.datasets.prepared import Part, read_part, write_part
 from ripen.layout import WAYS, Layout
 from ripen.models import mlp
 from ripen.models.caffe_net import CaffeNet, Check, Training, train_net, write_training
 from ripen.progress import progress
+from ripen.schema import CompetitionName, Config
+from ripen.schema.digits import DigitsTrain
 from ripen.tracking import TrackedRun, Tracker
 from ripen.zoo import lenet8
 from ripen.zoo.finetune import Change, finetuned

@@ -10,13 +10,14 @@ import pandas as pd
 
 from ripen import predictions
 from ripen.atomic import fresh_folder, write_text
-from ripen.config import CompetitionName, Config, as_mapping, leaves
+from ripen.config import as_mapping, leaves
 from ripen.datasets.prepared import Part, read_part, write_part
 from ripen.datasets.tabular import Tabular
 from ripen.layout import Layout
 from ripen.models import mlp
 from ripen.models.caffe_net import CaffeNet, Check, Training, fit, write_training
 from ripen.progress import progress
+from ripen.schema import CompetitionName, Config
 from ripen.tracking import TrackedRun, Tracker
 
 

@@ -3,8 +3,8 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.datasets import load_digits
 
-from ripen.config import Config
 from ripen.datasets import digits
+from ripen.schema import Config
 
 MakeConfig = Callable[..., Config]
 

@@ -7,12 +7,12 @@ import pytest
 from sklearn.datasets import make_moons
 
 import caffe
-from ripen.config import Config
 from ripen.convergence import Reason
 from ripen.datasets.prepared import Part, write_part
 from ripen.errors import DataError, TrainingError
 from ripen.models import mlp
 from ripen.models.caffe_net import CaffeNet, Check, Served, Training, fit
+from ripen.schema import Config
 
 MakeConfig = Callable[..., Config]
 QUICK = ("solver.max_iter=60", "train.check_interval=20", "train.batch_size=50")

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import caffe
-from ripen.config import Config
 from ripen.models import mlp
+from ripen.schema import Config
 
 MakeConfig = Callable[..., Config]
 PARTS = (Path("train.txt"), 100), (Path("validation.txt"), 200)

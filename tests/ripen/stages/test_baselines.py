@@ -7,9 +7,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import StratifiedKFold
 
-from ripen.config import Config
 from ripen.datasets.prepared import Part
-from ripen.models.baselines import estimators
+from ripen.models.baselines import estimators, folds
+from ripen.schema import Config
 from ripen.stages.baselines import cross_validation, learning_curve
 
 MakeConfig = Callable[..., Config]
@@ -48,7 +48,7 @@ def test_cross_validation_is_the_mean_over_the_folds(make_config: MakeConfig) ->
         model = LogisticRegression().fit(data[fit], labels[fit])
         accuracies.append(model.score(data[held], labels[held]))
         losses.append(log_loss(labels[held], model.predict_proba(data[held])))
-    found = cross_validation(LogisticRegression(), part, config)
+    found = cross_validation(LogisticRegression(), part, folds(config.baselines, config.seed))
     expected = {
         "accuracy": np.mean(accuracies),
         "accuracy_sd": np.std(accuracies),

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ripen.config import Config
 from ripen.datasets import avocado
 from ripen.datasets.avocado import DATASET
 from ripen.errors import DataError
+from ripen.schema import Config
 from ripen.sources import builtin
 from ripen.stages.prepare import Prepared, prepare, read_test
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import caffe
-from ripen.config import Config
 from ripen.datasets.digits import DATASET
 from ripen.datasets.prepared import Part, write_part
+from ripen.schema import Config
 from ripen.sources import builtin
 from ripen.stages.prepare import prepare_pictures
 from ripen.training.pictures import Way, learning_curve, pretrain, train_way, ways_from

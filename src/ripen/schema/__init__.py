@@ -1,0 +1,72 @@
+"""The whole configuration as dataclasses: `conf/` is its one source, and must fit them."""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from ripen.schema.avocado import Avocado
+from ripen.schema.baselines import Baselines
+from ripen.schema.common import Evaluate, Predict, Prepare
+from ripen.schema.digits import Digits
+from ripen.schema.net import Net, Solver, Train
+from ripen.schema.photos import CatsVsDogs, ImageNet
+from ripen.schema.types import Count, typed
+
+CompetitionName = Literal["avocado", "digits", "cats_vs_dogs", "cats_vs_dogs_redux", "imagenet"]
+COMPETITIONS: tuple[CompetitionName, ...] = get_args(CompetitionName)
+
+
+@typed
+class Competitions:
+    """`conf/competition/`: what is particular to each competition."""
+
+    avocado: Avocado
+    digits: Digits
+    cats_vs_dogs: CatsVsDogs
+    cats_vs_dogs_redux: CatsVsDogs
+    imagenet: ImageNet
+
+
+@typed
+class Graph:
+    """The competitions that each stage runs for; from `competitions` (`ripen.graph`)."""
+
+    fetch: list[CompetitionName]
+    prepare: list[CompetitionName]
+    baselines: list[CompetitionName]
+    train: list[CompetitionName]
+    evaluate: list[CompetitionName]
+    predict: list[CompetitionName]
+
+
+@typed
+class Tracking:
+    """`conf/tracking/`: MLflow's store; without `uri` a SQLite file at the repository's root.
+
+    The address holds no user or password: MLflow takes those from MLFLOW_TRACKING_USERNAME and
+    MLFLOW_TRACKING_PASSWORD.
+    """
+
+    uri: Annotated[str, Field(pattern=r"^[^@]*$")] | None
+
+
+@typed
+class Config:
+    """Everything that can be chosen. `overrides` are those that `ripen compose` was given."""
+
+    competitions: Annotated[list[CompetitionName], Field(min_length=1)]
+    graph: Graph
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    reproducibility: Literal["portable", "fast"]
+    threads: Count
+    learning_curve: list[Count]
+    prepare: Prepare
+    baselines: Baselines
+    net: Net
+    solver: Solver
+    train: Train
+    evaluate: Evaluate
+    predict: Predict
+    tracking: Tracking
+    competition: Competitions
+    overrides: list[str]

@@ -1,0 +1,44 @@
+"""The avocados: a table."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ripen.schema.baselines import Baselines
+from ripen.schema.common import Compute, Evaluate, Predict, Prepare
+from ripen.schema.net import Net, Solver, Train
+from ripen.schema.types import Count, typed
+
+
+@typed
+class AvocadoFetch:
+    """How many avocados are drawn, and how well remembered."""
+
+    source: Literal["builtin"]
+    n_train: Annotated[int, Field(ge=20)]
+    n_test: Count
+    n_more: Annotated[int, Field(ge=0)]
+    label_noise: Annotated[float, Field(ge=0, le=0.5)]
+
+
+@typed
+class TableTrain:
+    """The net of a table: the sections of these names."""
+
+    net: Net
+    solver: Solver
+    train: Train
+
+
+@typed
+class Avocado:
+    """`conf/competition/avocado.yaml`."""
+
+    compute: Compute
+    fetch: AvocadoFetch
+    prepare: Prepare
+    baselines: Baselines
+    train: TableTrain
+    learning_curve: list[Count]
+    evaluate: Evaluate
+    predict: Predict

@@ -1,0 +1,40 @@
+"""What every competition has a section of."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ripen.schema.types import Count, Share, typed
+
+
+@typed
+class Compute:
+    """How a competition's stages compute: both are part of the result (`ripen.reproducibility`)."""
+
+    reproducibility: Literal["portable", "fast"]
+    threads: Count
+
+
+@typed
+class Prepare:
+    """The split and the scaling."""
+
+    validation_size: Share
+
+
+@typed
+class Evaluate:
+    """What the evaluation draws."""
+
+    calibration_bins: Annotated[int, Field(ge=2)]
+
+
+@typed
+class Predict:
+    """What is submitted: `model` is "best" (by validation log loss) or a name of the leaderboard.
+
+    Probabilities are clipped to [clip, 1 - clip].
+    """
+
+    model: str
+    clip: Annotated[float, Field(ge=0, lt=0.5)]

@@ -1,0 +1,43 @@
+"""The handwritten digits: small pictures."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ripen.schema.baselines import Baselines
+from ripen.schema.common import Compute, Evaluate, Predict, Prepare
+from ripen.schema.net import Finetune, Solver, Train
+from ripen.schema.types import Count, typed
+
+
+@typed
+class DigitsFetch:
+    """How many of the pictures of 5-9 come with a label, and how many more for learning curves."""
+
+    source: Literal["builtin"]
+    n_train: Annotated[int, Field(ge=25, le=400)]
+    n_more: Annotated[int, Field(ge=5, le=400)]
+
+
+@typed
+class DigitsTrain:
+    """The pretraining, and what all ways of training on from there share."""
+
+    pretrain: Solver
+    finetune: Finetune
+    solver: Solver
+    train: Train
+
+
+@typed
+class Digits:
+    """`conf/competition/digits.yaml`."""
+
+    compute: Compute
+    fetch: DigitsFetch
+    prepare: Prepare
+    baselines: Baselines
+    train: DigitsTrain
+    learning_curve: list[Count]
+    evaluate: Evaluate
+    predict: Predict

@@ -141,7 +141,7 @@ def _submit(chosen: argparse.Namespace) -> int:
     job = submit.Job(
         name,
         layout.submission,
-        submit.find_sample(layout.raw),
+        layout.sample,
         submissions.history(competition),
         model,
         tracking.model_run(settings, competition, model),

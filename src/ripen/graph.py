@@ -7,8 +7,8 @@ from omegaconf import ListConfig, OmegaConf
 STAGES_OF = {
     "avocado": ("fetch", "prepare", "baselines", "train", "evaluate", "predict"),
     "digits": ("fetch", "prepare", "baselines", "train", "evaluate", "predict"),
-    "cats_vs_dogs": ("fetch",),
-    "cats_vs_dogs_redux": ("fetch",),
+    "cats_vs_dogs": ("fetch", "prepare"),
+    "cats_vs_dogs_redux": ("fetch", "prepare"),
     "imagenet": (),
 }
 

@@ -19,8 +19,18 @@ class Layout:
         return Path("data") / self.competition
 
     @property
+    def download(self) -> Path:
+        """Where archives arrive: no stage's, so that a cut one is gone on with the next time."""
+        return self.data / "download"
+
+    @property
     def raw(self) -> Path:
         return self.data / "raw"
+
+    @property
+    def sample(self) -> Path:
+        """The sample submission."""
+        return self.raw / "sample_submission.csv"
 
     @property
     def inputs(self) -> Path:

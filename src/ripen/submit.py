@@ -10,17 +10,14 @@ import numpy as np
 import pandas as pd
 
 from ripen import kaggle_submission, submissions
+from ripen.datasets import PHOTOS
 from ripen.datasets.tabular import read_columns, read_text
 from ripen.errors import DataError, SourceError, UsageError
 from ripen.sources import kaggle_client
 from ripen.submissions import Submission
 
-KAGGLE = {
-    "cats_vs_dogs": "dogs-vs-cats",
-    "cats_vs_dogs_redux": "dogs-vs-cats-redux-kernels-edition",
-}
+KAGGLE = {name: photos.kaggle for name, photos in PHOTOS.items()}
 """Which of Kaggle's competitions one of ours is."""
-SAMPLES = ("sample_submission.csv", "sampleSubmission.csv")
 FIRST_LINES = 3
 
 
@@ -67,11 +64,6 @@ def kaggle_name(competition: str) -> str:
             f"Kaggle has: {', '.join(KAGGLE)}"
         )
     return KAGGLE[competition]
-
-
-def find_sample(raw: Path) -> Path:
-    """Return the sample submission of a competition's raw files, by either of Kaggle's names."""
-    return next((raw / name for name in SAMPLES if (raw / name).exists()), raw / SAMPLES[0])
 
 
 def check(file: Path, sample: Path, low: float = 0.0, high: float = 1.0) -> pd.DataFrame:

@@ -34,7 +34,10 @@ def imported(graph: grimp.ImportGraph, *modules: str) -> set[str]:
 
 
 def source_files(modules: set[str]) -> Iterator[str]:
-    """Yield the files of modules that hold code; what is in caffe counts as its folder."""
+    """Yield the files of modules that hold code, and the templates that are named as one.
+
+    What is in caffe counts as its folder.
+    """
     for module in modules:
         path = Path("src", *module.split("."))
         file = path / "__init__.py" if (ROOT / path).is_dir() else path.with_suffix(".py")
@@ -42,6 +45,8 @@ def source_files(modules: set[str]) -> Iterator[str]:
             yield "src/caffe"
         elif (ROOT / file).stat().st_size:
             yield file.as_posix()
+            for template in (ROOT / file).parent.glob(f"{file.stem}.*.jinja"):
+                yield template.relative_to(ROOT).as_posix()
 
 
 def test_the_stages_are_those_of_dvc_yaml() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ripen import cli, kaggle_submission, submissions, submit, tracking
+from ripen import cli, kaggle_submission, submissions, tracking
 from ripen.errors import DataError, SourceError, UsageError
 from ripen.schema import Config
 from ripen.sources import partial
@@ -335,12 +335,6 @@ def test_the_order_of_the_ids_is_the_samples(job: Job, tmp_path: Path) -> None:
     monkey = tmp_path / "data/cats_vs_dogs/raw/sample_submission.csv"
     with pytest.raises(DataError, match=r"row 2, column 'id': '10' is not '2', which \S+ has ther"):
         check(tmp_path / "sorted.csv", monkey)
-
-
-def test_either_name_of_the_sample(tmp_path: Path) -> None:
-    assert submit.find_sample(tmp_path) == tmp_path / "sample_submission.csv"
-    (tmp_path / "sampleSubmission.csv").touch()
-    assert submit.find_sample(tmp_path) == tmp_path / "sampleSubmission.csv"
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -8,10 +8,11 @@ import pandas as pd
 from PIL import Image, ImageOps
 
 GAP = 4
+SIDE = 112
 QUALITY = 85
 
 
-def montage(rows: Sequence[Sequence[Image.Image]], side: int = 112) -> Image.Image:
+def montage(rows: Sequence[Sequence[Image.Image]], side: int = SIDE) -> Image.Image:
     """Return rows of pictures, each whole on a white square.
 
     Parameters

@@ -1,7 +1,8 @@
 """The index: one row a picture, in the order in which everything of a competition stands."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ripen.archives import Archive
 from ripen.atomic import replacing
 from ripen.errors import DataError
 from ripen.images.duplicates import Duplicates, find
-from ripen.images.files import within
+from ripen.images.files import File, within
 from ripen.images.names import Named, parse
 from ripen.images.scan import Look, scan
 
@@ -31,6 +32,7 @@ COLUMNS = {
     "dhash": "str",  # 16 hexadecimal digits
     "brightness": "float64",
     "group": "int64",  # the first row that is the same, or nearly
+    "fold": "int64",  # in which it is held out; -1 where it is not learnt from
     "notes": "str",  # what is out of the ordinary and does no harm
     "problem": "str",  # why it is left out
 }
@@ -46,7 +48,11 @@ class Found:
 
 
 def survey(
-    archives: Mapping[str, Archive], classes: Sequence[str], min_side: int, threads: int
+    archives: Mapping[str, Archive],
+    classes: Sequence[str],
+    min_side: int,
+    threads: int,
+    advance: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Found]:
     """Look at every picture of archives, one after the other.
 
@@ -59,6 +65,8 @@ def survey(
         A picture of a smaller width or height has a problem.
     threads : int
         The result does not depend on it.
+    advance : callable
+        Is told the name of each picture that has been looked at.
 
     Raises
     ------
@@ -73,6 +81,7 @@ def survey(
         }
         looks = scan(named, min_side, threads)
         for what, look in zip(named.values(), looks, strict=True):
+            advance(look.name)
             yield Found(archive_name, what, look)
 
 
@@ -95,7 +104,7 @@ def build(found: Iterable[Found]) -> tuple[pd.DataFrame, Duplicates]:
             raise DataError(f"{a.look.name} and {b.look.name} have the same id {a.named.id}")
     duplicates = find([each.look for each in ordered])
     rows = [
-        _row(each) | {"group": int(group)}
+        _row(each) | {"group": int(group), "fold": -1}
         for each, group in zip(ordered, duplicates.group, strict=True)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS), duplicates
@@ -126,6 +135,12 @@ def write(path: Path, index: pd.DataFrame) -> None:
     """Write the index as CSV, whole or not at all."""
     with replacing(path) as temporary:
         index.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def files(index: pd.DataFrame, archives: Mapping[str, Archive]) -> list[File]:
+    """Return the pictures' files in the order of the index."""
+    rows = index[["archive", "name"]].itertuples(index=False)
+    return [File(name, partial(archives[archive].read, name)) for archive, name in rows]
 
 
 def read(path: Path) -> pd.DataFrame:

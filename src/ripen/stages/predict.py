@@ -19,14 +19,13 @@ from ripen.tracking import Tracker
 def run(config: Config, competition: CompetitionName) -> None:
     """Read the probabilities and the sample, write the submission of the chosen model."""
     layout, dataset = Layout(competition), DATASETS[competition]
-    sample_file = layout.raw / "sample_submission.csv"
-    sample = read_sample(sample_file, dataset)
+    sample = read_sample(layout.sample, dataset)
     metrics = json.loads(layout.metrics.read_text(encoding="utf-8"))
     settings = getattr(config.competition, competition).predict
     model = chosen_model(settings.model, metrics)
     table = predictions.read(layout.baselines / "predictions.csv", layout.train / "predictions.csv")
     rows = table[(table.model == model) & (table.part == "test")]
-    submission = predict(rows, sample, dataset, settings.clip, sample_file)
+    submission = predict(rows, sample, dataset, settings.clip, layout.sample)
     write_text(layout.submission, submission.to_csv(index=False, lineterminator="\n"))
     with Tracker(config, competition, "predict") as tracker:
         tracker.pipeline.set_tags({"submitted": model})

@@ -1,4 +1,4 @@
-"""prepare: check the raw files, split off a validation part, scale, and write what Caffe reads."""
+"""prepare: check the raw files, split off what validates, and write what models learn from."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,12 +9,13 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from ripen.atomic import fresh_folder
-from ripen.datasets import DATASETS
+from ripen.datasets import DATASETS, PHOTOS
 from ripen.datasets.pictures import Images, alternated, part, read_raw, read_solution, split
 from ripen.datasets.prepared import Part, write_part, write_scaler
 from ripen.datasets.tabular import Tabular, check_classes, read_table
 from ripen.errors import DataError
 from ripen.layout import Layout
+from ripen.preparing import photos
 from ripen.schema import CompetitionName, Config
 
 
@@ -28,6 +29,9 @@ class Prepared:
 
 def run(config: Config, competition: CompetitionName) -> None:
     """Read `raw/`, write `prepared/`."""
+    if competition in PHOTOS:
+        photos.run(config, competition, PHOTOS[competition])
+        return
     layout, dataset = Layout(competition), DATASETS[competition]
     size = getattr(config.competition, competition).prepare.validation_size
     if isinstance(dataset, Images):

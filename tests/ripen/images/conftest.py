@@ -1,33 +1,15 @@
-"""Pictures that look like photographs, made from a seed, and files of them."""
+"""Pictures that look like photographs, and the files of real ones."""
 
-import io
 import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from ripen.images.files import File
-
-
-def photograph(seed: int, width: int = 160, height: int = 120) -> Image.Image:
-    """Return smooth random colours: 6 by 8 of them, spread over the picture, and some grain."""
-    rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8))
-    smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), np.int64)
-    grain = rng.integers(-8, 9, smooth.shape)
-    return Image.fromarray(np.clip(smooth + grain, 0, 255).astype(np.uint8))
-
-
-def encoded(picture: Image.Image, format: str = "JPEG", **settings: Any) -> bytes:
-    """Return a picture as a file's bytes."""
-    stream = io.BytesIO()
-    picture.save(stream, format, **settings)
-    return stream.getvalue()
+from tests.ripen.photographs import encoded, photograph
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Pictures in archives, and in archives in these, from there to the index."""
 
-import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,16 +10,9 @@ from PIL import Image
 from ripen.errors import DataError
 from ripen.images.files import opened, within
 from ripen.images.index import build, survey
+from tests.ripen.photographs import zipped
 
 CLASSES = ["cat", "dog"]
-
-
-def _zip(files: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return stream.getvalue()
 
 
 @pytest.fixture
@@ -36,8 +28,12 @@ def test_nested_archives(
 ) -> None:
     train = {name: content for name, content in files.items() if name.startswith("train")}
     test = {name: content for name, content in files.items() if name.startswith("test")}
-    outer = {"train.zip": _zip(train), "test1.zip": _zip(test), "sampleSubmission.csv": b"id,label"}
-    (tmp_path / "dogs-vs-cats.zip").write_bytes(_zip(outer, method))
+    outer = {
+        "train.zip": zipped(train),
+        "test1.zip": zipped(test),
+        "sampleSubmission.csv": b"id,label",
+    }
+    (tmp_path / "dogs-vs-cats.zip").write_bytes(zipped(outer, method))
     with opened(tmp_path) as archives:
         assert list(archives) == [
             "dogs-vs-cats.zip",
@@ -54,7 +50,7 @@ def test_nested_archives(
 def test_a_damaged_member_is_a_picture_with_a_problem(
     files: dict[str, bytes], tmp_path: Path
 ) -> None:
-    content = bytearray(_zip(files))
+    content = bytearray(zipped(files))
     content[content.index(files["train/dog.0.jpg"]) + 99] ^= 255
     (tmp_path / "all.zip").write_bytes(content)
     with opened(tmp_path) as archives:
@@ -66,7 +62,7 @@ def test_a_damaged_member_is_a_picture_with_a_problem(
 
 
 def test_a_name_that_no_picture_has(files: dict[str, bytes], tmp_path: Path) -> None:
-    (tmp_path / "all.zip").write_bytes(_zip(files | {"train/bird.0.jpg": b""}))
+    (tmp_path / "all.zip").write_bytes(zipped(files | {"train/bird.0.jpg": b""}))
     with (
         opened(tmp_path) as archives,
         pytest.raises(DataError, match=r"^train/bird\.0\.jpg: unknown class 'bird'"),

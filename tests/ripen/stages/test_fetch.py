@@ -1,0 +1,38 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ripen.layout import Layout
+from ripen.schema import Config
+from ripen.stages import fetch
+from tests.ripen.photographs import cats_and_dogs, write_raw, zipped
+
+LAYOUT = Layout("cats_vs_dogs")
+MakeConfig = Callable[..., Config]
+
+
+def test_fetch_leaves_the_archive_and_the_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_config: MakeConfig
+) -> None:
+    archive = write_raw(tmp_path / "mirror/kaggle/dogs-vs-cats", cats_and_dogs())
+    monkeypatch.setenv("RIPEN_MIRROR", str(tmp_path / "mirror"))
+    monkeypatch.chdir(tmp_path)
+    fetch.run(make_config(), "cats_vs_dogs")
+    assert (LAYOUT.raw / archive.name).read_bytes() == archive.read_bytes()
+    assert LAYOUT.sample.read_text() == "id,label\n1,0\n2,0\n3,0\n4,0\n"
+    assert list(LAYOUT.download.iterdir()) == []
+
+
+def test_an_archive_that_was_put_there_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_config: MakeConfig
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    nested = {"redux/sample_submission.csv": b"id,label\n1,0.5\n"}
+    name = "dogs-vs-cats-redux-kernels-edition.zip"
+    layout = Layout("cats_vs_dogs_redux")
+    layout.download.mkdir(parents=True)
+    (layout.download / name).write_bytes(zipped(nested))
+    fetch.run(make_config(), "cats_vs_dogs_redux")
+    assert layout.sample.read_bytes() == nested["redux/sample_submission.csv"]
+    assert [path.name for path in sorted(layout.raw.iterdir())] == [name, layout.sample.name]

@@ -7,11 +7,13 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """What ended a training."""
+    """What ended a training. The last two are of trials: `Convergence` never gives them."""
 
     CONVERGED = "converged"
     EARLY_STOPPING = "early_stopping"
     MAX_ITER = "max_iter"
+    DIVERGED = "diverged"
+    PRUNED = "pruned"
 
 
 @dataclass

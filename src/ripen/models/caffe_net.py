@@ -194,7 +194,8 @@ def _check(solver: caffe.Solver, iterations: int, norms: list[float]) -> Check:
         solver.step(1)
         losses.append(float(solver.net.blobs["loss"].data))
         if not math.isfinite(losses[-1]):
-            raise TrainingError(_diverged(solver, "loss", losses[-1]))
+            message = diverged(solver.param.base_lr, solver.iter, "loss", losses[-1])
+            raise TrainingError(message)
     seconds = time.perf_counter() - started
     test = solver.test_nets[0]
     test.share_with(solver.net)
@@ -202,7 +203,7 @@ def _check(solver: caffe.Solver, iterations: int, norms: list[float]) -> Check:
     validation_loss = float(test.blobs["loss"].data)
     for what, value in (("gradients' norm", norms[-1]), ("validation loss", validation_loss)):
         if not math.isfinite(value):
-            raise TrainingError(_diverged(solver, what, value))
+            raise TrainingError(diverged(solver.param.base_lr, solver.iter, what, value))
     return Check(
         iteration=int(solver.iter),
         loss=float(np.mean(losses)),
@@ -214,10 +215,11 @@ def _check(solver: caffe.Solver, iterations: int, norms: list[float]) -> Check:
     )
 
 
-def _diverged(solver: caffe.Solver, what: str, value: float) -> str:
+def diverged(base_lr: float, iteration: int, what: str, value: float) -> str:
+    """Return the message of a training that cannot go on."""
     return (
-        f"training diverged: the {what} is {value} at iteration {solver.iter}. Is the learning "
-        f"rate solver.base_lr={solver.param.base_lr:g} too large? Try a tenth of it"
+        f"training diverged: the {what} is {value} at iteration {iteration}. Is the learning "
+        f"rate solver.base_lr={base_lr:g} too large? Try a tenth of it"
     )
 
 

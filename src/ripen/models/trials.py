@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from caffe.policies import learning_rate
 from caffe.proto import caffe_pb2
-from ripen.config import Net, Solver, Train
 from ripen.convergence import Convergence, Reason
 from ripen.models import mlp
 from ripen.models.caffe_net import Check, Training, diverged
 from ripen.models.rows import Batches, Rows
 from ripen.models.stack import Layers, Pass, Stack
+from ripen.schema.net import Net, Solver, Train
 
 ROOM = 2**22  # probabilities that may wait for their logarithms
 Listener = Callable[[int, Check], bool]

@@ -120,7 +120,7 @@ def test_one_that_diverges_says_so_and_spoils_no_other(
 ) -> None:
     config = make_config(*BUDGET, "net.activation=relu", "solver.base_lr=0.05")
     good, bad = trial(config), trial(config, base_lr=1e30)
-    later = trial(config, momentum=0.0, weight_decay=80.0)  # -3 times the weights each time
+    later = trial(config, momentum=0.0, weight_decay=42.0)  # weights grow, sign by sign
     with_bad = fit([bad, good, later], 2, TRAIN, VALIDATION)
     without = fit([good], 2, TRAIN, VALIDATION)[0]
     np.testing.assert_allclose(with_bad[1].training.curve(), without.training.curve(), rtol=1e-5)
@@ -133,7 +133,7 @@ def test_one_that_diverges_says_so_and_spoils_no_other(
             alone(one, tmp_path / str(i), 2, TRAIN, VALIDATION)
         assert with_bad[i].error == str(error.value)
         assert f"at iteration {with_bad[i].training.iterations}." in with_bad[i].error
-    assert [len(one.training.checks) for one in with_bad] == [0, 9, 4]
+    assert [len(one.training.checks) for one in with_bad] == [0, 9, 1]
     # Its first weights are the best it ever had.
     first = first_weights(bad.net, 2, 2, bad.seed)
     np.testing.assert_array_equal(with_bad[0].layers[0][0], first[0][0])

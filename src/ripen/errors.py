@@ -15,6 +15,14 @@ class TrainingError(RipenError):
     """Training cannot go on: the loss overflowed or is not a number."""
 
 
+class EngineUnavailable(RipenError):
+    """Real Caffe cannot be had here; the message says how to get it."""
+
+
+class EngineRefused(RipenError):
+    """A Caffe refuses what it was given; the message is its last fatal line."""
+
+
 class UsageError(RipenError):
     """The command line asks for something that does not exist."""
 

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from benchmarks.caffe_speed import main, row, shares
-from tests.parity.real_caffe import Unavailable, interpreter
+from ripen.engines.environment import interpreter
+from ripen.errors import EngineUnavailable
 
 
 def test_a_row_has_medians_and_the_ratios_pair_by_pair():
@@ -24,7 +25,7 @@ def test_shares_are_of_the_whole_and_the_slowest_comes_first():
 def test_a_run_of_lenet(capsys):
     try:
         interpreter()
-    except Unavailable as reason:
+    except EngineUnavailable as reason:
         pytest.skip(str(reason))
     main(["--net", "lenet", "--batch", "2", "--rounds", "1", "--threads", "1", "--least", "0.01"])
     text = capsys.readouterr().out

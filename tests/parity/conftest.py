@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from ripen.engines.environment import interpreter
+from ripen.errors import EngineUnavailable
 from tests.parity.compare import Differences
-from tests.parity.real_caffe import RealCaffe, Unavailable, interpreter
+from tests.parity.real_caffe import RealCaffe
 
 MEASURED = pytest.StashKey[dict[str, list[Differences]]]()
 
@@ -16,7 +18,7 @@ def real_caffe() -> Iterator[RealCaffe]:
     """Real Caffe 1.0; the test is skipped where it cannot be had."""
     try:
         python = interpreter()
-    except Unavailable as reason:
+    except EngineUnavailable as reason:
         pytest.skip(str(reason))
     real = RealCaffe(python)
     yield real

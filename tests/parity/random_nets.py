@@ -17,9 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 import caffe
+from ripen.engines.environment import interpreter
+from ripen.errors import EngineRefused
 from tests.parity.compare import Arrays, Differences, ours, parse
 from tests.parity.random_layers import LAYERS, Draft
-from tests.parity.real_caffe import RealCaffe, Refused, interpreter
+from tests.parity.real_caffe import RealCaffe
 
 TOLERANCE = 1e-4
 LARGEST = 1e4  # a net with larger values is drawn anew
@@ -153,14 +155,14 @@ def compare(real: RealCaffe, net: RandomNet) -> Differences:
     ------
     Disagreement
         If they differ by more than the tolerance, or real Caffe's checks refuse the net.
-    Refused
+    EngineRefused
         If real Caffe ended without a reason.
     """
     try:
         expected = real.forward_backward(
             net.text, net.inputs, net.params, net.diffs, phase=net.phase
         )
-    except Refused as refused:
+    except EngineRefused as refused:
         if "Check failed" in str(refused):
             raise Disagreement(f"real Caffe refuses it: {refused}") from None
         raise
@@ -230,7 +232,7 @@ def main() -> int:
         except Disagreement as disagreement:
             tally["different"] += 1
             print(f"seed {seed}: {disagreement}", flush=True)
-        except Refused as refused:
+        except EngineRefused as refused:
             tally["not counted: real Caffe ended"] += 1
             print(f"seed {seed}: not counted: {refused}", flush=True)
     real.close()

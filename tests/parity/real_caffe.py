@@ -1,83 +1,20 @@
-"""Real Caffe 1.0 as a peer: found or installed once, and asked over a pipe.
+"""Real Caffe 1.0 as a peer, asked over a pipe.
 
 >>> real.forward_backward(net_text, inputs={"data": x})["diff/data"]
 """
 
-import hashlib
-import json
-import os
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
-HERE = Path(__file__).parent
-REQUIREMENTS = HERE / "requirements-real-caffe.txt"
-VARIABLE = "RIPEN_REAL_CAFFE_PYTHON"
+from ripen.engines.process import Process
+
+DRIVER = Path(__file__).with_name("real_driver.py")
 Arrays = Mapping[str, NDArray[Any]]
-
-
-class Unavailable(Exception):
-    """Real Caffe cannot be had here; the message says why."""
-
-
-class Refused(Exception):
-    """Real Caffe refused what it was given; the message is its last fatal line."""
-
-
-def interpreter() -> Path:
-    """Return a Python that can import real Caffe; make its environment where there is none.
-
-    Raises
-    ------
-    Unavailable
-        If there is no CPython 3.9, or the wheel cannot be installed.
-    """
-    if given := os.environ.get(VARIABLE):
-        return Path(given)
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
-    folder = Path.home() / ".cache" / "ripen" / f"real-caffe-{digest}"
-    python = folder / "bin" / "python"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(f"{folder}.lock"):
-        if not (folder / "complete").exists():
-            _install(_python39(), folder)
-    return python
-
-
-def _python39() -> str:
-    uv = shutil.which("uv")
-    found = [
-        shutil.which("python3.9"),
-        *sorted(map(str, Path.home().glob(".pyenv/versions/3.9*/bin/python"))),
-        uv and _output(uv, "python", "find", "--no-python-downloads", "3.9"),
-    ]
-    for python in filter(None, found):
-        if _output(python, "-c", "import sys; print(sys.version_info[:2])") == "(3, 9)":
-            return python
-    raise Unavailable(f"no CPython 3.9 for real Caffe, and {VARIABLE} is not set")
-
-
-def _output(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _install(python: str, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-    for command in ([python, "-m", "venv", str(folder)], [*pip, "-r", str(REQUIREMENTS)]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-            raise Unavailable(f"real Caffe cannot be installed: {reason[0]}")
-    (folder / "complete").touch()
 
 
 class RealCaffe:
@@ -89,13 +26,11 @@ class RealCaffe:
     Parameters
     ----------
     python : Path
-        From `interpreter`.
+        From `ripen.engines.environment.interpreter`.
     """
 
     def __init__(self, python: Path) -> None:
-        self._python = python
-        self._process: subprocess.Popen[str] | None = None
-        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as this object
+        self._process = Process(python, DRIVER, {"OMP_NUM_THREADS": "1"})
 
     def forward_backward(
         self,
@@ -124,7 +59,7 @@ class RealCaffe:
 
         Raises
         ------
-        Refused
+        EngineRefused
             If real Caffe does not take the net.
         """
         given = _named("data", inputs) | _named("diff", diffs) | _named("param", params)
@@ -221,14 +156,7 @@ class RealCaffe:
 
     def close(self) -> None:
         """End the process."""
-        if self._process is not None:
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            self._process.stdin.close()
-            self._process.stdout.close()
-            self._process.wait()
-            self._process = None
-        self._log.close()
+        self._process.close()
 
     def _run(
         self, call: str, folder: Path, given: Arrays, **request: Any
@@ -239,48 +167,7 @@ class RealCaffe:
             return {name: found[name] for name in found.files}
 
     def _ask(self, call: str, folder: Path, **request: Any) -> dict[str, Any]:
-        process = self._started()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps({"call": call, "folder": str(folder), **request}) + "\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-        if not line:
-            raise Refused(self._ended(process))
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise Refused(answer["error"])
-        return answer
-
-    def _started(self) -> subprocess.Popen[str]:
-        if self._process is None:
-            self._log.seek(0)
-            self._log.truncate()
-            self._process = subprocess.Popen(
-                [str(self._python), str(HERE / "real_driver.py")],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-                text=True,
-                env={**_plain_environment(), "OMP_NUM_THREADS": "1", "GLOG_minloglevel": "2"},
-            )
-        return self._process
-
-    def _ended(self, process: subprocess.Popen[str]) -> str:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.close()
-        process.stdout.close()
-        status = process.wait()
-        self._process = None
-        self._log.seek(0)
-        fatal = [line for line in self._log if line.startswith("F")]
-        return fatal[-1].strip() if fatal else f"real Caffe ended with status {status}"
-
-
-def _plain_environment() -> dict[str, str]:
-    """Our environment without what points Python at our packages."""
-    return {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+        return self._process.ask(call, folder=str(folder), **request)
 
 
 def _named(kind: str, arrays: Arrays | None) -> dict[str, NDArray[Any]]:

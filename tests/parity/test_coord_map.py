@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from caffe.errors import CaffeError
-from tests.parity.real_caffe import Refused
+from ripen.errors import EngineRefused
 
 BEGIN = """
 import numpy as np
@@ -97,7 +97,7 @@ def test_maps(real_caffe, name):
 @pytest.mark.parametrize("name", WRONG)
 def test_what_both_refuse(real_caffe, name):
     kinds = "UndefinedMapException|AxisMismatchException|AssertionError|RuntimeError|KeyError"
-    with pytest.raises(Refused, match=f"^({kinds}): ") as caught:
+    with pytest.raises(EngineRefused, match=f"^({kinds}): ") as caught:
         real_caffe.script(f"{BEGIN}{WRONG[name]}\nresult = 0")
     with pytest.raises(CaffeError) as ours:
         run(WRONG[name])

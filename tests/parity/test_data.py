@@ -10,9 +10,9 @@ from caffe.__main__ import main
 from caffe.errors import CaffeError
 from caffe.formats import set_blob, write_binary
 from caffe.proto.caffe_pb2 import BlobProto
+from ripen.errors import EngineRefused
 from tests.caffe.picture_case import database, datum, image_bytes, picture
 from tests.parity.compare import parse
-from tests.parity.real_caffe import Refused
 
 TOPS = ["data", "label"]
 
@@ -131,7 +131,7 @@ def test_what_both_refuse(real_caffe, tmp_path, five, transform, ours):
     text = layer("Data", data(five), transform.replace("MEAN", mean_file(tmp_path, 3, 7, 8)))
     with pytest.raises(CaffeError, match=f"layer 'd' .Data.: .*{ours}"):
         caffe.Net(parse(text), caffe.TEST).forward()
-    with pytest.raises(Refused):
+    with pytest.raises(EngineRefused):
         real_caffe.passes(text, 2, TOPS, caffe.TEST)
 
 
@@ -254,7 +254,7 @@ def test_lists_that_both_refuse(real_caffe, tmp_path, lines, settings, ours):
     text = layer("ImageData", f"image_data_param {{ {source} {settings} }}")
     with pytest.raises(CaffeError, match=f"layer 'd' .ImageData.: .*{ours}"):
         caffe.Net(parse(text), caffe.TEST).forward()
-    with pytest.raises(Refused):
+    with pytest.raises(EngineRefused):
         real_caffe.passes(text, 2, TOPS, caffe.TEST)
 
 
@@ -321,7 +321,7 @@ def test_dummy_data_that_both_refuse(real_caffe, settings, ours):
     text = layer("DummyData", f"dummy_data_param {{ {settings} }}")
     with pytest.raises(CaffeError, match=f"layer 'd' .DummyData.: .*{ours}"):
         caffe.Net(parse(text), caffe.TEST)
-    with pytest.raises(Refused):
+    with pytest.raises(EngineRefused):
         real_caffe.passes(text, 1, TOPS, caffe.TEST)
 
 

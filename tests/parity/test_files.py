@@ -8,8 +8,8 @@ import caffe
 from caffe.formats import blob_array, read_binary, set_blob, write_binary
 from caffe.hdf5 import read_state, write_state
 from caffe.proto.caffe_pb2 import BlobProto, NetParameter
+from ripen.errors import EngineRefused
 from tests.parity.compare import params, parse
-from tests.parity.real_caffe import Refused
 
 TEXT = """
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 dim: 5 dim: 5 } } }
@@ -119,7 +119,7 @@ def test_four_axes_for_one(real_caffe, tmp_path, shape, fits):
         caffe.CaffeError, match=r"layer 'c', blob 1 has shape .* the net's has \(3,"
     ):
         net.copy_from(tmp_path / "w.caffemodel")
-    with pytest.raises(Refused, match="shape mismatch"):
+    with pytest.raises(EngineRefused, match="shape mismatch"):
         loaded_by_real(real_caffe, OLD_V1, tmp_path / "w.caffemodel")
 
 

@@ -7,8 +7,8 @@ import caffe
 from caffe.errors import FormatError
 from caffe.formats import parse_text, to_text
 from caffe.proto.caffe_pb2 import NetParameter
+from ripen.errors import EngineRefused
 from tests.parity.compare import ours
-from tests.parity.real_caffe import Refused
 
 INPUT = """
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [1, 2, 6, 6] } } }
@@ -41,7 +41,7 @@ def layer(rest: str) -> str:
 def test_both_refuse_when_strict(real_caffe, text):
     with pytest.raises(FormatError, match=r"fork.*, not of BVLC Caffe 1\.0"):
         parse_text(text, NetParameter(), strict=True)
-    with pytest.raises(Refused, match=r"Failed to parse NetParameter|Unknown layer type"):
+    with pytest.raises(EngineRefused, match=r"Failed to parse NetParameter|Unknown layer type"):
         real_caffe.forward_backward(text, {"x": X})
 
 

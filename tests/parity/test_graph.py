@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import caffe
+from ripen.errors import EngineRefused
 from tests.parity.compare import check_net, parse
-from tests.parity.real_caffe import Refused
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(4, 5)).astype(np.float32)
@@ -131,5 +131,5 @@ def test_net(real_caffe, measured, name, force):
 def test_what_both_refuse(real_caffe, text, message):
     with pytest.raises(caffe.CaffeError, match=message):
         caffe.Net(parse(HEAD + text), caffe.TRAIN)
-    with pytest.raises(Refused, match=r"Check failed|Unknown bottom|multiple sources"):
+    with pytest.raises(EngineRefused, match=r"Check failed|Unknown bottom|multiple sources"):
         real_caffe.forward_backward(HEAD + text)

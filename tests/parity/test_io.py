@@ -9,9 +9,10 @@ from PIL import Image
 
 import caffe
 from caffe.errors import CaffeError
+from ripen.errors import EngineRefused
 from tests.caffe.picture_case import picture
 from tests.parity.compare import relative_difference
-from tests.parity.real_caffe import RealCaffe, Refused
+from tests.parity.real_caffe import RealCaffe
 
 # scikit-image has changed since Caffe 1.0: a name, and smoothing where an image becomes smaller.
 # numpy no longer takes floats for places in an array, which pycaffe's Detector gives it.
@@ -142,7 +143,7 @@ def test_what_both_transformers_refuse(real_caffe, call):
     code = f'caffe.io.Transformer({{"data": (2, 3, 6, 7)}}).{call}'
     with pytest.raises(CaffeError, match="none is not one of the net inputs|[Nn]eeds|Mean"):
         exec(code, {"caffe": caffe, "np": np})
-    with pytest.raises(Refused):
+    with pytest.raises(EngineRefused):
         real_caffe.script(AS_IT_WAS + code)
 
 

@@ -16,9 +16,9 @@ import pytest
 import caffe
 from caffe.errors import CaffeError
 from caffe.layers import registry
+from ripen.errors import EngineRefused
 from tests.caffe.layer_case import Case, values
 from tests.parity.compare import check_net, parse
-from tests.parity.real_caffe import Refused
 
 FAMILIES = sorted(
     file.stem for file in (Path(__file__).parent / "layers").glob("*.py") if file.stem != "inputs"
@@ -70,5 +70,5 @@ def test_what_both_refuse(real_caffe, case):
     text = net_text(case)
     with pytest.raises(CaffeError, match="layer 'l'"):
         caffe.Net(parse(text), case.phase)
-    with pytest.raises(Refused, match=r"\.[ch]pp:\d+\] "):
+    with pytest.raises(EngineRefused, match=r"\.[ch]pp:\d+\] "):
         real_caffe.forward_backward(text)

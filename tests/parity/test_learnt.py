@@ -10,12 +10,12 @@ import caffe
 from caffe.errors import LayerError
 from caffe.formats import set_blob, write_binary
 from caffe.proto.caffe_pb2 import BlobProto
+from ripen.errors import EngineRefused
 from tests.caffe.layer_case import Case, labels, values
 from tests.parity.compare import check_net, ours, parse
 from tests.parity.layers.embed import WORDS
 from tests.parity.layers.information import GAINS, INFOGAIN
 from tests.parity.layers.inputs import CLASSES, FILLED, TARGETS, X
-from tests.parity.real_caffe import Refused
 
 
 def given(name: str, value: np.ndarray) -> str:
@@ -129,5 +129,5 @@ def test_what_has_no_gradient(real_caffe, case, which):
     net = caffe.Net(parse("\n".join(text)), caffe.TRAIN)
     with pytest.raises(LayerError, match="layer 'l' .*: cannot backpropagate to its (label|infog)"):
         ours(net, inputs)
-    with pytest.raises(Refused, match="cannot backpropagate to (label|infogain) inputs"):
+    with pytest.raises(EngineRefused, match="cannot backpropagate to (label|infogain) inputs"):
         real_caffe.forward_backward("\n".join(text), inputs)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.real_caffe import interpreter
+from ripen.engines.environment import interpreter
 
 NET = """
 name: "small"

@@ -11,7 +11,7 @@ from google.protobuf import text_format
 from caffe.errors import CaffeError
 from caffe.net_spec import param_name_dict
 from caffe.proto.caffe_pb2 import NetParameter
-from tests.parity.real_caffe import Refused
+from ripen.errors import EngineRefused
 
 BEGIN = """
 import caffe
@@ -138,7 +138,7 @@ def test_scripts(real_caffe, name):
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_both_refuse(real_caffe, name):
-    with pytest.raises(Refused, match=r"^(Type|Attribute|Key|Value)Error: "):
+    with pytest.raises(EngineRefused, match=r"^(Type|Attribute|Key|Value)Error: "):
         real_caffe.script(f"{BEGIN}{WRONG[name]}\nresult = ''")
     with pytest.raises(CaffeError):
         run(WRONG[name])

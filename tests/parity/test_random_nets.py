@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
+from ripen.errors import EngineRefused
 from tests.parity.random_nets import compare, generate
-from tests.parity.real_caffe import Refused
 
 SEEDS = range(60)
 
@@ -15,7 +15,7 @@ def test_net(real_caffe, measured, seed):
     net = generate(seed)
     try:
         measured(compare(real_caffe, net))
-    except Refused as ended:
+    except EngineRefused as ended:
         pytest.skip(f"real Caffe ended without a reason: {ended}")
 
 

@@ -17,9 +17,10 @@ from caffe.proto.caffe_pb2 import (
     V1LayerParameter,
 )
 from caffe.upgrade import set_snapshot_prefix, upgrade_net, upgrade_solver
+from ripen.errors import EngineRefused
 from tests.caffe.message_case import messages
 from tests.caffe.old_nets import V0_NETS, V1_NETS
-from tests.parity.real_caffe import RealCaffe, Refused
+from tests.parity.real_caffe import RealCaffe
 
 MANY = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -93,7 +94,7 @@ def test_newer_nets(real_caffe, text):
 def test_what_both_refuse(real_caffe, text):
     with pytest.raises(CaffeError, match=r"padding layer 'p'|unknown|Allowed: one form"):
         upgrade_net(parse_text(text, NetParameter()))
-    with pytest.raises(Refused, match="upgrade_proto.cpp"):
+    with pytest.raises(EngineRefused, match="upgrade_proto.cpp"):
         real_caffe.upgrade(text, "NetParameter")
 
 
@@ -115,7 +116,7 @@ def test_solver_with_both_types(real_caffe):
     text = 'solver_type: ADAM type: "SGD"'
     with pytest.raises(CaffeError, match="solver_type is Adam and type is 'SGD'"):
         upgrade_solver(parse_text(text, SolverParameter()))
-    with pytest.raises(Refused, match="cannot be both specified"):
+    with pytest.raises(EngineRefused, match="cannot be both specified"):
         real_caffe.upgrade(text, "SolverParameter")
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,16 @@ from caffe.proto import caffe_pb2
 from ripen.atomic import replacing, write_text
 from ripen.convergence import Convergence, Reason
 from ripen.datasets.prepared import read_scaler
+from ripen.engines.choice import Engine, Solving
+from ripen.engines.pycaffe import probabilities
+from ripen.engines.torch import TorchEngine
 from ripen.errors import DataError, TrainingError
 from ripen.models import mlp
 from ripen.schema import Config
 from ripen.schema.net import Solver, Train
+
+SOLVER = "solver.prototxt"
+TORCH = TorchEngine()
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ def fit(
     validation: tuple[Path, int],
     folder: Path,
     listener: Callable[[Check], None],
+    engine: Engine = TORCH,
 ) -> Training:
     """Train the net of the configuration and keep the weights of the best validation loss.
 
@@ -78,6 +84,8 @@ def fit(
         ``model.solverstate``.
     listener : callable
         Is given each check.
+    engine : Engine
+        Who trains.
 
     Raises
     ------
@@ -86,7 +94,7 @@ def fit(
     """
     batch = (train[0], min(config.train.batch_size, train[1]))
     net = mlp.train_val(config.net, classes, batch, validation)
-    return train_net(net, config.solver, config.train, config.seed, folder, listener)
+    return train_net(net, config.solver, config.train, config.seed, folder, listener, engine=engine)
 
 
 def train_net(
@@ -97,6 +105,7 @@ def train_net(
     folder: Path,
     listener: Callable[[Check], None],
     start: Path | None = None,
+    engine: Engine = TORCH,
 ) -> Training:
     """Train a net and keep the weights of the best validation loss.
 
@@ -115,20 +124,16 @@ def train_net(
         Is given each check.
     start : Path or None
         The caffemodel whose weights the layers of the same names begin with.
+    engine : Engine
+        Who trains.
 
     Raises
     ------
     TrainingError
         If the loss or a gradient is not a finite number.
     """
-    net_file, solver_file = folder / "train_val.prototxt", folder / "solver.prototxt"
-    write_text(net_file, mlp.to_text(net))
-    definition = mlp.solver(solver_settings, net_file, folder / "model", seed)
-    write_text(solver_file, mlp.to_text(definition))
-    solver = caffe.get_solver(str(solver_file))
-    if start is not None:
-        solver.net.copy_from(str(start))
-    norms = _watch_gradients(solver, settings.check_interval)
+    definition = _write(net, solver_settings, folder, seed)
+    solving = engine.solver(folder / SOLVER, start)
     convergence = Convergence(
         tolerance=settings.tolerance,
         patience=settings.patience,
@@ -138,15 +143,17 @@ def train_net(
     checks: list[Check] = []
     stopped = None
     while stopped is None:
-        interval = min(settings.check_interval, solver_settings.max_iter - solver.iter)
-        checks.append(_check(solver, interval, norms))
-        listener(checks[-1])
-        stopped = convergence.check(solver.iter, checks[-1].loss, checks[-1].validation_loss)
-        if convergence.best_iteration == solver.iter:
-            _keep(solver, folder)
+        done = checks[-1].iteration if checks else 0
+        check = _check(solving, definition, done, settings.check_interval)
+        checks.append(check)
+        listener(check)
+        stopped = convergence.check(check.iteration, check.loss, check.validation_loss)
+        if convergence.best_iteration == check.iteration:
+            solving.snapshot()
+            _keep(folder, check.iteration)
     return Training(
         stopped,
-        int(solver.iter),
+        checks[-1].iteration,
         convergence.best_iteration,
         convergence.best_validation_loss,
         tuple(checks),
@@ -165,53 +172,38 @@ def write_training(folder: Path, training: Training) -> None:
     write_text(folder / "curve.csv", curve)
 
 
-def _watch_gradients(solver: caffe.Solver, interval: int) -> list[float]:
-    """Return a list that grows by the gradients' norm in the last iteration before each check.
-
-    It is taken when they are ready: after the update a parameter's diff is the update, as in Caffe.
-    """
-    norms: list[float] = []
-
-    def on_gradients_ready() -> None:
-        done = solver.iter + 1
-        if done % interval == 0 or done == solver.param.max_iter:
-            squares = (
-                float(np.sum(np.square(blob.diff, dtype=np.float64)))
-                for blobs in solver.net.params.values()
-                for blob in blobs
-            )
-            norms.append(math.sqrt(sum(squares)))
-
-    solver.add_callback(lambda: None, on_gradients_ready)
-    return norms
+def _write(
+    net: caffe_pb2.NetParameter, settings: Solver, folder: Path, seed: int
+) -> caffe_pb2.SolverParameter:
+    """Write the net and its solver, which is returned."""
+    write_text(folder / "train_val.prototxt", mlp.to_text(net))
+    definition = mlp.solver(settings, folder / "train_val.prototxt", folder / "model", seed)
+    write_text(folder / SOLVER, mlp.to_text(definition))
+    return definition
 
 
-def _check(solver: caffe.Solver, iterations: int, norms: list[float]) -> Check:
-    """Train for some iterations, then validate."""
-    started = time.perf_counter()
-    losses = []
-    for _ in range(iterations):
-        solver.step(1)
-        losses.append(float(solver.net.blobs["loss"].data))
-        if not math.isfinite(losses[-1]):
-            message = diverged(solver.param.base_lr, solver.iter, "loss", losses[-1])
-            raise TrainingError(message)
-    seconds = time.perf_counter() - started
-    test = solver.test_nets[0]
-    test.share_with(solver.net)
-    test.forward()
-    validation_loss = float(test.blobs["loss"].data)
-    for what, value in (("gradients' norm", norms[-1]), ("validation loss", validation_loss)):
+def _check(
+    solving: Solving, definition: caffe_pb2.SolverParameter, done: int, interval: int
+) -> Check:
+    """Train from one check to the next, or to the end of the budget."""
+    iterations = min(interval, definition.max_iter - done)
+    found = solving.advance(iterations)
+    done += len(found["losses"])
+    for what, value in (
+        ("loss", found["losses"][-1]),
+        ("gradients' norm", found["gradient_norm"]),
+        ("validation loss", found["validation_loss"]),
+    ):
         if not math.isfinite(value):
-            raise TrainingError(diverged(solver.param.base_lr, solver.iter, what, value))
+            raise TrainingError(diverged(definition.base_lr, done, what, value))
     return Check(
-        iteration=int(solver.iter),
-        loss=float(np.mean(losses)),
-        validation_loss=validation_loss,
-        validation_accuracy=float(test.blobs["accuracy"].data),
-        learning_rate=learning_rate(solver.param, solver.iter - 1),
-        gradient_norm=norms[-1],
-        seconds_per_iteration=seconds / iterations,
+        iteration=done,
+        loss=float(np.mean(found["losses"])),
+        validation_loss=found["validation_loss"],
+        validation_accuracy=found["validation_accuracy"],
+        learning_rate=learning_rate(definition, done - 1),
+        gradient_norm=found["gradient_norm"],
+        seconds_per_iteration=found["seconds"] / iterations,
     )
 
 
@@ -223,10 +215,9 @@ def diverged(base_lr: float, iteration: int, what: str, value: float) -> str:
     )
 
 
-def _keep(solver: caffe.Solver, folder: Path) -> None:
-    """Keep the solver's present state as model.caffemodel and model.solverstate."""
-    solver.snapshot()
-    weights = folder / f"model_iter_{solver.iter}.caffemodel"
+def _keep(folder: Path, iteration: int) -> None:
+    """Keep the snapshot of an iteration as model.caffemodel and model.solverstate."""
+    weights = folder / f"model_iter_{iteration}.caffemodel"
     state_file = weights.with_suffix(".solverstate")
     weights.replace(folder / "model.caffemodel")
     state = caffe_pb2.SolverState.FromString(state_file.read_bytes())
@@ -250,8 +241,7 @@ class CaffeNet:
 
     def predict_proba(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities, shape (n, classes), of scaled rows of the input's shape."""
-        self._net.blobs["data"].reshape(*data.shape)
-        return np.array(self._net.forward(data=data)["prob"])
+        return probabilities(self._net, data)
 
 
 @dataclass(frozen=True)
@@ -281,9 +271,9 @@ class Served:
             raise DataError(f"input: column '{missing[0]}' is missing. Needed: {needed}")
         mean, scale = np.array(list(self.scaler.values())).T
         data = (frame[list(self.scaler)].to_numpy(np.float64) - mean) / scale
-        probabilities = self.net.predict_proba(data.astype(np.float32))
-        columns = {f"p{k}": column for k, column in enumerate(probabilities.T)}
-        return pd.DataFrame({"class": probabilities.argmax(axis=1), **columns})
+        found = self.net.predict_proba(data.astype(np.float32))
+        columns = {f"p{k}": column for k, column in enumerate(found.T)}
+        return pd.DataFrame({"class": found.argmax(axis=1), **columns})
 
 
 def _load_pyfunc(path: str) -> Served:

@@ -40,6 +40,13 @@ class Graph:
 
 
 @typed
+class Engine:
+    """`conf/engine/`: who runs Caffe nets, our own Caffe or real Caffe 1.0 (`ripen.engines`)."""
+
+    name: Literal["torch", "real"]
+
+
+@typed
 class Tracking:
     """`conf/tracking/`: MLflow's store; without `uri` a SQLite file at the repository's root.
 
@@ -59,6 +66,7 @@ class Config:
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     reproducibility: Literal["portable", "fast"]
     threads: Count
+    engine: Engine
     learning_curve: list[Count]
     prepare: Prepare
     baselines: Baselines

@@ -9,16 +9,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ripen import predictions
 from ripen.atomic import fresh_folder, write_text
 from ripen.config import as_mapping, leaves
 from ripen.datasets.pictures import Images
 from ripen.datasets.prepared import Part, read_part, write_part
+from ripen.engines.choice import Engine, chosen
 from ripen.layout import WAYS, Layout
 from ripen.models import mlp
-from ripen.models.caffe_net import CaffeNet, Check, Training, train_net, write_training
+from ripen.models.caffe_net import Check, Training, train_net, write_training
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
 from ripen.schema.digits import DigitsTrain
@@ -40,95 +43,115 @@ class Way:
     start: Path | None
 
 
+@dataclass(frozen=True)
+class Task:
+    """What all nets of a competition are trained with, whichever way."""
+
+    settings: DigitsTrain
+    dataset: Images
+    seed: int
+    engine: Engine
+
+
 def run(config: Config, competition: CompetitionName, dataset: Images) -> None:
     """Read `prepared/`, write `train/` and an MLflow run for each way."""
     layout, settings = Layout(competition), getattr(config.competition, competition).train
     train, validation, test, more = (
         read_part(layout.prepared, name) for name in ("train", "validation", "test", "more")
     )
-    with fresh_folder(layout.train) as folder, Tracker(config, competition, "train") as tracker:
-        start = pretrain(settings, dataset, layout.prepared, folder / "pretrained", config.seed)
-        ways = ways_from(settings, dataset, start)
+    described = as_mapping(settings) | {"seed": config.seed, "engine": config.engine.name}
+    with (
+        chosen(config.engine) as engine,
+        fresh_folder(layout.train) as folder,
+        Tracker(config, competition, "train") as tracker,
+    ):
+        task = Task(settings, dataset, config.seed, engine)
+        ways = ways_from(task, pretrain(task, layout.prepared, folder / "pretrained"))
         source = _lists(layout.prepared, ("train", "validation"), settings.train.batch_size)
         tables = []
         for name, way in ways.items():
             with tracker.model(name) as tracked:
                 tracked.log_dataset(layout.prepared / "train.h5", competition, *train.arrays())
-                tracked.log_params(dict(leaves(as_mapping(settings) | {"seed": config.seed})))
+                tracked.log_params(dict(leaves(described)))
                 own = folder / WAYS[name]
-                _train_tracked(way, settings, dataset, source, own, config.seed, tracked)
-                net = CaffeNet(own / "deploy.prototxt", own / "model.caffemodel")
+                _train_tracked(way, task, source, own, tracked)
                 for part, rows in (("validation", validation), ("test", test)):
-                    probabilities = net.predict_proba(rows.data)
+                    probabilities = predict(task, own, rows)
                     tables.append(predictions.table(name, part, rows.ids, probabilities))
                 for file in sorted(own.iterdir()):
                     tracked.log_artifacts(file, "caffe")
         predictions.write(folder / "predictions.csv", tables)
         parts = (train.join(more), validation, test)
         sizes = getattr(config.competition, competition).learning_curve
-        learnt = learning_curve(ways, settings, dataset, parts, sizes, config.seed)
+        learnt = learning_curve(ways, task, parts, sizes)
         curve = pd.DataFrame(learnt, columns=["model", "n_train", "accuracy"])
         write_text(folder / "learning_curve.csv", curve.to_csv(index=False, lineterminator="\n"))
 
 
-def ways_from(settings: DigitsTrain, dataset: Images, start: Path) -> dict[str, Way]:
+def ways_from(task: Task, start: Path) -> dict[str, Way]:
     """Return the three ways by the names of their models."""
-    chosen = settings.finetune
+    dataset, wanted = task.dataset, task.settings.finetune
 
     def change(lr_mult: float, freeze_until: str | None) -> Change:
         suffix = f"{dataset.classes[0]}to{dataset.classes[-1]}"
-        return Change(chosen.replace, suffix, len(dataset.classes), lr_mult, freeze_until)
+        return Change(wanted.replace, suffix, len(dataset.classes), lr_mult, freeze_until)
 
     return {
-        "net": Way(change(chosen.lr_mult_new, None), start),
-        "head": Way(change(chosen.lr_mult_new, chosen.freeze_until), start),
+        "net": Way(change(wanted.lr_mult_new, None), start),
+        "head": Way(change(wanted.lr_mult_new, wanted.freeze_until), start),
         "scratch": Way(change(1, None), None),
     }
 
 
-def pretrain(
-    settings: DigitsTrain, dataset: Images, prepared: Path, folder: Path, seed: int
-) -> Path:
+def pretrain(task: Task, prepared: Path, folder: Path) -> Path:
     """Train the net on the classes that are there in plenty; return its caffemodel."""
-    parts = _lists(prepared, ("pretrain", "pretrain_validation"), settings.train.batch_size)
-    classes = len(dataset.pretrained)
+    solver, train = task.settings.pretrain, task.settings.train
+    parts = _lists(prepared, ("pretrain", "pretrain_validation"), train.batch_size)
+    classes = len(task.dataset.pretrained)
     folder.mkdir()
     write_text(folder / "deploy.prototxt", mlp.to_text(lenet8.written_deploy(classes)))
     net = lenet8.written_train_val(classes, *parts)
-    with progress("pretrain", settings.pretrain.max_iter) as advance:
+    with progress("pretrain", solver.max_iter) as advance:
 
         def listener(check: Check) -> None:
-            advance(f"validation {check.validation_loss:.4f}", settings.train.check_interval)
+            advance(f"validation {check.validation_loss:.4f}", train.check_interval)
 
-        training = train_net(net, settings.pretrain, settings.train, seed, folder, listener)
+        training = train_net(net, solver, train, task.seed, folder, listener, engine=task.engine)
     write_training(folder, training)
     return folder / "model.caffemodel"
 
 
 def train_way(
     way: Way,
-    settings: DigitsTrain,
-    dataset: Images,
+    task: Task,
     parts: Parts,
     folder: Path,
-    seed: int,
     listener: Callable[[Check], None] = lambda check: None,
 ) -> Training:
     """Train one way into a folder that is there: Caffe's files, as for every net."""
-    classes = len(dataset.pretrained)
+    classes, settings = len(task.dataset.pretrained), task.settings
     deploy = finetuned(lenet8.written_deploy(classes), way.change)
     write_text(folder / "deploy.prototxt", mlp.to_text(deploy))
     net = finetuned(lenet8.written_train_val(classes, *parts), way.change)
-    return train_net(net, settings.solver, settings.train, seed, folder, listener, way.start)
+    return train_net(
+        net,
+        settings.solver,
+        settings.train,
+        task.seed,
+        folder,
+        listener,
+        way.start,
+        engine=task.engine,
+    )
+
+
+def predict(task: Task, folder: Path, rows: Part) -> NDArray[np.float32]:
+    """Return probabilities of shape (n, classes) by the net that was trained into a folder."""
+    return task.engine.predict(folder / "deploy.prototxt", folder / "model.caffemodel", rows.data)
 
 
 def learning_curve(
-    ways: dict[str, Way],
-    settings: DigitsTrain,
-    dataset: Images,
-    parts: tuple[Part, Part, Part],
-    sizes: list[int],
-    seed: int,
+    ways: dict[str, Way], task: Task, parts: tuple[Part, Part, Part], sizes: list[int]
 ) -> Iterator[dict[str, float | str]]:
     """Yield ``model``, ``n_train`` and test ``accuracy`` of each way on the pool's first rows.
 
@@ -146,24 +169,16 @@ def learning_curve(
                     folder = Path(temporary)
                     write_part(folder, "train", pool.head(size))
                     write_part(folder, "validation", validation)
-                    lists = _lists(folder, ("train", "validation"), settings.train.batch_size)
-                    train_way(way, settings, dataset, lists, folder, seed)
-                    net = CaffeNet(folder / "deploy.prototxt", folder / "model.caffemodel")
-                found = net.predict_proba(test.data).argmax(axis=1)
+                    batch_size = task.settings.train.batch_size
+                    lists = _lists(folder, ("train", "validation"), batch_size)
+                    train_way(way, task, lists, folder)
+                    found = predict(task, folder, test).argmax(axis=1)
                 accuracy = float((found == test.labels).mean())
                 yield {"model": name, "n_train": size, "accuracy": accuracy}
                 advance(f"{name}: {size} pictures")
 
 
-def _train_tracked(
-    way: Way,
-    settings: DigitsTrain,
-    dataset: Images,
-    parts: Parts,
-    folder: Path,
-    seed: int,
-    tracked: TrackedRun,
-) -> None:
+def _train_tracked(way: Way, task: Task, parts: Parts, folder: Path, tracked: TrackedRun) -> None:
     """Train one way, tracking each check."""
     folder.mkdir()
     started = time.perf_counter()
@@ -172,7 +187,7 @@ def _train_tracked(
         metrics = {f"curve/{k}": v for k, v in asdict(check).items() if k != "iteration"}
         tracked.log_metrics(metrics, check.iteration)
 
-    training = train_way(way, settings, dataset, parts, folder, seed, listener)
+    training = train_way(way, task, parts, folder, listener)
     write_training(folder, training)
     tracked.set_tags({"stopped": training.stopped})
     tracked.log_metrics(

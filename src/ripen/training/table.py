@@ -13,9 +13,10 @@ from ripen.atomic import fresh_folder, write_text
 from ripen.config import as_mapping, leaves
 from ripen.datasets.prepared import Part, read_part, write_part
 from ripen.datasets.tabular import Tabular
+from ripen.engines.choice import Engine, chosen
 from ripen.layout import Layout
 from ripen.models import mlp
-from ripen.models.caffe_net import CaffeNet, Check, Training, fit, write_training
+from ripen.models.caffe_net import Check, Training, fit, write_training
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
 from ripen.tracking import TrackedRun, Tracker
@@ -27,28 +28,38 @@ def run(config: Config, competition: CompetitionName, dataset: Tabular) -> None:
     train, validation, test, more = (
         read_part(layout.prepared, name) for name in ("train", "validation", "test", "more")
     )
-    with fresh_folder(layout.train) as folder, Tracker(config, competition, "train") as tracker:
+    with (
+        chosen(config.engine) as engine,
+        fresh_folder(layout.train) as folder,
+        Tracker(config, competition, "train") as tracker,
+    ):
         deploy = mlp.deploy(config.net, train.data.shape[1], classes)
         write_text(folder / "deploy.prototxt", mlp.to_text(deploy))
         with tracker.model("net") as tracked:
             tracked.log_dataset(layout.prepared / "train.h5", competition, *train.arrays())
             tracked.log_params(net_settings(config))
-            training = train_net(config, classes, layout.prepared, folder, tracked)
+            training = train_net(config, classes, layout.prepared, folder, tracked, engine)
             write_training(folder, training)
-            net = CaffeNet(folder / "deploy.prototxt", folder / "model.caffemodel")
+            files = folder / "deploy.prototxt", folder / "model.caffemodel"
             tables = [
-                predictions.table("net", part, rows.ids, net.predict_proba(rows.data))
+                predictions.table("net", part, rows.ids, engine.predict(*files, rows.data))
                 for part, rows in (("validation", validation), ("test", test))
             ]
             predictions.write(folder / "predictions.csv", tables)
             log_net(tracked, layout, folder)
-        learnt = list(learning_curve(config, classes, train.join(more), validation, test, folder))
+        parts = (train.join(more), validation, test)
+        learnt = list(learning_curve(config, classes, parts, folder, engine))
         curve = pd.DataFrame(learnt, columns=["model", "n_train", "accuracy"])
         write_text(folder / "learning_curve.csv", curve.to_csv(index=False, lineterminator="\n"))
 
 
 def train_net(
-    config: Config, classes: int, prepared: Path, folder: Path, tracked: TrackedRun
+    config: Config,
+    classes: int,
+    prepared: Path,
+    folder: Path,
+    tracked: TrackedRun,
+    engine: Engine,
 ) -> Training:
     """Train on the prepared parts, showing and tracking each check."""
     sizes = {name: len(read_part(prepared, name).ids) for name in ("train", "validation")}
@@ -70,6 +81,7 @@ def train_net(
             (prepared / "validation.txt", sizes["validation"]),
             folder,
             listener,
+            engine,
         )
     tracked.set_tags({"stopped": training.stopped})
     tracked.log_metrics(
@@ -85,16 +97,17 @@ def train_net(
 def learning_curve(
     config: Config,
     classes: int,
-    pool: Part,
-    validation: Part,
-    test: Part,
+    parts: tuple[Part, Part, Part],
     trained: Path,
+    engine: Engine,
 ) -> Iterator[dict[str, float | str]]:
     """Yield ``n_train`` and test ``accuracy`` of the net trained on the pool's first rows.
 
-    `trained` is the folder of the net's `deploy.prototxt`. Sizes beyond the pool, and every size
-    where the test labels are not known, are left out.
+    `parts` are the pool, the validation and the test part, `trained` is the folder of the net's
+    `deploy.prototxt`. Sizes beyond the pool, and every size where the test labels are not known,
+    are left out.
     """
+    pool, validation, test = parts
     if test.labels is None:
         return
     sizes = [size for size in config.learning_curve if size <= len(pool.ids)]
@@ -106,17 +119,18 @@ def learning_curve(
                     (write_part(folder, name, part), len(part.ids))
                     for name, part in (("train", pool.head(size)), ("validation", validation))
                 ]
-                fit(config, classes, lists[0], lists[1], folder, lambda check: None)
-                net = CaffeNet(trained / "deploy.prototxt", folder / "model.caffemodel")
-            accuracy = float((net.predict_proba(test.data).argmax(axis=1) == test.labels).mean())
+                fit(config, classes, lists[0], lists[1], folder, lambda check: None, engine)
+                files = trained / "deploy.prototxt", folder / "model.caffemodel"
+                found = engine.predict(*files, test.data).argmax(axis=1)
+            accuracy = float((found == test.labels).mean())
             yield {"model": "net", "n_train": size, "accuracy": accuracy}
             advance(f"{size} rows")
 
 
 def net_settings(config: Config) -> dict[str, object]:
-    """Return what describes the net's run: the sections net, solver and train."""
+    """Return what describes the net's run: the sections net, solver and train, and who ran it."""
     sections = {name: as_mapping(getattr(config, name)) for name in ("net", "solver", "train")}
-    return dict(leaves(sections | {"seed": config.seed}))
+    return dict(leaves(sections | {"seed": config.seed, "engine": config.engine.name}))
 
 
 def log_net(tracked: TrackedRun, layout: Layout, folder: Path) -> None:

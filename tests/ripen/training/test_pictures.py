@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,11 @@ import pytest
 import caffe
 from ripen.datasets.digits import DATASET
 from ripen.datasets.prepared import Part, write_part
+from ripen.engines.torch import TorchEngine
 from ripen.schema import Config
 from ripen.sources import builtin
 from ripen.stages.prepare import prepare_pictures
-from ripen.training.pictures import Way, learning_curve, pretrain, train_way, ways_from
+from ripen.training.pictures import Task, Way, learning_curve, pretrain, train_way, ways_from
 
 MakeConfig = Callable[..., Config]
 SEEDS = (0, 1, 2, 3)
@@ -28,15 +30,13 @@ def prepared(config: Config, folder: Path, seed: int) -> dict[str, Part]:
 
 def accuracies(config: Config, folder: Path, sizes: list[int], seed: int) -> dict[str, list[float]]:
     """Return the test accuracy of each way at each size."""
-    parts, settings = prepared(config, folder, seed), config.competition.digits.train
-    start = pretrain(settings, DATASET, folder, folder / "pretrained", seed)
+    parts = prepared(config, folder, seed)
+    task = Task(config.competition.digits.train, DATASET, seed, TorchEngine())
     rows = learning_curve(
-        ways_from(settings, DATASET, start),
-        settings,
-        DATASET,
+        ways_from(task, pretrain(task, folder, folder / "pretrained")),
+        task,
         (parts["train"].join(parts["more"]), parts["validation"], parts["test"]),
         sizes,
-        seed,
     )
     found: dict[str, list[float]] = {}
     for row in rows:
@@ -67,12 +67,12 @@ def test_what_each_way_begins_with_and_leaves(
         "competition.digits.train.solver.max_iter=5",
     )
     prepared(config, tmp_path, 0)
-    settings = config.competition.digits.train
-    start = pretrain(settings, DATASET, tmp_path, tmp_path / "pretrained", 0)
-    way: Way = ways_from(settings, DATASET, start)[name]
+    task = Task(config.competition.digits.train, DATASET, 0, TorchEngine())
+    start = pretrain(task, tmp_path, tmp_path / "pretrained")
+    way: Way = ways_from(task, start)[name]
     (tmp_path / name).mkdir()
     lists = (tmp_path / "train.txt", 25), (tmp_path / "validation.txt", 25)
-    training = train_way(way, settings, DATASET, lists, tmp_path / name, seed=1)
+    training = train_way(way, replace(task, seed=1), lists, tmp_path / name)
     assert training.iterations == 5
     first = caffe.Net(str(tmp_path / "pretrained" / "deploy.prototxt"), str(start), caffe.TEST)
     last = caffe.Net(

@@ -1,0 +1,1 @@
+"""Who runs a Caffe net: ripen's own Caffe in process, or real Caffe 1.0 over files."""

@@ -1,0 +1,64 @@
+"""What an engine is, and the one that the settings name."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ripen.engines.pycaffe import Stretch
+from ripen.engines.real import RealEngine
+from ripen.engines.torch import TorchEngine
+from ripen.schema import Engine as EngineSettings
+
+
+class Solving(Protocol):
+    """A solver at work in an engine, until the engine is given another."""
+
+    def advance(self, iterations: int) -> Stretch:
+        """Train for some iterations, then validate."""
+
+    def snapshot(self) -> None:
+        """Let the solver write its snapshot."""
+
+
+class Engine(Protocol):
+    """Who runs Caffe nets. All that it reads and writes are Caffe's own files."""
+
+    def solver(self, solver: Path, start: Path | None = None) -> Solving:
+        """Begin to train.
+
+        Parameters
+        ----------
+        solver : Path
+            A solver's prototxt with one test net, its paths relative to the working folder.
+        start : Path, optional
+            The caffemodel whose weights the layers of the same names begin with; what is filled
+            at random is the same in every engine.
+        """
+
+    def predict(
+        self, deploy: Path, weights: Path, data: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return probabilities of shape (n, classes): a net's ``prob`` of its ``data``.
+
+        All rows go through the net as one batch.
+        """
+
+
+@contextmanager
+def chosen(settings: EngineSettings) -> Iterator[Engine]:
+    """Yield the engine that the settings name.
+
+    Raises
+    ------
+    EngineUnavailable
+        Where it cannot be had; says how to get it.
+    """
+    if settings.name == "torch":
+        yield TorchEngine()
+        return
+    with RealEngine() as engine:
+        yield engine

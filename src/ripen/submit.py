@@ -16,7 +16,7 @@ from ripen.errors import DataError, SourceError, UsageError
 from ripen.sources import kaggle_client
 from ripen.submissions import Submission
 
-KAGGLE = {name: photos.kaggle for name, photos in PHOTOS.items()}
+KAGGLE = {name: photos.kaggle for name, photos in PHOTOS.items() if photos.kaggle}
 """Which of Kaggle's competitions one of ours is."""
 FIRST_LINES = 3
 

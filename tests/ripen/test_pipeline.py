@@ -34,7 +34,7 @@ def imported(graph: grimp.ImportGraph, *modules: str) -> set[str]:
 
 
 def source_files(modules: set[str]) -> Iterator[str]:
-    """Yield the files of modules that hold code, and the templates that are named as one.
+    """Yield the files of modules that hold code, and the templates and tables named as one.
 
     What is in caffe counts as its folder.
     """
@@ -45,7 +45,11 @@ def source_files(modules: set[str]) -> Iterator[str]:
             yield "src/caffe"
         elif (ROOT / file).stat().st_size:
             yield file.as_posix()
-            for template in (ROOT / file).parent.glob(f"{file.stem}.*.jinja"):
+            beside = (ROOT / file).parent
+            for template in [
+                *beside.glob(f"{file.stem}.*.jinja"),
+                *beside.glob(f"{file.stem}.csv"),
+            ]:
                 yield template.relative_to(ROOT).as_posix()
 
 

@@ -9,7 +9,7 @@ LICENCE = "The rules of the competition: for it, and for research and education"
 def _photos(kaggle: str, title: str) -> Photos:
     return Photos(
         id="id",
-        classes=CLASSES,
+        named=CLASSES,
         submitted={"label": CLASSES.index("dog")},
         kaggle=kaggle,
         title=title,

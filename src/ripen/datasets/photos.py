@@ -1,10 +1,15 @@
 """What a competition of photographs is, whose files are archives, as Kaggle gives them."""
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandera.pandas as pa
+
+from ripen.images.names import Named, parse, parse_synset
 
 
 @dataclass(frozen=True)
@@ -15,23 +20,65 @@ class Photos:
     ----------
     id : str
         The sample submission's column of ids.
-    classes : tuple of str
-        As the names of training pictures have them.
+    named : tuple of str, or Path
+        The classes, as the names of training pictures have them; or a table of WordNet synsets,
+        one of which is in the name of every picture.
     submitted : mapping of str to int
-        The columns of a submission, each with the class whose probability it holds.
-    kaggle : str
+        The columns of a submission, each with the class whose probability it holds; none where
+        nothing is submitted.
+    kaggle : str or None
         Kaggle's name of the competition, whose archive has all its files.
     title, source, licence : str
         For the data card.
+    listed : Path or None
+        A table of the photographs that are at `source`, a repository on GitHub, one by one.
     """
 
     id: str
-    classes: tuple[str, ...]
+    named: tuple[str, ...] | Path
     submitted: Mapping[str, int]
-    kaggle: str
+    kaggle: str | None
     title: str
     source: str
     licence: str
+    listed: Path | None = None
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of their labels."""
+        if isinstance(self.named, tuple):
+            return self.named
+        # Some of the 1,000 have the same name as another.
+        return tuple(f"{name} ({synset})" for synset, name in self._synsets.items())
+
+    def parse(self, name: str) -> Named | None:
+        """Return what a file's name says; None for what is not meant to be a picture.
+
+        Raises
+        ------
+        DataError
+            If it is not a picture's name.
+        """
+        if isinstance(self.named, tuple):
+            return parse(name, self.named)
+        return parse_synset(name, self._labels)
+
+    def photographs(self) -> dict[str, str]:
+        """Return the SHA-256 of the photographs that are fetched one by one, by file."""
+        if self.listed is None:
+            return {}
+        with self.listed.open(encoding="utf-8", newline="") as file:
+            return {row["file"]: row["sha256"] for row in csv.DictReader(file)}
+
+    @cached_property
+    def _synsets(self) -> dict[str, str]:
+        """The first of a synset's names, by synset."""
+        with Path(str(self.named)).open(encoding="utf-8", newline="") as file:
+            return {r["synset"]: r["name"].partition(",")[0] for r in csv.DictReader(file)}
+
+    @cached_property
+    def _labels(self) -> dict[str, int]:
+        return {synset: label for label, synset in enumerate(self._synsets)}
 
     def sample_columns(self) -> dict[str, str]:
         """Return the columns of the sample submission: name to what is allowed in it."""

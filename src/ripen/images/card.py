@@ -14,6 +14,7 @@ from ripen.images.duplicates import Duplicates, Pairs
 
 MEASURES = ("width", "height", "bytes", "brightness")
 QUANTILES = {"least": 0.0, "5%": 0.05, "median": 0.5, "95%": 0.95, "most": 1.0}
+FEW = 20  # classes
 PARTS = ("train", "validation", "test")
 
 
@@ -107,14 +108,18 @@ def _render(template: str, values: Mapping[str, Any], grid: str) -> str:
 
 
 def _counts(index: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Pictures by part and class, "unknown" where the class is, and "left out" of them."""
+    """Pictures by part and class, "unknown" where the class is, and "left out" of them.
+
+    A class of a long list is there if it has a picture.
+    """
     counts = {}
     for part in PARTS:
         rows = index[index["part"] == part]
         if rows.empty:
             continue
         labels = rows.loc[rows["problem"] == "", "label"]
-        known = {name: int((labels == label).sum()) for label, name in enumerate(classes)}
+        tally = np.bincount(labels[labels >= 0], minlength=len(classes)).tolist()
+        known = {name: n for name, n in zip(classes, tally, strict=True) if n or len(tally) <= FEW}
         unknown = int((labels < 0).sum())
         by_class = {"unknown": unknown} if unknown == len(labels) else known
         counts[part] = by_class | {"left out": int((rows["problem"] != "").sum())}

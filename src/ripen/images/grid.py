@@ -67,3 +67,24 @@ def sample(index: pd.DataFrame, n_classes: int, each: int, seed: int) -> list[li
         rows = np.flatnonzero(good & (index["label"] == label))
         drawn.append(sorted(rng.choice(rows, min(each, len(rows)), replace=False).tolist()))
     return drawn
+
+
+def mixed(index: pd.DataFrame, each: int, seed: int) -> list[list[int]]:
+    """Draw rows of whole pictures of any class and part.
+
+    Parameters
+    ----------
+    index : DataFrame
+    each : int
+        Pictures of a row, and rows.
+    seed : int
+
+    Returns
+    -------
+    list of list of int
+        Positions in the index, rising.
+    """
+    good = np.flatnonzero(index["problem"] == "")
+    rng = np.random.default_rng(seed)
+    drawn = sorted(rng.choice(good, min(each**2, len(good)), replace=False).tolist())
+    return [drawn[i : i + each] for i in range(0, len(drawn), each)]

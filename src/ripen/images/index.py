@@ -13,7 +13,7 @@ from ripen.atomic import replacing
 from ripen.errors import DataError
 from ripen.images.duplicates import Duplicates, find
 from ripen.images.files import File, within
-from ripen.images.names import Named, parse
+from ripen.images.names import Named
 from ripen.images.scan import Look, scan
 
 PARTS = ("train", "test")
@@ -49,7 +49,7 @@ class Found:
 
 def survey(
     archives: Mapping[str, Archive],
-    classes: Sequence[str],
+    parse: Callable[[str], Named | None],
     min_side: int,
     threads: int,
     advance: Callable[[str], None] = lambda _: None,
@@ -60,7 +60,8 @@ def survey(
     ----------
     archives : mapping of str to Archive
         As `ripen.images.files.opened` gives them.
-    classes : sequence of str
+    parse : callable
+        Returns what a file's name says; None for what is no picture.
     min_side : int
         A picture of a smaller width or height has a problem.
     threads : int
@@ -74,11 +75,7 @@ def survey(
         If a file has a name that no picture should have.
     """
     for archive_name, archive in archives.items():
-        named = {
-            file: what
-            for file in within(archive)
-            if (what := parse(file.name, classes)) is not None
-        }
+        named = {file: what for file in within(archive) if (what := parse(file.name)) is not None}
         looks = scan(named, min_side, threads)
         for what, look in zip(named.values(), looks, strict=True):
             advance(look.name)
@@ -149,27 +146,27 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def check_broken(index: pd.DataFrame, max_broken: float) -> None:
-    """Make sure that few training pictures are left out.
+    """Make sure that few pictures whose class is known are left out.
 
     Parameters
     ----------
     index : DataFrame
     max_broken : float in [0, 1]
-        The share of the training pictures that may have a problem.
+        The share of them that may have a problem.
 
     Raises
     ------
     DataError
-        If more have, or there is no training picture.
+        If more have, or there is none whose class is known.
     """
-    train = index[index.part != "test"]
-    broken = train[train.problem != ""]
-    if train.empty:
-        raise DataError("there is no training picture: train/<class>.<number>.jpg")
-    if len(broken) > max_broken * len(train):
+    known = index[index.label >= 0]
+    broken = known[known.problem != ""]
+    if known.empty:
+        raise DataError("there is no picture whose class is known: train/<class>.<number>.jpg")
+    if len(broken) > max_broken * len(known):
         first = broken.iloc[0]
         raise DataError(
-            f"{len(broken)} of {len(train)} training pictures are broken, more than max_broken "
+            f"{len(broken)} of {len(known)} labelled pictures are broken, more than max_broken "
             f"{max_broken:g} allows. The first: {first['name']}: {first['problem']}"
         )
 

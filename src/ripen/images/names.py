@@ -1,10 +1,11 @@
-"""Labels and ids from the names of files, as Kaggle's picture competitions give them.
+"""Labels and ids from the names of files, as Kaggle's picture competitions and ImageNet give them.
 
-A training picture is `train/cat.0.jpg`, a test picture `test1/1.jpg` or `test/1.jpg`.
+A training picture is `train/cat.0.jpg`, a test picture `test1/1.jpg` or `test/1.jpg`. In ImageNet
+one is `n01440764/n01440764_10026.JPEG`, or `n01440764_tench.JPEG`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
@@ -13,6 +14,7 @@ from ripen.errors import DataError
 _SUFFIX = r"\.(jpe?g|png|gif|bmp|webp|tiff?)$"
 _NUMBERED = re.compile(r"(\d+)" + _SUFFIX, re.IGNORECASE)
 _LABELLED = re.compile(r"(.+)\.(\d+)" + _SUFFIX, re.IGNORECASE)
+_SYNSET = re.compile(r"(?:^|/)(n\d{8})(?=[_/])")
 _NO_PICTURES = {"thumbs.db", "desktop.ini", "__macosx"}
 _TABLES = (".csv", ".zip")
 
@@ -59,10 +61,10 @@ def parse(name: str, classes: Sequence[str]) -> Named | None:
     >>> parse("test1/7.jpg", ["cat", "dog"])
     Named(part=1, label=-1, number=7, id='7')
     """
+    if _is_none(name):
+        return None
     path = PurePosixPath(name)
     lower = [part.lower() for part in path.parts]
-    if name.endswith(("/", *_TABLES)) or lower[-1].startswith(".") or _NO_PICTURES & set(lower):
-        return None
     folder = lower[-2] if len(lower) > 1 else ""
     if folder.startswith("test"):
         if match := _NUMBERED.fullmatch(path.name):
@@ -77,3 +79,39 @@ def parse(name: str, classes: Sequence[str]) -> Named | None:
         raise DataError(f"{name}: unknown class '{labelled[1]}'. Allowed: {', '.join(classes)}")
     number = int(labelled[2])
     return Named(0, list(classes).index(labelled[1]), number, f"{labelled[1]}.{number}")
+
+
+def parse_synset(name: str, labels: Mapping[str, int]) -> Named | None:
+    """Return what the name of one of ImageNet's files says: a test picture of a known class.
+
+    Parameters
+    ----------
+    name : str
+        In its archive, with folders.
+    labels : mapping of str to int
+        Rows of the classes by synset.
+
+    Raises
+    ------
+    DataError
+        If there is no synset in it, or one of no class.
+
+    >>> parse_synset("val/n01440764/ILSVRC2012_val_00000293.JPEG", {"n01440764": 0})
+    Named(part=1, label=0, number=0, id='ILSVRC2012_val_00000293')
+    """
+    if _is_none(name):
+        return None
+    path = PurePosixPath(name)
+    found = _SYNSET.search(name)
+    if found is None or not re.search(_SUFFIX, name, re.IGNORECASE):
+        raise DataError(f"{name}: is no picture's name. Allowed: <synset>_<name>.JPEG")
+    if found[1] not in labels:
+        raise DataError(f"{name}: synset {found[1]} is none of the {len(labels)} classes")
+    return Named(1, labels[found[1]], 0, path.stem)
+
+
+def _is_none(name: str) -> bool:
+    """Whether a file is not meant to be a picture."""
+    lower = [part.lower() for part in PurePosixPath(name).parts]
+    folder_or_table = name.lower().endswith(("/", *_TABLES))
+    return folder_or_table or lower[-1].startswith(".") or bool(_NO_PICTURES & set(lower))

@@ -21,7 +21,6 @@ from ripen.images.split import folds
 from ripen.layout import Layout
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
-from ripen.schema.photos import PhotosPrepare
 
 GRID = "grid.jpg"
 EACH = 8  # pictures of a class on the grid
@@ -33,8 +32,10 @@ def run(config: Config, competition: CompetitionName, photos: Photos) -> None:
     layout, own = Layout(competition), getattr(config.competition, competition)
     with opened(layout.raw) as archives:
         index, duplicates = survey(archives, photos, own.prepare.min_side, own.compute.threads)
-        check(index, photos, own.prepare, layout.sample)
-        index["fold"] = dealt(index, own.prepare.folds, config.seed)
+        indexes.check_broken(index, own.prepare.max_broken)
+        if photos.submitted:
+            check(index, photos, own.prepare.folds, layout.sample)
+            index["fold"] = dealt(index, own.prepare.folds, config.seed)
         pictures = sample_grid(archives, index, photos, config.seed)
     tell_left_out(index)
     with fresh_folder(layout.prepared) as folder:
@@ -47,19 +48,18 @@ def survey(
 ) -> tuple[pd.DataFrame, Duplicates]:
     """Return the index of all pictures, and which are the same, and show how far it has come."""
     with progress("prepare", None) as advance:
-        return indexes.build(indexes.survey(archives, photos.classes, min_side, threads, advance))
+        return indexes.build(indexes.survey(archives, photos.parse, min_side, threads, advance))
 
 
-def check(index: pd.DataFrame, photos: Photos, settings: PhotosPrepare, sample: Path) -> None:
-    """Make sure that there is enough to learn from, and that the test is the sample's.
+def check(index: pd.DataFrame, photos: Photos, k: int, sample: Path) -> None:
+    """Make sure that there is a picture of each class a fold, and that the test is the sample's.
 
     Raises
     ------
     DataError
-        If too many training pictures are broken, a class is empty, or a test picture is missing.
+        If a class has too few whole pictures, or a test picture is missing.
     """
-    indexes.check_broken(index, settings.max_broken)
-    indexes.check_classes(index, photos.classes, settings.folds)
+    indexes.check_classes(index, photos.classes, k)
     ids = read_sample(sample, photos)[photos.id].astype(str).tolist()
     indexes.check_ids(index, ids, str(sample))
 
@@ -79,13 +79,15 @@ def dealt(index: pd.DataFrame, k: int, seed: int) -> pd.Series:
 def sample_grid(
     archives: Mapping[str, Archive], index: pd.DataFrame, photos: Photos, seed: int
 ) -> bytes:
-    """Return a JPEG file of some pictures of each class, one class a row."""
+    """Return a JPEG file of some pictures: of each class, one class a row, where they are few."""
+    n = len(photos.classes)
+    drawn = grid.sample(index, n, EACH, seed) if n <= card.FEW else grid.mixed(index, EACH, seed)
     rows = [
         [
             read(archives[archive].read(name), name, (grid.SIDE, grid.SIDE))
-            for archive, name in index.loc[drawn, ["archive", "name"]].itertuples(index=False)
+            for archive, name in index.loc[row, ["archive", "name"]].itertuples(index=False)
         ]
-        for drawn in grid.sample(index, len(photos.classes), EACH, seed)
+        for row in drawn
     ]
     return grid.jpeg(grid.montage(rows))
 

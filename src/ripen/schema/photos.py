@@ -21,15 +21,20 @@ class PhotosFetch:
 
 
 @typed
-class PhotosPrepare:
-    """What is left out, and how many folds validation has.
+class Survey:
+    """What is left out: a picture of a side below `min_side` pixels, and a broken one.
 
-    A picture of a side below `min_side` pixels, or a broken one, is left out; a larger share than
-    `max_broken` of the training pictures is an error.
+    A larger share than `max_broken` of those whose class is known is an error.
     """
 
     min_side: Count
     max_broken: Ratio
+
+
+@typed
+class PhotosPrepare(Survey):
+    """What is left out, and how many folds validation has."""
+
     folds: Annotated[int, Field(ge=2)]
 
 
@@ -117,6 +122,6 @@ class ImageNet:
 
     compute: Compute
     fetch: PhotosFetch
-    prepare: PhotosPrepare
+    prepare: Survey
     features: Features
     evaluate: Evaluate

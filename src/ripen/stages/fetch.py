@@ -6,10 +6,12 @@ from pathlib import Path, PurePosixPath
 from ripen.archives import Archive
 from ripen.atomic import fresh_folder
 from ripen.datasets import DATASETS, PHOTOS
+from ripen.datasets.photos import Photos
 from ripen.errors import DataError
 from ripen.layout import Layout
 from ripen.schema import CompetitionName, Config
 from ripen.sources import Item, KaggleFile, SourceName, builtin, fetch
+from ripen.sources.gathered import gather
 
 SAMPLES = ("sample_submission.csv", "sampleSubmission.csv")
 """What Kaggle calls the sample submission."""
@@ -18,25 +20,35 @@ SAMPLES = ("sample_submission.csv", "sampleSubmission.csv")
 def run(config: Config, competition: CompetitionName) -> None:
     """Write `raw/`."""
     settings, layout = getattr(config.competition, competition).fetch, Layout(competition)
-    if competition in PHOTOS:
-        archive = fetch_archive(PHOTOS[competition].kaggle, settings.sources, layout.download)
-        with fresh_folder(layout.raw) as folder:
-            archive.replace(folder / archive.name)
-            extract_sample(folder / archive.name, layout.sample)
-    else:
+    if competition not in PHOTOS:
         with fresh_folder(layout.raw) as folder:
             builtin.fetch(DATASETS[competition], settings, config.seed, folder)
+        return
+    photos = PHOTOS[competition]
+    archive = fetch_archive(photos, settings.sources, layout.download)
+    with fresh_folder(layout.raw) as folder:
+        archive.replace(folder / archive.name)
+        if photos.submitted:
+            extract_sample(folder / archive.name, layout.sample)
 
 
-def fetch_archive(competition: str, sources: Sequence[SourceName], folder: Path) -> Path:
-    """Bring the archive of all files of one of Kaggle's competitions.
+def fetch_archive(photos: Photos, sources: Sequence[SourceName], folder: Path) -> Path:
+    """Bring the archive of all files of one of Kaggle's competitions, or make that of a list.
 
     One that somebody has put into the folder is taken.
     """
-    file = KaggleFile(competition, f"{competition}.zip")
-    target = folder / file.file
-    if not target.exists():
-        fetch(sources, Item(file.file, kaggle=file), target)
+    name = photos.kaggle or "photographs"
+    target = folder / f"{name}.zip"
+    if target.exists():
+        return target
+    if photos.kaggle:
+        fetch(sources, Item(target.name, kaggle=KaggleFile(name, target.name)), target)
+    else:
+        items = [
+            Item(file, sha256=sha256, url=f"{photos.source}/raw/master/{file}")
+            for file, sha256 in photos.photographs().items()
+        ]
+        gather(sources, items, target)
     return target
 
 

@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from PIL import Image
 from ripen.errors import DataError
 from ripen.images.files import opened, within
 from ripen.images.index import build, survey
+from ripen.images.names import parse
 from tests.ripen.photographs import zipped
 
-CLASSES = ["cat", "dog"]
+KAGGLE = partial(parse, classes=["cat", "dog"])
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def test_nested_archives(
             "dogs-vs-cats.zip/test1.zip",
             "dogs-vs-cats.zip/train.zip",
         ]
-        index, _ = build(survey(archives, CLASSES, 20, threads))
+        index, _ = build(survey(archives, KAGGLE, 20, threads))
         assert index["id"].tolist() == ["cat.0", "cat.1", "dog.0", "2", "10"]
         assert index["problem"].tolist() == [""] * 5
         for row in index.itertuples():
@@ -55,7 +57,7 @@ def test_a_damaged_member_is_a_picture_with_a_problem(
     (tmp_path / "all.zip").write_bytes(content)
     with opened(tmp_path) as archives:
         assert [file.name for file in within(archives["all.zip"])] == list(files)
-        index, _ = build(survey(archives, CLASSES, 20, 2))
+        index, _ = build(survey(archives, KAGGLE, 20, 2))
     (bad,) = index[index["problem"] != ""].itertuples()
     assert bad.name == "train/dog.0.jpg"
     assert "'train/dog.0.jpg' is damaged" in str(bad.problem)
@@ -67,7 +69,7 @@ def test_a_name_that_no_picture_has(files: dict[str, bytes], tmp_path: Path) -> 
         opened(tmp_path) as archives,
         pytest.raises(DataError, match=r"^train/bird\.0\.jpg: unknown class 'bird'"),
     ):
-        build(survey(archives, CLASSES, 20, 1))
+        build(survey(archives, KAGGLE, 20, 1))
 
 
 def test_no_archive(tmp_path: Path) -> None:

@@ -73,12 +73,12 @@ def test_the_same_id_twice(photo: Callable[..., Image.Image], encode: Callable[.
 def test_broken_pictures_up_to_a_limit(index: pd.DataFrame) -> None:
     check_broken(index, 0.25)
     message = (
-        r"^1 of 4 training pictures are broken, more than max_broken 0\.2 allows\. The first: "
+        r"^1 of 4 labelled pictures are broken, more than max_broken 0\.2 allows\. The first: "
         r"train/cat\.11\.jpg: is no picture that Pillow knows$"
     )
     with pytest.raises(DataError, match=message):
         check_broken(index, 0.2)
-    with pytest.raises(DataError, match="there is no training picture"):
+    with pytest.raises(DataError, match="there is no picture whose class is known"):
         check_broken(index[index.part == "test"], 0.2)
 
 

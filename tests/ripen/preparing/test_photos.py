@@ -16,7 +16,8 @@ from ripen.images.grid import GAP, SIDE
 from ripen.layout import Layout
 from ripen.schema import Config
 from ripen.stages import prepare
-from tests.ripen.photographs import cats_and_dogs, encoded, photograph, write_raw
+from tests.ripen.conftest import ROOT
+from tests.ripen.photographs import cats_and_dogs, encoded, photograph, write_raw, zipped
 
 LAYOUT = Layout("cats_vs_dogs")
 MakeConfig = Callable[..., Config]
@@ -83,3 +84,30 @@ def test_near_duplicates_are_in_one_fold(
     for i in range(4):
         assert fold[f"cat.{10 + i}"] == fold[f"cat.{20 + i}"]
     assert set(fold) == {-1, 0, 1, 2}
+
+
+def test_imagenet_is_a_test_of_known_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_config: MakeConfig
+) -> None:
+    layout = Layout("imagenet")
+    files = {
+        "n01443537_goldfish.JPEG": encoded(photograph(1)),
+        "n01440764_tench.JPEG": encoded(photograph(2)),
+        "val/n01443537/ILSVRC2012_val_00000001.JPEG": encoded(photograph(3)),
+    }
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    layout.raw.mkdir(parents=True)
+    (layout.raw / "photographs.zip").write_bytes(zipped(files))
+    prepare.run(make_config(), "imagenet")
+    index = indexes.read(layout.prepared / "index.csv")
+    assert index["name"].tolist() == [list(files)[i] for i in (1, 2, 0)]
+    assert index["label"].tolist() == [0, 1, 1]
+    assert set(index["part"]) == {"test"}
+    assert set(index["fold"]) == {-1}
+    card = json.loads((layout.prepared / "card.json").read_text())
+    assert card["pictures"] == {
+        "test": {"tench (n01440764)": 1, "goldfish (n01443537)": 2, "left out": 0}
+    }
+    with Image.open(layout.prepared / "grid.jpg") as grid:
+        assert grid.size == (3 * (SIDE + GAP) - GAP, SIDE)

@@ -1,0 +1,48 @@
+"""Many small files of a source, as one archive: later stages read archives."""
+
+import io
+import shutil
+import zipfile
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from ripen.atomic import replacing
+from ripen.progress import progress
+from ripen.sources import SourceName, fetch
+from ripen.sources.item import Item
+
+
+def gather(sources: Sequence[SourceName], items: Sequence[Item], target: Path) -> None:
+    """Bring files and put them into a zip, whose bytes are the same every time.
+
+    Parameters
+    ----------
+    sources : sequence of {"mirror", "kaggle", "pypi", "url"}
+        As `fetch` takes them.
+    items : sequence of Item
+        The files.
+    target : Path
+        The archive, written whole or not at all. What has come is kept in `<target>.parts` until
+        then, so that it is gone on with the next time.
+
+    Raises
+    ------
+    SourceError, DataError
+        As `fetch`, of the first file that cannot be had.
+    """
+    folder = target.with_name(f"{target.name}.parts")
+    with progress(target.name, len(items)) as advance:
+        for item in items:
+            if not (folder / item.name).exists():
+                # A line for each of them says too much.
+                with redirect_stdout(io.StringIO()):
+                    fetch(sources, item, folder / item.name)
+            advance(item.name)
+    with replacing(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for item in items:
+            # A date of its own would be another archive.
+            info = zipfile.ZipInfo(item.name)
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, (folder / item.name).read_bytes())
+    shutil.rmtree(folder)

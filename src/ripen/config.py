@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from ripen import graph
 from ripen.errors import ConfigError
 from ripen.schema import COMPETITIONS, Config
+from ripen.schema.types import key_of
 
 PARAMS = Path("params.yaml")
 CONF = Path("conf")
@@ -54,6 +55,8 @@ def from_mapping(values: Mapping[str, Any], source: str) -> Config:
                 f"{source}: tracking.uri must be an address without user and password: MLflow "
                 "takes those from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             ) from None
+        if first["type"] == "value_error":  # of a whole section
+            raise ConfigError(f"{source}: {key}: {first['ctx']['error']}") from None
         message = first["msg"][0].lower() + first["msg"][1:]
         hint = ""
         if key.startswith("competitions."):
@@ -63,7 +66,7 @@ def from_mapping(values: Mapping[str, Any], source: str) -> Config:
 
 def as_mapping(section: object) -> dict[str, Any]:
     """Return the configuration, or a section, as plain values, as `params.yaml` holds them."""
-    values: dict[str, Any] = TypeAdapter(type(section)).dump_python(section)
+    values: dict[str, Any] = TypeAdapter(type(section)).dump_python(section, by_alias=True)
     return values
 
 
@@ -124,9 +127,10 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 def keys(schema: Any = Config, prefix: str = "") -> Iterator[str]:
     """Yield every dotted key that the schema has."""
     for field in fields(schema):
-        yield f"{prefix}{field.name}"
+        name = f"{prefix}{key_of(field.name)}"
+        yield name
         if is_dataclass(field.type):
-            yield from keys(field.type, f"{prefix}{field.name}.")
+            yield from keys(field.type, f"{name}.")
 
 
 def nearest(name: str, allowed: Iterator[str] | Sequence[str]) -> str:

@@ -1,3 +1,4 @@
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import yaml
 
 from ripen import config
 from ripen.errors import ConfigError
+from ripen.schema.net import Solver
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
@@ -84,9 +86,35 @@ def test_an_unreadable_params_yaml(tmp_path: Path, text: str | None, message: st
         config.load(params)
 
 
-def test_every_key_of_the_schema_is_in_conf() -> None:
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["solver.lr_policy=poly"], r"solver: lr_policy 'poly' needs 'power'"),
+        (["solver.lr_policy=multistep"], r"solver: lr_policy 'multistep' needs 'stepvalue'"),
+        (["solver.type=RMSProp"], r"solver: type 'RMSProp' takes no momentum"),
+    ],
+)
+def test_a_solver_that_lacks_what_it_needs(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        config.compose(overrides, CONF)
+    assert "\n" not in str(caught.value)
+    assert "base_lr" not in str(caught.value)  # nor the whole section repeated
+
+
+def test_a_key_that_python_keeps_to_itself() -> None:
+    override = "competition.cats_vs_dogs.train.ways.finetune.from=caffenet"
+    composed = config.from_mapping(config.compose([override], CONF), "test")
+    finetune = composed.competition.cats_vs_dogs.train.ways.finetune
+    assert finetune.from_ == "caffenet"
+    assert config.as_mapping(finetune)["from"] == "caffenet"
+    assert "competition.cats_vs_dogs.train.ways.finetune.from" in set(config.keys())
+
+
+def test_every_key_of_the_schema_that_has_no_default_is_in_conf() -> None:
     composed = yaml.safe_load(config.dump(config.compose((), CONF)))
     there = {key for key, _ in config.leaves(composed)}
     schema = set(config.keys())
     sections = {key for key in schema if any(other.startswith(f"{key}.") for other in schema)}
-    assert there == schema - sections
+    solver = {key.name for key in fields(Solver) if key.default is not MISSING}
+    assert there <= schema - sections
+    assert {key.rpartition(".")[2] for key in schema - sections - there} <= solver

@@ -7,6 +7,7 @@ from google.protobuf import text_format
 import caffe
 from caffe import layers as L
 from caffe.proto import caffe_pb2
+from ripen.config import as_mapping
 from ripen.schema.net import Net, Solver
 
 ACTIVATIONS = {"sigmoid": L.Sigmoid, "tanh": L.TanH, "relu": L.ReLU}
@@ -66,24 +67,28 @@ def deploy(net: Net, features: int, classes: int) -> caffe_pb2.NetParameter:
 def solver(
     config: Solver, net: Path, snapshot_prefix: Path, seed: int
 ) -> caffe_pb2.SolverParameter:
-    """Write the solver. Validation is run by who trains, so `test_interval` never comes."""
-    return caffe_pb2.SolverParameter(
-        net=net.as_posix(),
-        type=config.type,
-        base_lr=config.base_lr,
-        lr_policy=config.lr_policy,
-        gamma=config.gamma,
-        stepsize=config.stepsize,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        max_iter=config.max_iter,
-        test_iter=[1],
-        test_interval=config.max_iter + 1,
-        test_initialization=False,
-        snapshot_prefix=snapshot_prefix.as_posix(),
-        snapshot_after_train=False,
-        random_seed=seed,
+    """Write the solver; of the settings what is not as Caffe has it anyway.
+
+    Validation is run by who trains, so `test_interval` never comes.
+    """
+    given = {name: value for name, value in as_mapping(config).items() if value is not None}
+    written, usual = caffe_pb2.SolverParameter(**given), caffe_pb2.SolverParameter()
+    for name in given:
+        # Compared there, where 0.999 is a number of 32 bits.
+        if getattr(written, name) == getattr(usual, name):
+            written.ClearField(name)
+    written.MergeFrom(
+        caffe_pb2.SolverParameter(
+            net=net.as_posix(),
+            test_iter=[1],
+            test_interval=config.max_iter + 1,
+            test_initialization=False,
+            snapshot_prefix=snapshot_prefix.as_posix(),
+            snapshot_after_train=False,
+            random_seed=seed,
+        )
     )
+    return written
 
 
 def to_text(message: caffe_pb2.NetParameter | caffe_pb2.SolverParameter) -> str:

@@ -1,8 +1,8 @@
 """The handwritten digits: small pictures."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ripen.schema.baselines import Baselines
 from ripen.schema.common import Compute, Evaluate, Predict, Prepare
@@ -21,12 +21,21 @@ class DigitsFetch:
 
 @typed
 class DigitsTrain:
-    """The pretraining, and what all ways of training on from there share."""
+    """The pretraining, and what all ways of training on from there share.
+
+    The net is LeNet for 8x8, made here: `finetune.from` is "lenet8".
+    """
 
     pretrain: Solver
     finetune: Finetune
     solver: Solver
     train: Train
+
+    @model_validator(mode="after")
+    def _begins_with_what_is_made_here(self) -> Self:
+        if self.finetune.from_ != "lenet8":
+            raise ValueError(f"finetune.from is '{self.finetune.from_}'. Allowed: lenet8")
+        return self
 
 
 @typed

@@ -1,8 +1,8 @@
 """Nets and their training: Caffe's own names."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ripen.schema.types import Count, NonNegative, Positive, typed
 
@@ -21,18 +21,49 @@ class Net:
     weights: Literal["xavier", "ones", "random"]
 
 
+# What a policy cannot do without; the others take base_lr alone, or Caffe's defaults.
+NEEDED = {
+    "step": ("gamma", "stepsize"),
+    "exp": ("gamma",),
+    "inv": ("gamma", "power"),
+    "multistep": ("gamma", "stepvalue"),
+    "poly": ("power",),
+    "sigmoid": ("gamma", "stepsize"),
+}
+
+
 @typed
 class Solver:
-    """`conf/solver/`: the fields of Caffe's SolverParameter, by their own names."""
+    """`conf/solver/`: the fields of Caffe's SolverParameter, by their own names.
 
-    type: Literal["SGD"]
+    What is not given is as Caffe has it.
+    """
+
+    type: Literal["SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"] = "SGD"
     base_lr: Positive
-    lr_policy: Literal["fixed", "step"]
-    gamma: Positive
-    stepsize: Count
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    weight_decay: NonNegative
+    lr_policy: Literal["fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid"]
+    gamma: Positive | None = None
+    power: Positive | None = None
+    stepsize: Count | None = None
+    stepvalue: list[Count] = Field(default_factory=list)
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    momentum2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    rms_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    delta: Positive = 1e-8
+    weight_decay: NonNegative = 0.0
+    regularization_type: Literal["L1", "L2"] = "L2"
+    clip_gradients: Positive | None = None
+    iter_size: Count = 1
     max_iter: Count
+
+    @model_validator(mode="after")
+    def _policy_has_what_it_needs(self) -> Self:
+        for name in NEEDED.get(self.lr_policy, ()):
+            if not getattr(self, name):
+                raise ValueError(f"lr_policy '{self.lr_policy}' needs '{name}'")
+        if self.momentum and self.type in ("AdaGrad", "RMSProp"):
+            raise ValueError(f"type '{self.type}' takes no momentum")
+        return self
 
 
 @typed
@@ -54,8 +85,14 @@ class Train:
 
 @typed
 class Finetune:
-    """What is changed in a pretrained net (`ripen.zoo.finetune`)."""
+    """What is changed in a pretrained net (`ripen.zoo.finetune`).
 
+    `from` names the net whose weights it begins with; `replace` the layers that give its scores.
+    The head alone learns where nothing up to the layer `freeze_until` does. New layers learn
+    `lr_mult_new` times as fast as others.
+    """
+
+    from_: str
     replace: Annotated[list[str], Field(min_length=1)]
     freeze_until: str
     lr_mult_new: Positive

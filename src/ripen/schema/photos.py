@@ -7,7 +7,7 @@ from pydantic import Field
 from ripen.schema.baselines import Baselines
 from ripen.schema.common import Compute, Evaluate, Predict
 from ripen.schema.net import Finetune, Solver
-from ripen.schema.types import Count, typed
+from ripen.schema.types import Count, Positive, typed
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Jitter = Annotated[float, Field(ge=0, lt=1)]
@@ -74,22 +74,34 @@ class Head:
 
 
 @typed
+class Rates:
+    """How fast each way learns, times `solver.base_lr`: each has its own best rate."""
+
+    scratch: Positive
+    head: Positive
+    full: Positive
+
+
+@typed
 class Ways:
     """Three ways of training one net further at the same budget, for the plot of the talk.
 
-    `side` is the input's height and width in pixels; `folds` how many of the folds are trained.
+    `side` is the input's height and width in pixels. Every `check_interval` iterations the first
+    `check_pictures` that were held out are looked at, and nothing is chosen by that: the last
+    weights are kept. `folds` is how many of the folds are held out in turn; `class_balance`
+    whether each class is drawn as often, however many pictures it has.
     """
 
-    net: str
     side: Count
     finetune: Finetune
     batch_size: Count
-    iter_size: Count
     augment: Augment
     views: Literal["whole", "mirror", "crops5", "crops10", "scales"]
     class_balance: bool
     check_interval: Count
+    check_pictures: Count
     folds: Count
+    rates: Rates
     solver: Solver
 
 

@@ -10,4 +10,14 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
-typed = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
+
+def key_of(field: str) -> str:
+    """Return the key of a field: `from_` stands for `from`, which Python keeps to itself."""
+    return field.rstrip("_")
+
+
+typed = dataclass(
+    frozen=True,
+    kw_only=True,
+    config=ConfigDict(extra="forbid", strict=True, alias_generator=key_of, populate_by_name=True),
+)

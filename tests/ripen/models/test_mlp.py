@@ -84,3 +84,40 @@ def test_the_solver_has_the_fields_of_conf(make_config: MakeConfig) -> None:
     written = mlp.solver(config, Path("net.prototxt"), Path("folder/model"), 5)
     assert (written.base_lr, written.lr_policy, written.random_seed) == (0.25, "fixed", 5)
     assert (written.net, written.snapshot_prefix) == ("net.prototxt", "folder/model")
+
+
+def test_every_type_and_policy_and_of_each_only_what_differs(make_config: MakeConfig) -> None:
+    chosen = (
+        "solver.type=Adam",
+        "solver.lr_policy=multistep",
+        "+solver.stepvalue=[10,20]",
+        "+solver.momentum2=0.999",
+        "+solver.delta=1e-6",
+        "+solver.clip_gradients=5.0",
+        "+solver.iter_size=4",
+        "+solver.regularization_type=L1",
+        "~solver.stepsize",
+    )
+    written = mlp.solver(make_config(*chosen).solver, Path("net"), Path("model"), 5)
+    fields = {field.name: value for field, value in written.ListFields()}
+    assert fields == {
+        "net": "net",
+        "test_iter": [1],
+        "test_interval": 12001,
+        "test_initialization": False,
+        "snapshot_prefix": "model",
+        "snapshot_after_train": False,
+        "random_seed": 5,
+        "type": "Adam",
+        "base_lr": pytest.approx(0.1),
+        "lr_policy": "multistep",
+        "gamma": pytest.approx(0.3),
+        "stepvalue": [10, 20],
+        "momentum": pytest.approx(0.9),
+        "weight_decay": pytest.approx(2e-4),
+        "delta": pytest.approx(1e-6),
+        "clip_gradients": 5,
+        "iter_size": 4,
+        "regularization_type": "L1",
+        "max_iter": 12000,
+    }

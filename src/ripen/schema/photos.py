@@ -129,11 +129,20 @@ class CatsVsDogs:
 
 
 @typed
+class Pretrained:
+    """Nets of the zoo that classify as they are."""
+
+    nets: Annotated[list[str], Field(min_length=1)]
+    batch_size: Count
+
+
+@typed
 class ImageNet:
     """`conf/competition/imagenet.yaml`: classified by pretrained nets as they are."""
 
     compute: Compute
     fetch: PhotosFetch
     prepare: Survey
-    features: Features
+    baselines: Pretrained
+    learning_curve: list[Count]
     evaluate: Evaluate

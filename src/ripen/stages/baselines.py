@@ -10,16 +10,21 @@ from sklearn.model_selection import StratifiedKFold, cross_validate
 
 from ripen import predictions
 from ripen.atomic import fresh_folder, write_text
+from ripen.datasets import PHOTOS
 from ripen.datasets.prepared import Part, read_part
 from ripen.layout import Layout
 from ripen.models.baselines import estimators, folds
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
 from ripen.tracking import Tracker
+from ripen.training import pretrained
 
 
 def run(config: Config, competition: CompetitionName) -> None:
     """Read `prepared/`, write `baselines/` and one MLflow run for each classifier."""
+    if competition in PHOTOS and not PHOTOS[competition].submitted:
+        pretrained.run(config, competition)
+        return
     layout = Layout(competition)
     train, validation, test, more = (
         read_part(layout.prepared, name) for name in ("train", "validation", "test", "more")

@@ -70,8 +70,8 @@ def test_digits_with_a_pretraining_of_their_own(
         start = pretrain(task, folder, own / "pretrained")
         train_way(ways_from(task, start)["net"], task, lists, own)
         found.append(scores(parts["test"].arrays()[1], predict(task, own, parts["test"])))
-    # In 400 iterations rounding grows: measured 0 and 0.0042, over four seeds at most that.
-    assert found[1]["accuracy"] == pytest.approx(found[0]["accuracy"], abs=0.01)
+    # In 400 iterations rounding grows: measured 0 and 0.0042, the largest of four seeds.
+    assert found[1]["accuracy"] == pytest.approx(found[0]["accuracy"], abs=0.015)
     assert found[1]["log_loss"] == pytest.approx(found[0]["log_loss"], abs=0.02)
 
 

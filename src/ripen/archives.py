@@ -135,8 +135,8 @@ class Archive(AbstractContextManager["Archive"]):
             If it is not there or damaged, or the disk is full.
         """
         with (
-            self._writing(name, target),
             replacing(target) as temporary,
+            self._writing(name, target),
             temporary.open("wb") as file,
         ):
             self._copy(name, file)
@@ -269,13 +269,19 @@ class _Window(io.RawIOBase):
 
 
 def _directory(path: Path, file: IO[bytes]) -> zipfile.ZipFile:
+    file.seek(0)
+    begins_as_zip = file.read(len(_START)) == _START
+    cut = DataError(f"{path}: the zip is cut short. Fetch it again")
     try:
-        return zipfile.ZipFile(file)
+        directory = zipfile.ZipFile(file)
     except (*_BROKEN, OSError) as error:
-        file.seek(0)
-        if file.read(len(_START)) == _START:
-            raise DataError(f"{path}: the zip is cut short. Fetch it again") from None
+        if begins_as_zip:
+            raise cut from None
         raise DataError(f"{path}: is not a zip: {_words(error)}") from None
+    # What zipfile finds at the end of a cut one may be the directory of an archive in it.
+    if begins_as_zip and min((info.header_offset for info in directory.infolist()), default=0):
+        raise cut
+    return directory
 
 
 def _checked(

@@ -57,7 +57,8 @@ def write_raw(raw: Path, files: Mapping[str, bytes], name: str = NAME) -> Path:
         f"{part}.zip": zipped({n: content for n, content in files.items() if n.startswith(part)})
         for part in ("train", "test1")
     }
-    numbers = sorted(int(Path(n).stem) for n in files if n.startswith("test1"))
+    ids = [Path(n).stem for n in files if n.startswith("test1")]
+    numbers = sorted(int(each) for each in ids if each.isdecimal())
     sample = "id,label\n" + "".join(f"{number},0\n" for number in numbers)
     raw.mkdir(parents=True)
     (raw / "sample_submission.csv").write_text(sample)

@@ -305,6 +305,14 @@ def test_a_cut_zip_in_a_zip(tmp_path: Path) -> None:
         pass
 
 
+def test_a_cut_zip_that_ends_with_a_whole_one(tmp_path: Path) -> None:
+    content = packed({"sample.csv": SAMPLE, "test1.zip": packed(TESTS)})
+    # Up to the outer directory, whose entry of a member begins 46 bytes before its name.
+    written(tmp_path, content[: content.rindex(b"sample.csv") - 46])
+    with pytest.raises(DataError, match=r"a\.zip: the zip is cut short\. Fetch it again$"):
+        Archive(tmp_path / "a.zip")
+
+
 def test_damaged_bytes(tmp_path: Path) -> None:
     content = bytearray(packed({"x.jpg": PICTURES["train/cat.0.jpg"]}, zipfile.ZIP_STORED))
     content[200] ^= 1

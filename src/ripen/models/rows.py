@@ -31,8 +31,8 @@ class Rows:
         """Take the rows of a part whose labels are known."""
         table, labels = part.arrays()
         data = torch.ones(table.shape[1] + 1, len(table))
-        data[:-1] = torch.from_numpy(table).t()
-        return _with_target(data, torch.from_numpy(labels), classes)
+        data[:-1] = torch.tensor(table).t()
+        return _with_target(data, torch.tensor(labels), classes)
 
 
 class Batches:

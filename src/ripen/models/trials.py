@@ -175,11 +175,11 @@ class Group:
                 self._set_rates()
             batch = self._batches[self._iteration]
             scores = self._training.forward(batch.data)
-            room = torch.softmax(scores, 1, out=self._room[len(labels)])
+            room = torch.softmax(scores, 1, out=self._slots[len(labels)])
             torch.add(batch.target, room, alpha=1 / self._batches.size, out=scores)
             self._training.backward(batch.data)
             labels.append(batch.labels)
-            if len(labels) == len(self._room) or not left:
+            if len(labels) == len(self._slots) or not left:
                 losses.append(_losses(self._room[: len(labels)], torch.stack(labels)))
                 labels.clear()
             if not left:
@@ -243,6 +243,7 @@ class Group:
         each = len(stack) * stack.outputs[-1] * self._batches.size
         slots = max(1, min(self._interval, ROOM // each))
         self._room = torch.empty(slots, len(stack), stack.outputs[-1], self._batches.size)
+        self._slots = self._room.unbind()
         params = [each.param for each in self._live]
         self._momentum = stack.spread(torch.tensor([param.momentum for param in params]))
         decays = [

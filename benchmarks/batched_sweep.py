@@ -1,0 +1,137 @@
+"""64 trials of avocado's net as one stack, against scikit-learn's GridSearchCV on all cores.
+
+python -m benchmarks.batched_sweep
+"""
+
+import argparse
+import itertools
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from joblib import Parallel, delayed
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
+
+from ripen.config import compose, from_mapping
+from ripen.datasets import avocado
+from ripen.datasets.prepared import Part
+from ripen.models.batched import Trained, Trial, fit
+from ripen.schema import Config
+
+GRID = {
+    "learning_rate_init": [0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5],
+    "alpha": [0.0, 1e-4, 2e-4, 1e-3],
+    "momentum": [0.8, 0.9],
+}  # 64
+ACTIVATIONS = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
+
+
+def parts(config: Config) -> tuple[Part, Part]:
+    """Draw and scale the training and the validation rows of the competition's sizes."""
+    fetch = config.competition.avocado.fetch
+    table = avocado.sample(fetch.n_train, fetch.label_noise, np.random.default_rng(config.seed))
+    labels = table.pop("ripe").to_numpy()
+    cut = round(len(labels) * (1 - config.prepare.validation_size))
+    scaler = StandardScaler().fit(table[:cut].to_numpy())
+    data = scaler.transform(table.to_numpy()).astype(np.float32)
+    ids = np.arange(len(labels))
+    return Part(ids[:cut], data[:cut], labels[:cut]), Part(ids[cut:], data[cut:], labels[cut:])
+
+
+def trials(config: Config, iterations: int) -> list[Trial]:
+    """Return the grid's trials, each to the end of its iterations."""
+    whole = replace(config.train, tolerance=0.0, early_stopping=10**9)
+    return [
+        Trial(
+            config.net,
+            replace(
+                config.solver, base_lr=rate, weight_decay=decay, momentum=momentum,
+                lr_policy="fixed", max_iter=iterations,
+            ),
+            whole,
+            config.seed,
+        )
+        for rate, decay, momentum in itertools.product(*GRID.values())
+    ]  # fmt: skip
+
+
+def ours(jobs: int, config: Config, train: Part, validation: Part, epochs: int) -> float:
+    """Train all in as many stacks as processes; return the lowest last validation loss."""
+    made = trials(config, epochs * math.ceil(len(train.ids) / config.train.batch_size))
+    shares = [made[i::jobs] for i in range(jobs)]
+    results = Parallel(n_jobs=jobs)(delayed(_stack)(share, train, validation) for share in shares)
+    return min(one.training.checks[-1].validation_loss for share in results for one in share)
+
+
+def _stack(share: list[Trial], train: Part, validation: Part) -> list[Trained]:
+    torch.set_num_threads(1)
+    return fit(share, 2, train, validation)
+
+
+def theirs(shuffle: bool, config: Config, train: Part, validation: Part, epochs: int) -> float:
+    """Train them all by GridSearchCV, one split, no refit."""
+    rows = train.join(validation)
+    split = np.arange(len(train.ids)), np.arange(len(train.ids), len(rows.ids))
+    net = MLPClassifier(
+        tuple(config.net.hidden_layers), activation=ACTIVATIONS[config.net.activation],
+        solver="sgd", batch_size=config.train.batch_size, max_iter=epochs, tol=0.0,
+        n_iter_no_change=10**9, nesterovs_momentum=False, shuffle=shuffle, random_state=config.seed,
+    )  # fmt: skip
+    search = GridSearchCV(net, GRID, scoring="neg_log_loss", n_jobs=-1, refit=False, cv=[split])
+    return float(-search.fit(rows.data, rows.labels).cv_results_["mean_test_score"].max())
+
+
+def processor_seconds() -> float:
+    """Return what this process and those that it started have used of the processor."""
+    me = psutil.Process()
+    times = [each.cpu_times() for each in (me, *me.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run all in turn, and print times and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, help="of all; those of conf/ if not given")
+    parser.add_argument("--rounds", type=int, default=1)
+    given = parser.parse_args(arguments)
+    os.environ["PYTHONWARNINGS"] = "ignore"  # that it ran to max_iter, from each of its processes
+    warnings.simplefilter("ignore")
+    config = from_mapping(compose(conf=Path(__file__).parents[1] / "conf"), "conf")
+    train, validation = parts(config)
+    batches = math.ceil(len(train.ids) / config.train.batch_size)
+    epochs = given.epochs or config.solver.max_iter // batches
+    cores = os.cpu_count() or 1
+    runs: dict[str, Callable[..., float]] = {
+        f"GridSearchCV, {cores} processes": partial(theirs, True),
+        "the same, rows in order": partial(theirs, False),
+        "stacked, 1 process": partial(ours, 1),
+        f"stacked, {cores} processes": partial(ours, cores),
+    }
+    count = math.prod(map(len, GRID.values()))
+    print(f"{count} trials, {config.net.hidden_layers}, {len(train.ids)} rows, {epochs} epochs")
+    print(f"{'':28}{'s':>9}{'cpu s':>9}{'ratio':>8}{'cpu ratio':>11}{'lowest log loss':>17}")
+    for run in runs.values():  # starts their processes, and reads what is read once
+        run(config, train, validation, 5)
+    for _ in range(given.rounds):
+        first: tuple[float, float] | None = None
+        for name, run in runs.items():
+            started, used = time.perf_counter(), processor_seconds()
+            loss = run(config, train, validation, epochs)
+            wall, used = time.perf_counter() - started, processor_seconds() - used
+            first = first or (wall, used)
+            ratios = f"{first[0] / wall:8.1f}{first[1] / used:11.1f}"
+            print(f"{name:28}{wall:9.2f}{used:9.2f}{ratios}{loss:17.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

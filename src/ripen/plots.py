@@ -1,5 +1,6 @@
 """The figures: each takes a table and returns a matplotlib figure; `save` writes the same bytes."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from matplotlib.figure import Figure
 from ripen.atomic import replacing
 
 SIZE = (6.4, 4.0)  # inches
+FEW = 10  # classes that this has room for
+LETTERS = 24  # of a class
 COLOURS = {"train": "#2f6f4e", "validation": "#c2703d", "reference": "#8a8a8a"}
 
 
@@ -70,6 +73,8 @@ def confusion(counts: pd.DataFrame, classes: Sequence[str], title: str) -> Figur
     title : str
     """
     figure, axes = _axes("predicted", "true")
+    if many := len(classes) > FEW:
+        figure.set_size_inches(10, 9)
     axes.imshow(counts.to_numpy(), cmap="Greens")
     for i, row in enumerate(counts.to_numpy()):
         for j, count in enumerate(row):
@@ -77,8 +82,9 @@ def confusion(counts: pd.DataFrame, classes: Sequence[str], title: str) -> Figur
             axes.text(
                 j, i, str(count), ha="center", va="center", color="white" if dark else "black"
             )
-    axes.set_xticks(range(len(classes)), classes)
-    axes.set_yticks(range(len(classes)), classes)
+    names = [textwrap.shorten(name, LETTERS, placeholder="…") for name in classes]
+    axes.set_xticks(range(len(classes)), names, rotation=90 if many else 0)
+    axes.set_yticks(range(len(classes)), names)
     axes.set_title(title)
     return figure
 

@@ -8,6 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ripen.atomic import replacing
+from ripen.errors import DataError
+from ripen.layout import Layout
 
 
 def table(
@@ -46,3 +48,19 @@ def write(path: Path, tables: Iterable[pd.DataFrame]) -> None:
 def read(*paths: Path) -> pd.DataFrame:
     """Read and join long tables."""
     return pd.concat([pd.read_csv(path) for path in paths])
+
+
+def read_left(layout: Layout) -> dict[str, pd.DataFrame]:
+    """Read what the stages of a competition left, by the stage that did.
+
+    Raises
+    ------
+    DataError
+        If none left anything.
+    """
+    files = {"baselines": layout.baselines, "train": layout.train}
+    paths = {stage: folder / "predictions.csv" for stage, folder in files.items()}
+    found = {stage: read(path) for stage, path in paths.items() if path.exists()}
+    if not found:
+        raise DataError(f"{layout.models}: no model left a predictions.csv. Run: dvc repro")
+    return found

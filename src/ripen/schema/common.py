@@ -33,8 +33,10 @@ class Evaluate:
 class Predict:
     """What is submitted: `model` is "best" (by validation log loss) or a name of the leaderboard.
 
-    Probabilities are clipped to [clip, 1 - clip].
+    With `temperature` probabilities are scaled by the one that suits the validation rows best.
+    Then they are clipped to [clip, 1 - clip]; "validation" is the clip that suits these best.
     """
 
     model: str
-    clip: Annotated[float, Field(ge=0, lt=0.5)]
+    temperature: bool
+    clip: Literal["validation"] | Annotated[float, Field(ge=0, lt=0.5)]

@@ -114,6 +114,17 @@ class PhotosTrain:
 
 
 @typed
+class PhotosEvaluate:
+    """What the evaluation draws.
+
+    `finetuned` is the net that the ways of training begin with, whose contract says what they take.
+    """
+
+    calibration_bins: Annotated[int, Field(ge=2)]
+    finetuned: str
+
+
+@typed
 class CatsVsDogs:
     """`conf/competition/cats_vs_dogs.yaml`, `cats_vs_dogs_redux.yaml`."""
 
@@ -124,7 +135,7 @@ class CatsVsDogs:
     baselines: Baselines
     train: PhotosTrain
     learning_curve: list[Count]
-    evaluate: Evaluate
+    evaluate: PhotosEvaluate
     predict: Predict
 
 

@@ -2,30 +2,42 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ripen import predictions
 from ripen.atomic import write_text
-from ripen.datasets import DATASETS
+from ripen.datasets import DATASETS, PHOTOS
 from ripen.datasets.tabular import Competition, read_sample
 from ripen.errors import ConfigError, DataError
+from ripen.evaluation.calibration import Calibration
+from ripen.images import index as indexes
 from ripen.layout import Layout
 from ripen.schema import CompetitionName, Config
+from ripen.schema.common import Predict
 from ripen.tracking import Tracker
+
+NAMED = 3  # broken test pictures, in the warning
 
 
 def run(config: Config, competition: CompetitionName) -> None:
     """Read the probabilities and the sample, write the submission of the chosen model."""
-    layout, dataset = Layout(competition), DATASETS[competition]
+    layout = Layout(competition)
+    dataset: Competition = (PHOTOS if competition in PHOTOS else DATASETS)[competition]
     sample = read_sample(layout.sample, dataset)
     metrics = json.loads(layout.metrics.read_text(encoding="utf-8"))
     settings = getattr(config.competition, competition).predict
     model = chosen_model(settings.model, metrics)
-    table = predictions.read(layout.baselines / "predictions.csv", layout.train / "predictions.csv")
+    table = pd.concat(predictions.read_left(layout).values())
     rows = table[(table.model == model) & (table.part == "test")]
-    submission = predict(rows, sample, dataset, settings.clip, layout.sample)
+    rows = calibrated(rows, metrics["models"][model], settings)
+    if competition in PHOTOS:
+        index = indexes.read(layout.prepared / "index.csv")
+        tell_broken(index)
+        rows = by_sample_id(rows, index)
+    submission = predict(rows, sample, dataset, layout.sample)
     write_text(layout.submission, submission.to_csv(index=False, lineterminator="\n"))
     with Tracker(config, competition, "predict") as tracker:
         tracker.pipeline.set_tags({"submitted": model})
@@ -48,8 +60,57 @@ def chosen_model(name: str, metrics: dict[str, dict[str, object]]) -> str:
     return name
 
 
+def calibrated(rows: pd.DataFrame, scores: dict[str, Any], settings: Predict) -> pd.DataFrame:
+    """Scale and clip a model's probabilities, as the settings ask for.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One model's probabilities (`ripen.predictions`).
+    scores : dict
+        The model's entry of `metrics/<competition>.json`.
+    settings : Predict
+    """
+    fitted = Calibration(**scores["calibration"])
+    clip = None if settings.clip == "validation" else settings.clip
+    probabilities = predictions.probabilities(rows)
+    better = fitted.calibrated(probabilities, settings.temperature, clip)
+    return rows.assign(**{f"p{k}": column for k, column in enumerate(better.T)})
+
+
+def by_sample_id(rows: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
+    """Give rows the ids of the sample for numbers of index rows; broken pictures get the prior.
+
+    The prior is the share of each class among the whole training pictures.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Calibrated probabilities on the whole test pictures.
+    index : DataFrame
+        As `ripen.images.index` has it.
+    """
+    test = index[index.part == "test"]
+    classes = predictions.probabilities(rows).shape[1]
+    whole = index[(index.part == "train") & (index.problem == "")]
+    prior = np.bincount(whole.label, minlength=classes) / len(whole)
+    broken = test.index[test.problem != ""].to_numpy()
+    filled = predictions.table("prior", "test", broken, np.tile(prior, (len(broken), 1)))
+    known = pd.concat([rows, filled]) if len(broken) else rows
+    return known.assign(id=index.id.loc[known["id"]].astype(np.int64).to_numpy())
+
+
+def tell_broken(index: pd.DataFrame) -> None:
+    """Print one line that names the broken test pictures, if there are any."""
+    broken = index.name[(index.part == "test") & (index.problem != "")].tolist()
+    if broken:
+        more = f" and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
+        names = ", ".join(broken[:NAMED])
+        print(f"predict: warning: broken, so that they get the prior: {names}{more}")
+
+
 def predict(
-    rows: pd.DataFrame, sample: pd.DataFrame, dataset: Competition, clip: float, sample_file: Path
+    rows: pd.DataFrame, sample: pd.DataFrame, dataset: Competition, sample_file: Path
 ) -> pd.DataFrame:
     """Return the submission: the sample's columns, ids and order, our probabilities.
 
@@ -61,8 +122,6 @@ def predict(
         Columns id and those submitted.
     dataset : Competition
         The names of these columns.
-    clip : float in [0, 0.5)
-        Probabilities are kept within [clip, 1 - clip].
     sample_file : Path
         Where the sample is from, for the error.
 
@@ -76,8 +135,7 @@ def predict(
     DataError
         If the sample's ids are not those of the test rows.
     """
-    clipped = np.clip(predictions.probabilities(rows), clip, 1 - clip)
-    known = pd.DataFrame(clipped, index=rows["id"].to_numpy())
+    known = pd.DataFrame(predictions.probabilities(rows), index=rows["id"].to_numpy())
     ids = sample[dataset.id]
     for given, other, what in (
         (ids, known.index, "is not an id of the test part"),

@@ -18,12 +18,13 @@ from ripen.errors import ConfigError, UsageError
 
 MODELS = Path("models")
 
-_typed = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
+_STRICT = ConfigDict(extra="forbid", strict=True)
+_typed = dataclass(frozen=True, kw_only=True, config=_STRICT)
 Sha1 = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-@_typed
+@dataclass(frozen=True, kw_only=True, config=_STRICT)  # in full: only then mypy sees the fields
 class Input:
     """A picture as the net takes it: (channels, height, width), values from 0 to `raw_scale`, of
     which `mean` (one number a channel, in the net's order) is subtracted.

@@ -7,7 +7,8 @@ import pytest
 from ripen import predictions
 from ripen.datasets.avocado import DATASET
 from ripen.errors import ConfigError, DataError
-from ripen.stages.predict import chosen_model, predict
+from ripen.schema.common import Predict
+from ripen.stages.predict import calibrated, chosen_model, predict
 
 SAMPLE = Path("sample_submission.csv")
 METRICS = {"models": {"svm": {}, "net": {}}, "best": "net"}
@@ -19,14 +20,27 @@ def rows(ids: list[int], ripe: list[float]) -> pd.DataFrame:
 
 def test_the_submission_has_the_samples_columns_order_and_ids() -> None:
     sample = pd.DataFrame({"ripe": ["0.5"] * 3, "id": [30, 10, 20]})
-    submission = predict(rows([10, 20, 30], [0.1, 0.2, 0.3]), sample, DATASET, 0.0, SAMPLE)
+    submission = predict(rows([10, 20, 30], [0.1, 0.2, 0.3]), sample, DATASET, SAMPLE)
     assert submission.to_csv(index=False) == "ripe,id\n0.3,30\n0.1,10\n0.2,20\n"
 
 
-def test_probabilities_are_clipped() -> None:
-    sample = pd.DataFrame({"id": [1, 2, 3], "ripe": ["0.5"] * 3})
-    submission = predict(rows([1, 2, 3], [0.0, 0.5, 1.0]), sample, DATASET, 0.01, SAMPLE)
-    assert submission.ripe.tolist() == [0.01, 0.5, 0.99]
+@pytest.mark.parametrize(
+    ("temperature", "clip", "expected"),
+    [
+        (False, 0.01, [0.01, 0.2, 0.99]),
+        (False, "validation", [0.05, 0.2, 0.95]),
+        # The root of 0.2 to 0.8 is 1 to 2.
+        (True, "validation", [0.1, 1 / 3, 0.9]),
+    ],
+)
+def test_probabilities_are_scaled_and_clipped(
+    temperature: bool, clip: float | str, expected: list[float]
+) -> None:
+    fitted = {"temperature": 2.0, "clip": 0.05, "clip_scaled": 0.1}
+    settings = Predict(model="best", temperature=temperature, clip=clip)  # type: ignore[arg-type]
+    found = calibrated(rows([1, 2, 3], [0.0, 0.2, 1.0]), {"calibration": fitted}, settings)
+    assert found.p1.tolist() == pytest.approx(expected)
+    assert (found.p0 + found.p1).tolist() == pytest.approx([1, 1, 1])
 
 
 @pytest.mark.parametrize(
@@ -39,7 +53,7 @@ def test_probabilities_are_clipped() -> None:
 def test_other_ids_are_refused(ids: list[int], message: str) -> None:
     sample = pd.DataFrame({"id": ids, "ripe": ["0.5"] * len(ids)})
     with pytest.raises(DataError, match=message):
-        predict(rows([1, 2, 3], [0.1, 0.2, 0.3]), sample, DATASET, 0.0, SAMPLE)
+        predict(rows([1, 2, 3], [0.1, 0.2, 0.3]), sample, DATASET, SAMPLE)
 
 
 def test_the_best_or_a_named_model_is_chosen() -> None:

@@ -1,0 +1,1 @@
+"""What the stage `evaluate` scores, fits and draws, one kind of thing a module."""

@@ -89,10 +89,10 @@ def fit_each(
     Raises
     ------
     ValueError
-        If a net has dropout.
+        If a trial does not fit.
     """
-    if not all(fits(trial.net) for trial in trials):
-        raise ValueError("nets with dropout cannot be stacked: each draws its own")
+    if not all(fits(trial) for trial in trials):
+        raise ValueError("only SGD can be stacked, with L2, no clipping, iter_size 1, no dropout")
     rows = Rows.of(train, classes), Rows.of(validation, classes)
     firsts: dict[str, Layers] = {}
     groups: dict[tuple[object, ...], list[Live]] = {}
@@ -106,9 +106,16 @@ def fit_each(
             yield from Group(group[start : start + LARGEST], *rows, listener).run()
 
 
-def fits(net: Net) -> bool:
-    """Whether such a net can be stacked: dropout draws other numbers for each."""
-    return not net.dropout
+def fits(trial: Trial) -> bool:
+    """Whether a trial can be stacked; others are for `caffe_net.fit`.
+
+    It can with SGD, L2, every policy, no clipping of gradients and iter_size 1. Dropout would draw
+    other numbers for each net.
+    """
+    solver = trial.solver
+    plain = solver.clip_gradients is None and solver.iter_size == 1
+    rule = (solver.type, solver.regularization_type)
+    return plain and rule == ("SGD", "L2") and not trial.net.dropout
 
 
 def first_weights(net: Net, features: int, classes: int, seed: int) -> Layers:

@@ -171,7 +171,7 @@ class Group:
         losses: list[torch.Tensor] = []
         labels: list[torch.Tensor] = []
         for left in range(iterations - 1, -1, -1):
-            if any(self._iteration % size == 0 for size in self._steps):
+            if self._rate_moves or any(self._iteration % size == 0 for size in self._steps):
                 self._set_rates()
             batch = self._batches[self._iteration]
             scores = self._training.forward(batch.data)
@@ -254,6 +254,7 @@ class Group:
         ]
         self._decay = stack.spread(*decays)
         self._steps = {param.stepsize for param in params if param.lr_policy == "step"}
+        self._rate_moves = any(param.lr_policy not in ("fixed", "step") for param in params)
         self._set_rates()
 
     def _set_rates(self) -> None:

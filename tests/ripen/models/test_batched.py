@@ -16,7 +16,7 @@ from ripen.convergence import Reason
 from ripen.datasets.prepared import Part, write_part
 from ripen.errors import TrainingError
 from ripen.models import mlp
-from ripen.models.batched import Trained, Trial, as_caffe, first_weights, fit, fit_each, head
+from ripen.models.batched import Trained, Trial, as_caffe, first_weights, fit, fit_each, fits, head
 from ripen.models.caffe_net import Check, Training, train_net
 from ripen.schema import Config
 
@@ -222,9 +222,39 @@ def test_many_rooms_for_probabilities_or_few(
     np.testing.assert_allclose(pieces.training.curve(), whole.training.curve(), rtol=1e-6)
 
 
-def test_dropout_cannot_be_stacked(make_config: MakeConfig) -> None:
-    with pytest.raises(ValueError, match="dropout cannot be stacked"):
-        fit([trial(make_config("net.dropout=0.5"))], 2, TRAIN, VALIDATION)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dropout": 0.5},
+        {"type": "Nesterov"},
+        {"regularization_type": "L1"},
+        {"clip_gradients": 1.0},
+        {"iter_size": 2},
+    ],
+)
+def test_what_cannot_be_stacked_is_refused(
+    make_config: MakeConfig, settings: dict[str, Any]
+) -> None:
+    one = trial(make_config(), **settings)
+    assert not fits(one)
+    assert fits(trial(make_config()))
+    with pytest.raises(ValueError, match="only SGD can be stacked"):
+        fit([one], 2, TRAIN, VALIDATION)
+
+
+def test_every_policy(make_config: MakeConfig, tmp_path: Path) -> None:
+    config = make_config(*BUDGET, "solver.gamma=0.99", "solver.base_lr=0.05")
+    policies: list[dict[str, Any]] = [
+        {"lr_policy": "exp"},
+        {"lr_policy": "inv", "power": 0.75},
+        {"lr_policy": "multistep", "stepvalue": [30, 30, 90], "gamma": 0.5},
+        {"lr_policy": "poly", "power": 2.0},
+        {"lr_policy": "sigmoid", "stepsize": 60},
+    ]
+    trials = [trial(config, hidden_layers=[4], **own) for own in policies]
+    for i, found in enumerate(fit(trials, 2, TRAIN, VALIDATION)):
+        folder = tmp_path / str(i)
+        compare(found, alone(trials[i], folder, 2, TRAIN, VALIDATION), folder)
 
 
 def numbers(results: Sequence[Trained]) -> list[float]:

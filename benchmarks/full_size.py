@@ -1,0 +1,146 @@
+"""Memory and time of the photographs' stages by the number of photographs, up to the full size.
+
+python -m benchmarks.full_size --sizes 2500 12500 37500
+"""
+
+import argparse
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from ripen import config
+from ripen.layout import Layout
+
+ROOT = Path(__file__).parents[1]
+COMPETITION = "cats_vs_dogs"
+LAYOUT = Layout(COMPETITION)
+ARCHIVE = "dogs-vs-cats.zip"
+SIDES = (375, 500)  # height, width: Kaggle's are about this large
+QUALITY = 60  # some 22 KB each, as Kaggle's
+MEGABYTE = 1_000_000
+PAUSE = 0.05  # seconds between looks at the memory
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a stage took: seconds, and bytes of memory of all its processes at the most."""
+
+    seconds: float
+    memory: int
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make archives of the sizes, run the stages on each, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[2500, 12500, 37500])
+    parser.add_argument("--stages", nargs="+", default=["prepare"])
+    parser.add_argument("--overrides", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--folder", type=Path, help="where archives are made (the system's)")
+    chosen = parser.parse_args(arguments)
+    print(f"{'stage':<10} {'photographs':>11} {'MB':>6} {'seconds':>8} {'memory, MiB':>12}")
+    for size in chosen.sizes:
+        with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
+            root = Path(folder)
+            megabytes = write_repository(root, size, chosen.overrides) / MEGABYTE
+            for stage in chosen.stages:
+                done = measured(root, stage)
+                print(
+                    f"{stage:<10} {size:>11} {megabytes:>6.0f} {done.seconds:>8.1f} "
+                    f"{done.memory / 2**20:>12.0f}",
+                    flush=True,
+                )
+
+
+def write_repository(root: Path, size: int, overrides: Sequence[str]) -> int:
+    """Write what the stages need, `raw/` as `fetch` leaves it; return the archive's bytes."""
+    values = config.compose(overrides, ROOT / "conf")
+    (root / "params.yaml").write_text(config.dump(values), encoding="utf-8")
+    for name in ("conf", "models", "src", "dvc.yaml"):
+        (root / name).symlink_to(ROOT / name)
+    raw = root / LAYOUT.raw
+    raw.mkdir(parents=True)
+    tests = size // 3
+    write_archive(raw / ARCHIVE, size - tests, tests)
+    sample = "id,label\n" + "".join(f"{i + 1},0\n" for i in range(tests))
+    (root / LAYOUT.sample).write_text(sample)
+    return (raw / ARCHIVE).stat().st_size
+
+
+def write_archive(path: Path, n_train: int, n_tests: int) -> None:
+    """Write an archive in Kaggle's form: two thirds are to be learnt from in the full one."""
+    train = [f"train/{('cat', 'dog')[i % 2]}.{i // 2}.jpg" for i in range(n_train)]
+    parts = {"train": train, "test1": [f"test1/{i + 1}.jpg" for i in range(n_tests)]}
+    pictures = photographs()
+    with zipfile.ZipFile(path, "w") as outer:
+        for part, names in parts.items():
+            inner = path.with_name(f"{part}.tmp")
+            with zipfile.ZipFile(inner, "w") as archive:
+                for name in names:
+                    archive.writestr(name, next(pictures))
+            outer.write(inner, f"{part}.zip")
+            inner.unlink()
+
+
+def photographs(seed: int = 0) -> Iterator[bytes]:
+    """Yield JPEG files without end, each of other smooth colours, the grain the same in all."""
+    rng = np.random.default_rng(seed)
+    height, width = SIDES
+    grain = rng.integers(-12, 13, (height, width, 1), np.int16)
+    while True:
+        coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), np.uint8))
+        smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BILINEAR), np.int16)
+        stream = io.BytesIO()
+        picture = np.clip(smooth + grain, 0, 255).astype(np.uint8)
+        Image.fromarray(picture).save(stream, "JPEG", quality=QUALITY)
+        yield stream.getvalue()
+
+
+def measured(root: Path, stage: str) -> Run:
+    """Run a stage as DVC does, and watch it.
+
+    Raises
+    ------
+    SystemExit
+        If the stage fails.
+    """
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ripen.stages", stage, COMPETITION],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": "src"},
+        stdout=subprocess.DEVNULL,
+    )
+    most = 0
+    while process.poll() is None:
+        most = max(most, memory(process.pid))
+        time.sleep(PAUSE)
+    if process.returncode:
+        raise SystemExit(f"{stage} ended with exit code {process.returncode}")
+    return Run(time.perf_counter() - began, most)
+
+
+def memory(pid: int) -> int:
+    """Return the resident bytes of a process and all that it started."""
+    total = 0
+    try:
+        top = psutil.Process(pid)
+        for process in [top, *top.children(recursive=True)]:
+            total += process.memory_info().rss
+    except psutil.NoSuchProcess:  # it has just ended
+        pass
+    return total
+
+
+if __name__ == "__main__":
+    main()

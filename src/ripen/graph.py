@@ -9,7 +9,7 @@ STAGES_OF = {
     "digits": ("fetch", "prepare", "baselines", "train", "evaluate", "predict"),
     "cats_vs_dogs": ("fetch", "prepare"),
     "cats_vs_dogs_redux": ("fetch", "prepare"),
-    "imagenet": ("fetch", "prepare", "baselines"),
+    "imagenet": ("fetch", "prepare", "baselines", "evaluate"),
 }
 
 

@@ -51,7 +51,7 @@ def network(
         SVG.
     """
     svg = _svg(WIDTH, HEIGHT, title, _description(layers, inputs, outputs))
-    _draw(svg, layers, (inputs, outputs), title, largest or _largest([layers]))
+    _draw(svg, layers, (inputs, outputs), title, largest or largest_weight([layers]))
     return _text(svg)
 
 
@@ -73,7 +73,7 @@ def strip(
         f"{len(frames)} times one net: {'; '.join(frames)}. {_description(first, inputs, outputs)}"
     )
     svg = _svg(WIDTH * COLUMNS, HEIGHT * rows, title, told)
-    largest = _largest(list(frames.values()))
+    largest = largest_weight(list(frames.values()))
     for place, (caption, layers) in enumerate(frames.items()):
         x, y = place % COLUMNS * WIDTH, place // COLUMNS * HEIGHT
         group = _add(svg, "g", transform=f"translate({x} {y})")
@@ -96,7 +96,7 @@ def animation(
     captions, nets = list(frames), list(frames.values())
     told = f"It changes from {captions[0]} to {captions[-1]}. "
     svg = _svg(WIDTH, HEIGHT, title, told + _description(nets[-1], inputs, outputs))
-    largest = _largest(nets)
+    largest = largest_weight(nets)
     lines = _draw(svg, nets[-1], (inputs, outputs), "", largest)
     moving = np.stack([_flat(net) for net in nets], axis=1)
     for line, weights in zip(lines, moving, strict=True):
@@ -112,6 +112,11 @@ def animation(
         when = ["visible" if at == place else "hidden" for at in range(len(captions))]
         _animate(shown, "visibility", when, "discrete")
     return _text(svg)
+
+
+def largest_weight(nets: Sequence[Layers]) -> float:
+    """Return the largest weight of several nets, whatever its sign; 1 where all are 0."""
+    return max(float(np.abs(_flat(net)).max()) for net in nets) or 1.0
 
 
 def _draw(
@@ -218,11 +223,6 @@ def _write(parent: ET.Element, text: str, x: float, y: float, **attributes: str)
 def _add(parent: ET.Element, tag: str, **attributes: str) -> ET.Element:
     named = {name.replace("_", "-"): value for name, value in attributes.items()}
     return ET.SubElement(parent, f"{{{SVG}}}{tag}", named)
-
-
-def _largest(nets: Sequence[Layers]) -> float:
-    """Return the largest weight of several nets, whatever its sign; 1 where all are 0."""
-    return max(float(np.abs(_flat(net)).max()) for net in nets) or 1.0
 
 
 def _flat(layers: Layers) -> NDArray[np.float32]:

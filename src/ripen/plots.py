@@ -5,21 +5,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ripen.atomic import replacing
 
 SIZE = (6.4, 4.0)  # inches
 FEW = 10  # classes that this has room for
+MARKERS = "xo^sD*"  # of classes
 LETTERS = 24  # of a class
 COLOURS = {"train": "#2f6f4e", "validation": "#c2703d", "reference": "#8a8a8a"}
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG without a date, and with the same names inside each time."""
+    """Write a figure as SVG with a title, no date, and the same names inside each time."""
     with mpl.rc_context({"svg.hashsalt": "ripen"}), replacing(path) as temporary:
-        figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+        named = {"Title": _name(figure), "Date": None, "Creator": None}
+        figure.savefig(temporary, format="svg", metadata=named)
 
 
 def error_curve(curve: pd.DataFrame, stopped: str, best_iteration: int) -> Figure:
@@ -141,6 +145,47 @@ def learning_curve(points: pd.DataFrame, bayes: float | None) -> Figure:
     axes.set_xscale("log")
     axes.legend()
     return figure
+
+
+def regions(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    probability: NDArray[np.floating],
+    points: pd.DataFrame,
+    names: tuple[str, str, str],
+) -> Figure:
+    """What a model says over two measurements, with rows whose class is known.
+
+    Parameters
+    ----------
+    x, y : ndarray of shape (nx,), (ny,)
+    probability : ndarray of shape (ny, nx)
+    points : DataFrame
+        Columns x, y, label.
+    names : (str, str, str)
+        Of the two measurements, and of the class whose probability it is.
+    """
+    figure, axes = _axes(*names[:2])
+    filled = axes.contourf(x, y, probability, np.linspace(0, 1, 11), cmap="PRGn")
+    figure.colorbar(filled, label=f"probability of {names[2]}")
+    if probability.min() < 0.5 < probability.max():
+        axes.contour(x, y, probability, [0.5], colors="black", linewidths=1)
+    for (label, rows), marker in zip(points.groupby("label"), MARKERS, strict=False):
+        axes.scatter(
+            rows.x, rows.y, s=14, marker=marker, color="#222222", linewidths=0.8, label=str(label)
+        )
+    axes.set_title("the other measurements at their medians")
+    axes.legend()
+    return figure
+
+
+def _name(figure: Figure) -> str:
+    """Return what a figure shows, for who cannot see it."""
+    axes = figure.axes[0] if figure.axes else None
+    if axes is None:
+        return ""
+    said = f"{axes.get_ylabel()} against {axes.get_xlabel()}" if axes.get_xlabel() else ""
+    return ": ".join(part for part in (said, axes.get_title()) if part)
 
 
 def _axes(x: str, y: str) -> tuple[Figure, mpl.axes.Axes]:

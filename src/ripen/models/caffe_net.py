@@ -68,6 +68,7 @@ def fit(
     folder: Path,
     listener: Callable[[Check], None],
     engine: Engine = TORCH,
+    history: Path | None = None,
 ) -> Training:
     """Train the net of the configuration and keep the weights of the best validation loss.
 
@@ -86,6 +87,9 @@ def fit(
         Is given each check.
     engine : Engine
         Who trains.
+    history : Path or None
+        A folder for the weights of some iterations, ``iter_<n>.caffemodel``: the first ones, and
+        those of the 1st, 2nd, 4th, 8th, … check.
 
     Raises
     ------
@@ -94,7 +98,9 @@ def fit(
     """
     batch = (train[0], min(config.train.batch_size, train[1]))
     net = mlp.train_val(config.net, classes, batch, validation)
-    return train_net(net, config.solver, config.train, config.seed, folder, listener, engine=engine)
+    return train_net(
+        net, config.solver, config.train, config.seed, folder, listener, None, engine, history
+    )
 
 
 def train_net(
@@ -106,6 +112,7 @@ def train_net(
     listener: Callable[[Check], None],
     start: Path | None = None,
     engine: Engine = TORCH,
+    history: Path | None = None,
 ) -> Training:
     """Train a net and keep the weights of the best validation loss.
 
@@ -126,6 +133,9 @@ def train_net(
         The caffemodel whose weights the layers of the same names begin with.
     engine : Engine
         Who trains.
+    history : Path or None
+        A folder for the weights of some iterations, ``iter_<n>.caffemodel``: the first ones, and
+        those of the 1st, 2nd, 4th, 8th, … check.
 
     Raises
     ------
@@ -142,6 +152,8 @@ def train_net(
     )
     checks: list[Check] = []
     stopped = None
+    if history is not None:
+        _remember(solving, folder, 0, history)
     while stopped is None:
         done = checks[-1].iteration if checks else 0
         check = _check(solving, definition, done, settings.check_interval)
@@ -151,6 +163,8 @@ def train_net(
         if convergence.best_iteration == check.iteration:
             solving.snapshot()
             _keep(folder, check.iteration)
+        if history is not None and len(checks).bit_count() == 1:  # a power of two
+            _remember(solving, folder, check.iteration, history)
     return Training(
         stopped,
         checks[-1].iteration,
@@ -213,6 +227,15 @@ def diverged(base_lr: float, iteration: int, what: str, value: float) -> str:
         f"training diverged: the {what} is {value} at iteration {iteration}. Is the learning "
         f"rate solver.base_lr={base_lr:g} too large? Try a tenth of it"
     )
+
+
+def _remember(solving: Solving, folder: Path, iteration: int, history: Path) -> None:
+    """Keep the weights of an iteration in the history."""
+    solving.snapshot()
+    weights = folder / f"model_iter_{iteration}.caffemodel"
+    weights.with_suffix(".solverstate").unlink()
+    history.mkdir(exist_ok=True)
+    weights.replace(history / f"iter_{iteration}.caffemodel")
 
 
 def _keep(folder: Path, iteration: int) -> None:

@@ -30,6 +30,16 @@ class TableTrain:
     train: Train
 
 
+Measurement = Literal["height_cm", "weight_g", "squishiness", "red", "green", "blue"]
+
+
+@typed
+class AvocadoEvaluate(Evaluate):
+    """What the evaluation draws: `regions` are the two measurements of the decision regions."""
+
+    regions: Annotated[list[Measurement], Field(min_length=2, max_length=2)]
+
+
 @typed
 class Avocado:
     """`conf/competition/avocado.yaml`."""
@@ -40,5 +50,5 @@ class Avocado:
     baselines: Baselines
     train: TableTrain
     learning_curve: list[Count]
-    evaluate: Evaluate
+    evaluate: AvocadoEvaluate
     predict: Predict

@@ -15,7 +15,17 @@ from ripen.datasets import DATASETS, PHOTOS
 from ripen.datasets.pictures import Images
 from ripen.datasets.prepared import read_part
 from ripen.datasets.tabular import Tabular, read_table
-from ripen.evaluation import calibration, figures, insight, mistakes, nets, scored, summary, tracked
+from ripen.evaluation import (
+    calibration,
+    figures,
+    insight,
+    mistakes,
+    nets,
+    network,
+    scored,
+    summary,
+    tracked,
+)
 from ripen.evaluation.figures import write_csv
 from ripen.evaluation.gallery import Gallery, photographs, small_pictures
 from ripen.evaluation.insight import NetFiles
@@ -78,6 +88,8 @@ def run(config: Config, competition: CompetitionName) -> None:
         draw_scores(drawn, subject, own.evaluate.calibration_bins, competition, folder)
         draw_training(layout, subject, trainings, folder)
         draw_pictures(drawn, subject, folder)
+        if isinstance(dataset := DATASETS.get(competition), Tabular):
+            network.draw(layout, dataset, own.evaluate.regions, folder / "net")
         write_text(layout.metrics, json.dumps(metrics, indent=2) + "\n")
         tracked.track(config, competition, metrics, made_by, folder)
 

@@ -82,6 +82,7 @@ def train_net(
             folder,
             listener,
             engine,
+            folder / "history",
         )
     tracked.set_tags({"stopped": training.stopped})
     tracked.log_metrics(

@@ -166,7 +166,8 @@ def regions(
         Of the two measurements, and of the class whose probability it is.
     """
     figure, axes = _axes(*names[:2])
-    filled = axes.contourf(x, y, probability, np.linspace(0, 1, 11), cmap="PRGn")
+    levels = np.linspace(0, 1, 11)
+    filled = axes.contourf(x, y, probability, levels, cmap="PRGn", alpha=0.6)
     figure.colorbar(filled, label=f"probability of {names[2]}")
     if probability.min() < 0.5 < probability.max():
         axes.contour(x, y, probability, [0.5], colors="black", linewidths=1)

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -15,6 +16,7 @@ RATES = pd.DataFrame(
     }
 )
 LEARNT = pd.DataFrame({"model": ["a", "a"], "n_train": [10, 100], "accuracy": [0.7, 0.9]})
+POINTS = pd.DataFrame({"x": [0.2, 0.7], "y": [0.5, 0.6], "label": ["no", "yes"]})
 FIGURES = {
     "error": lambda: plots.error_curve(CURVE, "converged", 2),
     "confusion": lambda: plots.confusion(pd.DataFrame([[3, 1], [0, 6]]), ("no", "yes"), "net"),
@@ -22,6 +24,13 @@ FIGURES = {
         pd.DataFrame({"predicted": [0.1, 0.9], "observed": [0.2, 0.8]}), "net"
     ),
     "roc": lambda: plots.roc(RATES, "test"),
+    "regions": lambda: plots.regions(
+        np.array([0.0, 1.0]),
+        np.array([0.0, 1.0]),
+        np.array([[0.1, 0.9], [0.2, 0.8]]),
+        POINTS,
+        ("squishiness", "green", "ripe"),
+    ),
     "learning": lambda: plots.learning_curve(LEARNT, 0.95),
 }
 
@@ -58,3 +67,19 @@ def test_the_learning_curve_has_a_line_a_model_and_the_best_possible() -> None:
 def test_the_confusion_matrix_writes_its_counts() -> None:
     texts = [text.get_text() for text in FIGURES["confusion"]().axes[0].texts]
     assert texts == ["3", "1", "0", "6"]
+
+
+def test_regions_part_at_one_half_and_mark_each_class() -> None:
+    figure = FIGURES["regions"]()
+    boundary = figure.axes[0].collections[1].get_paths()[0].vertices
+    # By hand: 0.1 + 0.8 x and 0.2 + 0.6 x are 0.5 at x = 0.5.
+    np.testing.assert_allclose(boundary[:, 0], 0.5)
+    drawn = {each.get_label(): each.get_offsets()[0] for each in figure.axes[0].collections[2:]}
+    np.testing.assert_allclose(drawn["no"], [0.2, 0.5])
+    np.testing.assert_allclose(drawn["yes"], [0.7, 0.6])
+
+
+def test_a_saved_figure_says_what_it_shows(tmp_path: Path) -> None:
+    plots.save(FIGURES["error"](), tmp_path / "error.svg")
+    text = (tmp_path / "error.svg").read_text()
+    assert "<title>error (log loss) against iterations: ended by: converged</title>" in text

@@ -1,4 +1,4 @@
-"""The net of a table as the talk draws it, from its first weights to those that were kept."""
+"""Nets drawn: a table's as in the talk, from first weights to last; a picture's layer by layer."""
 
 import json
 from collections.abc import Sequence
@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import caffe
+from caffe.draw import draw_net
+from caffe.proto.caffe_pb2 import NetParameter
 from ripen import drawings, plots
 from ripen.atomic import write_text
 from ripen.datasets.prepared import read_part, read_scaler
@@ -47,6 +49,11 @@ def draw(layout: Layout, dataset: Tabular, shown: Sequence[str], folder: Path) -
     ):
         write_text(folder / f"{name}.svg", drawn)
     plots.save(regions(layout, dataset, shown), folder / "regions.svg")
+
+
+def draw_definition(net: NetParameter, folder: Path) -> None:
+    """Write ``definition.gv``: a net's layers as Caffe draws them, in Graphviz's language."""
+    write_text(folder / "definition.gv", draw_net(net, "TB", "gv", caffe.TEST).decode())
 
 
 def snapshots(folder: Path) -> dict[str, drawings.Layers]:

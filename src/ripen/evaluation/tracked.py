@@ -1,5 +1,8 @@
 """What MLflow is told of an evaluation: scores and figures, in each model's run and in all's."""
 
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +10,7 @@ from typing import Any
 from ripen.config import leaves
 from ripen.evaluation.summary import PARTS
 from ripen.schema import CompetitionName, Config
-from ripen.tracking import Tracker
+from ripen.tracking import TrackedRun, Tracker
 
 OF_ALL = (
     "leaderboard.csv",
@@ -49,6 +52,7 @@ def track(
                 tracked.flush()
                 for figure in sorted((folder / model).glob("*.svg")):
                     tracked.log_artifacts(figure, "figures")
+                log_definition(tracked, folder / model / "definition.gv")
         if "bayes" in metrics:
             bayes = {f"bayes.{key}".replace(".", "/"): v for key, v in leaves(metrics["bayes"])}
             tracker.pipeline.log_metrics(bayes)
@@ -56,3 +60,17 @@ def track(
         for name in OF_ALL:
             if (folder / name).exists():
                 tracker.pipeline.log_artifacts(folder / name, "evaluate")
+
+
+def log_definition(tracked: TrackedRun, graph: Path) -> None:
+    """Log the picture of a net's layers, where there is a graph, and Graphviz to draw it.
+
+    What Graphviz draws depends on its version: so it is for MLflow alone, and not for DVC.
+    """
+    program = shutil.which("dot")
+    if not graph.exists() or program is None or tracked.reused:
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        picture = Path(temporary) / "definition.svg"
+        subprocess.run([program, "-Tsvg", str(graph), "-o", str(picture)], check=True)
+        tracked.log_artifacts(picture, "figures")

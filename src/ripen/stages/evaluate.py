@@ -164,6 +164,7 @@ def draw_pictures(drawn: list[Scored], subject: Subject, folder: Path) -> None:
                 shown = [(gallery.name(id), gallery.picture(id)) for id in ids]
                 net = subject.looked_into[one.model]
                 insight.draw(net, shown, subject.classes, folder / one.model)
+                network.draw_definition(net.deploy, folder / one.model)
 
 
 def bayes_scores(

@@ -1,3 +1,5 @@
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from ripen.models import mlp
 from ripen.models.batched import first_weights
 from ripen.models.caffe_net import CaffeNet, fit, write_training
 from ripen.schema import Config
+from ripen.zoo import DEFINITIONS
 
 MakeConfig = Callable[..., Config]
 
@@ -102,3 +105,19 @@ def test_regions_at_the_medians(trained: tuple[Layout, Config]) -> None:
     scaled = scaler.transform(row.to_numpy()[None]).astype(np.float32)
     net = CaffeNet(layout.train / "deploy.prototxt", layout.train / "model.caffemodel")
     assert found[60, 5] == pytest.approx(net.predict_proba(scaled)[0, 1], rel=1e-4)
+
+
+def test_a_definition_is_a_graph_of_its_layers(tmp_path: Path) -> None:
+    network.draw_definition(DEFINITIONS["lenet"].deploy(), tmp_path)
+    graph = (tmp_path / "definition.gv").read_text()
+    assert graph.startswith('digraph "LeNet"')
+    assert '"data" -> "conv1 (Convolution) kernel size: 5 stride: 1 pad: 0"' in graph
+    assert '"ip2" -> "prob (Softmax)"' in graph
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
+def test_graphviz_draws_a_definition(tmp_path: Path) -> None:
+    network.draw_definition(DEFINITIONS["lenet"].deploy(), tmp_path)
+    command = ["dot", "-Tsvg", str(tmp_path / "definition.gv")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ">data<" in done.stdout

@@ -20,7 +20,7 @@ class Layout:
 
     @property
     def download(self) -> Path:
-        """Where archives arrive: no stage's, so that a cut one is gone on with the next time."""
+        """Where archives arrive and stay: no stage's, so that none is fetched a second time."""
         return self.data / "download"
 
     @property

@@ -1,5 +1,6 @@
 """fetch: bring the competition's files, as Kaggle gives them."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -27,7 +28,7 @@ def run(config: Config, competition: CompetitionName) -> None:
     photos = PHOTOS[competition]
     archive = fetch_archive(photos, settings.sources, layout.download)
     with fresh_folder(layout.raw) as folder:
-        archive.replace(folder / archive.name)
+        link_or_copy(archive, folder / archive.name)
         if photos.submitted:
             extract_sample(folder / archive.name, layout.sample)
 
@@ -50,6 +51,14 @@ def fetch_archive(photos: Photos, sources: Sequence[SourceName], folder: Path) -
         ]
         gather(sources, items, target)
     return target
+
+
+def link_or_copy(file: Path, target: Path) -> None:
+    """Give a file a second place: what was fetched stays, since code changes more often than it."""
+    try:
+        target.hardlink_to(file)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(file, target)
 
 
 def extract_sample(archive: Path, target: Path) -> None:

@@ -1,3 +1,4 @@
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,10 @@ def test_fetch_leaves_the_archive_and_the_sample(
     fetch.run(make_config(), "cats_vs_dogs")
     assert (LAYOUT.raw / archive.name).read_bytes() == archive.read_bytes()
     assert LAYOUT.sample.read_text() == "id,label\n1,0\n2,0\n3,0\n4,0\n"
-    assert list(LAYOUT.download.iterdir()) == []
+    # And without a mirror once more, since it is here.
+    monkeypatch.delenv("RIPEN_MIRROR")
+    fetch.run(make_config(), "cats_vs_dogs")
+    assert (LAYOUT.raw / archive.name).read_bytes() == archive.read_bytes()
 
 
 def test_an_archive_that_was_put_there_is_taken(
@@ -36,3 +40,16 @@ def test_an_archive_that_was_put_there_is_taken(
     fetch.run(make_config(), "cats_vs_dogs_redux")
     assert layout.sample.read_bytes() == nested["redux/sample_submission.csv"]
     assert [path.name for path in sorted(layout.raw.iterdir())] == [name, layout.sample.name]
+
+
+def test_a_file_system_without_hard_links(tmp_path: Path) -> None:
+    if not Path("/dev/shm").exists():
+        pytest.skip("there is no second file system")
+    (tmp_path / "a.zip").write_bytes(b"zip")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        target = Path(elsewhere) / "a.zip"
+        fetch.link_or_copy(tmp_path / "a.zip", target)
+        assert target.read_bytes() == b"zip"
+        assert target.stat().st_nlink == 1
+    fetch.link_or_copy(tmp_path / "a.zip", tmp_path / "b.zip")
+    assert (tmp_path / "b.zip").stat().st_nlink == 2

@@ -1,7 +1,7 @@
 """What a run ends with on the terminal: the table of models and what to do next."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,9 +13,17 @@ from ripen.errors import DataError
 from ripen.layout import Layout
 from ripen.submissions import Submission
 
+HEADINGS = {
+    "n": "rows",
+    "log_loss": "log loss",
+    "accuracy": "accuracy",
+    "roc_auc": "AUC",
+    "top5": "top 5",
+}
+
 
 def leaderboard(metrics: Mapping[str, Any], seconds: Mapping[str, float], title: str) -> Table:
-    """Return the table of models, the lowest validation log loss first.
+    """Return the table of models, the lowest log loss first, on the part by which one is chosen.
 
     Parameters
     ----------
@@ -26,26 +34,46 @@ def leaderboard(metrics: Mapping[str, Any], seconds: Mapping[str, float], title:
     title : str
         The competition.
     """
+    models, (by, _) = metrics["models"], metrics["best_by"].split("/")
+    shown = list(_shown(models, by))
     table = Table(title=title)
     table.add_column("model")
-    for name in ("validation log loss", "validation accuracy", "test accuracy", "training time"):
-        table.add_column(name, justify="right")
+    for part, score in shown:
+        table.add_column(f"{part} {HEADINGS[score]}", justify="right")
+    table.add_column("training time", justify="right")
     table.add_column("stopped")
-    models = metrics["models"]
-    for name in sorted(models, key=lambda model: models[model]["validation"]["log_loss"]):
+    for name in sorted(models, key=lambda model: models[model][by]["log_loss"]):
         scores, took = models[name], seconds.get(name)
         table.add_row(
             f"{name} (best)" if name == metrics["best"] else name,
-            f"{scores['validation']['log_loss']:.4f}",
-            f"{scores['validation']['accuracy']:.4f}",
-            f"{scores['test']['accuracy']:.4f}" if "test" in scores else "",
+            *(_number(scores, part, score) for part, score in shown),
             "" if took is None else f"{took:.2f} s",
             f"{scores['stopped']} at {scores['iterations']}" if "stopped" in scores else "",
         )
     if "bayes" in metrics:
-        test = metrics["bayes"]["test"]["accuracy"]
-        table.add_row("best possible (Bayes)", "", "", f"{test:.4f}", "", "", style="dim")
+        best = {"test": {"accuracy": metrics["bayes"]["test"]["accuracy"]}}
+        cells = [_number(best, part, score) for part, score in shown]
+        table.add_row("best possible (Bayes)", *cells, "", "", style="dim")
     return table
+
+
+def _shown(models: Mapping[str, Any], by: str) -> Iterator[tuple[str, str]]:
+    """Yield what has a column: part and score, where any model has it."""
+    for part in ("validation", "test"):
+        found = [scores[part] for scores in models.values() if part in scores]
+        if len({scores.get("n") for scores in found}) > 1:
+            yield part, "n"
+        for score in ("log_loss", "accuracy", "roc_auc", "top5"):
+            # Of the test part what a model is told by, and no more.
+            if any(score in scores for scores in found) and (
+                part == by or score in ("accuracy", "top5")
+            ):
+                yield part, score
+
+
+def _number(scores: Mapping[str, Any], part: str, score: str) -> str:
+    value = scores.get(part, {}).get(score)
+    return "" if value is None else str(value) if score == "n" else f"{value:.4f}"
 
 
 def read_metrics(competition: str) -> dict[str, Any]:

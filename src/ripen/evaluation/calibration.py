@@ -8,7 +8,7 @@ measured on rows that they were not fitted on.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -48,6 +48,11 @@ class Calibration:
     temperature: float
     clip: float
     clip_scaled: float
+
+    @classmethod
+    def of(cls, values: Mapping[str, float]) -> Self:
+        """Return what `metrics/<competition>.json` holds of it."""
+        return cls(values["temperature"], values["clip"], values["clip_scaled"])
 
     def calibrated(self, probabilities: Floats, temperature: bool, clip: float | None) -> Floats:
         """Return probabilities scaled, if asked for, and clipped; `clip` None is what was fitted.
@@ -105,7 +110,7 @@ def fit_clip(labels: Labels, probabilities: Floats) -> float:
     return float(CLIPS[int(np.argmin(np.round(losses, 9)))])
 
 
-def helped(one: Scored, seed: int) -> dict[str, Any]:
+def helped(one: Scored, seed: int) -> dict[str, float]:
     """Say what calibration brings to a model's log loss, on rows that it was not fitted on.
 
     Parameters
@@ -118,8 +123,8 @@ def helped(one: Scored, seed: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``model``, ``n``, and log losses: ``raw``; ``scaled`` by the temperature; ``clipped_0.005``
-        and ``scaled_clipped_0.005``, between 0.005 and 0.995; ``clipped`` and ``scaled_clipped``,
+        Log losses: ``raw``; ``scaled`` by the temperature; ``clipped_usual`` and
+        ``scaled_clipped_usual``, between 0.005 and 0.995; ``clipped`` and ``scaled_clipped``,
         between limits chosen by validation.
     """
     tried: dict[str, Floats] = {name: one.probabilities.copy() for name in ("scaled", "clipped")}
@@ -130,17 +135,23 @@ def helped(one: Scored, seed: int) -> dict[str, Any]:
         tried["scaled"][held] = warm
         tried["clipped"][held] = clipped(one.probabilities[held], fitted.clip)
         tried["scaled_clipped"][held] = clipped(warm, fitted.clip_scaled)
-    usual = {f"clipped_{USUAL_CLIP:g}": clipped(one.probabilities, USUAL_CLIP)}
-    usual[f"scaled_clipped_{USUAL_CLIP:g}"] = clipped(tried["scaled"], USUAL_CLIP)
+    usual = {"clipped_usual": clipped(one.probabilities, USUAL_CLIP)}
+    usual["scaled_clipped_usual"] = clipped(tried["scaled"], USUAL_CLIP)
     losses = {"raw": one.probabilities, "scaled": tried.pop("scaled")} | usual | tried
-    return {"model": one.model, "n": len(one.labels)} | {
-        name: round(_log_loss(one.labels, found), DECIMALS) for name, found in losses.items()
+    return {name: round(_log_loss(one.labels, p), DECIMALS) for name, p in losses.items()}
+
+
+def by_model(validated: list[Scored], seed: int) -> dict[str, dict[str, float]]:
+    """Return for each model what was fitted on all its rows, and what that brings (`helped`)."""
+    return {
+        one.model: asdict(fit(one.labels, one.probabilities)) | helped(one, seed)
+        for one in validated
     }
 
 
-def table(validated: list[Scored], fitted: Mapping[str, Calibration], seed: int) -> pd.DataFrame:
-    """Return one row a model: what was fitted on all its rows, and what that brings (`helped`)."""
-    return pd.DataFrame([helped(one, seed) | asdict(fitted[one.model]) for one in validated])
+def table(found: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """Return what `by_model` does, one row a model."""
+    return pd.DataFrame([{"model": model, **values} for model, values in found.items()])
 
 
 def _splits(one: Scored, seed: int) -> list[tuple[Labels, Labels]]:

@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ripen.evaluation.calibration import Calibration
 from ripen.evaluation.scored import Scored, main_part
 from ripen.metrics import DECIMALS, scores
 
@@ -19,7 +17,7 @@ def evaluate(
     scored: list[Scored],
     trainings: Mapping[str, dict[str, Any]],
     bayes: dict[str, Any] | None,
-    fitted: Mapping[str, Calibration],
+    fitted: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
     """Return what `metrics/<competition>.json` holds.
 
@@ -31,8 +29,8 @@ def evaluate(
         What ended the training of each net, and when.
     bayes : dict or None
         Scores of the best possible rule, where it is known.
-    fitted : mapping of str to Calibration
-        On the validation rows of each model that has such.
+    fitted : mapping of str to mapping
+        On the validation rows of each model that has such (`ripen.evaluation.calibration`).
 
     Returns
     -------
@@ -43,7 +41,7 @@ def evaluate(
     models: dict[str, dict[str, Any]] = {}
     for one in scored:
         models.setdefault(one.model, {})[one.part] = scores(one.labels, one.probabilities)
-    for extra in (trainings, {name: {"calibration": asdict(c)} for name, c in fitted.items()}):
+    for extra in (trainings, {name: {"calibration": dict(c)} for name, c in fitted.items()}):
         for name, values in extra.items():
             models[name] |= values
     part = main_part(scored)

@@ -75,13 +75,12 @@ def run(config: Config, competition: CompetitionName) -> None:
     validated = [one for one in models if one.part == "validation"]
     trainings = summary.read_trainings(subject.trained)
     with fresh_folder(layout.evaluate) as folder:
-        fitted = {one.model: calibration.fit(one.labels, one.probabilities) for one in validated}
+        fitted = calibration.by_model(validated, config.seed)
         metrics = summary.evaluate(models, trainings, subject.bayes, fitted)
         board = summary.leaderboard(metrics, layout.baselines / "cross_validation.csv")
         write_csv(folder / "leaderboard.csv", board)
         if validated:
-            helped = calibration.table(validated, fitted, config.seed)
-            write_csv(folder / "calibration.csv", helped)
+            write_csv(folder / "calibration.csv", calibration.table(fitted))
         drawn = [one for one in models if one.part == scored.last_part(models)]
         for one in drawn:
             (folder / one.model).mkdir()

@@ -71,7 +71,7 @@ def calibrated(rows: pd.DataFrame, scores: dict[str, Any], settings: Predict) ->
         The model's entry of `metrics/<competition>.json`.
     settings : Predict
     """
-    fitted = Calibration(**scores["calibration"])
+    fitted = Calibration.of(scores["calibration"])
     clip = None if settings.clip == "validation" else settings.clip
     probabilities = predictions.probabilities(rows)
     better = fitted.calibrated(probabilities, settings.temperature, clip)

@@ -1,5 +1,7 @@
 """Temperature and clipping, against arithmetic, scikit-learn and a scan."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from sklearn.metrics import log_loss
 from ripen.evaluation.calibration import (
     CLIPS,
     Calibration,
+    by_model,
     clipped,
     fit,
     fit_clip,
@@ -81,8 +84,8 @@ def test_what_it_brings_is_measured_on_rows_that_it_was_not_fitted_on() -> None:
     found = helped(one, seed=0)
     assert found["scaled"] == round(log_loss(labels, expected), 4)
     assert found["raw"] == round(log_loss(labels, said), 4)
-    assert found["clipped_0.005"] == round(log_loss(labels, np.clip(said, 0.005, 0.995)), 4)
-    assert found["scaled_clipped_0.005"] == round(
+    assert found["clipped_usual"] == round(log_loss(labels, np.clip(said, 0.005, 0.995)), 4)
+    assert found["scaled_clipped_usual"] == round(
         log_loss(labels, np.clip(expected, 0.005, 0.995)), 4
     )
     assert float(found["scaled"]) < float(found["raw"])
@@ -99,11 +102,12 @@ def test_rows_of_one_fold_are_dealt_anew() -> None:
 def test_the_table_has_what_was_fitted_on_all_rows() -> None:
     labels, said = drawn(200, 3, 2.0)
     one = Scored("net", "validation", np.arange(200), labels, said)
-    fitted = fit(labels, said)
-    (row,) = table([one], {"net": fitted}, seed=0).to_dict("records")
-    assert (row["model"], row["n"]) == ("net", 200)
-    assert row["temperature"] == fitted.temperature == fit_temperature(labels, said)
-    assert row["clip_scaled"] == fit_clip(labels, scaled(said, fitted.temperature))
+    fitted, found = fit(labels, said), by_model([one], seed=0)
+    assert Calibration.of(found["net"]) == fitted
+    assert fitted.temperature == fit_temperature(labels, said)
+    assert fitted.clip_scaled == fit_clip(labels, scaled(said, fitted.temperature))
+    (row,) = table(found).to_dict("records")
+    assert row == {"model": "net"} | asdict(fitted) | helped(one, seed=0)
 
 
 def test_a_submission_is_scaled_and_clipped_as_it_is_asked_for() -> None:

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ripen.evaluation.calibration import Calibration
 from ripen.evaluation.figures import roc_points
 from ripen.evaluation.scored import Scored, last_part, main_part
 from ripen.evaluation.summary import evaluate, leaderboard
@@ -22,12 +21,12 @@ TRAINING = {"stopped": "converged", "iterations": 700, "best_iteration": 600}
 
 def test_metrics_have_their_fixed_form() -> None:
     bayes = {"test": {"accuracy": 0.9}, "expected": {"accuracy": 0.91}}
-    fitted = {"svm": Calibration(1.5, 0.01, 0.0)}
+    fitted = {"svm": {"temperature": 1.5, "clip": 0.01}}
     metrics = evaluate([*SVM, *NET], {"net": TRAINING}, bayes, fitted)
     assert metrics == {
         "models": {
             "svm": {one.part: scores(LABELS, one.probabilities) for one in SVM}
-            | {"calibration": {"temperature": 1.5, "clip": 0.01, "clip_scaled": 0.0}},
+            | {"calibration": fitted["svm"]},
             "net": {one.part: scores(LABELS, one.probabilities) for one in NET} | TRAINING,
         },
         "best": "net",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -69,7 +69,7 @@ class Looker:
         _, channels, height, width = self._net.blobs[self._data].shape
         self._net.blobs[self._data].reshape(1, channels, height, width)
         self._net.reshape()
-        self._input = replace(files.input, height=height, width=width)
+        self._input = files.input.sized(height, width)
 
     def scores(self, picture: Image.Image) -> Floats:
         """Return the scores of a picture's classes."""

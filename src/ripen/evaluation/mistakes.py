@@ -50,6 +50,7 @@ def draw(one: Scored, classes: Sequence[str], gallery: Gallery, folder: Path) ->
         Tile(
             gallery.picture(int(row.id)),  # type: ignore[arg-type]
             (f"is {row.actual}", f"said {row.predicted}", f"by {row.probability:.1%}"),
+            str(row.name),
         )
         for row in found.itertuples()
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from caffe.formats import read_text
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.datasets.pictures import Images
-from ripen.errors import SourceError
+from ripen.errors import SourceError, UsageError
 from ripen.evaluation.insight import NetFiles
 from ripen.layout import Layout
 from ripen.zoo import DEFINITIONS
@@ -17,8 +17,9 @@ WEIGHTS = "model.caffemodel"
 
 
 def trained_folders(layout: Layout) -> dict[str, Path]:
-    """Return the folders of nets that were trained and say what ended it, by name."""
-    return {path.parent.name: path.parent for path in sorted(layout.train.glob("*/training.json"))}
+    """Return the folders of nets whose training was followed to its end, by name."""
+    folders = (path.parent for path in sorted(layout.train.glob("*/training.json")))
+    return {own.name: own for own in folders if (own / "curve.csv").exists()}
 
 
 def of_small_pictures(
@@ -66,7 +67,7 @@ def _published(name: str) -> Path | None:
     """The weights of a net of the zoo; without them there is only less to see."""
     try:
         return caffemodel(name)
-    except SourceError as error:
+    except (SourceError, UsageError) as error:
         print(f"evaluate: no filters before training are drawn: {error}")
         return None
 

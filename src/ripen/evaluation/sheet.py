@@ -30,10 +30,13 @@ class Tile:
     picture : Image
     lines : tuple of str
         Are cut where they are too long; the whole is in the picture's title.
+    name : str
+        Begins the title.
     """
 
     picture: Image.Image
     lines: tuple[str, ...]
+    name: str = ""
 
 
 def sheet(title: str, rows: Sequence[Sequence[Tile]], side: int = SIDE) -> str:
@@ -79,7 +82,7 @@ def fitted(picture: Image.Image, side: int = SIDE) -> Image.Image:
 
 
 def _placed(tile: Tile, x: int, y: int, side: int) -> str:
-    said = escape(", ".join(tile.lines))
+    said = escape(f"{tile.name} {', '.join(filter(None, tile.lines))}".strip())
     picture = fitted(tile.picture, side)
     data = base64.b64encode(jpeg(picture)).decode("ascii")
     left, upper = x + (side - picture.width) // 2, y + (side - picture.height) // 2

@@ -137,9 +137,10 @@ def draw_training(
         ended = trainings[name]
         error = plots.error_curve(curve, ended["stopped"], ended["best_iteration"])
         plots.save(error, folder / name / "error.svg")
-    if len(curves) > 1:
-        write_csv(folder / "ways.csv", summary.side_by_side(curves))
-        plots.save(plots.ways(curves), folder / "ways.svg")
+    ways = {name: curve for name, curve in curves.items() if name in subject.looked_into}
+    if len(ways) > 1:
+        write_csv(folder / "ways.csv", summary.side_by_side(ways))
+        plots.save(plots.ways(ways), folder / "ways.svg")
     files = [own / "learning_curve.csv" for own in (layout.baselines, layout.train)]
     learnt = summary.learning_curves(*files)
     if learnt is not None:

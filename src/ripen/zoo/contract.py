@@ -7,6 +7,7 @@ besides what the net takes and gives.
 import csv
 import difflib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -41,6 +42,10 @@ class Input:
     mean: list[float] = Field(default_factory=list)
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     crop: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    def sized(self, height: int, width: int) -> "Input":
+        """Return the same for a net that takes another height and width."""
+        return replace(self, height=height, width=width)
 
 
 @_typed

@@ -83,9 +83,8 @@ def confusion(counts: pd.DataFrame, classes: Sequence[str], title: str) -> Figur
     for i, row in enumerate(counts.to_numpy()):
         for j, count in enumerate(row):
             dark = count > counts.to_numpy().max() / 2
-            axes.text(
-                j, i, str(count), ha="center", va="center", color="white" if dark else "black"
-            )
+            shown = "" if many and not count else str(count)
+            axes.text(j, i, shown, ha="center", va="center", color="white" if dark else "black")
     names = [textwrap.shorten(name, LETTERS, placeholder="…") for name in classes]
     axes.set_xticks(range(len(classes)), names, rotation=90 if many else 0)
     axes.set_yticks(range(len(classes)), names)

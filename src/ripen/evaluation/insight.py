@@ -12,7 +12,7 @@ from PIL import Image
 
 import caffe
 from caffe.formats import read_binary
-from caffe.proto.caffe_pb2 import NetParameter
+from caffe.proto.caffe_pb2 import NetParameter, ParamSpec
 from ripen.atomic import write_text
 from ripen.evaluation.sheet import Tile, fitted, sheet
 from ripen.images.grid import GAP, montage
@@ -46,10 +46,27 @@ class NetFiles:
     input: Input
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a net sees of one picture.
+
+    Attributes
+    ----------
+    scores : float32 ndarray of shape (classes,)
+    gradient : float32 ndarray of the input's shape (channels, height, width)
+        How much each value moves the highest score.
+    maps : dict of str to (int, float32 ndarray of shape (height, width))
+        The strongest channel, that of the largest mean, of some layers, the first and the last
+        among them; layers of single values are left out.
+    """
+
+    scores: Floats
+    gradient: Floats
+    maps: dict[str, tuple[int, Floats]]
+
+
 class Looker:
     """A net that is asked what it sees, one picture at a time.
-
-    Its Softmax layers are left out: what a probability depends on is the other classes' scores too.
 
     Parameters
     ----------
@@ -57,13 +74,8 @@ class Looker:
     """
 
     def __init__(self, files: NetFiles) -> None:
-        definition = NetParameter()
-        definition.CopyFrom(files.deploy)
-        kept = [layer for layer in definition.layer if layer.type != "Softmax"]
-        del definition.layer[:]
-        definition.layer.extend(kept)
-        definition.force_backward = True
-        self._net = caffe.Net(definition, caffe.TEST)
+        stored = read_binary(files.weights, NetParameter())
+        self._net = caffe.Net(to_look(files.deploy, stored), caffe.TEST)
         self._net.copy_from(str(files.weights))
         (self._data,) = self._net.inputs
         _, channels, height, width = self._net.blobs[self._data].shape
@@ -71,40 +83,48 @@ class Looker:
         self._net.reshape()
         self._input = files.input.sized(height, width)
 
-    def scores(self, picture: Image.Image) -> Floats:
-        """Return the scores of a picture's classes."""
-        data = pictures.values(picture, self._input)[np.newaxis]
-        self._net.blobs[self._data].data[...] = data
+    def look(self, picture: Image.Image) -> Look:
+        """Run a picture forward, and the highest score backward."""
+        self._net.blobs[self._data].data[0] = pictures.values(picture, self._input)
         (scores,) = self._net.forward().values()
-        return np.array(scores).reshape(-1)
-
-    def gradient(self, picture: Image.Image, label: int) -> Floats:
-        """Return how much each value of the input moves a class's score, of the input's shape."""
-        self.scores(picture)
+        maps = {name: self._strongest(name) for name in self._chosen()}
         (output,) = self._net.outputs
         moved = self._net.blobs[output].diff
         moved[...] = 0
-        moved.flat[label] = 1
-        return np.array(self._net.backward()[self._data][0])
+        moved.flat[int(scores.argmax())] = 1
+        gradient = self._net.backward()[self._data][0]
+        return Look(np.array(scores).reshape(-1), np.array(gradient), maps)
 
-    def maps(self, picture: Image.Image) -> dict[str, tuple[int, Floats]]:
-        """Return the strongest channel of some layers, the first and the last among them.
-
-        It is the one of the largest mean; layers of single values are left out.
-        """
-        self.scores(picture)
+    def _chosen(self) -> list[str]:
         names = [
             name
             for name, blob in self._net.blobs.items()
             if name != self._data and len(blob.shape) == 4 and min(blob.shape[2:]) > 1
         ]
-        chosen = np.unique(np.linspace(0, len(names) - 1, min(MAPS, len(names))).astype(int))
-        found = {}
-        for name in (names[i] for i in chosen):
-            values = np.array(self._net.blobs[name].data[0])
-            channel = int(values.mean(axis=(1, 2)).argmax())
-            found[name] = channel, values[channel]
-        return found
+        spread = np.linspace(0, len(names) - 1, min(MAPS, len(names)))
+        return [names[i] for i in np.unique(spread.astype(int))]
+
+    def _strongest(self, name: str) -> tuple[int, Floats]:
+        values = np.array(self._net.blobs[name].data[0])
+        channel = int(values.mean(axis=(1, 2)).argmax())
+        return channel, values[channel]
+
+
+def to_look(deploy: NetParameter, stored: NetParameter) -> NetParameter:
+    """Return a net that gives scores, and gradients of its input alone.
+
+    Its Softmax layers are left out: a probability depends on the other classes' scores too.
+    """
+    learnt = {layer.name: len(layer.blobs) for layer in stored.layer}
+    definition = NetParameter()
+    definition.CopyFrom(deploy)
+    del definition.layer[:]
+    definition.layer.extend(layer for layer in deploy.layer if layer.type != "Softmax")
+    definition.force_backward = True
+    for layer in definition.layer:
+        del layer.param[:]
+        layer.param.extend([ParamSpec(lr_mult=0)] * learnt.get(layer.name, 0))
+    return definition
 
 
 def draw(
@@ -128,10 +148,11 @@ def draw(
         tiles.insert(0, filters_tile(files.deploy, files.before, files.input, "before training"))
     write_text(folder / "filters.svg", sheet("First-layer filters", [tiles], FILTERS_SIDE))
     looker = Looker(files)
-    maps = [activations(looker, name, picture) for name, picture in shown]
+    looks = [(name, picture, looker.look(picture)) for name, picture in shown]
+    maps = [activations(*each) for each in looks]
     write_text(folder / "activations.svg", sheet("The strongest channel of some layers", maps))
-    looks = [saliency(looker, name, picture, classes) for name, picture in shown]
-    write_text(folder / "saliency.svg", sheet("What decides the class that is said", looks))
+    decisive = [saliency(*each, classes) for each in looks]
+    write_text(folder / "saliency.svg", sheet("What decides the class that is said", decisive))
 
 
 def first_filters(deploy: NetParameter, weights: Path) -> tuple[str, Floats]:
@@ -167,22 +188,22 @@ def filter_picture(weights: Floats, bgr: bool) -> Image.Image:
     return Image.fromarray(np.rint(scaled.mean(axis=0) * 255).astype(np.uint8)).convert("RGB")
 
 
-def activations(looker: Looker, name: str, picture: Image.Image) -> list[Tile]:
+def activations(name: str, picture: Image.Image, look: Look) -> list[Tile]:
     """Return a picture and its maps."""
     maps = [
         Tile(heat(values), (layer, f"channel {channel}, {values.shape[0]}x{values.shape[1]}"))
-        for layer, (channel, values) in looker.maps(picture).items()
+        for layer, (channel, values) in look.maps.items()
     ]
     return [Tile(picture, (Path(name).name, "")), *maps]
 
 
-def saliency(looker: Looker, name: str, picture: Image.Image, classes: Sequence[str]) -> list[Tile]:
+def saliency(name: str, picture: Image.Image, look: Look, classes: Sequence[str]) -> list[Tile]:
     """Return a picture, and where a change of it moves the score of the class said most."""
-    label = int(looker.scores(picture).argmax())
-    strength = np.abs(looker.gradient(picture, label)).max(axis=0)
+    strength = np.abs(look.gradient).max(axis=0)
     most = np.percentile(strength, MOST)
-    looked = heat(np.minimum(strength, most) if most > 0 else strength)
-    return [Tile(picture, (Path(name).name, "")), Tile(looked, (f"said {classes[label]}", ""))]
+    shown = heat(np.minimum(strength, most) if most > 0 else strength)
+    said = classes[int(look.scores.argmax())]
+    return [Tile(picture, (Path(name).name, "")), Tile(shown, (f"said {said}", ""))]
 
 
 def heat(values: Floats) -> Image.Image:

@@ -16,7 +16,7 @@ SIDE = 112  # pixels of a picture's square
 GAP = 8
 LINE = 13
 FONT = 11
-LETTER = 5.6  # pixels of a letter's width, about
+LETTER = 6.2  # pixels of a letter's width, about
 HEAD = 24
 LEAST = 480  # pixels of a page's width, for its title
 

@@ -47,13 +47,14 @@ def test_scores_are_those_before_the_softmax(files: NetFiles) -> None:
     net.blobs["data"].reshape(1, 3, 12, 10)
     net.blobs["data"].data[...] = pictures.values(picture, INPUT.sized(12, 10))
     net.forward()
-    found = Looker(files).scores(picture)
+    found = Looker(files).look(picture).scores
     np.testing.assert_allclose(found, net.blobs["scores"].data[0], rtol=1e-5)
 
 
 def test_the_gradient_is_the_numeric_one(files: NetFiles) -> None:
     picture, step = photograph(2, 10, 12), 1e-2
-    found = Looker(files).gradient(picture, 1)
+    look = Looker(files).look(picture)
+    found, highest = look.gradient, int(look.scores.argmax())
     assert found.shape == (3, 12, 10)
     net = caffe.Net(definition(), str(files.weights), caffe.TEST)
     net.blobs["data"].reshape(1, 3, 12, 10)
@@ -64,13 +65,13 @@ def test_the_gradient_is_the_numeric_one(files: NetFiles) -> None:
             net.blobs["data"].data[0] = data
             net.blobs["data"].data[(0, *place)] += sign * step
             net.forward()
-            moved.append(float(net.blobs["scores"].data[0, 1]))
+            moved.append(float(net.blobs["scores"].data[0, highest]))
         assert found[place] == pytest.approx((moved[0] - moved[1]) / (2 * step), rel=2e-2, abs=2e-4)
 
 
 def test_maps_are_the_strongest_channels_of_layers_with_an_extent(files: NetFiles) -> None:
     picture = photograph(3, 10, 12)
-    maps = Looker(files).maps(picture)
+    maps = Looker(files).look(picture).maps
     assert {name: values.shape for name, (_, values) in maps.items()} == {
         "conv1": (10, 8),
         "tanh1": (10, 8),
@@ -123,7 +124,7 @@ def test_the_pages_show_every_picture_and_are_the_same_each_time(
     assert counts == {"filters.svg": 2, "activations.svg": 8, "saliency.svg": 4}
     assert "conv1, before training: 5 filters of 3x3" in written[0]["filters.svg"]
     assert "conv1, as trained: 5 filters of 3x3" in written[0]["filters.svg"]
-    said = [CLASSES[int(Looker(files).scores(picture).argmax())] for _, picture in shown]
+    said = [CLASSES[int(Looker(files).look(picture).scores.argmax())] for _, picture in shown]
     assert re.findall(r"<text[^>]*>said (\w+)<", written[0]["saliency.svg"]) == said
     for data in re.findall(r"base64,([^\"]+)", written[0]["activations.svg"]):
         with Image.open(io.BytesIO(base64.b64decode(data))) as picture:

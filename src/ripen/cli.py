@@ -11,6 +11,7 @@ from ripen import config
 from ripen.atomic import write_text
 from ripen.errors import ConfigError, RipenError, UsageError
 from ripen.layout import Layout
+from ripen.schema import COMPETITIONS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,9 +52,20 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("competition", nargs="?", help="all that are chosen, if none")
         if command is _ui:
             added.add_argument("--port", default="5000", help="port of the pages (%(default)s)")
+    _add_sweep(commands.add_parser("sweep", help=_sweep.__doc__))
     _add_classify(commands.add_parser("classify", help=_classify.__doc__))
     _add_submit(commands.add_parser("submit", help=_submit.__doc__))
     return parser
+
+
+def _add_sweep(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_sweep)
+    parser.add_argument("competition", metavar="C", choices=COMPETITIONS, help="the competition")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. sweep=nodes")
+    parser.add_argument(
+        "-m", "--multirun", nargs="*", metavar="KEY=V1,V2", help="sweep these, in Hydra's syntax"
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="however many trials there are")
 
 
 def _add_classify(parser: argparse.ArgumentParser) -> None:
@@ -118,6 +130,28 @@ def _ui(chosen: argparse.Namespace) -> int:
         return 0
     command = [sys.executable, "-m", "mlflow", "ui", "--port", chosen.port]
     return subprocess.run([*command, "--backend-store-uri", store]).returncode
+
+
+def _sweep(chosen: argparse.Namespace) -> int:
+    """Train a competition's net with many settings, and show which are best."""
+    from ripen import multirun, reproducibility
+
+    settings, sweep = multirun.compose(chosen.competition, chosen.overrides, chosen.multirun)
+    compute = getattr(settings.competition, chosen.competition).compute
+    reproducibility.hold(compute.reproducibility, compute.threads)
+    # Only now: these import numpy and torch, which read their environment once.
+    from ripen.sweeps import plan, report
+
+    agreed = (lambda trials: True) if chosen.yes else _agreed
+    report.show(plan.plan(settings, chosen.competition, sweep, agreed))
+    return 0
+
+
+def _agreed(trials: int) -> bool:
+    """Ask whether so many trials may begin, where somebody is there to answer."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    return input(f"{trials:,} trials. Train them all? [y/N] ").strip().lower() == "y"
 
 
 def _classify(chosen: argparse.Namespace) -> int:

@@ -22,6 +22,10 @@ from ripen.schema.types import key_of
 
 PARAMS = Path("params.yaml")
 CONF = Path("conf")
+_WHO_ASKS = {
+    "tracking": "MLflow takes those from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    "study": "PostgreSQL's client takes those from PGUSER and PGPASSWORD, or from ~/.pgpass",
+}
 
 
 def from_mapping(values: Mapping[str, Any], source: str) -> Config:
@@ -50,10 +54,10 @@ def from_mapping(values: Mapping[str, Any], source: str) -> Config:
             raise ConfigError(f"{source}: unknown key '{key}'{nearest(key, keys())}") from None
         if first["type"] in ("missing", "missing_argument"):
             raise ConfigError(f"{source}: key '{key}' is missing") from None
-        if key.startswith("tracking.uri"):
+        if key.startswith(("tracking.uri", "study.uri")):
             raise ConfigError(
-                f"{source}: tracking.uri must be an address without user and password: MLflow "
-                "takes those from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+                f"{source}: {'.'.join(key.split('.')[:2])} must be an address without user and "
+                f"password: {_WHO_ASKS[key.partition('.')[0]]}"
             ) from None
         if first["type"] == "value_error":  # of a whole section
             raise ConfigError(f"{source}: {key}: {first['ctx']['error']}") from None
@@ -170,7 +174,7 @@ def _hydra_message(error: Exception, overrides: Sequence[str], conf: Path) -> st
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         if (conf / key).is_dir():
-            options = sorted(path.stem for path in (conf / key).glob("*.yaml"))
+            options = sorted(path.stem for path in (conf / key).glob("[!_]*.yaml"))
             if value not in options:
                 return f"{conf}/{key}/ has no '{value}'{nearest(value, options)}"
         elif key not in known:

@@ -11,6 +11,10 @@ class DataError(RipenError):
     """A file of the competition is not what it should be."""
 
 
+class StoreError(RipenError):
+    """A store of runs or of trials cannot be read or written."""
+
+
 class TrainingError(RipenError):
     """Training cannot go on: the loss overflowed or is not a number."""
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from omegaconf import ListConfig, OmegaConf
 
 STAGES_OF = {
-    "avocado": ("fetch", "prepare", "baselines", "train", "evaluate", "predict"),
-    "digits": ("fetch", "prepare", "baselines", "train", "evaluate", "predict"),
+    "avocado": ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict"),
+    "digits": ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict"),
     "cats_vs_dogs": ("fetch", "prepare"),
     "cats_vs_dogs_redux": ("fetch", "prepare"),
     "imagenet": ("fetch", "prepare", "baselines", "evaluate"),

@@ -59,6 +59,10 @@ class Layout:
         return self.models / "train"
 
     @property
+    def sweep(self) -> Path:
+        return self.data / "sweep"
+
+    @property
     def evaluate(self) -> Path:
         return self.data / "evaluate"
 

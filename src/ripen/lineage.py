@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from ripen.config import PARAMS, leaves
+from ripen.errors import DataError
 
 PIPELINE = Path("dvc.yaml")
 
@@ -29,6 +30,21 @@ def stage_hash(stage: str, competition: str, root: Path = Path()) -> str:
         64 hexadecimal digits.
     """
     return _hash(_inputs(_stages(competition, root)[stage], root))
+
+
+def made_from(stage: str, competition: str, root: Path = Path()) -> str:
+    """Hash the contents of all that a stage depends on: data and code, no settings.
+
+    Raises
+    ------
+    DataError
+        If one of them is not there.
+    """
+    deps = _stages(competition, root)[stage]["deps"]
+    for dep in deps:
+        if not (root / dep).exists():
+            raise DataError(f"{dep} is missing. Run: dvc repro prepare@{competition}")
+    return _hash([[dep, content_hash(root / dep)] for dep in sorted(deps)])
 
 
 def pipeline_hash(competition: str, root: Path = Path()) -> str:

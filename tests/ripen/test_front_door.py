@@ -13,7 +13,7 @@ import pytest
 
 from tests.ripen.conftest import Clone
 
-STAGES = ("fetch", "prepare", "baselines", "train", "evaluate", "predict")
+STAGES = ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict")
 
 
 def wait_for_stage(stage: str, dvc: psutil.Process, seconds: float = 120) -> None:
@@ -77,7 +77,7 @@ def test_another_learning_rate_of_the_table_runs_no_digits(reproduced: Clone) ->
     try:
         reproduced.run("ripen", "compose", "solver.base_lr=0.2")
         status = json.loads(reproduced.run("dvc", "status", "--json").stdout)
-        assert {stage for stage in status if "@" in stage} == {"train@avocado"}
+        assert {stage for stage in status if "@" in stage} == {"sweep@avocado", "train@avocado"}
     finally:
         (reproduced.path / "params.yaml").write_text(before)
 

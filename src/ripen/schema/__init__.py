@@ -10,6 +10,7 @@ from ripen.schema.common import Evaluate, Predict, Prepare
 from ripen.schema.digits import Digits
 from ripen.schema.net import Net, Solver, Train
 from ripen.schema.photos import CatsVsDogs, ImageNet
+from ripen.schema.sweep import Launcher, Study, Sweep
 from ripen.schema.types import Count, typed
 
 CompetitionName = Literal["avocado", "digits", "cats_vs_dogs", "cats_vs_dogs_redux", "imagenet"]
@@ -34,6 +35,7 @@ class Graph:
     fetch: list[CompetitionName]
     prepare: list[CompetitionName]
     baselines: list[CompetitionName]
+    sweep: list[CompetitionName]
     train: list[CompetitionName]
     evaluate: list[CompetitionName]
     predict: list[CompetitionName]
@@ -73,6 +75,9 @@ class Config:
     net: Net
     solver: Solver
     train: Train
+    sweep: Sweep
+    launcher: Launcher
+    study: Study
     evaluate: Evaluate
     predict: Predict
     tracking: Tracking

@@ -7,6 +7,7 @@ from pydantic import Field
 from ripen.schema.baselines import Baselines
 from ripen.schema.common import Compute, Evaluate, Predict, Prepare
 from ripen.schema.net import Net, Solver, Train
+from ripen.schema.sweep import Sweep
 from ripen.schema.types import Count, typed
 
 
@@ -49,6 +50,7 @@ class Avocado:
     prepare: Prepare
     baselines: Baselines
     train: TableTrain
+    sweep: Sweep
     learning_curve: list[Count]
     evaluate: AvocadoEvaluate
     predict: Predict

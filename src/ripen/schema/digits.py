@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from ripen.schema.baselines import Baselines
 from ripen.schema.common import Compute, Evaluate, Predict, Prepare
 from ripen.schema.net import Finetune, Solver, Train
+from ripen.schema.sweep import Sweep
 from ripen.schema.types import Count, typed
 
 
@@ -47,6 +48,7 @@ class Digits:
     prepare: Prepare
     baselines: Baselines
     train: DigitsTrain
+    sweep: Sweep
     learning_curve: list[Count]
     evaluate: Evaluate
     predict: Predict

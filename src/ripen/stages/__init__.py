@@ -1,3 +1,3 @@
 """The stages of the pipeline, in the order of dvc.yaml: one module each."""
 
-STAGES = ("settings", "fetch", "prepare", "baselines", "train", "evaluate", "predict")
+STAGES = ("settings", "fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict")

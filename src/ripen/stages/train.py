@@ -2,12 +2,16 @@
 
 from ripen.datasets import DATASETS
 from ripen.datasets.pictures import Images
+from ripen.layout import Layout
 from ripen.schema import CompetitionName, Config
+from ripen.sweeps import results
+from ripen.sweeps.space import with_settings
 from ripen.training import pictures, table
 
 
 def run(config: Config, competition: CompetitionName) -> None:
-    """Read `prepared/`, write `train/` and MLflow runs."""
+    """Read `prepared/`, write `train/` and MLflow runs; take the sweep's best where it says so."""
+    config = with_settings(config, competition, results.chosen(Layout(competition).sweep))
     dataset = DATASETS[competition]
     if isinstance(dataset, Images):
         pictures.run(config, competition, dataset)

@@ -67,7 +67,7 @@ def run(config: Config, competition: CompetitionName, dataset: Images) -> None:
     ):
         task = Task(settings, dataset, config.seed, engine)
         ways = ways_from(task, pretrain(task, layout.prepared, folder / "pretrained"))
-        source = _lists(layout.prepared, ("train", "validation"), settings.train.batch_size)
+        source = lists(layout.prepared, ("train", "validation"), settings.train.batch_size)
         tables = []
         for name, way in ways.items():
             with tracker.model(name) as tracked:
@@ -106,7 +106,7 @@ def ways_from(task: Task, start: Path) -> dict[str, Way]:
 def pretrain(task: Task, prepared: Path, folder: Path) -> Path:
     """Train the net on the classes that are there in plenty; return its caffemodel."""
     solver, train = task.settings.pretrain, task.settings.train
-    parts = _lists(prepared, ("pretrain", "pretrain_validation"), train.batch_size)
+    parts = lists(prepared, ("pretrain", "pretrain_validation"), train.batch_size)
     classes = len(task.dataset.pretrained)
     folder.mkdir()
     write_text(folder / "deploy.prototxt", mlp.to_text(lenet8.written_deploy(classes)))
@@ -170,8 +170,8 @@ def learning_curve(
                     write_part(folder, "train", pool.head(size))
                     write_part(folder, "validation", validation)
                     batch_size = task.settings.train.batch_size
-                    lists = _lists(folder, ("train", "validation"), batch_size)
-                    train_way(way, task, lists, folder)
+                    source = lists(folder, ("train", "validation"), batch_size)
+                    train_way(way, task, source, folder)
                     found = predict(task, folder, test).argmax(axis=1)
                 accuracy = float((found == test.labels).mean())
                 yield {"model": name, "n_train": size, "accuracy": accuracy}
@@ -199,7 +199,7 @@ def _train_tracked(way: Way, task: Task, parts: Parts, folder: Path, tracked: Tr
     )
 
 
-def _lists(folder: Path, names: tuple[str, str], batch_size: int) -> Parts:
+def lists(folder: Path, names: tuple[str, str], batch_size: int) -> Parts:
     """Return the lists that HDF5Data layers read: batches of the first, the second whole."""
     train, validation = ((folder / f"{name}.txt", _rows(folder, name)) for name in names)
     return (train[0], min(batch_size, train[1])), validation

@@ -1,0 +1,93 @@
+"""Running a sweep for those who look on: progress, MLflow, a table, and what to do next."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ripen.atomic import fresh_folder
+from ripen.errors import TrainingError
+from ripen.layout import Layout
+from ripen.progress import progress
+from ripen.sweeps import results
+from ripen.sweeps.outcome import Finished
+from ripen.sweeps.plan import Plan
+from ripen.sweeps.run import run
+from ripen.sweeps.store import Store
+from ripen.tracking import repository_root
+
+SHOWN = 10  # trials in the table
+
+
+def swept(plan: Plan, folder: Path) -> list[Finished]:
+    """Run what is left of a sweep, and leave its tables in a folder.
+
+    Raises
+    ------
+    TrainingError
+        If all trials diverged; their curves are left in `.ripen/`.
+    """
+    with progress(f"sweep {plan.sweep.name}", plan.count) as advance:
+        shown = 0
+
+        def listener(_: Store, finished: list[Finished]) -> None:
+            nonlocal shown
+            last = finished[-1] if finished else None
+            if len(finished) > shown and last:
+                advance(f"trial {last.index} {last.outcome.ended}", len(finished) - shown)
+                shown = len(finished)
+
+        layout = Layout(plan.competition)
+        launcher = plan.config.launcher
+        finished = run(plan, plan.config.study, launcher, layout.prepared, listener)
+    results.write(folder, plan, finished)
+    if all(one.outcome.ended == "diverged" for one in finished):
+        with fresh_folder(kept(plan)) as kept_folder:
+            results.write(kept_folder, plan, finished)
+        raise TrainingError(
+            f"all {len(finished)} trials of '{plan.sweep.name}' diverged: their curves are in "
+            f"{kept(plan)}. Try smaller learning rates"
+        )
+    return finished
+
+
+def kept(plan: Plan) -> Path:
+    """Return the folder of a sweep that no stage of DVC keeps."""
+    folder = repository_root() / ".ripen" / "sweeps" / plan.competition / plan.sweep.name
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+
+
+def show(plan: Plan) -> None:
+    """Run a sweep; print its best trials, and what to do with the best."""
+    with fresh_folder(kept(plan)) as folder:
+        finished = swept(plan, folder)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
+    console.print(table(plan, finished))
+    best = results.best(plan, finished)
+    settings = " ".join(
+        f"{key}={value}".replace(" ", "") for key, value in best["settings"].items()
+    )
+    console.print(f"best by validation: {settings}", soft_wrap=True, markup=False)
+    console.print(f"curves and pictures: {folder}", soft_wrap=True)
+    if plan.competition == "avocado":
+        console.print(f"train it: ripen run {settings}", soft_wrap=True, markup=False)
+
+
+def table(plan: Plan, finished: Sequence[Finished]) -> Table:
+    """Return the table of the best trials, the lowest validation log loss first."""
+    rows = results.trials(plan, finished).sort_values("validation_loss", kind="stable")
+    shown = Table(title=f"{plan.competition}: {plan.sweep.name}, {len(rows)} trials")
+    names = ["trial", *(axis.key for axis in plan.space.axes)]
+    for name in (*names, "ended", "validation log loss", "validation accuracy"):
+        shown.add_column(name, justify="left" if name == "ended" else "right")
+    for _, row in rows.head(SHOWN).iterrows():
+        shown.add_row(
+            *(str(row[name]) for name in names),
+            f"{row.ended} at {row.iterations}",
+            f"{row.validation_loss:.4f}",
+            f"{row.validation_accuracy:.4f}",
+        )
+    return shown

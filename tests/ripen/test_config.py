@@ -43,6 +43,8 @@ def test_the_stages_run_for_the_competitions_that_are_chosen() -> None:
         ("solver.base_lr=fast", r"solver\.base_lr is 'fast': input should be a valid number"),
         ("solver.base_lr=-1", r"solver\.base_lr is -1: input should be greater than 0"),
         ("seed=1.5", r"seed is 1\.5: input should be a valid integer"),
+        ("engine=reel", r"has no 'reel'; did you mean 'real'\?"),
+        ("engine.name=caffe2", r"engine\.name is 'caffe2': input should be 'torch' or 'real'"),
         ("net=mpl", r"has no 'mpl'; did you mean 'mlp'\?"),
         ("net.activation=sigmoyd", r"net\.activation is 'sigmoyd': input should be 'sigmoid'"),
         ("competitions=[avocdo]", r"competitions\.0 is 'avocdo'.*did you mean 'avocado'\?"),

@@ -53,7 +53,7 @@ def write_pictures(mirror: Path, folder: Path, count: int, side: int) -> int:
 def whole(pictures: Path, batch: int) -> NetParameter:
     """Return the net as it is trained the usual way, its frozen part at the rate 0.
 
-    Dropout is off, so that both ways can be compared.
+    It has no dropout, so that both ways come to the same.
     """
     made = DEFINITIONS["squeezenet"].train_val
     assert made is not None
@@ -61,11 +61,12 @@ def whole(pictures: Path, batch: int) -> NetParameter:
     for layer in net.layer[:2]:
         layer.data_param.source, layer.data_param.batch_size = str(pictures), batch
         layer.transform_param.mirror, layer.transform_param.crop_size = False, 0
-    for layer in net.layer:
-        if layer.type == "Dropout":
-            layer.dropout_param.dropout_ratio = 0
+    kept = [layer for layer in net.layer if layer.type != "Dropout"]
+    for layer in kept:
         if layer.type == "Accuracy":
             layer.top[:] = ["accuracy"]
+    del net.layer[:]
+    net.layer.extend(kept)
     return net
 
 

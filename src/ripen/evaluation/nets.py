@@ -14,6 +14,9 @@ from ripen.zoo.contract import Input, contract
 from ripen.zoo.weights import caffemodel
 
 WEIGHTS = "model.caffemodel"
+FINETUNED = ("full", "head")
+WAYS = (*FINETUNED, "scratch")
+"""The models of photographs that were trained in several ways at the same budget."""
 
 
 def trained_folders(layout: Layout) -> dict[str, Path]:
@@ -28,23 +31,31 @@ def of_small_pictures(
     """Return the nets of small pictures; all but the one from scratch were pretrained."""
     height, width = dataset.size
     wanted = Input(height=height, width=width, channel_order="grey", raw_scale=1.0)
-    start = pretrained / WEIGHTS
-    return {name: _files(own, wanted, start) for name, own in folders.items()}
+    return {
+        name: _files(own, wanted, None if name == "scratch" else pretrained / WEIGHTS)
+        for name, own in folders.items()
+    }
 
 
-def of_photographs(layout: Layout, finetuned: str) -> dict[str, NetFiles]:
-    """Return the trained nets that take photographs, by the model's name.
+def of_photographs(layout: Layout, made_from: Mapping[str, str]) -> dict[str, NetFiles]:
+    """Return trained nets that take photographs, by the model's name.
 
     Parameters
     ----------
     layout : Layout
-    finetuned : str
-        The net of the zoo that they are made from.
+    made_from : mapping of str to str
+        Of each model the net of the zoo that it is made from. What was not trained is left out,
+        and what takes a photograph more than once.
     """
-    wanted, start = contract(finetuned).input, _published(finetuned)
-    paths = sorted(layout.train.glob("*/deploy.prototxt"))
-    found = {path.parent.name: _files(path.parent, wanted, start) for path in paths}
-    return {name: files for name, files in found.items() if _takes_pictures(files.deploy)}
+    found = {}
+    for model, name in made_from.items():
+        folder = layout.train / model
+        if (folder / "deploy.prototxt").exists():
+            start = _published(name) if model in FINETUNED else None
+            files = _files(folder, contract(name).input, start)
+            if sum(layer.type == "Input" for layer in files.deploy.layer) == 1:
+                found[model] = files
+    return found
 
 
 def of_zoo(models: Iterable[str]) -> dict[str, NetFiles]:
@@ -59,8 +70,7 @@ def of_zoo(models: Iterable[str]) -> dict[str, NetFiles]:
 def _files(folder: Path, wanted: Input, start: Path | None) -> NetFiles:
     deploy = NetParameter()
     read_text(folder / "deploy.prototxt", deploy)
-    before = None if folder.name == "scratch" else start
-    return NetFiles(deploy, folder / WEIGHTS, before, wanted)
+    return NetFiles(deploy, folder / WEIGHTS, start, wanted)
 
 
 def _published(name: str) -> Path | None:
@@ -70,7 +80,3 @@ def _published(name: str) -> Path | None:
     except (SourceError, UsageError) as error:
         print(f"evaluate: no filters before training are drawn: {error}")
         return None
-
-
-def _takes_pictures(deploy: NetParameter) -> bool:
-    return any(layer.type == "Convolution" for layer in deploy.layer)

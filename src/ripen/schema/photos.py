@@ -117,11 +117,12 @@ class PhotosTrain:
 class PhotosEvaluate:
     """What the evaluation draws.
 
-    `finetuned` is the net that the ways of training begin with, whose contract says what they take.
+    `nets` are the models whose nets are looked into, each with the net of the zoo that it is made
+    from, whose contract says how a picture is made its input.
     """
 
     calibration_bins: Annotated[int, Field(ge=2)]
-    finetuned: str
+    nets: dict[str, str]
 
 
 @typed

@@ -53,6 +53,8 @@ class Subject:
         The folder of each net that was trained, by the model's name.
     looked_into : dict of str to NetFiles
         The nets that take pictures, by the model's name.
+    ways : tuple of str
+        Those that were trained in several ways at the same budget.
     bayes : dict or None
         Scores of the best possible rule.
     """
@@ -62,6 +64,7 @@ class Subject:
     gallery: AbstractContextManager[Gallery | None]
     trained: dict[str, Path]
     looked_into: dict[str, NetFiles]
+    ways: tuple[str, ...]
     bayes: dict[str, Any] | None = None
 
 
@@ -99,21 +102,23 @@ def subject_of(config: Config, competition: CompetitionName, models: list[str]) 
     if competition in PHOTOS:
         index = indexes.read(layout.prepared / "index.csv")
         settings = getattr(config.competition, competition).evaluate
-        finetuned = getattr(settings, "finetuned", None)
+        made_from = getattr(settings, "nets", None)
         return Subject(
             PHOTOS[competition].classes,
             scored.known_photos(index),
             photographs(layout, index),
             nets.trained_folders(layout),
-            nets.of_photographs(layout, finetuned) if finetuned else nets.of_zoo(models),
+            nets.of_photographs(layout, made_from) if made_from else nets.of_zoo(models),
+            nets.WAYS,
         )
     dataset, known = DATASETS[competition], scored.known_parts(layout)
     if isinstance(dataset, Images):
         folders = {name: layout.train / folder for name, folder in WAYS.items()}
         looked_into = nets.of_small_pictures(folders, layout.train / "pretrained", dataset)
-        return Subject(dataset.classes, known, small_pictures(layout), folders, looked_into)
+        ways = tuple(WAYS)
+        return Subject(dataset.classes, known, small_pictures(layout), folders, looked_into, ways)
     bayes = bayes_scores(config, competition, dataset, layout)
-    return Subject(dataset.classes, known, nullcontext(), {"net": layout.train}, {}, bayes)
+    return Subject(dataset.classes, known, nullcontext(), {"net": layout.train}, {}, (), bayes)
 
 
 def draw_scores(
@@ -137,7 +142,7 @@ def draw_training(
         ended = trainings[name]
         error = plots.error_curve(curve, ended["stopped"], ended["best_iteration"])
         plots.save(error, folder / name / "error.svg")
-    ways = {name: curve for name, curve in curves.items() if name in subject.looked_into}
+    ways = {name: curves[name] for name in subject.ways if name in curves}
     if len(ways) > 1:
         write_csv(folder / "ways.csv", summary.side_by_side(ways))
         plots.save(plots.ways(ways), folder / "ways.svg")

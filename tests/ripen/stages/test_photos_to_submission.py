@@ -91,7 +91,7 @@ def test_from_predictions_to_the_submission(
     left: Callable[..., tuple[Config, pd.DataFrame]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # A net that none publishes weights of, so that none are fetched.
-    config, index = left("competition.cats_vs_dogs.evaluate.finetuned=cifar10_quick")
+    config, index = left("competition.cats_vs_dogs.evaluate.nets.full=cifar10_quick")
     evaluate.run(config, "cats_vs_dogs")
     metrics = json.loads(LAYOUT.metrics.read_text())
     train = index[index.part == "train"]

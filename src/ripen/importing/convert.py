@@ -1,0 +1,124 @@
+"""A PyTorch module as a Caffe net that gives the same, which is made sure of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+import caffe
+from caffe.proto.caffe_pb2 import NetParameter
+from ripen.errors import DataError
+from ripen.importing.operators import write
+from ripen.importing.pieces import INPUT, Pieces
+from ripen.importing.rewrite import folded, in_place, of_pixels, without_flattens
+from ripen.importing.trace import Trace, exported
+from ripen.zoo.folding import Array
+
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A net, and the weights of its layers by name.
+
+    Attributes
+    ----------
+    net : NetParameter
+        To be used: an Input layer `data`, no labels, no loss.
+    weights : dict of str to arrays
+        In the order of each layer's blobs.
+    """
+
+    net: NetParameter
+    weights: dict[str, tuple[Array, ...]]
+
+    def filled(self) -> caffe.Net:
+        """Return the net in the test phase with its weights."""
+        made = caffe.Net(self.net, caffe.TEST)
+        for name, arrays in self.weights.items():
+            for blob, values in zip(made.params[name], arrays, strict=True):
+                blob.data[...] = values
+        return made
+
+
+def convert(
+    module: nn.Module,
+    shape: Sequence[int],
+    title: str = "",
+    deviation: Sequence[float] | None = None,
+) -> Converted:
+    """Write a module as a Caffe net.
+
+    Parameters
+    ----------
+    module : Module
+        Is run in evaluation, and left in it.
+    shape : (C, H, W)
+        Of the pictures that it takes.
+    title : str
+        Name of the net; the module's class, if none is given.
+    deviation : three floats, optional
+        What the module expects its pictures in RGB to be divided by. The net then takes pictures
+        in BGR that are not: Caffe's.
+
+    Returns
+    -------
+    Converted
+        Whose answers are the module's: for scores, no Softmax is added.
+
+    Raises
+    ------
+    UsageError
+        If the module does what no layer of Caffe 1.0 does; it is named.
+    DataError
+        If the net's answers are others.
+    """
+    module.eval()
+    program = exported(module, shape)
+    trace = Trace(module, program)
+    for node in program.graph.nodes:
+        if node.op == "call_function":
+            write(trace, node)
+    pieces = trace.finished(program.graph.output_node())
+    pieces = without_flattens(folded(pieces))
+    named = title or type(module).__name__
+    plain = _converted(named, shape, pieces)
+    _check(module, plain, shape)
+    if deviation is None:
+        return plain
+    return _converted(named, shape, of_pixels(pieces, np.array(deviation)))
+
+
+def _converted(title: str, shape: Sequence[int], pieces: Pieces) -> Converted:
+    net = NetParameter(name=title)
+    given = net.layer.add(name=INPUT, type="Input", top=[INPUT])
+    given.input_param.shape.add(dim=[1, *shape])
+    weights = {each.name: each.weights for each in pieces.items if each.weights}
+    net.layer.extend(in_place(pieces))
+    return Converted(net, weights)
+
+
+def difference(module: nn.Module, net: caffe.Net, shape: Sequence[int]) -> float:
+    """Return how far a net's answers are from a module's, as a share of the largest.
+
+    Both are given the same two pictures of random numbers.
+    """
+    random = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(random)).numpy()
+    net.blobs[INPUT].reshape(*random.shape)
+    (found,) = net.forward(data=random).values()
+    if found.shape != expected.shape:
+        raise DataError(f"the net gives {found.shape}, and the network {expected.shape}")
+    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30))
+
+
+def _check(module: nn.Module, converted: Converted, shape: Sequence[int]) -> None:
+    found = difference(module, converted.filled(), shape)
+    if not found <= TOLERANCE:
+        raise DataError(
+            f"{converted.net.name}: the net's answers differ from the network's by {found:.2g} of "
+            f"the largest, and {TOLERANCE:g} is allowed"
+        )

@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--port", default="5000", help="port of the pages (%(default)s)")
     _add_sweep(commands.add_parser("sweep", help=_sweep.__doc__))
     _add_classify(commands.add_parser("classify", help=_classify.__doc__))
+    _add_import(commands.add_parser("import-net", help=_import_net.__doc__))
     _add_submit(commands.add_parser("submit", help=_submit.__doc__))
     return parser
 
@@ -74,6 +75,17 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--net", default="squeezenet", help="a folder of models/ (%(default)s)")
     parser.add_argument("--top", type=_count, default=5, help="how many guesses (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_import_net)
+    parser.add_argument("net", metavar="NAME", help="a folder of models/, new with --arch")
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="a local file, .pth or .safetensors"
+    )
+    parser.add_argument("--arch", help="a network of PyTorch: torchvision:NAME or timm:NAME")
+    parser.add_argument("--outputs", type=_count, help="its classes, where not the usual 1000")
+    parser.add_argument("--size", type=_count, help="its picture's side, where not the usual")
 
 
 def _add_submit(parser: argparse.ArgumentParser) -> None:
@@ -160,6 +172,14 @@ def _classify(chosen: argparse.Namespace) -> int:
     from ripen import classify
 
     return classify.run(chosen.images, chosen.net, chosen.top, chosen.json)
+
+
+def _import_net(chosen: argparse.Namespace) -> int:
+    """Make a net for Caffe of published weights, or of a PyTorch network."""
+    # Importing PyTorch takes a second, which the other commands need not wait.
+    from ripen.importing import command
+
+    return command.run(chosen.net, chosen.weights, chosen.arch, chosen.outputs, chosen.size)
 
 
 def _submit(chosen: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from ripen.importing.trace import Trace, exported
 from ripen.zoo.folding import Array
 
 TOLERANCE = 1e-4
+Weights = dict[str, tuple[Array, ...]]
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,18 @@ class Converted:
         To be used: an Input layer `data`, no labels, no loss.
     weights : dict of str to arrays
         In the order of each layer's blobs.
+    difference : float
+        How far the net's answers to random pictures are from the module's, as a share of the
+        largest.
     """
 
     net: NetParameter
-    weights: dict[str, tuple[Array, ...]]
+    weights: Weights
+    difference: float
 
     def filled(self) -> caffe.Net:
         """Return the net in the test phase with its weights."""
-        made = caffe.Net(self.net, caffe.TEST)
-        for name, arrays in self.weights.items():
-            for blob, values in zip(made.params[name], arrays, strict=True):
-                blob.data[...] = values
-        return made
+        return _filled(self.net, self.weights)
 
 
 def convert(
@@ -81,44 +82,48 @@ def convert(
     for node in program.graph.nodes:
         if node.op == "call_function":
             write(trace, node)
-    pieces = trace.finished(program.graph.output_node())
-    pieces = without_flattens(folded(pieces))
-    named = title or type(module).__name__
-    plain = _converted(named, shape, pieces)
-    _check(module, plain, shape)
-    if deviation is None:
-        return plain
-    return _converted(named, shape, of_pixels(pieces, np.array(deviation)))
+    pieces = without_flattens(folded(trace.finished(program.graph.output_node())))
+    if deviation is not None:
+        pieces = of_pixels(pieces, np.array(deviation))
+    net, weights = _written(title or type(module).__name__, shape, pieces)
+    found = _difference(module, _filled(net, weights), shape, deviation)
+    if not found <= TOLERANCE:
+        raise DataError(
+            f"{net.name}: the net's answers differ from the network's by {found:.2g} of the "
+            f"largest, and {TOLERANCE:g} is allowed"
+        )
+    return Converted(net, weights, found)
 
 
-def _converted(title: str, shape: Sequence[int], pieces: Pieces) -> Converted:
+def _written(title: str, shape: Sequence[int], pieces: Pieces) -> tuple[NetParameter, Weights]:
     net = NetParameter(name=title)
     given = net.layer.add(name=INPUT, type="Input", top=[INPUT])
     given.input_param.shape.add(dim=[1, *shape])
-    weights = {each.name: each.weights for each in pieces.items if each.weights}
     net.layer.extend(in_place(pieces))
-    return Converted(net, weights)
+    return net, {each.name: each.weights for each in pieces.items if each.weights}
 
 
-def difference(module: nn.Module, net: caffe.Net, shape: Sequence[int]) -> float:
-    """Return how far a net's answers are from a module's, as a share of the largest.
+def _filled(net: NetParameter, weights: Weights) -> caffe.Net:
+    made = caffe.Net(net, caffe.TEST)
+    for name, arrays in weights.items():
+        for blob, values in zip(made.params[name], arrays, strict=True):
+            blob.data[...] = values
+    return made
 
-    Both are given the same two pictures of random numbers.
-    """
+
+def _difference(
+    module: nn.Module, net: caffe.Net, shape: Sequence[int], deviation: Sequence[float] | None
+) -> float:
+    """Return how far the answers to two pictures of random numbers are apart."""
     random = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    given = random
+    if deviation is not None:
+        scale = np.array(deviation, np.float32).reshape(-1, 1, 1)
+        given = (random * scale)[:, ::-1]
     with torch.no_grad():
         expected = module(torch.from_numpy(random)).numpy()
-    net.blobs[INPUT].reshape(*random.shape)
-    (found,) = net.forward(data=random).values()
+    net.blobs[INPUT].reshape(*given.shape)
+    (found,) = net.forward(data=given).values()
     if found.shape != expected.shape:
         raise DataError(f"the net gives {found.shape}, and the network {expected.shape}")
     return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30))
-
-
-def _check(module: nn.Module, converted: Converted, shape: Sequence[int]) -> None:
-    found = difference(module, converted.filled(), shape)
-    if not found <= TOLERANCE:
-        raise DataError(
-            f"{converted.net.name}: the net's answers differ from the network's by {found:.2g} of "
-            f"the largest, and {TOLERANCE:g} is allowed"
-        )

@@ -121,10 +121,11 @@ def _reshape(trace: Trace, node: Node, given: Arguments) -> str | Map:
 
 
 def _dropout(trace: Trace, node: Node, given: Arguments) -> str | Map:
+    bottom = node.args[0]  # which has one name in place, and another not in place
     if not given["p"]:
-        return trace.map(given["input"])
+        return trace.map(bottom)
     settings = {"dropout_ratio": given["p"]}
-    return trace.add(node, "Dropout", [trace.top(node, given["input"])], dropout_param=settings)
+    return trace.add(node, "Dropout", [trace.top(node, bottom)], dropout_param=settings)
 
 
 def _same(trace: Trace, node: Node, given: Arguments) -> Map:

@@ -59,9 +59,14 @@ class Wheel:
 
 @_typed
 class Weights:
-    """Where the published weights are, and how to tell that they are these."""
+    """Where the published weights are, and how to tell that they are these.
 
-    format: Literal["caffemodel", "deep_compression", "efficientnet_lite"]
+    Those of format "pytorch" were in a file of the user's, for an `architecture` such as
+    "torchvision:resnet18".
+    """
+
+    format: Literal["caffemodel", "deep_compression", "efficientnet_lite", "pytorch"]
+    architecture: str | None = None
     url: str | None = None
     wheel: Wheel | None = None
     sha1: Sha1 | None = None

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from omegaconf import ListConfig, OmegaConf
 
 STAGES_OF = {
-    "avocado": ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict"),
-    "digits": ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict"),
+    "avocado": ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict", "report"),
+    "digits": ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict", "report"),
     "cats_vs_dogs": ("fetch", "prepare"),
     "cats_vs_dogs_redux": ("fetch", "prepare"),
-    "imagenet": ("fetch", "prepare", "baselines", "evaluate"),
+    "imagenet": ("fetch", "prepare", "baselines", "evaluate", "report"),
 }
 
 

@@ -71,5 +71,9 @@ class Layout:
         return self.data / "submission.csv"
 
     @property
+    def report(self) -> Path:
+        return Path("reports") / f"{self.competition}.html"
+
+    @property
     def metrics(self) -> Path:
         return Path("metrics") / f"{self.competition}.json"

@@ -1,32 +1,20 @@
 """A real MLflow server on the runs that the pipeline logged: its pages, and the model it serves."""
 
 import json
-import shutil
 import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import mlflow
 import pandas as pd
 import pytest
 
+from tests.ripen.browser import WIDTHS, needs_chromium, opened, screenshot
 from tests.ripen.conftest import Clone
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-BROWSER = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--virtual-time-budget=30000",
-    "--dump-dom",
-)
 
 
 @pytest.fixture(scope="module")
@@ -53,25 +41,45 @@ def server(reproduced: Clone) -> Iterator[str]:
         reproduced.stop(process)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium found (Debian: chromium)")
-def test_the_page_of_runs_in_a_browser(server: str, tmp_path: Path) -> None:
-    assert CHROMIUM is not None
+@needs_chromium
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_of_runs_in_a_browser(server: str, width: int) -> None:
     experiment = mlflow.MlflowClient(server).get_experiment_by_name("avocado")
     assert experiment is not None
-    page = subprocess.run(
-        [
-            CHROMIUM,
-            *BROWSER,
-            f"--user-data-dir={tmp_path / 'profile'}",
-            f"{server}/#/experiments/{experiment.experiment_id}/runs",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=True,
-    ).stdout
-    assert "avocado" in page
-    assert "pipeline " in page
+    address = f"{server}/#/experiments/{experiment.experiment_id}/runs"
+    with opened(address, width) as (page, errors):
+        page.get_by_text("pipeline ", exact=False).first.wait_for()
+        page.get_by_text("avocado").first.wait_for()
+        screenshot(page, f"mlflow-runs-{width}")
+    assert errors == []
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_run_and_its_curve_in_a_browser(server: str, width: int) -> None:
+    client = mlflow.MlflowClient(server)
+    (net,) = client.search_runs(["1"], "attributes.run_name = 'net'")
+    address = f"{server}/#/experiments/1/runs/{net.info.run_id}"
+    with opened(address, width) as (page, errors):
+        page.get_by_text("best_iteration").first.wait_for()
+        page.goto(f"{address}/model-metrics")
+        page.get_by_text("validation_loss").first.wait_for()
+        page.locator(".js-plotly-plot svg").first.wait_for()
+        screenshot(page, f"mlflow-curve-{width}")
+    assert errors == []
+
+
+@needs_chromium
+def test_a_comparison_of_runs_in_a_browser(server: str) -> None:
+    client = mlflow.MlflowClient(server)
+    runs = client.search_runs(["1"], "tags.`dvc.stage` = 'baselines@avocado'")
+    ids = json.dumps([run.info.run_id for run in runs])
+    address = f"{server}/#/compare-runs?runs={quote(ids)}&experiments={quote('["1"]')}"
+    with opened(address, 1280) as (page, errors):
+        page.get_by_text(f"Comparing {len(runs)} Runs", exact=False).first.wait_for()
+        page.locator(".js-plotly-plot svg").first.wait_for()
+        screenshot(page, "mlflow-comparison-1280")
+    assert errors == []
 
 
 def test_the_server_gives_the_curve_of_the_net(server: str, reproduced: Clone) -> None:

@@ -105,7 +105,6 @@ def test_every_setting_belongs_to_a_stage() -> None:
         "evaluate",
         "learning_curve",
         "net",
-        "overrides",
         "predict",
         "prepare",
         "reproducibility",

@@ -39,6 +39,7 @@ class Graph:
     train: list[CompetitionName]
     evaluate: list[CompetitionName]
     predict: list[CompetitionName]
+    report: list[CompetitionName]
 
 
 @typed

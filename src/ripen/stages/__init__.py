@@ -1,3 +1,13 @@
 """The stages of the pipeline, in the order of dvc.yaml: one module each."""
 
-STAGES = ("settings", "fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict")
+STAGES = (
+    "settings",
+    "fetch",
+    "prepare",
+    "baselines",
+    "sweep",
+    "train",
+    "evaluate",
+    "predict",
+    "report",
+)

@@ -1,0 +1,33 @@
+"""report: everything about a competition on one page that holds all that it shows."""
+
+import json
+
+import yaml
+
+from ripen import page
+from ripen.atomic import write_text
+from ripen.config import as_mapping, leaves
+from ripen.layout import Layout
+from ripen.lineage import content_hash
+from ripen.schema import CompetitionName, Config
+
+
+def run(config: Config, competition: CompetitionName) -> None:
+    """Read what the stages before left, write `reports/<competition>.html`."""
+    layout = Layout(competition)
+    card = layout.prepared / "card.json"
+    own = as_mapping(getattr(config.competition, competition))
+    values = page.Page(
+        competition=competition,
+        metrics=json.loads(layout.metrics.read_text(encoding="utf-8")),
+        card=json.loads(card.read_text(encoding="utf-8")) if card.exists() else None,
+        figures=page.figures(layout.evaluate, layout.inputs / "sweep"),
+        settings={key: yaml.safe_dump(value).split("\n")[0] for key, value in leaves(own)},
+        hashes={
+            folder.as_posix(): content_hash(folder)
+            for folder in (layout.raw, layout.inputs, layout.models)
+        },
+        seed=config.seed,
+        overrides=config.overrides,
+    )
+    write_text(layout.report, page.html(values))

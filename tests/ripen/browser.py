@@ -1,0 +1,36 @@
+"""A real Chromium, and what goes wrong on the pages that it opens."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+WIDTHS = (1280, 390)
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium found (Debian: chromium)")
+
+
+@contextmanager
+def opened(address: str, width: int) -> Iterator[tuple[Page, list[str]]]:
+    """Open a page in a window of a width; yield it and the errors that it has had so far."""
+    errors: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+        page.goto(address)
+        yield page, errors
+        browser.close()
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Keep a picture of the page in the folder that RIPEN_SCREENSHOTS names, if it does."""
+    if folder := os.environ.get("RIPEN_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png")

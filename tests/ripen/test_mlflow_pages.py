@@ -73,8 +73,8 @@ def test_a_run_and_its_curve_in_a_browser(server: str, width: int) -> None:
 def test_a_comparison_of_runs_in_a_browser(server: str) -> None:
     client = mlflow.MlflowClient(server)
     runs = client.search_runs(["1"], "tags.`dvc.stage` = 'baselines@avocado'")
-    ids = json.dumps([run.info.run_id for run in runs])
-    address = f"{server}/#/compare-runs?runs={quote(ids)}&experiments={quote('["1"]')}"
+    ids = quote(json.dumps([run.info.run_id for run in runs]))
+    address = f"{server}/#/compare-runs?runs={ids}&experiments={quote(json.dumps(['1']))}"
     with opened(address, 1280) as (page, errors):
         page.get_by_text(f"Comparing {len(runs)} Runs", exact=False).first.wait_for()
         page.locator(".js-plotly-plot svg").first.wait_for()

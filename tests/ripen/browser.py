@@ -5,9 +5,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, Response, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 WIDTHS = (1280, 390)
@@ -24,10 +25,20 @@ def opened(address: str, width: int) -> Iterator[tuple[Page, list[str]]]:
         page = browser.new_page(viewport={"width": width, "height": 900})
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+        page.on("console", lambda said: errors.append(said.text) if _is_error(said) else None)
+        page.on("response", lambda got: errors.append(_shown(got)) if got.status >= 400 else None)
         page.goto(address)
         yield page, errors
         browser.close()
+
+
+def _is_error(said: ConsoleMessage) -> bool:
+    # What could not be loaded is among the responses, with its address.
+    return said.type == "error" and not said.text.startswith("Failed to load resource")
+
+
+def _shown(got: Response) -> str:
+    return f"{got.status} {urlsplit(got.url).path}"
 
 
 def screenshot(page: Page, name: str) -> None:

@@ -16,6 +16,9 @@ import pytest
 from tests.ripen.browser import WIDTHS, needs_chromium, opened, screenshot
 from tests.ripen.conftest import Clone
 
+# What MLflow asks of its own server when that has no users.
+NO_USERS = ["404 /ajax-api/2.0/mlflow/users/current"]
+
 
 @pytest.fixture(scope="module")
 def server(reproduced: Clone) -> Iterator[str]:
@@ -51,7 +54,7 @@ def test_the_page_of_runs_in_a_browser(server: str, width: int) -> None:
         page.get_by_text("pipeline ", exact=False).first.wait_for()
         page.get_by_text("avocado").first.wait_for()
         screenshot(page, f"mlflow-runs-{width}")
-    assert errors == []
+    assert errors in ([], NO_USERS)
 
 
 @needs_chromium
@@ -59,14 +62,12 @@ def test_the_page_of_runs_in_a_browser(server: str, width: int) -> None:
 def test_a_run_and_its_curve_in_a_browser(server: str, width: int) -> None:
     client = mlflow.MlflowClient(server)
     (net,) = client.search_runs(["1"], "attributes.run_name = 'net'")
-    address = f"{server}/#/experiments/1/runs/{net.info.run_id}"
+    address = f"{server}/#/experiments/1/runs/{net.info.run_id}/model-metrics"
     with opened(address, width) as (page, errors):
-        page.get_by_text("best_iteration").first.wait_for()
-        page.goto(f"{address}/model-metrics")
         page.get_by_text("validation_loss").first.wait_for()
-        page.locator(".js-plotly-plot svg").first.wait_for()
+        page.locator("svg.main-svg").first.wait_for()
         screenshot(page, f"mlflow-curve-{width}")
-    assert errors == []
+    assert errors in ([], NO_USERS)
 
 
 @needs_chromium
@@ -77,9 +78,9 @@ def test_a_comparison_of_runs_in_a_browser(server: str) -> None:
     address = f"{server}/#/compare-runs?runs={ids}&experiments={quote(json.dumps(['1']))}"
     with opened(address, 1280) as (page, errors):
         page.get_by_text(f"Comparing {len(runs)} Runs", exact=False).first.wait_for()
-        page.locator(".js-plotly-plot svg").first.wait_for()
+        page.locator("svg.main-svg").first.wait_for()
         screenshot(page, "mlflow-comparison-1280")
-    assert errors == []
+    assert errors in ([], NO_USERS)
 
 
 def test_the_server_gives_the_curve_of_the_net(server: str, reproduced: Clone) -> None:

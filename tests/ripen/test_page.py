@@ -50,7 +50,7 @@ def test_models_of_a_test_part_alone_are_ranked_by_it() -> None:
 def test_the_page_says_how_to_run_it_again() -> None:
     page = html(made(overrides=["seed=7", "competition.cheese.note=<b>"]))
     assert "make repro COMPETITIONS=cheese" in page
-    assert "run &#39;seed=7&#39; &#39;competition.cheese.note=&lt;b&gt;&#39;" in page
+    assert "run 'seed=7' 'competition.cheese.note=&lt;b&gt;'" in page
     assert "<code>train.solver.base_lr</code>" in page
 
 

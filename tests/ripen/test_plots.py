@@ -83,3 +83,11 @@ def test_a_saved_figure_says_what_it_shows(tmp_path: Path) -> None:
     plots.save(FIGURES["error"](), tmp_path / "error.svg")
     text = (tmp_path / "error.svg").read_text()
     assert "<title>error (log loss) against iterations: ended by: converged</title>" in text
+
+
+def test_of_many_classes_names_are_cut_and_zeros_left_out() -> None:
+    names = [f"class {k} of a very long name" for k in range(12)]
+    counts = pd.DataFrame(np.eye(12, dtype=int) * 3)
+    axes = plots.confusion(counts, names, "net").axes[0]
+    assert [text.get_text() for text in axes.texts if text.get_text()] == ["3"] * 12
+    assert [label.get_text() for label in axes.get_yticklabels()][0] == "class 0 of a very long…"

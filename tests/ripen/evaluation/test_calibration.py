@@ -4,6 +4,9 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.metrics import log_loss
@@ -38,6 +41,19 @@ def test_scaling_divides_scores() -> None:
     scores = np.random.default_rng(1).normal(size=(7, 4))
     found = scaled(softmax(scores, axis=1), 2.5)
     np.testing.assert_allclose(found, softmax(scores / 2.5, axis=1), rtol=1e-12)
+
+
+@given(
+    arrays(np.float64, (5, 3), elements=st.floats(1e-6, 1)),
+    st.floats(0.05, 20),
+)
+def test_scaling_keeps_what_is_said_and_rows_sum_to_one(
+    values: NDArray[np.float64], temperature: float
+) -> None:
+    found = scaled(values / values.sum(axis=1, keepdims=True), temperature)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-9)
+    best = found.max(axis=1)
+    np.testing.assert_allclose(found[np.arange(5), values.argmax(axis=1)], best, rtol=1e-9)
 
 
 def test_certain_probabilities_can_be_scaled() -> None:

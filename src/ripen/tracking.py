@@ -36,6 +36,7 @@ from mlflow.entities import (
     Run,
     RunTag,
 )
+from mlflow.exceptions import MlflowException
 
 from ripen import lineage
 from ripen.config import as_mapping, leaves
@@ -43,6 +44,7 @@ from ripen.schema import Config
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 BATCH = 500
+STORE_ERRORS: tuple[type[Exception], ...] = (MlflowException,)
 MODEL_REQUIREMENTS = ["h5py", "numpy", "pandas", "protobuf", "pydantic", "scikit-learn", "torch"]
 
 
@@ -63,6 +65,31 @@ def repository_root(folder: Path | None = None) -> Path:
 def store_uri(config: Config) -> str:
     """Return the address of MLflow's store: the setting, or `mlflow.db` at the root."""
     return config.tracking.uri or f"sqlite:///{repository_root() / 'mlflow.db'}"
+
+
+def open_experiment(config: Config, competition: str) -> tuple[mlflow.MlflowClient, str]:
+    """Open the store, made where there is none, and a competition's experiment in it.
+
+    Under a lock, `.mlflow.lock`: two first users at once would race.
+
+    Returns
+    -------
+    (MlflowClient, str)
+        The experiment's id.
+    """
+    uri = store_uri(config)
+    mlflow.set_tracking_uri(uri)
+    client = mlflow.MlflowClient(uri)
+    found = client.get_experiment_by_name(competition)
+    if found is not None:
+        experiment = str(found.experiment_id)
+    else:
+        # A server keeps artifacts where it likes; a local file store, beside the database.
+        local = config.tracking.uri is None
+        location = (repository_root() / "mlruns" / competition).as_uri() if local else None
+        experiment = str(client.create_experiment(competition, artifact_location=location))
+    mlflow.set_experiment(experiment_id=experiment)
+    return client, experiment
 
 
 class TrackedRun:
@@ -162,10 +189,7 @@ class Tracker(AbstractContextManager["Tracker"]):
 
     def __enter__(self) -> Self:
         with FileLock(self._root / ".mlflow.lock"):
-            mlflow.set_tracking_uri(self._uri)
-            self._client = mlflow.MlflowClient(self._uri)
-            self._experiment = self._find_experiment()
-            mlflow.set_experiment(experiment_id=self._experiment)
+            self._client, self._experiment = open_experiment(self._config, self._competition)
             self._mark_killed()
             self.pipeline = self._open_pipeline()
         return self
@@ -218,15 +242,6 @@ class Tracker(AbstractContextManager["Tracker"]):
         run.set_tags({tag: key})
         return run
 
-    def _find_experiment(self) -> str:
-        experiment = self._client.get_experiment_by_name(self._competition)
-        if experiment is not None:
-            return str(experiment.experiment_id)
-        # A server keeps artifacts where it likes; a local file store, beside the database.
-        local = self._config.tracking.uri is None
-        location = (self._root / "mlruns" / self._competition).as_uri() if local else None
-        return str(self._client.create_experiment(self._competition, artifact_location=location))
-
     def _open_pipeline(self) -> TrackedRun:
         key = lineage.pipeline_hash(self._competition)
         query = f"tags.`ripen.pipeline_hash` = '{key}'"
@@ -234,7 +249,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         if found:
             run_id = found[0].info.run_id
             self._client.update_run(run_id, status="RUNNING")
-            self._tag(run_id, self._process())
+            self._tag(run_id, process_tags())
             return TrackedRun(self._client, run_id, reused=False)
         run_id = self._create(f"pipeline {key[:8]}", key, nested=False)
         pipeline = TrackedRun(self._client, run_id, reused=False)
@@ -244,7 +259,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         return pipeline
 
     def _create(self, name: str, key: str, *, nested: bool) -> str:
-        tags = self._process() | _git_commit()
+        tags = process_tags() | git_commit()
         if nested:
             tags |= {
                 "mlflow.parentRunId": self.pipeline.run_id,
@@ -265,13 +280,6 @@ class Tracker(AbstractContextManager["Tracker"]):
             tags = run.data.tags
             if tags.get("process.host") == socket.gethostname() and not _alive(tags):
                 self._client.set_terminated(run.info.run_id, "KILLED")
-
-    def _process(self) -> dict[str, str]:
-        return {
-            "process.host": socket.gethostname(),
-            "process.pid": str(os.getpid()),
-            "process.started": str(psutil.Process().create_time()),
-        }
 
     def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
@@ -312,7 +320,17 @@ def _alive(tags: Mapping[str, str]) -> bool:
     return str(started) == tags["process.started"]
 
 
-def _git_commit() -> dict[str, str]:
+def process_tags() -> dict[str, str]:
+    """Return what tells this process from all others, on any machine."""
+    return {
+        "process.host": socket.gethostname(),
+        "process.pid": str(os.getpid()),
+        "process.started": str(psutil.Process().create_time()),
+    }
+
+
+def git_commit() -> dict[str, str]:
+    """Return the commit that is checked out, as MLflow's tag; nothing outside a repository."""
     command = ["git", "rev-parse", "HEAD"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return {"mlflow.source.git.commit": found.stdout.strip()} if found.returncode == 0 else {}

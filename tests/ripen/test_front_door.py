@@ -117,10 +117,14 @@ def test_every_model_is_a_finished_run_within_one_pipeline(reproduced: Clone) ->
     experiment = client.get_experiment_by_name("avocado")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
-    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    (parent,) = parents
+    sweeps = {run.info.run_id for run in runs if "ripen.sweep" in run.data.tags}
+    own = [r for r in runs if r.info.run_id not in sweeps and "ripen.trial" not in r.data.tags]
+    (parent,) = [run for run in own if "mlflow.parentRunId" not in run.data.tags]
+    trials = [run for run in runs if run.data.tags.get("mlflow.parentRunId") in sweeps]
+    assert len(sweeps) == 1
+    assert len(runs) == len(own) + 1 + len(trials)
     metrics = json.loads(reproduced.read("metrics/avocado.json"))
-    models = {run.info.run_name: run for run in runs if run is not parent}
+    models = {run.info.run_name: run for run in own if run is not parent}
     assert set(models) == set(metrics["models"])
     for name, run in models.items():
         assert run.info.status == "FINISHED"

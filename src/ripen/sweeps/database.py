@@ -19,6 +19,13 @@ from ripen.errors import StoreError, UsageError
 from ripen.tracking import repository_root
 
 SUPPORTED = ("sqlite", "postgresql")
+ERRORS = (
+    SQLAlchemyError,
+    sqlite3.Error,
+    optuna.exceptions.StorageInternalError,
+    Timeout,
+    OSError,
+)
 
 
 def address(uri: str | None) -> str:
@@ -100,23 +107,18 @@ def locked(uri: str, timeout: int) -> Iterator[None]:
 
 
 @contextmanager
-def speaking(uri: str) -> Iterator[None]:
-    """Turn what goes wrong with the store into one line.
+def speaking(uri: str, *others: type[Exception]) -> Iterator[None]:
+    """Turn what goes wrong with the store, `others` among it, into one line.
 
     Raises
     ------
     StoreError
         Saying what is wrong with which store, and what to do.
     """
+    expected: tuple[type[Exception], ...] = (*ERRORS, *others)
     try:
         yield
-    except (
-        SQLAlchemyError,
-        sqlite3.Error,
-        optuna.exceptions.StorageInternalError,
-        Timeout,
-        OSError,
-    ) as error:
+    except expected as error:
         raise StoreError(explained(uri, error)) from None
     except RuntimeError as error:
         if "table schema" not in str(error):
@@ -148,6 +150,10 @@ _MEANINGS = (
     ("unable to open database", "the store cannot be opened. Is its folder there, and writable?"),
     ("is full", "there is no room left. Finished trials are kept: make room, and run again"),
     ("no space left", "there is no room left. Finished trials are kept: make room, and run again"),
+    (
+        "out-of-date database schema",
+        "the store was made by another version of MLflow. Copy it, then run: mlflow db upgrade URL",
+    ),
     (
         "table schema",
         "the store was made by another version of Optuna. Copy it, then run: "

@@ -89,8 +89,13 @@ class Joblib:
         # Joblib's own pool of processes: it gives a fresh one where a worker was killed.
         from joblib.externals.loky import get_reusable_executor
 
-        executor = get_reusable_executor(max_workers=self._workers)
-        self._running[executor.submit(run, job, self._prepared)] = trial
+        pool = get_reusable_executor(max_workers=self._workers)
+        try:
+            future = pool.submit(run, job, self._prepared)
+        except BrokenProcessPool:  # noticed only now
+            pool = get_reusable_executor(max_workers=self._workers)
+            future = pool.submit(run, job, self._prepared)
+        self._running[future] = trial
 
     def done(self) -> Done:
         ended, _ = wait(self._running, return_when=FIRST_COMPLETED)

@@ -14,6 +14,7 @@ from ripen.sweeps import results
 from ripen.sweeps.outcome import Finished
 from ripen.sweeps.plan import Plan
 from ripen.sweeps.run import run
+from ripen.sweeps.runs import SweepRuns
 from ripen.sweeps.store import Store
 from ripen.tracking import repository_root
 
@@ -28,11 +29,15 @@ def swept(plan: Plan, folder: Path) -> list[Finished]:
     TrainingError
         If all trials diverged; their curves are left in `.ripen/`.
     """
-    with progress(f"sweep {plan.sweep.name}", plan.count) as advance:
+    with (
+        SweepRuns(plan) as runs,
+        progress(f"sweep {plan.sweep.name}", plan.count) as advance,
+    ):
         shown = 0
 
-        def listener(_: Store, finished: list[Finished]) -> None:
+        def listener(store: Store, finished: list[Finished]) -> None:
             nonlocal shown
+            runs.log(store, finished, now=len(finished) == plan.count)
             last = finished[-1] if finished else None
             if len(finished) > shown and last:
                 advance(f"trial {last.index} {last.outcome.ended}", len(finished) - shown)
@@ -41,7 +46,8 @@ def swept(plan: Plan, folder: Path) -> list[Finished]:
         layout = Layout(plan.competition)
         launcher = plan.config.launcher
         finished = run(plan, plan.config.study, launcher, layout.prepared, listener)
-    results.write(folder, plan, finished)
+        results.write(folder, plan, finished)
+        runs.parent.log_artifacts(folder, "sweep")
     if all(one.outcome.ended == "diverged" for one in finished):
         with fresh_folder(kept(plan)) as kept_folder:
             results.write(kept_folder, plan, finished)

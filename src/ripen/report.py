@@ -118,7 +118,8 @@ def show(competition: str, seconds: Mapping[str, float]) -> None:
     if not console.is_terminal:
         console = Console(width=140)
     console.print(leaderboard(metrics, seconds, competition))
-    console.print(f"submission: {layout.submission}", soft_wrap=True)
+    if layout.submission.exists():
+        console.print(f"submission: {layout.submission}", soft_wrap=True)
     entries = submissions.read(submissions.history(competition))
     if entries:
         console.print(submitted(entries, f"{competition}: submissions"))

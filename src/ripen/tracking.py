@@ -286,10 +286,11 @@ class Tracker(AbstractContextManager["Tracker"]):
 
 
 def training_seconds(config: Config, competition: str) -> dict[str, float]:
-    """Return how long the finished models of dvc.yaml's present inputs took to train."""
+    """Return how long the finished models of dvc.yaml's present inputs took, where they trained."""
     return {
         run.info.run_name: run.data.metrics["training_seconds"]
         for run in _finished_models(config, competition)
+        if "training_seconds" in run.data.metrics
     }
 
 

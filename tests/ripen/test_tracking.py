@@ -67,6 +67,15 @@ def test_a_model_is_a_run_within_the_pipelines(repository: Path, make_config: Ma
     assert [(point.step, point.value) for point in curve] == [(100, 0.01), (200, 0.005)]
 
 
+def test_what_did_not_train_has_no_training_time(repository: Path, make_config: MakeConfig) -> None:
+    with Tracker(make_config(), "avocado", "baselines") as tracker:
+        with tracker.model("svm") as svm:
+            svm.log_metrics({"training_seconds": 3.0})
+        with tracker.model("squeezenet") as pretrained:
+            pretrained.log_metrics({"classifying_seconds": 4.0})
+    assert training_seconds(make_config(), "avocado") == {"svm": 3.0}
+
+
 def test_an_unchanged_stage_logs_nothing_twice(repository: Path, make_config: MakeConfig) -> None:
     for _ in range(2):
         with Tracker(make_config(), "avocado", "train") as tracker, tracker.model("net") as net:

@@ -7,6 +7,9 @@ from pathlib import Path
 # that is compared with the baselines.
 WAYS = {"net": "full", "head": "head", "scratch": "scratch"}
 
+# Features of pictures by what they are made of (`ripen.images.features`): no stage's, for all.
+SHELVES = Path(".ripen") / "features"
+
 
 @dataclass(frozen=True)
 class Layout:

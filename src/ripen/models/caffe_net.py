@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Training:
-    """How a training went: why it ended and when, when it was best, and all its checks."""
+    """How a training went: why it ended and when, all its checks, and which of them was best.
+
+    Where the last weights are kept, and not the best, the last check stands for the best.
+    """
 
     stopped: Reason
     iterations: int
@@ -113,8 +117,9 @@ def train_net(
     start: Path | None = None,
     engine: Engine = TORCH,
     history: Path | None = None,
+    keep: Literal["best", "last"] = "best",
 ) -> Training:
-    """Train a net and keep the weights of the best validation loss.
+    """Train a net and keep the weights of the best validation loss, or the last ones.
 
     Parameters
     ----------
@@ -136,6 +141,8 @@ def train_net(
     history : Path or None
         A folder for the weights of some iterations, ``iter_<n>.caffemodel``: the first ones, and
         those of the 1st, 2nd, 4th, 8th, … check.
+    keep : "best" or "last"
+        Of the checks: whose weights are kept.
 
     Raises
     ------
@@ -160,17 +167,14 @@ def train_net(
         checks.append(check)
         listener(check)
         stopped = convergence.check(check.iteration, check.loss, check.validation_loss)
-        if convergence.best_iteration == check.iteration:
+        if stopped if keep == "last" else convergence.best_iteration == check.iteration:
             solving.snapshot()
             _keep(folder, check.iteration)
+            kept = check
         if history is not None and len(checks).bit_count() == 1:  # a power of two
             _remember(solving, folder, check.iteration, history)
     return Training(
-        stopped,
-        checks[-1].iteration,
-        convergence.best_iteration,
-        convergence.best_validation_loss,
-        tuple(checks),
+        stopped, checks[-1].iteration, kept.iteration, kept.validation_loss, tuple(checks)
     )
 
 

@@ -34,6 +34,7 @@ class Graph:
 
     fetch: list[CompetitionName]
     prepare: list[CompetitionName]
+    features: list[CompetitionName]
     baselines: list[CompetitionName]
     sweep: list[CompetitionName]
     train: list[CompetitionName]

@@ -38,17 +38,38 @@ class PhotosPrepare(Survey):
     folds: Annotated[int, Field(ge=2)]
 
 
-@typed
-class Features:
-    """What frozen nets say of each picture, once: `nets` of the zoo, over `views` of it.
+Pool = Literal["AVE", "MAX"]
+ViewsName = Literal["whole", "mirror", "crops5", "crops10", "scales"]
 
-    `views` are those of `ripen.images.views`, `side` the share of a crop's sides.
+
+@typed
+class FrozenNet:
+    """A net of the zoo up to some of its `layers`, each of whose maps becomes one number a pool.
+
+    `pools` are Caffe's: AVE, the mean over a map's places, and MAX, the largest of them. `side` is
+    the input's height and width in pixels; `views` what it is shown of each picture
+    (`ripen.images.views`).
     """
 
-    nets: Annotated[list[str], Field(min_length=1)]
-    views: Literal["whole", "mirror", "crops5", "crops10", "scales"]
-    side: Annotated[float, Field(gt=0, lt=1)]
+    net: str
+    layers: Annotated[list[str], Field(min_length=1)]
+    pools: Annotated[list[Pool], Field(min_length=1)]
+    side: Count
+    views: ViewsName
+
+
+@typed
+class Features:
+    """What frozen nets say of each picture, once: `nets` by names of their own.
+
+    `crop` is the share of a picture's sides in the views that are parts of it; `batch_size` counts
+    pictures, each in all its views; `precision` is what the numbers are kept in.
+    """
+
+    nets: Annotated[dict[str, FrozenNet], Field(min_length=1)]
+    crop: Annotated[float, Field(gt=0, lt=1)]
     batch_size: Count
+    precision: Literal["float16", "float32"]
 
 
 @typed
@@ -66,10 +87,15 @@ class Augment:
 
 @typed
 class Head:
-    """The last layer of `nets`, trained by Caffe's solver on their features side by side."""
+    """The last layer of some of the `nets` of `features`, on their features side by side.
+
+    It is trained by Caffe's solver to the end of its budget; every `check_interval` iterations its
+    curve gets a point. A batch is `batch_size` pictures, or all where there are fewer.
+    """
 
     nets: Annotated[list[str], Field(min_length=1)]
     batch_size: Count
+    check_interval: Count
     solver: Solver
 
 
@@ -96,7 +122,7 @@ class Ways:
     finetune: Finetune
     batch_size: Count
     augment: Augment
-    views: Literal["whole", "mirror", "crops5", "crops10", "scales"]
+    views: ViewsName
     class_balance: bool
     check_interval: Count
     check_pictures: Count
@@ -107,9 +133,9 @@ class Ways:
 
 @typed
 class PhotosTrain:
-    """The head that is submitted, and the ways beside it."""
+    """Heads on features by the names of their models, `net` among them; and the ways."""
 
-    head: Head
+    heads: Annotated[dict[str, Head], Field(min_length=1)]
     ways: Ways
 
 

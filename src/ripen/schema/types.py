@@ -1,6 +1,6 @@
 """What sections are made of: strict dataclasses, and the numbers that are allowed in them."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -16,8 +16,15 @@ def key_of(field: str) -> str:
     return field.rstrip("_")
 
 
-typed = dataclass(
+T = TypeVar("T")
+_typed = dataclass(
     frozen=True,
     kw_only=True,
     config=ConfigDict(extra="forbid", strict=True, alias_generator=key_of, populate_by_name=True),
 )
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def typed(cls: type[T]) -> type[T]:
+    """Make a section of a class."""
+    return cast(type[T], _typed(cls))

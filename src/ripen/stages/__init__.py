@@ -4,6 +4,7 @@ STAGES = (
     "settings",
     "fetch",
     "prepare",
+    "features",
     "baselines",
     "sweep",
     "train",

@@ -1,16 +1,19 @@
 """train: the net, until it converges or its budget is spent; and how it gains from more data."""
 
-from ripen.datasets import DATASETS
+from ripen.datasets import DATASETS, PHOTOS
 from ripen.datasets.pictures import Images
 from ripen.layout import Layout
 from ripen.schema import CompetitionName, Config
 from ripen.sweeps import results
 from ripen.sweeps.space import with_settings
-from ripen.training import pictures, table
+from ripen.training import photos, pictures, table
 
 
 def run(config: Config, competition: CompetitionName) -> None:
     """Read `prepared/`, write `train/` and MLflow runs; take the sweep's best where it says so."""
+    if competition in PHOTOS:
+        photos.run(config, competition)
+        return
     config = with_settings(config, competition, results.chosen(Layout(competition).sweep))
     dataset = DATASETS[competition]
     if isinstance(dataset, Images):

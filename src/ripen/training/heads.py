@@ -1,0 +1,170 @@
+"""A new last layer for frozen nets, trained on their features by a Caffe solver.
+
+A head is trained once without each fold, which it then predicts, and once on all that there is. The
+features of a picture are the mean over its views: the scores, which are linear, are then the mean
+of each view's.
+"""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from caffe.formats import to_text
+from ripen.atomic import write_text
+from ripen.engines.choice import Engine
+from ripen.models.caffe_net import Training, train_net
+from ripen.schema.net import Train
+from ripen.schema.photos import Head
+from ripen.zoo import head
+
+HEAD = "head.prototxt"
+SHARD = 5000  # rows in a file, of which Caffe keeps one in memory
+Array = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features, shape (n, d), and labels, shape (n,)."""
+
+    data: Array
+    labels: Labels
+
+    def __getitem__(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> "Rows":
+        return Rows(self.data[chosen], self.labels[chosen])
+
+
+def read(folder: Path, names: Sequence[str]) -> tuple[Labels, Array]:
+    """Read features of nets side by side, each the mean over the views.
+
+    Returns
+    -------
+    int64 ndarray of shape (n,), float32 ndarray of shape (n, d)
+        The rows of the index, and their features.
+    """
+    parts = []
+    for name in names:
+        with h5py.File(folder / f"{name}.h5") as file:
+            rows, features = file["row"][()], file["features"]
+            parts.append(np.zeros((features.shape[0], features.shape[2]), np.float32))
+            for view in range(features.shape[1]):  # all of them at once would take the most memory
+                parts[-1] += features[:, view]
+            parts[-1] /= features.shape[1]
+    return rows, np.concatenate(parts, axis=1)
+
+
+def cross_validated(
+    settings: Head,
+    rows: Rows,
+    fold: Labels,
+    folder: Path,
+    seed: int,
+    engine: Engine,
+    advance: Callable[[str], None],
+) -> tuple[Array, Training, pd.DataFrame]:
+    """Train without each fold and then on all rows.
+
+    Parameters
+    ----------
+    settings : Head
+    rows : Rows of length n
+    fold : int64 ndarray of shape (n,)
+        From 0 up.
+    folder : Path
+        Gets Caffe's files of the head that was trained on all rows.
+    seed : int
+        Of the order of the rows.
+    engine : Engine
+    advance : callable
+        Is told when one of them is trained.
+
+    Returns
+    -------
+    float32 ndarray of shape (n, classes)
+        Each row's probabilities by the head that had not seen it.
+    Training
+        Of the head that was trained on all rows.
+    DataFrame
+        Its curve, with the loss and accuracy of the folds' heads in place of its own.
+    """
+    classes = int(rows.labels.max()) + 1
+    found = np.empty((len(rows.labels), classes), np.float32)
+    curves = []
+    for k in range(int(fold.max()) + 1):
+        with tempfile.TemporaryDirectory() as temporary:
+            own, held_out = Path(temporary), rows[fold == k]
+            training = train(settings, rows[fold != k], held_out, own, seed, engine)
+            found[fold == k] = predict(own, held_out.data, engine)
+        curves.append(training.curve())
+        advance(f"without fold {k}: validation loss {training.best_validation_loss:.4f}")
+    training = train(settings, rows, rows, folder, seed, engine)
+    advance(f"on all: loss {training.best_validation_loss:.4f}")
+    curve = training.curve()
+    for column in ("validation_loss", "validation_accuracy"):
+        curve[column] = np.mean([each[column] for each in curves], axis=0)
+    return found, training, curve
+
+
+def train(
+    settings: Head, rows: Rows, held_out: Rows, folder: Path, seed: int, engine: Engine
+) -> Training:
+    """Train a head to the end of its budget.
+
+    Parameters
+    ----------
+    settings : Head
+    rows : Rows
+        Seen in an order by chance, and again from the first.
+    held_out : Rows
+        Looked at for the curve; nothing is chosen by it.
+    folder : Path
+        Gets Caffe's files: those that `train_net` writes, ``head.prototxt``, which gives
+        probabilities of features, and the rows.
+    seed : int
+    engine : Engine
+    """
+    classes, solver = int(rows.labels.max()) + 1, settings.solver
+    folder.mkdir(exist_ok=True)
+    order = np.random.default_rng(seed).permutation(len(rows.labels))
+    begin = folder / "start.caffemodel"
+    head.start(classes, head.Scaling.of(rows.data), begin)
+    write_text(folder / HEAD, to_text(head.deploy_head(rows.data.shape[1], classes)))
+    net = head.train_val(
+        classes,
+        (write_rows(folder, "train", rows[order]), min(settings.batch_size, len(order))),
+        (write_rows(folder, "held_out", held_out), len(held_out.labels)),
+    )
+    to_the_end = Train(
+        batch_size=settings.batch_size,
+        check_interval=settings.check_interval,
+        tolerance=0,
+        patience=solver.max_iter,
+        early_stopping=solver.max_iter,
+    )
+    return train_net(
+        net, solver, to_the_end, seed, folder, lambda check: None, begin, engine=engine, keep="last"
+    )
+
+
+def predict(folder: Path, data: Array, engine: Engine) -> Array:
+    """Return probabilities, shape (n, classes), of features by the head in a folder."""
+    return engine.predict(folder / HEAD, folder / "model.caffemodel", data)
+
+
+def write_rows(folder: Path, name: str, rows: Rows) -> Path:
+    """Write rows as HDF5Data reads them; return the file that lists these files."""
+    names = []
+    for number, start in enumerate(range(0, len(rows.labels), SHARD)):
+        chosen = slice(start, start + SHARD)
+        names.append(folder / f"{name}_{number}.h5")
+        with h5py.File(names[-1], "w") as file:
+            file["data"] = rows.data[chosen]
+            file["label"] = rows.labels[chosen].astype(np.float32)
+    write_text(folder / f"{name}.txt", "".join(f"{path.as_posix()}\n" for path in names))
+    return folder / f"{name}.txt"

@@ -1,0 +1,113 @@
+"""train for photographs: heads on the features of frozen nets, and a net trained in three ways."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from caffe.formats import to_text
+from ripen import predictions
+from ripen.atomic import fresh_folder, write_text
+from ripen.config import as_mapping, leaves
+from ripen.engines.choice import Engine, chosen
+from ripen.images import index as indexes
+from ripen.layout import Layout
+from ripen.models.caffe_net import Training, write_training
+from ripen.progress import progress
+from ripen.schema import CompetitionName, Config
+from ripen.schema.photos import Features, Head
+from ripen.tracking import TrackedRun, Tracker
+from ripen.training import heads
+from ripen.zoo import DEFINITIONS, head, weights
+from ripen.zoo.trunk import trunk
+
+
+def run(config: Config, competition: CompetitionName) -> None:
+    """Read `features/`, the index and the archives, write `train/` and an MLflow run a model."""
+    layout, own = Layout(competition), getattr(config.competition, competition)
+    index = indexes.read(layout.prepared / "index.csv")
+    with (
+        chosen(config.engine) as engine,
+        fresh_folder(layout.train) as folder,
+        Tracker(config, competition, "train") as tracker,
+    ):
+        tables: list[pd.DataFrame] = []
+        for name, settings in own.train.heads.items():
+            described = as_mapping(settings) | {"seed": config.seed, "engine": config.engine.name}
+            with tracker.model(name) as tracked:
+                tracked.log_params(dict(leaves(described)))
+                tables += run_head(
+                    name, settings, own.features, index, layout, config.seed, engine, tracked
+                )
+        predictions.write(folder / "predictions.csv", tables)
+
+
+def run_head(
+    name: str,
+    settings: Head,
+    features: Features,
+    index: pd.DataFrame,
+    layout: Layout,
+    seed: int,
+    engine: Engine,
+    tracked: TrackedRun,
+) -> list[pd.DataFrame]:
+    """Train one head; return its predictions.
+
+    A folder of its name gets the curve and the whole net, ``deploy.prototxt`` and
+    ``model.caffemodel``; in ``head/`` are Caffe's files of the training on all pictures.
+    """
+    folder, started = layout.train / name, time.perf_counter()
+    (folder / "head").mkdir(parents=True)
+    numbers, data = heads.read(layout.features, settings.nets)
+    labels, fold = (index.loc[numbers, key].to_numpy() for key in ("label", "fold"))
+    known, test = fold >= 0, (index.loc[numbers, "part"] == "test").to_numpy()
+    rows = heads.Rows(data, labels)[known]
+    tracked.log_dataset(layout.features / f"{settings.nets[0]}.h5", name, rows.data, rows.labels)
+    with progress(f"train {name}", int(fold.max()) + 2) as advance:
+        held_out, training, curve = heads.cross_validated(
+            settings, rows, fold[known], folder / "head", seed, engine, advance
+        )
+    tables = [predictions.table(name, "validation", numbers[known], held_out)]
+    if test.any():
+        answers = heads.predict(folder / "head", data[test], engine)
+        tables.append(predictions.table(name, "test", numbers[test], answers))
+    write_curve(folder, training, curve)
+    write_whole(settings, features, len(np.unique(rows.labels)), folder)
+    track(tracked, curve, folder, time.perf_counter() - started)
+    return tables
+
+
+def write_curve(folder: Path, training: Training, curve: pd.DataFrame) -> None:
+    """Write how the training went, with the curve's validation that of the folds."""
+    write_training(folder, training)
+    write_text(folder / "curve.csv", curve.to_csv(index=False, lineterminator="\n"))
+
+
+def write_whole(settings: Head, features: Features, classes: int, folder: Path) -> None:
+    """Put frozen nets and head together: the net that takes a picture."""
+    frozen, trunks = {}, []
+    for name in settings.nets:
+        chosen = features.nets[name]
+        # Two nets may have layers of the same name, and take pictures of different sizes.
+        prefix = f"{name}/" if len(settings.nets) > 1 else ""
+        definition = DEFINITIONS[chosen.net].deploy()
+        trunks.append(trunk(definition, chosen.layers, chosen.pools, chosen.side, prefix))
+        frozen[prefix] = weights.caffemodel(chosen.net)
+    definition = head.deploy(trunks, classes)
+    write_text(folder / "deploy.prototxt", to_text(definition))
+    trained = folder / "head" / "model.caffemodel"
+    head.write_whole(definition, frozen, trained, folder / "model.caffemodel")
+
+
+def track(tracked: TrackedRun, curve: pd.DataFrame, folder: Path, seconds: float) -> None:
+    """Log a head's curve, its time and Caffe's files."""
+    for row in curve.to_dict("records"):
+        step = int(row.pop("iteration"))
+        tracked.log_metrics({f"curve/{key}": value for key, value in row.items()}, step)
+    tracked.log_metrics({"training_seconds": seconds, "iterations": int(curve.iteration.iloc[-1])})
+    for name in ("deploy.prototxt", "model.caffemodel", "curve.csv", "training.json"):
+        tracked.log_artifacts(folder / name, "caffe")
+    for name in ("train_val.prototxt", "solver.prototxt", "model.caffemodel", "model.solverstate"):
+        tracked.log_artifacts(folder / "head" / name, "caffe/head")

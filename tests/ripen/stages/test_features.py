@@ -1,0 +1,127 @@
+"""features: the same numbers as the net gives, each picture done once, whoever asks."""
+
+import json
+from collections.abc import Callable
+
+import h5py
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import caffe
+from ripen.errors import ConfigError
+from ripen.images import index as indexes
+from ripen.images.decode import read
+from ripen.images.files import opened
+from ripen.layout import SHELVES, Layout
+from ripen.schema import Config
+from ripen.stages import features
+from ripen.zoo import DEFINITIONS, pictures
+from ripen.zoo.contract import Input
+from tests.ripen.frozen import with_weights
+
+LAYOUT = Layout("cats_vs_dogs")
+SECTION = "competition.cats_vs_dogs.features"
+SIDE = 83
+WANTED = Input(
+    height=SIDE, width=SIDE, channel_order="BGR", raw_scale=255.0, mean=[104.0, 117.0, 123.0]
+)
+MakeConfig = Callable[..., Config]
+
+
+@pytest.fixture
+def prepared(cats: MakeConfig) -> Callable[..., Config]:
+    """Return a function that prepares 14 photographs, and SqueezeNet with random weights."""
+
+    def make(*overrides: str) -> Config:
+        config = cats(
+            f"~{SECTION}.nets.efficientnet_lite2",
+            f"{SECTION}.nets.squeezenet.side={SIDE}",
+            f"{SECTION}.batch_size=3",
+            *overrides,
+            each=5,
+            tests=4,
+        )
+        with_weights("squeezenet")
+        return config
+
+    return make
+
+
+def found(name: str = "squeezenet") -> NDArray[np.floating]:
+    with h5py.File(LAYOUT.features / f"{name}.h5") as file:
+        return np.asarray(file["features"])
+
+
+def expected(mirror: bool) -> NDArray[np.float32]:
+    """Return what the whole net's maps are, picture by picture."""
+    definition = DEFINITIONS["squeezenet"].deploy()
+    (relu,) = (layer for layer in definition.layer if layer.name == "relu_conv_final")
+    relu.top[0] = "after"
+    definition.layer[-2].bottom[0] = "after"
+    net = caffe.Net(definition, caffe.TEST, weights="models/squeezenet/squeezenet.caffemodel")
+    net.blobs["data"].reshape(1, 3, SIDE, SIDE)
+    rows = []
+    with opened(LAYOUT.raw) as archives:
+        for file in indexes.files(indexes.read(LAYOUT.prepared / "index.csv"), archives):
+            picture = read(file.read(), file.name)
+            net.forward(data=pictures.values(picture, WANTED, mirror=mirror)[np.newaxis])
+            maps = [net.blobs[name].data[0] for name in ("fire9/concat", "conv_final")]
+            pooled = [f(m, axis=(1, 2)) for m in maps for f in (np.mean, np.max)]
+            rows.append(np.concatenate(pooled))
+    return np.array(rows)
+
+
+def test_the_features_of_both_views(prepared: MakeConfig) -> None:
+    features.run(prepared(f"{SECTION}.precision=float32"), "cats_vs_dogs")
+    with h5py.File(LAYOUT.features / "squeezenet.h5") as file:
+        assert file["row"][()].tolist() == list(range(14))
+        assert dict(file.attrs)["views"] == "mirror"
+    assert found().shape == (14, 2, 2 * 512 + 2 * 1000)
+    for view, mirror in enumerate((False, True)):
+        np.testing.assert_allclose(found()[:, view], expected(mirror), rtol=1e-4, atol=1e-4)
+    described = json.loads((LAYOUT.features / "features.json").read_text())["squeezenet"]
+    assert (described["pictures"], described["size"]) == (14, 3024)
+
+
+def test_half_precision_is_the_same_rounded(prepared: MakeConfig) -> None:
+    features.run(prepared(), "cats_vs_dogs")
+    assert found().dtype == np.float16
+    np.testing.assert_allclose(found()[:, 0], expected(False), rtol=1e-3, atol=1e-3)
+
+
+def test_each_picture_is_done_once(prepared: MakeConfig) -> None:
+    config = prepared()
+    features.run(config, "cats_vs_dogs")
+    first = {path.name: path.read_bytes() for path in LAYOUT.features.iterdir()}
+    (shelf,) = SHELVES.iterdir()
+    (file,) = shelf.iterdir()
+    # Whatever is on the shelf is taken, by the picture's hash.
+    with h5py.File(file, "r+") as stored:
+        (row,) = np.flatnonzero(
+            stored["sha256"][()] == indexes.read(LAYOUT.prepared / "index.csv").sha256[3].encode()
+        )
+        stored["features"][row] = 7
+    features.run(config, "cats_vs_dogs")
+    assert (found()[3] == 7).all()
+    assert [path.name for path in shelf.iterdir()] == [file.name]
+    file.unlink()
+    features.run(config, "cats_vs_dogs")
+    assert {path.name: path.read_bytes() for path in LAYOUT.features.iterdir()} == first
+
+
+def test_broken_pictures_have_no_features(prepared: MakeConfig) -> None:
+    config = prepared()
+    index = indexes.read(LAYOUT.prepared / "index.csv")
+    index.loc[2, "problem"] = "is broken"
+    indexes.write(LAYOUT.prepared / "index.csv", index)
+    features.run(config, "cats_vs_dogs")
+    with h5py.File(LAYOUT.features / "squeezenet.h5") as file:
+        assert file["row"][()].tolist() == [0, 1, *range(3, 14)]
+
+
+def test_a_layer_that_there_is_not(prepared: MakeConfig) -> None:
+    config = prepared(f"{SECTION}.nets.squeezenet.layers=[fire9/conca]")
+    with pytest.raises(ConfigError, match="'FireNet' has no layer 'fire9/conca'; did you mean"):
+        features.run(config, "cats_vs_dogs")
+    assert not LAYOUT.features.exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ripen import config
 from ripen.atomic import write_text
-from ripen.errors import ConfigError, RipenError, UsageError
+from ripen.errors import ConfigError, DataError, RipenError, UsageError
 from ripen.layout import Layout
 from ripen.schema import COMPETITIONS
 
@@ -44,12 +44,15 @@ def _parser() -> argparse.ArgumentParser:
         ("compose", _compose, [overrides]),
         ("run", _run, [overrides]),
         ("leaderboard", _leaderboard, []),
+        ("find", _find, []),
         ("ui", _ui, []),
     ):
         added = commands.add_parser(name, parents=parents, help=command.__doc__)
         added.set_defaults(command=command)
         if command is _leaderboard:
             added.add_argument("competition", nargs="?", help="all that are chosen, if none")
+        if command is _find:
+            added.add_argument("name", help="a DVC experiment, or an MLflow run's id")
         if command is _ui:
             added.add_argument("--port", default="5000", help="port of the pages (%(default)s)")
     _add_sweep(commands.add_parser("sweep", help=_sweep.__doc__))
@@ -129,6 +132,23 @@ def _show(competitions: Sequence[str]) -> int:
     for competition in competitions:
         report.show(competition, tracking.training_seconds(settings, competition))
     print("browse the runs: .venv/bin/ripen ui")
+    return 0
+
+
+def _find(chosen: argparse.Namespace) -> int:
+    """Name the MLflow runs of a DVC experiment, or the experiments of a run."""
+    from ripen import tracking
+
+    settings = config.load()
+    found = tracking.find(settings, chosen.name)
+    if not found:
+        raise DataError(
+            f"'{chosen.name}' is neither a DVC experiment that MLflow has a run of nor a run's id. "
+            "See: dvc exp list, ripen ui"
+        )
+    for run in found:
+        experiments = " ".join(tracking.experiments_of(settings, run)) or "none (dvc repro)"
+        print(f"run {run.info.run_id}  {run.info.run_name}  DVC experiments: {experiments}")
     return 0
 
 

@@ -45,6 +45,7 @@ from ripen.schema import Config
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 BATCH = 500
 STORE_ERRORS: tuple[type[Exception], ...] = (MlflowException,)
+EXPERIMENTS = "dvc.experiments"
 MODEL_REQUIREMENTS = ["h5py", "numpy", "pandas", "protobuf", "pydantic", "scikit-learn", "torch"]
 
 
@@ -249,7 +250,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         if found:
             run_id = found[0].info.run_id
             self._client.update_run(run_id, status="RUNNING")
-            self._tag(run_id, process_tags())
+            self._tag(run_id, process_tags() | _experiments(found[0].data.tags))
             return TrackedRun(self._client, run_id, reused=False)
         run_id = self._create(f"pipeline {key[:8]}", key, nested=False)
         pipeline = TrackedRun(self._client, run_id, reused=False)
@@ -267,7 +268,7 @@ class Tracker(AbstractContextManager["Tracker"]):
                 "dvc.stage_hash": key,
             }
         else:
-            tags |= {"ripen.pipeline_hash": key}
+            tags |= {"ripen.pipeline_hash": key} | _experiments({})
         return str(self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id)
 
     def _search(self, query: str, name: str) -> list[Run]:
@@ -310,6 +311,47 @@ def _finished_models(config: Config, competition: str) -> Iterator[Run]:
         key = lineage.stage_hash(stage, competition)
         query = f"tags.`dvc.stage_hash` = '{key}' and attributes.status = 'FINISHED'"
         yield from client.search_runs([experiment.experiment_id], query)
+
+
+def find(config: Config, name: str) -> list[Run]:
+    """Return the pipelines' runs of a DVC experiment, or the run of an id or of its beginning.
+
+    Parameters
+    ----------
+    config : Config
+        Section `tracking`.
+    name : str
+        An experiment's name, or at least 4 characters of a run's id.
+    """
+    client = mlflow.MlflowClient(store_uri(config))
+    everywhere = [e.experiment_id for e in client.search_experiments()]
+    runs = list(client.search_runs(everywhere, f"tags.`{EXPERIMENTS}` LIKE '%{_literal(name)}%'"))
+    named = [run for run in runs if name in run.data.tags[EXPERIMENTS].split()]
+    if named or len(name) < 4:
+        return named
+    return [r for r in client.search_runs(everywhere) if r.info.run_id.startswith(name)]
+
+
+def experiments_of(config: Config, run: Run) -> list[str]:
+    """Return the DVC experiments that a run is part of; none for one of plain `dvc repro`."""
+    parent = run.data.tags.get("mlflow.parentRunId")
+    if parent is not None:
+        run = mlflow.MlflowClient(store_uri(config)).get_run(parent)
+    return list(run.data.tags.get(EXPERIMENTS, "").split())
+
+
+def _experiments(tags: Mapping[str, str]) -> dict[str, str]:
+    """The names of the DVC experiments that a pipeline's run was part of, this one among them."""
+    known = tags.get(EXPERIMENTS, "").split()
+    name = os.environ.get("DVC_EXP_NAME")
+    if name is None or name in known:
+        return {}
+    return {EXPERIMENTS: " ".join([*known, name])}
+
+
+def _literal(text: str) -> str:
+    """A name without what MLflow's search takes for more than letters."""
+    return text.replace("'", "").replace("%", "")
 
 
 def _alive(tags: Mapping[str, str]) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from mlflow.entities import Run
 
 from ripen.schema import Config
-from ripen.tracking import Tracker, repository_root, training_seconds
+from ripen.tracking import Tracker, experiments_of, find, repository_root, training_seconds
 
 MakeConfig = Callable[..., Config]
 DVC = """
@@ -186,3 +186,26 @@ def test_the_data_set_is_logged_with_its_hash(repository: Path, make_config: Mak
 )
 def test_an_experiments_store_is_that_of_the_repository_around_it(folder: str, root: str) -> None:
     assert repository_root(Path(folder)) == Path(root)
+
+
+def test_runs_and_experiments_find_each_other(
+    repository: Path, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config()
+    for name in ("first-one", "second", "second"):
+        monkeypatch.setenv("DVC_EXP_NAME", name)
+        with Tracker(config, "avocado", "train") as tracker, tracker.model("net"):
+            pass
+    monkeypatch.delenv("DVC_EXP_NAME")
+    (repository / "params.yaml").write_text("seed: 2\n")
+    with Tracker(config, "avocado", "train"):
+        pass
+    pipeline, net, plain = runs(repository)
+    for name in ("first-one", "second"):
+        assert [run.info.run_id for run in find(config, name)] == [pipeline.info.run_id]
+    assert find(config, "first") == find(config, "no'such%") == []
+    for run in (pipeline, net):
+        (found,) = find(config, run.info.run_id[:8])
+        assert found.info.run_id == run.info.run_id
+        assert experiments_of(config, found) == ["first-one", "second"]
+    assert experiments_of(config, plain) == []

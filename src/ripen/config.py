@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -26,6 +26,7 @@ _WHO_ASKS = {
     "tracking": "MLflow takes those from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
     "study": "PostgreSQL's client takes those from PGUSER and PGPASSWORD, or from ~/.pgpass",
 }
+T = TypeVar("T")
 
 
 def from_mapping(values: Mapping[str, Any], source: str) -> Config:
@@ -72,6 +73,12 @@ def as_mapping(section: object) -> dict[str, Any]:
     """Return the configuration, or a section, as plain values, as `params.yaml` holds them."""
     values: dict[str, Any] = TypeAdapter(type(section)).dump_python(section, by_alias=True)
     return values
+
+
+def changed(section: T, **values: Any) -> T:
+    """Return a section with some of its values changed, and checked as it was itself."""
+    adapter = TypeAdapter(type(section))
+    return adapter.validate_json(json.dumps(as_mapping(section) | values))
 
 
 def load(params: Path = PARAMS) -> Config:

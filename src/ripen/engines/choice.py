@@ -24,8 +24,8 @@ class Solving(Protocol):
         """Let the solver write its snapshot."""
 
 
-class Engine(Protocol):
-    """Who runs Caffe nets. All that it reads and writes are Caffe's own files."""
+class Trainer(Protocol):
+    """Who trains a Caffe net."""
 
     def solver(self, solver: Path, start: Path | None = None) -> Solving:
         """Begin to train.
@@ -38,6 +38,10 @@ class Engine(Protocol):
             The caffemodel whose weights the layers of the same names begin with; what is filled
             at random is the same in every engine.
         """
+
+
+class Engine(Trainer, Protocol):
+    """Who runs Caffe nets. All that it reads and writes are Caffe's own files."""
 
     def predict(
         self, deploy: Path, weights: Path, data: NDArray[np.float32]

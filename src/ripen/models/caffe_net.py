@@ -17,7 +17,7 @@ from caffe.proto import caffe_pb2
 from ripen.atomic import replacing, write_text
 from ripen.convergence import Convergence, Reason
 from ripen.datasets.prepared import read_scaler
-from ripen.engines.choice import Engine, Solving
+from ripen.engines.choice import Engine, Solving, Trainer
 from ripen.engines.pycaffe import probabilities
 from ripen.engines.torch import TorchEngine
 from ripen.errors import DataError, TrainingError
@@ -115,7 +115,7 @@ def train_net(
     folder: Path,
     listener: Callable[[Check], None],
     start: Path | None = None,
-    engine: Engine = TORCH,
+    engine: Trainer = TORCH,
     history: Path | None = None,
     keep: Literal["best", "last"] = "best",
 ) -> Training:
@@ -136,8 +136,8 @@ def train_net(
         Is given each check.
     start : Path or None
         The caffemodel whose weights the layers of the same names begin with.
-    engine : Engine
-        Who trains.
+    engine : Trainer
+        Who trains; other than an `Engine` it may need no test phase.
     history : Path or None
         A folder for the weights of some iterations, ``iter_<n>.caffemodel``: the first ones, and
         those of the 1st, 2nd, 4th, 8th, … check.

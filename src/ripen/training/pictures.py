@@ -4,9 +4,9 @@ All are one definition: what a pretrained net is changed to (`ripen.zoo.finetune
 """
 
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
 from ripen.schema.digits import DigitsTrain
 from ripen.tracking import TrackedRun, Tracker
+from ripen.training.tracked import followed
 from ripen.zoo import lenet8
 from ripen.zoo.finetune import Change, finetuned
 
@@ -181,22 +182,8 @@ def learning_curve(
 def _train_tracked(way: Way, task: Task, parts: Parts, folder: Path, tracked: TrackedRun) -> None:
     """Train one way, tracking each check."""
     folder.mkdir()
-    started = time.perf_counter()
-
-    def listener(check: Check) -> None:
-        metrics = {f"curve/{k}": v for k, v in asdict(check).items() if k != "iteration"}
-        tracked.log_metrics(metrics, check.iteration)
-
-    training = train_way(way, task, parts, folder, listener)
+    training = followed(tracked, partial(train_way, way, task, parts, folder))
     write_training(folder, training)
-    tracked.set_tags({"stopped": training.stopped})
-    tracked.log_metrics(
-        {
-            "training_seconds": time.perf_counter() - started,
-            "iterations": training.iterations,
-            "best_iteration": training.best_iteration,
-        }
-    )
 
 
 def lists(folder: Path, names: tuple[str, str], batch_size: int) -> Parts:

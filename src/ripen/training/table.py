@@ -1,9 +1,7 @@
 """A table's net: trained until it converges, and how it gains from more data."""
 
 import tempfile
-import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +18,7 @@ from ripen.models.caffe_net import Check, Training, fit, write_training
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
 from ripen.tracking import TrackedRun, Tracker
+from ripen.training.tracked import Listener, followed
 
 
 def run(config: Config, competition: CompetitionName, dataset: Tabular) -> None:
@@ -63,36 +62,18 @@ def train_net(
 ) -> Training:
     """Train on the prepared parts, showing and tracking each check."""
     sizes = {name: len(read_part(prepared, name).ids) for name in ("train", "validation")}
-    started = time.perf_counter()
     with progress("train", config.solver.max_iter) as advance:
 
-        def listener(check: Check) -> None:
-            metrics = {f"curve/{k}": v for k, v in asdict(check).items() if k != "iteration"}
-            tracked.log_metrics(metrics, check.iteration)
-            advance(
-                f"loss {check.loss:.4f}, validation {check.validation_loss:.4f}",
-                config.train.check_interval,
-            )
+        def show(check: Check) -> None:
+            losses = f"loss {check.loss:.4f}, validation {check.validation_loss:.4f}"
+            advance(losses, config.train.check_interval)
 
-        training = fit(
-            config,
-            classes,
-            (prepared / "train.txt", sizes["train"]),
-            (prepared / "validation.txt", sizes["validation"]),
-            folder,
-            listener,
-            engine,
-            folder / "history",
-        )
-    tracked.set_tags({"stopped": training.stopped})
-    tracked.log_metrics(
-        {
-            "training_seconds": time.perf_counter() - started,
-            "iterations": training.iterations,
-            "best_iteration": training.best_iteration,
-        }
-    )
-    return training
+        def train(listener: Listener) -> Training:
+            parts = [(prepared / f"{name}.txt", size) for name, size in sizes.items()]
+            history = folder / "history"
+            return fit(config, classes, parts[0], parts[1], folder, listener, engine, history)
+
+        return followed(tracked, train, show)
 
 
 def learning_curve(

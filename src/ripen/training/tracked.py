@@ -1,0 +1,46 @@
+"""A training that MLflow follows: its curve while it goes on, its figures at the end."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+from ripen.models.caffe_net import Check, Training
+from ripen.tracking import TrackedRun
+
+Listener = Callable[[Check], None]
+
+
+def nothing(check: Check) -> None:
+    """Listen to no check."""
+
+
+def followed(
+    tracked: TrackedRun, train: Callable[[Listener], Training], show: Listener = nothing
+) -> Training:
+    """Train and log each check, why it ended, how long it took, and whose weights were kept.
+
+    Parameters
+    ----------
+    tracked : TrackedRun
+    train : callable
+        Trains, and gives its listener each check.
+    show : callable
+        Is given each check too.
+    """
+    started = time.perf_counter()
+
+    def listener(check: Check) -> None:
+        metrics = {f"curve/{k}": v for k, v in asdict(check).items() if k != "iteration"}
+        tracked.log_metrics(metrics, check.iteration)
+        show(check)
+
+    training = train(listener)
+    tracked.set_tags({"stopped": training.stopped})
+    tracked.log_metrics(
+        {
+            "training_seconds": time.perf_counter() - started,
+            "iterations": training.iterations,
+            "best_iteration": training.best_iteration,
+        }
+    )
+    return training

@@ -166,7 +166,8 @@ def _train_tracked(way: Way, task: Task, fold: int, folder: Path, tracked: Track
 
         def show(check: Check) -> None:
             losses = f"loss {check.loss:.4f}, validation {check.validation_loss:.4f}"
-            advance(losses, task.settings.check_interval)
+            interval = task.settings.check_interval
+            advance(losses, (check.iteration - 1) % interval + 1)
 
         train = partial(train_way, way, task, fold, folder)
         training = followed(tracked, train, show) if fold == 0 else train(show)
@@ -205,7 +206,7 @@ def to_the_end(settings: Ways) -> Train:
         "patience": 1,
         "early_stopping": settings.solver.max_iter,
     }
-    return TypeAdapter(Train).validate_python(values)
+    return TypeAdapter(Train).validate_python(values, strict=False)
 
 
 def fed(task: Task, net: Trainable, fold: int) -> Generator[tuple[Array, Array]]:

@@ -1,12 +1,13 @@
 """Running a sweep for those who look on: progress, MLflow, a table, and what to do next."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from ripen.atomic import fresh_folder
 from ripen.errors import TrainingError
 from ripen.layout import Layout
 from ripen.progress import progress
@@ -49,8 +50,8 @@ def swept(plan: Plan, folder: Path) -> list[Finished]:
         results.write(folder, plan, finished)
         runs.parent.log_artifacts(folder, "sweep")
     if all(one.outcome.ended == "diverged" for one in finished):
-        with fresh_folder(kept(plan)) as kept_folder:
-            results.write(kept_folder, plan, finished)
+        if folder != kept(plan):  # DVC keeps nothing of a stage that fails
+            shutil.copytree(folder, kept(plan), dirs_exist_ok=True)
         raise TrainingError(
             f"all {len(finished)} trials of '{plan.sweep.name}' diverged: their curves are in "
             f"{kept(plan)}. Try smaller learning rates"
@@ -66,8 +67,10 @@ def kept(plan: Plan) -> Path:
 
 def show(plan: Plan) -> None:
     """Run a sweep; print its best trials, and what to do with the best."""
-    with fresh_folder(kept(plan)) as folder:
-        finished = swept(plan, folder)
+    folder = kept(plan)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    finished = swept(plan, folder)
     console = Console()
     if not console.is_terminal:
         console = Console(width=140)
@@ -91,9 +94,13 @@ def table(plan: Plan, finished: Sequence[Finished]) -> Table:
         shown.add_column(name, justify="left" if name == "ended" else "right")
     for _, row in rows.head(SHOWN).iterrows():
         shown.add_row(
-            *(str(row[name]) for name in names),
+            *(_short(row[name]) for name in names),
             f"{row.ended} at {row.iterations}",
             f"{row.validation_loss:.4f}",
             f"{row.validation_accuracy:.4f}",
         )
     return shown
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

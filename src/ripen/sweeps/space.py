@@ -172,7 +172,7 @@ def encoded(value: Any) -> Any:
 
 def _axis(key: str, override: Any) -> Choices | Interval:
     """Read what follows KEY= of an override with several values."""
-    from hydra.core.override_parser.types import IntervalSweep
+    from hydra.core.override_parser.types import Glob, IntervalSweep
 
     value = override.value()
     if isinstance(value, IntervalSweep):
@@ -183,12 +183,9 @@ def _axis(key: str, override: Any) -> Choices | Interval:
             need = "0 < low < high" if log else "low < high"
             raise ConfigError(f"sweep: {key}: an interval from {low:g} to {high:g} needs {need}")
         return Interval(key, low, high, log, whole)
-    if not override.is_discrete_sweep():
+    if not (override.is_choice_sweep() or override.is_range_sweep()) or isinstance(value, Glob):
         raise ConfigError(f"sweep: {key}: write its values, or an interval")
-    try:
-        values = [_plain(item) for item in override.sweep_iterator()]
-    except Exception as error:  # of Hydra's, without a class: glob() needs a loader
-        raise ConfigError(f"sweep: {key}: {error}") from None
+    values = [_plain(item) for item in override.sweep_iterator()]
     unique = {json.dumps(item): item for item in values}
     return Choices(key, tuple(unique.values()))
 

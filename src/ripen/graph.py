@@ -7,8 +7,8 @@ from omegaconf import ListConfig, OmegaConf
 STAGES_OF = {
     "avocado": ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict", "report"),
     "digits": ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict", "report"),
-    "cats_vs_dogs": ("fetch", "prepare", "features", "train"),
-    "cats_vs_dogs_redux": ("fetch", "prepare", "features", "train"),
+    "cats_vs_dogs": ("fetch", "prepare", "features", "baselines", "train"),
+    "cats_vs_dogs_redux": ("fetch", "prepare", "features", "baselines", "train"),
     "imagenet": ("fetch", "prepare", "baselines", "evaluate", "report"),
 }
 

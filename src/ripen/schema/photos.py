@@ -62,14 +62,28 @@ class FrozenNet:
 class Features:
     """What frozen nets say of each picture, once: `nets` by names of their own.
 
+    Colours are counted too, in boxes of `histogram_bins` an axis (`ripen.images.histogram`).
     `crop` is the share of a picture's sides in the views that are parts of it; `batch_size` counts
     pictures, each in all its views; `precision` is what the numbers are kept in.
     """
 
     nets: Annotated[dict[str, FrozenNet], Field(min_length=1)]
+    histogram_bins: Annotated[int, Field(ge=2, le=16)]
     crop: Annotated[float, Field(gt=0, lt=1)]
     batch_size: Count
     precision: Literal["float16", "float32"]
+
+
+@typed
+class PhotoBaselines:
+    """The classic classifiers on colours, and on the features of some of the `nets`.
+
+    Both are reduced to their first principal components.
+    """
+
+    classifiers: Baselines
+    nets: Annotated[list[str], Field(min_length=1)]
+    components: Count
 
 
 @typed
@@ -159,7 +173,7 @@ class CatsVsDogs:
     fetch: PhotosFetch
     prepare: PhotosPrepare
     features: Features
-    baselines: Baselines
+    baselines: PhotoBaselines
     train: PhotosTrain
     learning_curve: list[Count]
     evaluate: PhotosEvaluate

@@ -17,13 +17,14 @@ from ripen.models.baselines import estimators, folds
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
 from ripen.tracking import Tracker
-from ripen.training import pretrained
+from ripen.training import photo_baselines, pretrained
 
 
 def run(config: Config, competition: CompetitionName) -> None:
     """Read `prepared/`, write `baselines/` and one MLflow run for each classifier."""
-    if competition in PHOTOS and not PHOTOS[competition].submitted:
-        pretrained.run(config, competition)
+    if competition in PHOTOS:
+        kind = photo_baselines if PHOTOS[competition].submitted else pretrained
+        kind.run(config, competition)
         return
     layout = Layout(competition)
     train, validation, test, more = (

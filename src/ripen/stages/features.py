@@ -7,11 +7,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ripen.atomic import fresh_folder, write_text
 from ripen.images import index as indexes
+from ripen.images.ahead import in_order
+from ripen.images.decode import read as decoded
 from ripen.images.features import Extractor, fill, gather
 from ripen.images.files import File, opened
+from ripen.images.histogram import histogram
 from ripen.layout import SHELVES, Layout
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
@@ -29,6 +33,7 @@ def run(config: Config, competition: CompetitionName) -> None:
             name: of_net(name, own.features, good, files, own.compute.threads, folder)
             for name in own.features.nets
         }
+        of_colours(own.features.histogram_bins, good, files, own.compute.threads, folder)
         write_text(folder / "features.json", json.dumps(described, indent=2) + "\n")
 
 
@@ -73,3 +78,24 @@ def of_net(
         file["row"] = index.index.to_numpy(np.int64)
         file.attrs.update(described)
     return described | {"pictures": len(files), "size": extractor.size}
+
+
+def of_colours(
+    bins: int, index: pd.DataFrame, files: list[File], threads: int, folder: Path
+) -> None:
+    """Write the histograms of an index's pictures, as those of a net: ``histogram.h5``."""
+
+    def counted(named: tuple[str, bytes]) -> NDArray[np.float32]:
+        name, content = named
+        return histogram(decoded(content, name), bins)
+
+    contents = ((file.name, file.read()) for file in files)
+    with (
+        h5py.File(folder / "histogram.h5", "w") as out,
+        progress("features histogram", len(files)) as advance,
+    ):
+        features = out.create_dataset("features", (len(files), 1, bins**3), np.float32)
+        for row, values in enumerate(in_order(counted, contents, threads)):
+            features[row, 0] = values
+            advance("pictures")
+        out["row"] = index.index.to_numpy(np.int64)

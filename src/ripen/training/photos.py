@@ -3,7 +3,6 @@
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from caffe.formats import to_text
@@ -60,21 +59,19 @@ def run_head(
     """
     folder, started = layout.train / name, time.perf_counter()
     (folder / "head").mkdir(parents=True)
-    numbers, data = heads.read(layout.features, settings.nets)
-    labels, fold = (index.loc[numbers, key].to_numpy() for key in ("label", "fold"))
-    known, test = fold >= 0, (index.loc[numbers, "part"] == "test").to_numpy()
-    rows = heads.Rows(data, labels)[known]
-    tracked.log_dataset(layout.features / f"{settings.nets[0]}.h5", name, rows.data, rows.labels)
-    with progress(f"train {name}", int(fold.max()) + 2) as advance:
+    known = heads.read_known(layout.features, settings.nets, index)
+    file = layout.features / f"{settings.nets[0]}.h5"
+    tracked.log_dataset(file, name, known.rows.data, known.rows.labels)
+    with progress(f"train {name}", int(known.fold.max()) + 2) as advance:
         held_out, training, curve = heads.cross_validated(
-            settings, rows, fold[known], folder / "head", seed, engine, advance
+            settings, known.rows, known.fold, folder / "head", seed, engine, advance
         )
-    tables = [predictions.table(name, "validation", numbers[known], held_out)]
-    if test.any():
-        answers = heads.predict(folder / "head", data[test], engine)
-        tables.append(predictions.table(name, "test", numbers[test], answers))
+    tables = [predictions.table(name, "validation", known.ids, held_out)]
+    if len(known.test):
+        answers = heads.predict(folder / "head", known.test, engine)
+        tables.append(predictions.table(name, "test", known.test_ids, answers))
     write_curve(folder, training, curve)
-    write_whole(settings, features, len(np.unique(rows.labels)), folder)
+    write_whole(settings, features, int(known.rows.labels.max()) + 1, folder)
     track(tracked, curve, folder, time.perf_counter() - started)
     return tables
 

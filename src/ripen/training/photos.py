@@ -18,6 +18,7 @@ from ripen.schema import CompetitionName, Config
 from ripen.schema.photos import Features, Head
 from ripen.tracking import TrackedRun, Tracker
 from ripen.training import heads
+from ripen.training.ways import run_ways
 from ripen.zoo import DEFINITIONS, head, weights
 from ripen.zoo.trunk import trunk
 
@@ -39,6 +40,7 @@ def run(config: Config, competition: CompetitionName) -> None:
                 tables += run_head(
                     name, settings, own.features, index, layout, config.seed, engine, tracked
                 )
+        tables += run_ways(config, competition, layout, folder, tracker)
         predictions.write(folder / "predictions.csv", tables)
 
 

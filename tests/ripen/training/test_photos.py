@@ -32,6 +32,10 @@ def test_heads_of_one_net_and_of_two(cats: MakeConfig) -> None:
         f"{section}.train.heads.net.nets=[squeezenet,narrow]",
         f"{section}.train.heads.net.solver.max_iter=60",
         f"{section}.train.heads.net.solver.base_lr=2e-4",
+        f"{section}.train.ways.side=83",
+        f"{section}.train.ways.batch_size=2",
+        f"{section}.train.ways.check_pictures=2",
+        f"{section}.train.ways.solver.max_iter=1",
         each=12,
         tests=6,
     )
@@ -41,8 +45,9 @@ def test_heads_of_one_net_and_of_two(cats: MakeConfig) -> None:
     train.run(config, "cats_vs_dogs")
     table = predictions.read(LAYOUT.train / "predictions.csv")
     index = indexes.read(LAYOUT.prepared / "index.csv")
-    assert set(table["model"]) == {"net", "squeezenet_head"}
-    for model, rows in table.groupby("model"):
+    assert set(table["model"]) == {"net", "squeezenet_head", "scratch", "head", "full"}
+    for model in ("net", "squeezenet_head"):
+        rows = table[table.model == model]
         validation, test = rows[rows.part == "validation"], rows[rows.part == "test"]
         assert validation["id"].tolist() == list(range(24))
         assert test["id"].tolist() == list(range(24, 30))

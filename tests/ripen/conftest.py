@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from ripen import config
+from ripen.engines.real import RealEngine
+from ripen.errors import EngineUnavailable
 from ripen.schema import Config
 from ripen.stages import prepare
 from tests.ripen.photographs import cats_and_dogs, write_raw
@@ -48,6 +50,18 @@ def cats(
         return config
 
     return make
+
+
+@pytest.fixture(scope="session")
+def real() -> Iterator[RealEngine]:
+    """Real Caffe as an engine; the test is skipped where it cannot be had."""
+    engine = RealEngine()
+    try:
+        engine.__enter__()
+    except EngineUnavailable as reason:
+        pytest.skip(str(reason))
+    yield engine
+    engine.__exit__(None, None, None)
 
 
 class Clone:

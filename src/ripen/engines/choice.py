@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,21 @@ class Solving(Protocol):
 
     def advance(self, iterations: int) -> Stretch:
         """Train for some iterations, then validate."""
+
+    def snapshot(self) -> None:
+        """Let the solver write its snapshot."""
+
+
+class Fed(Protocol):
+    """A solver at work that is given the pictures of each iteration (`ripen.engines.pycaffe`)."""
+
+    def step(
+        self, data: NDArray[np.float32], labels: NDArray[np.float32], look: bool
+    ) -> tuple[float, float]:
+        """Train for one iteration; return its loss and, if asked to look, the gradients' norm."""
+
+    def probabilities(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the net makes of pictures by now, shape (n, classes)."""
 
     def snapshot(self) -> None:
         """Let the solver write its snapshot."""
@@ -43,6 +59,9 @@ class Trainer(Protocol):
 class Engine(Trainer, Protocol):
     """Who runs Caffe nets. All that it reads and writes are Caffe's own files."""
 
+    def fed(self, solver: Path, deploy: Path, start: Path | None = None) -> Fed:
+        """Begin to train a net whose MemoryData layer is fed; `deploy` is the net that answers."""
+
     def predict(
         self, deploy: Path, weights: Path, data: NDArray[np.float32]
     ) -> NDArray[np.float32]:
@@ -50,6 +69,19 @@ class Engine(Trainer, Protocol):
 
         All rows go through the net as one batch.
         """
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A trained net in an engine."""
+
+    engine: Engine
+    deploy: Path
+    weights: Path
+
+    def predict_proba(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities, shape (n, classes), of scaled rows of the input's shape."""
+        return self.engine.predict(self.deploy, self.weights, data)
 
 
 @contextmanager

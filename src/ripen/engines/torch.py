@@ -15,6 +15,9 @@ class TorchEngine:
     def solver(self, solver: Path, start: Path | None = None) -> pycaffe.Solving:
         return pycaffe.Solving(str(solver), None if start is None else str(start))
 
+    def fed(self, solver: Path, deploy: Path, start: Path | None = None) -> pycaffe.Fed:
+        return pycaffe.Fed(str(solver), None if start is None else str(start), str(deploy))
+
     def predict(
         self, deploy: Path, weights: Path, data: NDArray[np.float32]
     ) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ripen.engines.choice import Answering
 from ripen.images.batches import batches, of_views
 from ripen.images.files import File
 from ripen.images.views import View
@@ -15,7 +16,7 @@ AT_ONCE = 64  # views, whatever the number of each picture
 
 
 def answers(
-    net: CaffeNet,
+    net: CaffeNet | Answering,
     files: Sequence[File],
     rows: Sequence[int],
     wanted: Input,
@@ -27,7 +28,7 @@ def answers(
 
     Parameters
     ----------
-    net : CaffeNet
+    net : CaffeNet or Answering
     files : sequence of File
     rows : sequence of int
         Which of them.

@@ -21,6 +21,7 @@ from ripen import metrics, predictions
 from ripen.atomic import write_text
 from ripen.config import as_mapping, changed, leaves
 from ripen.datasets import PHOTOS
+from ripen.engines.choice import Answering, Engine, chosen
 from ripen.images import index as indexes
 from ripen.images.augment import Augmentation
 from ripen.images.batches import batches, of_chance, of_views
@@ -28,7 +29,7 @@ from ripen.images.files import File, opened
 from ripen.images.views import views
 from ripen.layout import Layout
 from ripen.models import mlp
-from ripen.models.caffe_net import CaffeNet, Check, Training, train_net, write_training
+from ripen.models.caffe_net import Check, Training, train_net, write_training
 from ripen.models.views import AT_ONCE, answers
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
@@ -63,6 +64,7 @@ class Task:
     files : list of File
         Of the index's rows.
     seed, threads : int
+    engine : Engine
     """
 
     settings: Ways
@@ -72,6 +74,7 @@ class Task:
     files: list[File]
     seed: int
     threads: int
+    engine: Engine
 
     @property
     def labels(self) -> Rows:
@@ -89,11 +92,11 @@ class Task:
 
     def net(self, way: Way) -> Trainable:
         """Return the definitions of one way's net."""
-        chosen = self.settings.finetune
-        net = trainable(chosen.from_, self.settings.side, self.settings.batch_size)
+        wanted = self.settings.finetune
+        net = trainable(wanted.from_, self.settings.side, self.settings.batch_size)
         if way == "scratch":
             return net.changed(replace(self.change, lr_mult_new=1))
-        freeze_until = chosen.freeze_until if way == "head" else None
+        freeze_until = wanted.freeze_until if way == "head" else None
         return net.changed(replace(self.change, freeze_until=freeze_until))
 
 
@@ -106,12 +109,14 @@ def run_ways(
     has not seen it; its test is the mean of these nets.
     """
     own = getattr(config.competition, competition)
-    described = as_mapping(own.train.ways) | {"seed": config.seed}
+    described = as_mapping(own.train.ways) | {"seed": config.seed, "engine": config.engine.name}
     index_file, tables = layout.prepared / "index.csv", []
     index = indexes.read(index_file)
-    with opened(layout.raw) as archives:
+    with opened(layout.raw) as archives, chosen(config.engine) as engine:
         files = indexes.files(index, archives)
-        task = task_of(own.train.ways, competition, index, files, config.seed, own.compute.threads)
+        task = task_of(
+            own.train.ways, competition, index, files, config.seed, own.compute.threads, engine
+        )
         rows = np.flatnonzero(index["fold"] >= 0)
         for way in WAYS:
             with tracker.model(way) as tracked:
@@ -130,11 +135,12 @@ def task_of(
     files: list[File],
     seed: int,
     threads: int,
+    engine: Engine,
 ) -> Task:
     """Return what all ways of a competition have in common; fetch weights that are not here."""
-    chosen, classes = settings.finetune, PHOTOS[competition].classes
-    change = Change(chosen.replace, competition, len(classes), chosen.lr_mult_new)
-    return Task(settings, change, caffemodel(chosen.from_), index, files, seed, threads)
+    wanted, classes = settings.finetune, PHOTOS[competition].classes
+    change = Change(wanted.replace, competition, len(classes), wanted.lr_mult_new)
+    return Task(settings, change, caffemodel(wanted.from_), index, files, seed, threads, engine)
 
 
 def run_way(way: Way, task: Task, folder: Path, tracked: TrackedRun) -> list[pd.DataFrame]:
@@ -192,7 +198,7 @@ def train_way(
             folder,
             listener,
             None if way == "scratch" else task.start,
-            Feeding(pictures, folder / "deploy.prototxt", looked),
+            Feeding(task.engine, pictures, folder / "deploy.prototxt", looked),
             keep="last",
         )
 
@@ -254,7 +260,7 @@ def look_at(task: Task, net: Trainable, fold: int) -> Looked:
 
 def predict(way: Way, task: Task, folder: Path, rows: Rows) -> Array:
     """Return what a trained net says of each view, shape (n, views, classes)."""
-    net = CaffeNet(folder / "deploy.prototxt", folder / "model.caffemodel")
+    net = Answering(task.engine, folder / "deploy.prototxt", folder / "model.caffemodel")
     seen = views(task.settings.views)
     with progress(f"predict {way}", len(rows)) as advance:
         return answers(

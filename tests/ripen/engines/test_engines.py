@@ -136,6 +136,55 @@ def test_our_solver_goes_on_from_what_real_caffe_kept(
     assert float(solver.net.blobs["loss"].data) == pytest.approx(training.checks[-1].loss, rel=0.2)
 
 
+FED = """
+layer { name: "data" type: "MemoryData" top: "data" top: "label" include { phase: TRAIN }
+  memory_data_param { batch_size: 5 channels: 6 height: 1 width: 1 } }
+layer { name: "data" type: "Input" top: "data" include { phase: TEST }
+  input_param { shape { dim: [1, 6, 1, 1] } } }
+layer { name: "hidden" type: "InnerProduct" bottom: "data" top: "hidden"
+  inner_product_param { num_output: 8 weight_filler { type: "xavier" } } }
+layer { name: "relu" type: "ReLU" bottom: "hidden" top: "hidden" }
+layer { name: "scores" type: "InnerProduct" bottom: "hidden" top: "scores"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "scores" bottom: "label" top: "loss"
+  include { phase: TRAIN } }
+layer { name: "prob" type: "Softmax" bottom: "scores" top: "prob" include { phase: TEST } }
+"""
+
+
+@pytest.mark.parametrize("iter_size", [1, 2])
+def test_solvers_that_are_fed(real: RealEngine, tmp_path: Path, iter_size: int) -> None:
+    (tmp_path / "net.prototxt").write_text(FED)
+    (tmp_path / "solver.prototxt").write_text(
+        f'net: "{tmp_path}/net.prototxt" snapshot_prefix: "{tmp_path}/fed" base_lr: 0.1 '
+        f'momentum: 0.9 lr_policy: "fixed" max_iter: 20 iter_size: {iter_size} random_seed: 3'
+    )
+    data, labels = table(200, 0).arrays()
+    rows = 5 * iter_size
+    losses, norms, found = [], [], []
+    for engine in (TorchEngine(), real):
+        fed = engine.fed(tmp_path / "solver.prototxt", tmp_path / "net.prototxt")
+        steps = []
+        for i in range(20):
+            chosen = slice(i * rows, (i + 1) * rows)
+            pictures = np.ascontiguousarray(data[chosen, :, None, None])
+            steps.append(fed.step(pictures, labels[chosen].astype(np.float32), i % 2 == 1))
+        losses.append([loss for loss, _ in steps])
+        norms.append([norm for _, norm in steps])
+        found.append(fed.probabilities(table(50, 2).data[:, :, None, None]))
+        fed.snapshot()
+        kept = tmp_path / "fed_iter_20.caffemodel"
+        again = engine.predict(tmp_path / "net.prototxt", kept, table(50, 2).data[..., None, None])
+        np.testing.assert_allclose(again, found[-1], rtol=1e-6)
+        kept.unlink()
+    assert np.isfinite(norms).tolist() == [[i % 2 == 1 for i in range(20)]] * 2
+    np.testing.assert_allclose(norms[1][1::2], norms[0][1::2], rtol=1e-4)
+    np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-5)
+    assert np.ptp(found[0][:, 0]) > 0.2  # it answers by its input
+    if iter_size == 1:
+        np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+
+
 def test_what_diverges_and_what_is_refused(
     real: RealEngine, make_config: MakeConfig, tmp_path: Path
 ) -> None:

@@ -1,6 +1,8 @@
 """The three ways, with a tiny net of the zoo and small photographs: cats redder than dogs."""
 
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,13 @@ from caffe import NetSpec
 from caffe import layers as L
 from caffe.net_spec import Top
 from ripen.config import as_mapping, changed
+from ripen.engines.real import RealEngine
+from ripen.engines.torch import TorchEngine
 from ripen.errors import ConfigError, UsageError
 from ripen.images import index as indexes
 from ripen.images.files import opened
 from ripen.layout import Layout
-from ripen.schema import Config
+from ripen.schema import Config, Engine
 from ripen.tracking import Tracker
 from ripen.training.ways import (
     WAYS,
@@ -43,6 +47,7 @@ from ripen.zoo.definition import (
 )
 
 Cats = Callable[..., Config]
+DROPPED = 0.2
 FILLED: dict[str, Any] = {"param": LEARNT, "weight_filler": XAVIER}
 README = """---
 name: Tiny
@@ -78,7 +83,7 @@ def _body(n: NetSpec) -> Top:
     n.conv = L.Convolution(n.data, num_output=6, kernel_size=5, stride=2, **FILLED)
     n.relu = L.ReLU(n.conv, in_place=True)
     n.pool = average_pool(n.relu, global_pooling=True)
-    n.drop = L.Dropout(n.pool, dropout_ratio=0.2, in_place=True)
+    n.drop = L.Dropout(n.pool, dropout_ratio=DROPPED, in_place=True)
     n.ip = L.InnerProduct(n.drop, num_output=5, **FILLED)
     return n.ip
 
@@ -195,7 +200,7 @@ def test_what_is_fed(tiny: Cats) -> None:
     index = indexes.read(layout.prepared / "index.csv")
     with opened(layout.raw) as archives:
         files = indexes.files(index, archives)
-        task = task_of(ways, "cats_vs_dogs", index, files, 3, 2)
+        task = task_of(ways, "cats_vs_dogs", index, files, 3, 2, TorchEngine())
         batches = list(fed(task, task.net("full"), 0))
     assert len(batches) == 10
     assert {data.shape for data, _ in batches} == {(8, 3, 16, 16)}  # 4 pictures, iter_size 2
@@ -215,7 +220,25 @@ def test_a_net_that_cannot_be_had(tiny: Cats) -> None:
     ways = config.competition.cats_vs_dogs.train.ways
     wrong = as_mapping(ways.finetune) | {"from": "tinny"}
     with pytest.raises(UsageError, match=r"no net 'tinny' in models/; did you mean tiny\?"):
-        task_of(changed(ways, finetune=wrong), "cats_vs_dogs", pd.DataFrame(), [], 0, 1)
+        task_of(
+            changed(ways, finetune=wrong), "cats_vs_dogs", pd.DataFrame(), [], 0, 1, TorchEngine()
+        )
+
+
+def test_real_caffe_comes_to_the_same(
+    real: RealEngine, tiny: Cats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "DROPPED", 0)  # each engine draws its own masks
+    config = tiny(each=9, tests=4)
+    engines = (Engine(name="torch"), Engine(name="real"))
+    results = [trained(replace(config, engine=one), f"train-{one.name}") for one in engines]
+    folders, found = zip(*results, strict=True)
+    assert found[1].id.tolist() == found[0].id.tolist()
+    np.testing.assert_allclose(found[1].p0, found[0].p0, rtol=0, atol=1e-5)
+    for way in WAYS:
+        ours, theirs = (pd.read_csv(folder / way / "curve.csv") for folder in folders)
+        shown = ["iteration", "validation_loss", "validation_accuracy", "gradient_norm"]
+        np.testing.assert_allclose(theirs[shown], ours[shown], rtol=1e-4)
 
 
 @pytest.mark.parametrize("balanced", [False, True])

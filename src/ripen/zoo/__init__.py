@@ -19,7 +19,10 @@ from ripen.zoo.efficientnet_lite import (
 )
 from ripen.zoo.googlenet import googlenet
 from ripen.zoo.lenet import lenet
+from ripen.zoo.lenet8 import digits
+from ripen.zoo.resnet import resnet50
 from ripen.zoo.squeezenet import squeezenet
+from ripen.zoo.vgg import vgg16
 
 DEFINITIONS: dict[str, Definition] = {
     "alexnet": alexnet,
@@ -34,8 +37,11 @@ DEFINITIONS: dict[str, Definition] = {
     "flickr_style": flickr_style,
     "googlenet": googlenet,
     "lenet": lenet,
+    "lenet8": digits,
     "rcnn_ilsvrc13": rcnn_ilsvrc13,
+    "resnet50": resnet50,
     "squeezenet": squeezenet,
+    "vgg16": vgg16,
 }
 
 __all__ = ["DEFINITIONS", "Definition"]

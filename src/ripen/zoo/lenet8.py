@@ -11,6 +11,7 @@ from caffe.proto.caffe_pb2 import NetParameter
 from ripen.zoo.definition import (
     LEARNT,
     XAVIER,
+    Definition,
     Source,
     deploy,
     loss_and_accuracy,
@@ -58,3 +59,9 @@ def _body(n: NetSpec, classes: int) -> Top:
     n.relu3 = L.ReLU(n.ip1, in_place=True)
     n.ip2 = L.InnerProduct(n.relu3, num_output=classes, **FILLED)
     return n.ip2
+
+
+digits = Definition(
+    partial(written_deploy, 10),
+    partial(written_train_val, 10, (Path("train.txt"), 100), (Path("test.txt"), 100)),
+)

@@ -1,5 +1,6 @@
 """The zoo's definitions against the published ones, layer by layer."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,10 @@ PARAMETERS = {
     "cifar10_quick": 145_578,
     "cifar10_full": 89_578,
     "cifar10_full_sigmoid": 89_578,
+    # Of a picture of 32x32, which leaves one place of 49 to the first layer of sums.
+    "vgg16": 138_357_544 - 48 * 512 * 4096,
+    # With a bias in its first layer, as Caffe's has, and without stored means and variances.
+    "resnet50": 25_557_032 + 64,
 }
 # How the files spell what the definitions leave to the default, or the other way round.
 DEFAULTS: dict[str, Any] = {"lr_mult": 1, "decay_mult": 1, "stride": [1], "top_k": 1}
@@ -78,7 +83,9 @@ OF_TRAINING = ("param", "weight_filler", "bias_filler")
 
 def test_every_definition_is_compared() -> None:
     # EfficientNet was never published for Caffe: test_efficientnet_lite.py compares its values.
-    assert set(PUBLISHED) | {f"efficientnet_lite{i}" for i in range(3)} == set(DEFINITIONS)
+    # lenet8 is of this repository; the files of the others are not in the mirror.
+    own = {*(f"efficientnet_lite{i}" for i in range(3)), "lenet8", "resnet50", "vgg16"}
+    assert set(PUBLISHED) | own == set(DEFINITIONS)
 
 
 def plain(message: Message, without: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -135,6 +142,50 @@ def test_solver_is_the_published_one(mirror: Path, name: str) -> None:
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameters_are_as_many_as_published(name: str) -> None:
     definition = DEFINITIONS[name].deploy()
-    definition.layer[0].input_param.shape[0].dim[0] = 1
+    shape = definition.layer[0].input_param.shape[0].dim
+    shape[0] = 1
+    if name == "vgg16":
+        shape[2:] = [32, 32]
     net = caffe.Net(definition, caffe.TEST)
-    assert sum(blob.count for blobs in net.params.values() for blob in blobs) == PARAMETERS[name]
+    stored = {layer.name for layer in definition.layer if layer.type == "BatchNorm"}
+    learnt = [blobs for layer, blobs in net.params.items() if layer not in stored]
+    assert sum(blob.count for blobs in learnt for blob in blobs) == PARAMETERS[name]
+
+
+def test_resnet50_is_the_published_one() -> None:
+    """Its layers by the published file's names, as far as they can be said in a few lines."""
+    layers = {layer.name: layer for layer in DEFINITIONS["resnet50"].deploy().layer}
+    kinds = Counter(layer.type for layer in layers.values())
+    assert kinds["Convolution"] == kinds["BatchNorm"] == kinds["Scale"] == 53
+    assert (kinds["ReLU"], kinds["Eltwise"]) == (49, 16)
+    halved = {name for name, layer in layers.items() if 2 in layer.convolution_param.stride}
+    thirds = {f"res{i}a_branch{part}" for i in (3, 4, 5) for part in ("1", "2a")}
+    assert halved == {"conv1"} | thirds
+    assert list(layers["res4f"].bottom) == ["res4e", "res4f_branch2c"]
+    block = ["res3a_branch2b", "bn3a_branch2b", "scale3a_branch2b", "res3a_branch2b_relu"]
+    where = list(layers).index(block[0])
+    assert list(layers)[where : where + 4] == block
+    assert all(list(layers[name].top) == block[:1] for name in block)
+    assert [name for name in layers if name.endswith("conv1") or name == "conv1_relu"] == [
+        "conv1",
+        "bn_conv1",
+        "scale_conv1",
+        "conv1_relu",
+    ]
+    assert all(
+        layer.batch_norm_param.use_global_stats
+        for layer in layers.values()
+        if layer.type == "BatchNorm"
+    )
+
+
+def test_vgg16_is_the_published_one() -> None:
+    layers = DEFINITIONS["vgg16"].deploy().layer
+    names = [layer.name for layer in layers if layer.type in ("Convolution", "Pooling")]
+    assert names == [
+        *("conv1_1", "conv1_2", "pool1", "conv2_1", "conv2_2", "pool2"),
+        *("conv3_1", "conv3_2", "conv3_3", "pool3", "conv4_1", "conv4_2", "conv4_3", "pool4"),
+        *("conv5_1", "conv5_2", "conv5_3", "pool5"),
+    ]
+    last = ["fc6", "relu6", "drop6", "fc7", "relu7", "drop7", "fc8", "prob"]
+    assert [layer.name for layer in layers][-8:] == last

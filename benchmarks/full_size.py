@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 COMPETITION = "cats_vs_dogs"
 LAYOUT = Layout(COMPETITION)
 ARCHIVE = "dogs-vs-cats.zip"
-SIDES = (375, 500)  # height, width: Kaggle's are about this large
+PICTURE = (500, 375)  # width, height: Kaggle's are about this large
 QUALITY = 60  # some 22 KB each, as Kaggle's
 MEGABYTE = 1_000_000
 PAUSE = 0.05  # seconds between looks at the memory
@@ -46,23 +46,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[2500, 12500, 37500])
     parser.add_argument("--stages", nargs="+", default=["prepare"])
     parser.add_argument("--overrides", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--picture", type=int, nargs=2, default=PICTURE, metavar=("W", "H"))
     parser.add_argument("--folder", type=Path, help="where archives are made (the system's)")
     chosen = parser.parse_args(arguments)
     print(f"{'stage':<10} {'photographs':>11} {'MB':>6} {'seconds':>8} {'memory, MiB':>12}")
     for size in chosen.sizes:
         with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
             root = Path(folder)
-            megabytes = write_repository(root, size, chosen.overrides) / MEGABYTE
+            written = write_repository(root, size, chosen.picture, chosen.overrides)
             for stage in chosen.stages:
                 done = measured(root, stage)
                 print(
-                    f"{stage:<10} {size:>11} {megabytes:>6.0f} {done.seconds:>8.1f} "
+                    f"{stage:<10} {size:>11} {written / MEGABYTE:>6.0f} {done.seconds:>8.1f} "
                     f"{done.memory / 2**20:>12.0f}",
                     flush=True,
                 )
 
 
-def write_repository(root: Path, size: int, overrides: Sequence[str]) -> int:
+def write_repository(
+    root: Path, size: int, picture: tuple[int, int], overrides: Sequence[str]
+) -> int:
     """Write what the stages need, `raw/` as `fetch` leaves it; return the archive's bytes."""
     values = config.compose(overrides, ROOT / "conf")
     (root / "params.yaml").write_text(config.dump(values), encoding="utf-8")
@@ -71,17 +74,19 @@ def write_repository(root: Path, size: int, overrides: Sequence[str]) -> int:
     raw = root / LAYOUT.raw
     raw.mkdir(parents=True)
     tests = size // 3
-    write_archive(raw / ARCHIVE, size - tests, tests)
+    write_archive(raw / ARCHIVE, size - tests, tests, picture)
     sample = "id,label\n" + "".join(f"{i + 1},0\n" for i in range(tests))
     (root / LAYOUT.sample).write_text(sample)
     return (raw / ARCHIVE).stat().st_size
 
 
-def write_archive(path: Path, n_train: int, n_tests: int) -> None:
-    """Write an archive in Kaggle's form: two thirds are to be learnt from in the full one."""
+def write_archive(
+    path: Path, n_train: int, n_tests: int, picture: tuple[int, int] = PICTURE
+) -> None:
+    """Write an archive in Kaggle's form."""
     train = [f"train/{('cat', 'dog')[i % 2]}.{i // 2}.jpg" for i in range(n_train)]
     parts = {"train": train, "test1": [f"test1/{i + 1}.jpg" for i in range(n_tests)]}
-    pictures = photographs()
+    pictures = photographs(*picture)
     with zipfile.ZipFile(path, "w") as outer:
         for part, names in parts.items():
             inner = path.with_name(f"{part}.tmp")
@@ -92,10 +97,9 @@ def write_archive(path: Path, n_train: int, n_tests: int) -> None:
             inner.unlink()
 
 
-def photographs(seed: int = 0) -> Iterator[bytes]:
+def photographs(width: int, height: int, seed: int = 0) -> Iterator[bytes]:
     """Yield JPEG files without end, each of other smooth colours, the grain the same in all."""
     rng = np.random.default_rng(seed)
-    height, width = SIDES
     grain = rng.integers(-12, 13, (height, width, 1), np.int16)
     while True:
         coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), np.uint8))

@@ -27,7 +27,9 @@ def test_the_archive_is_kaggles_and_has_no_duplicates(tmp_path: Path) -> None:
 
 
 def test_photographs_are_of_different_looks() -> None:
-    looks = [look(str(i), content, 32) for i, content in enumerate(islice(photographs(), 60))]
+    looks = [
+        look(str(i), content, 32) for i, content in enumerate(islice(photographs(100, 75), 60))
+    ]
     found = find(looks)
     assert found.group.tolist() == list(range(60))
 

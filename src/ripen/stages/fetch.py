@@ -1,7 +1,8 @@
 """fetch: bring the competition's files, as Kaggle gives them."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ripen.archives import Archive
@@ -27,10 +28,10 @@ def run(config: Config, competition: CompetitionName) -> None:
         return
     photos = PHOTOS[competition]
     archive = fetch_archive(photos, settings.sources, layout.download)
-    with fresh_folder(layout.raw) as folder:
-        link_or_copy(archive, folder / archive.name)
+    with fresh_folder(layout.raw) as folder, opened(archive) as checked:
         if photos.submitted:
-            extract_sample(folder / archive.name, layout.sample)
+            extract_sample(checked, layout.sample)
+        link_or_copy(archive, folder / archive.name)
 
 
 def fetch_archive(photos: Photos, sources: Sequence[SourceName], folder: Path) -> Path:
@@ -61,17 +62,32 @@ def link_or_copy(file: Path, target: Path) -> None:
         shutil.copyfile(file, target)
 
 
-def extract_sample(archive: Path, target: Path) -> None:
+@contextmanager
+def opened(archive: Path) -> Iterator[Archive]:
+    """Open what was fetched, or put there.
+
+    Raises
+    ------
+    DataError
+        If it is not what it should be.
+    """
+    try:
+        with Archive(archive) as found:
+            yield found
+    except DataError as error:
+        raise DataError(f"{error} ({archive} is taken as long as it is there: delete it)") from None
+
+
+def extract_sample(archive: Archive, target: Path) -> None:
     """Take the sample submission, by either of Kaggle's names, out of a competition's archive.
 
     Raises
     ------
     DataError
-        If the archive has none, or is not what it should be.
+        If the archive has none, or it is damaged.
     """
-    with Archive(archive) as opened:
-        for member in opened.members:
-            if PurePosixPath(member.name).name in SAMPLES:
-                opened.extract(member.name, target)
-                return
-    raise DataError(f"{archive}: has no sample submission. Needed: {' or '.join(SAMPLES)}")
+    for member in archive.members:
+        if PurePosixPath(member.name).name in SAMPLES:
+            archive.extract(member.name, target)
+            return
+    raise DataError(f"{archive.path}: has no sample submission. Needed: {' or '.join(SAMPLES)}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ripen.errors import DataError
 from ripen.layout import Layout
 from ripen.schema import Config
 from ripen.stages import fetch
@@ -53,3 +54,29 @@ def test_a_file_system_without_hard_links(tmp_path: Path) -> None:
         assert target.stat().st_nlink == 1
     fetch.link_or_copy(tmp_path / "a.zip", tmp_path / "b.zip")
     assert (tmp_path / "b.zip").stat().st_nlink == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (zipped(cats_and_dogs())[:-99], r"the zip is cut short\. Fetch it again"),
+        (zipped({"train.zip": b""}), r"has no sample submission\. Needed: \S+ or \S+"),
+    ],
+)
+def test_an_archive_that_is_none_says_what_to_delete(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make_config: MakeConfig,
+    content: bytes,
+    message: str,
+) -> None:
+    config = make_config()
+    monkeypatch.chdir(tmp_path)
+    LAYOUT.download.mkdir(parents=True)
+    (LAYOUT.download / "dogs-vs-cats.zip").write_bytes(content)
+    path = r"data/cats_vs_dogs/download/dogs-vs-cats\.zip"
+    with pytest.raises(
+        DataError, match=rf"^{path}: {message} \({path} is taken as .* delete it\)$"
+    ):
+        fetch.run(config, "cats_vs_dogs")
+    assert not LAYOUT.raw.exists()

@@ -34,10 +34,13 @@ def gather(sources: Sequence[SourceName], items: Sequence[Item], target: Path) -
     folder = target.with_name(f"{target.name}.parts")
     with progress(target.name, len(items)) as advance:
         for item in items:
-            if not (folder / item.name).exists():
+            file = folder / item.name
+            if file.exists():  # of an earlier call, or put there by somebody
+                item.check(file, str(file))
+            else:
                 # A line for each of them says too much.
                 with redirect_stdout(io.StringIO()):
-                    fetch(sources, item, folder / item.name)
+                    fetch(sources, item, file)
             advance(item.name)
     with replacing(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for item in items:

@@ -49,7 +49,11 @@ def test_it_goes_on_where_it_stopped(folder: Path, tmp_path: Path) -> None:
         gather(["mirror"], _items(), target)
     assert not target.exists()
     (folder / "a.jpg").unlink()
-    (folder / "c.jpg").write_bytes(b"cat")
+    put_there = tmp_path / "all.zip.parts" / "c.jpg"
+    put_there.write_bytes(b"dog")
+    with pytest.raises(SourceError, match=r"all\.zip\.parts/c\.jpg has sha256 .* needed"):
+        gather(["mirror"], _items(), target)
+    put_there.write_bytes(b"cat")
     gather(["mirror"], _items(), target)
     with zipfile.ZipFile(target) as archive:
         assert archive.namelist() == list(FILES)

@@ -126,12 +126,14 @@ class Rates:
 class Ways:
     """Three ways of training one net further at the same budget, for the plot of the talk.
 
-    `side` is the input's height and width in pixels. Every `check_interval` iterations
+    `trained` are those that are trained, none of them where it is empty. `side` is the input's
+    height and width in pixels. Every `check_interval` iterations
     `check_pictures` of those held out are looked at, and nothing is chosen by that: the last
     weights are kept. `folds` is how many of the folds are held out in turn; `class_balance`
     whether each class is drawn as often, however many pictures it has.
     """
 
+    trained: list[Literal["scratch", "head", "full"]]
     side: Count
     finetune: Finetune
     batch_size: Count

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,6 @@ from ripen.zoo.trainable import Trainable, trainable
 from ripen.zoo.weights import caffemodel
 
 Way = Literal["scratch", "head", "full"]
-WAYS: tuple[Way, ...] = get_args(Way)
 Rows = NDArray[np.int64]
 CROPPED_FROM = 256 / 227  # sides, as Caffe's examples have them
 
@@ -109,6 +108,8 @@ def run_ways(
     has not seen it; its test is the mean of these nets.
     """
     own = getattr(config.competition, competition)
+    if not own.train.ways.trained:
+        return []
     described = as_mapping(own.train.ways) | {"seed": config.seed, "engine": config.engine.name}
     index_file, tables = layout.prepared / "index.csv", []
     index = indexes.read(index_file)
@@ -118,7 +119,7 @@ def run_ways(
             own.train.ways, competition, index, files, config.seed, own.compute.threads, engine
         )
         rows = np.flatnonzero(index["fold"] >= 0)
-        for way in WAYS:
+        for way in own.train.ways.trained:
             with tracker.model(way) as tracked:
                 tracked.log_dataset(index_file, competition, rows, task.labels[rows])
                 tracked.log_params(dict(leaves(described)))

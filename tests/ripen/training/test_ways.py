@@ -26,7 +26,6 @@ from ripen.layout import Layout
 from ripen.schema import Config, Engine
 from ripen.tracking import Tracker
 from ripen.training.ways import (
-    WAYS,
     fed,
     order,
     run_ways,
@@ -46,6 +45,7 @@ from ripen.zoo.definition import (
     train_val,
 )
 
+WAYS = ("scratch", "head", "full")
 Cats = Callable[..., Config]
 DROPPED = 0.2
 FILLED: dict[str, Any] = {"param": LEARNT, "weight_filler": XAVIER}

@@ -8,11 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ripen import plots
 from ripen.errors import TrainingError
 from ripen.layout import Layout
 from ripen.progress import progress
 from ripen.sweeps import results
 from ripen.sweeps.outcome import Finished
+from ripen.sweeps.pictures import pictures
 from ripen.sweeps.plan import Plan
 from ripen.sweeps.run import run
 from ripen.sweeps.runs import SweepRuns
@@ -48,6 +50,7 @@ def swept(plan: Plan, folder: Path) -> list[Finished]:
         launcher = plan.config.launcher
         finished = run(plan, plan.config.study, launcher, layout.prepared, listener)
         results.write(folder, plan, finished)
+        draw(folder, plan, finished)
         runs.parent.log_artifacts(folder, "sweep")
     if all(one.outcome.ended == "diverged" for one in finished):
         if folder != kept(plan):  # DVC keeps nothing of a stage that fails
@@ -57,6 +60,13 @@ def swept(plan: Plan, folder: Path) -> list[Finished]:
             f"{kept(plan)}. Try smaller learning rates"
         )
     return finished
+
+
+def draw(folder: Path, plan: Plan, finished: Sequence[Finished]) -> None:
+    """Leave a sweep's pictures beside its tables."""
+    curves = results.curves(finished, plan.sweep.curve_points)
+    for name, figure in pictures(results.trials(plan, finished), curves, plan.space.axes):
+        plots.save(figure, folder / f"{name}.svg")
 
 
 def kept(plan: Plan) -> Path:
@@ -75,12 +85,17 @@ def show(plan: Plan) -> None:
     if not console.is_terminal:
         console = Console(width=140)
     console.print(table(plan, finished))
+    console.print(f"curves and pictures: {folder}", soft_wrap=True)
     best = results.best(plan, finished)
+    if not best["settings"]:
+        console.print(
+            "no best: the trials differ in the seed alone, or were cut short", markup=False
+        )
+        return
     settings = " ".join(
         f"{key}={value}".replace(" ", "") for key, value in best["settings"].items()
     )
     console.print(f"best by validation: {settings}", soft_wrap=True, markup=False)
-    console.print(f"curves and pictures: {folder}", soft_wrap=True)
     if plan.competition == "avocado":
         console.print(f"train it: ripen run {settings}", soft_wrap=True, markup=False)
 

@@ -25,6 +25,9 @@ TITLES = {
     "roc": ("Receiver operating characteristic", "True by false positive rate of each model"),
     "reliability": ("Reliability", "Observed share by predicted probability"),
     "mistakes": ("Worst mistakes", "Examples whose true class was given the least probability"),
+    "filters": ("First-layer filters", "The first layer's weights before and after training"),
+    "activations": ("Activation maps", "The strongest channel of some layers for some examples"),
+    "saliency": ("What decides", "Where a change of an example moves the score of its class most"),
 }
 
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from omegaconf import ListConfig, OmegaConf
 
+PHOTOS = ("fetch", "prepare", "features", "baselines", "train", "evaluate", "predict", "report")
 STAGES_OF = {
     "avocado": ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict", "report"),
     "digits": ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict", "report"),
-    "cats_vs_dogs": ("fetch", "prepare", "features", "baselines", "train"),
-    "cats_vs_dogs_redux": ("fetch", "prepare", "features", "baselines", "train"),
+    "cats_vs_dogs": PHOTOS,
+    "cats_vs_dogs_redux": PHOTOS,
     "imagenet": ("fetch", "prepare", "baselines", "evaluate", "report"),
 }
 

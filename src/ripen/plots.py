@@ -126,8 +126,8 @@ def roc(points: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def learning_curve(points: pd.DataFrame, bayes: float | None) -> Figure:
-    """The more the better: test accuracy against the number of training rows.
+def learning_curve(points: pd.DataFrame, bayes: float | None, part: str = "test") -> Figure:
+    """The more the better: accuracy against the number of training rows.
 
     Parameters
     ----------
@@ -135,8 +135,10 @@ def learning_curve(points: pd.DataFrame, bayes: float | None) -> Figure:
         Columns model, n_train, accuracy; a line for each model.
     bayes : float or None
         Accuracy of the best possible rule, where it is known.
+    part : str
+        On which the accuracy is.
     """
-    figure, axes = _axes("training rows", "test accuracy")
+    figure, axes = _axes("training rows", f"{part} accuracy")
     for model, line in points.groupby("model", sort=False):
         axes.plot(line.n_train, line.accuracy, marker="o", label=str(model))
     if bayes is not None:

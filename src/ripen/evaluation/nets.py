@@ -1,6 +1,7 @@
 """Where the nets are that a competition trained, or uses as they are."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from caffe.formats import read_text
@@ -52,7 +53,8 @@ def of_photographs(layout: Layout, made_from: Mapping[str, str]) -> dict[str, Ne
         folder = layout.train / model
         if (folder / "deploy.prototxt").exists():
             start = _published(name) if model in FINETUNED else None
-            files = _files(folder, contract(name).input, start)
+            # They were trained on whole pictures, whatever the published net is given.
+            files = _files(folder, replace(contract(name).input, crop=None), start)
             if sum(layer.type == "Input" for layer in files.deploy.layer) == 1:
                 found[model] = files
     return found

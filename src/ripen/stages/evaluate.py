@@ -37,6 +37,8 @@ from ripen.schema import CompetitionName, Config
 
 LOOKED_AT = 4  # pictures
 
+Trainings = dict[str, dict[str, Any]]
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -88,7 +90,7 @@ def run(config: Config, competition: CompetitionName) -> None:
         for one in drawn:
             (folder / one.model).mkdir()
         draw_scores(drawn, subject, own.evaluate.calibration_bins, competition, folder)
-        draw_training(layout, subject, trainings, folder)
+        draw_training(layout, subject, trainings, scored.last_part(models), folder)
         draw_pictures(drawn, subject, folder)
         if isinstance(dataset := DATASETS.get(competition), Tabular):
             network.draw(layout, dataset, own.evaluate.regions, folder / "net")
@@ -134,7 +136,7 @@ def draw_scores(
 
 
 def draw_training(
-    layout: Layout, subject: Subject, trainings: dict[str, dict[str, Any]], folder: Path
+    layout: Layout, subject: Subject, trainings: Trainings, part: str, folder: Path
 ) -> None:
     """Draw how the nets were trained, and what more rows bring."""
     curves = {name: pd.read_csv(own / "curve.csv") for name, own in subject.trained.items()}
@@ -153,7 +155,8 @@ def draw_training(
         wide = learnt.pivot(index="n_train", columns="model", values="accuracy").reset_index()
         write_csv(folder / "learning_curve.csv", wide)
         expected = subject.bayes["expected"]["accuracy"] if subject.bayes else None
-        plots.save(plots.learning_curve(learnt, expected), folder / "learning_curve.svg")
+        figure = plots.learning_curve(learnt, expected, part)
+        plots.save(figure, folder / "learning_curve.svg")
 
 
 def draw_pictures(drawn: list[Scored], subject: Subject, folder: Path) -> None:

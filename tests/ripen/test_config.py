@@ -93,6 +93,10 @@ def test_an_unreadable_params_yaml(tmp_path: Path, text: str | None, message: st
     [
         (["solver.lr_policy=poly"], r"solver: lr_policy 'poly' needs 'power'"),
         (["solver.lr_policy=multistep"], r"solver: lr_policy 'multistep' needs 'stepvalue'"),
+        (
+            ["competition.cats_vs_dogs.train.ways.folds=6"],
+            r"cats_vs_dogs: train\.ways\.folds is 6\. Allowed: up to prepare\.folds, which is 5",
+        ),
         (["solver.type=RMSProp"], r"solver: type 'RMSProp' takes no momentum"),
     ],
 )

@@ -1,8 +1,8 @@
 """Competitions of photographs: cats_vs_dogs and its second edition, imagenet."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ripen.schema.baselines import Baselines
 from ripen.schema.common import Compute, Evaluate, Predict
@@ -180,6 +180,15 @@ class CatsVsDogs:
     learning_curve: list[Count]
     evaluate: PhotosEvaluate
     predict: Predict
+
+    @model_validator(mode="after")
+    def _folds_are_dealt(self) -> Self:
+        if self.train.ways.folds > self.prepare.folds:
+            raise ValueError(
+                f"train.ways.folds is {self.train.ways.folds}. Allowed: up to prepare.folds, "
+                f"which is {self.prepare.folds}"
+            )
+        return self
 
 
 @typed

@@ -30,8 +30,11 @@ def test_heads_of_one_net_and_of_two(cats: MakeConfig) -> None:
         f"+{section}.features.nets.narrow={narrow}",
         f"~{section}.features.nets.efficientnet_lite2",
         f"{section}.train.heads.net.nets=[squeezenet,narrow]",
-        f"{section}.train.heads.net.solver.max_iter=60",
-        f"{section}.train.heads.net.solver.base_lr=2e-4",
+        *(
+            f"{section}.train.heads.{name}.solver.{key}"
+            for name in ("net", "squeezenet_head")
+            for key in ("max_iter=60", "base_lr=2e-4")
+        ),
         f"{section}.train.ways.side=83",
         f"{section}.train.ways.batch_size=2",
         f"{section}.train.ways.check_pictures=2",

@@ -63,7 +63,12 @@ class Layout:
 
     @property
     def sweep(self) -> Path:
-        return self.data / "sweep"
+        return self.models / "sweep"
+
+    @property
+    def swept(self) -> Path:
+        """What `train` takes of a sweep; no file where the competition has none."""
+        return self.inputs / "sweep.json"
 
     @property
     def evaluate(self) -> Path:

@@ -9,8 +9,9 @@ from ripen.sweeps.report import swept
 
 
 def run(config: Config, competition: CompetitionName) -> None:
-    """Read `prepared/`, write `sweep/`, the trials into their store, and MLflow runs."""
+    """Read `prepared/`; write `sweep/`, `sweep.json`, the trials into their store, MLflow runs."""
     layout = Layout(competition)
     made = plan(config, competition, getattr(config.competition, competition).sweep)
     with fresh_folder(layout.sweep) as folder:
         results.write(folder, made, swept(made, folder))
+    results.hand_on(layout.sweep, layout.swept, made.sweep.train_best)

@@ -14,7 +14,7 @@ def run(config: Config, competition: CompetitionName) -> None:
     if competition in PHOTOS:
         photos.run(config, competition)
         return
-    config = with_settings(config, competition, results.chosen(Layout(competition).sweep))
+    config = with_settings(config, competition, results.chosen(Layout(competition).swept))
     dataset = DATASETS[competition]
     if isinstance(dataset, Images):
         pictures.run(config, competition, dataset)

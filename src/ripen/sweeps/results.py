@@ -14,22 +14,28 @@ from ripen.sweeps.outcome import Finished, thinned
 from ripen.sweeps.plan import Plan, without_seed
 from ripen.sweeps.space import Settings, encoded
 
-BEST, CHOSEN = "best.json", "train.json"
+BEST = "best.json"
 
 
 def write(folder: Path, plan: Plan, finished: Sequence[Finished]) -> None:
-    """Write `trials.csv`, `curves.csv`, `best.json`, and `train.json`: what `train` takes of it."""
+    """Write `trials.csv`, `curves.csv` and `best.json`."""
     write_text(folder / "trials.csv", _csv(trials(plan, finished)))
     write_text(folder / "curves.csv", _csv(curves(finished, plan.sweep.curve_points)))
     chosen = best(plan, finished)
     write_text(folder / BEST, _json({"sweep": plan.sweep.name, "trials": len(finished)} | chosen))
-    taken = chosen["settings"] if plan.sweep.train_best else {}
-    write_text(folder / CHOSEN, _json(taken))
 
 
-def chosen(folder: Path) -> Settings:
-    """Return what `train` takes of a sweep; nothing unless its setting says so."""
-    settings: Settings = json.loads((folder / CHOSEN).read_text(encoding="utf-8"))
+def hand_on(folder: Path, swept: Path, train_best: bool) -> None:
+    """Write what `train` takes of the sweep in a folder: nothing unless its setting says so."""
+    found = json.loads((folder / BEST).read_text(encoding="utf-8"))
+    write_text(swept, _json(found["settings"] if train_best else {}))
+
+
+def chosen(swept: Path) -> Settings:
+    """Return what `train` takes of a sweep; nothing where there was none."""
+    if not swept.exists():
+        return {}
+    settings: Settings = json.loads(swept.read_text(encoding="utf-8"))
     return settings
 
 

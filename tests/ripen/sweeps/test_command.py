@@ -25,7 +25,7 @@ def test_a_sweep_ends_with_its_table_and_runs(repository: Path) -> None:
     ]
     rate = best["settings"]["solver.base_lr"]
     assert f"train it: ripen run solver.base_lr={rate}\n" in done.stdout
-    assert json.loads((folder / "train.json").read_text()) == {}
+    assert not (repository / "data/avocado/inputs/sweep.json").exists()
 
     client = mlflow.MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
     runs = client.search_runs(["1"])
@@ -74,6 +74,6 @@ def test_the_stage_leaves_what_train_takes(repository: Path) -> None:
         values = config.compose([*quick, f"sweep.train_best={best}"])
         stage.run(config.from_mapping(values, "test"), "avocado")
         folder = Layout("avocado").sweep
-        assert set(json.loads((folder / "train.json").read_text())) == taken
+        assert set(json.loads(Layout("avocado").swept.read_text())) == taken
     written = {file.name for file in folder.iterdir()}
-    assert {"trials.csv", "curves.csv", "best.json", "train.json"} <= written
+    assert {"trials.csv", "curves.csv", "best.json"} <= written

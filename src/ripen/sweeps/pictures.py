@@ -34,6 +34,8 @@ def pictures(
     yield "curves", all_curves(trials, curves)
     if RATE in keys:
         yield "converged", converged_at(trials)
+    if trials.validation_loss.isna().all():  # all diverged: there are no scores to draw
+        return
     for key in keys:
         if key != "seed" and trials[key].nunique() > 1:
             yield key.rpartition(".")[2], accuracy(trials, key)

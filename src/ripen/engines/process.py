@@ -87,5 +87,5 @@ class Process:
         self._process = None
         self._log.seek(0)
         said = [line.strip() for line in self._log if line.strip()]
-        fatal = [line for line in said if re.match(r"F\d{4} ", line)]
+        fatal = [line for line in said if re.match(r"F(\d{4}){1,2} ", line)]
         return (fatal or said or [f"ended with status {status}"])[-1]

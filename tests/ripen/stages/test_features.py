@@ -36,6 +36,7 @@ def prepared(cats: MakeConfig) -> Callable[..., Config]:
     def make(*overrides: str) -> Config:
         config = cats(
             f"~{SECTION}.nets.efficientnet_lite2",
+            "competition.cats_vs_dogs.train.heads.net.nets=[squeezenet]",
             f"{SECTION}.nets.squeezenet.side={SIDE}",
             f"{SECTION}.batch_size=3",
             *overrides,

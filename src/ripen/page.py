@@ -57,8 +57,6 @@ class Page:
     hashes : mapping of str to str
         Folder to the SHA-256 of what it holds.
     seed : int
-    overrides : sequence of str
-        What was changed of `conf/` for this run.
     """
 
     competition: str
@@ -68,7 +66,6 @@ class Page:
     settings: Mapping[str, str]
     hashes: Mapping[str, str]
     seed: int
-    overrides: Sequence[str]
 
 
 def figures(evaluate: Path, sweep: Path) -> list[Figure]:

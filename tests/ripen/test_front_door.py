@@ -77,7 +77,8 @@ def test_another_learning_rate_of_the_table_runs_no_digits(reproduced: Clone) ->
     try:
         reproduced.run("ripen", "compose", "solver.base_lr=0.2")
         status = json.loads(reproduced.run("dvc", "status", "--json").stdout)
-        assert {stage for stage in status if "@" in stage} == {"sweep@avocado", "train@avocado"}
+        stages = {stage for stage in status if "@" in stage}
+        assert stages == {"sweep@avocado", "train@avocado", "report@avocado"}
     finally:
         (reproduced.path / "params.yaml").write_text(before)
 
@@ -135,8 +136,9 @@ def test_every_model_is_a_finished_run_within_one_pipeline(reproduced: Clone) ->
     commit = reproduced.run("git", "rev-parse", "HEAD").stdout.strip()
     assert models["net"].data.tags["mlflow.source.git.commit"] == commit
     figures = {f.path for f in client.list_artifacts(models["net"].info.run_id, "figures")}
+    drawn = ("network", "network_after", "network_before", "network_strip", "regions")
     assert figures == {
-        f"figures/{name}.svg" for name in ("confusion", "error", "reliability", "roc")
+        f"figures/{name}.svg" for name in ("confusion", "error", "reliability", "roc", *drawn)
     }
 
 

@@ -105,6 +105,7 @@ def test_every_setting_belongs_to_a_stage() -> None:
         "evaluate",
         "learning_curve",
         "net",
+        "overrides",
         "predict",
         "prepare",
         "reproducibility",

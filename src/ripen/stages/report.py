@@ -28,6 +28,5 @@ def run(config: Config, competition: CompetitionName) -> None:
             for folder in (layout.raw, layout.inputs, layout.models)
         },
         seed=config.seed,
-        overrides=config.overrides,
     )
     write_text(layout.report, page.html(values))

@@ -16,8 +16,11 @@ import pytest
 from tests.ripen.browser import WIDTHS, needs_chromium, opened, screenshot
 from tests.ripen.conftest import Clone
 
-# What MLflow asks of its own server when that has no users.
-NO_USERS = ["404 /ajax-api/2.0/mlflow/users/current"]
+# What MLflow's own pages come to, whoever opens them: a server without users, charts resized.
+THEIRS = (
+    "404 /ajax-api/2.0/mlflow/users/current",
+    "ResizeObserver loop completed with undelivered notifications.",
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +57,7 @@ def test_the_page_of_runs_in_a_browser(server: str, width: int) -> None:
         page.get_by_text("pipeline ", exact=False).first.wait_for()
         page.get_by_text("avocado").first.wait_for()
         screenshot(page, f"mlflow-runs-{width}")
-    assert errors in ([], NO_USERS)
+    assert [error for error in errors if not error.endswith(THEIRS)] == []
 
 
 @needs_chromium
@@ -67,7 +70,7 @@ def test_a_run_and_its_curve_in_a_browser(server: str, width: int) -> None:
         page.get_by_text("validation_loss").first.wait_for()
         page.locator("svg.main-svg").first.wait_for()
         screenshot(page, f"mlflow-curve-{width}")
-    assert errors in ([], NO_USERS)
+    assert [error for error in errors if not error.endswith(THEIRS)] == []
 
 
 @needs_chromium
@@ -80,7 +83,7 @@ def test_a_comparison_of_runs_in_a_browser(server: str) -> None:
         page.get_by_text(f"Comparing {len(runs)} Runs", exact=False).first.wait_for()
         page.locator("svg.main-svg").first.wait_for()
         screenshot(page, "mlflow-comparison-1280")
-    assert errors in ([], NO_USERS)
+    assert [error for error in errors if not error.endswith(THEIRS)] == []
 
 
 def test_the_server_gives_the_curve_of_the_net(server: str, reproduced: Clone) -> None:

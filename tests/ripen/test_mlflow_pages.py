@@ -61,18 +61,6 @@ def test_the_page_of_runs_in_a_browser(server: str, width: int) -> None:
 
 
 @needs_chromium
-def test_a_run_and_its_curve_in_a_browser(server: str) -> None:
-    client = mlflow.MlflowClient(server)
-    (net,) = client.search_runs(["1"], "attributes.run_name = 'net'")
-    address = f"{server}/#/experiments/1/runs/{net.info.run_id}/model-metrics"
-    with opened(address, 1280) as (page, errors):
-        page.get_by_text("validation_loss").first.wait_for()
-        page.locator("svg.main-svg").first.wait_for()
-        screenshot(page, "mlflow-curve-1280")
-    assert [error for error in errors if not error.endswith(THEIRS)] == []
-
-
-@needs_chromium
 def test_a_comparison_of_runs_in_a_browser(server: str) -> None:
     client = mlflow.MlflowClient(server)
     runs = client.search_runs(["1"], "tags.`dvc.stage` = 'baselines@avocado'")

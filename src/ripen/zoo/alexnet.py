@@ -20,6 +20,7 @@ from ripen.zoo.definition import (
     constant,
     deploy,
     gaussian,
+    ilsvrc,
     loss_and_accuracy,
     max_pool,
     softmax,
@@ -41,16 +42,6 @@ class Last:
 
 def _transform(train: bool) -> dict[str, Any]:
     return {"mirror": train, "crop_size": 227, **MEAN}
-
-
-def _lmdb(train: bool) -> dict[str, Any]:
-    part, batch_size = ("train", 256) if train else ("val", 50)
-    return {
-        "transform_param": _transform(train),
-        "source": f"examples/imagenet/ilsvrc12_{part}_lmdb",
-        "batch_size": batch_size,
-        "backend": "LMDB",
-    }
 
 
 def _list(train: bool) -> dict[str, Any]:
@@ -136,7 +127,7 @@ def _solver(**changed: Any) -> SolverParameter:
 
 
 _caffenet = partial(_body, pool_first=True, bias=1)
-_ilsvrc = Source(_lmdb(True), _lmdb(False))
+_ilsvrc = ilsvrc({"crop_size": 227, **MEAN}, batch_size=256)
 
 alexnet = _definition(
     "AlexNet",

@@ -1,6 +1,6 @@
 """What a net of the zoo is written with: its pieces, and how its files are put together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,34 @@ def train_val(title: str, source: Source, body: Body, head: Head) -> NetParamete
     result = NetParameter(name=title)
     result.layer.extend(layers)
     return result
+
+
+def ilsvrc(
+    transform: Mapping[str, Any],
+    batch_size: int = 32,
+    database: str = "examples/imagenet/ilsvrc12_{part}_lmdb",
+) -> Source:
+    """Return the LMDBs of ILSVRC-2012 as data, mirrored in training.
+
+    Parameters
+    ----------
+    transform : mapping
+        Crop and mean, by the names of TransformationParameter.
+    batch_size : int
+        Of training; validation has 50.
+    database : str
+        Its address, with ``{part}`` for "train" or "val".
+    """
+
+    def part(name: str, size: int, mirror: bool) -> dict[str, Any]:
+        return {
+            "transform_param": {"mirror": mirror, **transform},
+            "source": database.format(part=name),
+            "batch_size": size,
+            "backend": "LMDB",
+        }
+
+    return Source(part("train", batch_size, True), part("val", 50, False))
 
 
 def softmax(n: NetSpec, scores: Top) -> None:

@@ -19,10 +19,10 @@ from caffe.net_spec import Top
 from ripen.zoo.definition import (
     LEARNT,
     Definition,
-    Source,
     average_pool,
     constant,
     deploy,
+    ilsvrc,
     loss_and_accuracy,
     relu6,
     softmax,
@@ -139,19 +139,12 @@ def _body(n: NetSpec, scale: Scale) -> Top:
     return n.fc
 
 
-def _lmdb(scale: Scale, train: bool) -> dict[str, Any]:
-    part, batch_size = ("train", 32) if train else ("val", 50)
-    return {
-        "transform_param": {"mirror": train, "crop_size": scale.size, "mean_value": MEAN},
-        "source": f"ilsvrc12_{part}_lmdb",
-        "batch_size": batch_size,
-        "backend": "LMDB",
-    }
-
-
 def _definition(number: int, scale: Scale) -> Definition:
     title, body = f"EfficientNet-lite{number}", partial(_body, scale=scale)
-    shape, source = (1, 3, scale.size, scale.size), Source(_lmdb(scale, True), _lmdb(scale, False))
+    shape, source = (
+        (1, 3, scale.size, scale.size),
+        ilsvrc({"crop_size": scale.size, "mean_value": MEAN}, database="ilsvrc12_{part}_lmdb"),
+    )
     return Definition(
         partial(deploy, title, shape, body, softmax),
         partial(train_val, title, source, body, loss_and_accuracy),

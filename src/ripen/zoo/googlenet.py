@@ -11,10 +11,10 @@ from ripen.zoo.definition import (
     LEARNT,
     XAVIER,
     Definition,
-    Source,
     average_pool,
     constant,
     deploy,
+    ilsvrc,
     max_pool,
     softmax,
     train_val,
@@ -123,22 +123,12 @@ def _loss(n: NetSpec, scores: Top) -> None:
     _accuracies(n, "loss3", scores)
 
 
-def _lmdb(train: bool) -> dict[str, Any]:
-    part, batch_size = ("train", 32) if train else ("val", 50)
-    return {
-        "transform_param": {"mirror": train, "crop_size": 224, "mean_value": [104, 117, 123]},
-        "source": f"examples/imagenet/ilsvrc12_{part}_lmdb",
-        "batch_size": batch_size,
-        "backend": "LMDB",
-    }
-
-
 googlenet = Definition(
     partial(deploy, "GoogleNet", (10, 3, 224, 224), partial(_body, helped=False), softmax),
     partial(
         train_val,
         "GoogleNet",
-        Source(_lmdb(True), _lmdb(False)),
+        ilsvrc({"crop_size": 224, "mean_value": [104, 117, 123]}),
         partial(_body, helped=True),
         _loss,
     ),

@@ -13,11 +13,11 @@ from caffe.net_spec import Top
 from ripen.zoo.definition import (
     LEARNT,
     Definition,
-    Source,
     average_pool,
     constant,
     deploy,
     gaussian,
+    ilsvrc,
     loss_and_accuracy,
     max_pool,
     softmax,
@@ -81,17 +81,9 @@ def _body(n: NetSpec) -> Top:
     return n.fc1000
 
 
-def _lmdb(train: bool) -> dict[str, Any]:
-    part, batch_size = ("train", 32) if train else ("val", 50)
-    return {
-        "transform_param": {"mirror": train, "crop_size": 224, "mean_value": MEAN},
-        "source": f"examples/imagenet/ilsvrc12_{part}_lmdb",
-        "batch_size": batch_size,
-        "backend": "LMDB",
-    }
-
-
 resnet50 = Definition(
     partial(deploy, TITLE, (1, 3, 224, 224), _body, softmax),
-    partial(train_val, TITLE, Source(_lmdb(True), _lmdb(False)), _body, loss_and_accuracy),
+    partial(
+        train_val, TITLE, ilsvrc({"crop_size": 224, "mean_value": MEAN}), _body, loss_and_accuracy
+    ),
 )

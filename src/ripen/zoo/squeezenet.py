@@ -13,10 +13,10 @@ from caffe.net_spec import Top
 from ripen.zoo.definition import (
     XAVIER,
     Definition,
-    Source,
     average_pool,
     deploy,
     gaussian,
+    ilsvrc,
     max_pool,
     softmax,
     train_val,
@@ -66,17 +66,15 @@ def _losses(n: NetSpec, scores: Top) -> None:
         n[f"accuracy_top{k}"] = L.Accuracy(scores, n.label, top_k=k)
 
 
-def _lmdb(train: bool) -> dict[str, Any]:
-    part, batch_size = ("train", 32) if train else ("val", 50)
-    return {
-        "transform_param": {"mirror": train, "crop_size": 227, "mean_value": MEAN},
-        "source": f"/ssd/dataset/ilsvrc12_{part}_lmdb/",
-        "batch_size": batch_size,
-        "backend": "LMDB",
-    }
-
-
 squeezenet = Definition(
     partial(deploy, "FireNet", (1, 3, 227, 227), _body, softmax),
-    partial(train_val, "FireNet", Source(_lmdb(True), _lmdb(False)), _body, _losses),
+    partial(
+        train_val,
+        "FireNet",
+        ilsvrc(
+            {"crop_size": 227, "mean_value": MEAN}, database="/ssd/dataset/ilsvrc12_{part}_lmdb/"
+        ),
+        _body,
+        _losses,
+    ),
 )

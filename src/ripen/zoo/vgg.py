@@ -9,10 +9,10 @@ from caffe.net_spec import Top
 from ripen.zoo.definition import (
     LEARNT,
     Definition,
-    Source,
     constant,
     deploy,
     gaussian,
+    ilsvrc,
     loss_and_accuracy,
     max_pool,
     softmax,
@@ -55,17 +55,9 @@ def _body(n: NetSpec) -> Top:
     return n.fc8
 
 
-def _lmdb(train: bool) -> dict[str, Any]:
-    part, batch_size = ("train", 32) if train else ("val", 50)
-    return {
-        "transform_param": {"mirror": train, "crop_size": 224, "mean_value": MEAN},
-        "source": f"examples/imagenet/ilsvrc12_{part}_lmdb",
-        "batch_size": batch_size,
-        "backend": "LMDB",
-    }
-
-
 vgg16 = Definition(
     partial(deploy, TITLE, (10, 3, 224, 224), _body, softmax),
-    partial(train_val, TITLE, Source(_lmdb(True), _lmdb(False)), _body, loss_and_accuracy),
+    partial(
+        train_val, TITLE, ilsvrc({"crop_size": 224, "mean_value": MEAN}), _body, loss_and_accuracy
+    ),
 )

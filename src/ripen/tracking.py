@@ -187,6 +187,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         self._config, self._competition, self._stage = config, competition, stage
         self._root = repository_root()
         self._uri = store_uri(config)
+        self._hashes: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         with FileLock(self._root / ".mlflow.lock"):
@@ -211,7 +212,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         It ends as finished, or as failed when the block raises. If a run of the same inputs was
         finished before, that one is given, and logs nothing.
         """
-        key = lineage.stage_hash(self._stage, self._competition)
+        key = self._made_from(self._stage)
         found = self._search(f"tags.`dvc.stage_hash` = '{key}'", name)
         if found:
             yield TrackedRun(self._client, found[0].info.run_id, reused=True)
@@ -232,16 +233,21 @@ class Tracker(AbstractContextManager["Tracker"]):
         It is given as reused where this stage has added the same evaluation before; None where
         the store has no such run, for instance because DVC took the model from its cache.
         """
-        made_from = lineage.stage_hash(stage, self._competition)
-        found = self._search(f"tags.`dvc.stage_hash` = '{made_from}'", name)
+        found = self._search(f"tags.`dvc.stage_hash` = '{self._made_from(stage)}'", name)
         if not found:
             return None
-        key, tag = lineage.stage_hash(self._stage, self._competition), f"dvc.{self._stage}_hash"
+        key, tag = self._made_from(self._stage), f"dvc.{self._stage}_hash"
         run = TrackedRun(
             self._client, found[0].info.run_id, reused=found[0].data.tags.get(tag) == key
         )
         run.set_tags({tag: key})
         return run
+
+    def _made_from(self, stage: str) -> str:
+        """The hash of what a stage is made from, read once: no stage changes what it reads."""
+        if stage not in self._hashes:
+            self._hashes[stage] = lineage.stage_hash(stage, self._competition)
+        return self._hashes[stage]
 
     def _open_pipeline(self) -> TrackedRun:
         key = lineage.pipeline_hash(self._competition)

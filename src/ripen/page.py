@@ -14,6 +14,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ripen.leaderboard import ended, ranked
+
 MEDIA = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif"}
 PACKAGES = ("dvc", "hydra-core", "mlflow", "numpy", "pandas", "pillow", "scikit-learn", "torch")
 # In the page's order: a figure's name, its heading, and what it shows to who cannot see it.
@@ -112,24 +114,21 @@ def html(page: Page) -> str:
 
 
 def leaderboard(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a row a model, the lowest log loss of the first part that all have first.
+    """Return a row a model, in the order of `ripen.leaderboard`.
 
     Each has ``model``, ``validation`` and ``test`` (mappings of scores, empty where the part's
     labels are not known) and ``ended`` (how training ended, or "").
     """
-    models = metrics["models"]
-    rows = [
+    return [
         {
             "model": name,
             "validation": scores.get("validation", {}),
             "test": scores.get("test", {}),
-            "ended": f"{scores['stopped']} at {scores['iterations']}"
-            if "stopped" in scores
-            else "",
+            "ended": ended(scores),
         }
-        for name, scores in models.items()
+        for name in ranked(metrics)
+        for scores in [metrics["models"][name]]
     ]
-    return sorted(rows, key=lambda row: (row["validation"] or row["test"])["log_loss"])
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from rich.text import Text
 from ripen import submissions
 from ripen.errors import DataError
 from ripen.layout import Layout
+from ripen.leaderboard import ended, ranked
 from ripen.submissions import Submission
 
 HEADINGS = {
@@ -42,13 +43,13 @@ def leaderboard(metrics: Mapping[str, Any], seconds: Mapping[str, float], title:
         table.add_column(f"{part} {HEADINGS[score]}", justify="right")
     table.add_column("training time", justify="right")
     table.add_column("stopped")
-    for name in sorted(models, key=lambda model: models[model][by]["log_loss"]):
+    for name in ranked(metrics):
         scores, took = models[name], seconds.get(name)
         table.add_row(
             f"{name} (best)" if name == metrics["best"] else name,
             *(_number(scores, part, score) for part, score in shown),
             "" if took is None else f"{took:.2f} s",
-            f"{scores['stopped']} at {scores['iterations']}" if "stopped" in scores else "",
+            ended(scores),
         )
     if "bayes" in metrics:
         best = {"test": {"accuracy": metrics["bayes"]["test"]["accuracy"]}}

@@ -19,6 +19,7 @@ METRICS = {
         },
     },
     "best": "net",
+    "best_by": "validation/log_loss",
 }
 
 
@@ -43,7 +44,9 @@ def test_the_leaderboard_is_by_log_loss() -> None:
 
 def test_models_of_a_test_part_alone_are_ranked_by_it() -> None:
     models = {"a": {"test": {"log_loss": 0.9}}, "b": {"test": {"log_loss": 0.1}}}
-    assert [row["model"] for row in leaderboard({"models": models})] == ["b", "a"]
+    assert [
+        row["model"] for row in leaderboard({"models": models, "best_by": "test/log_loss"})
+    ] == ["b", "a"]
 
 
 def test_the_page_says_how_to_run_it_again() -> None:

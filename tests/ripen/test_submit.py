@@ -358,7 +358,7 @@ def repository(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     (tmp_path / "metrics").mkdir()
     scores = '{"validation": {"log_loss": 0.05, "accuracy": 0.98}}'
     (tmp_path / "metrics/cats_vs_dogs.json").write_text(
-        f'{{"models": {{"net": {scores}}}, "best": "net"}}'
+        f'{{"models": {{"net": {scores}}}, "best": "net", "best_by": "validation/log_loss"}}'
     )
     assert cli.main(["compose"]) == 0
     (tmp_path / ".gitignore").write_text("/data/\n/home/\n/mlflow.db*\n/mlruns/\n/.mlflow.lock\n")
@@ -407,7 +407,7 @@ def test_the_command(
         for line in capsys.readouterr().out.splitlines()
         if line.startswith("│")
     ]
-    assert rows[0] == ["net (best)", "0.0500", "0.9800", "", "2.00 s", ""]
+    assert rows[0] == ["net (best)", "0.0500", "0.9800", "2.00 s", ""]
     assert rows[1][1:] == [
         "0.98114",
         "3 of 5",

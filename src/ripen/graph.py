@@ -10,6 +10,7 @@ STAGES_OF = {
     "digits": ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict", "report"),
     "cats_vs_dogs": PHOTOS,
     "cats_vs_dogs_redux": PHOTOS,
+    "imagenet_subset": tuple(stage for stage in PHOTOS if stage != "predict"),
     "imagenet": ("fetch", "prepare", "baselines", "evaluate", "report"),
 }
 

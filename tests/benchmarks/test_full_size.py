@@ -41,7 +41,7 @@ def test_memory_is_at_least_this_process() -> None:
 
 
 def test_a_small_run(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--sizes", "30"])
+    main(["--sizes", "30", "--stages", "prepare"])
     found = re.findall(r"^prepare +30 +1 +([0-9.]+) +(\d+)$", capsys.readouterr().out, re.MULTILINE)
     ((seconds, memory_in_mib),) = found
     assert float(seconds) > 0

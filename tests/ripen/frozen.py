@@ -1,12 +1,43 @@
-"""A net of the zoo with weights by chance in the working folder: no test needs a mirror."""
+"""A net of the zoo with weights by chance in the working folder: no test needs a mirror.
 
+And all stages of a competition of photographs with it.
+"""
+
+import importlib
 import shutil
 from pathlib import Path
 
 import caffe
+from ripen.graph import STAGES_OF
+from ripen.schema import CompetitionName, Config
 from ripen.zoo import DEFINITIONS
 
 ROOT = Path(__file__).parents[2]
+SMALL = tuple(
+    "competition.cats_vs_dogs." + override
+    for override in (
+        "prepare.folds=2",
+        "features.nets.squeezenet.side=67",
+        "train.heads.net.nets=[squeezenet]",
+        "train.heads.net.solver.max_iter=60",
+        "train.heads.net.solver.base_lr=2e-4",
+        "train.ways.side=67",
+        "train.ways.batch_size=2",
+        "train.ways.check_pictures=2",
+        "train.ways.solver.max_iter=1",
+        "train.ways.trained=[full]",
+        "baselines.nets=[squeezenet]",
+        "baselines.components=4",
+        "learning_curve=[2,8,12]",
+    )
+) + (
+    "baselines.random_forest.n_estimators=10",
+    "baselines.folds=2",
+    "baselines.k_nearest_neighbors.n_neighbors=3",
+    "~competition.cats_vs_dogs.features.nets.efficientnet_lite2",
+    "~competition.cats_vs_dogs.train.heads.squeezenet_head",
+)
+"""Settings of competitions of photographs with SqueezeNet alone, and little of it."""
 
 
 def with_weights(name: str, seed: int = 0) -> Path:
@@ -31,3 +62,12 @@ def pipeline() -> None:
     )
     Path("dvc.yaml").write_text(f"stages:\n{stages}")
     Path("params.yaml").write_text("seed: 1\n")
+
+
+def run_all(config: Config, competition: CompetitionName) -> None:
+    """Run all stages of a competition in the working folder, as `dvc repro` does."""
+    with_weights("squeezenet")
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, ".")
+    for stage in STAGES_OF[competition]:
+        importlib.import_module(f"ripen.stages.{stage}").run(config, competition)

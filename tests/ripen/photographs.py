@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,30 @@ def encoded(picture: Image.Image, format: str = "JPEG", **settings: Any) -> byte
     return stream.getvalue()
 
 
-def cats_and_dogs(each: int = 6, tests: int = 4) -> dict[str, bytes]:
+def cats_and_dogs(each: int = 6, tests: int = 4, test: str = "test1") -> dict[str, bytes]:
     """Return small photographs by their names in Kaggle's archives: cats are redder than dogs.
 
     Test pictures are cats and dogs by turns, the first a cat.
     """
     tints = [Image.new("RGB", (48, 36), colour) for colour in ("firebrick", "steelblue")]
     names = [f"train/{name}.{i}.jpg" for i in range(each) for name in ("cat", "dog")]
-    names += [f"test1/{i + 1}.jpg" for i in range(tests)]
+    names += [f"{test}/{i + 1}.jpg" for i in range(tests)]
     return {
         name: encoded(Image.blend(photograph(i, 48, 36), tints[i % 2], 0.4))
         for i, name in enumerate(names)
+    }
+
+
+def of_synsets(synsets: Sequence[str], each: int = 6) -> dict[str, bytes]:
+    """Return small photographs by their names in ImageNet: each class of another tint."""
+    colours = ("firebrick", "steelblue", "darkolivegreen", "goldenrod", "orchid", "black", "white")
+    tints = [Image.new("RGB", (48, 36), colour) for colour in colours[: len(synsets)]]
+    return {
+        f"{synset}/{synset}_{i}.JPEG": encoded(
+            Image.blend(photograph(1000 * k + i, 48, 36), tints[k], 0.5)
+        )
+        for k, synset in enumerate(synsets)
+        for i in range(each)
     }
 
 
@@ -51,13 +64,13 @@ def zipped(files: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> byte
     return stream.getvalue()
 
 
-def write_raw(raw: Path, files: Mapping[str, bytes], name: str = NAME) -> Path:
+def write_raw(raw: Path, files: Mapping[str, bytes], name: str = NAME, test: str = "test1") -> Path:
     """Write what `fetch` leaves of such files, and return the archive: archives in an archive."""
     parts = {
         f"{part}.zip": zipped({n: content for n, content in files.items() if n.startswith(part)})
-        for part in ("train", "test1")
+        for part in ("train", test)
     }
-    ids = [Path(n).stem for n in files if n.startswith("test1")]
+    ids = [Path(n).stem for n in files if n.startswith(test)]
     numbers = sorted(int(each) for each in ids if each.isdecimal())
     sample = "id,label\n" + "".join(f"{number},0\n" for number in numbers)
     raw.mkdir(parents=True)

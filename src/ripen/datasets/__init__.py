@@ -4,7 +4,8 @@ from ripen.datasets import avocado, cats_vs_dogs, digits, imagenet
 from ripen.datasets.photos import Photos
 from ripen.datasets.pictures import Images
 from ripen.datasets.tabular import Tabular
-from ripen.schema import CompetitionName
+from ripen.schema import CompetitionName, Config
+from ripen.schema.photos import SubsetFetch
 
 DATASETS: dict[CompetitionName, Tabular | Images] = {
     "avocado": avocado.DATASET,
@@ -14,4 +15,11 @@ PHOTOS: dict[CompetitionName, Photos] = {
     "cats_vs_dogs": cats_vs_dogs.DATASET,
     "cats_vs_dogs_redux": cats_vs_dogs.REDUX,
     "imagenet": imagenet.DATASET,
+    "imagenet_subset": imagenet.SUBSET,
 }
+
+
+def photos_of(config: Config, competition: CompetitionName) -> Photos:
+    """Return a competition of photographs, with the classes that the settings choose of it."""
+    photos, settings = PHOTOS[competition], getattr(config.competition, competition).fetch
+    return photos.only(settings.classes) if isinstance(settings, SubsetFetch) else photos

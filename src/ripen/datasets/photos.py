@@ -1,14 +1,15 @@
 """What a competition of photographs is, whose files are archives, as Kaggle gives them."""
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandera.pandas as pa
 
+from ripen.errors import ConfigError
 from ripen.images.names import Named, parse, parse_synset
 
 
@@ -32,6 +33,9 @@ class Photos:
         For the data card.
     listed : Path or None
         A table of the photographs that are at `source`, a repository on GitHub, one by one.
+    chosen : tuple of str
+        The synsets that are the classes, to be learnt; none where it is all of the table's, which
+        the nets know already.
     """
 
     id: str
@@ -42,10 +46,26 @@ class Photos:
     source: str
     licence: str
     listed: Path | None = None
+    chosen: tuple[str, ...] = ()
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is something to train, and so folds to validate it on."""
+        return bool(self.submitted or self.chosen)
+
+    def only(self, synsets: Sequence[str]) -> "Photos":
+        """Return the competition that has some of the synsets as its classes, in their order."""
+        return replace(self, chosen=tuple(sorted(synsets)))
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of their labels."""
+        """The names of the classes, in the order of their labels.
+
+        Raises
+        ------
+        ConfigError
+            If one of the chosen is not in the table.
+        """
         if isinstance(self.named, tuple):
             return self.named
         # Some of the 1,000 have the same name as another.
@@ -61,7 +81,7 @@ class Photos:
         """
         if isinstance(self.named, tuple):
             return parse(name, self.named)
-        return parse_synset(name, self._labels)
+        return parse_synset(name, self._labels, 0 if self.learns else 1)
 
     def photographs(self) -> dict[str, str]:
         """Return the SHA-256 of the photographs that are fetched one by one, by file."""
@@ -74,7 +94,10 @@ class Photos:
     def _synsets(self) -> dict[str, str]:
         """The first of a synset's names, by synset."""
         with Path(str(self.named)).open(encoding="utf-8", newline="") as file:
-            return {r["synset"]: r["name"].partition(",")[0] for r in csv.DictReader(file)}
+            names = {r["synset"]: r["name"].partition(",")[0] for r in csv.DictReader(file)}
+        if unknown := sorted(set(self.chosen) - set(names)):
+            raise ConfigError(f"synset {unknown[0]} is none of the {len(names)} of {self.named}")
+        return {synset: names[synset] for synset in self.chosen} or names
 
     @cached_property
     def _labels(self) -> dict[str, int]:

@@ -184,8 +184,7 @@ def check_classes(index: pd.DataFrame, classes: Sequence[str], at_least: int = 1
     for label, name in enumerate(classes):
         if (count := int(counts.get(label, 0))) < at_least:
             raise DataError(
-                f"class '{name}' has {count} whole training pictures, train/{name}.<number>.jpg. "
-                f"Needed: at least {at_least}"
+                f"class '{name}' has {count} whole training pictures. Needed: at least {at_least}"
             )
 
 

@@ -81,8 +81,8 @@ def parse(name: str, classes: Sequence[str]) -> Named | None:
     return Named(0, list(classes).index(labelled[1]), number, f"{labelled[1]}.{number}")
 
 
-def parse_synset(name: str, labels: Mapping[str, int]) -> Named | None:
-    """Return what the name of one of ImageNet's files says: a test picture of a known class.
+def parse_synset(name: str, labels: Mapping[str, int], part: Literal[0, 1] = 1) -> Named | None:
+    """Return what the name of one of ImageNet's files says: a picture of a known class.
 
     Parameters
     ----------
@@ -90,6 +90,8 @@ def parse_synset(name: str, labels: Mapping[str, int]) -> Named | None:
         In its archive, with folders.
     labels : mapping of str to int
         Rows of the classes by synset.
+    part : {0, 1}
+        0 for training, 1 for test: the name does not say it.
 
     Raises
     ------
@@ -107,7 +109,7 @@ def parse_synset(name: str, labels: Mapping[str, int]) -> Named | None:
         raise DataError(f"{name}: is no picture's name. Allowed: <synset>_<name>.JPEG")
     if found[1] not in labels:
         raise DataError(f"{name}: synset {found[1]} is none of the {len(labels)} classes")
-    return Named(1, labels[found[1]], 0, path.stem)
+    return Named(part, labels[found[1]], 0, path.stem)
 
 
 def _is_none(name: str) -> bool:

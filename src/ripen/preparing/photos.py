@@ -33,7 +33,7 @@ def run(config: Config, competition: CompetitionName, photos: Photos) -> None:
     with opened(layout.raw) as archives:
         index, duplicates = survey(archives, photos, own.prepare.min_side, own.compute.threads)
         indexes.check_broken(index, own.prepare.max_broken)
-        if photos.submitted:
+        if photos.learns:
             check(index, photos, own.prepare.folds, layout.sample)
             index["fold"] = dealt(index, own.prepare.folds, config.seed)
         pictures = sample_grid(archives, index, photos, config.seed)
@@ -54,14 +54,17 @@ def survey(
 def check(index: pd.DataFrame, photos: Photos, k: int, sample: Path) -> None:
     """Make sure that there is a picture of each class a fold, and that the test is the sample's.
 
+    The sample is not there where nothing is submitted.
+
     Raises
     ------
     DataError
         If a class has too few whole pictures, or a test picture is missing.
     """
     indexes.check_classes(index, photos.classes, k)
-    ids = read_sample(sample, photos)[photos.id].astype(str).tolist()
-    indexes.check_ids(index, ids, str(sample))
+    if photos.submitted:
+        ids = read_sample(sample, photos)[photos.id].astype(str).tolist()
+        indexes.check_ids(index, ids, str(sample))
 
 
 def dealt(index: pd.DataFrame, k: int, seed: int) -> pd.Series:

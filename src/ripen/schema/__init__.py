@@ -9,11 +9,13 @@ from ripen.schema.baselines import Baselines
 from ripen.schema.common import Evaluate, Predict, Prepare
 from ripen.schema.digits import Digits
 from ripen.schema.net import Net, Solver, Train
-from ripen.schema.photos import CatsVsDogs, ImageNet
+from ripen.schema.photos import CatsVsDogs, ImageNet, ImageNetSubset
 from ripen.schema.sweep import Launcher, Study, Sweep
 from ripen.schema.types import Count, typed
 
-CompetitionName = Literal["avocado", "digits", "cats_vs_dogs", "cats_vs_dogs_redux", "imagenet"]
+CompetitionName = Literal[
+    "avocado", "digits", "cats_vs_dogs", "cats_vs_dogs_redux", "imagenet", "imagenet_subset"
+]
 COMPETITIONS: tuple[CompetitionName, ...] = get_args(CompetitionName)
 
 
@@ -26,6 +28,7 @@ class Competitions:
     cats_vs_dogs: CatsVsDogs
     cats_vs_dogs_redux: CatsVsDogs
     imagenet: ImageNet
+    imagenet_subset: ImageNetSubset
 
 
 @typed

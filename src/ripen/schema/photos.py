@@ -1,4 +1,4 @@
-"""Competitions of photographs: cats_vs_dogs and its second edition, imagenet."""
+"""Competitions of photographs: cats_vs_dogs and its second edition, imagenet and its subset."""
 
 from typing import Annotated, Literal, Self
 
@@ -18,6 +18,26 @@ class PhotosFetch:
     """Where the archives may come from, in the order in which they are tried."""
 
     sources: Annotated[list[Literal["mirror", "kaggle", "url"]], Field(min_length=1)]
+
+
+Synset = Annotated[str, Field(pattern=r"^n\d{8}$")]
+
+
+@typed
+class SubsetFetch:
+    """Photographs that the user has: `images`, a folder with a folder or a tar of each class.
+
+    They are named by its WordNet synset, as ImageNet's own tars unpack. `classes` are the synsets.
+    """
+
+    images: str
+    classes: Annotated[list[Synset], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if twice := [name for name in self.classes if self.classes.count(name) > 1]:
+            raise ValueError(f"classes names {twice[0]} twice")
+        return self
 
 
 @typed
@@ -189,6 +209,20 @@ class CatsVsDogs:
                 f"which is {self.prepare.folds}"
             )
         return self
+
+
+@typed
+class ImageNetSubset:
+    """`conf/competition/imagenet_subset.yaml`: nets trained further to some of ILSVRC's classes."""
+
+    compute: Compute
+    fetch: SubsetFetch
+    prepare: PhotosPrepare
+    features: Features
+    baselines: PhotoBaselines
+    train: PhotosTrain
+    learning_curve: list[Count]
+    evaluate: PhotosEvaluate
 
 
 @typed

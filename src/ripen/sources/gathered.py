@@ -44,8 +44,12 @@ def gather(sources: Sequence[SourceName], items: Sequence[Item], target: Path) -
             advance(item.name)
     with replacing(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for item in items:
-            # A date of its own would be another archive.
-            info = zipfile.ZipInfo(item.name)
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, (folder / item.name).read_bytes())
+            archive.writestr(member(item.name), (folder / item.name).read_bytes())
     shutil.rmtree(folder)
+
+
+def member(name: str) -> zipfile.ZipInfo:
+    """Return a member that is stored as it is, without a date: with one the archive is another."""
+    info = zipfile.ZipInfo(name)
+    info.external_attr = 0o644 << 16
+    return info

@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedKFold, cross_validate
 
 from ripen import predictions
 from ripen.atomic import fresh_folder, write_text
-from ripen.datasets import PHOTOS
+from ripen.datasets import PHOTOS, photos_of
 from ripen.datasets.prepared import Part, read_part
 from ripen.layout import Layout
 from ripen.models.baselines import estimators, folds
@@ -23,7 +23,7 @@ from ripen.training import photo_baselines, pretrained
 def run(config: Config, competition: CompetitionName) -> None:
     """Read `prepared/`, write `baselines/` and one MLflow run for each classifier."""
     if competition in PHOTOS:
-        kind = photo_baselines if PHOTOS[competition].submitted else pretrained
+        kind = photo_baselines if photos_of(config, competition).learns else pretrained
         kind.run(config, competition)
         return
     layout = Layout(competition)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ripen import plots, predictions
 from ripen.atomic import fresh_folder, write_text
-from ripen.datasets import DATASETS, PHOTOS
+from ripen.datasets import DATASETS, PHOTOS, photos_of
 from ripen.datasets.pictures import Images
 from ripen.datasets.prepared import read_part
 from ripen.datasets.tabular import Tabular, read_table
@@ -106,7 +106,7 @@ def subject_of(config: Config, competition: CompetitionName, models: list[str]) 
         settings = getattr(config.competition, competition).evaluate
         made_from = getattr(settings, "nets", None)
         return Subject(
-            PHOTOS[competition].classes,
+            photos_of(config, competition).classes,
             scored.known_photos(index),
             photographs(layout, index),
             nets.trained_folders(layout),

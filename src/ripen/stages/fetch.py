@@ -7,16 +7,20 @@ from pathlib import Path, PurePosixPath
 
 from ripen.archives import Archive
 from ripen.atomic import fresh_folder
-from ripen.datasets import DATASETS, PHOTOS
+from ripen.datasets import DATASETS, PHOTOS, photos_of
 from ripen.datasets.photos import Photos
 from ripen.errors import DataError
 from ripen.layout import Layout
 from ripen.schema import CompetitionName, Config
+from ripen.schema.photos import SubsetFetch
 from ripen.sources import Item, KaggleFile, SourceName, builtin, fetch
+from ripen.sources.folders import collect
 from ripen.sources.gathered import gather
 
 SAMPLES = ("sample_submission.csv", "sampleSubmission.csv")
 """What Kaggle calls the sample submission."""
+PHOTOGRAPHS = "photographs"
+"""The archive of those that come one by one."""
 
 
 def run(config: Config, competition: CompetitionName) -> None:
@@ -26,7 +30,12 @@ def run(config: Config, competition: CompetitionName) -> None:
         with fresh_folder(layout.raw) as folder:
             builtin.fetch(DATASETS[competition], settings, config.seed, folder)
         return
-    photos = PHOTOS[competition]
+    photos = photos_of(config, competition)
+    if isinstance(settings, SubsetFetch):
+        classes = dict(zip(photos.chosen, photos.classes, strict=True))
+        with fresh_folder(layout.raw) as folder:
+            collect(Path(settings.images), classes, folder / f"{PHOTOGRAPHS}.zip")
+        return
     archive = fetch_archive(photos, settings.sources, layout.download)
     with fresh_folder(layout.raw) as folder, opened(archive) as checked:
         if photos.submitted:
@@ -39,7 +48,7 @@ def fetch_archive(photos: Photos, sources: Sequence[SourceName], folder: Path) -
 
     One that somebody has put into the folder is taken.
     """
-    name = photos.kaggle or "photographs"
+    name = photos.kaggle or PHOTOGRAPHS
     target = folder / f"{name}.zip"
     if target.exists():
         return target

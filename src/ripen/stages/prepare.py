@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from ripen.atomic import fresh_folder
-from ripen.datasets import DATASETS, PHOTOS
+from ripen.datasets import DATASETS, PHOTOS, photos_of
 from ripen.datasets.pictures import Images, alternated, part, read_raw, read_solution, split
 from ripen.datasets.prepared import Part, write_part, write_scaler
 from ripen.datasets.tabular import Tabular, check_classes, read_table
@@ -30,7 +30,7 @@ class Prepared:
 def run(config: Config, competition: CompetitionName) -> None:
     """Read `raw/`, write `prepared/`."""
     if competition in PHOTOS:
-        photos.run(config, competition, PHOTOS[competition])
+        photos.run(config, competition, photos_of(config, competition))
         return
     layout, dataset = Layout(competition), DATASETS[competition]
     size = getattr(config.competition, competition).prepare.validation_size

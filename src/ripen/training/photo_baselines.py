@@ -18,16 +18,19 @@ from sklearn.preprocessing import StandardScaler
 
 from ripen import metrics, predictions
 from ripen.atomic import fresh_folder, write_text
+from ripen.errors import DataError
 from ripen.images import index as indexes
 from ripen.layout import Layout
 from ripen.models.baselines import estimators
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
-from ripen.schema.photos import PhotoBaselines
+from ripen.schema.baselines import Baselines
+from ripen.schema.photos import CatsVsDogs, ImageNetSubset, PhotoBaselines
 from ripen.tracking import Tracker
 from ripen.training import heads
 
 Labels = NDArray[np.int64]
+Learnt = CatsVsDogs | ImageNetSubset
 
 
 def run(config: Config, competition: CompetitionName) -> None:
@@ -43,6 +46,7 @@ def run(config: Config, competition: CompetitionName) -> None:
     ):
         for kind, nets in (("histogram", ["histogram"]), ("features", own.baselines.nets)):
             known = heads.read_known(layout.features, nets, index)
+            check(known, own.baselines.classifiers)
             for classifier, model in models.items():
                 name = f"{classifier}_{kind}"
                 with tracker.model(name) as tracked:
@@ -59,8 +63,7 @@ def run(config: Config, competition: CompetitionName) -> None:
                     tracked.log_metrics({"training_seconds": time.perf_counter() - started})
                     crossed = {f"cross_validation/{k}": v for k, v in scores[name].items()}
                     tracked.log_metrics(crossed)
-                sizes = own.learning_curve
-                learnt = learning_curve(model, known.rows, known.fold, sizes, config.seed)
+                learnt = learning_curve(model, known, own, config.seed)
                 curve += [{"model": name} | row for row in learnt]
                 advance(name)
         predictions.write(folder / "predictions.csv", tables)
@@ -102,17 +105,43 @@ def scored(found: NDArray[np.float64], labels: Labels, fold: Labels) -> dict[str
     }
 
 
+def check(known: heads.Known, settings: Baselines) -> None:
+    """Make sure that without any fold there are rows enough of each class.
+
+    Raises
+    ------
+    DataError
+        If there are not.
+    """
+    for k in np.unique(known.fold):
+        if not enough(known.rows.labels[known.fold != k], known.rows, settings):
+            raise DataError(
+                f"without fold {k} there are fewer than {settings.folds} pictures of a class "
+                f"(baselines.folds), or than {settings.k_nearest_neighbors.n_neighbors} in all "
+                "(baselines.k_nearest_neighbors.n_neighbors)"
+            )
+
+
+def enough(labels: Labels, rows: heads.Rows, settings: Baselines) -> bool:
+    """Say whether a classifier can learn from some of the rows, by their labels."""
+    counts = np.bincount(labels, minlength=int(rows.labels.max()) + 1)
+    neighbors = settings.k_nearest_neighbors.n_neighbors
+    return bool(counts.min() >= settings.folds and counts.sum() >= neighbors)
+
+
 def learning_curve(
-    model: ClassifierMixin, rows: heads.Rows, fold: Labels, sizes: list[int], seed: int
+    model: ClassifierMixin, known: heads.Known, own: Learnt, seed: int
 ) -> Iterator[dict[str, float]]:
     """Yield ``n_train`` and ``accuracy`` on fold 0 of the model fitted on some of the others.
 
-    They are drawn by chance; sizes beyond what there is are left out.
+    They are drawn by chance; sizes beyond what there is are left out, and those that have too few
+    of a class.
     """
+    rows, fold, classifiers = known.rows, known.fold, own.baselines.classifiers
     order = np.random.default_rng(seed).permutation(np.flatnonzero(fold != 0))
     held_out = rows[fold == 0]
-    for size in sizes:
-        if size <= len(order):
+    for size in own.learning_curve:
+        if size <= len(order) and enough(rows.labels[order[:size]], rows, classifiers):
             accuracy = fit(model, rows[order[:size]]).score(held_out.data, held_out.labels)
             yield {"n_train": size, "accuracy": float(accuracy)}
 

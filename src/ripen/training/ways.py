@@ -20,7 +20,6 @@ from pydantic import TypeAdapter
 from ripen import metrics, predictions
 from ripen.atomic import write_text
 from ripen.config import as_mapping, changed, leaves
-from ripen.datasets import PHOTOS
 from ripen.engines.choice import Answering, Engine, chosen
 from ripen.images import index as indexes
 from ripen.images.augment import Augmentation
@@ -139,32 +138,34 @@ def task_of(
     engine: Engine,
 ) -> Task:
     """Return what all ways of a competition have in common; fetch weights that are not here."""
-    wanted, classes = settings.finetune, PHOTOS[competition].classes
-    change = Change(wanted.replace, competition, len(classes), wanted.lr_mult_new)
+    wanted, classes = settings.finetune, int(index["label"].max()) + 1
+    change = Change(wanted.replace, competition, classes, wanted.lr_mult_new)
     return Task(settings, change, caffemodel(wanted.from_), index, files, seed, threads, engine)
 
 
 def run_way(way: Way, task: Task, folder: Path, tracked: TrackedRun) -> list[pd.DataFrame]:
     """Train one way for each fold; return its predictions, and write what the views brought."""
     held_out, validation, test = [], [], []
+    asked = task.test_rows()
     for fold in range(task.settings.folds):
         own = folder if fold == 0 else folder / f"fold_{fold}"
         own.mkdir()
         _train_tracked(way, task, fold, own, tracked)
         held_out.append(task.rows(fold)[1])
         validation.append(predict(way, task, own, held_out[-1]))
-        test.append(predict(way, task, own, task.test_rows()))
+        if len(asked):
+            test.append(predict(way, task, own, asked))
     rows, found = np.concatenate(held_out), np.concatenate(validation)
     brought = what_views_bring(task.labels[rows], found)
     write_text(folder / "views.csv", brought.to_csv(index=False, lineterminator="\n"))
     for row in brought.to_dict("records"):
         name = row.pop("views")
         tracked.log_metrics({f"views/{name}/{key}": value for key, value in row.items()})
-    answered = np.mean(test, axis=0)
-    return [
-        predictions.table(way, "validation", rows, found.mean(axis=1)),
-        predictions.table(way, "test", task.test_rows(), answered.mean(axis=1)),
-    ]
+    tables = [predictions.table(way, "validation", rows, found.mean(axis=1))]
+    if test:
+        answered = np.mean(test, axis=0)
+        tables.append(predictions.table(way, "test", asked, answered.mean(axis=1)))
+    return tables
 
 
 def _train_tracked(way: Way, task: Task, fold: int, folder: Path, tracked: TrackedRun) -> None:

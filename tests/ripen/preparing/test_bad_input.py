@@ -110,7 +110,7 @@ def test_archives(run: Run, change: Callable[[Path], None], message: str) -> Non
     [
         (
             {n: c for n, c in FILES.items() if "dog" not in n},
-            r"^class 'dog' has 0 whole training pictures, train/dog\.<number>\.jpg\. Needed: at ",
+            r"^class 'dog' has 0 whole training pictures\. Needed: at ",
         ),
         (FILES | {"train/bird.0.jpg": b""}, r"^train/bird\.0\.jpg: unknown class 'bird'\. Allowed"),
         (FILES | {"test1/cat.jpg": b""}, r"^test1/cat\.jpg: is no test picture's name"),

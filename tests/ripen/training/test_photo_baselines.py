@@ -12,10 +12,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ripen import predictions
+from ripen.errors import DataError
 from ripen.images import index as indexes
 from ripen.layout import Layout
 from ripen.schema import Config
 from ripen.stages import baselines
+from ripen.training import heads, photo_baselines
 from tests.ripen.frozen import pipeline
 
 LAYOUT = Layout("cats_vs_dogs")
@@ -46,6 +48,17 @@ def table(cats: Callable[..., Config]) -> pd.DataFrame:
             file["features"], file["row"] = data.astype(np.float32), np.arange(len(labels))
     baselines.run(config, "cats_vs_dogs")
     return predictions.read(LAYOUT.baselines / "predictions.csv")
+
+
+def test_a_class_of_too_few(make_config: Callable[..., Config]) -> None:
+    settings = make_config("baselines.folds=4").baselines
+    labels, fold = np.repeat([0, 1, 2], [15, 10, 5]), np.arange(30) % 5
+    rows, none = heads.Rows(np.zeros((30, 2), np.float32), labels), np.empty(0, np.int64)
+    known = heads.Known(np.arange(30), rows, fold, none, np.zeros((0, 2), np.float32))
+    photo_baselines.check(known, settings)
+    settings = make_config("baselines.folds=5").baselines
+    with pytest.raises(DataError, match=r"^without fold 0 there are fewer than 5 pictures of a cl"):
+        photo_baselines.check(known, settings)
 
 
 def test_all_are_on_the_leaderboard(table: pd.DataFrame) -> None:

@@ -112,6 +112,14 @@ def clone(tmp_path: Path) -> Clone:
     return Clone(tmp_path / "ripen")
 
 
+@pytest.fixture
+def sharing(clone: Clone, reproduced: Clone) -> Clone:
+    """A fresh clone with the cache of one in which all has run: what is unchanged is taken."""
+    cache = str(reproduced.path / ".dvc" / "cache")
+    clone.run("dvc", "config", "--local", "cache.dir", cache)
+    return clone
+
+
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone in which `dvc repro` has run once; tests must leave it as they found it."""

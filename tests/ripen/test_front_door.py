@@ -181,31 +181,31 @@ def test_bad_input_ends_prepare_with_one_line_and_nothing_half_written(
     assert {path.name for path in (clone.path / "data" / "avocado").iterdir()} == {"raw"}
 
 
-def test_too_large_a_learning_rate(clone: Clone) -> None:
-    done = clone.run("ripen", "run", "solver.base_lr=1e30", "net.activation=relu", code=None)
+def test_too_large_a_learning_rate(sharing: Clone) -> None:
+    done = sharing.run("ripen", "run", "solver.base_lr=1e30", "net.activation=relu", code=None)
     assert done.returncode != 0
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("train@avocado: ")]
     assert "training diverged" in line
     assert "solver.base_lr=1e+30 too large?" in line
-    assert not (clone.path / "data" / "avocado" / "train").exists()
-    client = mlflow.MlflowClient(f"sqlite:///{clone.path / 'mlflow.db'}")
+    assert not (sharing.path / "data" / "avocado" / "models" / "train").exists()
+    client = mlflow.MlflowClient(f"sqlite:///{sharing.path / 'mlflow.db'}")
     (net,) = client.search_runs(["1"], "attributes.run_name = 'net'")
     assert net.info.status == "FAILED"
 
 
-def test_an_experiment_changes_a_setting_and_the_workspace_can_be_compared(clone: Clone) -> None:
-    clone.run("dvc", "exp", "run", "-S", "solver.max_iter=200", "-S", "learning_curve=[50]")
-    metrics = json.loads(clone.read("metrics/avocado.json"))
+def test_an_experiment_changes_a_setting_and_the_workspace_can_be_compared(sharing: Clone) -> None:
+    sharing.run("dvc", "exp", "run", "-S", "solver.max_iter=200", "-S", "learning_curve=[50]")
+    metrics = json.loads(sharing.read("metrics/avocado.json"))
     assert metrics["models"]["net"]["iterations"] == 200
     assert metrics["models"]["net"]["stopped"] == "max_iter"
-    difference = json.loads(clone.run("dvc", "metrics", "diff", "--json").stdout)
+    difference = json.loads(sharing.run("dvc", "metrics", "diff", "--json").stdout)
     changed = difference["metrics/avocado.json"]["models.net.iterations"]
     assert changed["new"] == 200
-    assert "solver.max_iter" in clone.run("dvc", "params", "diff").stdout
+    assert "solver.max_iter" in sharing.run("dvc", "params", "diff").stdout
     # Outside an experiment the same settings would be drift.
-    done = clone.run("dvc", "repro", "--force", "--single-item", "settings", code=None)
+    done = sharing.run("dvc", "repro", "--force", "--single-item", "settings", code=None)
     assert "params.yaml and conf/ disagree on 'learning_curve'" in done.stderr
-    assert "disagree" not in clone.run("ripen", "compose").stderr
+    assert "disagree" not in sharing.run("ripen", "compose").stderr
 
 
 def test_an_edit_in_conf_alone_is_found(clone: Clone) -> None:

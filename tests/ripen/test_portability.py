@@ -17,6 +17,7 @@ STAGES = ("fetch", "prepare", "baselines", "train", "evaluate", "predict")
 SMALLER = (
     "competition.avocado.fetch.n_test=300",
     "competition.avocado.fetch.n_more=300",
+    "competition.avocado.evaluate.bayes_sample=2000",
     "baselines.random_forest.n_estimators=10",
     "learning_curve=[50,300]",
     "solver.max_iter=300",

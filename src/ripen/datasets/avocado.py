@@ -136,7 +136,7 @@ def bayes_probability(frame: pd.DataFrame, label_noise: float) -> NDArray[np.flo
     return np.asarray(ripe * (1 - label_noise) + (1 - ripe) * label_noise)
 
 
-def bayes_accuracy(label_noise: float, rng: np.random.Generator, n: int = 200_000) -> float:
+def bayes_accuracy(label_noise: float, rng: np.random.Generator, n: int) -> float:
     """Accuracy of the best possible rule, by the mean of its certainty over a large sample.
 
     Parameters

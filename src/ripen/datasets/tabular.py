@@ -56,7 +56,7 @@ class Tabular:
     classes: tuple[str, ...]
     generate: Callable[..., dict[str, pd.DataFrame]]
     bayes_probability: Callable[[pd.DataFrame, float], NDArray[np.float64]]
-    bayes_accuracy: Callable[[float, np.random.Generator], float]
+    bayes_accuracy: Callable[[float, np.random.Generator, int], float]
 
     @property
     def feature_names(self) -> list[str]:

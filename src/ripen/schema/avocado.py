@@ -36,9 +36,14 @@ Measurement = Literal["height_cm", "weight_g", "squishiness", "red", "green", "b
 
 @typed
 class AvocadoEvaluate(Evaluate):
-    """What the evaluation draws: `regions` are the two measurements of the decision regions."""
+    """What the evaluation draws and measures.
+
+    `regions` are the two measurements of the decision regions; by how many avocados the best
+    possible accuracy is measured is `bayes_sample`.
+    """
 
     regions: Annotated[list[Measurement], Field(min_length=2, max_length=2)]
+    bayes_sample: Count
 
 
 @typed

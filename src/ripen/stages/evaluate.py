@@ -179,11 +179,14 @@ def bayes_scores(
     config: Config, competition: CompetitionName, dataset: Tabular, layout: Layout
 ) -> dict[str, Any]:
     """Score the best possible rule: on the test rows, and its expected accuracy."""
-    noise = getattr(config.competition, competition).fetch.label_noise
+    own = getattr(config.competition, competition)
+    noise = own.fetch.label_noise
     columns = dataset.columns(label=False)
     ripe = dataset.bayes_probability(read_table(layout.raw / "test.csv", dataset, columns), noise)
     labels = read_part(layout.prepared, "test").arrays()[1]
-    expected = dataset.bayes_accuracy(noise, np.random.default_rng(config.seed))
+    expected = dataset.bayes_accuracy(
+        noise, np.random.default_rng(config.seed), own.evaluate.bayes_sample
+    )
     return {
         "test": scores(labels, np.stack([1 - ripe, ripe], axis=1)),
         "expected": {"accuracy": round(expected, DECIMALS)},

@@ -31,7 +31,7 @@ def test_bayes_probability_is_the_posterior_worked_out_by_hand() -> None:
 
 
 def test_bayes_accuracy_is_what_the_bayes_rule_reaches() -> None:
-    expected = avocado.bayes_accuracy(0.05, np.random.default_rng(1))
+    expected = avocado.bayes_accuracy(0.05, np.random.default_rng(1), 200_000)
     frame = avocado.sample(100_000, 0.05, np.random.default_rng(2))
     reached = np.mean((avocado.bayes_probability(frame, 0.05) > 0.5) == frame.ripe)
     # Five standard errors of the share of 100,000.
@@ -55,7 +55,7 @@ def test_no_linear_rule_is_enough() -> None:
     frame = avocado.sample(20_000, 0.05, np.random.default_rng(4))
     linear = LogisticRegression(max_iter=1000).fit(frame[NAMES] / frame[NAMES].std(), frame.ripe)
     reached = linear.score(frame[NAMES] / frame[NAMES].std(), frame.ripe)
-    best = avocado.bayes_accuracy(0.05, np.random.default_rng(0))
+    best = avocado.bayes_accuracy(0.05, np.random.default_rng(0), 200_000)
     assert best - reached > 0.15
 
 

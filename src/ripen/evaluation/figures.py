@@ -40,6 +40,7 @@ def draw(
     curve = reliability(one, bins)
     write_csv(folder / "reliability.csv", curve)
     plots.save(plots.reliability(curve, one.model), folder / "reliability.svg")
+    write_csv(folder / "roc.csv", points.drop(columns="model"))
     plots.save(plots.roc(points, title), folder / "roc.svg")
 
 

@@ -33,7 +33,10 @@ class Competitions:
 
 @typed
 class Graph:
-    """The competitions that each stage runs for; from `competitions` (`ripen.graph`)."""
+    """The competitions that each stage runs for, and the one that `dvc plots` shows figures of.
+
+    All from `competitions` (`ripen.graph`).
+    """
 
     fetch: list[CompetitionName]
     prepare: list[CompetitionName]
@@ -44,6 +47,7 @@ class Graph:
     evaluate: list[CompetitionName]
     predict: list[CompetitionName]
     report: list[CompetitionName]
+    plots: CompetitionName
 
 
 @typed

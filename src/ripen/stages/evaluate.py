@@ -144,9 +144,12 @@ def draw_training(
         ended = trainings[name]
         error = plots.error_curve(curve, ended["stopped"], ended["best_iteration"])
         plots.save(error, folder / name / "error.svg")
+        write_csv(folder / name / "error.csv", curve)
     ways = {name: curves[name] for name in subject.ways if name in curves}
     if len(ways) > 1:
-        write_csv(folder / "ways.csv", summary.side_by_side(ways))
+        # By their folders: the models' names differ from one competition to the next.
+        named = {subject.trained[name].name: curve for name, curve in ways.items()}
+        write_csv(folder / "ways.csv", summary.side_by_side(named))
         plots.save(plots.ways(ways), folder / "ways.svg")
     files = [own / "learning_curve.csv" for own in (layout.baselines, layout.train)]
     learnt = summary.learning_curves(*files)

@@ -35,7 +35,7 @@ QUALITY = 60  # some 22 KB each, as Kaggle's
 MEGABYTE = 1_000_000
 SMALL_NET = (
     "~competition.cats_vs_dogs.features.nets.efficientnet_lite2",
-    "competition.cats_vs_dogs.features.nets.squeezenet.side=96",
+    "competition.cats_vs_dogs.features.nets.squeezenet.sides=[96]",
     "competition.cats_vs_dogs.train.heads.net.nets=[squeezenet]",
     "competition.cats_vs_dogs.compute.threads=1",
 )

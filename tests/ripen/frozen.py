@@ -17,7 +17,7 @@ SMALL = tuple(
     "competition.cats_vs_dogs." + override
     for override in (
         "prepare.folds=2",
-        "features.nets.squeezenet.side=67",
+        "features.nets.squeezenet.sides=[67]",
         "train.heads.net.nets=[squeezenet]",
         "train.heads.net.solver.max_iter=60",
         "train.heads.net.solver.base_lr=2e-4",

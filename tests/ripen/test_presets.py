@@ -27,7 +27,7 @@ def test_each_head_stands_on_features_of_nets_of_the_zoo(
         assert set(competition.baselines.nets) <= set(features)
         for frozen in features.values():
             definition = DEFINITIONS[frozen.net].deploy()
-            (*_, last) = trunk(definition, frozen.layers, frozen.pools, frozen.side).layer
+            (*_, last) = trunk(definition, frozen.layers, frozen.pools, frozen.sides[0]).layer
             assert last.type in ("Pooling", "Concat")
 
 

@@ -9,7 +9,6 @@ done again.
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -37,6 +36,8 @@ class Extractor:
     Parameters
     ----------
     settings : FrozenNet
+    side : int
+        Height and width of its input, in pixels: one of those of the settings.
     crop : float in (0, 1)
         Share of a picture's sides, of the views that are parts of it.
     precision : "float16" or "float32"
@@ -55,9 +56,10 @@ class Extractor:
         Hash of everything that the features depend on beside the picture.
     """
 
-    def __init__(self, settings: FrozenNet, crop: float, precision: str = "float16") -> None:
-        side = settings.side
-        self.wanted = replace(contract(settings.net).input, height=side, width=side)
+    def __init__(
+        self, settings: FrozenNet, side: int, crop: float, precision: str = "float16"
+    ) -> None:
+        self.wanted = contract(settings.net).input.sized(side, side)
         self.views = views(settings.views, crop)
         self.dtype = np.dtype(precision)
         definition = trunk(
@@ -137,14 +139,16 @@ def fill(
             file["sha256"] = np.array(names, "S64")
 
 
-def gather(shelf: Path, sha256: Sequence[str], out: h5py.Dataset) -> None:
+def gather(shelf: Path, sha256: Sequence[str], out: h5py.Dataset, views: slice) -> None:
     """Copy the rows of pictures from a shelf, all of whom are there, into a data set.
 
     Parameters
     ----------
     shelf : Path
     sha256 : sequence of str, length n
-    out : Dataset of shape (n, views, size)
+    out : Dataset of shape (n, all views, size)
+    views : slice
+        Those that the shelf has.
     """
     places = _places(shelf)
     wanted: dict[Path, list[int]] = {}
@@ -152,7 +156,7 @@ def gather(shelf: Path, sha256: Sequence[str], out: h5py.Dataset) -> None:
         wanted.setdefault(places[sha][0], []).append(row)
     for path, rows in wanted.items():
         with h5py.File(path) as file:
-            out[rows] = file["features"][()][[places[sha256[row]][1] for row in rows]]
+            out[rows, views] = file["features"][()][[places[sha256[row]][1] for row in rows]]
 
 
 def _places(shelf: Path) -> dict[str, tuple[Path, int]]:

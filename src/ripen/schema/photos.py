@@ -66,15 +66,15 @@ ViewsName = Literal["whole", "mirror", "crops5", "crops10", "scales"]
 class FrozenNet:
     """A net of the zoo up to some of its `layers`, each of whose maps becomes one number a pool.
 
-    `pools` are Caffe's: AVE, the mean over a map's places, and MAX, the largest of them. `side` is
-    the input's height and width in pixels; `views` what it is shown of each picture
-    (`ripen.images.views`).
+    `pools` are Caffe's: AVE, the mean over a map's places, and MAX, the largest of them. `sides`
+    are the input's height and width in pixels, one after the other; `views` what it is shown of
+    each picture at each of them (`ripen.images.views`).
     """
 
     net: str
     layers: Annotated[list[str], Field(min_length=1)]
     pools: Annotated[list[Pool], Field(min_length=1)]
-    side: Count
+    sides: Annotated[list[Count], Field(min_length=1)]
     views: ViewsName
 
 

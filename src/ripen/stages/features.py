@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ripen.atomic import fresh_folder, write_text
+from ripen.config import as_mapping
 from ripen.images import index as indexes
 from ripen.images.ahead import in_order
 from ripen.images.decode import read as decoded
@@ -52,32 +53,28 @@ def of_net(
     dict
         What they are.
     """
-    chosen = settings.nets[name]
-    extractor = Extractor(chosen, settings.crop, settings.precision)
-    shelf, sha256 = SHELVES / extractor.key, index["sha256"].tolist()
-    started, work = time.perf_counter(), settings.batch_size
-    with progress(f"features {name}", len(files)) as advance:
+    chosen, sha256 = settings.nets[name], index["sha256"].tolist()
+    started, sides = time.perf_counter(), len(chosen.sides)
+    described = as_mapping(chosen)
+    with (
+        h5py.File(folder / f"{name}.h5", "w") as file,
+        progress(f"features {name}", len(files) * sides) as advance,
+    ):
 
         def show(pictures: int) -> None:
             seconds = time.perf_counter() - started
             advance(f"pictures in {seconds:.0f} s", pictures)
 
-        fill(extractor, shelf, files, sha256, work, threads, show)
-    described = {
-        "net": chosen.net,
-        "layers": list(chosen.layers),
-        "pools": list(chosen.pools),
-        "height": chosen.side,
-        "width": chosen.side,
-        "views": chosen.views,
-        "key": extractor.key,
-    }
-    with h5py.File(folder / f"{name}.h5", "w") as file:
-        shape = (len(files), *extractor.shape)
-        gather(shelf, sha256, file.create_dataset("features", shape, extractor.dtype))
         file["row"] = index.index.to_numpy(np.int64)
         file.attrs.update(described)
-    return described | {"pictures": len(files), "size": extractor.size}
+        for number, side in enumerate(chosen.sides):
+            extractor = Extractor(chosen, side, settings.crop, settings.precision)
+            shelf, (views, size) = SHELVES / extractor.key, extractor.shape
+            fill(extractor, shelf, files, sha256, settings.batch_size, threads, show)
+            shape = (len(files), sides * views, size)
+            out = file.require_dataset("features", shape, extractor.dtype)
+            gather(shelf, sha256, out, slice(number * views, (number + 1) * views))
+    return described | {"pictures": len(files), "size": size}
 
 
 def of_colours(

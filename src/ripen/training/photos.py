@@ -89,10 +89,11 @@ def write_whole(settings: Head, features: Features, classes: int, folder: Path) 
     frozen, trunks = {}, []
     for name in settings.nets:
         chosen = features.nets[name]
-        # Two nets may have layers of the same name, and take pictures of different sizes.
+        # Two nets may have layers of the same name, and take pictures of different sizes. A net
+        # that is shown each picture in several takes any: the first is as good as another.
         prefix = f"{name}/" if len(settings.nets) > 1 else ""
         definition = DEFINITIONS[chosen.net].deploy()
-        trunks.append(trunk(definition, chosen.layers, chosen.pools, chosen.side, prefix))
+        trunks.append(trunk(definition, chosen.layers, chosen.pools, chosen.sides[0], prefix))
         frozen[prefix] = weights.caffemodel(chosen.net)
     definition = head.deploy(trunks, classes)
     write_text(folder / "deploy.prototxt", to_text(definition))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import product
 
 import h5py
 import numpy as np
@@ -26,6 +27,7 @@ SIDE = 83
 WANTED = Input(
     height=SIDE, width=SIDE, channel_order="BGR", raw_scale=255.0, mean=[104.0, 117.0, 123.0]
 )
+SMALLER = 67
 MakeConfig = Callable[..., Config]
 
 
@@ -37,7 +39,7 @@ def prepared(cats: MakeConfig) -> Callable[..., Config]:
         config = cats(
             f"~{SECTION}.nets.efficientnet_lite2",
             "competition.cats_vs_dogs.train.heads.net.nets=[squeezenet]",
-            f"{SECTION}.nets.squeezenet.side={SIDE}",
+            f"{SECTION}.nets.squeezenet.sides=[{SIDE}]",
             f"{SECTION}.batch_size=3",
             *overrides,
             each=5,
@@ -54,19 +56,20 @@ def found(name: str = "squeezenet") -> NDArray[np.floating]:
         return np.asarray(file["features"])
 
 
-def expected(mirror: bool) -> NDArray[np.float32]:
+def expected(mirror: bool, side: int = SIDE) -> NDArray[np.float32]:
     """Return what the whole net's maps are, picture by picture."""
     definition = DEFINITIONS["squeezenet"].deploy()
     (relu,) = (layer for layer in definition.layer if layer.name == "relu_conv_final")
     relu.top[0] = "after"
     definition.layer[-2].bottom[0] = "after"
     net = caffe.Net(definition, caffe.TEST, weights="models/squeezenet/squeezenet.caffemodel")
-    net.blobs["data"].reshape(1, 3, SIDE, SIDE)
+    net.blobs["data"].reshape(1, 3, side, side)
     rows = []
     with opened(LAYOUT.raw) as archives:
         for file in indexes.files(indexes.read(LAYOUT.prepared / "index.csv"), archives):
             picture = read(file.read(), file.name)
-            net.forward(data=pictures.values(picture, WANTED, mirror=mirror)[np.newaxis])
+            values = pictures.values(picture, WANTED.sized(side, side), mirror=mirror)
+            net.forward(data=values[np.newaxis])
             maps = [net.blobs[name].data[0] for name in ("fire9/concat", "conv_final")]
             pooled = [f(m, axis=(1, 2)) for m in maps for f in (np.mean, np.max)]
             rows.append(np.concatenate(pooled))
@@ -83,6 +86,17 @@ def test_the_features_of_both_views(prepared: MakeConfig) -> None:
         np.testing.assert_allclose(found()[:, view], expected(mirror), rtol=1e-4, atol=1e-4)
     described = json.loads((LAYOUT.features / "features.json").read_text())["squeezenet"]
     assert (described["pictures"], described["size"]) == (14, 3024)
+
+
+def test_one_size_after_the_other(prepared: MakeConfig) -> None:
+    config = prepared(
+        f"{SECTION}.precision=float32", f"{SECTION}.nets.squeezenet.sides=[{SIDE},{SMALLER}]"
+    )
+    features.run(config, "cats_vs_dogs")
+    assert found().shape == (14, 4, 3024)
+    for view, (side, mirror) in enumerate(product((SIDE, SMALLER), (False, True))):
+        np.testing.assert_allclose(found()[:, view], expected(mirror, side), rtol=1e-4, atol=1e-4)
+    assert len(list(SHELVES.iterdir())) == 2
 
 
 def test_half_precision_is_the_same_rounded(prepared: MakeConfig) -> None:

@@ -24,9 +24,9 @@ MakeConfig = Callable[..., Config]
 
 def test_heads_of_one_net_and_of_two(cats: MakeConfig) -> None:
     section = "competition.cats_vs_dogs"
-    narrow = "{net: squeezenet, layers: [fire5/concat], pools: [AVE], side: 67, views: mirror}"
+    narrow = "{net: squeezenet, layers: [fire5/concat], pools: [AVE], sides: [67], views: mirror}"
     config = cats(
-        f"{section}.features.nets.squeezenet.side=83",
+        f"{section}.features.nets.squeezenet.sides=[83]",
         f"+{section}.features.nets.narrow={narrow}",
         f"~{section}.features.nets.efficientnet_lite2",
         f"{section}.train.heads.net.nets=[squeezenet,narrow]",

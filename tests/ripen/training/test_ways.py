@@ -219,10 +219,9 @@ def test_a_net_that_cannot_be_had(tiny: Cats) -> None:
         trained(config, "train")
     ways = config.competition.cats_vs_dogs.train.ways
     wrong = as_mapping(ways.finetune) | {"from": "tinny"}
+    index = pd.DataFrame({"label": [0, 1]})
     with pytest.raises(UsageError, match=r"no net 'tinny' in models/; did you mean tiny\?"):
-        task_of(
-            changed(ways, finetune=wrong), "cats_vs_dogs", pd.DataFrame(), [], 0, 1, TorchEngine()
-        )
+        task_of(changed(ways, finetune=wrong), "cats_vs_dogs", index, [], 0, 1, TorchEngine())
 
 
 def test_real_caffe_comes_to_the_same(

@@ -54,7 +54,10 @@ def _parser() -> argparse.ArgumentParser:
         if command is _find:
             added.add_argument("name", help="a DVC experiment, or an MLflow run's id")
         if command is _ui:
-            added.add_argument("--port", default="5000", help="port of the pages (%(default)s)")
+            added.add_argument("--port", type=_port, default=5000, help="theirs (%(default)s)")
+            added.add_argument(
+                "--no-browser", dest="browser", action="store_false", help="only say where"
+            )
     _add_sweep(commands.add_parser("sweep", help=_sweep.__doc__))
     _add_classify(commands.add_parser("classify", help=_classify.__doc__))
     _add_import(commands.add_parser("import-net", help=_import_net.__doc__))
@@ -102,6 +105,12 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r}. Allowed: 1 or more")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r}. Allowed: 1 to 65535")
     return int(text)
 
 
@@ -154,14 +163,10 @@ def _find(chosen: argparse.Namespace) -> int:
 
 def _ui(chosen: argparse.Namespace) -> int:
     """Open MLflow's pages on the runs."""
-    from ripen import tracking
+    # Importing MLflow takes a second, which the other commands need not wait.
+    from ripen import ui
 
-    store = tracking.store_uri(config.load())
-    if store.startswith("http"):
-        print(f"the runs are at {store}")
-        return 0
-    command = [sys.executable, "-m", "mlflow", "ui", "--port", chosen.port]
-    return subprocess.run([*command, "--backend-store-uri", store]).returncode
+    return ui.run(config.load(), chosen.port, browser=chosen.browser)
 
 
 def _sweep(chosen: argparse.Namespace) -> int:

@@ -30,6 +30,7 @@ from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.entities import (
     Dataset,
     DatasetInput,
+    Experiment,
     InputTag,
     Metric,
     Param,
@@ -88,9 +89,16 @@ def open_experiment(config: Config, competition: str) -> tuple[mlflow.MlflowClie
         # A server keeps artifacts where it likes; a local file store, beside the database.
         local = config.tracking.uri is None
         location = (repository_root() / "mlruns" / competition).as_uri() if local else None
-        experiment = str(client.create_experiment(competition, artifact_location=location))
+        tags = {"mlflow.experimentKind": "custom_model_development"}
+        experiment = str(client.create_experiment(competition, location, tags))
     mlflow.set_experiment(experiment_id=experiment)
     return client, experiment
+
+
+def experiment(config: Config, competition: str) -> Experiment | None:
+    """Return a competition's experiment, None where there is none; the store is made if needed."""
+    with FileLock(repository_root() / ".mlflow.lock"):
+        return mlflow.MlflowClient(store_uri(config)).get_experiment_by_name(competition)
 
 
 class TrackedRun:
@@ -243,6 +251,15 @@ class Tracker(AbstractContextManager["Tracker"]):
         run.set_tags({tag: key})
         return run
 
+    @property
+    def stage_hash(self) -> str:
+        """What this stage is made from, as the runs that it `evaluated` are tagged."""
+        return self._made_from(self._stage)
+
+    def tag_experiment(self, tags: Mapping[str, str]) -> None:
+        for key, value in tags.items():
+            self._client.set_experiment_tag(self._experiment, key, value)
+
     def _made_from(self, stage: str) -> str:
         """The hash of what a stage is made from, read once: no stage changes what it reads."""
         if stage not in self._hashes:
@@ -275,7 +292,8 @@ class Tracker(AbstractContextManager["Tracker"]):
             }
         else:
             tags |= {"ripen.pipeline_hash": key} | _experiments({})
-        return str(self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id)
+        created = self._client.create_run(self._experiment, tags=tags, run_name=name)
+        return str(created.info.run_id)
 
     def _search(self, query: str, name: str) -> list[Run]:
         named = f"{query} and attributes.run_name = '{name}' and attributes.status = 'FINISHED'"

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,8 +17,13 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium found 
 
 
 @contextmanager
-def opened(address: str, width: int) -> Iterator[tuple[Page, list[str]]]:
-    """Open a page in a window of a width; yield it and the errors that it has had so far."""
+def opened(
+    address: str, width: int, remembered: Mapping[str, str] | None = None
+) -> Iterator[tuple[Page, list[str]]]:
+    """Open a page in a window of a width; yield it and the errors that it has had so far.
+
+    The browser is a new one, that of somebody of whom pages have `remembered` this much.
+    """
     errors: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -27,6 +32,8 @@ def opened(address: str, width: int) -> Iterator[tuple[Page, list[str]]]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda said: errors.append(said.text) if _is_error(said) else None)
         page.on("response", lambda got: errors.append(_shown(got)) if got.status >= 400 else None)
+        for key, value in (remembered or {}).items():
+            page.add_init_script(f"localStorage.setItem({key!r}, {value!r})")
         page.goto(address)
         yield page, errors
         browser.close()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ripen import saved_views
 from ripen.config import leaves
 from ripen.evaluation.summary import PARTS
 from ripen.schema import CompetitionName, Config
@@ -57,6 +58,7 @@ def track(
             bayes = {f"bayes.{key}".replace(".", "/"): v for key, v in leaves(metrics["bayes"])}
             tracker.pipeline.log_metrics(bayes)
         tracker.pipeline.set_tags({"best": metrics["best"], "best_by": metrics["best_by"]})
+        tracker.tag_experiment(saved_views.models(tracker.stage_hash))
         for name in OF_ALL:
             if (folder / name).exists():
                 tracker.pipeline.log_artifacts(folder / name, "evaluate")

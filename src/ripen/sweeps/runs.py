@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from filelock import FileLock
 
+from ripen import saved_views
 from ripen.config import leaves
 from ripen.sweeps.database import speaking
 from ripen.sweeps.outcome import Finished, thinned
@@ -49,6 +50,7 @@ class SweepRuns:
             opened = open_experiment(self._plan.config, self._plan.competition)
             self._client, self._experiment = opened
             self._parent = self._find_parent()
+            self._save_view()
         return self
 
     def __exit__(
@@ -98,6 +100,12 @@ class SweepRuns:
         values = dict(leaves({"sweep": _described(plan)}))
         TrackedRun(self._client, run, reused=False).log_params(values)
         return run
+
+    def _save_view(self) -> None:
+        varied = [axis.key for axis in self._plan.space.axes]
+        view = saved_views.trials(self._plan.sweep.name, self._parent, varied)
+        for key, value in view.items():
+            self._client.set_experiment_tag(self._experiment, key, value)
 
     def _look(self) -> None:
         """Take in the trials' runs that are there; remove those that a killed process left."""

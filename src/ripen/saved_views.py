@@ -52,7 +52,7 @@ def trials(sweep: str, parent: str, parameters: Sequence[str]) -> dict[str, str]
     """
     charts = [
         _line("error against iterations", ["curve/validation_loss"], "log"),
-        _parallel(parameters, ["iterations", LOSS]),
+        _parallel(parameters, ["best_iteration", LOSS]),
         *[_points(f"{key}: how far", ("PARAM", key), "iterations") for key in parameters],
         _bars("validation log loss", LOSS),
     ]

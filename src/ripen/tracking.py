@@ -1,8 +1,8 @@
 """MLflow: one experiment a competition, one parent run a pipeline, one nested run a model.
 
-This is the only module that imports mlflow. Runs are found by a tag that is the hash of what they
-were made from (`ripen.lineage`), so that a stage that runs again unchanged logs nothing twice, and
-nothing that DVC stores knows a run's id.
+Only this module and `ripen.registry` import mlflow. Runs are found by a tag that is the hash of
+what they were made from (`ripen.lineage`), so that a stage that runs again unchanged logs nothing
+twice, and nothing that DVC stores knows a run's id.
 
 Metric names are the keys of `metrics/<competition>.json` with a slash (``test/accuracy``); what
 changes during training is under ``curve/``, with the iteration as its step.
@@ -47,7 +47,6 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 BATCH = 500
 STORE_ERRORS: tuple[type[Exception], ...] = (MlflowException,)
 EXPERIMENTS = "dvc.experiments"
-MODEL_REQUIREMENTS = ["h5py", "numpy", "pandas", "protobuf", "pydantic", "scikit-learn", "torch"]
 
 
 def repository_root(folder: Path | None = None) -> Path:
@@ -160,28 +159,6 @@ class TrackedRun:
             context = [InputTag("mlflow.data.context", "training")]
             dataset = DatasetInput(Dataset.from_dictionary(data.to_dict()), context)
             self._client.log_inputs(self.run_id, [dataset])
-
-    def log_model(self, loader_module: str, files: Path) -> None:
-        """Log a pyfunc model that `mlflow models predict` loads.
-
-        Nothing is pickled: the model is its files, our code, and `loader_module`, which reads them.
-
-        Parameters
-        ----------
-        loader_module : str
-            Name of the module whose ``_load_pyfunc(path)`` gives the model.
-        files : Path
-            Folder of the model's files.
-        """
-        if not self.reused:
-            with mlflow.start_run(self.run_id):
-                mlflow.pyfunc.log_model(
-                    name="model",
-                    loader_module=loader_module,
-                    data_path=str(files),
-                    code_paths=["src/caffe", "src/ripen"],
-                    pip_requirements=MODEL_REQUIREMENTS,
-                )
 
 
 class Tracker(AbstractContextManager["Tracker"]):

@@ -2,13 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Response, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Response, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 WIDTHS = (1280, 390)
@@ -17,26 +17,33 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium found 
 
 
 @contextmanager
+def browser() -> Iterator[BrowserContext]:
+    """A browser that has seen nothing yet."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium.new_context()
+        chromium.close()
+
+
+@contextmanager
 def opened(
-    address: str, width: int, remembered: Mapping[str, str] | None = None
+    address: str, width: int, context: BrowserContext | None = None
 ) -> Iterator[tuple[Page, list[str]]]:
     """Open a page in a window of a width; yield it and the errors that it has had so far.
 
-    The browser is a new one, that of somebody of whom pages have `remembered` this much.
+    Without a `context` in a browser of its own.
     """
     errors: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": width, "height": 900})
+    with browser() if context is None else nullcontext(context) as where:
+        page = where.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda said: errors.append(said.text) if _is_error(said) else None)
         page.on("response", lambda got: errors.append(_shown(got)) if got.status >= 400 else None)
-        for key, value in (remembered or {}).items():
-            page.add_init_script(f"localStorage.setItem({key!r}, {value!r})")
         page.goto(address)
         yield page, errors
-        browser.close()
+        page.close()
 
 
 def _is_error(said: ConsoleMessage) -> bool:

@@ -4,14 +4,16 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import mlflow
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -20,7 +22,7 @@ from playwright.sync_api import Page
 
 from ripen.schema import Config
 from ripen.ui import run
-from tests.ripen.browser import WIDTHS, needs_chromium, opened, screenshot
+from tests.ripen.browser import WIDTHS, browser, needs_chromium, opened, screenshot
 from tests.ripen.conftest import Clone
 
 # What MLflow's own pages come to, whoever opens them: a server without users, charts resized.
@@ -35,6 +37,8 @@ SEEN = {"mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true"}
 DRAWN = "svg.main-svg"
 LINE = f"{DRAWN} .scatterlayer .points path"
 BAR = f"{DRAWN} .barlayer .point path"
+
+Visit = Callable[[str, int], AbstractContextManager[Page]]
 
 
 @dataclass(frozen=True)
@@ -58,34 +62,42 @@ def ui(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder = tmp_path_factory.mktemp("ui")
-    printed, opened, browser = (folder / name for name in ("printed", "opened", "browser"))
-    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
-    browser.chmod(0o755)
-    command = f"BROWSER={browser} exec ripen ui --port {port} > {printed}"
+    printed, shown, script = (folder / name for name in ("printed", "opened", "browser"))
+    script.write_text(f'#!/bin/sh\nprintf %s "$1" > {shown}\n')
+    script.chmod(0o755)
+    command = f"BROWSER={script} exec ripen ui --port {port} > {printed}"
     process = reproduced.start("sh", "-c", command)
     try:
         end = time.monotonic() + 90
-        while not opened.exists():
+        while not shown.exists():
             assert process.poll() is None, "the server ended"
             assert time.monotonic() < end, "the server did not start"
             time.sleep(0.2)
-        yield Ui(process, port, printed, opened)
+        yield Ui(process, port, printed, shown)
     finally:
         if process.poll() is None:
             reproduced.stop(process)
 
 
-@contextmanager
-def page_of(address: str, width: int) -> Iterator[Page]:
-    """Open one of MLflow's pages, its menu folded where it is narrow; no errors of ours by the end.
+@pytest.fixture(scope="module")
+def visit() -> Iterator[Visit]:
+    """Return what opens one of MLflow's pages; no errors of ours by the end.
 
-    The menu is half of a phone's width.
+    MLflow's menu, half of a phone's width, is folded there.
     """
-    with opened(address, width, SEEN) as (page, errors):
-        if width < 1000:
-            page.get_by_label("Toggle sidebar").click()
-        yield page
-    assert [error for error in errors if not error.endswith(THEIRS)] == []
+    with browser() as context:
+        for key, value in SEEN.items():
+            context.add_init_script(f"localStorage.setItem({key!r}, {value!r})")
+
+        @contextmanager
+        def open_page(address: str, width: int) -> Iterator[Page]:
+            with opened(address, width, context) as (page, errors):
+                if width < 1000:
+                    page.get_by_label("Toggle sidebar").click()
+                yield page
+            assert [error for error in errors if not error.endswith(THEIRS)] == []
+
+        yield open_page
 
 
 def run_of(ui: Ui, name: str) -> Run:
@@ -108,8 +120,8 @@ def test_it_says_where_what_is_and_opens_the_first(ui: Ui) -> None:
 
 @needs_chromium
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_page_that_it_opens_shows_models_and_charts(ui: Ui, width: int) -> None:
-    with page_of(ui.opened.read_text(), width) as page:
+def test_the_page_that_it_opens_shows_models_and_charts(ui: Ui, visit: Visit, width: int) -> None:
+    with visit(ui.opened.read_text(), width) as page:
         page.get_by_text("logistic_regression").first.wait_for()
         # On a phone it is beside the list of runs.
         page.get_by_test_id("draggable-chart-cards-grid").first.scroll_into_view_if_needed()
@@ -123,32 +135,37 @@ def test_the_page_that_it_opens_shows_models_and_charts(ui: Ui, width: int) -> N
 
 
 @needs_chromium
-def test_the_table_of_models_has_the_chosen_columns(ui: Ui) -> None:
+def test_the_table_of_models_has_the_chosen_columns(ui: Ui, visit: Visit) -> None:
     table = ui.opened.read_text().replace("compareRunsMode=CHART", "compareRunsMode=TABLE")
-    with page_of(table, 1280) as page:
-        page.get_by_role("columnheader", name="test/accuracy").wait_for()
-        for column in ("validation/log_loss", "training_seconds", "iterations", "best_iteration"):
-            assert page.get_by_role("columnheader", name=column, exact=True).count() == 1
-        names = page.get_by_test_id("experiment-view-table-run-color").locator("..")
-        assert names.first.inner_text().endswith("net")
+    with visit(table, 1600) as page:
+        page.get_by_text("logistic_regression").first.wait_for()
+        shown = page.locator(".ag-header-cell[col-id]").evaluate_all(
+            "cells => cells.map(cell => cell.getAttribute('col-id'))"
+        )
+        names = ("test/accuracy", "validation/log_loss", "training_seconds", "iterations")
+        assert {f"metrics.`{name}`" for name in (*names, "best_iteration")} <= set(shown)
+        assert {"tags.`dvc.stage`", "tags.`stopped`"} <= set(shown)
+        runs = page.get_by_test_id("experiment-view-table-run-color").locator("xpath=../..")
+        assert runs.first.inner_text().split()[-1] == "net"
 
 
 @needs_chromium
-def test_a_sweep_is_shown_with_parallel_coordinates(ui: Ui) -> None:
+def test_a_sweep_is_shown_with_parallel_coordinates(ui: Ui, visit: Visit) -> None:
     address = ui.opened.read_text().replace("ripen-models", "ripen-sweep-learning_rate")
-    with page_of(address, 1280) as page:
-        page.locator(f"{DRAWN} .parcoords, .parcoords").first.wait_for()
+    with visit(address, 1280) as page:
+        page.locator(".parcoords").first.wait_for()
         page.locator(LINE).first.wait_for()
-        assert page.locator(".axis-title", has_text="solver.base_lr").count() == 1
+        charts = page.get_by_test_id("draggable-chart-cards-grid").first
+        charts.get_by_text("solver.base_lr", exact=True).first.wait_for()
         assert page.get_by_text("trial 7").count()
         screenshot(page, "mlflow-sweep-1280")
 
 
 @needs_chromium
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_run_in_a_browser(ui: Ui, width: int) -> None:
+def test_a_run_in_a_browser(ui: Ui, visit: Visit, width: int) -> None:
     net = run_of(ui, "net")
-    with page_of(f"{ui.address}/#/experiments/1/runs/{net.info.run_id}", width) as page:
+    with visit(f"{ui.address}/#/experiments/1/runs/{net.info.run_id}", width) as page:
         page.get_by_text("net.hidden_layers").first.wait_for()
         page.get_by_text("[8, 8]").first.wait_for()
         assert page.get_by_text("validation/log_loss").count()
@@ -157,10 +174,12 @@ def test_a_run_in_a_browser(ui: Ui, width: int) -> None:
 
 @needs_chromium
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_curve_of_a_run_in_a_browser(ui: Ui, reproduced: Clone, width: int) -> None:
+def test_the_curve_of_a_run_in_a_browser(
+    ui: Ui, visit: Visit, reproduced: Clone, width: int
+) -> None:
     checks = len(pd.read_csv(reproduced.path / "data/avocado/models/train/curve.csv"))
     run = f"{ui.address}/#/experiments/1/runs/{run_of(ui, 'net').info.run_id}"
-    with page_of(f"{run}/model-metrics", width) as page:
+    with visit(f"{run}/model-metrics", width) as page:
         # There is a chart for each metric, each drawn when it comes into sight.
         page.get_by_placeholder("Search metric charts").fill("curve/(validation_)?loss")
         page.locator(LINE).nth(2 * checks - 1).wait_for()
@@ -170,12 +189,12 @@ def test_the_curve_of_a_run_in_a_browser(ui: Ui, reproduced: Clone, width: int) 
 
 @needs_chromium
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_comparison_of_runs_in_a_browser(ui: Ui, width: int) -> None:
+def test_a_comparison_of_runs_in_a_browser(ui: Ui, visit: Visit, width: int) -> None:
     client = mlflow.MlflowClient(ui.address)
     runs = client.search_runs(["1"], "tags.`dvc.stage` = 'baselines@avocado'")
     ids = quote(json.dumps([run.info.run_id for run in runs]))
     address = f"{ui.address}/#/compare-runs?runs={ids}&experiments={quote(json.dumps(['1']))}"
-    with page_of(address, width) as page:
+    with visit(address, width) as page:
         page.get_by_text(f"Comparing {len(runs)} Runs", exact=False).first.wait_for()
         page.locator(DRAWN).first.wait_for()
         assert page.locator(".axis-title", has_text="training_seconds").count() == 1
@@ -209,30 +228,41 @@ def test_the_server_gives_the_curve_of_the_net(ui: Ui, reproduced: Clone) -> Non
         assert len(client.get_metric_history(net.info.run_id, f"curve/{name}")) == len(curve)
 
 
-def test_the_logged_model_predicts_raw_avocados(reproduced: Clone, tmp_path: Path) -> None:
-    store = f"sqlite:///{reproduced.path / 'mlflow.db'}"
-    (net,) = mlflow.MlflowClient(store).search_runs(["1"], "attributes.run_name = 'net'")
-    test = pd.read_csv(reproduced.path / "data/avocado/raw/test.csv").head(5)
-    test.drop(columns="id").to_csv(tmp_path / "input.csv", index=False)
-    environment = reproduced.environment() | {"MLFLOW_TRACKING_URI": store}
+PREDICT = """
+import sys
+import mlflow
+import h5py, pandas
+
+mlflow.set_tracking_uri(sys.argv[1])
+avocados = pandas.read_csv(f"{sys.argv[2]}/avocado/raw/test.csv")
+with h5py.File(f"{sys.argv[2]}/digits/raw/test.h5") as file:
+    digits = file["data"][()]
+for name, given in (("avocado", avocados.drop(columns="id")), ("digits", digits)):
+    found = mlflow.pyfunc.load_model(f"models:/ripen-{name}@best").predict(given)
+    found.to_csv(f"{name}.csv", index=False)
+"""
+
+
+def test_the_best_models_predict_raw_data(reproduced: Clone, tmp_path: Path) -> None:
+    store, data = f"sqlite:///{reproduced.path / 'mlflow.db'}", reproduced.path / "data"
     # The model brings its own code: ripen's must not be found otherwise.
-    del environment["PYTHONPATH"]
-    done = subprocess.run(
-        [
-            *("mlflow", "models", "predict", "--model-uri", f"runs:/{net.info.run_id}/model"),
-            *("--input-path", str(tmp_path / "input.csv"), "--content-type", "csv"),
-            *("--env-manager", "local"),
-        ],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found = json.loads(done.stdout.splitlines()[-1])["predictions"]
-    submission = pd.read_csv(reproduced.path / "data/avocado/submission.csv").head(5)
-    clipped = [min(max(row["p1"], 0.001), 0.999) for row in found]
-    assert clipped == pytest.approx(submission.ripe.tolist(), abs=1e-6)
+    environment = {k: v for k, v in reproduced.environment().items() if k != "PYTHONPATH"}
+    command = [sys.executable, "-c", PREDICT, store, str(data)]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    for competition in ("avocado", "digits"):
+        version = mlflow.MlflowClient(store).get_model_version_by_alias(
+            f"ripen-{competition}", "best"
+        )
+        metrics = json.loads(reproduced.read(f"metrics/{competition}.json"))
+        assert version.tags["model"] == metrics["best"]
+        assert version.tags["best_by"] == metrics["best_by"]
+        files = (data / competition / "models").glob("*/predictions.csv")
+        left = pd.concat([pd.read_csv(file) for file in files])
+        expected = left[(left.model == metrics["best"]) & (left.part == "test")]
+        found = pd.read_csv(tmp_path / f"{competition}.csv")
+        probabilities = found.drop(columns="class")
+        np.testing.assert_allclose(probabilities, expected[probabilities.columns], atol=1e-6)
+        assert (found["class"] == probabilities.to_numpy().argmax(axis=1)).all()
 
 
 def test_ctrl_c_ends_the_server_and_all_that_it_started(ui: Ui) -> None:

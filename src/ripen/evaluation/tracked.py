@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ripen import saved_views
+from ripen import registry, saved_views
 from ripen.config import leaves
 from ripen.evaluation.summary import PARTS
 from ripen.schema import CompetitionName, Config
@@ -43,12 +43,14 @@ def track(
         What was drawn: a folder for each model, beside what shows all.
     """
     with Tracker(config, competition, "evaluate") as tracker:
+        runs: dict[str, str] = {}
         for model, values in metrics["models"].items():
             kept = {key: values[key] for key in (*PARTS, "calibration") if key in values}
             flat = {key.replace(".", "/"): value for key, value in leaves(kept)}
             tracker.pipeline.log_metrics({f"{model}/{key}": v for key, v in flat.items()})
             tracked = tracker.evaluated(model, made_by[model])
             if tracked is not None:
+                runs[model] = tracked.run_id
                 tracked.log_metrics(flat)
                 tracked.flush()
                 for figure in sorted((folder / model).glob("*.svg")):
@@ -62,6 +64,9 @@ def track(
         for name in OF_ALL:
             if (folder / name).exists():
                 tracker.pipeline.log_artifacts(folder / name, "evaluate")
+    if metrics["best"] in runs:
+        tags = {"model": metrics["best"], "best_by": metrics["best_by"]}
+        registry.register(config, competition, runs[metrics["best"]], tags)
 
 
 def log_definition(tracked: TrackedRun, graph: Path) -> None:

@@ -16,11 +16,10 @@ from caffe.policies import learning_rate
 from caffe.proto import caffe_pb2
 from ripen.atomic import replacing, write_text
 from ripen.convergence import Convergence, Reason
-from ripen.datasets.prepared import read_scaler
 from ripen.engines.choice import Engine, Solving, Trainer
 from ripen.engines.pycaffe import probabilities
 from ripen.engines.torch import TorchEngine
-from ripen.errors import DataError, TrainingError
+from ripen.errors import TrainingError
 from ripen.models import mlp
 from ripen.schema import Config
 from ripen.schema.net import Solver, Train
@@ -269,42 +268,3 @@ class CaffeNet:
     def predict_proba(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities, shape (n, classes), of scaled rows of the input's shape."""
         return probabilities(self._net, data)
-
-
-@dataclass(frozen=True)
-class Served:
-    """What `mlflow models predict` calls: raw measurements in, the class and its probability out.
-
-    Attributes
-    ----------
-    scaler : dict of str to (mean, scale)
-        Of each input column, in the net's order.
-    """
-
-    net: CaffeNet
-    scaler: dict[str, tuple[float, float]]
-
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Predict rows of raw measurements.
-
-        Raises
-        ------
-        DataError
-            If a column is missing.
-        """
-        missing = [name for name in self.scaler if name not in frame]
-        if missing:
-            needed = ", ".join(self.scaler)
-            raise DataError(f"input: column '{missing[0]}' is missing. Needed: {needed}")
-        mean, scale = np.array(list(self.scaler.values())).T
-        data = (frame[list(self.scaler)].to_numpy(np.float64) - mean) / scale
-        found = self.net.predict_proba(data.astype(np.float32))
-        columns = {f"p{k}": column for k, column in enumerate(found.T)}
-        return pd.DataFrame({"class": found.argmax(axis=1), **columns})
-
-
-def _load_pyfunc(path: str) -> Served:
-    """Load what `Tracker.log_model` stored; MLflow looks for this name."""
-    folder = Path(path)
-    net = CaffeNet(folder / "deploy.prototxt", folder / "model.caffemodel")
-    return Served(net, read_scaler(folder / "scaler.json"))

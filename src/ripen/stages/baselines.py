@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,14 +11,18 @@ from sklearn.model_selection import StratifiedKFold, cross_validate
 
 from ripen import predictions
 from ripen.atomic import fresh_folder, write_text
-from ripen.datasets import PHOTOS, photos_of
-from ripen.datasets.prepared import Part, read_part
+from ripen.datasets import DATASETS, PHOTOS, photos_of
+from ripen.datasets.pictures import Images
+from ripen.datasets.prepared import Part, read_part, read_scaler
+from ripen.datasets.tabular import Tabular
 from ripen.layout import Layout
+from ripen.models import served
 from ripen.models.baselines import estimators, folds
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
 from ripen.tracking import Tracker
 from ripen.training import photo_baselines, pretrained
+from ripen.training.tracked import log_served
 
 
 def run(config: Config, competition: CompetitionName) -> None:
@@ -32,6 +37,7 @@ def run(config: Config, competition: CompetitionName) -> None:
     )
     own = getattr(config.competition, competition)
     sizes, models = own.learning_curve, estimators(own.baselines, config.seed)
+    given = raw_input(DATASETS[competition], layout)
     tables, scores, curve = [], [], []
     with (
         fresh_folder(layout.baselines) as folder,
@@ -50,6 +56,7 @@ def run(config: Config, competition: CompetitionName) -> None:
                     tables.append(predictions.table(name, part, rows.ids, probabilities))
                 scores.append(cross_validation(model, train, folds(own.baselines, config.seed)))
                 tracked.log_metrics({f"cross_validation/{k}": v for k, v in scores[-1].items()})
+                log_served(tracked, partial(served.write_estimator, estimator=model, given=given))
             advance(f"{name}: fitted")
             learning = learning_curve(model, train.join(more), test, sizes)
             curve += [{"model": name} | row for row in learning]
@@ -59,6 +66,13 @@ def run(config: Config, competition: CompetitionName) -> None:
         write_text(folder / "cross_validation.csv", cross_validated.to_csv(lineterminator="\n"))
         learnt = pd.DataFrame(curve, columns=["model", "n_train", "accuracy"])
         write_text(folder / "learning_curve.csv", learnt.to_csv(index=False, lineterminator="\n"))
+
+
+def raw_input(dataset: Tabular | Images, layout: Layout) -> served.Columns | served.Pixels:
+    """Return what a competition's models take, once they are served."""
+    if isinstance(dataset, Images):
+        return served.Pixels(dataset.size, dataset.white)
+    return served.Columns(read_scaler(layout.prepared / "scaler.json"))
 
 
 def cross_validation(model: ClassifierMixin, train: Part, cv: StratifiedKFold) -> dict[str, float]:

@@ -20,13 +20,13 @@ from ripen.datasets.pictures import Images
 from ripen.datasets.prepared import Part, read_part, write_part
 from ripen.engines.choice import Engine, chosen
 from ripen.layout import WAYS, Layout
-from ripen.models import mlp
+from ripen.models import mlp, served
 from ripen.models.caffe_net import Check, Training, train_net, write_training
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
 from ripen.schema.digits import DigitsTrain
 from ripen.tracking import TrackedRun, Tracker
-from ripen.training.tracked import followed
+from ripen.training.tracked import followed, log_served
 from ripen.zoo import lenet8
 from ripen.zoo.finetune import Change, finetuned
 
@@ -67,9 +67,13 @@ def run(config: Config, competition: CompetitionName, dataset: Images) -> None:
         Tracker(config, competition, "train") as tracker,
     ):
         task = Task(settings, dataset, config.seed, engine)
-        ways = ways_from(task, pretrain(task, layout.prepared, folder / "pretrained"))
+        with tracker.model("pretrained") as tracked:
+            tracked.log_params(dict(leaves(described)))
+            start = pretrain(task, layout.prepared, folder / "pretrained", tracked)
+            _log_files(tracked, folder / "pretrained")
+        ways = ways_from(task, start)
         source = lists(layout.prepared, ("train", "validation"), settings.train.batch_size)
-        tables = []
+        tables, given = [], served.Pixels(dataset.size, dataset.white)
         for name, way in ways.items():
             with tracker.model(name) as tracked:
                 tracked.log_dataset(layout.prepared / "train.h5", competition, *train.arrays())
@@ -79,8 +83,8 @@ def run(config: Config, competition: CompetitionName, dataset: Images) -> None:
                 for part, rows in (("validation", validation), ("test", test)):
                     probabilities = predict(task, own, rows)
                     tables.append(predictions.table(name, part, rows.ids, probabilities))
-                for file in sorted(own.iterdir()):
-                    tracked.log_artifacts(file, "caffe")
+                _log_files(tracked, own)
+                log_served(tracked, partial(served.write_net, trained=own, given=given))
         predictions.write(folder / "predictions.csv", tables)
         parts = (train.join(more), validation, test)
         sizes = getattr(config.competition, competition).learning_curve
@@ -104,7 +108,7 @@ def ways_from(task: Task, start: Path) -> dict[str, Way]:
     }
 
 
-def pretrain(task: Task, prepared: Path, folder: Path) -> Path:
+def pretrain(task: Task, prepared: Path, folder: Path, tracked: TrackedRun | None = None) -> Path:
     """Train the net on the classes that are there in plenty; return its caffemodel."""
     solver, train = task.settings.pretrain, task.settings.train
     parts = lists(prepared, ("pretrain", "pretrain_validation"), train.batch_size)
@@ -114,10 +118,11 @@ def pretrain(task: Task, prepared: Path, folder: Path) -> Path:
     net = lenet8.written_train_val(classes, *parts)
     with progress("pretrain", solver.max_iter) as advance:
 
-        def listener(check: Check) -> None:
+        def show(check: Check) -> None:
             advance(f"validation {check.validation_loss:.4f}", train.check_interval)
 
-        training = train_net(net, solver, train, task.seed, folder, listener, engine=task.engine)
+        begin = partial(train_net, net, solver, train, task.seed, folder, engine=task.engine)
+        training = begin(show) if tracked is None else followed(tracked, begin, show)
     write_training(folder, training)
     return folder / "model.caffemodel"
 
@@ -177,6 +182,11 @@ def learning_curve(
                 accuracy = float((found == test.labels).mean())
                 yield {"model": name, "n_train": size, "accuracy": accuracy}
                 advance(f"{name}: {size} pictures")
+
+
+def _log_files(tracked: TrackedRun, folder: Path) -> None:
+    for file in sorted(folder.iterdir()):
+        tracked.log_artifacts(file, "caffe")
 
 
 def _train_tracked(way: Way, task: Task, parts: Parts, folder: Path, tracked: TrackedRun) -> None:

@@ -9,16 +9,16 @@ import pandas as pd
 from ripen import predictions
 from ripen.atomic import fresh_folder, write_text
 from ripen.config import as_mapping, leaves
-from ripen.datasets.prepared import Part, read_part, write_part
+from ripen.datasets.prepared import Part, read_part, read_scaler, write_part
 from ripen.datasets.tabular import Tabular
 from ripen.engines.choice import Engine, chosen
 from ripen.layout import Layout
-from ripen.models import mlp
+from ripen.models import mlp, served
 from ripen.models.caffe_net import Check, Training, fit, write_training
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
 from ripen.tracking import TrackedRun, Tracker
-from ripen.training.tracked import Listener, followed
+from ripen.training.tracked import Listener, followed, log_served
 
 
 def run(config: Config, competition: CompetitionName, dataset: Tabular) -> None:
@@ -116,15 +116,9 @@ def net_settings(config: Config) -> dict[str, object]:
 
 
 def log_net(tracked: TrackedRun, layout: Layout, folder: Path) -> None:
-    """Log Caffe's files, and the model that `mlflow models predict` loads."""
+    """Log Caffe's files, and what `mlflow models predict` needs."""
     for pattern in ("*.prototxt", "model.*"):
         for file in sorted(folder.glob(pattern)):
             tracked.log_artifacts(file, "caffe")
-    with tempfile.TemporaryDirectory() as temporary:
-        for source in (
-            folder / "deploy.prototxt",
-            folder / "model.caffemodel",
-            layout.prepared / "scaler.json",
-        ):
-            (Path(temporary) / source.name).write_bytes(source.read_bytes())
-        tracked.log_model("ripen.models.caffe_net", Path(temporary))
+    given = served.Columns(read_scaler(layout.prepared / "scaler.json"))
+    log_served(tracked, lambda path: served.write_net(path, folder, given))

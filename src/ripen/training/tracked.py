@@ -1,9 +1,12 @@
 """A training that MLflow follows: its curve while it goes on, its figures at the end."""
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 
+from ripen.models import served
 from ripen.models.caffe_net import Check, Training
 from ripen.tracking import TrackedRun
 
@@ -12,6 +15,16 @@ Listener = Callable[[Check], None]
 
 def nothing(check: Check) -> None:
     """Listen to no check."""
+
+
+def log_served(tracked: TrackedRun, write: Callable[[Path], None]) -> None:
+    """Log the folder that `write` makes (`ripen.models.served`), should the model be the best."""
+    if tracked.reused:
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / served.FOLDER
+        write(folder)
+        tracked.log_artifacts(folder, served.FOLDER)
 
 
 def followed(

@@ -2,16 +2,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.datasets import make_moons
 
 import caffe
 from ripen.convergence import Reason
 from ripen.datasets.prepared import Part, write_part
-from ripen.errors import DataError, TrainingError
+from ripen.errors import TrainingError
 from ripen.models import mlp
-from ripen.models.caffe_net import CaffeNet, Check, Served, Training, fit
+from ripen.models.caffe_net import CaffeNet, Check, Training, fit
 from ripen.schema import Config
 
 MakeConfig = Callable[..., Config]
@@ -134,17 +133,3 @@ def test_a_forward_pass_by_hand(make_config: MakeConfig, tmp_path: Path) -> None
         moons(7, 5).data
     )
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
-def test_what_is_served_scales_its_input(make_config: MakeConfig, tmp_path: Path) -> None:
-    train(tmp_path, make_config(*QUICK))
-    net = CaffeNet(tmp_path / "deploy.prototxt", tmp_path / "model.caffemodel")
-    served = Served(net, {"x": (10.0, 2.0), "y": (0.0, 4.0)})
-    frame = np.array([[12.0, 4.0], [8.0, -4.0]])
-    table = pd.DataFrame(frame, columns=["x", "y"])
-    expected = net.predict_proba(np.array([[1, 1], [-1, -1]], np.float32))
-    found = served.predict(table[["y", "x"]])
-    np.testing.assert_allclose(found[["p0", "p1"]], expected, rtol=1e-6)
-    assert found["class"].tolist() == expected.argmax(axis=1).tolist()
-    with pytest.raises(DataError, match=r"column 'x' is missing\. Needed: x, y"):
-        served.predict(table[["y"]])

@@ -1,0 +1,83 @@
+"""The registered model of a competition, `ripen-<competition>`: its alias `best` is what won last.
+
+A version is made from a model's run once, however often it wins.
+"""
+
+import tempfile
+import warnings
+from collections.abc import Mapping
+
+import mlflow
+from filelock import FileLock
+from mlflow.entities import Run
+from mlflow.models import Model
+
+from ripen.models.served import FOLDER
+from ripen.schema import CompetitionName, Config
+from ripen.tracking import repository_root, store_uri
+
+ALIAS = "best"
+LOADER = "ripen.models.served"
+CODE = ["src/caffe", "src/ripen"]
+REQUIREMENTS = [
+    *("h5py", "numpy", "pandas", "pillow", "protobuf", "pydantic", "scikit-learn", "skops"),
+    "torch",
+]
+
+
+def register(
+    config: Config, competition: CompetitionName, run_id: str, tags: Mapping[str, str]
+) -> None:
+    """Make a version of the model of a run, where there is none, and call it the best.
+
+    Nothing happens where the run has left no files that can be served. Killed in between, what is
+    there is used the next time.
+
+    Parameters
+    ----------
+    config : Config
+        Section `tracking`.
+    competition : str
+    run_id : str
+        Of the model's finished run.
+    tags : mapping
+        Of a new version, beside the competition and the commit.
+    """
+    client = mlflow.MlflowClient(store_uri(config))
+    if not client.list_artifacts(run_id, FOLDER):
+        return
+    name, run = f"ripen-{competition}", client.get_run(run_id)
+    with FileLock(repository_root() / ".mlflow.lock"):
+        found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+        if found:
+            version = found[0].version
+        else:
+            commit = run.data.tags.get("mlflow.source.git.commit", "none")
+            every = {"competition": competition, "git_commit": commit} | dict(tags)
+            version = mlflow.register_model(_logged(client, run), name, tags=every).version
+        client.set_registered_model_alias(name, ALIAS, version)
+
+
+def _logged(client: mlflow.MlflowClient, run: Run) -> str:
+    """Return the address of a run's model, which is its files and our code; log it if need be."""
+    outputs = run.outputs.model_outputs if run.outputs else []
+    ready = [client.get_logged_model(output.model_id) for output in outputs]
+    for model in ready:
+        if str(model.status) == "READY":
+            return str(model.model_uri)
+    with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
+        # MLflow of its own type hints.
+        warnings.filterwarnings("ignore", ".*Any type hint is inferred")
+        files = client.download_artifacts(run.info.run_id, FOLDER, temporary)
+        # And not pyfunc.log_model, within the run: that would open it again.
+        logged = Model.log(
+            None,
+            mlflow.pyfunc,
+            name="model",
+            run_id=run.info.run_id,
+            loader_module=LOADER,
+            data_path=files,
+            code_paths=CODE,
+            pip_requirements=REQUIREMENTS,
+        )
+    return str(logged.model_uri)

@@ -6,22 +6,25 @@ A version is made from a model's run once, however often it wins.
 import tempfile
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 
 import mlflow
 from filelock import FileLock
 from mlflow.entities import Run
 from mlflow.models import Model
 
-from ripen.models.served import FOLDER
+from ripen.models import served
 from ripen.schema import CompetitionName, Config
 from ripen.tracking import repository_root, store_uri
+from ripen.zoo.weights import caffemodel
 
 ALIAS = "best"
 LOADER = "ripen.models.served"
 CODE = ["src/caffe", "src/ripen"]
+# What that code imports.
 REQUIREMENTS = [
-    *("h5py", "numpy", "pandas", "pillow", "protobuf", "pydantic", "scikit-learn", "skops"),
-    "torch",
+    *("filelock", "h5py", "lmdb", "numpy", "omegaconf", "pandas", "pillow", "protobuf", "psutil"),
+    *("pydantic", "pydot", "pyyaml", "rich", "scikit-learn", "scipy", "skops", "torch"),
 ]
 
 
@@ -44,7 +47,7 @@ def register(
         Of a new version, beside the competition and the commit.
     """
     client = mlflow.MlflowClient(store_uri(config))
-    if not client.list_artifacts(run_id, FOLDER):
+    if not client.list_artifacts(run_id, served.FOLDER):
         return
     name, run = f"ripen-{competition}", client.get_run(run_id)
     with FileLock(repository_root() / ".mlflow.lock"):
@@ -68,7 +71,8 @@ def _logged(client: mlflow.MlflowClient, run: Run) -> str:
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
         # MLflow of its own type hints.
         warnings.filterwarnings("ignore", ".*Any type hint is inferred")
-        files = client.download_artifacts(run.info.run_id, FOLDER, temporary)
+        files = client.download_artifacts(run.info.run_id, served.FOLDER, temporary)
+        served.complete(Path(files), caffemodel)
         # And not pyfunc.log_model, within the run: that would open it again.
         logged = Model.log(
             None,

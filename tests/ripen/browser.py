@@ -58,4 +58,5 @@ def _shown(got: Response) -> str:
 def screenshot(page: Page, name: str) -> None:
     """Keep a picture of the page in the folder that RIPEN_SCREENSHOTS names, if it does."""
     if folder := os.environ.get("RIPEN_SCREENSHOTS"):
+        page.wait_for_timeout(1500)  # whatever moves has come to rest
         page.screenshot(path=Path(folder) / f"{name}.png")

@@ -7,7 +7,7 @@ is Caffe's ``deploy.prototxt`` and ``model.caffemodel``, or a classifier of scik
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,11 +16,14 @@ import numpy as np
 import pandas as pd
 import skops.io
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from sklearn.base import ClassifierMixin
 
 from ripen.atomic import write_text
+from ripen.config import as_mapping
 from ripen.errors import DataError
 from ripen.models.caffe_net import CaffeNet
+from ripen.models.photographs import Photographed, Photographs, write_nets
 
 FOLDER = "served"  # of a run's artifacts
 INPUT, ESTIMATOR = "input.json", "model.skops"
@@ -107,7 +110,9 @@ class Pixels:
         return scaled.reshape(len(pixels), 1, height, width)
 
 
-KINDS = {"columns": Columns, "pixels": Pixels}
+KINDS = {"columns": Columns, "photographs": Photographs, "pixels": Pixels}
+
+Given = Columns | Photographs | Pixels
 
 
 @dataclass(frozen=True)
@@ -141,33 +146,50 @@ class Served:
         return pd.DataFrame({"class": found.argmax(axis=1), **columns})
 
 
-def write_net(folder: Path, trained: Path, given: Columns | Pixels) -> None:
+def write_net(folder: Path, trained: Path, given: Given, deploy: str = NET[0]) -> None:
     """Write the folder of a net: Caffe's files out of the one that it was trained into."""
     folder.mkdir()
-    for name in NET:
-        shutil.copyfile(trained / name, folder / name)
+    for name, original in zip(NET, (deploy, NET[1]), strict=True):
+        shutil.copyfile(trained / original, folder / name)
     _write_input(folder, given)
 
 
-def write_estimator(folder: Path, estimator: ClassifierMixin, given: Columns | Pixels) -> None:
+def write_estimator(folder: Path, estimator: ClassifierMixin, given: Given) -> None:
     """Write the folder of a fitted classifier."""
     folder.mkdir()
     skops.io.dump(estimator, folder / ESTIMATOR)
     _write_input(folder, given)
 
 
+def complete(folder: Path, weights: Callable[[str], Path]) -> None:
+    """Add what a folder needs to be used elsewhere, and would be too large to keep of each model.
+
+    That is frozen nets, whose caffemodels `weights` gives.
+    """
+    given = _read_input(folder)
+    if isinstance(given, Photographs):
+        write_nets(folder, given, weights)
+
+
 def read(folder: Path) -> Served:
-    """Read a folder."""
-    ((kind, values),) = json.loads((folder / INPUT).read_text(encoding="utf-8")).items()
-    given = KINDS[kind](**values)
+    """Read a folder that is complete."""
+    written = _read_input(folder)
+    given = Photographed(written, folder) if isinstance(written, Photographs) else written
     if (folder / ESTIMATOR).exists():
         return Served(given, Flat(skops.io.load(folder / ESTIMATOR, trusted=TYPES)))
     return Served(given, CaffeNet(*[folder / name for name in NET]))
 
 
-def _write_input(folder: Path, given: Columns | Pixels) -> None:
+def _write_input(folder: Path, given: Given) -> None:
     kinds = {kind: name for name, kind in KINDS.items()}
-    write_text(folder / INPUT, json.dumps({kinds[type(given)]: vars(given)}, indent=2) + "\n")
+    values = {kinds[type(given)]: as_mapping(given)}
+    write_text(folder / INPUT, json.dumps(values, indent=2) + "\n")
+
+
+def _read_input(folder: Path) -> Given:
+    ((kind, values),) = json.loads((folder / INPUT).read_text(encoding="utf-8")).items()
+    given: Given = TypeAdapter(KINDS[kind]).validate_json(json.dumps(values))
+    return given
 
 
 def _load_pyfunc(path: str) -> Served:

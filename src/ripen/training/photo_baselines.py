@@ -7,6 +7,7 @@ from, like everything else.
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -22,12 +23,15 @@ from ripen.errors import DataError
 from ripen.images import index as indexes
 from ripen.layout import Layout
 from ripen.models.baselines import estimators
+from ripen.models.photographs import photographs
+from ripen.models.served import write_estimator
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
 from ripen.schema.baselines import Baselines
 from ripen.schema.photos import CatsVsDogs, ImageNetSubset, PhotoBaselines
 from ripen.tracking import Tracker
 from ripen.training import heads
+from ripen.training.tracked import log_served
 
 Labels = NDArray[np.int64]
 Learnt = CatsVsDogs | ImageNetSubset
@@ -56,13 +60,16 @@ def run(config: Config, competition: CompetitionName) -> None:
                     tracked.log_dataset(file, competition, known.rows.data, known.rows.labels)
                     found = cross_validated(model, known.rows, known.fold)
                     tables.append(predictions.table(name, "validation", known.ids, found))
+                    fitted = fit(model, known.rows)
                     if len(known.test):
-                        answers = fit(model, known.rows).predict_proba(known.test)
+                        answers = fitted.predict_proba(known.test)
                         tables.append(predictions.table(name, "test", known.test_ids, answers))
                     scores[name] = scored(found, known.rows.labels, known.fold)
                     tracked.log_metrics({"training_seconds": time.perf_counter() - started})
                     crossed = {f"cross_validation/{k}": v for k, v in scores[name].items()}
                     tracked.log_metrics(crossed)
+                    given = photographs(own.features, nets)
+                    log_served(tracked, partial(write_estimator, estimator=fitted, given=given))
                 learnt = learning_curve(model, known, own, config.seed)
                 curve += [{"model": name} | row for row in learnt]
                 advance(name)

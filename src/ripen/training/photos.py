@@ -1,6 +1,7 @@
 """train for photographs: heads on the features of frozen nets, and a net trained in three ways."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,11 +14,14 @@ from ripen.engines.choice import Engine, chosen
 from ripen.images import index as indexes
 from ripen.layout import Layout
 from ripen.models.caffe_net import Training, write_training
+from ripen.models.photographs import photographs
+from ripen.models.served import write_net
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
 from ripen.schema.photos import Features, Head
 from ripen.tracking import TrackedRun, Tracker
 from ripen.training import heads
+from ripen.training.tracked import log_served
 from ripen.training.ways import run_ways
 from ripen.zoo import DEFINITIONS, head, weights
 from ripen.zoo.trunk import trunk
@@ -75,6 +79,9 @@ def run_head(
     write_curve(folder, training, curve)
     write_whole(settings, features, int(known.rows.labels.max()) + 1, folder)
     track(tracked, curve, folder, time.perf_counter() - started)
+    taken = photographs(features, settings.nets)
+    write = partial(write_net, trained=folder / "head", given=taken, deploy=heads.HEAD)
+    log_served(tracked, write)
     return tables
 
 

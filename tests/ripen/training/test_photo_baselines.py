@@ -1,11 +1,14 @@
 """The classic classifiers on colours and on features: each row by a model that had not seen it."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import h5py
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -15,6 +18,7 @@ from ripen import predictions
 from ripen.errors import DataError
 from ripen.images import index as indexes
 from ripen.layout import Layout
+from ripen.models import served
 from ripen.schema import Config
 from ripen.stages import baselines
 from ripen.training import heads, photo_baselines
@@ -74,6 +78,20 @@ def test_all_are_on_the_leaderboard(table: pd.DataFrame) -> None:
     assert crossed.loc["logistic_regression_features", "accuracy"] >= 0.8
     curve = pd.read_csv(LAYOUT.baselines / "learning_curve.csv")
     assert curve.groupby("model")["n_train"].apply(list).tolist() == [[16, 20]] * 10
+    for name, rows in table[table.part == "test"].groupby("model"):
+        check_kept(str(name), rows)
+
+
+def check_kept(name: str, rows: pd.DataFrame) -> None:
+    """What MLflow keeps of a classifier says what it has said."""
+    client = mlflow.MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+    (run,) = client.search_runs(["1"], f"attributes.run_name = '{name}'")
+    file = client.download_artifacts(run.info.run_id, f"{served.FOLDER}/{served.ESTIMATOR}")
+    kind = "histogram" if name.endswith("histogram") else "efficientnet_lite2"
+    with h5py.File(LAYOUT.features / f"{kind}.h5") as features:
+        data = features["features"][()][TRAIN:].mean(axis=1)
+    found = skops.io.load(file, trusted=served.TYPES).predict_proba(data)
+    np.testing.assert_allclose(found, rows[["p0", "p1"]], atol=1e-6)
 
 
 def test_each_row_by_a_model_that_had_not_seen_it(table: pd.DataFrame) -> None:

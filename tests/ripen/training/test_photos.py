@@ -1,21 +1,26 @@
 """train for photographs: what a head leaves behind, and that it has learnt."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 
 import caffe
 from ripen import predictions
+from ripen.errors import DataError
 from ripen.images import index as indexes
 from ripen.images.decode import read
 from ripen.images.files import opened
 from ripen.layout import Layout
+from ripen.models import served
 from ripen.schema import Config
 from ripen.stages import features, train
 from ripen.zoo import pictures
 from ripen.zoo.contract import Input
+from ripen.zoo.weights import caffemodel
 from tests.ripen.frozen import pipeline, with_weights
 
 LAYOUT = Layout("cats_vs_dogs")
@@ -66,6 +71,26 @@ def test_heads_of_one_net_and_of_two(cats: MakeConfig) -> None:
     expected = -np.log(right).mean()
     assert curve["validation_loss"].iloc[-1] == pytest.approx(expected, rel=1e-4)
     check_whole_net(table[(table.model == "net") & (table.part == "test")])
+    check_served(table[(table.model == "net") & (table.part == "test")])
+
+
+def check_served(rows: pd.DataFrame) -> None:
+    """What MLflow serves says of the files, and of their bytes, what the head has said."""
+    client = mlflow.MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+    (run,) = client.search_runs(["1"], "attributes.run_name = 'net'")
+    folder = Path(client.download_artifacts(run.info.run_id, served.FOLDER, Path.cwd()))
+    served.complete(folder, caffemodel)
+    model = served.read(folder)
+    index = indexes.read(LAYOUT.prepared / "index.csv")
+    with opened(LAYOUT.raw) as archives:
+        content = [file.read() for file in indexes.files(index, archives)[24:]]
+    found = model.predict(pd.DataFrame({"content": content}))
+    np.testing.assert_allclose(found[["p0", "p1"]], rows[["p0", "p1"]], atol=1e-4)
+    Path("one.jpg").write_bytes(content[0])
+    path = model.predict(pd.DataFrame({"path": ["one.jpg"]}))
+    np.testing.assert_allclose(path, found[:1], atol=1e-4)
+    with pytest.raises(DataError, match=r"row 0: none\.jpg is no file"):
+        model.predict(pd.DataFrame({"path": ["none.jpg"]}))
 
 
 def check_whole_net(rows: pd.DataFrame) -> None:

@@ -4,7 +4,7 @@ python -m benchmarks.full_size --sizes 2500 10000 37500
 
 The features are those of a small net at a small input (`SMALL_NET`): what a net needs for itself
 depends on neither the number of photographs nor their size, and the hours of a larger one would
-tell no more. For the nets of the settings: `--overrides` and nothing behind it.
+tell no more. For the nets of the settings: `--overrides` with nothing behind it.
 """
 
 import argparse

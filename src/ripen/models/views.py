@@ -12,7 +12,7 @@ from ripen.images.views import View
 from ripen.models.caffe_net import CaffeNet
 from ripen.zoo.contract import Input
 
-AT_ONCE = 16  # views, whatever the number of each picture: no more than a training holds
+AT_ONCE = 8  # views, whatever the number of each picture: no more than a training holds
 
 
 def answers(

@@ -5,6 +5,7 @@ features of a picture are the mean over its views: the scores, which are linear,
 of each view's.
 """
 
+import gc
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -160,6 +161,7 @@ def train(
     seed : int
     engine : Engine
     """
+    gc.collect()  # nets are cycles: the arrays of the last would lie beside this one's
     classes, solver = int(rows.labels.max()) + 1, settings.solver
     folder.mkdir(exist_ok=True)
     order = np.random.default_rng(seed).permutation(len(rows.labels))

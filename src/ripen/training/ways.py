@@ -5,6 +5,7 @@ full. All are one definition (`ripen.zoo.finetune`), and are given the same pict
 and coloured by the same chance.
 """
 
+import gc
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -93,7 +94,9 @@ class Task:
         wanted = self.settings.finetune
         net = trainable(wanted.from_, self.settings.side, self.settings.batch_size)
         if way == "scratch":
-            return net.changed(replace(self.change, lr_mult_new=1))
+            # SqueezeNet's scores go through a ReLU: those of weights by chance are about 0, and
+            # once they are below it for every picture nothing is learnt any more.
+            return net.changed(replace(self.change, lr_mult_new=1, bias=1))
         freeze_until = wanted.freeze_until if way == "head" else None
         return net.changed(replace(self.change, freeze_until=freeze_until))
 
@@ -150,7 +153,9 @@ def run_way(way: Way, task: Task, folder: Path, tracked: TrackedRun) -> list[pd.
     for fold in range(task.settings.folds):
         own = folder if fold == 0 else folder / f"fold_{fold}"
         own.mkdir()
+        gc.collect()  # nets are cycles: the arrays of the last would lie beside the next one's
         _train_tracked(way, task, fold, own, tracked)
+        gc.collect()
         held_out.append(task.rows(fold)[1])
         validation.append(predict(way, task, own, held_out[-1]))
         if len(asked):

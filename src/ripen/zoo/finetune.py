@@ -34,6 +34,8 @@ class Change:
         The rates of the new layers are multiplied by this.
     freeze_until : str or None
         Layers from the first to this one, in the file's order, learn nothing.
+    bias : float or None
+        What the biases of the new layers begin with; None is as the net has it.
     """
 
     replace: Sequence[str]
@@ -41,6 +43,7 @@ class Change:
     num_output: int
     lr_mult_new: float = 10
     freeze_until: str | None = None
+    bias: float | None = None
 
 
 def finetuned(net: NetParameter, change: Change) -> NetParameter:
@@ -116,6 +119,8 @@ def _replace(layer: LayerParameter, change: Change) -> None:
     settings.num_output = change.num_output
     if not settings.HasField("weight_filler"):
         settings.weight_filler.type = "xavier"
+    if change.bias is not None:
+        settings.bias_filler.type, settings.bias_filler.value = "constant", change.bias
     for spec in _with_all_params(layer):
         spec.lr_mult *= change.lr_mult_new
         spec.ClearField("name")  # shared with no layer of the old shape

@@ -75,6 +75,7 @@ TINY = (
     f"{SECTION}.check_pictures=5",
     f"{SECTION}.solver.max_iter=10",
     f"{SECTION}.solver.base_lr=0.05",
+    f"{SECTION}.rates.scratch=10",
     f"{SECTION}.solver.iter_size=2",
 )
 

@@ -1,6 +1,7 @@
 import pytest
 from google.protobuf import text_format
 
+import caffe
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.errors import ConfigError
 from ripen.zoo import DEFINITIONS, lenet8
@@ -47,6 +48,7 @@ def test_a_convolution_and_side_branches_are_replaced() -> None:
     changed = finetuned(DEFINITIONS["squeezenet"].deploy(), Change(["conv_final"], "cats", 2))
     layers = {layer.name: layer for layer in changed.layer}
     assert layers["conv_final_cats"].convolution_param.num_output == 2
+    assert not layers["conv_final_cats"].convolution_param.HasField("bias_filler")
     assert "conv_final" not in {
         top for layer in changed.layer for top in (*layer.bottom, *layer.top)
     }
@@ -64,6 +66,13 @@ def test_a_convolution_and_side_branches_are_replaced() -> None:
     assert {layer.accuracy_param.top_k for layer in changed.layer if layer.type == "Accuracy"} == {
         1
     }
+
+
+def test_what_new_biases_begin_with() -> None:
+    change = Change(["conv_final"], "cats", 2, bias=1)
+    net = caffe.Net(finetuned(DEFINITIONS["squeezenet"].deploy(), change), caffe.TEST)
+    assert net.params["conv_final_cats"][1].data.tolist() == [1, 1]
+    assert not net.params["conv1"][1].data.any()
 
 
 def test_rates_that_are_not_written_are_written_out() -> None:

@@ -238,7 +238,15 @@ def test_the_picture_and_the_plots(reproduced: Clone) -> None:
     assert '"prepare@avocado" -> "train@avocado"' in dag
     reproduced.run("dvc", "plots", "show")
     page = (reproduced.path / "dvc_plots" / "index.html").read_text()
-    for name in ("validation_loss", "random_forest", "confusion", "roc.svg"):
+    swept = [f"sweep/pictures/{name}.svg" for name in ("curves", "converged", "base_lr")]
+    for name in (
+        "validation_loss",
+        "random_forest",
+        "confusion",
+        "roc.svg",
+        "converged at",
+        *swept,
+    ):
         assert name in page
 
 

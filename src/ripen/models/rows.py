@@ -3,7 +3,9 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ripen.datasets.prepared import Part
 
@@ -14,25 +16,28 @@ class Rows:
 
     Attributes
     ----------
-    data : float32 Tensor of shape (features + 1, n)
+    data : float32 array of shape (features + 1, n)
         The last row is ones, which the first layer's bias is the weight of.
     labels : int64 Tensor of shape (n,)
+    places : int64 Tensor of shape (n,)
+        Of each label's number among those of a net, shape (classes, n) made flat.
     target : float32 Tensor of shape (classes, n)
         -1 / n at the label and 0 elsewhere: with probability / n it makes the gradient of the mean
         loss by the scores.
     """
 
-    data: torch.Tensor
+    data: NDArray[np.float32]
     labels: torch.Tensor
+    places: torch.Tensor
     target: torch.Tensor
 
     @classmethod
     def of(cls, part: Part, classes: int) -> "Rows":
         """Take the rows of a part whose labels are known."""
         table, labels = part.arrays()
-        data = torch.ones(table.shape[1] + 1, len(table))
-        data[:-1] = torch.tensor(table).t()
-        return _with_target(data, torch.tensor(labels), classes)
+        data = np.ones((table.shape[1] + 1, len(table)), np.float32)
+        data[:-1] = table.T
+        return _labelled(data, torch.tensor(labels), classes)
 
 
 class Batches:
@@ -47,9 +52,8 @@ class Batches:
 
     def __init__(self, rows: Rows, size: int) -> None:
         self.size, self._n, self._classes = size, len(rows.labels), len(rows.target)
-        self._data, self._labels = (
-            torch.cat([part, part[..., :size]], -1) for part in (rows.data, rows.labels)
-        )
+        self._data = np.concatenate([rows.data, rows.data[:, :size]], 1)
+        self._labels = torch.cat([rows.labels, rows.labels[:size]])
         # There are n / gcd(n, size) different ones: too many to keep where size divides n badly.
         self._few = size // math.gcd(self._n, size) <= 8
         self._kept: dict[int, Rows] = {}
@@ -60,12 +64,13 @@ class Batches:
         if start in self._kept:
             return self._kept[start]
         rows = slice(start, start + self.size)
-        batch = _with_target(self._data[:, rows], self._labels[rows], self._classes)
+        batch = _labelled(self._data[:, rows], self._labels[rows], self._classes)
         if self._few:
             self._kept[start] = batch
         return batch
 
 
-def _with_target(data: torch.Tensor, labels: torch.Tensor, classes: int) -> Rows:
-    target = torch.zeros(classes, len(labels))
-    return Rows(data, labels, target.scatter_(0, labels[None], -1 / len(labels)))
+def _labelled(data: NDArray[np.float32], labels: torch.Tensor, classes: int) -> Rows:
+    n = len(labels)
+    target = torch.zeros(classes, n).scatter_(0, labels[None], -1 / n)
+    return Rows(data, labels, labels * n + torch.arange(n), target)

@@ -2,6 +2,9 @@
 
 The arithmetic is that of Caffe's layers and of its SGDSolver, net by net: what one of them computes
 depends on no other, so that one that overflows leaves the rest alone.
+
+Products are numpy's over the tensors' memory: held to what every processor has, its OpenBLAS is
+twice as quick with such small matrices as torch's MKL (`docs/portability.md`). The rest is torch's.
 """
 
 import math
@@ -156,33 +159,46 @@ class Pass:
         self._z = [torch.empty(nets, outputs, rows) for outputs in stack.outputs]
         # What leaves it, and below that the ones that the next layer's bias is the weight of.
         self._y = [torch.ones(nets, outputs + 1, rows) for outputs in stack.outputs[:-1]]
+        self._activated = [y[:, :-1] for y in self._y]
+        self._view()
+
+    def _view(self) -> None:
+        """See the same memory as numpy does."""
+        ys, zs = [y.numpy() for y in self._y], [z.numpy() for z in self._z]
+        weights, gradients = (
+            [part.numpy() for part in parts] for parts in (self._weights, self._gradients)
+        )
         # The first layer sees the same rows in all nets: one product for all.
         self._first, self._first_z, self._first_gradient = (
-            part[0].flatten(0, 1) for part in (self._weights, self._z, self._gradients)
+            parts[0].reshape(-1, parts[0].shape[-1]) for parts in (weights, zs, gradients)
         )
-        self._activated = [y[:, :-1] for y in self._y]
-        self._y_turned = [y.transpose(1, 2) for y in self._y]
-        self._weights_turned = [weight[..., :-1].transpose(1, 2) for weight in self._weights]
+        self._up = list(zip(weights[1:], ys, zs[1:], strict=True))
+        turned = [weight[..., :-1].swapaxes(1, 2) for weight in weights[1:]]
+        self._down = list(zip(turned, zs[1:], zs[:-1], strict=True))
+        self._gradients_of = list(
+            zip(zs[1:], [y.swapaxes(1, 2) for y in ys], gradients[1:], strict=True)
+        )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: NDArray[np.float32]) -> torch.Tensor:
         """Return the scores, shape (nets, classes, rows), overwritten by the next pass.
 
         Parameters
         ----------
-        x : Tensor of shape (features + 1, rows)
+        x : array of shape (features + 1, rows)
             The last row is ones.
         """
-        torch.mm(self._first, x, out=self._first_z)
-        for below, (y, activated) in enumerate(zip(self._y, self._activated, strict=True)):
-            self._activate(self._z[below], out=activated)
-            torch.bmm(self._weights[below + 1], y, out=self._z[below + 1])
+        np.matmul(self._first, x, out=self._first_z)
+        for below, (weight, y, z) in enumerate(self._up):
+            self._activate(self._z[below], out=self._activated[below])
+            np.matmul(weight, y, out=z)
         return self._z[-1]
 
-    def backward(self, x: torch.Tensor) -> None:
+    def backward(self, x: NDArray[np.float32]) -> None:
         """Turn the gradient that stands where `forward` left the scores into the stack's."""
-        for layer in range(len(self._y), 0, -1):
-            torch.bmm(self._z[layer], self._y_turned[layer - 1], out=self._gradients[layer])
-            below = self._z[layer - 1]
-            torch.bmm(self._weights_turned[layer], self._z[layer], out=below)
-            self._back(below, self._activated[layer - 1], grad_input=below)
-        torch.mm(self._first_z, x.t(), out=self._first_gradient)
+        for below in range(len(self._y) - 1, -1, -1):
+            above, y, gradient = self._gradients_of[below]
+            np.matmul(above, y, out=gradient)
+            weight, above, into = self._down[below]
+            np.matmul(weight, above, out=into)
+            self._back(self._z[below], self._activated[below], grad_input=self._z[below])
+        np.matmul(self._first_z, x.T, out=self._first_gradient)

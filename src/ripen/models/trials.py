@@ -19,7 +19,7 @@ from ripen.models.rows import Batches, Rows
 from ripen.models.stack import Layers, Pass, Stack
 from ripen.schema.net import Net, Solver, Train
 
-ROOM = 2**22  # probabilities that may wait for their logarithms
+ROOM = 2**21  # probabilities that may wait for their logarithms
 Listener = Callable[[int, Check], bool]
 
 
@@ -139,7 +139,7 @@ class Group:
         self._batches = Batches(train, min(one.train.batch_size, len(train.labels)))
         self._stack = Stack([each.first for each in live])
         self._make_room()
-        self._best = torch.softmax(self._validating.forward(validation.data), 1)
+        self._best = self._validate()[2]
 
     def run(self) -> Iterator[tuple[int, Trained]]:
         """Train; yield each trial's number and what came of it as soon as it has ended."""
@@ -159,6 +159,7 @@ class Group:
             self._keep_best(probabilities)
             yield from self._leave(ended)
 
+    @np.errstate(all="ignore")  # of one that diverges; `_take` finds it
     def _learn(self, iterations: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Do some iterations.
 
@@ -169,33 +170,34 @@ class Group:
             Of the gradients of the last iteration.
         """
         losses: list[torch.Tensor] = []
-        labels: list[torch.Tensor] = []
+        waiting = 0
         for left in range(iterations - 1, -1, -1):
             if self._rate_moves or any(self._iteration % size == 0 for size in self._steps):
                 self._set_rates()
             batch = self._batches[self._iteration]
             scores = self._training.forward(batch.data)
-            room = torch.softmax(scores, 1, out=self._slots[len(labels)])
-            torch.add(batch.target, room, alpha=1 / self._batches.size, out=scores)
+            torch.softmax(scores, 1, out=self._probabilities)
+            torch.index_select(self._flat, 1, batch.places, out=self._slots[waiting])
+            torch.add(batch.target, self._probabilities, alpha=1 / self._batches.size, out=scores)
             self._training.backward(batch.data)
-            labels.append(batch.labels)
-            if len(labels) == len(self._slots) or not left:
-                losses.append(_losses(self._room[: len(labels)], torch.stack(labels)))
-                labels.clear()
+            waiting += 1
+            if waiting == len(self._slots) or not left:
+                losses.append(_losses(self._room[:waiting]))
+                waiting = 0
             if not left:
                 norms = self._stack.gradient_norms()
             self._stack.update(self._rate, self._momentum, self._decay)
             self._iteration += 1
         return torch.cat(losses), norms
 
+    @np.errstate(all="ignore")
     def _validate(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return losses and accuracies of shape (nets,), probabilities (nets, classes, n)."""
-        scores, labels = self._validating.forward(self._validation.data), self._validation.labels
-        own = scores.gather(1, labels.expand(len(scores), 1, -1))
+        scores, places = self._validating.forward(self._validation.data), self._validation.places
         # As the layer Accuracy has it: of equal scores none is the higher.
-        right = (scores >= own).sum(1) <= 1
+        right = (scores >= scores.flatten(1)[:, None, places]).sum(1) <= 1
         probabilities = torch.softmax(scores, 1)
-        losses = _losses(probabilities[None], labels[None])[0]
+        losses = _losses(probabilities.flatten(1)[:, places])
         return losses, right.sum(1) / right.shape[1], probabilities
 
     def _take(self, checks: list[Check], losses: torch.Tensor) -> dict[int, tuple[Training, str]]:
@@ -240,9 +242,10 @@ class Group:
         stack, trials = self._stack, [each.trial for each in self._live]
         self._training = Pass(stack, self._activation, self._batches.size)
         self._validating = Pass(stack, self._activation, len(self._validation.labels))
-        each = len(stack) * stack.outputs[-1] * self._batches.size
-        slots = max(1, min(self._interval, ROOM // each))
-        self._room = torch.empty(slots, len(stack), stack.outputs[-1], self._batches.size)
+        self._probabilities = torch.empty(len(stack), stack.outputs[-1], self._batches.size)
+        self._flat = self._probabilities.flatten(1)
+        slots = max(1, min(self._interval, ROOM // (len(stack) * self._batches.size)))
+        self._room = torch.empty(slots, len(stack), self._batches.size)
         self._slots = self._room.unbind()
         params = [each.param for each in self._live]
         self._momentum = stack.spread(torch.tensor([param.momentum for param in params]))
@@ -269,21 +272,13 @@ class Group:
         self._rate = self._stack.spread(*rates) * self._stack.mask
 
 
-def _losses(probabilities: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return SoftmaxWithLoss's mean losses of passes.
+def _losses(probabilities: torch.Tensor) -> torch.Tensor:
+    """Return SoftmaxWithLoss's means over the last axis, of the labels' probabilities.
 
-    Parameters
-    ----------
-    probabilities : Tensor of shape (passes, nets, classes, n)
-    labels : int64 Tensor of shape (passes, n)
-
-    Returns
-    -------
-    Tensor of shape (passes, nets)
+    What is given is overwritten.
     """
-    passes, nets, _, n = probabilities.shape
-    chosen = probabilities.gather(2, labels[:, None, None].expand(passes, nets, 1, n))[:, :, 0]
-    return -chosen.clamp_min(torch.finfo(torch.float32).tiny).log().sum(2) / n
+    logarithms = probabilities.clamp_min_(torch.finfo(torch.float32).tiny).log_()
+    return -logarithms.sum(-1) / probabilities.shape[-1]
 
 
 def _is_finite(check: Check) -> bool:

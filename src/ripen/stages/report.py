@@ -21,7 +21,7 @@ def run(config: Config, competition: CompetitionName) -> None:
         competition=competition,
         metrics=json.loads(layout.metrics.read_text(encoding="utf-8")),
         card=json.loads(card.read_text(encoding="utf-8")) if card.exists() else None,
-        figures=page.figures(layout.evaluate, layout.sweep),
+        figures=page.figures(layout.evaluate, layout.sweep / "pictures"),
         settings={key: yaml.safe_dump(value).split("\n")[0] for key, value in leaves(own)},
         hashes={
             folder.as_posix(): content_hash(folder)

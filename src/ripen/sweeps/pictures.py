@@ -47,6 +47,22 @@ def pictures(
         yield "contour", contour(trials, numbers[0], numbers[1])
 
 
+def lines(trials: pd.DataFrame, curves: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield what of two sweeps can be drawn as two lines in one figure, each with its name.
+
+    `best_curve` is the curve of the trial of the lowest validation loss. `converged_at`, where
+    learning rates were varied, is the mean number of iterations until a trial ended at each, and
+    the share of those that ended since they had converged.
+    """
+    best = trials.trial[trials.validation_loss == trials.validation_loss.min()].head(1)
+    yield "best_curve", curves[curves.trial.isin(best)].drop(columns="trial")
+    if RATE in trials:
+        found = trials.assign(converged=trials.ended == "converged").groupby(RATE)
+        means = found[["iterations", "converged"]].mean().reset_index()
+        means.insert(1, "log10_learning_rate", means[RATE].map(math.log10).round(4))
+        yield "converged_at", means.rename(columns={RATE: "learning_rate"})
+
+
 def marked(trials: pd.DataFrame, curves: pd.DataFrame) -> dict[int, str]:
     """Say of each trial, in the talk's words, what is wrong with its steps; "" if nothing.
 

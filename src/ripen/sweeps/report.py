@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from ripen import plots
+from ripen.atomic import write_text
 from ripen.errors import TrainingError
 from ripen.layout import Layout
 from ripen.progress import progress
 from ripen.sweeps import results
 from ripen.sweeps.outcome import Finished
-from ripen.sweeps.pictures import pictures
+from ripen.sweeps.pictures import lines, pictures
 from ripen.sweeps.plan import Plan
 from ripen.sweeps.run import run
 from ripen.sweeps.runs import SweepRuns
@@ -63,10 +64,15 @@ def swept(plan: Plan, folder: Path) -> list[Finished]:
 
 
 def draw(folder: Path, plan: Plan, finished: Sequence[Finished]) -> None:
-    """Leave a sweep's pictures beside its tables."""
+    """Leave a sweep's pictures in `pictures/`, and the lines that DVC draws beside the tables."""
+    trials = results.trials(plan, finished)
     curves = results.curves(finished, plan.sweep.curve_points)
-    for name, figure in pictures(results.trials(plan, finished), curves, plan.space.axes):
-        plots.save(figure, folder / f"{name}.svg")
+    drawn = folder / "pictures"
+    drawn.mkdir(exist_ok=True)
+    for name, figure in pictures(trials, curves, plan.space.axes):
+        plots.save(figure, drawn / f"{name}.svg")
+    for name, line in lines(trials, curves):
+        write_text(folder / f"{name}.csv", line.to_csv(index=False, lineterminator="\n"))
 
 
 def kept(plan: Plan) -> Path:

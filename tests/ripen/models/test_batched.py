@@ -217,7 +217,7 @@ def test_many_rooms_for_probabilities_or_few(
 ) -> None:
     one = trial(make_config(*BUDGET, "train.batch_size=40"))
     whole = fit([one], 2, TRAIN, VALIDATION)[0]
-    monkeypatch.setattr("ripen.models.trials.ROOM", 3 * 2 * 40)
+    monkeypatch.setattr("ripen.models.trials.ROOM", 3 * 40)
     pieces = fit([one], 2, TRAIN, VALIDATION)[0]
     np.testing.assert_allclose(pieces.training.curve(), whole.training.curve(), rtol=1e-6)
 

@@ -76,4 +76,8 @@ def test_the_stage_leaves_what_train_takes(repository: Path) -> None:
         folder = Layout("avocado").sweep
         assert set(json.loads(Layout("avocado").swept.read_text())) == taken
     written = {file.name for file in folder.iterdir()}
-    assert {"trials.csv", "curves.csv", "best.json"} <= written
+    assert written == {
+        "best.json", "best_curve.csv", "converged_at.csv", "curves.csv", "pictures", "trials.csv",
+    }  # fmt: skip
+    drawn = {file.name for file in (folder / "pictures").iterdir()}
+    assert drawn == {"curves.svg", "converged.svg", "base_lr.svg"}

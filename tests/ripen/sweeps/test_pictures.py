@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from ripen import plots
-from ripen.sweeps.pictures import all_curves, marked, pictures
+from ripen.sweeps.pictures import all_curves, lines, marked, pictures
 from ripen.sweeps.space import parse
 
 LOSSES = {
@@ -80,3 +80,19 @@ def test_a_picture_for_each_thing_that_was_varied_and_the_same_bytes(
         )
     }  # fmt: skip
     assert written == {file.name: file.read_bytes() for file in (tmp_path / "again").iterdir()}
+
+
+def test_two_sweeps_can_be_drawn_as_lines(trials: pd.DataFrame, curves: pd.DataFrame) -> None:
+    repeated = pd.concat([trials, trials.assign(iterations=20, ended="converged").tail(1)])
+    drawn = dict(lines(repeated, curves))
+    assert drawn["best_curve"].validation_loss.tolist() == LOSSES[0.1]
+    assert drawn["best_curve"].iteration.tolist() == [10, 20, 30, 40]
+    assert drawn["converged_at"].to_dict("list") == {
+        "learning_rate": list(LOSSES),
+        "log10_learning_rate": [-3.0, -1.0, 0.0, 1.4771],
+        "iterations": [40.0, 40.0, 40.0, 30.0],
+        "converged": [0.0, 0.0, 0.0, 0.5],
+    }
+    assert set(dict(lines(trials.drop(columns="solver.base_lr"), curves))) == {"best_curve"}
+    none = trials.assign(validation_loss=float("nan"))
+    assert dict(lines(none, curves))["best_curve"].empty

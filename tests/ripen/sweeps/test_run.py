@@ -12,12 +12,11 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import optuna
-import sqlalchemy
 from numpy.typing import NDArray
 
 from ripen import config
 from ripen.schema.sweep import Launcher, Study
-from ripen.sweeps import plan, report, results
+from ripen.sweeps import database, plan, report, results
 from ripen.sweeps.outcome import Finished, Outcome
 from ripen.sweeps.plan import Plan
 from ripen.sweeps.run import run
@@ -181,10 +180,8 @@ def _outcomes() -> set[str]:
     if not Path(".ripen/studies.db").exists():
         return set()
     storage = "sqlite:///.ripen/studies.db"
-    try:
+    with database.locked(storage, 60):  # who reads it while its tables are made would make them too
         summaries = optuna.get_all_study_summaries(storage)
-    except sqlalchemy.exc.SQLAlchemyError:
-        return set()  # its tables are being made
     if not summaries:
         return set()
     trials = optuna.load_study(study_name=summaries[0].study_name, storage=storage).trials

@@ -6,6 +6,7 @@ do not have, a wrong type or a value out of range is a `ConfigError` that names 
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -101,18 +102,17 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> dict[str, Any]:
         If an override names an unknown key or option, or the result does not fit the schema.
     """
     # Imported here because a stage that reads params.yaml inside an experiment needs no Hydra.
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    graph.register()
     try:
-        with initialize_config_dir(str(conf.absolute()), version_base=None):
-            composed = hydra_compose("config", list(overrides))
-        values = OmegaConf.to_container(composed, resolve=True)
+        composed = _composed(overrides, conf)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(_hydra_message(error, overrides, conf)) from None
+    try:
+        values = OmegaConf.to_container(composed, resolve=True)
+    except OmegaConfBaseException as error:  # of an interpolation, and no key is to blame
+        raise ConfigError(_not_composed(error, conf)) from None
     if not isinstance(values, dict):
         raise ConfigError(f"{conf}/config.yaml: a mapping is needed, not a {type(values).__name__}")
     result = {str(key): value for key, value in values.items()}
@@ -175,15 +175,46 @@ def read(params: Path) -> dict[str, Any]:
     return {str(k): v for k, v in OmegaConf.to_container(loaded).items()}  # type: ignore[union-attr]
 
 
+def _composed(overrides: Sequence[str], conf: Path) -> DictConfig:
+    """Let Hydra compose, interpolations left as they are."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    graph.register()
+    with initialize_config_dir(str(conf.absolute()), version_base=None):
+        return hydra_compose("config", list(overrides))
+
+
 def _hydra_message(error: Exception, overrides: Sequence[str], conf: Path) -> str:
     """Hydra's error as one line that names the override to mend."""
     known = set(keys())
+    sections = {key.rpartition(".")[0] for key in known}
+    leaf = known - sections  # below some of which keys are names of one's own
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         if (conf / key).is_dir():
             options = sorted(path.stem for path in (conf / key).glob("[!_]*.yaml"))
             if value not in options:
                 return f"{conf}/{key}/ has no '{value}'{nearest(value, options)}"
-        elif key not in known:
+        elif key not in known and not any(key.startswith(f"{name}.") for name in leaf):
             return f"unknown key '{key}'{nearest(key, keys())}"
+        elif f"'{key}'" in str(error) and (source := _taken_from(key, conf)):
+            return (
+                f"'{key}' is that of '{source}': override that, or write another value into {conf}/"
+            )
+    return _not_composed(error, conf)
+
+
+def _not_composed(error: Exception, conf: Path) -> str:
     return f"{conf}/ cannot be composed: {' '.join(str(error).split())}"
+
+
+def _taken_from(key: str, conf: Path) -> str | None:
+    """Return the key that conf/ takes a setting's value from, by an interpolation above it."""
+    section: Any = OmegaConf.to_container(_composed((), conf))
+    parts = key.split(".")
+    for place, part in enumerate(parts, start=1):
+        section = section.get(part) if isinstance(section, dict) else None
+        if found := re.fullmatch(r"\$\{([\w.]+)\}", str(section)):
+            return ".".join([found[1], *parts[place:]])
+    return None

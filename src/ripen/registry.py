@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow
-from filelock import FileLock
 from mlflow.entities import Run
 from mlflow.models import Model
 
 from ripen.models import served
 from ripen.schema import CompetitionName, Config
-from ripen.tracking import repository_root, store_uri
+from ripen.tracking import Client, locked, store_uri
 from ripen.zoo.weights import caffemodel
 
 ALIAS = "best"
@@ -46,22 +45,24 @@ def register(
     tags : mapping
         Of a new version, beside the competition and the commit.
     """
-    client = mlflow.MlflowClient(store_uri(config))
+    client = Client(store_uri(config))
     if not client.list_artifacts(run_id, served.FOLDER):
         return
     name, run = f"ripen-{competition}", client.get_run(run_id)
-    with FileLock(repository_root() / ".mlflow.lock"):
+    with locked(config):
         found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
         if found:
             version = found[0].version
         else:
             commit = run.data.tags.get("mlflow.source.git.commit", "none")
             every = {"competition": competition, "git_commit": commit} | dict(tags)
-            version = mlflow.register_model(_logged(client, run), name, tags=every).version
+            logged = _logged(client, run)
+            with client.speaking():
+                version = mlflow.register_model(logged, name, tags=every).version
         client.set_registered_model_alias(name, ALIAS, version)
 
 
-def _logged(client: mlflow.MlflowClient, run: Run) -> str:
+def _logged(client: Client, run: Run) -> str:
     """Return the address of a run's model, which is its files and our code; log it if need be."""
     outputs = run.outputs.model_outputs if run.outputs else []
     ready = [client.get_logged_model(output.model_id) for output in outputs]
@@ -74,14 +75,15 @@ def _logged(client: mlflow.MlflowClient, run: Run) -> str:
         files = client.download_artifacts(run.info.run_id, served.FOLDER, temporary)
         served.complete(Path(files), caffemodel)
         # And not pyfunc.log_model, within the run: that would open it again.
-        logged = Model.log(
-            None,
-            mlflow.pyfunc,
-            name="model",
-            run_id=run.info.run_id,
-            loader_module=LOADER,
-            data_path=files,
-            code_paths=CODE,
-            pip_requirements=REQUIREMENTS,
-        )
+        with client.speaking():
+            logged = Model.log(
+                None,
+                mlflow.pyfunc,
+                name="model",
+                run_id=run.info.run_id,
+                loader_module=LOADER,
+                data_path=files,
+                code_paths=CODE,
+                pip_requirements=REQUIREMENTS,
+            )
     return str(logged.model_uri)

@@ -14,13 +14,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
-from filelock import FileLock
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
@@ -39,13 +38,16 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 
-from ripen import lineage
+from ripen import lineage, stores
 from ripen.config import as_mapping, leaves
+from ripen.errors import StoreError
 from ripen.schema import Config
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+# Not the trace of an error that is raised besides, and told in one line.
+logging.getLogger("mlflow.store.db.utils").addFilter(lambda record: not record.exc_info)
 BATCH = 500
-STORE_ERRORS: tuple[type[Exception], ...] = (MlflowException,)
+LOCK_SECONDS = 120  # others make the store, or open a run in it, in a fraction of that
 EXPERIMENTS = "dvc.experiments"
 
 
@@ -68,19 +70,55 @@ def store_uri(config: Config) -> str:
     return config.tracking.uri or f"sqlite:///{repository_root() / 'mlflow.db'}"
 
 
-def open_experiment(config: Config, competition: str) -> tuple[mlflow.MlflowClient, str]:
+class Client:
+    """MLflow's client, what goes wrong with its store told in one line.
+
+    Its methods are those of `mlflow.MlflowClient`.
+
+    Raises
+    ------
+    StoreError
+        From the methods, and at once if the store cannot be opened.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        with self.speaking():
+            self._client = mlflow.MlflowClient(uri)
+
+    def speaking(self) -> AbstractContextManager[None]:
+        """Hold what MLflow is asked for otherwise than by this client's methods."""
+        return stores.speaking(self.uri, MlflowException)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(*values: Any, **named: Any) -> Any:
+            with self.speaking():
+                return method(*values, **named)
+
+        return call
+
+
+def locked(config: Config) -> AbstractContextManager[None]:
+    """Hold the lock under which the store is made and runs are opened."""
+    lock = repository_root() / ".mlflow.lock"
+    return stores.file_lock(store_uri(config), lock, LOCK_SECONDS)
+
+
+def open_experiment(config: Config, competition: str) -> tuple[Client, str]:
     """Open the store, made where there is none, and a competition's experiment in it.
 
-    Under a lock, `.mlflow.lock`: two first users at once would race.
+    To be called under the lock (`locked`): two first users at once would race.
 
     Returns
     -------
-    (MlflowClient, str)
+    (Client, str)
         The experiment's id.
     """
     uri = store_uri(config)
     mlflow.set_tracking_uri(uri)
-    client = mlflow.MlflowClient(uri)
+    client = Client(uri)
     found = client.get_experiment_by_name(competition)
     if found is not None:
         experiment = str(found.experiment_id)
@@ -90,14 +128,16 @@ def open_experiment(config: Config, competition: str) -> tuple[mlflow.MlflowClie
         location = (repository_root() / "mlruns" / competition).as_uri() if local else None
         tags = {"mlflow.experimentKind": "custom_model_development"}
         experiment = str(client.create_experiment(competition, location, tags))
-    mlflow.set_experiment(experiment_id=experiment)
+    with client.speaking():
+        mlflow.set_experiment(experiment_id=experiment)
     return client, experiment
 
 
 def experiment(config: Config, competition: str) -> Experiment | None:
     """Return a competition's experiment, None where there is none; the store is made if needed."""
-    with FileLock(repository_root() / ".mlflow.lock"):
-        return mlflow.MlflowClient(store_uri(config)).get_experiment_by_name(competition)
+    with locked(config):
+        found: Experiment | None = Client(store_uri(config)).get_experiment_by_name(competition)
+        return found
 
 
 class TrackedRun:
@@ -107,7 +147,7 @@ class TrackedRun:
     is sent again.
     """
 
-    def __init__(self, client: mlflow.MlflowClient, run_id: str, *, reused: bool) -> None:
+    def __init__(self, client: Client, run_id: str, *, reused: bool) -> None:
         self._client = client
         self.run_id = run_id
         self.reused = reused
@@ -170,12 +210,10 @@ class Tracker(AbstractContextManager["Tracker"]):
 
     def __init__(self, config: Config, competition: str, stage: str) -> None:
         self._config, self._competition, self._stage = config, competition, stage
-        self._root = repository_root()
-        self._uri = store_uri(config)
         self._hashes: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        with FileLock(self._root / ".mlflow.lock"):
+        with locked(self._config):
             self._client, self._experiment = open_experiment(self._config, self._competition)
             self._mark_killed()
             self.pipeline = self._open_pipeline()
@@ -187,8 +225,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.pipeline.flush()
-        self._client.set_terminated(self.pipeline.run_id, "FAILED" if kind else "FINISHED")
+        self._end(self.pipeline, "FAILED" if kind else "FINISHED")
 
     @contextmanager
     def model(self, name: str) -> Iterator[TrackedRun]:
@@ -206,11 +243,9 @@ class Tracker(AbstractContextManager["Tracker"]):
         try:
             yield run
         except BaseException:
-            run.flush()
-            self._client.set_terminated(run.run_id, "FAILED")
+            self._end(run, "FAILED")
             raise
-        run.flush()
-        self._client.set_terminated(run.run_id, "FINISHED")
+        self._end(run, "FINISHED")
 
     def evaluated(self, name: str, stage: str) -> TrackedRun | None:
         """Return the finished run that `stage` left of a model, to add its evaluation to.
@@ -236,6 +271,12 @@ class Tracker(AbstractContextManager["Tracker"]):
     def tag_experiment(self, tags: Mapping[str, str]) -> None:
         for key, value in tags.items():
             self._client.set_experiment_tag(self._experiment, key, value)
+
+    def _end(self, run: TrackedRun, status: str) -> None:
+        # A store that fails too does not hide what failed first.
+        with suppress(StoreError) if status == "FAILED" else nullcontext():
+            run.flush()
+            self._client.set_terminated(run.run_id, status)
 
     def _made_from(self, stage: str) -> str:
         """The hash of what a stage is made from, read once: no stage changes what it reads."""
@@ -304,7 +345,7 @@ def model_run(config: Config, competition: str, model: str) -> str | None:
 
 
 def _finished_models(config: Config, competition: str) -> Iterator[Run]:
-    client = mlflow.MlflowClient(store_uri(config))
+    client = Client(store_uri(config))
     experiment = client.get_experiment_by_name(competition)
     if experiment is None:
         return
@@ -324,7 +365,7 @@ def find(config: Config, name: str) -> list[Run]:
     name : str
         An experiment's name, or at least 4 characters of a run's id.
     """
-    client = mlflow.MlflowClient(store_uri(config))
+    client = Client(store_uri(config))
     everywhere = [e.experiment_id for e in client.search_experiments()]
     runs = list(client.search_runs(everywhere, f"tags.`{EXPERIMENTS}` LIKE '%{_literal(name)}%'"))
     named = [run for run in runs if name in run.data.tags[EXPERIMENTS].split()]
@@ -337,7 +378,7 @@ def experiments_of(config: Config, run: Run) -> list[str]:
     """Return the DVC experiments that a run is part of; none for one of plain `dvc repro`."""
     parent = run.data.tags.get("mlflow.parentRunId")
     if parent is not None:
-        run = mlflow.MlflowClient(store_uri(config)).get_run(parent)
+        run = Client(store_uri(config)).get_run(parent)
     return list(run.data.tags.get(EXPERIMENTS, "").split())
 
 

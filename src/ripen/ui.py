@@ -17,7 +17,6 @@ import psutil
 from ripen import saved_views, tracking
 from ripen.errors import StoreError, UsageError
 from ripen.schema import Config
-from ripen.sweeps.database import speaking
 
 HOST = "127.0.0.1"
 STARTING = 120.0  # seconds
@@ -69,13 +68,12 @@ def experiment_pages(config: Config) -> dict[str, str]:
     That is the saved views of each competition's experiment; its list of runs where it has none.
     """
     pages: dict[str, str] = {}
-    with speaking(tracking.store_uri(config), *tracking.STORE_ERRORS):
-        for competition in config.competitions:
-            found = tracking.experiment(config, competition)
-            if found is not None:
-                views = saved_views.paths(found.experiment_id, found.tags)
-                plain = {"runs": f"/#/experiments/{found.experiment_id}/runs"}
-                pages |= {f"{competition}, {k}": path for k, path in (views or plain).items()}
+    for competition in config.competitions:
+        found = tracking.experiment(config, competition)
+        if found is not None:
+            views = saved_views.paths(found.experiment_id, found.tags)
+            plain = {"runs": f"/#/experiments/{found.experiment_id}/runs"}
+            pages |= {f"{competition}, {k}": path for k, path in (views or plain).items()}
     return pages
 
 

@@ -51,6 +51,24 @@ def test_the_stages_run_for_the_competitions_that_are_chosen() -> None:
         ("competitions=[]", r"competitions is \[\]: .*at least 1 item"),
         ("prepare.validation_size=1.0", r"prepare\.validation_size is 1\.0: .*less than 1"),
         ("+net.layers=3", r"unknown key 'net\.layers'"),
+        (
+            "~competition.cats_vs_dogs.features.nets.efficientnet_lite2",
+            r"competition\.cats_vs_dogs: train\.heads\.net\.nets names 'efficientnet_lite2', "
+            r"which features\.nets has not: squeezenet",
+        ),
+        (
+            "competition.cats_vs_dogs.baselines.nets=[vgg]",
+            r"baselines\.nets names 'vgg', which features\.nets has not: efficientnet_lite2, squ",
+        ),
+        (
+            "competition.avocado.train.solver.base_lr=0.5",
+            r"'competition\.avocado\.train\.solver\.base_lr' is that of 'solver\.base_lr'",
+        ),
+        ("net.activation=${net.activaton}", r"cannot be composed: Interpolation key 'net\.activat"),
+        (
+            "competition.cats_vs_dogs.train.heads.nett.batch_size=1",
+            r"cannot be composed: Could not override '.*\.heads\.nett\.batch_size'",
+        ),
     ],
 )
 def test_a_wrong_override_is_an_error_that_names_the_key(override: str, message: str) -> None:

@@ -21,7 +21,7 @@ from ripen.engines.pycaffe import probabilities
 from ripen.engines.torch import TorchEngine
 from ripen.errors import TrainingError
 from ripen.models import mlp
-from ripen.schema import Config
+from ripen.schema.avocado import TableTrain
 from ripen.schema.net import Solver, Train
 
 SOLVER = "solver.prototxt"
@@ -64,7 +64,8 @@ class Training:
 
 
 def fit(
-    config: Config,
+    settings: TableTrain,
+    seed: int,
     classes: int,
     train: tuple[Path, int],
     validation: tuple[Path, int],
@@ -73,12 +74,12 @@ def fit(
     engine: Engine = TORCH,
     history: Path | None = None,
 ) -> Training:
-    """Train the net of the configuration and keep the weights of the best validation loss.
+    """Train the net of a table and keep the weights of the best validation loss.
 
     Parameters
     ----------
-    config : Config
-        Sections `net`, `solver`, `train`, and the seed.
+    settings : TableTrain
+    seed : int
     classes : int
         Number of classes.
     train, validation : (Path, int)
@@ -99,11 +100,10 @@ def fit(
     TrainingError
         If the loss or a gradient is not a finite number.
     """
-    batch = (train[0], min(config.train.batch_size, train[1]))
-    net = mlp.train_val(config.net, classes, batch, validation)
-    return train_net(
-        net, config.solver, config.train, config.seed, folder, listener, None, engine, history
-    )
+    batch = (train[0], min(settings.train.batch_size, train[1]))
+    net = mlp.train_val(settings.net, classes, batch, validation)
+    own = settings.solver, settings.train, seed
+    return train_net(net, *own, folder, listener, None, engine, history)
 
 
 def train_net(

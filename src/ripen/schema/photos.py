@@ -187,6 +187,15 @@ class PhotosEvaluate:
     nets: dict[str, str]
 
 
+def _refuse_unknown_nets(features: Features, baselines: PhotoBaselines, train: PhotosTrain) -> None:
+    """Refuse a net that something stands on, and that `features` does not have."""
+    asking = {f"train.heads.{name}.nets": head.nets for name, head in train.heads.items()}
+    for key, nets in (asking | {"baselines.nets": baselines.nets}).items():
+        if unknown := [net for net in nets if net not in features.nets]:
+            known = ", ".join(features.nets)
+            raise ValueError(f"{key} names '{unknown[0]}', which features.nets has not: {known}")
+
+
 @typed
 class CatsVsDogs:
     """`conf/competition/cats_vs_dogs.yaml`, `cats_vs_dogs_redux.yaml`."""
@@ -202,7 +211,8 @@ class CatsVsDogs:
     predict: Predict
 
     @model_validator(mode="after")
-    def _folds_are_dealt(self) -> Self:
+    def _sections_agree(self) -> Self:
+        _refuse_unknown_nets(self.features, self.baselines, self.train)
         if self.train.ways.folds > self.prepare.folds:
             raise ValueError(
                 f"train.ways.folds is {self.train.ways.folds}. Allowed: up to prepare.folds, "
@@ -223,6 +233,11 @@ class ImageNetSubset:
     train: PhotosTrain
     learning_curve: list[Count]
     evaluate: PhotosEvaluate
+
+    @model_validator(mode="after")
+    def _nets_are_there(self) -> Self:
+        _refuse_unknown_nets(self.features, self.baselines, self.train)
+        return self
 
 
 @typed

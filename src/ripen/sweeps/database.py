@@ -1,31 +1,22 @@
 """The relational store itself: its address, its lock, and its errors in one line."""
 
 import hashlib
-import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
 import sqlalchemy
-from filelock import FileLock, Timeout
 from optuna.storages import RDBStorage
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
+from ripen import stores
 from ripen.errors import StoreError, UsageError
 from ripen.tracking import repository_root
 
 SUPPORTED = ("sqlite", "postgresql")
-ERRORS = (
-    SQLAlchemyError,
-    sqlite3.Error,
-    optuna.exceptions.StorageInternalError,
-    Timeout,
-    OSError,
-)
 
 
 def address(uri: str | None) -> str:
@@ -61,12 +52,15 @@ def open_storage(uri: str, timeout: int, heartbeat: int) -> RDBStorage:
     connect = {"timeout": timeout} if sqlite else {"connect_timeout": max(timeout, 2)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        storage = RDBStorage(
-            uri,
-            engine_kwargs={"connect_args": connect},
-            heartbeat_interval=heartbeat,
-            grace_period=3 * heartbeat,
-        )
+        try:
+            storage = RDBStorage(
+                uri,
+                engine_kwargs={"connect_args": connect},
+                heartbeat_interval=heartbeat,
+                grace_period=3 * heartbeat,
+            )
+        except RuntimeError as error:  # of its tables' version
+            raise StoreError(stores.explained(uri, error)) from None
     if sqlite:
         sqlalchemy.event.listen(storage.engine, "connect", _quick)
         storage.engine.dispose()
@@ -83,15 +77,9 @@ def locked(uri: str, timeout: int) -> Iterator[None]:
         If it cannot be had.
     """
     if uri.startswith("sqlite"):
-        with speaking(uri):
-            file = Path(str(make_url(uri).database).removeprefix("file:"))
-            file.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(file.with_name(f"{file.name}.lock"), timeout=timeout)
-            lock.acquire()
-        try:
+        file = Path(str(make_url(uri).database).removeprefix("file:"))
+        with stores.file_lock(uri, file.with_name(f"{file.name}.lock"), timeout):
             yield
-        finally:
-            lock.release()
         return
     key = int.from_bytes(hashlib.sha256(b"ripen").digest()[:7])
     with speaking(uri):
@@ -106,65 +94,9 @@ def locked(uri: str, timeout: int) -> Iterator[None]:
         connection.close()
 
 
-@contextmanager
-def speaking(uri: str, *others: type[Exception]) -> Iterator[None]:
-    """Turn what goes wrong with the store, `others` among it, into one line.
-
-    Raises
-    ------
-    StoreError
-        Saying what is wrong with which store, and what to do.
-    """
-    expected: tuple[type[Exception], ...] = (*ERRORS, *others)
-    try:
-        yield
-    except expected as error:
-        raise StoreError(explained(uri, error)) from None
-    except RuntimeError as error:
-        if "table schema" not in str(error):
-            raise
-        raise StoreError(explained(uri, error)) from None
-
-
-def explained(uri: str, error: BaseException) -> str:
-    """Return what is wrong with a store, in one line."""
-    where = make_url(uri).render_as_string(hide_password=True)
-    texts = []
-    cause: BaseException | None = error
-    while cause is not None:
-        texts.append(str(cause))
-        cause = cause.__cause__ or cause.__context__
-    said = " ".join(texts).lower()
-    for sign, meaning in _MEANINGS:
-        if sign in said:
-            return f"{where}: {meaning}"
-    return f"{where}: {' '.join(texts[-1].split())}"
-
-
-_MEANINGS = (
-    ("database is locked", "the store is locked by another program. Close it, and run again"),
-    ("could not be acquired", "the store is locked by another sweep. Wait for it, and run again"),
-    ("readonly database", "the store is read-only. Make it writable, or choose another"),
-    ("read-only file system", "the store is read-only. Make it writable, or choose another"),
-    ("permission denied", "the store may not be written. Make it writable, or choose another"),
-    ("unable to open database", "the store cannot be opened. Is its folder there, and writable?"),
-    ("is full", "there is no room left. Finished trials are kept: make room, and run again"),
-    ("no space left", "there is no room left. Finished trials are kept: make room, and run again"),
-    (
-        "out-of-date database schema",
-        "the store was made by another version of MLflow. Copy it, then run: mlflow db upgrade URL",
-    ),
-    (
-        "table schema",
-        "the store was made by another version of Optuna. Copy it, then run: "
-        "optuna storage upgrade --storage URL",
-    ),
-    ("not a database", "the file is no SQLite database. Move it away, or choose another"),
-    ("malformed", "the database is damaged. Move it away; DVC's outputs are not touched"),
-    ("connection refused", "nobody answers there. Is the server running, and the address right?"),
-    ("could not translate host", "there is no such host"),
-    ("password", "the server wants a user and a password: PGUSER and PGPASSWORD, or ~/.pgpass"),
-)
+def speaking(uri: str) -> AbstractContextManager[None]:
+    """Turn what goes wrong with the store into one line, as `ripen.stores.speaking` does."""
+    return stores.speaking(uri, optuna.exceptions.StorageInternalError)
 
 
 def _quick(connection: Any, _: object) -> None:

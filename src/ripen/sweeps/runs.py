@@ -2,25 +2,23 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self
 
-from filelock import FileLock
-
 from ripen import saved_views
 from ripen.config import leaves
-from ripen.sweeps.database import speaking
+from ripen.errors import StoreError
 from ripen.sweeps.outcome import Finished, thinned
 from ripen.sweeps.plan import Plan
 from ripen.sweeps.store import Store
 from ripen.tracking import (
-    STORE_ERRORS,
+    Client,
     TrackedRun,
     git_commit,
+    locked,
     open_experiment,
     process_tags,
-    repository_root,
-    store_uri,
 )
 
 SECONDS_BETWEEN = 2.0  # two looks at what has ended
@@ -38,15 +36,15 @@ class SweepRuns:
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._plan, self._uri = plan, store_uri(plan.config)
+        self._plan = plan
         self._commit = git_commit()
         self._there: set[int] = set()
         self._looked = 0.0
         self.seconds = 0.0
 
     def __enter__(self) -> Self:
-        self._client: Any
-        with speaking(self._uri, *STORE_ERRORS), FileLock(repository_root() / ".mlflow.lock"):
+        self._client: Client
+        with locked(self._plan.config):
             opened = open_experiment(self._plan.config, self._plan.competition)
             self._client, self._experiment = opened
             self._parent = self._find_parent()
@@ -59,7 +57,8 @@ class SweepRuns:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with speaking(self._uri, *STORE_ERRORS):
+        # A store that fails too does not hide what failed first.
+        with suppress(StoreError) if kind else nullcontext():
             self._client.set_terminated(self._parent, "FAILED" if kind else "FINISHED")
 
     @property
@@ -76,7 +75,7 @@ class SweepRuns:
         waiting = [one for one in finished if one.index not in self._there]
         if not waiting or not (now or started - self._looked > SECONDS_BETWEEN):
             return
-        with store.lock(), speaking(self._uri, *STORE_ERRORS):
+        with store.lock():
             self._look()
             for one in waiting:
                 if one.index not in self._there:

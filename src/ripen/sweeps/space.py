@@ -157,8 +157,6 @@ def with_settings(config: Config, competition: CompetitionName, settings: Settin
         else:
             hint = nearest(key, known)
             raise ConfigError(f"sweep: {competition}'s net has no setting '{key}'{hint}")
-    if competition == "avocado":
-        values |= section  # whose sections are those of the same names at the top
     try:
         return from_mapping(values, "sweep")
     except ConfigError as error:

@@ -1,7 +1,8 @@
 """A table's net: trained until it converges, and how it gains from more data."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -17,13 +18,36 @@ from ripen.models import mlp, served
 from ripen.models.caffe_net import Check, Training, fit, write_training
 from ripen.progress import progress
 from ripen.schema import CompetitionName, Config
+from ripen.schema.avocado import TableTrain
 from ripen.tracking import TrackedRun, Tracker
 from ripen.training.tracked import Listener, followed, log_served
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the net learns, and who trains it."""
+
+    settings: TableTrain
+    seed: int
+    classes: int
+    engine: Engine
+
+    def fit(
+        self,
+        parts: list[tuple[Path, int]],
+        folder: Path,
+        listener: Listener,
+        history: Path | None = None,
+    ) -> Training:
+        """Train on two parts' list files (`ripen.models.caffe_net.fit`)."""
+        own, (train, validation) = (self.settings, self.seed, self.classes), parts
+        return fit(*own, train, validation, folder, listener, self.engine, history)
 
 
 def run(config: Config, competition: CompetitionName, dataset: Tabular) -> None:
     """Read `prepared/`, write `train/` and one MLflow run."""
     layout, classes = Layout(competition), len(dataset.classes)
+    own = getattr(config.competition, competition)
     train, validation, test, more = (
         read_part(layout.prepared, name) for name in ("train", "validation", "test", "more")
     )
@@ -32,12 +56,13 @@ def run(config: Config, competition: CompetitionName, dataset: Tabular) -> None:
         fresh_folder(layout.train) as folder,
         Tracker(config, competition, "train") as tracker,
     ):
-        deploy = mlp.deploy(config.net, train.data.shape[1], classes)
+        deploy = mlp.deploy(own.train.net, train.data.shape[1], classes)
         write_text(folder / "deploy.prototxt", mlp.to_text(deploy))
         with tracker.model("net") as tracked:
             tracked.log_dataset(layout.prepared / "train.h5", competition, *train.arrays())
-            tracked.log_params(net_settings(config))
-            training = train_net(config, classes, layout.prepared, folder, tracked, engine)
+            tracked.log_params(net_settings(config, own.train))
+            task = Task(own.train, config.seed, classes, engine)
+            training = train_net(task, layout.prepared, folder, tracked)
             write_training(folder, training)
             files = folder / "deploy.prototxt", folder / "model.caffemodel"
             tables = [
@@ -47,41 +72,29 @@ def run(config: Config, competition: CompetitionName, dataset: Tabular) -> None:
             predictions.write(folder / "predictions.csv", tables)
             log_net(tracked, layout, folder)
         parts = (train.join(more), validation, test)
-        learnt = list(learning_curve(config, classes, parts, folder, engine))
+        learnt = list(learning_curve(task, own.learning_curve, parts, folder))
         curve = pd.DataFrame(learnt, columns=["model", "n_train", "accuracy"])
         write_text(folder / "learning_curve.csv", curve.to_csv(index=False, lineterminator="\n"))
 
 
-def train_net(
-    config: Config,
-    classes: int,
-    prepared: Path,
-    folder: Path,
-    tracked: TrackedRun,
-    engine: Engine,
-) -> Training:
+def train_net(task: Task, prepared: Path, folder: Path, tracked: TrackedRun) -> Training:
     """Train on the prepared parts, showing and tracking each check."""
     sizes = {name: len(read_part(prepared, name).ids) for name in ("train", "validation")}
-    with progress("train", config.solver.max_iter) as advance:
+    with progress("train", task.settings.solver.max_iter) as advance:
 
         def show(check: Check) -> None:
             losses = f"loss {check.loss:.4f}, validation {check.validation_loss:.4f}"
-            advance(losses, config.train.check_interval)
+            advance(losses, task.settings.train.check_interval)
 
         def train(listener: Listener) -> Training:
             parts = [(prepared / f"{name}.txt", size) for name, size in sizes.items()]
-            history = folder / "history"
-            return fit(config, classes, parts[0], parts[1], folder, listener, engine, history)
+            return task.fit(parts, folder, listener, folder / "history")
 
         return followed(tracked, train, show)
 
 
 def learning_curve(
-    config: Config,
-    classes: int,
-    parts: tuple[Part, Part, Part],
-    trained: Path,
-    engine: Engine,
+    task: Task, sizes: Sequence[int], parts: tuple[Part, Part, Part], trained: Path
 ) -> Iterator[dict[str, float | str]]:
     """Yield ``n_train`` and test ``accuracy`` of the net trained on the pool's first rows.
 
@@ -92,7 +105,7 @@ def learning_curve(
     pool, validation, test = parts
     if test.labels is None:
         return
-    sizes = [size for size in config.learning_curve if size <= len(pool.ids)]
+    sizes = [size for size in sizes if size <= len(pool.ids)]
     with progress("learning curve", len(sizes)) as advance:
         for size in sizes:
             with tempfile.TemporaryDirectory() as temporary:
@@ -101,18 +114,17 @@ def learning_curve(
                     (write_part(folder, name, part), len(part.ids))
                     for name, part in (("train", pool.head(size)), ("validation", validation))
                 ]
-                fit(config, classes, lists[0], lists[1], folder, lambda check: None, engine)
+                task.fit(lists, folder, lambda check: None)
                 files = trained / "deploy.prototxt", folder / "model.caffemodel"
-                found = engine.predict(*files, test.data).argmax(axis=1)
+                found = task.engine.predict(*files, test.data).argmax(axis=1)
             accuracy = float((found == test.labels).mean())
             yield {"model": "net", "n_train": size, "accuracy": accuracy}
             advance(f"{size} rows")
 
 
-def net_settings(config: Config) -> dict[str, object]:
+def net_settings(config: Config, settings: TableTrain) -> dict[str, object]:
     """Return what describes the net's run: the sections net, solver and train, and who ran it."""
-    sections = {name: as_mapping(getattr(config, name)) for name in ("net", "solver", "train")}
-    return dict(leaves(sections | {"seed": config.seed, "engine": config.engine.name}))
+    return dict(leaves(as_mapping(settings) | {"seed": config.seed, "engine": config.engine.name}))
 
 
 def log_net(tracked: TrackedRun, layout: Layout, folder: Path) -> None:

@@ -89,7 +89,8 @@ def train(folder: Path, config: Config, engine: Engine) -> Training:
     ]
     deploy = mlp.deploy(config.net, features=6, classes=2)
     (folder / "deploy.prototxt").write_text(mlp.to_text(deploy))
-    return fit(config, 2, lists[0], lists[1], folder, lambda check: None, engine)
+    own = config.competition.avocado.train, config.seed, 2
+    return fit(*own, *lists, folder, lambda check: None, engine)
 
 
 @pytest.mark.parametrize("weights", ["xavier", "random", "ones"])

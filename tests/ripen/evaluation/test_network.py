@@ -44,7 +44,8 @@ def trained(
     deploy = mlp.to_text(mlp.deploy(config.net, 6, 2))
     (layout.train / "deploy.prototxt").write_text(deploy)
     history = layout.train / "history"
-    done = fit(config, 2, lists[0], lists[1], layout.train, lambda check: None, history=history)
+    own = config.competition.avocado.train, config.seed, 2
+    done = fit(*own, *lists, layout.train, lambda check: None, history=history)
     assert done.best_iteration == 100
     write_training(layout.train, done)
     return layout, config

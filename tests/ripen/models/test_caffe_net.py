@@ -30,7 +30,8 @@ def train(folder: Path, config: Config) -> tuple[Training, list[Check]]:
     deploy = mlp.deploy(config.net, features=2, classes=2)
     (folder / "deploy.prototxt").write_text(mlp.to_text(deploy))
     seen: list[Check] = []
-    return fit(config, 2, lists[0], lists[1], folder, seen.append), seen
+    own = config.competition.avocado.train, config.seed, 2
+    return fit(*own, *lists, folder, seen.append), seen
 
 
 def test_it_learns_and_keeps_the_best(make_config: MakeConfig, tmp_path: Path) -> None:

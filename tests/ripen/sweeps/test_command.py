@@ -2,14 +2,17 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow
 
 from ripen import config
+from ripen.datasets.prepared import write_part
 from ripen.layout import Layout
 from ripen.stages import sweep as stage
-from tests.ripen.sweeps.conftest import ripen
+from tests.ripen.sweeps.conftest import avocados, environment, ripen
 
 QUICK = ("train.check_interval=20", "solver.max_iter=60")
 
@@ -54,14 +57,36 @@ def test_all_trials_diverge(repository: Path) -> None:
 
 
 def test_an_older_mlflow_store_is_one_line(repository: Path) -> None:
-    mlflow.MlflowClient(f"sqlite:///{repository / 'mlflow.db'}").search_experiments()
+    uri = f"sqlite:///{repository / 'mlflow.db'}"
+    mlflow.MlflowClient(uri).search_experiments()
     with sqlite3.connect(repository / "mlflow.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
     connection.close()
-    done = ripen(repository, "sweep", "avocado", "-m", "seed=1,2", *QUICK, code=1)
-    (line,) = done.stderr.splitlines()
-    assert "mlflow.db: the store was made by another version of MLflow" in line
-    assert "mlflow db upgrade" in line
+    layout = Layout("avocado")
+    for name in ("test", "more"):
+        write_part(layout.prepared, name, avocados(20, 2))
+    layout.swept.write_text("{}")
+    sweep = ripen(repository, "sweep", "avocado", "-m", "seed=1,2", *QUICK, code=1)
+    stage = [sys.executable, "-m", "ripen.stages", "train", "avocado"]
+    own = environment(repository)
+    train = subprocess.run(stage, env=own, capture_output=True, text=True, check=False)
+    assert train.returncode == 1
+    for done in (sweep, train):
+        (line,) = done.stderr.splitlines()
+        assert "mlflow.db: the store was made by another version of MLflow" in line
+        assert line.endswith(f"mlflow db upgrade {uri}")
+
+
+def test_a_locked_study_is_one_line_and_the_sweep_goes_on(repository: Path) -> None:
+    command = ("sweep", "avocado", "-m", "seed=1,2", "study.timeout=1", *QUICK)
+    (repository / ".ripen").mkdir()
+    holder = sqlite3.connect(repository / ".ripen/studies.db", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    (line,) = ripen(repository, *command, code=1).stderr.splitlines()
+    assert ".ripen/studies.db: the store is locked by another program. Close it" in line
+    holder.close()
+    ripen(repository, *command)
+    assert "seed" in (repository / ".ripen/sweeps/avocado/multirun/trials.csv").read_text()
 
 
 def test_the_stage_leaves_what_train_takes(repository: Path) -> None:

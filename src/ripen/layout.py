@@ -75,6 +75,11 @@ class Layout:
         return self.data / "evaluate"
 
     @property
+    def calibration(self) -> Path:
+        """What was fitted on each model's validation rows, which `predict` takes."""
+        return self.evaluate / "calibration.csv"
+
+    @property
     def submission(self) -> Path:
         return self.data / "submission.csv"
 

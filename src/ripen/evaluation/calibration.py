@@ -7,8 +7,8 @@ measured on rows that they were not fitted on.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Self
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -47,11 +47,6 @@ class Calibration:
     temperature: float
     clip: float
     clip_scaled: float
-
-    @classmethod
-    def of(cls, values: Mapping[str, float]) -> Self:
-        """Return what `metrics/<competition>.json` holds of it."""
-        return cls(values["temperature"], values["clip"], values["clip_scaled"])
 
     def calibrated(self, probabilities: Floats, temperature: bool, clip: float | None) -> Floats:
         """Return probabilities scaled, if asked for, and clipped; `clip` None is what was fitted.
@@ -151,6 +146,12 @@ def by_model(validated: list[Scored], seed: int) -> dict[str, dict[str, float]]:
 def table(found: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
     """Return what `by_model` does, one row a model."""
     return pd.DataFrame([{"model": model, **values} for model, values in found.items()])
+
+
+def read(file: Path, model: str) -> Calibration:
+    """Read what was fitted on a model's rows out of the file of a `table`."""
+    values = pd.read_csv(file, index_col="model").loc[model].to_dict()
+    return Calibration(*(float(values[field.name]) for field in fields(Calibration)))
 
 
 def _splits(one: Scored, seed: int) -> list[tuple[Labels, Labels]]:

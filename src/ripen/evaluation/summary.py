@@ -17,7 +17,6 @@ def evaluate(
     scored: list[Scored],
     trainings: Mapping[str, dict[str, Any]],
     bayes: dict[str, Any] | None,
-    fitted: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
     """Return what `metrics/<competition>.json` holds.
 
@@ -29,8 +28,6 @@ def evaluate(
         What ended the training of each net, and when.
     bayes : dict or None
         Scores of the best possible rule, where it is known.
-    fitted : mapping of str to mapping
-        On the validation rows of each model that has such (`ripen.evaluation.calibration`).
 
     Returns
     -------
@@ -41,9 +38,8 @@ def evaluate(
     models: dict[str, dict[str, Any]] = {}
     for one in scored:
         models.setdefault(one.model, {})[one.part] = scores(one.labels, one.probabilities)
-    for extra in (trainings, {name: {"calibration": dict(c)} for name, c in fitted.items()}):
-        for name, values in extra.items():
-            models[name] |= values
+    for name, values in trainings.items():
+        models[name] |= values
     part = main_part(scored)
     most = max(values[part]["n"] for values in models.values() if part in values)
     rivals = [name for name, v in models.items() if part in v and v[part]["n"] == most]

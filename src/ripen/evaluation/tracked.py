@@ -25,7 +25,7 @@ OF_ALL = (
 def track(
     config: Config,
     competition: CompetitionName,
-    metrics: dict[str, Any],
+    found: tuple[dict[str, Any], Mapping[str, Mapping[str, float]]],
     made_by: Mapping[str, str],
     folder: Path,
 ) -> None:
@@ -35,17 +35,21 @@ def track(
     ----------
     config : Config
     competition : str
-    metrics : dict
-        What `metrics/<competition>.json` holds.
+    found : (dict, mapping)
+        What `metrics/<competition>.json` holds, and what was fitted on each model's validation
+        rows (`ripen.evaluation.calibration`).
     made_by : mapping of str to str
         The stage that trained each model.
     folder : Path
         What was drawn: a folder for each model, beside what shows all.
     """
+    metrics, fitted = found
     with Tracker(config, competition, "evaluate") as tracker:
         runs: dict[str, str] = {}
         for model, values in metrics["models"].items():
-            kept = {key: values[key] for key in (*PARTS, "calibration") if key in values}
+            kept = {key: values[key] for key in PARTS if key in values}
+            if model in fitted:
+                kept["calibration"] = fitted[model]
             flat = {key.replace(".", "/"): value for key, value in leaves(kept)}
             tracker.pipeline.log_metrics({f"{model}/{key}": v for key, v in flat.items()})
             tracked = tracker.evaluated(model, made_by[model])

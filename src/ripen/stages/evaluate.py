@@ -81,11 +81,11 @@ def run(config: Config, competition: CompetitionName) -> None:
     trainings = summary.read_trainings(subject.trained)
     with fresh_folder(layout.evaluate) as folder:
         fitted = calibration.by_model(validated, config.seed)
-        metrics = summary.evaluate(models, trainings, subject.bayes, fitted)
+        metrics = summary.evaluate(models, trainings, subject.bayes)
         board = summary.leaderboard(metrics, layout.baselines / "cross_validation.csv")
         write_csv(folder / "leaderboard.csv", board)
         if validated:
-            write_csv(folder / "calibration.csv", calibration.table(fitted))
+            write_csv(folder / layout.calibration.name, calibration.table(fitted))
         drawn = [one for one in models if one.part == scored.last_part(models)]
         for one in drawn:
             (folder / one.model).mkdir()
@@ -95,7 +95,7 @@ def run(config: Config, competition: CompetitionName) -> None:
         if isinstance(dataset := DATASETS.get(competition), Tabular):
             network.draw(layout, dataset, own.evaluate.regions, folder / "net")
         write_text(layout.metrics, json.dumps(metrics, indent=2) + "\n")
-        tracked.track(config, competition, metrics, made_by, folder)
+        tracked.track(config, competition, (metrics, fitted), made_by, folder)
 
 
 def subject_of(config: Config, competition: CompetitionName, models: list[str]) -> Subject:

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from ripen.atomic import write_text
 from ripen.datasets import DATASETS, PHOTOS
 from ripen.datasets.tabular import Competition, read_sample
 from ripen.errors import ConfigError, DataError
-from ripen.evaluation.calibration import Calibration
+from ripen.evaluation.calibration import Calibration, read
 from ripen.images import index as indexes
 from ripen.layout import Layout
 from ripen.schema import CompetitionName, Config
@@ -32,7 +31,7 @@ def run(config: Config, competition: CompetitionName) -> None:
     model = chosen_model(settings.model, metrics)
     table = pd.concat(predictions.read_left(layout).values())
     rows = table[(table.model == model) & (table.part == "test")]
-    rows = calibrated(rows, metrics["models"][model], settings)
+    rows = calibrated(rows, read(layout.calibration, model), settings)
     if competition in PHOTOS:
         index = indexes.read(layout.prepared / "index.csv")
         tell_broken(index)
@@ -60,18 +59,17 @@ def chosen_model(name: str, metrics: dict[str, dict[str, object]]) -> str:
     return name
 
 
-def calibrated(rows: pd.DataFrame, scores: dict[str, Any], settings: Predict) -> pd.DataFrame:
+def calibrated(rows: pd.DataFrame, fitted: Calibration, settings: Predict) -> pd.DataFrame:
     """Scale and clip a model's probabilities, as the settings ask for.
 
     Parameters
     ----------
     rows : DataFrame
         One model's probabilities (`ripen.predictions`).
-    scores : dict
-        The model's entry of `metrics/<competition>.json`.
+    fitted : Calibration
+        On the model's validation rows.
     settings : Predict
     """
-    fitted = Calibration.of(scores["calibration"])
     clip = None if settings.clip == "validation" else settings.clip
     probabilities = predictions.probabilities(rows)
     better = fitted.calibrated(probabilities, settings.temperature, clip)

@@ -1,6 +1,7 @@
 """Temperature and clipping, against arithmetic, scikit-learn and a scan."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from ripen.evaluation.calibration import (
     fit_clip,
     fit_temperature,
     helped,
+    read,
     scaled,
     table,
 )
@@ -115,15 +117,16 @@ def test_rows_of_one_fold_are_dealt_anew() -> None:
     assert helped(alone, seed=3) != helped(alone, seed=4)
 
 
-def test_the_table_has_what_was_fitted_on_all_rows() -> None:
+def test_the_table_has_what_was_fitted_on_all_rows(tmp_path: Path) -> None:
     labels, said = drawn(200, 3, 2.0)
     one = Scored("net", "validation", np.arange(200), labels, said)
     fitted, found = fit(labels, said), by_model([one], seed=0)
-    assert Calibration.of(found["net"]) == fitted
     assert fitted.temperature == fit_temperature(labels, said)
     assert fitted.clip_scaled == fit_clip(labels, scaled(said, fitted.temperature))
     (row,) = table(found).to_dict("records")
     assert row == {"model": "net"} | asdict(fitted) | helped(one, seed=0)
+    table(found).to_csv(tmp_path / "calibration.csv", index=False)
+    assert read(tmp_path / "calibration.csv", "net") == fitted
 
 
 def test_a_submission_is_scaled_and_clipped_as_it_is_asked_for() -> None:

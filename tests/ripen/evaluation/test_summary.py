@@ -21,12 +21,10 @@ TRAINING = {"stopped": "converged", "iterations": 700, "best_iteration": 600}
 
 def test_metrics_have_their_fixed_form() -> None:
     bayes = {"test": {"accuracy": 0.9}, "expected": {"accuracy": 0.91}}
-    fitted = {"svm": {"temperature": 1.5, "clip": 0.01}}
-    metrics = evaluate([*SVM, *NET], {"net": TRAINING}, bayes, fitted)
+    metrics = evaluate([*SVM, *NET], {"net": TRAINING}, bayes)
     assert metrics == {
         "models": {
-            "svm": {one.part: scores(LABELS, one.probabilities) for one in SVM}
-            | {"calibration": fitted["svm"]},
+            "svm": {one.part: scores(LABELS, one.probabilities) for one in SVM},
             "net": {one.part: scores(LABELS, one.probabilities) for one in NET} | TRAINING,
         },
         "best": "net",
@@ -36,7 +34,7 @@ def test_metrics_have_their_fixed_form() -> None:
 
 
 def test_where_it_is_not_known_there_is_no_bayes_and_no_test() -> None:
-    metrics = evaluate([SVM[0], NET[0]], {"net": TRAINING}, None, {})
+    metrics = evaluate([SVM[0], NET[0]], {"net": TRAINING}, None)
     assert "bayes" not in metrics
     assert "test" not in metrics["models"]["net"]
     assert last_part([SVM[0], NET[0]]) == "validation"
@@ -45,21 +43,21 @@ def test_where_it_is_not_known_there_is_no_bayes_and_no_test() -> None:
 
 def test_the_best_has_the_lowest_validation_log_loss() -> None:
     worse = [scored("net", "validation", [0.9, 0.1, 0.5, 0.5])]
-    assert evaluate([*SVM, *worse], {"net": TRAINING}, None, {})["best"] == "svm"
+    assert evaluate([*SVM, *worse], {"net": TRAINING}, None)["best"] == "svm"
 
 
 def test_a_model_scored_on_fewer_rows_is_not_the_best() -> None:
     few = Scored(
         "full", "validation", *(x[:2] for x in (np.arange(4), LABELS)), NET[0].probabilities[:2]
     )
-    metrics = evaluate([*SVM, few], {}, None, {})
+    metrics = evaluate([*SVM, few], {}, None)
     losses = {name: values["validation"]["log_loss"] for name, values in metrics["models"].items()}
     assert losses["full"] < losses["svm"]
     assert metrics["best"] == "svm"
 
 
 def test_where_nothing_is_validated_the_test_decides() -> None:
-    metrics = evaluate([SVM[1], NET[1]], {}, None, {})
+    metrics = evaluate([SVM[1], NET[1]], {}, None)
     assert (metrics["best"], metrics["best_by"]) == ("net", "test/log_loss")
     assert main_part([SVM[1]]) == "test"
     assert main_part(SVM) == "validation"
@@ -67,10 +65,10 @@ def test_where_nothing_is_validated_the_test_decides() -> None:
 
 def test_the_leaderboard_is_sorted_by_what_decides(tmp_path: Path) -> None:
     (tmp_path / "cv.csv").write_text("model,accuracy\nsvm,0.876543\n")
-    table = leaderboard(evaluate([*SVM, *NET], {}, None, {}), tmp_path / "cv.csv")
+    table = leaderboard(evaluate([*SVM, *NET], {}, None), tmp_path / "cv.csv")
     assert table.model.tolist() == ["net", "svm"]
     assert table.set_index("model").cross_validation_accuracy["svm"] == 0.8765
-    alone = leaderboard(evaluate([SVM[1], NET[1]], {}, None, {}), tmp_path / "none.csv")
+    alone = leaderboard(evaluate([SVM[1], NET[1]], {}, None), tmp_path / "none.csv")
     assert alone.model.tolist() == ["net", "svm"]
     assert alone.test_n.tolist() == [4, 4]
     assert not [name for name in alone.columns if name.startswith(("validation", "cross"))]

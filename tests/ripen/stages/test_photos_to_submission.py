@@ -108,8 +108,9 @@ def test_from_predictions_to_the_submission(
     assert full["stopped"] == "max_iter"
     # The other has no mistake, on half of the rows.
     assert (metrics["best"], metrics["best_by"]) == ("svm_features", "validation/log_loss")
-    assert svm["calibration"]["temperature"] > 1.5
-    assert svm["calibration"]["scaled"] < svm["calibration"]["raw"]
+    fitted = pd.read_csv(LAYOUT.calibration, index_col="model").loc["svm_features"]
+    assert fitted.temperature > 1.5
+    assert fitted["scaled"] < fitted["raw"]
 
     drawn = LAYOUT.evaluate
     mistakes = pd.read_csv(drawn / "svm_features" / "mistakes.csv")
@@ -137,8 +138,8 @@ def test_from_predictions_to_the_submission(
     assert rows.columns.tolist() == ["id", "label"]
     assert rows.id.tolist() == [str(i) for i in range(1, TESTS + 1)]
     certain = np.linspace(0, 1, TESTS - 1)
-    warm = scaled(np.stack([1 - certain, certain], 1), svm["calibration"]["temperature"])
-    limit = svm["calibration"]["clip_scaled"]
+    warm = scaled(np.stack([1 - certain, certain], 1), fitted.temperature)
+    limit = fitted.clip_scaled
     expected = np.insert(np.clip(warm[:, 1], limit, 1 - limit), 1, 0.5)
     np.testing.assert_allclose(rows.label.astype(float), expected, rtol=1e-12)
 
@@ -152,7 +153,7 @@ def test_from_predictions_to_the_submission(
     (pipeline,) = client.search_runs(["1"])
     logged = pipeline.data.metrics
     assert logged["svm_features/validation/roc_auc"] == svm["validation"]["roc_auc"]
-    assert logged["svm_features/calibration/temperature"] == svm["calibration"]["temperature"]
+    assert logged["svm_features/calibration/temperature"] == fitted.temperature
     assert pipeline.data.tags["submitted"] == "svm_features"
     artifacts = {file.path for file in client.list_artifacts(pipeline.info.run_id, "evaluate")}
     assert artifacts == {

@@ -7,6 +7,7 @@ import pytest
 from ripen import predictions
 from ripen.datasets.avocado import DATASET
 from ripen.errors import ConfigError, DataError
+from ripen.evaluation.calibration import Calibration
 from ripen.schema.common import Predict
 from ripen.stages.predict import calibrated, chosen_model, predict
 
@@ -36,9 +37,9 @@ def test_the_submission_has_the_samples_columns_order_and_ids() -> None:
 def test_probabilities_are_scaled_and_clipped(
     temperature: bool, clip: float | str, expected: list[float]
 ) -> None:
-    fitted = {"temperature": 2.0, "clip": 0.05, "clip_scaled": 0.1}
+    fitted = Calibration(temperature=2.0, clip=0.05, clip_scaled=0.1)
     settings = Predict(model="best", temperature=temperature, clip=clip)  # type: ignore[arg-type]
-    found = calibrated(rows([1, 2, 3], [0.0, 0.2, 1.0]), {"calibration": fitted}, settings)
+    found = calibrated(rows([1, 2, 3], [0.0, 0.2, 1.0]), fitted, settings)
     assert found.p1.tolist() == pytest.approx(expected)
     assert (found.p0 + found.p1).tolist() == pytest.approx([1, 1, 1])
 

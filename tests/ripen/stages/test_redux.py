@@ -9,6 +9,7 @@ import pytest
 
 from ripen import cli
 from ripen.config import as_mapping, dump
+from ripen.evaluation import calibration
 from ripen.layout import Layout
 from ripen.schema import Config
 from tests.ripen.conftest import ROOT
@@ -44,7 +45,7 @@ def test_from_the_archive_to_what_would_be_sent(
     metrics = json.loads(LAYOUT.metrics.read_text())
     net = metrics["models"]["net"]
     assert (net["validation"]["n"], metrics["best_by"]) == (2 * EACH, "validation/log_loss")
-    limit = metrics["models"][metrics["best"]]["calibration"]["clip_scaled"]
+    limit = calibration.read(LAYOUT.calibration, metrics["best"]).clip_scaled
     assert rows.label.between(limit, 1 - limit).all()
     assert "Dogs vs. Cats Redux: Kernels Edition" in LAYOUT.report.read_text()
 

@@ -36,6 +36,7 @@ MEGABYTE = 1_000_000
 SMALL_NET = (
     "~competition.cats_vs_dogs.features.nets.efficientnet_lite2",
     "competition.cats_vs_dogs.features.nets.squeezenet.sides=[96]",
+    "competition.cats_vs_dogs.baselines.nets=[squeezenet]",
     "competition.cats_vs_dogs.train.heads.net.nets=[squeezenet]",
     "competition.cats_vs_dogs.compute.threads=1",
 )

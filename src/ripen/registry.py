@@ -12,6 +12,8 @@ import mlflow
 from mlflow.entities import Run
 from mlflow.models import Model
 
+import caffe
+import ripen
 from ripen.models import served
 from ripen.schema import CompetitionName, Config
 from ripen.tracking import Client, locked, store_uri
@@ -19,7 +21,7 @@ from ripen.zoo.weights import caffemodel
 
 ALIAS = "best"
 LOADER = "ripen.models.served"
-CODE = ["src/caffe", "src/ripen"]
+CODE = [str(Path(file).parent) for file in (caffe.__file__, ripen.__file__)]
 # What that code imports.
 REQUIREMENTS = [
     *("filelock", "h5py", "lmdb", "numpy", "omegaconf", "pandas", "pillow", "protobuf", "psutil"),

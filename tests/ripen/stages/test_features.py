@@ -38,6 +38,7 @@ def prepared(cats: MakeConfig) -> Callable[..., Config]:
     def make(*overrides: str) -> Config:
         config = cats(
             f"~{SECTION}.nets.efficientnet_lite2",
+            "competition.cats_vs_dogs.baselines.nets=[squeezenet]",
             "competition.cats_vs_dogs.train.heads.net.nets=[squeezenet]",
             f"{SECTION}.nets.squeezenet.sides=[{SIDE}]",
             f"{SECTION}.batch_size=3",

@@ -35,6 +35,7 @@ def test_heads_of_one_net_and_of_two(cats: MakeConfig) -> None:
         f"+{section}.features.nets.narrow={narrow}",
         f"~{section}.features.nets.efficientnet_lite2",
         f"{section}.train.heads.net.nets=[squeezenet,narrow]",
+        f"{section}.baselines.nets=[squeezenet]",
         *(
             f"{section}.train.heads.{name}.solver.{key}"
             for name in ("net", "squeezenet_head")

@@ -42,19 +42,19 @@ class HDF5Data(Source):
             blob.reshape(param.batch_size, *rows.shape[1:])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        parts: list[list[torch.Tensor]] = [[] for _ in top]
-        missing = self.param.hdf5_data_param.batch_size
-        while missing:
+        size = self.param.hdf5_data_param.batch_size
+        batch = [torch.empty((size, *rows.shape[1:])) for rows in self._rows]
+        filled = 0
+        while filled < size:
             if self._row == len(self._rows[0]):
                 self._next_file()
-            rows = slice(self._row, self._row + missing)
-            for part, values in zip(parts, self._rows, strict=True):
-                part.append(values[rows])
-            taken = len(parts[0][-1])
+            taken = min(size - filled, len(self._rows[0]) - self._row)
+            for values, rows in zip(batch, self._rows, strict=True):
+                values[filled : filled + taken] = rows[self._row : self._row + taken]
             self._row += taken
-            missing -= taken
-        for blob, part in zip(top, parts, strict=True):
-            blob.set_data(torch.cat(part))
+            filled += taken
+        for blob, values in zip(top, batch, strict=True):
+            blob.set_data(values)
 
     def _next_file(self) -> None:
         if len(self._files) > 1:

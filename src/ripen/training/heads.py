@@ -8,6 +8,7 @@ of each view's.
 import gc
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from ripen.schema.photos import Head
 from ripen.zoo import head
 
 HEAD = "head.prototxt"
-SHARD = 5000  # rows in a file, of which Caffe keeps one in memory
+SHARD = 1000  # rows in a file, of which Caffe keeps one in memory
 Array = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
@@ -49,15 +50,15 @@ def read(folder: Path, names: Sequence[str]) -> tuple[Labels, Array]:
     int64 ndarray of shape (n,), float32 ndarray of shape (n, d)
         The rows of the index, and their features.
     """
-    parts = []
-    for name in names:
-        with h5py.File(folder / f"{name}.h5") as file:
-            rows, features = file["row"][()], file["features"]
-            parts.append(np.zeros((features.shape[0], features.shape[2]), np.float32))
-            for view in range(features.shape[1]):  # all of them at once would take the most memory
-                parts[-1] += features[:, view]
-            parts[-1] /= features.shape[1]
-    return rows, np.concatenate(parts, axis=1)
+    with ExitStack() as stack:
+        files = [stack.enter_context(h5py.File(folder / f"{name}.h5")) for name in names]
+        rows, nets = files[0]["row"][()], [file["features"] for file in files]
+        data = np.empty((len(rows), sum(net.shape[2] for net in nets)), np.float32)
+        for start in range(0, len(rows), SHARD):  # all at once would take the most memory
+            some = slice(start, start + SHARD)
+            means = [net[some].mean(axis=1, dtype=np.float32) for net in nets]
+            np.concatenate(means, axis=1, out=data[some])
+    return rows, data
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,17 @@ def read_known(folder: Path, names: Sequence[str], index: pd.DataFrame) -> Known
     """Read features of nets side by side, as `read`, parted as the index has it."""
     numbers, data = read(folder, names)
     fold, labels, part = (index.loc[numbers, k].to_numpy() for k in ("fold", "label", "part"))
-    known, test = fold >= 0, part == "test"
+    known, test = _span(fold >= 0), _span(part == "test")
     rows = Rows(data[known], labels[known])
     return Known(numbers[known], rows, fold[known], numbers[test], data[test])
+
+
+def _span(chosen: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:
+    """Return rows that follow each other as a slice, which copies nothing."""
+    places = np.flatnonzero(chosen)
+    if len(places) and len(places) == places[-1] - places[0] + 1:
+        return slice(places[0], places[-1] + 1)
+    return chosen
 
 
 def cross_validated(
@@ -130,12 +139,14 @@ def cross_validated(
     curves = []
     for k in range(int(fold.max()) + 1):
         with tempfile.TemporaryDirectory() as temporary:
-            own, held_out = Path(temporary), rows[fold == k]
-            training = train(settings, rows[fold != k], held_out, own, seed, engine)
-            found[fold == k] = predict(own, held_out.data, engine)
+            own, held_out = Path(temporary), np.flatnonzero(fold == k)
+            training = train(settings, rows, np.flatnonzero(fold != k), held_out, own, seed, engine)
+            found[held_out] = predict(own, rows.data[held_out], engine)
         curves.append(training.curve())
         advance(f"without fold {k}: validation loss {training.best_validation_loss:.4f}")
-    training = train(settings, rows, rows, folder, seed, engine)
+    everything = np.arange(len(rows.labels))
+    some = everything[:SHARD]  # nobody looks at them, and memory is dear
+    training = train(settings, rows, everything, some, folder, seed, engine)
     advance(f"on all: loss {training.best_validation_loss:.4f}")
     curve = training.curve()
     for column in ("validation_loss", "validation_accuracy"):
@@ -144,7 +155,13 @@ def cross_validated(
 
 
 def train(
-    settings: Head, rows: Rows, held_out: Rows, folder: Path, seed: int, engine: Engine
+    settings: Head,
+    rows: Rows,
+    seen: Labels,
+    held_out: Labels,
+    folder: Path,
+    seed: int,
+    engine: Engine,
 ) -> Training:
     """Train a head to the end of its budget.
 
@@ -152,9 +169,10 @@ def train(
     ----------
     settings : Head
     rows : Rows
-        Seen in an order by chance, and again from the first.
-    held_out : Rows
-        Looked at for the curve; nothing is chosen by it.
+    seen : int64 ndarray
+        Which of them are learnt from, in an order by chance, and again from the first.
+    held_out : int64 ndarray
+        Which are looked at for the curve; nothing is chosen by it.
     folder : Path
         Gets Caffe's files: those that `train_net` writes, ``head.prototxt``, which gives
         probabilities of features, and the rows.
@@ -164,14 +182,14 @@ def train(
     gc.collect()  # nets are cycles: the arrays of the last would lie beside this one's
     classes, solver = int(rows.labels.max()) + 1, settings.solver
     folder.mkdir(exist_ok=True)
-    order = np.random.default_rng(seed).permutation(len(rows.labels))
+    order = np.random.default_rng(seed).permutation(seen)
     begin = folder / "start.caffemodel"
-    head.start(classes, head.Scaling.of(rows.data), begin)
+    head.start(classes, head.Scaling.of(rows.data, seen), begin)
     write_text(folder / HEAD, to_text(head.deploy_head(rows.data.shape[1], classes)))
     net = head.train_val(
         classes,
-        (write_rows(folder, "train", rows[order]), min(settings.batch_size, len(order))),
-        (write_rows(folder, "held_out", held_out), len(held_out.labels)),
+        (write_rows(folder, "train", rows, order), min(settings.batch_size, len(order))),
+        (write_rows(folder, "held_out", rows, held_out), len(held_out)),
     )
     to_the_end = Train(
         batch_size=settings.batch_size,
@@ -187,14 +205,16 @@ def train(
 
 def predict(folder: Path, data: Array, engine: Engine) -> Array:
     """Return probabilities, shape (n, classes), of features by the head in a folder."""
-    return engine.predict(folder / HEAD, folder / "model.caffemodel", data)
+    files = folder / HEAD, folder / "model.caffemodel"
+    parts = np.array_split(data, -(-len(data) // SHARD))
+    return np.concatenate([engine.predict(*files, part) for part in parts])
 
 
-def write_rows(folder: Path, name: str, rows: Rows) -> Path:
-    """Write rows as HDF5Data reads them; return the file that lists these files."""
+def write_rows(folder: Path, name: str, rows: Rows, order: Labels) -> Path:
+    """Write some rows in an order as HDF5Data reads them; return the list of these files."""
     names = []
-    for number, start in enumerate(range(0, len(rows.labels), SHARD)):
-        chosen = slice(start, start + SHARD)
+    for number, start in enumerate(range(0, len(order), SHARD)):
+        chosen = order[start : start + SHARD]
         names.append(folder / f"{name}_{number}.h5")
         with h5py.File(names[-1], "w") as file:
             file["data"] = rows.data[chosen]

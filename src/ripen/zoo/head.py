@@ -18,6 +18,7 @@ from caffe.proto.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Pha
 from ripen.zoo.trunk import output
 
 NORMALIZE, SCORES = "normalize", "scores"
+COLUMNS = 256
 Source = tuple[Path, int]
 
 
@@ -29,11 +30,23 @@ class Scaling:
     scale: NDArray[np.float64]
 
     @classmethod
-    def of(cls, data: NDArray[np.floating]) -> "Scaling":
-        """Return what gives each column of (n, d) the mean 0 and the standard deviation 1."""
-        scale = data.std(axis=0, dtype=np.float64)
+    def of(cls, data: NDArray[np.floating], rows: NDArray[np.int64]) -> "Scaling":
+        """Return what gives each column of some rows of data the mean 0 and the deviation 1.
+
+        Parameters
+        ----------
+        data : ndarray of shape (n, d)
+        rows : int64 ndarray
+        """
+        mean, scale = np.empty(data.shape[1]), np.empty(data.shape[1])
+        # Of some columns at a time: numpy makes a copy in float64 on the way.
+        for start in range(0, data.shape[1], COLUMNS):
+            some = slice(start, start + COLUMNS)
+            values = data[rows, some]
+            mean[some] = values.mean(axis=0, dtype=np.float64)
+            scale[some] = values.std(axis=0, dtype=np.float64)
         scale[scale < 1e-6] = 1  # a feature that is always the same says nothing
-        return cls(data.mean(axis=0, dtype=np.float64), scale)
+        return cls(mean, scale)
 
 
 def layers(bottom: str, classes: int) -> list[LayerParameter]:

@@ -82,13 +82,11 @@ def test_the_head_alone_is_the_whole_net_with_rates_0(
     caffe.set_random_seed(3)
     net_below = caffe.Net(frozen, caffe.TEST)
     net_below.save(str(tmp_path / "frozen.caffemodel"))
-    rows, held_out = np.arange(n) < n - 4, np.arange(n) >= n - 4
+    rows, held_out = np.arange(n - 4), np.arange(n - 4, n)
     features = rows_of(net_below, pictures, labels)
     settings = SETTINGS
-    alone = heads.train(
-        settings, features[rows], features[held_out], tmp_path / "alone", 5, TorchEngine()
-    )
-    whole = train_whole(frozen, pictures, labels, rows, features, tmp_path)
+    alone = heads.train(settings, features, rows, held_out, tmp_path / "alone", 5, TorchEngine())
+    whole = train_whole(frozen, heads.Rows(pictures, labels), rows, held_out, features, tmp_path)
     np.testing.assert_allclose(alone.curve(), whole.curve(), rtol=2e-4, atol=1e-6)
     here, there = (
         caffe.Net(str(tmp_path / where / definition), caffe.TEST, weights=str(tmp_path / weights))
@@ -122,26 +120,25 @@ def test_the_head_alone_is_the_whole_net_with_rates_0(
 
 def train_whole(
     frozen: NetParameter,
-    pictures: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    rows: NDArray[np.bool_],
+    pictures: heads.Rows,
+    rows: NDArray[np.int64],
+    held_out: NDArray[np.int64],
     features: heads.Rows,
     folder: Path,
 ) -> Training:
     """Train the whole net on pictures in the order that the head alone has seen."""
     own = folder / "whole"
     own.mkdir()
-    order = np.random.default_rng(5).permutation(int(rows.sum()))
-    seen = heads.Rows(pictures, labels)
+    order = rows[np.random.default_rng(5).permutation(len(rows))]
     lists = (
-        heads.write_rows(own, "train", seen[rows][order]),
-        heads.write_rows(own, "held_out", seen[~rows]),
+        heads.write_rows(own, "train", pictures, order),
+        heads.write_rows(own, "held_out", pictures, held_out),
     )
-    sizes = SETTINGS.batch_size, int((~rows).sum())
+    sizes = SETTINGS.batch_size, len(held_out)
     net = whole_train_val(frozen, lists, sizes, 2)
     start = caffe.Net(head.deploy([frozen], 2), caffe.TEST)
     begin = own / "scaling.caffemodel"
-    head.start(2, head.Scaling.of(features[rows].data), begin)
+    head.start(2, head.Scaling.of(features.data, rows), begin)
     start.copy_from(str(folder / "frozen.caffemodel"))
     start.copy_from(str(begin))
     start.save(str(own / "start.caffemodel"))

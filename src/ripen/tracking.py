@@ -154,10 +154,10 @@ class TrackedRun:
         self._pending: list[Metric] = []
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Log settings; long values are cut at MLflow's 6,000 characters."""
+        """Log settings, and what is waiting; long values are cut at MLflow's 6,000 characters."""
         if not self.reused:
             entries = [Param(key, str(value)[:6000]) for key, value in params.items()]
-            self._client.log_batch(self.run_id, params=entries)
+            self._client.log_batch(self.run_id, metrics=self._taken(), params=entries)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Add values to the next batch; `step` is the iteration."""
@@ -168,9 +168,13 @@ class TrackedRun:
 
     def flush(self) -> None:
         """Send what is waiting."""
-        pending, self._pending = self._pending, []
+        pending = self._taken()
         if pending and not self.reused:
             self._client.log_batch(self.run_id, metrics=pending)
+
+    def _taken(self) -> list[Metric]:
+        pending, self._pending = self._pending, []
+        return pending
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         if not self.reused:

@@ -131,7 +131,6 @@ class SweepRuns:
         name = f"trial {one.index}"
         created = self._client.create_run(self._experiment, tags=tags, run_name=name)
         run = TrackedRun(self._client, created.info.run_id, reused=False)
-        run.log_params(one.settings)
         for point in thinned(outcome.curve, self._plan.sweep.curve_points):
             values = dict(zip(point._fields[1:], point[1:], strict=True))
             run.log_metrics({f"curve/{k}": v for k, v in values.items()}, point.iteration)
@@ -145,7 +144,7 @@ class SweepRuns:
                 "validation/accuracy": best.validation_accuracy,
             }
         run.log_metrics(ends)
-        run.flush()
+        run.log_params(one.settings)
         self._client.set_terminated(run.run_id, "FINISHED")
         self._there.add(one.index)
 

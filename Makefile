@@ -4,6 +4,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# In a process a core, four at most: each may need 2 GiB.
+PYTEST := $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadgroup --no-loadscope-reorder
 
 .PHONY: repro test check
 
@@ -11,14 +13,14 @@ repro: $(BIN)/ripen
 	$(BIN)/ripen run $(if $(COMPETITIONS),"competitions=[$(COMPETITIONS)]")
 
 test: $(BIN)/ripen
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: $(BIN)/ripen
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # torch first and by its exact version, so that nothing else chooses a build of it.
 $(BIN)/ripen: pyproject.toml constraints.txt

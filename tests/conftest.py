@@ -14,6 +14,17 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("ripen")
+pytest_plugins = ["tests.parity.measured"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where there are several processes: one has all that stands on one clone; minutes first."""
+    if hasattr(config, "workerinput"):
+        for item in items:
+            if "reproduced" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group("reproduced"))
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

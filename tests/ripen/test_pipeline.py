@@ -18,7 +18,7 @@ DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
 @pytest.fixture(scope="module")
 def graph() -> grimp.ImportGraph:
-    return grimp.build_graph("ripen", "caffe")
+    return grimp.build_graph("ripen", "caffe", cache_dir=None)
 
 
 def imported(graph: grimp.ImportGraph, *modules: str) -> set[str]:

@@ -11,15 +11,18 @@ import pytest
 
 from tests.ripen.conftest import Clone
 
+pytestmark = pytest.mark.slow
 QEMU = shutil.which("qemu-x86_64")
-STAGES = ("fetch", "prepare", "baselines", "train", "evaluate", "predict")
+STAGES = ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict")
 # Emulation is some ten to thirty times slower: fewer rows, trees and iterations, the same code.
 SMALLER = (
     "competition.avocado.fetch.n_test=300",
     "competition.avocado.fetch.n_more=300",
     "competition.avocado.evaluate.bayes_sample=2000",
     "baselines.random_forest.n_estimators=10",
-    "learning_curve=[50,300]",
+    "baselines.folds=2",
+    "sweep.parameters=['solver.base_lr=0.1,0.5']",
+    "learning_curve=[50]",
     "solver.max_iter=300",
 )
 

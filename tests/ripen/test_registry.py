@@ -21,11 +21,9 @@ TAGS = {"model": "gaussian_nb", "best_by": "validation/log_loss"}
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.MlflowClient]:
-    """The store of a folder that has the code, with an experiment; each test has its own model."""
-    folder = tmp_path_factory.mktemp("registry")
-    (folder / "src").symlink_to(ROOT / "src")
+    """The store of a folder, with an experiment; each test has its own model."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.chdir(folder)
+        patched.chdir(tmp_path_factory.mktemp("registry"))
         settings = config.from_mapping(config.compose([], ROOT / "conf"), "test")
         yield open_experiment(settings, "avocado")[0]
 

@@ -23,6 +23,7 @@ from ripen.sweeps.run import run
 from ripen.sweeps.store import Store
 from tests.ripen.sweeps.conftest import changed, environment
 
+pytestmark = pytest.mark.xdist_group("ray")  # test_on_ray.py says why
 MakePlan = Callable[..., Plan]
 PREPARED = Path("data/avocado/inputs/prepared")
 BASIC = Launcher(name="basic", workers=1, address=None)

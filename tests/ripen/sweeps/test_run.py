@@ -12,6 +12,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import optuna
+import pytest
 from numpy.typing import NDArray
 
 from ripen import config

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # How quick the machine is today decides no test, and the same commit runs the same examples.
 settings.register_profile(
@@ -17,13 +19,28 @@ settings.load_profile("ripen")
 pytest_plugins = ["tests.parity.measured"]
 
 
-@pytest.hookimpl(tryfirst=True)
+# What works on one clone that has been reproduced, and what kills one of the machine's processes.
+TOGETHER = (
+    ("test_front_door", "test_mlflow_pages", "test_notebooks", "test_page"),
+    ("test_on_ray", "test_run"),
+)
+
+
+class FileByFile(LoadScopeScheduling):
+    """Of several processes each takes a file of tests, or some that belong together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        stem = Path(file).stem
+        return next((stems[0] for stems in TOGETHER if stem in stems), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileByFile:
+    return FileByFile(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where there are several processes: one has all that stands on one clone; minutes first."""
     if hasattr(config, "workerinput"):
-        for item in items:
-            if "reproduced" in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group("reproduced"))
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

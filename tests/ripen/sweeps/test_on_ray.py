@@ -17,8 +17,6 @@ from ripen.sweeps.plan import Plan
 from ripen.sweeps.run import run
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'ripen[ray]'")
-# Of the whole machine's processes it kills one: no other test may start such at the same time.
-pytestmark = pytest.mark.xdist_group("ray")
 MakePlan = Callable[..., Plan]
 PREPARED = Path("data/avocado/inputs/prepared")
 

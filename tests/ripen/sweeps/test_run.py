@@ -12,7 +12,6 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import optuna
-import pytest
 from numpy.typing import NDArray
 
 from ripen import config
@@ -24,7 +23,6 @@ from ripen.sweeps.run import run
 from ripen.sweeps.store import Store
 from tests.ripen.sweeps.conftest import changed, environment
 
-pytestmark = pytest.mark.xdist_group("ray")  # test_on_ray.py says why
 MakePlan = Callable[..., Plan]
 PREPARED = Path("data/avocado/inputs/prepared")
 BASIC = Launcher(name="basic", workers=1, address=None)

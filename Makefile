@@ -1,12 +1,11 @@
 # make repro [COMPETITIONS=a,b]   the environment, then the whole pipeline
 # make test                       the tests
-# make check                      format, lint, types, import direction, tests: what CI runs
+# make check                      format, lint, types, import direction, tests
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # In a process a core, four at most: each may need 2 GiB. More threads would wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
-	--numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4
 
 .PHONY: repro test check
 

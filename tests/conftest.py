@@ -18,7 +18,6 @@ settings.register_profile(
 settings.load_profile("ripen")
 pytest_plugins = ["tests.parity.measured"]
 
-
 # What works on one clone that has been reproduced, and what kills one of the machine's processes.
 TOGETHER = (
     ("test_front_door", "test_mlflow_pages", "test_notebooks", "test_page"),
@@ -36,6 +35,7 @@ class FileByFile(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileByFile:
+    config.option.loadscopereorder = False  # what takes minutes is first already
     return FileByFile(config, log)
 
 

@@ -13,12 +13,17 @@ from ripen.schema import CompetitionName, Config
 from ripen.zoo import DEFINITIONS
 
 ROOT = Path(__file__).parents[2]
+ALONE = (
+    "~competition.cats_vs_dogs.features.nets.efficientnet_lite2",
+    "competition.cats_vs_dogs.baselines.nets=[squeezenet]",
+    "competition.cats_vs_dogs.train.heads.net.nets=[squeezenet]",
+)
+"""Settings of competitions of photographs with SqueezeNet alone."""
 SMALL = tuple(
     "competition.cats_vs_dogs." + override
     for override in (
         "prepare.folds=2",
         "features.nets.squeezenet.sides=[67]",
-        "train.heads.net.nets=[squeezenet]",
         "train.heads.net.solver.max_iter=60",
         "train.heads.net.solver.base_lr=2e-4",
         "train.ways.side=67",
@@ -26,7 +31,6 @@ SMALL = tuple(
         "train.ways.check_pictures=2",
         "train.ways.solver.max_iter=1",
         "train.ways.trained=[full]",
-        "baselines.nets=[squeezenet]",
         "baselines.components=4",
         "learning_curve=[2,8,12]",
     )
@@ -34,10 +38,10 @@ SMALL = tuple(
     "baselines.random_forest.n_estimators=10",
     "baselines.folds=2",
     "baselines.k_nearest_neighbors.n_neighbors=3",
-    "~competition.cats_vs_dogs.features.nets.efficientnet_lite2",
+    *ALONE,
     "~competition.cats_vs_dogs.train.heads.squeezenet_head",
 )
-"""Settings of competitions of photographs with SqueezeNet alone, and little of it."""
+"""And little of it."""
 
 
 def with_weights(name: str, seed: int = 0) -> Path:

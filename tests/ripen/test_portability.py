@@ -22,7 +22,7 @@ SMALLER = (
     "baselines.random_forest.n_estimators=10",
     "baselines.folds=2",
     "sweep.parameters=['solver.base_lr=0.1,0.5']",
-    "learning_curve=[50]",
+    "learning_curve=[50,300]",
     "solver.max_iter=300",
 )
 

@@ -19,7 +19,7 @@ from ripen.schema import Config
 from ripen.stages import features
 from ripen.zoo import DEFINITIONS, pictures
 from ripen.zoo.contract import Input
-from tests.ripen.frozen import with_weights
+from tests.ripen.frozen import ALONE, with_weights
 
 LAYOUT = Layout("cats_vs_dogs")
 SECTION = "competition.cats_vs_dogs.features"
@@ -37,9 +37,7 @@ def prepared(cats: MakeConfig) -> Callable[..., Config]:
 
     def make(*overrides: str) -> Config:
         config = cats(
-            f"~{SECTION}.nets.efficientnet_lite2",
-            "competition.cats_vs_dogs.baselines.nets=[squeezenet]",
-            "competition.cats_vs_dogs.train.heads.net.nets=[squeezenet]",
+            *ALONE,
             f"{SECTION}.nets.squeezenet.sides=[{SIDE}]",
             f"{SECTION}.batch_size=3",
             *overrides,

@@ -21,7 +21,7 @@ from ripen.stages import features, train
 from ripen.zoo import pictures
 from ripen.zoo.contract import Input
 from ripen.zoo.weights import caffemodel
-from tests.ripen.frozen import pipeline, with_weights
+from tests.ripen.frozen import ALONE, pipeline, with_weights
 
 LAYOUT = Layout("cats_vs_dogs")
 MakeConfig = Callable[..., Config]
@@ -31,11 +31,10 @@ def test_heads_of_one_net_and_of_two(cats: MakeConfig) -> None:
     section = "competition.cats_vs_dogs"
     narrow = "{net: squeezenet, layers: [fire5/concat], pools: [AVE], sides: [67], views: mirror}"
     config = cats(
+        *ALONE,
         f"{section}.features.nets.squeezenet.sides=[83]",
         f"+{section}.features.nets.narrow={narrow}",
-        f"~{section}.features.nets.efficientnet_lite2",
         f"{section}.train.heads.net.nets=[squeezenet,narrow]",
-        f"{section}.baselines.nets=[squeezenet]",
         *(
             f"{section}.train.heads.{name}.solver.{key}"
             for name in ("net", "squeezenet_head")

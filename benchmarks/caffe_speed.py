@@ -18,8 +18,8 @@ from typing import Any
 from google.protobuf import text_format
 
 from caffe.proto.caffe_pb2 import NetParameter
-from ripen.engines.environment import interpreter
-from ripen.zoo import DEFINITIONS
+from ripen.nets.engines.environment import interpreter
+from ripen.nets.zoo import DEFINITIONS
 
 ROOT = Path(__file__).parents[1]
 NETS = sorted(name for name, made in DEFINITIONS.items() if made.train_val)

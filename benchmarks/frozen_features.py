@@ -19,15 +19,15 @@ import caffe
 from caffe.databases import Writer
 from caffe.formats import read_binary, to_text
 from caffe.proto.caffe_pb2 import TEST, TRAIN, Datum, NetParameter, SolverParameter
-from ripen.atomic import write_text
-from ripen.engines.choice import Engine
-from ripen.engines.real import RealEngine
-from ripen.engines.torch import TorchEngine
-from ripen.images import decode
-from ripen.images.files import opened
-from ripen.zoo import DEFINITIONS
-from ripen.zoo.deep_compression import decode as decompressed
-from ripen.zoo.finetune import Change, finetuned
+from ripen.core.atomic import write_text
+from ripen.data.images import decode
+from ripen.data.images.files import opened
+from ripen.nets.engines.choice import Engine
+from ripen.nets.engines.real import RealEngine
+from ripen.nets.engines.torch import TorchEngine
+from ripen.nets.zoo import DEFINITIONS
+from ripen.nets.zoo.deep_compression import decode as decompressed
+from ripen.nets.zoo.finetune import Change, finetuned
 
 LAST = "fire9/concat"  # of what is frozen
 NEW = "conv_final_pets"

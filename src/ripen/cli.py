@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ripen import config
-from ripen.atomic import write_text
-from ripen.errors import ConfigError, DataError, RipenError, UsageError
-from ripen.layout import Layout
-from ripen.schema import COMPETITIONS
+from ripen.core.atomic import write_text
+from ripen.core.errors import ConfigError, DataError, RipenError, UsageError
+from ripen.core.layout import Layout
+from ripen.settings import compose as config
+from ripen.settings.schema import COMPETITIONS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -135,7 +135,8 @@ def _leaderboard(chosen: argparse.Namespace) -> int:
 
 def _show(competitions: Sequence[str]) -> int:
     # Importing MLflow takes a second, which `ripen compose` need not wait.
-    from ripen import report, tracking
+    from ripen.judge import report
+    from ripen.track import tracking
 
     settings = config.load()
     for competition in competitions:
@@ -146,7 +147,7 @@ def _show(competitions: Sequence[str]) -> int:
 
 def _find(chosen: argparse.Namespace) -> int:
     """Name the MLflow runs of a DVC experiment, or the experiments of a run."""
-    from ripen import tracking
+    from ripen.track import tracking
 
     settings = config.load()
     found = tracking.find(settings, chosen.name)
@@ -164,20 +165,21 @@ def _find(chosen: argparse.Namespace) -> int:
 def _ui(chosen: argparse.Namespace) -> int:
     """Open MLflow's pages on the runs."""
     # Importing MLflow takes a second, which the other commands need not wait.
-    from ripen import ui
+    from ripen.track import ui
 
     return ui.run(config.load(), chosen.port, browser=chosen.browser)
 
 
 def _sweep(chosen: argparse.Namespace) -> int:
     """Train a competition's net with many settings, and show which are best."""
-    from ripen import multirun, reproducibility
+    from ripen.core import reproducibility
+    from ripen.learn.sweeps import multirun
 
     settings, sweep = multirun.compose(chosen.competition, chosen.overrides, chosen.multirun)
     compute = getattr(settings.competition, chosen.competition).compute
     reproducibility.hold(compute.reproducibility, compute.threads)
     # Only now: these import numpy and torch, which read their environment once.
-    from ripen.sweeps import plan, report
+    from ripen.learn.sweeps import plan, report
 
     agreed = (lambda trials: True) if chosen.yes else _agreed
     report.show(plan.plan(settings, chosen.competition, sweep, agreed))
@@ -194,7 +196,7 @@ def _agreed(trials: int) -> bool:
 def _classify(chosen: argparse.Namespace) -> int:
     """Name what pictures show."""
     # Importing PyTorch takes a second, which the other commands need not wait.
-    from ripen import classify
+    from ripen.nets import classify
 
     return classify.run(chosen.images, chosen.net, chosen.top, chosen.json)
 
@@ -202,7 +204,7 @@ def _classify(chosen: argparse.Namespace) -> int:
 def _import_net(chosen: argparse.Namespace) -> int:
     """Make a net for Caffe of published weights, or of a PyTorch network."""
     # Importing PyTorch takes a second, which the other commands need not wait.
-    from ripen.importing import command
+    from ripen.nets.importing import command
 
     return command.run(chosen.net, chosen.weights, chosen.arch, chosen.outputs, chosen.size)
 
@@ -210,8 +212,10 @@ def _import_net(chosen: argparse.Namespace) -> int:
 def _submit(chosen: argparse.Namespace) -> int:
     """Send a competition's submission.csv to Kaggle, and show its score."""
     # Importing pandas and MLflow takes a second, which the other commands need not wait.
-    from ripen import report, submissions, submit, tracking
+    from ripen.judge import report
+    from ripen.kaggle import submissions, submit
     from ripen.stages.predict import chosen_model
+    from ripen.track import tracking
 
     name, competition = submit.kaggle_name(chosen.competition), chosen.competition
     settings, layout = config.load(), Layout(competition)

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from benchmarks.caffe_speed import main, row, shares
-from ripen.engines.environment import interpreter
-from ripen.errors import EngineUnavailable
+from ripen.core.errors import EngineUnavailable
+from ripen.nets.engines.environment import interpreter
 
 
 def test_a_row_has_medians_and_the_ratios_pair_by_pair():

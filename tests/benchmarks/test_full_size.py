@@ -8,11 +8,11 @@ import psutil
 import pytest
 
 from benchmarks.full_size import main, memory, photographs, write_archive
-from ripen.datasets import PHOTOS
-from ripen.images.duplicates import find
-from ripen.images.files import opened
-from ripen.images.index import build, survey
-from ripen.images.scan import look
+from ripen.competition.datasets import PHOTOS
+from ripen.data.images.duplicates import find
+from ripen.data.images.files import opened
+from ripen.data.images.index import build, survey
+from ripen.data.images.scan import look
 
 
 def test_the_archive_is_kaggles_and_has_no_duplicates(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ripen.engines.environment import interpreter
-from ripen.errors import EngineUnavailable
+from ripen.core.errors import EngineUnavailable
+from ripen.nets.engines.environment import interpreter
 from tests.parity.real_caffe import RealCaffe
 
 

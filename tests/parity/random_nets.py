@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 import caffe
-from ripen.engines.environment import interpreter
-from ripen.errors import EngineRefused
+from ripen.core.errors import EngineRefused
+from ripen.nets.engines.environment import interpreter
 from tests.parity.compare import Arrays, Differences, ours, parse
 from tests.parity.random_layers import LAYERS, Draft
 from tests.parity.real_caffe import RealCaffe

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ripen.engines.process import Process
+from ripen.nets.engines.process import Process
 
 DRIVER = Path(__file__).with_name("real_driver.py")
 Arrays = Mapping[str, NDArray[Any]]
@@ -26,7 +26,7 @@ class RealCaffe:
     Parameters
     ----------
     python : Path
-        From `ripen.engines.environment.interpreter`.
+        From `ripen.nets.engines.environment.interpreter`.
     """
 
     def __init__(self, python: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from caffe.errors import CaffeError
-from ripen.errors import EngineRefused
+from ripen.core.errors import EngineRefused
 
 BEGIN = """
 import numpy as np

@@ -10,7 +10,7 @@ from caffe.__main__ import main
 from caffe.errors import CaffeError
 from caffe.formats import set_blob, write_binary
 from caffe.proto.caffe_pb2 import BlobProto
-from ripen.errors import EngineRefused
+from ripen.core.errors import EngineRefused
 from tests.caffe.picture_case import database, datum, image_bytes, picture
 from tests.parity.compare import parse
 

@@ -8,7 +8,7 @@ import caffe
 from caffe.formats import blob_array, read_binary, set_blob, write_binary
 from caffe.hdf5 import read_state, write_state
 from caffe.proto.caffe_pb2 import BlobProto, NetParameter
-from ripen.errors import EngineRefused
+from ripen.core.errors import EngineRefused
 from tests.parity.compare import params, parse
 
 TEXT = """

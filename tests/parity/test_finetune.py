@@ -6,9 +6,9 @@ from google.protobuf import text_format
 
 import caffe
 from caffe.proto.caffe_pb2 import SolverParameter
-from ripen.datasets.prepared import Part, write_part
-from ripen.zoo import DEFINITIONS, lenet8
-from ripen.zoo.finetune import Change, finetuned
+from ripen.competition.datasets.prepared import Part, write_part
+from ripen.nets.zoo import DEFINITIONS, lenet8
+from ripen.nets.zoo.finetune import Change, finetuned
 from tests.parity.compare import assert_equal, params, state
 
 CHANGE = Change(["ip2"], "new", 3, 10)

@@ -7,7 +7,7 @@ import caffe
 from caffe.errors import FormatError
 from caffe.formats import parse_text, to_text
 from caffe.proto.caffe_pb2 import NetParameter
-from ripen.errors import EngineRefused
+from ripen.core.errors import EngineRefused
 from tests.parity.compare import ours
 
 INPUT = """

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import caffe
-from ripen.errors import EngineRefused
+from ripen.core.errors import EngineRefused
 from tests.parity.compare import check_net, parse
 
 RANDOM = np.random.default_rng(0)

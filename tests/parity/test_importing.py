@@ -8,11 +8,11 @@ import torch
 from google.protobuf import text_format
 
 from caffe.proto.caffe_pb2 import NetParameter
-from ripen.importing import convert
-from ripen.importing.files import trained, used
-from ripen.zoo.contract import Input
+from ripen.nets.importing import convert
+from ripen.nets.importing.files import trained, used
+from ripen.nets.zoo.contract import Input
 from tests.parity.compare import check_net, relative_difference
-from tests.ripen.importing.networks import NETWORKS, SHAPE, SIZE, answers, network
+from tests.ripen.nets.importing.networks import NETWORKS, SHAPE, SIZE, answers, network
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -9,7 +9,7 @@ from PIL import Image
 
 import caffe
 from caffe.errors import CaffeError
-from ripen.errors import EngineRefused
+from ripen.core.errors import EngineRefused
 from tests.caffe.picture_case import picture
 from tests.parity.compare import relative_difference
 from tests.parity.real_caffe import RealCaffe

@@ -16,7 +16,7 @@ import pytest
 import caffe
 from caffe.errors import CaffeError
 from caffe.layers import registry
-from ripen.errors import EngineRefused
+from ripen.core.errors import EngineRefused
 from tests.caffe.layer_case import Case, values
 from tests.parity.compare import check_net, parse
 

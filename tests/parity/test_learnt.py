@@ -10,7 +10,7 @@ import caffe
 from caffe.errors import LayerError
 from caffe.formats import set_blob, write_binary
 from caffe.proto.caffe_pb2 import BlobProto
-from ripen.errors import EngineRefused
+from ripen.core.errors import EngineRefused
 from tests.caffe.layer_case import Case, labels, values
 from tests.parity.compare import check_net, ours, parse
 from tests.parity.layers.embed import WORDS

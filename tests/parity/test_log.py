@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ripen.engines.environment import interpreter
+from ripen.nets.engines.environment import interpreter
 
 NET = """
 name: "small"

@@ -11,7 +11,7 @@ from google.protobuf import text_format
 from caffe.errors import CaffeError
 from caffe.net_spec import param_name_dict
 from caffe.proto.caffe_pb2 import NetParameter
-from ripen.errors import EngineRefused
+from ripen.core.errors import EngineRefused
 
 BEGIN = """
 import caffe

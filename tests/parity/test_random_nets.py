@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from ripen.errors import EngineRefused
+from ripen.core.errors import EngineRefused
 from tests.parity.random_nets import compare, generate
 
 SEEDS = range(60)

@@ -17,7 +17,7 @@ from caffe.proto.caffe_pb2 import (
     V1LayerParameter,
 )
 from caffe.upgrade import set_snapshot_prefix, upgrade_net, upgrade_solver
-from ripen.errors import EngineRefused
+from ripen.core.errors import EngineRefused
 from tests.caffe.message_case import messages
 from tests.caffe.old_nets import V0_NETS, V1_NETS
 from tests.parity.real_caffe import RealCaffe

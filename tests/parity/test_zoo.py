@@ -7,9 +7,9 @@ import pytest
 from google.protobuf import text_format
 
 import caffe
-from ripen.zoo import DEFINITIONS, pictures
-from ripen.zoo.contract import Input
-from ripen.zoo.deep_compression import decode
+from ripen.nets.zoo import DEFINITIONS, pictures
+from ripen.nets.zoo.contract import Input
+from ripen.nets.zoo.deep_compression import decode
 from tests.parity.compare import Arrays, assert_equal, ours, params, state
 
 SQUEEZENET = Input(

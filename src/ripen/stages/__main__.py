@@ -4,9 +4,9 @@ import argparse
 import importlib
 import sys
 
-from ripen import reproducibility
-from ripen.errors import RipenError
-from ripen.schema import COMPETITIONS
+from ripen.core import reproducibility
+from ripen.core.errors import RipenError
+from ripen.settings.schema import COMPETITIONS
 from ripen.stages import STAGES, settings
 
 

@@ -9,20 +9,20 @@ import pandas as pd
 from sklearn.base import ClassifierMixin, clone
 from sklearn.model_selection import StratifiedKFold, cross_validate
 
-from ripen import predictions
-from ripen.atomic import fresh_folder, write_text
-from ripen.datasets import DATASETS, PHOTOS, photos_of
-from ripen.datasets.pictures import Images
-from ripen.datasets.prepared import Part, read_part, read_scaler
-from ripen.datasets.tabular import Tabular
-from ripen.layout import Layout
-from ripen.models import served
-from ripen.models.baselines import estimators, folds
-from ripen.progress import progress
-from ripen.schema import CompetitionName, Config
-from ripen.tracking import Tracker
-from ripen.training import photo_baselines, pretrained
-from ripen.training.tracked import log_served
+from ripen.competition import predictions
+from ripen.competition.datasets import DATASETS, PHOTOS, photos_of
+from ripen.competition.datasets.pictures import Images
+from ripen.competition.datasets.prepared import Part, read_part, read_scaler
+from ripen.competition.datasets.tabular import Tabular
+from ripen.core.atomic import fresh_folder, write_text
+from ripen.core.layout import Layout
+from ripen.core.progress import progress
+from ripen.learn.models import served
+from ripen.learn.models.baselines import estimators, folds
+from ripen.learn.training import photo_baselines, pretrained
+from ripen.learn.training.tracked import log_served
+from ripen.settings.schema import CompetitionName, Config
+from ripen.track.tracking import Tracker
 
 
 def run(config: Config, competition: CompetitionName) -> None:

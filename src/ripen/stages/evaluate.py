@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ripen import plots, predictions
-from ripen.atomic import fresh_folder, write_text
-from ripen.datasets import DATASETS, PHOTOS, photos_of
-from ripen.datasets.pictures import Images
-from ripen.datasets.prepared import read_part
-from ripen.datasets.tabular import Tabular, read_table
-from ripen.evaluation import (
+from ripen.competition import predictions
+from ripen.competition.datasets import DATASETS, PHOTOS, photos_of
+from ripen.competition.datasets.pictures import Images
+from ripen.competition.datasets.prepared import read_part
+from ripen.competition.datasets.tabular import Tabular, read_table
+from ripen.competition.metrics import DECIMALS, scores
+from ripen.core.atomic import fresh_folder, write_text
+from ripen.core.layout import WAYS, Layout
+from ripen.data.images import index as indexes
+from ripen.judge import plots
+from ripen.judge.evaluation import (
     calibration,
     figures,
     insight,
@@ -26,14 +30,11 @@ from ripen.evaluation import (
     summary,
     tracked,
 )
-from ripen.evaluation.figures import write_csv
-from ripen.evaluation.gallery import Gallery, photographs, small_pictures
-from ripen.evaluation.insight import NetFiles
-from ripen.evaluation.scored import Scored, Truth
-from ripen.images import index as indexes
-from ripen.layout import WAYS, Layout
-from ripen.metrics import DECIMALS, scores
-from ripen.schema import CompetitionName, Config
+from ripen.judge.evaluation.figures import write_csv
+from ripen.judge.evaluation.gallery import Gallery, photographs, small_pictures
+from ripen.judge.evaluation.insight import NetFiles
+from ripen.judge.evaluation.scored import Scored, Truth
+from ripen.settings.schema import CompetitionName, Config
 
 LOOKED_AT = 4  # pictures
 

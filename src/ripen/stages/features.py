@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ripen.atomic import fresh_folder, write_text
-from ripen.config import as_mapping
-from ripen.images import index as indexes
-from ripen.images.ahead import in_order
-from ripen.images.decode import read as decoded
-from ripen.images.features import Extractor, fill, gather
-from ripen.images.files import File, opened
-from ripen.images.histogram import histogram
-from ripen.layout import SHELVES, Layout
-from ripen.progress import progress
-from ripen.schema import CompetitionName, Config
-from ripen.schema.photos import Features
+from ripen.core.atomic import fresh_folder, write_text
+from ripen.core.layout import SHELVES, Layout
+from ripen.core.progress import progress
+from ripen.data.images import index as indexes
+from ripen.data.images.ahead import in_order
+from ripen.data.images.decode import read as decoded
+from ripen.data.images.features import Extractor, fill, gather
+from ripen.data.images.files import File, opened
+from ripen.data.images.histogram import histogram
+from ripen.settings.compose import as_mapping
+from ripen.settings.schema import CompetitionName, Config
+from ripen.settings.schema.photos import Features
 
 
 def run(config: Config, competition: CompetitionName) -> None:

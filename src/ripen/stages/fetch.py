@@ -5,17 +5,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from ripen.archives import Archive
-from ripen.atomic import fresh_folder
-from ripen.datasets import DATASETS, PHOTOS, photos_of
-from ripen.datasets.photos import Photos
-from ripen.errors import DataError
-from ripen.layout import Layout
-from ripen.schema import CompetitionName, Config
-from ripen.schema.photos import SubsetFetch
-from ripen.sources import Item, KaggleFile, SourceName, builtin, fetch
-from ripen.sources.folders import collect
-from ripen.sources.gathered import gather
+from ripen.competition.datasets import DATASETS, PHOTOS, photos_of
+from ripen.competition.datasets.photos import Photos
+from ripen.core.archives import Archive
+from ripen.core.atomic import fresh_folder
+from ripen.core.errors import DataError
+from ripen.core.layout import Layout
+from ripen.data.sources import Item, KaggleFile, SourceName, builtin, fetch
+from ripen.data.sources.folders import collect
+from ripen.data.sources.gathered import gather
+from ripen.settings.schema import CompetitionName, Config
+from ripen.settings.schema.photos import SubsetFetch
 
 SAMPLES = ("sample_submission.csv", "sampleSubmission.csv")
 """What Kaggle calls the sample submission."""

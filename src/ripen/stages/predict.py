@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ripen import predictions
-from ripen.atomic import write_text
-from ripen.datasets import DATASETS, PHOTOS
-from ripen.datasets.tabular import Competition, read_sample
-from ripen.errors import ConfigError, DataError
-from ripen.evaluation.calibration import Calibration, read
-from ripen.images import index as indexes
-from ripen.layout import Layout
-from ripen.schema import CompetitionName, Config
-from ripen.schema.common import Predict
-from ripen.tracking import Tracker
+from ripen.competition import predictions
+from ripen.competition.datasets import DATASETS, PHOTOS
+from ripen.competition.datasets.tabular import Competition, read_sample
+from ripen.core.atomic import write_text
+from ripen.core.errors import ConfigError, DataError
+from ripen.core.layout import Layout
+from ripen.data.images import index as indexes
+from ripen.judge.evaluation.calibration import Calibration, read
+from ripen.settings.schema import CompetitionName, Config
+from ripen.settings.schema.common import Predict
+from ripen.track.tracking import Tracker
 
 NAMED = 3  # broken test pictures, in the warning
 
@@ -65,7 +65,7 @@ def calibrated(rows: pd.DataFrame, fitted: Calibration, settings: Predict) -> pd
     Parameters
     ----------
     rows : DataFrame
-        One model's probabilities (`ripen.predictions`).
+        One model's probabilities (`ripen.competition.predictions`).
     fitted : Calibration
         On the model's validation rows.
     settings : Predict
@@ -86,7 +86,7 @@ def by_sample_id(rows: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
     rows : DataFrame
         Calibrated probabilities on the whole test pictures.
     index : DataFrame
-        As `ripen.images.index` has it.
+        As `ripen.data.images.index` has it.
     """
     test = index[index.part == "test"]
     classes = predictions.probabilities(rows).shape[1]
@@ -115,7 +115,7 @@ def predict(
     Parameters
     ----------
     rows : DataFrame
-        One model's probabilities on the test rows (`ripen.predictions`).
+        One model's probabilities on the test rows (`ripen.competition.predictions`).
     sample : DataFrame
         Columns id and those submitted.
     dataset : Competition

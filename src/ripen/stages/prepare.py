@@ -8,15 +8,22 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from ripen.atomic import fresh_folder
-from ripen.datasets import DATASETS, PHOTOS, photos_of
-from ripen.datasets.pictures import Images, alternated, part, read_raw, read_solution, split
-from ripen.datasets.prepared import Part, write_part, write_scaler
-from ripen.datasets.tabular import Tabular, check_classes, read_table
-from ripen.errors import DataError
-from ripen.layout import Layout
-from ripen.preparing import photos
-from ripen.schema import CompetitionName, Config
+from ripen.competition.datasets import DATASETS, PHOTOS, photos_of
+from ripen.competition.datasets.pictures import (
+    Images,
+    alternated,
+    part,
+    read_raw,
+    read_solution,
+    split,
+)
+from ripen.competition.datasets.prepared import Part, write_part, write_scaler
+from ripen.competition.datasets.tabular import Tabular, check_classes, read_table
+from ripen.core.atomic import fresh_folder
+from ripen.core.errors import DataError
+from ripen.core.layout import Layout
+from ripen.data.preparing import photos
+from ripen.settings.schema import CompetitionName, Config
 
 
 @dataclass(frozen=True)

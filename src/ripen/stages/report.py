@@ -4,12 +4,12 @@ import json
 
 import yaml
 
-from ripen import page
-from ripen.atomic import write_text
-from ripen.config import as_mapping, leaves
-from ripen.layout import Layout
-from ripen.lineage import content_hash
-from ripen.schema import CompetitionName, Config
+from ripen.core.atomic import write_text
+from ripen.core.layout import Layout
+from ripen.core.lineage import content_hash
+from ripen.judge import page
+from ripen.settings.compose import as_mapping, leaves
+from ripen.settings.schema import CompetitionName, Config
 
 
 def run(config: Config, competition: CompetitionName) -> None:

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from ripen.config import CONF, PARAMS, compose, from_mapping, leaves, read
-from ripen.errors import ConfigError
-from ripen.schema import Config
+from ripen.core.errors import ConfigError
+from ripen.settings.compose import CONF, PARAMS, compose, from_mapping, leaves, read
+from ripen.settings.schema import Config
 
 
 def run(params: Path = PARAMS, conf: Path = CONF) -> Config:

@@ -1,12 +1,12 @@
 """train: the net, until it converges or its budget is spent; and how it gains from more data."""
 
-from ripen.datasets import DATASETS, PHOTOS
-from ripen.datasets.pictures import Images
-from ripen.layout import Layout
-from ripen.schema import CompetitionName, Config
-from ripen.sweeps import results
-from ripen.sweeps.space import with_settings
-from ripen.training import photos, pictures, table
+from ripen.competition.datasets import DATASETS, PHOTOS
+from ripen.competition.datasets.pictures import Images
+from ripen.core.layout import Layout
+from ripen.learn.sweeps import results
+from ripen.learn.sweeps.space import with_settings
+from ripen.learn.training import photos, pictures, table
+from ripen.settings.schema import CompetitionName, Config
 
 
 def run(config: Config, competition: CompetitionName) -> None:

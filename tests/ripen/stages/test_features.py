@@ -10,15 +10,15 @@ import pytest
 from numpy.typing import NDArray
 
 import caffe
-from ripen.errors import ConfigError
-from ripen.images import index as indexes
-from ripen.images.decode import read
-from ripen.images.files import opened
-from ripen.layout import SHELVES, Layout
-from ripen.schema import Config
+from ripen.core.errors import ConfigError
+from ripen.core.layout import SHELVES, Layout
+from ripen.data.images import index as indexes
+from ripen.data.images.decode import read
+from ripen.data.images.files import opened
+from ripen.nets.zoo import DEFINITIONS, pictures
+from ripen.nets.zoo.contract import Input
+from ripen.settings.schema import Config
 from ripen.stages import features
-from ripen.zoo import DEFINITIONS, pictures
-from ripen.zoo.contract import Input
 from tests.ripen.frozen import ALONE, with_weights
 
 LAYOUT = Layout("cats_vs_dogs")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ripen.errors import DataError
-from ripen.layout import Layout
-from ripen.schema import Config
+from ripen.core.errors import DataError
+from ripen.core.layout import Layout
+from ripen.settings.schema import Config
 from ripen.stages import fetch
 from tests.ripen.photographs import cats_and_dogs, write_raw, zipped
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ripen import predictions
-from ripen.errors import ConfigError, DataError, RipenError
-from ripen.images import index as indexes
-from ripen.layout import Layout
-from ripen.schema import Config
+from ripen.competition import predictions
+from ripen.core.errors import ConfigError, DataError, RipenError
+from ripen.core.layout import Layout
+from ripen.data.images import index as indexes
+from ripen.settings.schema import Config
 from ripen.stages import fetch, prepare
 from tests.ripen.conftest import ROOT
 from tests.ripen.frozen import SMALL, run_all

@@ -1,0 +1,107 @@
+"""A solver that is fed pictures while it trains, with those that it is looked at with beside."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caffe.errors import CaffeError
+from ripen.core.errors import ConfigError
+from ripen.nets.engines.choice import Engine, Fed
+from ripen.nets.engines.pycaffe import Stretch
+
+Array = NDArray[np.float32]
+LEAST = 1e-15  # a probability, for its logarithm
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Pictures by which a training is followed, some at a time.
+
+    Attributes
+    ----------
+    data : list of float32 ndarray of shape (n, channels, height, width)
+    labels : int64 ndarray
+        Of all.
+    """
+
+    data: list[Array]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """Trains a net whose MemoryData layer is given each iteration's pictures; a `Trainer`.
+
+    Attributes
+    ----------
+    engine : Engine
+        Who runs the net.
+    batches : iterator of (data, labels)
+        For each iteration data of shape (batch_size * iter_size, channels, height, width), and as
+        many labels, both float32.
+    deploy : Path
+        The net that is looked at.
+    looked : Looked
+        The pictures that it is looked at with.
+    """
+
+    engine: Engine
+    batches: Iterator[tuple[Array, Array]]
+    deploy: Path
+    looked: Looked
+
+    def solver(self, solver: Path, start: Path | None = None) -> "FedSolving":
+        """Begin to train, as `ripen.nets.engines.choice.Trainer` does.
+
+        Raises
+        ------
+        ConfigError
+            If the net, or the weights that it begins with, are for pictures of another size.
+        """
+        try:
+            return FedSolving(self.engine.fed(solver, self.deploy, start), self)
+        except CaffeError as error:
+            raise ConfigError(
+                f"ways: the net cannot be trained on pictures of this size: {error}"
+            ) from None
+
+
+class FedSolving:
+    """A solver at work, as `ripen.nets.engines.choice.Solving`."""
+
+    def __init__(self, fed: Fed, feeding: Feeding) -> None:
+        self._fed, self._feeding = fed, feeding
+
+    def advance(self, iterations: int) -> Stretch:
+        """Train for some iterations, then look at the net."""
+        losses, norm, started = list[float](), math.nan, time.perf_counter()
+        while len(losses) < iterations and (not losses or math.isfinite(losses[-1])):
+            last = len(losses) + 1 == iterations
+            loss, norm = self._fed.step(*next(self._feeding.batches), last)
+            losses.append(loss)
+        seconds = time.perf_counter() - started
+        loss, accuracy = self._look() if math.isfinite(losses[-1]) else (math.nan, math.nan)
+        return {
+            "losses": losses,
+            "gradient_norm": norm,
+            "validation_loss": loss,
+            "validation_accuracy": accuracy,
+            "seconds": seconds,
+        }
+
+    def snapshot(self) -> None:
+        """Let the solver write its snapshot."""
+        self._fed.snapshot()
+
+    def _look(self) -> tuple[float, float]:
+        """Return log loss and accuracy of the pictures that the net is looked at with."""
+        labels = self._feeding.looked.labels
+        found = np.concatenate([self._fed.probabilities(x) for x in self._feeding.looked.data])
+        right = found[np.arange(len(labels)), labels].astype(np.float64)
+        loss = -float(np.log(np.maximum(right, LEAST)).mean())
+        return loss, float((found.argmax(axis=1) == labels).mean())

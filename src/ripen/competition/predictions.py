@@ -1,66 +1,66 @@
-"""Probabilities as the models leave them for `evaluate` and `predict`: one long table."""
+"""Predictions in one form for every model: a row of the index, and the model's outputs.
 
-from collections.abc import Iterable
+Those of the part "validation" are out-of-fold: each by a model that had not seen the row.
+"""
+
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ripen.competition.index import Ints
 from ripen.core.atomic import replacing
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 
+FILE = "predictions.csv"
+PARTS = ("validation", "test")
 
-def table(
-    model: str, part: str, ids: NDArray[np.int64], probabilities: NDArray[np.floating]
-) -> pd.DataFrame:
-    """Return one model's probabilities on one part as rows of the long table.
+
+def table(part: str, rows: Ints, outputs: NDArray[np.floating]) -> pd.DataFrame:
+    """Return a model's outputs on one part.
 
     Parameters
     ----------
-    model, part : str
-        For instance "svm" and "validation".
-    ids : ndarray of shape (n,)
-    probabilities : ndarray of shape (n, classes)
-        Rows sum to 1.
+    part : "validation" or "test"
+    rows : int64 ndarray of shape (n,)
+        Of the index.
+    outputs : ndarray of shape (n, k)
+        Probabilities of each class, whose rows sum to 1; or one value, k = 1.
 
     Returns
     -------
     DataFrame of n rows
-        Columns model, part, id, p0, p1, …
+        Columns part, row, p0, p1, …
     """
-    columns = {f"p{k}": column for k, column in enumerate(probabilities.T.astype(np.float64))}
-    return pd.DataFrame({"model": model, "part": part, "id": ids, **columns})
+    columns = {f"p{k}": column for k, column in enumerate(outputs.T.astype(np.float64))}
+    return pd.DataFrame({"part": part, "row": rows, **columns})
 
 
-def probabilities(rows: pd.DataFrame) -> NDArray[np.float64]:
-    """Return the probabilities of rows of the long table, shape (n, classes)."""
-    return rows.filter(regex=r"^p\d+$").to_numpy(np.float64)
+def outputs(predicted: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the outputs of a table's rows, shape (n, k)."""
+    return predicted.filter(regex=r"^p\d+$").to_numpy(np.float64)
 
 
-def write(path: Path, tables: Iterable[pd.DataFrame]) -> None:
-    """Write the long table as CSV, every digit kept."""
-    with replacing(path) as temporary:
+def write(folder: Path, tables: list[pd.DataFrame]) -> None:
+    """Write a model's tables as CSV, every digit kept."""
+    with replacing(folder / FILE) as temporary:
         pd.concat(tables).to_csv(temporary, index=False, lineterminator="\n")
 
 
-def read(*paths: Path) -> pd.DataFrame:
-    """Read and join long tables."""
-    return pd.concat([pd.read_csv(path) for path in paths])
-
-
-def read_left(layout: Layout) -> dict[str, pd.DataFrame]:
-    """Read what the stages of a competition left, by the stage that did.
+def read(layout: Layout, models: list[str]) -> dict[str, pd.DataFrame]:
+    """Read the predictions of models, by name.
 
     Raises
     ------
     DataError
-        If none left anything.
+        If one is missing.
     """
-    files = {"baselines": layout.baselines, "train": layout.train}
-    paths = {stage: folder / "predictions.csv" for stage, folder in files.items()}
-    found = {stage: read(path) for stage, path in paths.items() if path.exists()}
-    if not found:
-        raise DataError(f"{layout.models}: no model left a predictions.csv. Run: dvc repro")
+    found = {}
+    for name in models:
+        file = layout.model(name) / FILE
+        if not file.exists():
+            raise DataError(f"{file}: no such file. Run: dvc repro")
+        found[name] = pd.read_csv(file)
     return found

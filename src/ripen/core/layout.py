@@ -3,13 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-# Folder of train/ by the model's name, where a net is trained in several ways; "net" is the one
-# that is compared with the baselines.
-WAYS = {"net": "full", "head": "head", "scratch": "scratch"}
-
-# Features of pictures by what they are made of (`ripen.data.images.features`): no stage's, for all.
-SHELVES = Path(".ripen") / "features"
-
 
 @dataclass(frozen=True)
 class Layout:
@@ -31,13 +24,8 @@ class Layout:
         return self.data / "raw"
 
     @property
-    def sample(self) -> Path:
-        """The sample submission."""
-        return self.raw / "sample_submission.csv"
-
-    @property
     def inputs(self) -> Path:
-        """What models learn from: a stage that takes all of it depends on this folder."""
+        """What models learn from: a model that takes features depends on this folder."""
         return self.data / "inputs"
 
     @property
@@ -49,26 +37,21 @@ class Layout:
         return self.inputs / "features"
 
     @property
+    def swept(self) -> Path:
+        """The settings that a sweep chose, which the swept model takes where it is told to."""
+        return self.inputs / "sweep.json"
+
+    @property
     def models(self) -> Path:
-        """What was learnt, whichever stages the competition has."""
         return self.data / "models"
 
-    @property
-    def baselines(self) -> Path:
-        return self.models / "baselines"
-
-    @property
-    def train(self) -> Path:
-        return self.models / "train"
+    def model(self, name: str) -> Path:
+        """One model: its files, its predictions, how its training went."""
+        return self.models / name
 
     @property
     def sweep(self) -> Path:
-        return self.models / "sweep"
-
-    @property
-    def swept(self) -> Path:
-        """What `train` takes of a sweep; no file where the competition has none."""
-        return self.inputs / "sweep.json"
+        return self.data / "sweep"
 
     @property
     def evaluate(self) -> Path:

@@ -2,25 +2,28 @@
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ripen.core.errors import DataError
-from ripen.settings.compose import PARAMS, leaves
 
-PIPELINE = Path("dvc.yaml")
+PIPELINE, PARAMS = Path("dvc.yaml"), Path("params.yaml")
+MODELS = ("fit", "finetune")
+"""The stages whose instances are models."""
+
+Stage = dict[str, Any]
 
 
-def stage_hash(stage: str, competition: str, root: Path = Path()) -> str:
+def stage_hash(stage: str, key: str, root: Path = Path()) -> str:
     """Hash a stage's command, its settings and the contents of all it depends on.
 
     Parameters
     ----------
-    stage, competition : str
-        For instance "train" and "avocado".
+    stage, key : str
+        For instance "fit" and "titanic.svm", an instance of dvc.yaml.
     root : Path
         The folder of dvc.yaml, to which the dependencies are relative.
 
@@ -28,35 +31,44 @@ def stage_hash(stage: str, competition: str, root: Path = Path()) -> str:
     -------
     str
         64 hexadecimal digits.
+
+    Raises
+    ------
+    DataError
+        If a dependency is missing.
     """
-    return _hash(_inputs(_stages(competition, root)[stage], root))
+    return _hash(_inputs(_stages(root)[f"{stage}@{key}"], root))
 
 
-def made_from(stage: str, competition: str, root: Path = Path()) -> str:
+def model_hash(competition: str, model: str, root: Path = Path()) -> str:
+    """Hash what a model is made from, whichever stage fits it."""
+    stages = _stages(root)
+    names = [f"{stage}@{competition}.{model}" for stage in MODELS]
+    return next(_hash(_inputs(stages[name], root)) for name in names if name in stages)
+
+
+def made_from(stage: str, key: str, root: Path = Path()) -> str:
     """Hash the contents of all that a stage depends on: data and code, no settings.
 
     Raises
     ------
     DataError
-        If one of them is not there.
+        If a dependency is missing.
     """
-    deps = _stages(competition, root)[stage]["deps"]
-    for dep in deps:
-        if not (root / dep).exists():
-            raise DataError(f"{dep} is missing. Run: dvc repro prepare@{competition}")
-    return _hash([[dep, content_hash(root / dep)] for dep in sorted(deps)])
+    deps = _stages(root)[f"{stage}@{key}"]["deps"]
+    return _hash([[dep, _content(root / dep)] for dep in sorted(deps)])
 
 
 def pipeline_hash(competition: str, root: Path = Path()) -> str:
     """Hash what a whole pipeline run is made from: its settings and its code, no stage's output."""
-    stages = _stages(competition, root)
+    stages = [stage for name, stage in _stages(root).items() if _competition(name) == competition]
     outputs = {
         _path(out)
-        for stage in stages.values()
+        for stage in stages
         for kind in ("outs", "metrics")
         for out in stage.get(kind, [])
     }
-    return _hash([_inputs(stage, root, outputs) for stage in stages.values()])
+    return _hash([_inputs(stage, root, outputs) for stage in stages])
 
 
 def content_hash(path: Path) -> str:
@@ -69,16 +81,38 @@ def content_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _stages(competition: str, root: Path) -> dict[str, dict[str, Any]]:
-    """Return the stages that a competition goes through, its name filled in."""
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each setting as its dotted key and its value; a list is one value."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _stages(root: Path) -> dict[str, Stage]:
+    """Return every instance of dvc.yaml's stages by its name, as DVC resolves them."""
     text = (root / PIPELINE).read_text(encoding="utf-8")
-    stages: dict[str, dict[str, Any]] = yaml.safe_load(
-        text.replace("${item.competition}", competition)
-    )["stages"]
-    return {name: stage for name, stage in stages.items() if "matrix" in stage}
+    params = yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))
+    found = {}
+    for name, stage in yaml.safe_load(text)["stages"].items():
+        if "foreach" not in stage:
+            found[name] = stage
+            continue
+        instances = params["graph"][stage["foreach"].removeprefix("${graph.").removesuffix("}")]
+        for key, item in instances.items():
+            written = json.dumps(stage["do"]).replace("${key}", key)
+            for field, value in item.items():
+                written = written.replace(f"${{item.{field}}}", value)
+            found[f"{name}@{key}"] = json.loads(written)
+    return found
 
 
-def _inputs(stage: dict[str, Any], root: Path, left_out: Collection[str] = ()) -> list[Any]:
+def _competition(name: str) -> str:
+    return name.partition("@")[2].partition(".")[0]
+
+
+def _inputs(stage: Stage, root: Path, left_out: Collection[str] = ()) -> list[Any]:
     settings = dict(leaves(yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))))
     chosen = {
         name: value
@@ -86,8 +120,14 @@ def _inputs(stage: dict[str, Any], root: Path, left_out: Collection[str] = ()) -
         for name, value in settings.items()
         if name == key or name.startswith(f"{key}.")
     }
-    deps = {dep: content_hash(root / dep) for dep in stage["deps"] if not _within(dep, left_out)}
+    deps = {dep: _content(root / dep) for dep in stage["deps"] if not _within(dep, left_out)}
     return [stage["cmd"], sorted(chosen.items()), sorted(deps.items())]
+
+
+def _content(path: Path) -> str:
+    if not path.exists():
+        raise DataError(f"{path} is missing. Run: dvc repro")
+    return content_hash(path)
 
 
 def _within(dep: str, outs: Collection[str]) -> bool:

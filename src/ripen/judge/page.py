@@ -14,14 +14,14 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ripen.judge.leaderboard import ended, ranked
+from ripen.judge.evaluation.summary import ended, ranked
 
 MEDIA = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif"}
 PACKAGES = ("dvc", "hydra-core", "mlflow", "numpy", "pandas", "pillow", "scikit-learn", "torch")
 # In the page's order: a figure's name, its heading, and what it shows to who cannot see it.
 TITLES = {
     "error": ("Error against iterations", "Training and validation error at each check"),
-    "ways": ("Ways of training at the same budget", "Validation error of each at each check"),
+    "trainings": ("Ways of training at the same budget", "Validation error of each at each check"),
     "learning_curve": ("The more the better", "Accuracy of each model by number of examples"),
     "confusion": ("Confusion", "Counts of true class by predicted class"),
     "roc": ("Receiver operating characteristic", "True by false positive rate of each model"),

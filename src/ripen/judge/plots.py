@@ -126,13 +126,29 @@ def roc(points: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
+def values(points: pd.DataFrame, title: str) -> Figure:
+    """Predicted values against true ones: on the line they are right.
+
+    Parameters
+    ----------
+    points : DataFrame
+        Columns truth and predicted.
+    """
+    figure, axes = _axes("true value", "predicted value")
+    axes.scatter(points.truth, points.predicted, s=8, alpha=0.5, linewidths=0)
+    ends = [float(points.to_numpy().min()), float(points.to_numpy().max())]
+    axes.plot(ends, ends, color="0.5", linestyle="--")
+    axes.set_title(title)
+    return figure
+
+
 def learning_curve(points: pd.DataFrame, bayes: float | None, part: str = "test") -> Figure:
     """The more the better: accuracy against the number of training rows.
 
     Parameters
     ----------
     points : DataFrame
-        Columns model, n_train, accuracy; a line for each model.
+        Columns model, n_train, score; a line for each model.
     bayes : float or None
         Accuracy of the best possible rule, where it is known.
     part : str
@@ -140,7 +156,7 @@ def learning_curve(points: pd.DataFrame, bayes: float | None, part: str = "test"
     """
     figure, axes = _axes("training rows", f"{part} accuracy")
     for model, line in points.groupby("model", sort=False):
-        axes.plot(line.n_train, line.accuracy, marker="o", label=str(model))
+        axes.plot(line.n_train, line.score, marker="o", label=str(model))
     if bayes is not None:
         axes.axhline(bayes, color=COLOURS["reference"], linestyle=":", label="best possible")
     axes.set_xscale("log")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
-from ripen.judge.leaderboard import ended, ranked
+from ripen.judge.evaluation.summary import ended, ranked
 from ripen.kaggle import submissions
 from ripen.kaggle.submissions import Submission
 

@@ -2,8 +2,14 @@
 of iterations, since life is short; and when the validation loss no longer improves.
 """
 
+import json
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
+
+import pandas as pd
+
+from ripen.core.atomic import write_text
 
 
 class Reason(StrEnum):
@@ -75,3 +81,50 @@ class Convergence:
         if self._since_best >= self.early_stopping:
             return Reason.EARLY_STOPPING
         return Reason.MAX_ITER if iteration >= self.max_iter else None
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a training stood after `iteration` iterations.
+
+    `loss` is the mean over the iterations since the check before, `gradient_norm` the Euclidean
+    norm of all parameters' gradients in the last of them.
+    """
+
+    iteration: int
+    loss: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    gradient_norm: float
+    seconds_per_iteration: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a training went: why it ended and when, all its checks, and which of them was best.
+
+    Where the last weights are kept, and not the best, the last check stands for the best.
+    """
+
+    stopped: Reason
+    iterations: int
+    best_iteration: int
+    best_validation_loss: float
+    checks: tuple[Check, ...]
+
+    def curve(self) -> pd.DataFrame:
+        """Return the checks as rows, without what depends on the clock."""
+        return pd.DataFrame(self.checks).drop(columns="seconds_per_iteration")
+
+
+def write_training(folder: Path, training: Training) -> None:
+    """Write `training.json` (what ended it, and when) and `curve.csv` (the checks)."""
+    values = {
+        "stopped": training.stopped,
+        "iterations": training.iterations,
+        "best_iteration": training.best_iteration,
+    }
+    write_text(folder / "training.json", json.dumps(values, indent=2) + "\n")
+    curve = training.curve().to_csv(index=False, lineterminator="\n")
+    write_text(folder / "curve.csv", curve)

@@ -16,8 +16,8 @@ import caffe
 import ripen
 from ripen.learn.models import served
 from ripen.nets.zoo.weights import caffemodel
-from ripen.settings.schema import CompetitionName, Config
-from ripen.track.tracking import Client, locked, store_uri
+from ripen.settings.schema import Run as RunSettings
+from ripen.track.tracking import FOLDER, Client, locked, store_uri
 
 ALIAS = "best"
 LOADER = "ripen.learn.models.served"
@@ -29,9 +29,7 @@ REQUIREMENTS = [
 ]
 
 
-def register(
-    config: Config, competition: CompetitionName, run_id: str, tags: Mapping[str, str]
-) -> None:
+def register(settings: RunSettings, competition: str, run_id: str, tags: Mapping[str, str]) -> None:
     """Make a version of the model of a run, where there is none, and call it the best.
 
     Nothing happens where the run has left no files that can be served. Killed in between, what is
@@ -39,7 +37,7 @@ def register(
 
     Parameters
     ----------
-    config : Config
+    settings : Run
         Section `tracking`.
     competition : str
     run_id : str
@@ -47,11 +45,11 @@ def register(
     tags : mapping
         Of a new version, beside the competition and the commit.
     """
-    client = Client(store_uri(config))
-    if not client.list_artifacts(run_id, served.FOLDER):
+    client = Client(store_uri(settings))
+    if not client.list_artifacts(run_id, FOLDER):
         return
     name, run = f"ripen-{competition}", client.get_run(run_id)
-    with locked(config):
+    with locked(settings):
         found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
         if found:
             version = found[0].version
@@ -74,7 +72,7 @@ def _logged(client: Client, run: Run) -> str:
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
         # MLflow of its own type hints.
         warnings.filterwarnings("ignore", ".*Any type hint is inferred")
-        files = client.download_artifacts(run.info.run_id, served.FOLDER, temporary)
+        files = client.download_artifacts(run.info.run_id, FOLDER, temporary)
         served.complete(Path(files), caffemodel)
         # And not pyfunc.log_model, within the run: that would open it again.
         with client.speaking():

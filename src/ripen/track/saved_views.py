@@ -9,6 +9,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ripen.competition.metrics import METRICS
+
 TAG = "mlflow.sharedViewState."
 OURS = f"{TAG}ripen-"
 LOSS = "validation/log_loss"
@@ -17,25 +19,29 @@ SECTION = "ripen"
 Chart = dict[str, Any]
 
 
-def models(evaluation: str) -> dict[str, str]:
+def models(evaluation: str, decides: str) -> dict[str, str]:
     """Return the tag of the view of all models of one evaluation, the best first.
 
     Parameters
     ----------
     evaluation : str
         Hash of what the evaluation was made from, as the models' runs have it in a tag.
+    decides : str
+        The part and the metric by which one is the best: "validation/log_loss".
     """
+    metric = METRICS[decides.partition("/")[2]]
     charts = [
         _line("error against iterations", ["curve/loss", "curve/validation_loss"], "linear"),
-        _bars("validation log loss", LOSS),
+        _bars(f"{decides.partition('/')[0]} {metric.title}", decides),
         _bars("test accuracy", "test/accuracy"),
-        _points("what the time brings", ("METRIC", "training_seconds"), LOSS),
+        _points("what the time brings", ("METRIC", "training_seconds"), decides),
     ]
     columns = [
-        *_metrics(LOSS, "test/accuracy", "training_seconds", "iterations", "best_iteration"),
+        *_metrics(decides, "test/accuracy", "training_seconds", "iterations", "best_iteration"),
         *_tags("dvc.stage", "stopped"),
     ]
-    return _tag("models", f"tags.`dvc.evaluate_hash` = '{evaluation}'", columns, charts)
+    query = f"tags.`dvc.evaluate_hash` = '{evaluation}'"
+    return _tag("models", query, columns, charts, decides, not metric.greater_is_better)
 
 
 def trials(sweep: str, parent: str, parameters: Sequence[str]) -> dict[str, str]:
@@ -84,11 +90,18 @@ def paths(experiment: str, tags: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _tag(name: str, query: str, columns: list[str], charts: list[Chart]) -> dict[str, str]:
+def _tag(
+    name: str,
+    query: str,
+    columns: list[str],
+    charts: list[Chart],
+    order: str = LOSS,
+    ascending: bool = True,
+) -> dict[str, str]:
     state = {
         "searchFilter": query,
-        "orderByKey": f"metrics.`{LOSS}`",
-        "orderByAsc": True,
+        "orderByKey": f"metrics.`{order}`",
+        "orderByAsc": ascending,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],

@@ -13,8 +13,11 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import asdict
+from math import isnan
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -40,8 +43,10 @@ from mlflow.exceptions import MlflowException
 
 from ripen.core import lineage, stores
 from ripen.core.errors import StoreError
-from ripen.settings.compose import as_mapping, leaves
-from ripen.settings.schema import Config
+from ripen.core.lineage import leaves
+from ripen.learn.convergence import Check, Training
+from ripen.settings.compose import PARAMS, load_run, read
+from ripen.settings.schema import Run as RunSettings
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 # Not the trace of an error that is raised besides, and told in one line.
@@ -49,6 +54,7 @@ logging.getLogger("mlflow.store.db.utils").addFilter(lambda record: not record.e
 BATCH = 500
 LOCK_SECONDS = 120  # others make the store, or open a run in it, in a fraction of that
 EXPERIMENTS = "dvc.experiments"
+FOLDER = "served"  # of a run's artifacts: what serves its model
 
 
 def repository_root(folder: Path | None = None) -> Path:
@@ -65,9 +71,9 @@ def repository_root(folder: Path | None = None) -> Path:
     return folder
 
 
-def store_uri(config: Config) -> str:
+def store_uri(run: RunSettings) -> str:
     """Return the address of MLflow's store: the setting, or `mlflow.db` at the root."""
-    return config.tracking.uri or f"sqlite:///{repository_root() / 'mlflow.db'}"
+    return run.tracking.uri or f"sqlite:///{repository_root() / 'mlflow.db'}"
 
 
 class Client:
@@ -100,13 +106,13 @@ class Client:
         return call
 
 
-def locked(config: Config) -> AbstractContextManager[None]:
+def locked(run: RunSettings) -> AbstractContextManager[None]:
     """Hold the lock under which the store is made and runs are opened."""
     lock = repository_root() / ".mlflow.lock"
-    return stores.file_lock(store_uri(config), lock, LOCK_SECONDS)
+    return stores.file_lock(store_uri(run), lock, LOCK_SECONDS)
 
 
-def open_experiment(config: Config, competition: str) -> tuple[Client, str]:
+def open_experiment(run: RunSettings, competition: str) -> tuple[Client, str]:
     """Open the store, made where there is none, and a competition's experiment in it.
 
     To be called under the lock (`locked`): two first users at once would race.
@@ -116,7 +122,7 @@ def open_experiment(config: Config, competition: str) -> tuple[Client, str]:
     (Client, str)
         The experiment's id.
     """
-    uri = store_uri(config)
+    uri = store_uri(run)
     mlflow.set_tracking_uri(uri)
     client = Client(uri)
     found = client.get_experiment_by_name(competition)
@@ -124,7 +130,7 @@ def open_experiment(config: Config, competition: str) -> tuple[Client, str]:
         experiment = str(found.experiment_id)
     else:
         # A server keeps artifacts where it likes; a local file store, beside the database.
-        local = config.tracking.uri is None
+        local = run.tracking.uri is None
         location = (repository_root() / "mlruns" / competition).as_uri() if local else None
         tags = {"mlflow.experimentKind": "custom_model_development"}
         experiment = str(client.create_experiment(competition, location, tags))
@@ -133,10 +139,10 @@ def open_experiment(config: Config, competition: str) -> tuple[Client, str]:
     return client, experiment
 
 
-def experiment(config: Config, competition: str) -> Experiment | None:
+def experiment(run: RunSettings, competition: str) -> Experiment | None:
     """Return a competition's experiment, None where there is none; the store is made if needed."""
-    with locked(config):
-        found: Experiment | None = Client(store_uri(config)).get_experiment_by_name(competition)
+    with locked(run):
+        found: Experiment | None = Client(store_uri(run)).get_experiment_by_name(competition)
         return found
 
 
@@ -204,6 +210,41 @@ class TrackedRun:
             dataset = DatasetInput(Dataset.from_dictionary(data.to_dict()), context)
             self._client.log_inputs(self.run_id, [dataset])
 
+    def log_check(self, check: Check) -> None:
+        """Add a check of a training to the run's curve."""
+        values = {k: v for k, v in asdict(check).items() if k != "iteration" and not isnan(v)}
+        self.log_metrics({f"curve/{key}": value for key, value in values.items()}, check.iteration)
+
+    def log_training(self, training: Training | None, seconds: float) -> None:
+        """Log how long a fit took and, of a net, what ended its training."""
+        self.log_metrics({"training_seconds": seconds})
+        if training is not None:
+            self.set_tags({"stopped": training.stopped})
+            ends = {"iterations": training.iterations, "best_iteration": training.best_iteration}
+            self.log_metrics(ends)
+
+    def log_model(self, folder: Path, save: Callable[[Path], None]) -> None:
+        """Log Caffe's files, where the model has some, and the folder that serves the model.
+
+        Parameters
+        ----------
+        folder : Path
+            The model's.
+        save : callable
+            Writes the second one (`ripen.learn.estimator.Fitted.save`).
+        """
+        if self.reused:
+            return
+        for pattern in ("*.prototxt", "model.*"):
+            for file in sorted(folder.glob(pattern)):
+                self.log_artifacts(file, "caffe")
+        with tempfile.TemporaryDirectory() as temporary:
+            served = Path(temporary) / FOLDER
+            served.mkdir()
+            save(served)
+            if any(served.iterdir()):
+                self.log_artifacts(served, FOLDER)
+
 
 class Tracker(AbstractContextManager["Tracker"]):
     """One stage's view of a competition's experiment; `pipeline` is the parent run.
@@ -212,13 +253,14 @@ class Tracker(AbstractContextManager["Tracker"]):
     marks runs whose process is gone as killed.
     """
 
-    def __init__(self, config: Config, competition: str, stage: str) -> None:
-        self._config, self._competition, self._stage = config, competition, stage
+    def __init__(self, competition: str, stage: str, key: str | None = None) -> None:
+        self._run = load_run()
+        self._competition, self._stage, self._key = competition, stage, key or competition
         self._hashes: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        with locked(self._config):
-            self._client, self._experiment = open_experiment(self._config, self._competition)
+        with locked(self._run):
+            self._client, self._experiment = open_experiment(self._run, self._competition)
             self._mark_killed()
             self.pipeline = self._open_pipeline()
         return self
@@ -238,7 +280,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         It ends as finished, or as failed when the block raises. If a run of the same inputs was
         finished before, that one is given, and logs nothing.
         """
-        key = self._made_from(self._stage)
+        key = self.stage_hash
         found = self._search(f"tags.`dvc.stage_hash` = '{key}'", name)
         if found:
             yield TrackedRun(self._client, found[0].info.run_id, reused=True)
@@ -251,16 +293,17 @@ class Tracker(AbstractContextManager["Tracker"]):
             raise
         self._end(run, "FINISHED")
 
-    def evaluated(self, name: str, stage: str) -> TrackedRun | None:
-        """Return the finished run that `stage` left of a model, to add its evaluation to.
+    def evaluated(self, name: str) -> TrackedRun | None:
+        """Return the finished run of a model, to add its evaluation to.
 
         It is given as reused where this stage has added the same evaluation before; None where
         the store has no such run, for instance because DVC took the model from its cache.
         """
-        found = self._search(f"tags.`dvc.stage_hash` = '{self._made_from(stage)}'", name)
+        made = lineage.model_hash(self._competition, name)
+        found = self._search(f"tags.`dvc.stage_hash` = '{made}'", name)
         if not found:
             return None
-        key, tag = self._made_from(self._stage), f"dvc.{self._stage}_hash"
+        key, tag = self.stage_hash, f"dvc.{self._stage}_hash"
         run = TrackedRun(
             self._client, found[0].info.run_id, reused=found[0].data.tags.get(tag) == key
         )
@@ -270,7 +313,9 @@ class Tracker(AbstractContextManager["Tracker"]):
     @property
     def stage_hash(self) -> str:
         """What this stage is made from, as the runs that it `evaluated` are tagged."""
-        return self._made_from(self._stage)
+        if self._stage not in self._hashes:  # read once: no stage changes what it reads
+            self._hashes[self._stage] = lineage.stage_hash(self._stage, self._key)
+        return self._hashes[self._stage]
 
     def tag_experiment(self, tags: Mapping[str, str]) -> None:
         for key, value in tags.items():
@@ -281,12 +326,6 @@ class Tracker(AbstractContextManager["Tracker"]):
         with suppress(StoreError) if status == "FAILED" else nullcontext():
             run.flush()
             self._client.set_terminated(run.run_id, status)
-
-    def _made_from(self, stage: str) -> str:
-        """The hash of what a stage is made from, read once: no stage changes what it reads."""
-        if stage not in self._hashes:
-            self._hashes[stage] = lineage.stage_hash(stage, self._competition)
-        return self._hashes[stage]
 
     def _open_pipeline(self) -> TrackedRun:
         key = lineage.pipeline_hash(self._competition)
@@ -299,9 +338,8 @@ class Tracker(AbstractContextManager["Tracker"]):
             return TrackedRun(self._client, run_id, reused=False)
         run_id = self._create(f"pipeline {key[:8]}", key, nested=False)
         pipeline = TrackedRun(self._client, run_id, reused=False)
-        values = dict(leaves(as_mapping(self._config)))
-        # The address of a store may hold a password.
-        pipeline.log_params({k: v for k, v in values.items() if not k.startswith("tracking.")})
+        own = read(PARAMS)["competition"][self._competition]
+        pipeline.log_params(dict(leaves(own)))
         return pipeline
 
     def _create(self, name: str, key: str, *, nested: bool) -> str:
@@ -309,7 +347,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         if nested:
             tags |= {
                 "mlflow.parentRunId": self.pipeline.run_id,
-                "dvc.stage": f"{self._stage}@{self._competition}",
+                "dvc.stage": f"{self._stage}@{self._key}",
                 "dvc.stage_hash": key,
             }
         else:
@@ -332,44 +370,44 @@ class Tracker(AbstractContextManager["Tracker"]):
         self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
-def training_seconds(config: Config, competition: str) -> dict[str, float]:
+def training_seconds(run: RunSettings, competition: str) -> dict[str, float]:
     """Return how long the finished models of dvc.yaml's present inputs took, where they trained."""
     return {
         run.info.run_name: run.data.metrics["training_seconds"]
-        for run in _finished_models(config, competition)
+        for run in _finished_models(run, competition)
         if "training_seconds" in run.data.metrics
     }
 
 
-def model_run(config: Config, competition: str, model: str) -> str | None:
+def model_run(run: RunSettings, competition: str, model: str) -> str | None:
     """Return the id of a model's finished run of dvc.yaml's present inputs, None without one."""
-    found = (run for run in _finished_models(config, competition) if run.info.run_name == model)
+    found = (run for run in _finished_models(run, competition) if run.info.run_name == model)
     run = next(found, None)
     return None if run is None else str(run.info.run_id)
 
 
-def _finished_models(config: Config, competition: str) -> Iterator[Run]:
-    client = Client(store_uri(config))
+def _finished_models(run: RunSettings, competition: str) -> Iterator[Run]:
+    client = Client(store_uri(run))
     experiment = client.get_experiment_by_name(competition)
     if experiment is None:
         return
-    for stage in ("baselines", "train"):
-        key = lineage.stage_hash(stage, competition)
+    for model in read(PARAMS)["competition"][competition]["models"]:
+        key = lineage.model_hash(competition, model)
         query = f"tags.`dvc.stage_hash` = '{key}' and attributes.status = 'FINISHED'"
         yield from client.search_runs([experiment.experiment_id], query)
 
 
-def find(config: Config, name: str) -> list[Run]:
+def find(run: RunSettings, name: str) -> list[Run]:
     """Return the pipelines' runs of a DVC experiment, or the run of an id or of its beginning.
 
     Parameters
     ----------
-    config : Config
+    run : Run
         Section `tracking`.
     name : str
         An experiment's name, or at least 4 characters of a run's id.
     """
-    client = Client(store_uri(config))
+    client = Client(store_uri(run))
     everywhere = [e.experiment_id for e in client.search_experiments()]
     runs = list(client.search_runs(everywhere, f"tags.`{EXPERIMENTS}` LIKE '%{_literal(name)}%'"))
     named = [run for run in runs if name in run.data.tags[EXPERIMENTS].split()]
@@ -378,11 +416,11 @@ def find(config: Config, name: str) -> list[Run]:
     return [r for r in client.search_runs(everywhere) if r.info.run_id.startswith(name)]
 
 
-def experiments_of(config: Config, run: Run) -> list[str]:
+def experiments_of(settings: RunSettings, run: Run) -> list[str]:
     """Return the DVC experiments that a run is part of; none for one of plain `dvc repro`."""
     parent = run.data.tags.get("mlflow.parentRunId")
     if parent is not None:
-        run = Client(store_uri(config)).get_run(parent)
+        run = Client(store_uri(settings)).get_run(parent)
     return list(run.data.tags.get(EXPERIMENTS, "").split())
 
 

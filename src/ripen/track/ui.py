@@ -15,7 +15,7 @@ from types import FrameType
 import psutil
 
 from ripen.core.errors import StoreError, UsageError
-from ripen.settings.schema import Config
+from ripen.settings.schema import Run
 from ripen.track import saved_views, tracking
 
 HOST = "127.0.0.1"
@@ -26,12 +26,12 @@ SERVER = ["-m", "mlflow", "ui", "--workers", "1", "--uvicorn-opts", "--log-level
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
 
 
-def run(config: Config, port: int, *, browser: bool) -> int:
+def run(settings: Run, port: int, *, browser: bool) -> int:
     """Show the runs until Ctrl-C; those of a server that is there already, without waiting.
 
     Parameters
     ----------
-    config : Config
+    settings : Run
         Sections `tracking` and `competitions`.
     port : int
         Of this machine.
@@ -50,8 +50,8 @@ def run(config: Config, port: int, *, browser: bool) -> int:
     StoreError
         If the store cannot be read, or the server does not start.
     """
-    store = tracking.store_uri(config)
-    pages = experiment_pages(config)
+    store = tracking.store_uri(settings)
+    pages = experiment_pages(settings)
     if store.startswith(("http://", "https://")):
         show(store.rstrip("/"), pages, browser=browser)
         return 0
@@ -62,14 +62,14 @@ def run(config: Config, port: int, *, browser: bool) -> int:
         return ended()
 
 
-def experiment_pages(config: Config) -> dict[str, str]:
+def experiment_pages(settings: Run) -> dict[str, str]:
     """Return what can be shown, each with its address below the server's.
 
     That is the saved views of each competition's experiment; its list of runs where it has none.
     """
     pages: dict[str, str] = {}
-    for competition in config.competitions:
-        found = tracking.experiment(config, competition)
+    for competition in settings.competitions:
+        found = tracking.experiment(settings, competition)
         if found is not None:
             views = saved_views.paths(found.experiment_id, found.tags)
             plain = {"runs": f"/#/experiments/{found.experiment_id}/runs"}

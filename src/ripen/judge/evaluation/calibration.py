@@ -22,7 +22,8 @@ from ripen.judge.evaluation.scored import Scored
 
 TINY = np.finfo(np.float64).eps  # below which scikit-learn's log_loss puts no probability either
 TEMPERATURES = (0.05, 20.0)
-CLIPS = (0, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05)
+CLIPS = (1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05)
+FLOOR = 0.1  # over the number of rows: no fewer can show that a probability is lower than that
 USUAL_CLIP = 0.005
 SPLITS = 5
 
@@ -99,9 +100,15 @@ def fit_temperature(labels: Labels, probabilities: Floats) -> float:
 
 
 def fit_clip(labels: Labels, probabilities: Floats) -> float:
-    """Return the clip of `CLIPS` of the least log loss, the smallest of several."""
-    losses = [_log_loss(labels, clipped(probabilities, clip)) for clip in CLIPS]
-    return float(CLIPS[int(np.argmin(np.round(losses, 9)))])
+    """Return the clip of the least log loss, the smallest of several.
+
+    It is one of `CLIPS`, or the floor of 1 / (10 n): n rows that are all right say nothing of a
+    probability below that, and a single mistake would then cost without limit.
+    """
+    floor = FLOOR / len(labels)
+    tried = [floor, *(clip for clip in CLIPS if clip > floor)]
+    losses = [_log_loss(labels, clipped(probabilities, clip)) for clip in tried]
+    return float(tried[int(np.argmin(np.round(losses, 9)))])
 
 
 def helped(one: Scored, seed: int) -> dict[str, float]:

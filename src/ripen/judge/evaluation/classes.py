@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ripen.competition.metrics import DECIMALS, TOP
+from ripen.competition.metrics import DECIMALS
+from ripen.competition.metrics.classification import TOP
 from ripen.judge.evaluation.scored import Scored
 
 

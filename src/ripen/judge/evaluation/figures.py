@@ -44,6 +44,15 @@ def draw(
     plots.save(plots.roc(points, title), folder / "roc.svg")
 
 
+def draw_values(one: Scored, folder: Path) -> None:
+    """Write how predicted values stand to the true ones, of a regression."""
+    truth, predicted = one.labels, one.probabilities[:, 0]
+    table = pd.DataFrame({"truth": truth, "predicted": predicted}).round(DECIMALS)
+    write_csv(folder / "values.csv", table)
+    title = f"{one.model}, {one.part}"
+    plots.save(plots.values(table, title), folder / "values.svg")
+
+
 def confusions(one: Scored, classes: Sequence[str], folder: Path) -> None:
     """Write which classes were taken for which: all, or the most confused where there are many."""
     title, names = f"{one.model}, {one.part}", np.array(classes)

@@ -1,4 +1,4 @@
-"""A competition's pictures by the ids that predictions have."""
+"""A competition's images by the rows of the index."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,43 +8,49 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ripen.competition.datasets.prepared import read_part
+from ripen.competition.index import Index
 from ripen.core.layout import Layout
 from ripen.data.images.decode import read
-from ripen.data.images.files import opened
+from ripen.data.images.files import opened as opened_archives
+from ripen.learn.inputs import TABLE
+from ripen.settings.schema import Competition
 
-LARGE = 512  # pixels: a larger photograph is decoded smaller
+LARGE = 512  # pixels: a larger image is decoded smaller
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """What gives the picture of an id, and its name."""
+    """What gives the image of a row, and its name."""
 
-    picture: Callable[[int], Image.Image]
+    image: Callable[[int], Image.Image]
     name: Callable[[int], str]
 
 
 @contextmanager
-def photographs(layout: Layout, index: pd.DataFrame) -> Iterator[Gallery]:
-    """Open the archives; ids are numbers of rows of the index."""
-    with opened(layout.raw) as archives:
+def opened(competition: Competition, layout: Layout, index: Index) -> Iterator[Gallery | None]:
+    """Open a competition's images: those of its archives, or the rows of a table of pixels.
 
-        def picture(row: int) -> Image.Image:
-            archive, name = str(index.at[row, "archive"]), str(index.at[row, "name"])
-            return read(archives[archive].read(name), name, (LARGE, LARGE))
+    Yields
+    ------
+    Gallery or None
+        None where rows are no images.
+    """
+    rows, columns = index.rows, competition.columns
+    if "archive" in rows:
+        with opened_archives(layout.raw) as archives:
 
-        yield Gallery(picture, lambda row: str(index.at[row, "name"]))
+            def image(row: int) -> Image.Image:
+                archive, name = str(rows.at[row, "archive"]), str(rows.at[row, "name"])
+                return read(archives[archive].read(name), name, (LARGE, LARGE))
 
+            yield Gallery(image, lambda row: str(rows.at[row, "name"]))
+    elif columns is not None and columns.shape is not None:
+        pixels = pd.read_parquet(layout.prepared / TABLE).to_numpy(np.float32)
+        levels = pixels.reshape(len(pixels), *columns.shape) / np.float32(columns.scale or 255)
 
-@contextmanager
-def small_pictures(layout: Layout) -> Iterator[Gallery]:
-    """Read the prepared pictures, of one channel and values from 0 to 1."""
-    parts = [read_part(layout.prepared, name) for name in ("validation", "test")]
-    data = {
-        int(id): values for part in parts for id, values in zip(part.ids, part.data, strict=True)
-    }
+        def drawn(row: int) -> Image.Image:
+            return Image.fromarray(np.rint(levels[row][0] * 255).astype(np.uint8))
 
-    def picture(id: int) -> Image.Image:
-        return Image.fromarray(np.rint(data[id][0] * 255).astype(np.uint8))
-
-    yield Gallery(picture, lambda id: f"id {id}")
+        yield Gallery(drawn, lambda row: f"id {rows.at[row, 'id']}")
+    else:
+        yield None

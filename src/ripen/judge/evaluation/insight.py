@@ -1,5 +1,6 @@
 """What a net has learnt to see: its first filters, its maps of pictures, what decides it."""
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +10,15 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import TypeAdapter
 
 import caffe
-from caffe.formats import read_binary
+from caffe.formats import read_binary, read_text
 from caffe.proto.caffe_pb2 import NetParameter, ParamSpec
 from ripen.core.atomic import write_text
 from ripen.data.images.grid import GAP, montage
 from ripen.judge.evaluation.sheet import Tile, fitted, sheet
+from ripen.learn.seen import SEEN
 from ripen.nets.zoo import pictures
 from ripen.nets.zoo.contract import Input
 
@@ -44,6 +47,19 @@ class NetFiles:
     weights: Path
     before: Path | None
     input: Input
+
+
+def read_files(folder: Path) -> NetFiles | None:
+    """Read which net of a model takes an image (`ripen.learn.seen`); None where none does."""
+    file = folder / SEEN
+    if not file.exists():
+        return None
+    values = json.loads(file.read_text(encoding="utf-8"))
+    deploy = NetParameter()
+    read_text(Path(values["deploy"]), deploy)
+    before = values["before"] and Path(values["before"])
+    wanted = TypeAdapter(Input).validate_python(values["input"])
+    return NetFiles(deploy, Path(values["weights"]), before or None, wanted)
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,14 @@ def worst(one: Scored, classes: Sequence[str], limit: int = WORST) -> pd.DataFra
     Returns
     -------
     DataFrame of at most `limit` rows
-        Columns id, actual, predicted (classes), probability (of the predicted class) and
+        Columns row, actual, predicted (classes), probability (of the predicted class) and
         probability_of_actual.
     """
     names, rows = np.array(classes), np.arange(len(one.labels))
     predicted = one.probabilities.argmax(axis=1)
     everything = pd.DataFrame(
         {
-            "id": one.ids,
+            "row": one.rows,
             "actual": names[one.labels],
             "predicted": names[predicted],
             "probability": one.probabilities[rows, predicted],
@@ -38,17 +38,17 @@ def worst(one: Scored, classes: Sequence[str], limit: int = WORST) -> pd.DataFra
         }
     ).round(DECIMALS)
     wrong: pd.DataFrame = everything[predicted != one.labels]
-    return wrong.sort_values(["probability_of_actual", "id"], ignore_index=True).head(limit)
+    return wrong.sort_values(["probability_of_actual", "row"], ignore_index=True).head(limit)
 
 
 def draw(one: Scored, classes: Sequence[str], gallery: Gallery, folder: Path) -> None:
     """Write a model's worst mistakes: `mistakes.csv`, and `mistakes.svg` with the pictures."""
     found = worst(one, classes)
-    found.insert(1, "name", [gallery.name(int(id)) for id in found["id"]])
+    found.insert(1, "name", [gallery.name(int(row)) for row in found["row"]])
     write_csv(folder / "mistakes.csv", found)
     tiles = [
         Tile(
-            gallery.picture(int(row.id)),  # type: ignore[arg-type]
+            gallery.image(int(row.row)),  # type: ignore[arg-type]
             (f"is {row.actual}", f"said {row.predicted}", f"by {row.probability:.1%}"),
             str(row.name),
         )

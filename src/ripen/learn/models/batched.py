@@ -26,7 +26,7 @@ from ripen.learn.models import mlp
 from ripen.learn.models.rows import Rows
 from ripen.learn.models.stack import Layers
 from ripen.learn.models.trials import Group, Listener, Live, Trained, Trial
-from ripen.settings.schema.net import Net, Solver, Train
+from ripen.settings.schema import Net, Solver, Train
 
 __all__ = [
     "Trained", "Trial", "as_caffe", "first_weights", "fit", "fit_each", "fits", "head",

@@ -16,94 +16,15 @@ from caffe.policies import learning_rate
 from caffe.proto import caffe_pb2
 from ripen.core.atomic import replacing, write_text
 from ripen.core.errors import TrainingError
-from ripen.learn.convergence import Convergence, Reason
+from ripen.learn.convergence import Check, Convergence, Training
 from ripen.learn.models import mlp
 from ripen.nets.engines.choice import Engine, Solving, Trainer
 from ripen.nets.engines.pycaffe import probabilities
 from ripen.nets.engines.torch import TorchEngine
-from ripen.settings.schema.avocado import TableTrain
-from ripen.settings.schema.net import Solver, Train
+from ripen.settings.schema import Solver, Train
 
 SOLVER = "solver.prototxt"
 TORCH = TorchEngine()
-
-
-@dataclass(frozen=True)
-class Check:
-    """How a training stood after `iteration` iterations.
-
-    `loss` is the mean over the iterations since the check before, `gradient_norm` the Euclidean
-    norm of all parameters' gradients in the last of them.
-    """
-
-    iteration: int
-    loss: float
-    validation_loss: float
-    validation_accuracy: float
-    learning_rate: float
-    gradient_norm: float
-    seconds_per_iteration: float
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a training went: why it ended and when, all its checks, and which of them was best.
-
-    Where the last weights are kept, and not the best, the last check stands for the best.
-    """
-
-    stopped: Reason
-    iterations: int
-    best_iteration: int
-    best_validation_loss: float
-    checks: tuple[Check, ...]
-
-    def curve(self) -> pd.DataFrame:
-        """Return the checks as rows, without what depends on the clock."""
-        return pd.DataFrame(self.checks).drop(columns="seconds_per_iteration")
-
-
-def fit(
-    settings: TableTrain,
-    seed: int,
-    classes: int,
-    train: tuple[Path, int],
-    validation: tuple[Path, int],
-    folder: Path,
-    listener: Callable[[Check], None],
-    engine: Engine = TORCH,
-    history: Path | None = None,
-) -> Training:
-    """Train the net of a table and keep the weights of the best validation loss.
-
-    Parameters
-    ----------
-    settings : TableTrain
-    seed : int
-    classes : int
-        Number of classes.
-    train, validation : (Path, int)
-        The list file that an HDF5Data layer reads, and how many rows it names.
-    folder : Path
-        Gets ``train_val.prototxt``, ``solver.prototxt``, ``model.caffemodel`` and
-        ``model.solverstate``.
-    listener : callable
-        Is given each check.
-    engine : Engine
-        Who trains.
-    history : Path or None
-        A folder for the weights of some iterations, ``iter_<n>.caffemodel``: the first ones, and
-        those of the 1st, 2nd, 4th, 8th, … check.
-
-    Raises
-    ------
-    TrainingError
-        If the loss or a gradient is not a finite number.
-    """
-    batch = (train[0], min(settings.train.batch_size, train[1]))
-    net = mlp.train_val(settings.net, classes, batch, validation)
-    own = settings.solver, settings.train, seed
-    return train_net(net, *own, folder, listener, None, engine, history)
 
 
 def train_net(
@@ -130,7 +51,8 @@ def train_net(
         When to check, and when to end.
     seed : int
     folder : Path
-        Gets the files that `fit` names.
+        Gets ``train_val.prototxt``, ``solver.prototxt``, ``model.caffemodel`` and
+        ``model.solverstate``.
     listener : callable
         Is given each check.
     start : Path or None
@@ -175,18 +97,6 @@ def train_net(
     return Training(
         stopped, checks[-1].iteration, kept.iteration, kept.validation_loss, tuple(checks)
     )
-
-
-def write_training(folder: Path, training: Training) -> None:
-    """Write `training.json` (what ended it, and when) and `curve.csv` (the checks)."""
-    values = {
-        "stopped": training.stopped,
-        "iterations": training.iterations,
-        "best_iteration": training.best_iteration,
-    }
-    write_text(folder / "training.json", json.dumps(values, indent=2) + "\n")
-    curve = training.curve().to_csv(index=False, lineterminator="\n")
-    write_text(folder / "curve.csv", curve)
 
 
 def _write(

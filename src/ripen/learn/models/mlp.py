@@ -8,8 +8,9 @@ import caffe
 from caffe import layers as L
 from caffe.proto import caffe_pb2
 from ripen.settings.compose import as_mapping
-from ripen.settings.schema.net import Net, Solver
+from ripen.settings.schema import Net, Solver
 
+SOFTMAX = "SoftmaxWithLoss"
 ACTIVATIONS = {"sigmoid": L.Sigmoid, "tanh": L.TanH, "relu": L.ReLU}
 FILLERS = {
     "xavier": {"type": "xavier"},
@@ -19,7 +20,11 @@ FILLERS = {
 
 
 def train_val(
-    net: Net, classes: int, train: tuple[Path, int], validation: tuple[Path, int]
+    net: Net,
+    outputs: int,
+    train: tuple[Path, int],
+    validation: tuple[Path, int],
+    loss: str = SOFTMAX,
 ) -> caffe_pb2.NetParameter:
     """Write the net that is trained, with its data and its loss.
 
@@ -27,15 +32,16 @@ def train_val(
     ----------
     net : Net
         Layers, activation, dropout and initial weights.
-    classes : int
-        Number of outputs.
+    outputs : int
+        Classes, or numbers to predict.
     train, validation : (Path, int)
         The list file of an HDF5Data layer, and how many rows make a batch.
+    loss : "SoftmaxWithLoss" or "EuclideanLoss"
 
     Returns
     -------
     NetParameter
-        Tops ``loss`` and, in the test phase, ``accuracy``.
+        Tops ``loss`` and, in the test phase of a classifier, ``accuracy``.
     """
     phases = []
     for (source, batch_size), phase in ((train, caffe.TRAIN), (validation, caffe.TEST)):
@@ -45,20 +51,25 @@ def train_val(
         )
         phases.append(data)
     spec = phases[1]
-    scores = _scores(spec, net, classes)
-    spec.loss = L.SoftmaxWithLoss(scores, spec.label)
-    spec.accuracy = L.Accuracy(scores, spec.label, include={"phase": caffe.TEST})
+    scores = _scores(spec, net, outputs)
+    spec.loss = getattr(L, loss)(scores, spec.label)
+    if loss == SOFTMAX:
+        spec.accuracy = L.Accuracy(scores, spec.label, include={"phase": caffe.TEST})
     written = phases[0].to_proto()
     written.MergeFrom(spec.to_proto())
     written.name = "mlp"
     return written
 
 
-def deploy(net: Net, features: int, classes: int) -> caffe_pb2.NetParameter:
-    """Write the net that is used: input ``data`` of shape (1, features), output ``prob``."""
+def deploy(net: Net, features: int, outputs: int, loss: str = SOFTMAX) -> caffe_pb2.NetParameter:
+    """Write the net that is used: input ``data`` of shape (1, features), output ``prob``.
+
+    Of a net that predicts numbers ``prob`` is these numbers, so that engines read one name.
+    """
     spec = caffe.NetSpec()
     spec.data = L.Input(shape={"dim": [1, features]})
-    spec.prob = L.Softmax(_scores(spec, net, classes))
+    scores = _scores(spec, net, outputs)
+    spec.prob = L.Softmax(scores) if loss == SOFTMAX else L.Power(scores)
     written = spec.to_proto()
     written.name = "mlp"
     return written
@@ -96,7 +107,7 @@ def to_text(message: caffe_pb2.NetParameter | caffe_pb2.SolverParameter) -> str:
     return text_format.MessageToString(message)
 
 
-def _scores(spec: caffe.NetSpec, net: Net, classes: int) -> caffe.Top:
+def _scores(spec: caffe.NetSpec, net: Net, outputs: int) -> caffe.Top:
     """Add the layers from ``data`` to the scores; return their top."""
     top = spec.data
     filler = FILLERS[net.weights]
@@ -106,5 +117,5 @@ def _scores(spec: caffe.NetSpec, net: Net, classes: int) -> caffe.Top:
         spec[name] = top = ACTIVATIONS[net.activation](top, in_place=True)
         if net.dropout:
             spec[f"dropout{i}"] = top = L.Dropout(top, dropout_ratio=net.dropout, in_place=True)
-    spec.scores = L.InnerProduct(top, num_output=classes, weight_filler=filler)
+    spec.scores = L.InnerProduct(top, num_output=outputs, weight_filler=filler)
     return spec.scores

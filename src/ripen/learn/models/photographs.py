@@ -22,8 +22,8 @@ from ripen.learn.models.views import AT_ONCE
 from ripen.nets.zoo import DEFINITIONS
 from ripen.nets.zoo.contract import Input, contract
 from ripen.nets.zoo.trunk import trunk
-from ripen.settings.schema.photos import Features, FrozenNet
-from ripen.settings.schema.types import typed
+from ripen.settings.schema import Competition, FrozenNet
+from ripen.settings.typed import typed
 
 Array = NDArray[np.float32]
 
@@ -49,7 +49,7 @@ class Photographs:
     bins: int = 0
 
 
-def photographs(settings: Features, names: Sequence[str]) -> Photographs:
+def photographs(competition: Competition, names: Sequence[str]) -> Photographs:
     """Return what a model on the features of some nets takes; "histogram" is one of the names."""
     looks = []
     for name in names:

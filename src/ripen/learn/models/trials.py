@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from caffe.policies import learning_rate
 from caffe.proto import caffe_pb2
-from ripen.learn.convergence import Convergence, Reason
+from ripen.learn.convergence import Check, Convergence, Reason, Training
 from ripen.learn.models import mlp
-from ripen.learn.models.caffe_net import Check, Training, diverged
+from ripen.learn.models.caffe_net import diverged
 from ripen.learn.models.rows import Batches, Rows
 from ripen.learn.models.stack import Layers, Pass, Stack
-from ripen.settings.schema.net import Net, Solver, Train
+from ripen.settings.schema import Net, Solver, Train
 
 ROOM = 2**21  # probabilities that may wait for their logarithms
 Listener = Callable[[int, Check], bool]

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ripen.nets.engines.pycaffe import Stretch
 from ripen.nets.engines.real import RealEngine
 from ripen.nets.engines.torch import TorchEngine
-from ripen.settings.schema import Engine as EngineSettings
 
 
 class Solving(Protocol):
@@ -85,15 +84,19 @@ class Answering:
 
 
 @contextmanager
-def chosen(settings: EngineSettings) -> Iterator[Engine]:
+def chosen(name: str) -> Iterator[Engine]:
     """Yield the engine that the settings name.
+
+    Parameters
+    ----------
+    name : "torch" or "real"
 
     Raises
     ------
     EngineUnavailable
         Where it cannot be had; says how to get it.
     """
-    if settings.name == "torch":
+    if name == "torch":
         yield TorchEngine()
         return
     with RealEngine() as engine:

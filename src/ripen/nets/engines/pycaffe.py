@@ -101,7 +101,9 @@ class Solving:
         test = self._solver.test_nets[0]
         test.share_with(self._solver.net)
         test.forward()
-        return float(test.blobs["loss"].data), float(test.blobs["accuracy"].data)
+        # A net that predicts numbers has no accuracy.
+        accuracy = float(test.blobs["accuracy"].data) if "accuracy" in test.blobs else math.nan
+        return float(test.blobs["loss"].data), accuracy
 
 
 class Fed:

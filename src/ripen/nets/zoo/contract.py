@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ripen.core.errors import ConfigError, UsageError
-from ripen.settings.schema.types import typed
+from ripen.settings.typed import typed
 
 MODELS = Path("models")
 

@@ -29,13 +29,17 @@ class Finetune(Estimator):
 
     refits = False  # without validation rows nothing would end its training
 
+    def files(self) -> list[Path]:
+        """Return the folder of the pretrained net (`Estimator.files`)."""
+        return [Path(self.finetune.from_)]
+
     def fit(self, train: Rows, validation: Rows | None, work: Work) -> FittedNet:
         """Train; the folder gets Caffe's files and the rows (`Estimator.fit`)."""
         # Here, because the settings are read where nobody trains, and these import torch.
         from caffe.formats import read_text
         from caffe.proto.caffe_pb2 import TRAIN, NetParameter
         from ripen.learn.models import mlp
-        from ripen.learn.models.caffe_net import train_net
+        from ripen.learn.models.train_net import train_net
         from ripen.nets.zoo.finetune import Change, finetuned
 
         assert validation is not None

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ripen.data.images.batches import batches, of_views
 from ripen.data.images.files import File
 from ripen.data.images.views import View
-from ripen.learn.models.caffe_net import CaffeNet
+from ripen.learn.models.train_net import CaffeNet
 from ripen.nets.engines.choice import Answering
 from ripen.nets.zoo.contract import Input
 

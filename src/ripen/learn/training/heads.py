@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from caffe.formats import to_text
 from ripen.core.atomic import write_text
-from ripen.learn.models.caffe_net import Training, train_net
+from ripen.learn.models.train_net import Training, train_net
 from ripen.nets.engines.choice import Engine
 from ripen.nets.zoo import head
 from ripen.settings.schema.net import Train

@@ -28,7 +28,7 @@ from ripen.data.images.batches import batches, of_chance, of_views
 from ripen.data.images.files import File, opened
 from ripen.data.images.views import views
 from ripen.learn.models import mlp
-from ripen.learn.models.caffe_net import Check, Training, train_net, write_training
+from ripen.learn.models.train_net import Check, Training, train_net, write_training
 from ripen.learn.models.views import AT_ONCE, answers
 from ripen.learn.training.fed import Array, Feeding, Looked
 from ripen.learn.training.tracked import Listener, followed, nothing

@@ -15,7 +15,7 @@ from ripen.competition.metrics import scores
 from ripen.core.atomic import write_text
 from ripen.data.images.files import opened
 from ripen.learn.models import mlp
-from ripen.learn.models.caffe_net import Training, train_net
+from ripen.learn.models.train_net import Training, train_net
 from ripen.nets.engines.choice import Engine
 from ripen.nets.engines.real import RealEngine
 from ripen.nets.engines.torch import TorchEngine

@@ -92,7 +92,9 @@ def fit_each(
     """
     if not all(fits(trial) for trial in trials):
         raise ValueError("only SGD can be stacked, with L2, no clipping, iter_size 1, no dropout")
-    batches = [Batch.of(rows.x, rows.y.astype(np.int64), classes) for rows in (train, validation)]
+    learnt, held_out = (
+        Batch.of(rows.x, rows.y.astype(np.int64), classes) for rows in (train, validation)
+    )
     firsts: dict[str, Layers] = {}
     groups: dict[tuple[object, ...], list[Live]] = {}
     for number, trial in enumerate(trials):
@@ -103,7 +105,7 @@ def fit_each(
         groups.setdefault(_together(trial), []).append(Live(number, trial, firsts[same]))
     for group in groups.values():
         for start in range(0, len(group), LARGEST):
-            yield from Group(group[start : start + LARGEST], *batches, callback).run()
+            yield from Group(group[start : start + LARGEST], learnt, held_out, callback).run()
 
 
 def fits(trial: Trial) -> bool:

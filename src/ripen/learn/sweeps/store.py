@@ -228,7 +228,7 @@ class Store:
         return finished
 
     def _other_sweeps(self) -> tuple[dict[str, Result], set[str]]:
-        """Return other sweeps' results of the same data and code, and the keys of running trials."""
+        """Return other sweeps' results of the same data and code, and the keys that they train."""
         known: dict[str, Result] = {}
         running: set[str] = set()
         for study in self._storage.get_all_studies():

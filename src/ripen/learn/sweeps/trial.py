@@ -256,8 +256,10 @@ def first_fold(name: str, competition: Competition) -> Iterator[FirstFold]:
     train = learnable[splitter(competition.validation).trains(folds, first)]
     held_out = learnable[folds == first]
     with opened(swept_net(competition).inputs, competition, layout, index) as taken:
-        rows = (Rows(taken.take(each), index.targets[each]) for each in (train, held_out))
-        yield FirstFold(*rows, taken.encoder, index.task, index.outputs)
+        learnt, validation = (
+            Rows(taken.take(rows), index.targets[rows]) for rows in (train, held_out)
+        )
+        yield FirstFold(learnt, validation, taken.encoder, index.task, index.outputs)
 
 
 def files(name: str, competition: Competition) -> list[Path]:

@@ -9,8 +9,8 @@ from google.protobuf import text_format
 
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.nets.importing import convert
-from ripen.nets.importing.files import trained, used
-from ripen.nets.zoo.contract import Input
+from ripen.nets.importing.import_net import trained, used
+from ripen.data.images.input import Input
 from tests.parity.compare import check_net, relative_difference
 from tests.ripen.nets.importing.networks import NETWORKS, SHAPE, SIZE, answers, network
 

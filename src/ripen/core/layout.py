@@ -7,9 +7,6 @@ from pathlib import Path
 # that is compared with the baselines.
 WAYS = {"net": "full", "head": "head", "scratch": "scratch"}
 
-# Features of pictures by what they are made of (`ripen.data.images.features`): no stage's, for all.
-SHELVES = Path(".ripen") / "features"
-
 
 @dataclass(frozen=True)
 class Layout:

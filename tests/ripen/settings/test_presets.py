@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from ripen.nets.zoo import DEFINITIONS
-from ripen.nets.zoo.trunk import trunk
+from ripen.nets.surgery import trunk
 from ripen.settings.schema import Config
 
 NETS = {

@@ -15,8 +15,9 @@ from ripen.core.layout import SHELVES, Layout
 from ripen.data.images import index as indexes
 from ripen.data.images.decode import read
 from ripen.data.images.files import opened
-from ripen.nets.zoo import DEFINITIONS, pictures
-from ripen.nets.zoo.contract import Input
+from ripen.data.images.input import to_input
+from ripen.nets.zoo import DEFINITIONS
+from ripen.data.images.input import Input
 from ripen.settings.schema import Config
 from ripen.stages import features
 from tests.ripen.frozen import ALONE, with_weights
@@ -67,7 +68,7 @@ def expected(mirror: bool, side: int = SIDE) -> NDArray[np.float32]:
     with opened(LAYOUT.raw) as archives:
         for file in indexes.files(indexes.read(LAYOUT.prepared / "index.csv"), archives):
             picture = read(file.read(), file.name)
-            values = pictures.values(picture, WANTED.sized(side, side), mirror=mirror)
+            values = to_input(picture, WANTED.sized(side, side), mirror=mirror)
             net.forward(data=values[np.newaxis])
             maps = [net.blobs[name].data[0] for name in ("fire9/concat", "conv_final")]
             pooled = [f(m, axis=(1, 2)) for m in maps for f in (np.mean, np.max)]

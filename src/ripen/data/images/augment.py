@@ -9,8 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from ripen.nets.zoo import pictures
-from ripen.nets.zoo.contract import Input
+from ripen.data.images.input import RESAMPLING, Box, Input, to_input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +55,15 @@ def values(
     """
     box = random_box(picture.size, wanted, augmentation, rng)
     # Colours after resizing: there are fewer pixels then.
-    resampling = pictures.RESAMPLING[wanted.interpolation]
+    resampling = RESAMPLING[wanted.interpolation]
     part = picture.resize((wanted.width, wanted.height), resampling, box)
     mirror = augmentation.mirror and rng.random() < 0.5
-    return pictures.values(jitter(part, augmentation, rng), wanted, (0, 0, *part.size), mirror)
+    return to_input(jitter(part, augmentation, rng), wanted, (0, 0, *part.size), mirror)
 
 
 def random_box(
     size: tuple[int, int], wanted: Input, augmentation: Augmentation, rng: Generator
-) -> pictures.Box:
+) -> Box:
     """Return a random part (left, upper, right, lower), in pixels, of a picture (width, height)."""
     if augmentation.crop == "none":
         return 0, 0, *size

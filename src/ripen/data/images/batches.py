@@ -14,7 +14,7 @@ from ripen.data.images.augment import values as augmented
 from ripen.data.images.decode import read as decoded
 from ripen.data.images.files import File
 from ripen.data.images.views import View
-from ripen.nets.zoo.contract import Input
+from ripen.data.images.input import Input
 
 Array = NDArray[np.float32]
 Prepare = Callable[[Image.Image, int], Array]

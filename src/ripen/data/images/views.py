@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ripen.nets.zoo import pictures
-from ripen.nets.zoo.contract import Input
+from ripen.data.images.input import Box, Input, to_input
 
 ViewsName = Literal["whole", "mirror", "crops5", "crops10", "scales"]
 NAMES: tuple[ViewsName, ...] = get_args(ViewsName)
@@ -44,7 +43,7 @@ class View:
     mirror: bool = False
     squeeze: bool = True
 
-    def box(self, size: tuple[int, int], wanted: Input) -> pictures.Box:
+    def box(self, size: tuple[int, int], wanted: Input) -> Box:
         """Return the part (left, upper, right, lower), in pixels, of a picture (width, height)."""
         width, height = size[0] * self.side, size[1] * self.side
         if not self.squeeze:
@@ -56,7 +55,7 @@ class View:
 
     def values(self, picture: Image.Image, wanted: Input) -> NDArray[np.float32]:
         """Return the part as the net takes it, of shape (channels, height, width)."""
-        return pictures.values(picture, wanted, self.box(picture.size, wanted), self.mirror)
+        return to_input(picture, wanted, self.box(picture.size, wanted), self.mirror)
 
 
 def views(name: ViewsName, side: float = 0.875, squeeze: bool = True) -> list[View]:

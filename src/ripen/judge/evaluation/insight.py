@@ -16,8 +16,8 @@ from caffe.proto.caffe_pb2 import NetParameter, ParamSpec
 from ripen.core.atomic import write_text
 from ripen.data.images.grid import GAP, montage
 from ripen.judge.evaluation.sheet import Tile, fitted, sheet
-from ripen.nets.zoo import pictures
-from ripen.nets.zoo.contract import Input
+from ripen.data.images.input import to_input
+from ripen.data.images.input import Input
 
 MAPS = 6  # layers of which one is shown
 MOST = 99  # percentile of a gradient that is shown as the most
@@ -85,7 +85,7 @@ class Looker:
 
     def look(self, picture: Image.Image) -> Look:
         """Run a picture forward, and the highest score backward."""
-        self._net.blobs[self._data].data[0] = pictures.values(picture, self._input)
+        self._net.blobs[self._data].data[0] = to_input(picture, self._input)
         (scores,) = self._net.forward().values()
         maps = {name: self._strongest(name) for name in self._chosen()}
         (output,) = self._net.outputs

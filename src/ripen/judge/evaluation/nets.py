@@ -11,8 +11,9 @@ from ripen.core.errors import SourceError, UsageError
 from ripen.core.layout import Layout
 from ripen.judge.evaluation.insight import NetFiles
 from ripen.nets.zoo import DEFINITIONS
-from ripen.nets.zoo.contract import Input, contract
-from ripen.nets.zoo.weights import caffemodel
+from ripen.data.images.input import Input
+from ripen.nets.contract import contract
+from ripen.nets.weights import caffemodel
 
 WEIGHTS = "model.caffemodel"
 FINETUNED = ("full", "head")

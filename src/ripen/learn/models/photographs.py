@@ -20,8 +20,9 @@ from ripen.data.images.histogram import histogram
 from ripen.data.images.views import views
 from ripen.learn.models.views import AT_ONCE
 from ripen.nets.zoo import DEFINITIONS
-from ripen.nets.zoo.contract import Input, contract
-from ripen.nets.zoo.trunk import trunk
+from ripen.data.images.input import Input
+from ripen.nets.contract import contract
+from ripen.nets.surgery import trunk
 from ripen.settings.schema.photos import Features, FrozenNet
 from ripen.settings.schema.types import typed
 
@@ -30,7 +31,7 @@ Array = NDArray[np.float32]
 
 @typed
 class Look:
-    """How one frozen net looks at a picture, as `ripen.data.images.features` does."""
+    """How one frozen net looks at a picture, as `ripen.nets.frozen` does."""
 
     net: FrozenNet
     wanted: Input

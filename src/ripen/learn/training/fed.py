@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from caffe.errors import CaffeError
 from ripen.core.errors import ConfigError
-from ripen.nets.engines.choice import Engine, Fed
+from ripen.nets.engines.engine import Engine, Fed
 from ripen.nets.engines.pycaffe import Stretch
 
 Array = NDArray[np.float32]
@@ -56,7 +56,7 @@ class Feeding:
     looked: Looked
 
     def solver(self, solver: Path, start: Path | None = None) -> "FedSolving":
-        """Begin to train, as `ripen.nets.engines.choice.Trainer` does.
+        """Begin to train, as `ripen.nets.engines.engine.Trainer` does.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class Feeding:
 
 
 class FedSolving:
-    """A solver at work, as `ripen.nets.engines.choice.Solving`."""
+    """A solver at work, as `ripen.nets.engines.engine.Solving`."""
 
     def __init__(self, fed: Fed, feeding: Feeding) -> None:
         self._fed, self._feeding = fed, feeding

@@ -1,6 +1,6 @@
 """Three ways to a net for new classes, at the same budget: from scratch, the head alone, in full.
 
-All are one definition: what a pretrained net is changed to (`ripen.nets.zoo.finetune`).
+All are one definition: what a pretrained net is changed to (`ripen.nets.surgery`).
 """
 
 import tempfile
@@ -22,9 +22,9 @@ from ripen.core.progress import progress
 from ripen.learn.models import mlp, served
 from ripen.learn.models.caffe_net import Check, Training, train_net, write_training
 from ripen.learn.training.tracked import followed, log_served
-from ripen.nets.engines.choice import Engine, chosen
-from ripen.nets.zoo import lenet8
-from ripen.nets.zoo.finetune import Change, finetuned
+from ripen.nets.engines.engine import Engine, chosen
+from ripen.nets.zoo import lenet
+from ripen.nets.surgery import Change, finetuned
 from ripen.settings.compose import as_mapping, leaves
 from ripen.settings.schema import CompetitionName, Config
 from ripen.settings.schema.digits import DigitsTrain
@@ -114,8 +114,8 @@ def pretrain(task: Task, prepared: Path, folder: Path, tracked: TrackedRun | Non
     parts = lists(prepared, ("pretrain", "pretrain_validation"), train.batch_size)
     classes = len(task.dataset.pretrained)
     folder.mkdir()
-    write_text(folder / "deploy.prototxt", mlp.to_text(lenet8.written_deploy(classes)))
-    net = lenet8.written_train_val(classes, *parts)
+    write_text(folder / "deploy.prototxt", mlp.to_text(lenet.lenet8_deploy(classes)))
+    net = lenet.lenet8_train_val(classes, *parts)
     with progress("pretrain", solver.max_iter) as advance:
 
         def show(check: Check) -> None:
@@ -136,9 +136,9 @@ def train_way(
 ) -> Training:
     """Train one way into a folder that is there: Caffe's files, as for every net."""
     classes, settings = len(task.dataset.pretrained), task.settings
-    deploy = finetuned(lenet8.written_deploy(classes), way.change)
+    deploy = finetuned(lenet.lenet8_deploy(classes), way.change)
     write_text(folder / "deploy.prototxt", mlp.to_text(deploy))
-    net = finetuned(lenet8.written_train_val(classes, *parts), way.change)
+    net = finetuned(lenet.lenet8_train_val(classes, *parts), way.change)
     return train_net(
         net,
         settings.solver,

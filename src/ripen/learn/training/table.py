@@ -16,7 +16,7 @@ from ripen.core.progress import progress
 from ripen.learn.models import mlp, served
 from ripen.learn.models.caffe_net import Check, Training, fit, write_training
 from ripen.learn.training.tracked import Listener, followed, log_served
-from ripen.nets.engines.choice import Engine, chosen
+from ripen.nets.engines.engine import Engine, chosen
 from ripen.settings.compose import as_mapping, leaves
 from ripen.settings.schema import CompetitionName, Config
 from ripen.settings.schema.avocado import TableTrain

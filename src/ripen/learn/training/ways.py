@@ -1,7 +1,7 @@
 """Three ways to a net that tells photographs apart, at the same budget, and how each one did.
 
 From scratch; the pretrained net with a new last layer, which alone learns; the pretrained net in
-full. All are one definition (`ripen.nets.zoo.finetune`), and are given the same pictures, cut, mirrored
+full. All are one definition (`ripen.nets.surgery`), and are given the same pictures, cut, mirrored
 and coloured by the same chance.
 """
 
@@ -32,10 +32,10 @@ from ripen.learn.models.caffe_net import Check, Training, train_net, write_train
 from ripen.learn.models.views import AT_ONCE, answers
 from ripen.learn.training.fed import Array, Feeding, Looked
 from ripen.learn.training.tracked import Listener, followed, nothing
-from ripen.nets.engines.choice import Answering, Engine, chosen
-from ripen.nets.zoo.finetune import Change
-from ripen.nets.zoo.trainable import Trainable, trainable
-from ripen.nets.zoo.weights import caffemodel
+from ripen.nets.engines.engine import Answering, Engine, chosen
+from ripen.nets.surgery import Change
+from ripen.nets.surgery import Trainable, trainable
+from ripen.nets.weights import caffemodel
 from ripen.settings.compose import as_mapping, changed, leaves
 from ripen.settings.schema import CompetitionName, Config
 from ripen.settings.schema.net import Train

@@ -85,7 +85,7 @@ class Train:
 
 @typed
 class Finetune:
-    """What is changed in a pretrained net (`ripen.nets.zoo.finetune`).
+    """What is changed in a pretrained net (`ripen.nets.surgery`).
 
     `from` names the net whose weights it begins with; `replace` the layers that give its scores.
     The head alone learns where nothing up to the layer `freeze_until` does. New layers learn

@@ -8,7 +8,7 @@ from ripen.competition.datasets import PHOTOS
 from ripen.competition.datasets.imagenet import DATASET as IMAGENET
 from ripen.core.errors import DataError
 from ripen.data.images.names import Named
-from ripen.nets.zoo.contract import labels
+from ripen.nets.contract import labels
 
 
 def test_imagenets_classes_are_those_of_the_nets() -> None:

@@ -16,9 +16,9 @@ from ripen.data.images import index as indexes
 from ripen.data.images.decode import read
 from ripen.data.images.files import opened
 from ripen.learn.models import served
-from ripen.nets.zoo import pictures
-from ripen.nets.zoo.contract import Input
-from ripen.nets.zoo.weights import caffemodel
+from ripen.data.images.input import to_input
+from ripen.data.images.input import Input
+from ripen.nets.weights import caffemodel
 from ripen.settings.schema import Config
 from ripen.stages import features, train
 from tests.ripen.frozen import ALONE, pipeline, with_weights
@@ -107,7 +107,7 @@ def check_whole_net(rows: pd.DataFrame) -> None:
         wanted = Input(
             height=side, width=side, channel_order="BGR", raw_scale=255.0, mean=[104, 117, 123]
         )
-        views = [pictures.values(picture, wanted, mirror=mirror) for mirror in (False, True)]
+        views = [to_input(picture, wanted, mirror=mirror) for mirror in (False, True)]
         net.blobs[name].reshape(2, 3, side, side)
         net.blobs[name].data[...] = np.stack(views)
     net.forward()

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ripen.data.images.decode import read
 from ripen.competition import predictions
 from ripen.core.archives import Archive
 from ripen.core.layout import Layout
 from ripen.data.images import index as indexes
 from ripen.nets.classify import Classifier
-from ripen.nets.zoo import pictures
+from ripen.data.images.input import to_input
 from ripen.settings.schema import Config
 from ripen.stages import baselines, prepare
 from tests.ripen.conftest import ROOT
@@ -66,7 +67,7 @@ def test_a_net_says_what_ripen_classify_says(
     classifier = Classifier("squeezenet")
     with Archive(layout.raw / "photographs.zip") as archive:
         for row, name in zip(found, sorted(photographs), strict=True):
-            guesses = classifier.guess(pictures.read(archive.read(name), name), 5)
+            guesses = classifier.classify(read(archive.read(name), name), 5)
             best = np.sort(row)[::-1][:5]
             np.testing.assert_allclose(best, [g.probability for g in guesses], atol=2e-6)
     labels = index.loc[table["id"], "label"].to_numpy()

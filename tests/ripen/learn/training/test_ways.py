@@ -21,10 +21,10 @@ from ripen.core.layout import Layout
 from ripen.data.images import index as indexes
 from ripen.data.images.files import opened
 from ripen.learn.training.ways import fed, order, run_ways, task_of, what_views_bring
-from ripen.nets.engines.real import RealEngine
-from ripen.nets.engines.torch import TorchEngine
+from ripen.nets.engines.engine import RealEngine
+from ripen.nets.engines.engine import TorchEngine
 from ripen.nets.zoo import DEFINITIONS
-from ripen.nets.zoo.definition import (
+from ripen.nets.definition import (
     LEARNT,
     XAVIER,
     Definition,

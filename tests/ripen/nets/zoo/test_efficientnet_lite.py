@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 import caffe
+from ripen.data.images.decode import read
 from ripen.core.errors import DataError, SourceError
-from ripen.nets.zoo import DEFINITIONS, pictures, weights
-from ripen.nets.zoo.contract import contract
-from ripen.nets.zoo.definition import relu6
+from ripen.data.images.input import to_input
+from ripen.nets import weights
+from ripen.nets.zoo import DEFINITIONS
+from ripen.nets.contract import contract
+from ripen.nets.definition import relu6
 from ripen.nets.zoo.efficientnet_lite import SCALES, blocks
-from ripen.nets.zoo.efficientnet_weights import decode
-from ripen.nets.zoo.folding import Filter, Normalization, same
+from ripen.nets.zoo.efficientnet_lite import decode
+from ripen.nets.folding import Filter, Normalization, same
 
 ROOT = Path(__file__).parents[4]
 
@@ -131,7 +134,7 @@ def test_probabilities_are_pytorchs(mirror: Path, monkeypatch: pytest.MonkeyPatc
         pytest.skip(str(error))
     files = sorted((mirror / "EliSchwartz/imagenet-sample-images").glob("*.JPEG"))[:4]
     promised = contract("efficientnet_lite0").input
-    data = np.stack([pictures.values(pictures.read(f, f.name), promised) for f in files])
+    data = np.stack([to_input(read(f, f.name), promised) for f in files])
     net.blobs["data"].reshape(*data.shape)
     found = net.forward(data=data)["prob"]
     state = torch.load(

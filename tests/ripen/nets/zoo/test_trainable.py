@@ -6,8 +6,8 @@ import pytest
 import caffe
 from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter
 from ripen.core.errors import ConfigError, UsageError
-from ripen.nets.zoo.finetune import Change
-from ripen.nets.zoo.trainable import trainable
+from ripen.nets.surgery import Change
+from ripen.nets.surgery import trainable
 
 
 def types(net: NetParameter) -> list[str]:

@@ -1,4 +1,4 @@
-"""A net of the zoo with its weights: fetched and decoded once, then kept beside its contract."""
+"""The weights of the zoo's nets: fetched and decoded once, then kept beside their contract."""
 
 import shutil
 from functools import partial
@@ -9,16 +9,11 @@ from caffe.errors import CaffeError
 from caffe.formats import read_binary, read_text, to_text
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.core.atomic import replacing, write_text
-from ripen.core.errors import DataError, UsageError
+from ripen.core.errors import ConfigError, DataError, UsageError
 from ripen.data.sources import Item, SourceName, WheelFile, fetch
-from ripen.nets.zoo import DEFINITIONS, Definition, deep_compression, efficientnet_weights
-from ripen.nets.zoo.contract import Weights, contract, folder
-
-# What turns a published file into the net's weights, and the file's suffix.
-DECODERS = {
-    "deep_compression": (deep_compression.decode, ".net"),
-    "efficientnet_lite": (efficientnet_weights.decode, ".pth"),
-}
+from ripen.nets.contract import Weights, contract, folder
+from ripen.nets.definition import Decoder, Definition
+from ripen.nets.zoo import DEFINITIONS
 
 
 def load(name: str) -> caffe.Net:
@@ -27,15 +22,16 @@ def load(name: str) -> caffe.Net:
     Raises
     ------
     UsageError
-        If there is no such net, or none is published with weights.
+        If the net does not exist or has no published weights.
     SourceError
-        If its weights are not here and cannot be had.
+        If its weights are not found in any source.
     DataError
-        If the weights are not this net's.
+        If the weights belong to another net.
     """
     file = caffemodel(name)
     net = caffe.Net(definition(name).deploy(), caffe.TEST)
     try:
+        # Caffe itself leaves a layer without stored weights as its fillers made it.
         stored = {layer.name for layer in read_binary(file, NetParameter()).layer if layer.blobs}
         if missing := sorted(set(net.params) - stored):
             raise DataError(f"{file}: has no weights for layer '{missing[0]}' of {name}")
@@ -46,14 +42,14 @@ def load(name: str) -> caffe.Net:
 
 
 def definition(name: str) -> Definition:
-    """Return a net's definition: the zoo's, or what is in the folder of one that was imported.
+    """Return a net's definition, from the zoo or from the folder of an imported net.
 
     Raises
     ------
     UsageError
-        If there is no such net.
+        If the net does not exist.
     DataError
-        If its files cannot be read.
+        When the definition is used: if the files of an imported net cannot be read.
     """
     if name in DEFINITIONS:
         return DEFINITIONS[name]
@@ -71,25 +67,27 @@ def _read(file: Path) -> NetParameter:
 
 
 def caffemodel(name: str, published: Path | None = None) -> Path:
-    """Return the file of a net's weights; fetch it where it is not here yet.
+    """Return the file of a net's weights, after fetching it if it is missing.
 
-    Its definitions are written beside it, so that real Caffe finds all that it needs.
+    The net's prototxt files are written beside it, so that real Caffe finds all its files there.
 
     Parameters
     ----------
     name : str
-        The net's.
+        The net.
     published : Path, optional
-        The weights as they are published, where the user has them.
+        A local copy of the published weights, to use instead of fetching them.
 
     Raises
     ------
     UsageError
-        If there is no such net, or none is published with weights.
+        If the net does not exist or has no published weights.
+    ConfigError
+        If the contract names a format that the net cannot decode.
     SourceError
-        If its weights are not here and cannot be had, or those given are others.
+        If its weights are not found in any source, or `published` has another hash.
     DataError
-        If they are damaged.
+        If the weights are damaged.
     """
     promised, home = contract(name), folder(name)
     if promised.weights is None or promised.caffemodel is None:
@@ -97,7 +95,7 @@ def caffemodel(name: str, published: Path | None = None) -> Path:
     file = home / promised.caffemodel
     if published is not None or not file.exists():
         if promised.weights.format == "pytorch":
-            raise UsageError(f"{file} is not here: import '{name}' again with ripen import-net")
+            raise UsageError(f"{file} not found: import '{name}' again with ripen import-net")
         write_definitions(name)
         _fetch(name, promised.weights, file, published)
     return file
@@ -123,14 +121,25 @@ def _fetch(name: str, weights: Weights, file: Path, given: Path | None) -> None:
             with replacing(file) as temporary:
                 shutil.copyfile(given, temporary)
         return
-    decode, suffix = DECODERS[weights.format]
-    published = given or file.with_suffix(suffix)
+    decoder = _decoder(name, weights)
+    published = given or file.with_suffix(decoder.suffix)
     if given is None:
         fetch(_sources(weights), _item(weights, published), published)
     net = caffe.Net(DEFINITIONS[name].deploy(), caffe.TEST)
-    decode(published.read_bytes(), net, str(published))
+    decoder.decode(published.read_bytes(), net, str(published))
     with replacing(file) as temporary:
         net.save(str(temporary))
+
+
+def _decoder(name: str, weights: Weights) -> Decoder:
+    decoder = DEFINITIONS[name].decoder
+    if decoder is None or decoder.format != weights.format:
+        own = "" if decoder is None else f" and {decoder.format}"
+        raise ConfigError(
+            f"{folder(name) / 'readme.md'}: weights.format is '{weights.format}'. "
+            f"Allowed: caffemodel{own}"
+        )
+    return decoder
 
 
 def _sources(weights: Weights) -> tuple[SourceName, ...]:

@@ -10,8 +10,8 @@ import torch
 
 import caffe
 from ripen import cli
-from ripen.nets.zoo import weights
-from ripen.nets.zoo.contract import contract
+from ripen.nets import weights
+from ripen.nets.contract import contract
 from tests.ripen.nets.importing.networks import SHAPE, SIZE, answers, network
 
 ROOT = Path(__file__).parents[4]

@@ -8,10 +8,11 @@ import caffe
 from caffe.formats import to_text
 from ripen.core.atomic import write_text
 from ripen.learn.training import heads
-from ripen.nets.engines.real import RealEngine
-from ripen.nets.engines.torch import TorchEngine
-from ripen.nets.zoo import DEFINITIONS, head
-from ripen.nets.zoo.trunk import trunk
+from ripen.nets.engines.engine import RealEngine
+from ripen.nets.engines.engine import TorchEngine
+from ripen.nets import head
+from ripen.nets.zoo import DEFINITIONS
+from ripen.nets.surgery import trunk
 from ripen.settings.schema.net import Solver
 from ripen.settings.schema.photos import Head
 

@@ -15,9 +15,9 @@ from ripen.data.sources import builtin
 from ripen.learn.models import mlp
 from ripen.learn.models.caffe_net import Training, fit
 from ripen.learn.training.pictures import Task, predict, pretrain, train_way, ways_from
-from ripen.nets.engines.choice import Engine
-from ripen.nets.engines.real import RealEngine
-from ripen.nets.engines.torch import TorchEngine
+from ripen.nets.engines.engine import Engine
+from ripen.nets.engines.engine import RealEngine
+from ripen.nets.engines.engine import TorchEngine
 from ripen.settings.schema import Config
 from ripen.stages.prepare import prepare_pictures
 

@@ -16,12 +16,12 @@ from ripen.core.atomic import write_text
 from ripen.data.images.files import opened
 from ripen.learn.models import mlp
 from ripen.learn.models.caffe_net import Training, train_net
-from ripen.nets.engines.choice import Engine
-from ripen.nets.engines.real import RealEngine
-from ripen.nets.engines.torch import TorchEngine
+from ripen.nets.engines.engine import Engine
+from ripen.nets.engines.engine import RealEngine
+from ripen.nets.engines.engine import TorchEngine
 from ripen.nets.zoo import DEFINITIONS
-from ripen.nets.zoo.deep_compression import decode
-from ripen.nets.zoo.finetune import Change, finetuned
+from ripen.nets.zoo.squeezenet import decode
+from ripen.nets.surgery import Change, finetuned
 from ripen.nets.zoo.squeezenet import MEAN
 from ripen.settings.schema import Solver, Train
 

@@ -8,9 +8,10 @@ import pytest
 
 import caffe
 from ripen.core.errors import DataError, SourceError, UsageError
-from ripen.nets.zoo import DEFINITIONS, weights
+from ripen.nets import weights
+from ripen.nets.zoo import DEFINITIONS
 
-MODELS = Path(__file__).parents[4] / "models"
+MODELS = Path(__file__).parents[3] / "models"
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ripen.data.images.views import View
-from ripen.nets.zoo.contract import Input
-from ripen.nets.zoo.pictures import RESAMPLING, middle, values
+from ripen.data.images.input import Input
+from ripen.data.images.input import RESAMPLING, middle, values
 
 SQUEEZED = Input(height=32, width=32, channel_order="RGB", raw_scale=255.0)
 CROPPED = replace(SQUEEZED, crop=0.5, interpolation="bicubic")

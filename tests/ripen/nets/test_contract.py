@@ -6,9 +6,9 @@ import pytest
 
 from ripen.core.errors import ConfigError, UsageError
 from ripen.nets.zoo import DEFINITIONS
-from ripen.nets.zoo.contract import contract, folder, labels
+from ripen.nets.contract import contract, folder, labels
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)

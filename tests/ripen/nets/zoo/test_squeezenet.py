@@ -13,7 +13,7 @@ import caffe
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.core.errors import DataError
 from ripen.nets.zoo import DEFINITIONS
-from ripen.nets.zoo.deep_compression import decode
+from ripen.nets.zoo.squeezenet import decode
 
 TWO_LAYERS = """
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 5 } } }

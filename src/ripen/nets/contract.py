@@ -1,50 +1,28 @@
-"""What a net of the zoo promises: the front matter of its `models/<name>/readme.md`, typed.
+"""A net's contract: the front matter of its `models/<name>/readme.md`, typed.
 
-As in Caffe's own zoo the front matter says where the weights are and whose they are; ripen's says
-besides what the net takes and gives.
+As in Caffe's own zoo, the front matter says where the weights are and under which licence. Ripen's
+also describes the input and the output of the net. Nothing here imports PyTorch, so that the
+command line can read a contract at once.
 """
 
 import csv
 import difflib
 import json
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
 
 from ripen.core.errors import ConfigError, UsageError
+from ripen.data.images.input import Input
 from ripen.settings.schema.types import typed
 
 MODELS = Path("models")
 
 Sha1 = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-@typed
-class Input:
-    """A picture as the net takes it: (channels, height, width), values from 0 to `raw_scale`, of
-    which `mean` (one number a channel, in the net's order) is subtracted.
-
-    Without a `crop` the whole picture is squeezed into the net's height and width, as Caffe's own
-    tools do it. With one, it is the middle of the picture, in the net's proportions: the largest
-    such part times `crop`, which torchvision and timm call resize and centre crop (`crop_pct`).
-    """
-
-    height: Annotated[int, Field(ge=1)]
-    width: Annotated[int, Field(ge=1)]
-    channel_order: Literal["BGR", "RGB", "grey"]
-    raw_scale: float
-    mean: list[float] = Field(default_factory=list)
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    crop: Annotated[float, Field(gt=0, le=1)] | None = None
-
-    def sized(self, height: int, width: int) -> "Input":
-        """Return the same for a net that takes another height and width."""
-        return replace(self, height=height, width=width)
 
 
 @typed
@@ -58,13 +36,14 @@ class Wheel:
 
 @typed
 class Weights:
-    """Where the published weights are, and how to tell that they are these.
+    """The place of the published weights, and the hash that they must have.
 
-    Those of format "pytorch" were in a file of the user's, for an `architecture` such as
+    `format` is "caffemodel", "pytorch", or the name of the format that the net's `Decoder` reads.
+    Weights of format "pytorch" were imported from a file of the user, for an `architecture` such as
     "torchvision:resnet18".
     """
 
-    format: Literal["caffemodel", "deep_compression", "efficientnet_lite", "pytorch"]
+    format: str
     architecture: str | None = None
     url: str | None = None
     wheel: Wheel | None = None
@@ -74,7 +53,7 @@ class Weights:
 
 @typed
 class Published:
-    """Accuracy on ILSVRC-2012's validation set as its makers published it, in percent."""
+    """Published accuracy on the validation set of ILSVRC-2012, in percent."""
 
     top1: float
     top5: float | None
@@ -96,7 +75,7 @@ class Contract:
 
 @dataclass(frozen=True)
 class Label:
-    """A class: its name, and its WordNet synset where it has one."""
+    """The name of a class, and its WordNet synset if it has one."""
 
     name: str
     synset: str = ""
@@ -108,7 +87,7 @@ def folder(name: str) -> Path:
     Raises
     ------
     UsageError
-        If there is no such net.
+        If the net does not exist.
     """
     known = sorted(path.parent.name for path in MODELS.glob("*/readme.md"))
     if name not in known:
@@ -124,27 +103,52 @@ def contract(name: str) -> Contract:
     Raises
     ------
     UsageError
-        If there is no such net.
+        If the net does not exist.
     ConfigError
-        If its readme's front matter has an unknown key or a wrong type.
+        If the front matter of its readme is missing, or has an unknown key or a wrong type.
     """
     file = folder(name) / "readme.md"
     _, marker, rest = file.read_text(encoding="utf-8").partition("---\n")
     front, end, _ = rest.partition("\n---\n")
     if not (marker and end):
-        raise ConfigError(f"{file}: has no front matter between two lines of ---")
+        raise ConfigError(f"{file}: no front matter between two lines of ---")
     try:
+        # Through JSON: in strict mode the nested dataclasses accept plain values from JSON only.
         return TypeAdapter(Contract).validate_json(json.dumps(yaml.safe_load(front)))
     except (ValidationError, yaml.YAMLError) as error:
         raise ConfigError(f"{file}: {_first(error)}") from None
 
 
+def inputs(name: str) -> list[Path]:
+    """Return the files that determine a net's outputs: its contract and its weights.
+
+    The weights need not be fetched yet. A net without published weights has its contract only.
+
+    Raises
+    ------
+    UsageError, ConfigError
+        As `contract`.
+    """
+    promised, home = contract(name), folder(name)
+    weights = [home / promised.caffemodel] if promised.caffemodel is not None else []
+    return [home / "readme.md", *weights]
+
+
 def labels(name: str) -> list[Label]:
-    """Return the classes of a net's scores, in their order; none where its contract names none."""
+    """Return the classes of a net in the order of its scores; empty if its contract has none.
+
+    Raises
+    ------
+    UsageError, ConfigError
+        As `contract`, and if the file with the names of the classes is not found.
+    """
     classes = contract(name).classes
     if classes is None:
         return []
-    with (MODELS / "classes" / f"{classes}.csv").open(encoding="utf-8", newline="") as file:
+    names = MODELS / "classes" / f"{classes}.csv"
+    if not names.is_file():
+        raise ConfigError(f"{folder(name) / 'readme.md'}: classes: {names} not found")
+    with names.open(encoding="utf-8", newline="") as file:
         return [Label(row["name"], row.get("synset", "")) for row in csv.DictReader(file)]
 
 

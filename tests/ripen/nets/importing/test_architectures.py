@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ripen.core.errors import DataError
-from ripen.nets.importing.state import load, read
+from ripen.nets.importing.architectures import load, read
 from tests.ripen.nets.importing.networks import network
 
 

@@ -1,8 +1,8 @@
-"""The new last layer of frozen nets, as Caffe's files: to be trained, and to be used.
+"""A new last layer on frozen nets, as Caffe's files: for training and for inference.
 
-Features are brought to one scale by a layer that does not learn: frozen nets leave them on all
-scales, on which gradient descent would take very long. The weights begin at 0, since what is sought
-has one minimum, wherever one begins.
+A layer that does not learn brings all features to one scale. Frozen nets have features on very
+different scales, and gradient descent would take very long on them. The weights begin at 0: the
+loss is convex, so that every start leads to the same minimum.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import caffe
 from caffe.formats import blob_array, read_binary
 from caffe.proto.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Phase
-from ripen.nets.zoo.trunk import output
+from ripen.nets.surgery import output
 
 NORMALIZE, SCORES = "normalize", "scores"
 COLUMNS = 256
@@ -24,14 +24,14 @@ Source = tuple[Path, int]
 
 @dataclass(frozen=True)
 class Scaling:
-    """What is subtracted from each feature, and what the rest is divided by."""
+    """The mean that is subtracted from each feature, and the scale that divides it."""
 
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
 
     @classmethod
     def of(cls, data: NDArray[np.floating], rows: NDArray[np.int64]) -> "Scaling":
-        """Return what gives each column of some rows of data the mean 0 and the deviation 1.
+        """Return the scaling to mean 0 and standard deviation 1 over some rows.
 
         Parameters
         ----------
@@ -39,13 +39,13 @@ class Scaling:
         rows : int64 ndarray
         """
         mean, scale = np.empty(data.shape[1]), np.empty(data.shape[1])
-        # Of some columns at a time: numpy makes a copy in float64 on the way.
+        # A few columns at a time, because numpy copies them to float64.
         for start in range(0, data.shape[1], COLUMNS):
             some = slice(start, start + COLUMNS)
             values = data[rows, some]
             mean[some] = values.mean(axis=0, dtype=np.float64)
             scale[some] = values.std(axis=0, dtype=np.float64)
-        scale[scale < 1e-6] = 1  # a feature that is always the same says nothing
+        scale[scale < 1e-6] = 1  # a constant feature carries no information
         return cls(mean, scale)
 
 
@@ -63,14 +63,14 @@ def layers(bottom: str, classes: int) -> list[LayerParameter]:
 
 
 def train_val(classes: int, train: Source, validation: Source) -> NetParameter:
-    """Return the net that is trained on features; tops ``loss`` and ``accuracy``.
+    """Return the net for training on features; tops ``loss`` and ``accuracy``.
 
     Parameters
     ----------
     classes : int
     train, validation : (Path, int)
-        The list file of an HDF5Data layer, with data sets ``data`` and ``label``, and how many
-        rows make a batch.
+        The list file of an HDF5Data layer, with data sets ``data`` and ``label``, and the batch
+        size.
     """
     net = NetParameter(name="head")
     net.layer.extend(_source(phase, *of) for phase, of in ((TRAIN, train), (TEST, validation)))
@@ -80,7 +80,7 @@ def train_val(classes: int, train: Source, validation: Source) -> NetParameter:
 
 
 def losses() -> list[LayerParameter]:
-    """Return what follows the scores where a net is trained."""
+    """Return the layers after the scores in training."""
     loss = LayerParameter(name="loss", type="SoftmaxWithLoss", bottom=[SCORES, "label"])
     loss.top.append("loss")
     accuracy = LayerParameter(name="accuracy", type="Accuracy", bottom=[SCORES, "label"])
@@ -90,7 +90,7 @@ def losses() -> list[LayerParameter]:
 
 
 def deploy(trunks: Sequence[NetParameter], classes: int) -> NetParameter:
-    """Return the whole net: frozen nets, whose outputs come side by side, and the head."""
+    """Return the whole net: frozen nets, whose outputs are concatenated, and the head."""
     net = NetParameter(name=" + ".join(trunk.name for trunk in trunks))
     for trunk in trunks:
         net.layer.extend(trunk.layer)
@@ -104,7 +104,7 @@ def deploy(trunks: Sequence[NetParameter], classes: int) -> NetParameter:
 
 
 def deploy_head(size: int, classes: int) -> NetParameter:
-    """Return the net from features of a size, ``data``, to ``prob``."""
+    """Return the net from `size` features, ``data``, to ``prob``."""
     net = NetParameter(name="head")
     data = net.layer.add(name="data", type="Input", top=["data"])
     data.input_param.shape.add(dim=[1, size])
@@ -114,7 +114,7 @@ def deploy_head(size: int, classes: int) -> NetParameter:
 
 
 def start(classes: int, scaling: Scaling, file: Path) -> None:
-    """Write the caffemodel that a head begins with."""
+    """Write the caffemodel with the initial weights of a head."""
     written = caffe.Net(deploy_head(len(scaling.mean), classes), caffe.TEST)
     written.params[NORMALIZE][0].data[...] = 1 / scaling.scale
     written.params[NORMALIZE][1].data[...] = -scaling.mean / scaling.scale
@@ -124,22 +124,24 @@ def start(classes: int, scaling: Scaling, file: Path) -> None:
 def write_whole(
     definition: NetParameter, weights: Mapping[str, Path], head: Path, to: Path
 ) -> None:
-    """Write a whole net's caffemodel.
+    """Write the caffemodel of a whole net.
 
     Parameters
     ----------
     definition : NetParameter
         As `deploy` returns it.
     weights : mapping of str to Path
-        The frozen nets' caffemodels, by the prefix of their layers' names.
+        The caffemodels of the frozen nets, by the prefix of their layers' names.
     head : Path
-        The head's caffemodel.
+        The caffemodel of the head.
     to : Path
+        The file to write.
     """
     net = caffe.Net(definition, caffe.TEST)
     net.copy_from(str(head))
     for prefix, file in weights.items():
         for name, blobs in _stored(file):
+            # The layers behind the trunk's end are in the file, but not in the net.
             if prefix + name in net.params:
                 for blob, values in zip(net.params[prefix + name], blobs, strict=True):
                     blob.data[...] = values.reshape(blob.data.shape)

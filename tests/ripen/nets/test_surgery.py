@@ -4,8 +4,8 @@ from google.protobuf import text_format
 import caffe
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.core.errors import ConfigError
-from ripen.nets.zoo import DEFINITIONS, lenet8
-from ripen.nets.zoo.finetune import Change, finetuned
+from ripen.nets.zoo import DEFINITIONS, lenet
+from ripen.nets.surgery import Change, finetuned
 
 
 def rates(net: NetParameter) -> dict[str, list[tuple[float, float]]]:
@@ -35,7 +35,7 @@ def test_caffenet_becomes_the_published_flickr_style() -> None:
 
 
 def test_what_is_frozen_learns_nothing_and_the_rest_as_before() -> None:
-    net = lenet8.written_deploy(5)
+    net = lenet.lenet8_deploy(5)
     before = rates(net)
     after = rates(finetuned(net, Change(["ip2"], "new", 3, 10, freeze_until="pool1")))
     assert after["conv1"] == [(0, 0), (0, 0)]
@@ -114,5 +114,5 @@ def test_rates_that_are_not_written_are_written_out() -> None:
 )
 def test_what_cannot_be_changed(change: Change, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
-        finetuned(lenet8.written_deploy(5), change)
+        finetuned(lenet.lenet8_deploy(5), change)
     assert "\n" not in str(caught.value)

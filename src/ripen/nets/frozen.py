@@ -1,0 +1,197 @@
+"""Features of images from frozen nets, and colour histograms, each as one HDF5 file.
+
+A file has the data sets `row`, int64 of shape (n,), the images' rows in the index, and `features`
+of shape (n, views, size). Its attributes are the settings. Features are computed while they are
+written: a batch at a time is in memory, whatever the number of images.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+import caffe
+from ripen.core.atomic import replacing
+from ripen.data.images.ahead import in_order
+from ripen.data.images.batches import batches, of_views
+from ripen.data.images.decode import read
+from ripen.data.images.files import File
+from ripen.data.images.histogram import histogram
+from ripen.data.images.views import View, views
+from ripen.nets.contract import contract
+from ripen.nets.surgery import trunk
+from ripen.nets.weights import caffemodel
+from ripen.nets.zoo import DEFINITIONS
+from ripen.settings.schema.photos import FrozenNet
+
+Advance = Callable[[int], None]
+HISTOGRAMS = 256  # in a batch
+
+
+class Block(NamedTuple):
+    """Features of some rows in some views.
+
+    Attributes
+    ----------
+    rows, views : slice
+        The block's place in the whole.
+    values : ndarray of shape (rows, views, size)
+    """
+
+    rows: slice
+    views: slice
+    values: NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of n images, which are computed when `blocks` is iterated, once.
+
+    Attributes
+    ----------
+    shape : (n, views, size)
+    dtype : dtype
+    blocks : iterator of Block
+        They cover the whole.
+    """
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    blocks: Iterator[Block]
+
+
+def extract(
+    settings: FrozenNet,
+    crop: float,
+    precision: str,
+    files: Sequence[File],
+    batch_size: int,
+    threads: int,
+    advance: Advance = lambda images: None,
+) -> Features:
+    """Return the features of images from a frozen net.
+
+    The views of the first of the settings' `sides` come first, then those of the next.
+
+    Parameters
+    ----------
+    settings : FrozenNet
+    crop : float in (0, 1)
+        Side of the crops among the views, as a share of the image's sides.
+    precision : "float16" or "float32"
+        Precision of the result.
+    files : sequence of File, length n
+    batch_size, threads : int
+        As for `ripen.data.images.batches`; `batch_size` counts images, not views.
+    advance : callable
+        Called after each batch with its number of images: n times the number of `sides` in all.
+
+    Raises
+    ------
+    UsageError, SourceError
+        If the net does not exist, or its weights are not found.
+    ConfigError
+        If the net does not have a layer.
+    DataError
+        While iterating: if an image cannot be read.
+    """
+    definition = DEFINITIONS[settings.net].deploy()
+    frozen = trunk(definition, settings.layers, settings.pools, settings.sides[0])
+    net = caffe.Net(frozen, caffe.TEST, weights=str(caffemodel(settings.net)))
+    (output,) = net.outputs
+    seen, dtype = views(settings.views, crop), np.dtype(precision)
+    size = int(net.blobs[output].shape[1])
+
+    def blocks() -> Iterator[Block]:
+        for number, side in enumerate(settings.sides):
+            place = slice(number * len(seen), (number + 1) * len(seen))
+            done = 0
+            for values in _of_side(net, settings, side, seen, files, batch_size, threads):
+                rows = slice(done, done + len(values))
+                yield Block(rows, place, values.astype(dtype))
+                advance(len(values))
+                done = rows.stop
+
+    return Features((len(files), len(settings.sides) * len(seen), size), dtype, blocks())
+
+
+def _of_side(
+    net: caffe.Net,
+    settings: FrozenNet,
+    side: int,
+    seen: Sequence[View],
+    files: Sequence[File],
+    batch_size: int,
+    threads: int,
+) -> Iterator[NDArray[np.floating]]:
+    """Yield the features at one input size, batch after batch, shape (n, views, size)."""
+    wanted = contract(settings.net).input.sized(side, side)
+    (output,) = net.outputs
+    for batch in batches(files, wanted, of_views(wanted, seen), batch_size, threads):
+        net.blobs["data"].reshape(*batch.data.shape)
+        found = np.asarray(net.forward(data=batch.data)[output])
+        yield found.reshape(len(batch.rows), len(seen), -1)
+
+
+def colours(
+    bins: int, files: Sequence[File], threads: int, advance: Advance = lambda images: None
+) -> Features:
+    """Return the colour histograms of images as features with one view.
+
+    Parameters
+    ----------
+    bins : int
+        Number of bins along each axis of the colour cube.
+    files : sequence of File, length n
+    threads : int
+        Number of threads that decode.
+    advance : callable
+        Called after each batch with its number of images.
+
+    Raises
+    ------
+    DataError
+        While iterating: if an image cannot be read.
+    """
+
+    def count(named: tuple[str, bytes]) -> NDArray[np.float32]:
+        name, content = named
+        return histogram(read(content, name), bins)
+
+    def blocks() -> Iterator[Block]:
+        counted = in_order(count, ((file.name, file.read()) for file in files), threads)
+        done = 0
+        while batch := list(islice(counted, HISTOGRAMS)):
+            rows = slice(done, done + len(batch))
+            yield Block(rows, slice(0, 1), np.stack(batch)[:, np.newaxis])
+            advance(len(batch))
+            done = rows.stop
+
+    return Features((len(files), 1, bins**3), np.dtype(np.float32), blocks())
+
+
+def write(
+    path: Path, rows: NDArray[np.int64], features: Features, attributes: Mapping[str, Any]
+) -> None:
+    """Compute features and write them to a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    rows : int64 ndarray of shape (n,)
+        The images' rows in the index.
+    features : Features
+    attributes : mapping
+        The settings, stored as the file's attributes.
+    """
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file["row"] = rows
+        file.attrs.update(attributes)
+        out = file.create_dataset("features", features.shape, features.dtype)
+        for block in features.blocks:
+            out[block.rows, block.views] = block.values

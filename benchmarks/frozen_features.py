@@ -22,12 +22,10 @@ from caffe.proto.caffe_pb2 import TEST, TRAIN, Datum, NetParameter, SolverParame
 from ripen.core.atomic import write_text
 from ripen.data.images import decode
 from ripen.data.images.files import opened
-from ripen.nets.engines.engine import Engine
-from ripen.nets.engines.engine import RealEngine
-from ripen.nets.engines.engine import TorchEngine
+from ripen.nets.engines.engine import Engine, RealEngine, TorchEngine
+from ripen.nets.surgery import Change, finetuned
 from ripen.nets.zoo import DEFINITIONS
 from ripen.nets.zoo.squeezenet import decode as decompressed
-from ripen.nets.surgery import Change, finetuned
 
 LAST = "fire9/concat"  # of what is frozen
 NEW = "conv_final_pets"

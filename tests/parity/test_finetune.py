@@ -7,8 +7,8 @@ from google.protobuf import text_format
 import caffe
 from caffe.proto.caffe_pb2 import SolverParameter
 from ripen.competition.datasets.prepared import Part, write_part
-from ripen.nets.zoo import DEFINITIONS, lenet
 from ripen.nets.surgery import Change, finetuned
+from ripen.nets.zoo import DEFINITIONS, lenet
 from tests.parity.compare import assert_equal, params, state
 
 CHANGE = Change(["ip2"], "new", 3, 10)

@@ -8,11 +8,11 @@ import torch
 from google.protobuf import text_format
 
 from caffe.proto.caffe_pb2 import NetParameter
+from ripen.data.images.input import Input
 from ripen.nets.importing import convert
 from ripen.nets.importing.import_net import trained, used
-from ripen.data.images.input import Input
 from tests.parity.compare import check_net, relative_difference
-from tests.ripen.nets.importing.networks import NETWORKS, SHAPE, SIZE, answers, network
+from tests.ripen.nets.importing.networks import NETWORKS, SHAPE, SIZE, network, outputs
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -28,7 +28,7 @@ def test_real_caffe_gives_pytorchs_answers(real_caffe, measured, tmp_path: Path,
         backward=False,
         weights=tmp_path / "net.caffemodel",
     )
-    expected = answers(module, torch.from_numpy(data))
+    expected = outputs(module, torch.from_numpy(data))
     top = converted.net.layer[-1].top[0]
     difference = relative_difference(found[f"data/{top}"], expected.numpy())
     assert difference <= 1e-5

@@ -8,9 +8,8 @@ from google.protobuf import text_format
 
 import caffe
 from ripen.data.images.decode import read
-from ripen.data.images.input import to_input
+from ripen.data.images.input import Input, to_input
 from ripen.nets.zoo import DEFINITIONS
-from ripen.data.images.input import Input
 from ripen.nets.zoo.squeezenet import decode
 from tests.parity.compare import Arrays, assert_equal, ours, params, state
 

@@ -1,12 +1,14 @@
-"""The contracts in models/, and what is wrong with others."""
+"""The contracts in models/, and invalid ones."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ripen.core.errors import ConfigError, UsageError
+from ripen.nets.contract import contract, folder, inputs, labels
 from ripen.nets.zoo import DEFINITIONS
-from ripen.nets.contract import contract, folder, labels
 
 ROOT = Path(__file__).parents[3]
 
@@ -24,7 +26,7 @@ def test_every_net_has_a_contract() -> None:
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
-def test_the_contract_fits_the_definition(name: str) -> None:
+def test_contract_agrees_with_the_definition(name: str) -> None:
     promised, deploy = contract(name), DEFINITIONS[name].deploy()
     channels = 1 if promised.input.channel_order == "grey" else 3
     shape = list(deploy.layer[0].input_param.shape[0].dim)
@@ -50,14 +52,37 @@ def test_the_classes_of_imagenet() -> None:
     ]
 
 
-def test_the_synsets_are_those_of_the_photographs(mirror: Path) -> None:
+def test_synsets_include_those_of_the_sample_images(mirror: Path) -> None:
     names = {label.synset: label.name for label in labels("caffenet")}
     files = list((mirror / "EliSchwartz/imagenet-sample-images").glob("*.JPEG"))
     assert len(files) == 256
     assert {file.name.partition("_")[0] for file in files} <= set(names)
 
 
-def test_an_unknown_net() -> None:
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_class_names_are_as_many_as_the_scores(name: str) -> None:
+    found = labels(name)
+    assert (contract(name).classes is None) == (not found)
+    if found:
+        layers = DEFINITIONS[name].deploy().layer
+        dense = [layer for layer in layers if layer.type in ("InnerProduct", "Convolution")][-1]
+        settings = dense.inner_product_param, dense.convolution_param
+        assert len(found) == max(each.num_output for each in settings)
+
+
+def test_inputs_are_the_contract_and_the_weights() -> None:
+    home = Path("models/squeezenet")
+    assert inputs("squeezenet") == [home / "readme.md", home / "squeezenet.caffemodel"]
+    assert inputs("lenet") == [Path("models/lenet/readme.md")]
+
+
+def test_contracts_are_read_without_pytorch() -> None:
+    code = "import sys, ripen.nets.contract; print({'torch', 'caffe'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_an_unknown_net_suggests_a_known_one() -> None:
     with pytest.raises(UsageError, match="no net 'cafenet' in models/; did you mean caffenet?"):
         folder("cafenet")
 
@@ -65,14 +90,14 @@ def test_an_unknown_net() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("no front matter", "has no front matter"),
-        ("---\nname: x\n", "has no front matter"),
+        ("no front matter", "no front matter between"),
+        ("---\nname: x\n", "no front matter between"),
         ("---\nname: x\nlicense: y\n---\n", "input: Field required"),
         ("---\nname: x\nlicense: y\ninput: {}\nmeen: 3\n---\n", "input.height: Field required"),
         ("---\nname: [\n---\n", "expected the node content"),
     ],
 )
-def test_bad_readmes(
+def test_invalid_readmes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -80,3 +105,15 @@ def test_bad_readmes(
     (tmp_path / "models" / "mine" / "readme.md").write_text(text)
     with pytest.raises(ConfigError, match=rf"models/mine/readme.md: .*{message}"):
         contract("mine")
+
+
+def test_missing_class_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    grey = "{height: 8, width: 8, channel_order: grey, raw_scale: 1.0}"
+    text = f"---\nname: x\nlicense: y\nclasses: styles\ninput: {grey}\n---\n"
+    (tmp_path / "models" / "mine" / "readme.md").write_text(text)
+    with pytest.raises(
+        ConfigError, match=r"readme\.md: classes: models/classes/styles\.csv not fo"
+    ):
+        labels("mine")

@@ -1,4 +1,4 @@
-"""A head on frozen features, trained and put together with its net, in both engines."""
+"""A head on frozen features, trained and joined with its net, in both engines."""
 
 from pathlib import Path
 
@@ -8,11 +8,10 @@ import caffe
 from caffe.formats import to_text
 from ripen.core.atomic import write_text
 from ripen.learn.training import heads
-from ripen.nets.engines.engine import RealEngine
-from ripen.nets.engines.engine import TorchEngine
 from ripen.nets import head
-from ripen.nets.zoo import DEFINITIONS
+from ripen.nets.engines.engine import RealEngine, TorchEngine
 from ripen.nets.surgery import trunk
+from ripen.nets.zoo import DEFINITIONS
 from ripen.settings.schema.net import Solver
 from ripen.settings.schema.photos import Head
 
@@ -20,18 +19,18 @@ SIDE = 83
 SOLVER = Solver(base_lr=0.001, lr_policy="poly", power=1.0, momentum=0.9, max_iter=30)
 
 
-def test_the_same_head_and_the_same_answers(real: RealEngine, tmp_path: Path) -> None:
+def test_both_engines_train_the_same_head(real: RealEngine, tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     labels = np.arange(24) % 2
-    pictures = rng.normal(0, 40, (24, 3, SIDE, SIDE)).astype(np.float32)
-    pictures[labels == 1, 0] += 30
+    images = rng.normal(0, 40, (24, 3, SIDE, SIDE)).astype(np.float32)
+    images[labels == 1, 0] += 30
     layers, pools = ["fire8/concat", "conv_final"], ["AVE", "MAX"]
     frozen = trunk(DEFINITIONS["squeezenet"].deploy(), layers, pools, SIDE)
     caffe.set_random_seed(7)
     net = caffe.Net(frozen, caffe.TEST)
     net.save(str(tmp_path / "frozen.caffemodel"))
-    net.blobs["data"].reshape(*pictures.shape)
-    (features,) = net.forward(data=pictures).values()
+    net.blobs["data"].reshape(*images.shape)
+    (features,) = net.forward(data=images).values()
     rows = heads.Rows(np.array(features).reshape(24, -1), labels)
     settings = Head(nets=["squeezenet"], batch_size=8, check_interval=10, solver=SOLVER)
     deploy = head.deploy([frozen], 2)
@@ -42,7 +41,7 @@ def test_the_same_head_and_the_same_answers(real: RealEngine, tmp_path: Path) ->
         curves.append(heads.train(settings, rows, every, every, own, 3, engine).curve())
         weights = {"": tmp_path / "frozen.caffemodel"}
         head.write_whole(deploy, weights, own / "model.caffemodel", whole)
-        found.append(engine.predict(tmp_path / "deploy.prototxt", whole, pictures))
+        found.append(engine.predict(tmp_path / "deploy.prototxt", whole, images))
         alone = heads.predict(own, rows.data, engine)
         np.testing.assert_allclose(found[-1], alone, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(curves[1], curves[0], rtol=1e-3, atol=1e-5)

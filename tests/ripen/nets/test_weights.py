@@ -1,4 +1,4 @@
-"""Fetching a net's weights, from the mirror and when they are nowhere."""
+"""Fetching a net's weights: from the mirror, and when no source has them."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import caffe
-from ripen.core.errors import DataError, SourceError, UsageError
+from ripen.core.errors import ConfigError, DataError, SourceError, UsageError
 from ripen.nets import weights
 from ripen.nets.zoo import DEFINITIONS
 
@@ -16,7 +16,7 @@ MODELS = Path(__file__).parents[3] / "models"
 
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Copies of the contracts in a fresh folder, which the test stands in."""
+    """Copies of the contracts in a fresh working folder."""
     ignore = shutil.ignore_patterns("*.prototxt", "*.caffemodel", "*.net", "*.pth")
     shutil.copytree(MODELS, tmp_path / "models", ignore=ignore)
     monkeypatch.chdir(tmp_path)
@@ -25,7 +25,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy that is not there, as on a machine without a network."""
+    """A proxy that does not answer, as on a machine without a network."""
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
@@ -47,7 +47,7 @@ def test_squeezenet_from_the_mirror(mirror: Path, models: Path) -> None:
             assert ours.data.any()
 
 
-def test_weights_that_are_nowhere(
+def test_weights_that_no_source_has(
     models: Path, monkeypatch: pytest.MonkeyPatch, no_network: None
 ) -> None:
     monkeypatch.delenv("RIPEN_MIRROR", raising=False)
@@ -62,7 +62,7 @@ def test_weights_that_are_nowhere(
     assert left == {"readme.md", "deploy.prototxt", "train_val.prototxt", "solver.prototxt"}
 
 
-def test_a_mirror_with_other_bytes(
+def test_a_mirror_with_another_file(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_network: None
 ) -> None:
     file = tmp_path / "m/github.com/songhan/SqueezeNet-Deep-Compression/compressed_SqueezeNet.net"
@@ -85,3 +85,14 @@ def test_a_caffemodel_of_another_net(models: Path) -> None:
     )
     with pytest.raises(DataError, match=r"squeezenet.caffemodel: has no weights for layer 'conv_f"):
         weights.load("squeezenet")
+
+
+def test_a_format_that_the_net_cannot_decode(mirror: Path, models: Path) -> None:
+    assert mirror.is_dir()
+    readme = models / "squeezenet" / "readme.md"
+    readme.write_text(readme.read_text().replace("deep_compression", "shallow_compression"))
+    with pytest.raises(
+        ConfigError,
+        match=r"weights\.format is 'shallow_compression'\. Allowed: caffemodel and deep_comp",
+    ):
+        weights.caffemodel("squeezenet")

@@ -15,9 +15,8 @@ from ripen.core.layout import SHELVES, Layout
 from ripen.data.images import index as indexes
 from ripen.data.images.decode import read
 from ripen.data.images.files import opened
-from ripen.data.images.input import to_input
+from ripen.data.images.input import Input, to_input
 from ripen.nets.zoo import DEFINITIONS
-from ripen.data.images.input import Input
 from ripen.settings.schema import Config
 from ripen.stages import features
 from tests.ripen.frozen import ALONE, with_weights

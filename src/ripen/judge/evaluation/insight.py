@@ -15,9 +15,8 @@ from caffe.formats import read_binary
 from caffe.proto.caffe_pb2 import NetParameter, ParamSpec
 from ripen.core.atomic import write_text
 from ripen.data.images.grid import GAP, montage
+from ripen.data.images.input import Input, to_input
 from ripen.judge.evaluation.sheet import Tile, fitted, sheet
-from ripen.data.images.input import to_input
-from ripen.data.images.input import Input
 
 MAPS = 6  # layers of which one is shown
 MOST = 99  # percentile of a gradient that is shown as the most

@@ -9,11 +9,11 @@ from caffe.proto.caffe_pb2 import NetParameter
 from ripen.competition.datasets.pictures import Images
 from ripen.core.errors import SourceError, UsageError
 from ripen.core.layout import Layout
-from ripen.judge.evaluation.insight import NetFiles
-from ripen.nets.zoo import DEFINITIONS
 from ripen.data.images.input import Input
+from ripen.judge.evaluation.insight import NetFiles
 from ripen.nets.contract import contract
 from ripen.nets.weights import caffemodel
+from ripen.nets.zoo import DEFINITIONS
 
 WEIGHTS = "model.caffemodel"
 FINETUNED = ("full", "head")

@@ -18,9 +18,8 @@ from ripen.core.atomic import replacing, write_text
 from ripen.core.errors import TrainingError
 from ripen.learn.convergence import Convergence, Reason
 from ripen.learn.models import mlp
-from ripen.nets.engines.engine import Engine, Solving, Trainer
+from ripen.nets.engines.engine import Engine, Solving, TorchEngine, Trainer
 from ripen.nets.engines.pycaffe import probabilities
-from ripen.nets.engines.engine import TorchEngine
 from ripen.settings.schema.avocado import TableTrain
 from ripen.settings.schema.net import Solver, Train
 

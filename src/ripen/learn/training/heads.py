@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from caffe.formats import to_text
 from ripen.core.atomic import write_text
 from ripen.learn.models.caffe_net import Training, train_net
-from ripen.nets.engines.engine import Engine
 from ripen.nets import head
+from ripen.nets.engines.engine import Engine
 from ripen.settings.schema.net import Train
 from ripen.settings.schema.photos import Head
 

@@ -18,11 +18,10 @@ from ripen.learn.models.served import write_net
 from ripen.learn.training import heads
 from ripen.learn.training.tracked import log_served
 from ripen.learn.training.ways import run_ways
+from ripen.nets import head, weights
 from ripen.nets.engines.engine import Engine, chosen
-from ripen.nets import head
-from ripen.nets import weights
-from ripen.nets.zoo import DEFINITIONS
 from ripen.nets.surgery import trunk
+from ripen.nets.zoo import DEFINITIONS
 from ripen.settings.compose import as_mapping, leaves
 from ripen.settings.schema import CompetitionName, Config
 from ripen.settings.schema.photos import Features, Head

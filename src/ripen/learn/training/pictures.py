@@ -23,8 +23,8 @@ from ripen.learn.models import mlp, served
 from ripen.learn.models.caffe_net import Check, Training, train_net, write_training
 from ripen.learn.training.tracked import followed, log_served
 from ripen.nets.engines.engine import Engine, chosen
-from ripen.nets.zoo import lenet
 from ripen.nets.surgery import Change, finetuned
+from ripen.nets.zoo import lenet
 from ripen.settings.compose import as_mapping, leaves
 from ripen.settings.schema import CompetitionName, Config
 from ripen.settings.schema.digits import DigitsTrain

@@ -15,9 +15,8 @@ from ripen.core.progress import progress
 from ripen.data.images import index as indexes
 from ripen.data.images.batches import Prepare, batches
 from ripen.data.images.files import File, opened
-from ripen.data.images.input import to_input
+from ripen.data.images.input import Input, to_input
 from ripen.nets import weights
-from ripen.data.images.input import Input
 from ripen.nets.contract import contract
 from ripen.settings.schema import CompetitionName, Config
 from ripen.settings.schema.photos import Pretrained

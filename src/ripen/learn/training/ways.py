@@ -33,8 +33,7 @@ from ripen.learn.models.views import AT_ONCE, answers
 from ripen.learn.training.fed import Array, Feeding, Looked
 from ripen.learn.training.tracked import Listener, followed, nothing
 from ripen.nets.engines.engine import Answering, Engine, chosen
-from ripen.nets.surgery import Change
-from ripen.nets.surgery import Trainable, trainable
+from ripen.nets.surgery import Change, Trainable, trainable
 from ripen.nets.weights import caffemodel
 from ripen.settings.compose import as_mapping, changed, leaves
 from ripen.settings.schema import CompetitionName, Config

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ripen.data.images.augment import Augmentation, jitter, random_box, values
-from ripen.data.images.input import to_input
-from ripen.data.images.input import Input
+from ripen.data.images.input import Input, to_input
 
 WANTED = Input(height=24, width=32, channel_order="BGR", raw_scale=255, mean=[104, 117, 123])
 Photo = Callable[..., Image.Image]

@@ -11,9 +11,8 @@ from ripen.core.errors import DataError
 from ripen.data.images.augment import Augmentation
 from ripen.data.images.batches import batches, of_chance, of_views
 from ripen.data.images.files import File
+from ripen.data.images.input import Input, to_input
 from ripen.data.images.views import views
-from ripen.data.images.input import to_input
-from ripen.data.images.input import Input
 
 WANTED = Input(height=24, width=32, channel_order="BGR", raw_scale=255, mean=[104, 117, 123])
 Photo = Callable[..., Image.Image]

@@ -12,6 +12,7 @@ from PIL import Image
 import caffe
 from caffe import layers as L
 from caffe.proto.caffe_pb2 import NetParameter
+from ripen.data.images.input import Input, to_input
 from ripen.judge.evaluation.insight import (
     Looker,
     NetFiles,
@@ -20,8 +21,6 @@ from ripen.judge.evaluation.insight import (
     first_filters,
     heat,
 )
-from ripen.data.images.input import to_input
-from ripen.data.images.input import Input
 from tests.ripen.photographs import photograph
 
 INPUT = Input(height=9, width=9, channel_order="BGR", raw_scale=1.0, mean=[0.4, 0.4, 0.4])

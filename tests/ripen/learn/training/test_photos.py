@@ -15,9 +15,8 @@ from ripen.core.layout import Layout
 from ripen.data.images import index as indexes
 from ripen.data.images.decode import read
 from ripen.data.images.files import opened
+from ripen.data.images.input import Input, to_input
 from ripen.learn.models import served
-from ripen.data.images.input import to_input
-from ripen.data.images.input import Input
 from ripen.nets.weights import caffemodel
 from ripen.settings.schema import Config
 from ripen.stages import features, train

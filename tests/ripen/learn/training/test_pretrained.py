@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ripen.data.images.decode import read
 from ripen.competition import predictions
 from ripen.core.archives import Archive
 from ripen.core.layout import Layout
 from ripen.data.images import index as indexes
+from ripen.data.images.decode import read
 from ripen.nets.classify import Classifier
-from ripen.data.images.input import to_input
 from ripen.settings.schema import Config
 from ripen.stages import baselines, prepare
 from tests.ripen.conftest import ROOT

@@ -21,9 +21,6 @@ from ripen.core.layout import Layout
 from ripen.data.images import index as indexes
 from ripen.data.images.files import opened
 from ripen.learn.training.ways import fed, order, run_ways, task_of, what_views_bring
-from ripen.nets.engines.engine import RealEngine
-from ripen.nets.engines.engine import TorchEngine
-from ripen.nets.zoo import DEFINITIONS
 from ripen.nets.definition import (
     LEARNT,
     XAVIER,
@@ -35,6 +32,8 @@ from ripen.nets.definition import (
     softmax,
     train_val,
 )
+from ripen.nets.engines.engine import RealEngine, TorchEngine
+from ripen.nets.zoo import DEFINITIONS
 from ripen.settings.compose import as_mapping, changed
 from ripen.settings.schema import Config, Engine
 from ripen.track.tracking import Tracker

@@ -1,4 +1,4 @@
-"""Both engines train the same nets on the same files and come to the same numbers."""
+"""Both engines get the same results for the same nets and files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +15,7 @@ from ripen.data.sources import builtin
 from ripen.learn.models import mlp
 from ripen.learn.models.caffe_net import Training, fit
 from ripen.learn.training.pictures import Task, predict, pretrain, train_way, ways_from
-from ripen.nets.engines.engine import Engine
-from ripen.nets.engines.engine import RealEngine
-from ripen.nets.engines.engine import TorchEngine
+from ripen.nets.engines.engine import Engine, RealEngine, TorchEngine
 from ripen.settings.schema import Config
 from ripen.stages.prepare import prepare_pictures
 
@@ -37,7 +35,7 @@ def digits(make_config: MakeConfig, tmp_path: Path) -> tuple[Config, dict[str, P
     return config, parts, tmp_path
 
 
-def test_digits_in_three_ways_from_the_same_start(
+def test_digits_in_three_trainings_from_the_same_start(
     real: RealEngine, digits: tuple[Config, dict[str, Part], Path]
 ) -> None:
     config, parts, folder = digits
@@ -70,7 +68,7 @@ def test_digits_with_a_pretraining_of_their_own(
         start = pretrain(task, folder, own / "pretrained")
         train_way(ways_from(task, start)["net"], task, lists, own)
         found.append(scores(parts["test"].arrays()[1], predict(task, own, parts["test"])))
-    # In 400 iterations rounding grows: measured 0 and 0.0042, the largest of four seeds.
+    # Rounding errors grow over 400 iterations: measured 0 and 0.0042, the largest of four seeds.
     assert found[1]["accuracy"] == pytest.approx(found[0]["accuracy"], abs=0.015)
     assert found[1]["log_loss"] == pytest.approx(found[0]["log_loss"], abs=0.02)
 
@@ -124,7 +122,7 @@ def test_either_predicts_with_what_the_other_trained(
     assert expected.dtype == np.float32
 
 
-def test_our_solver_goes_on_from_what_real_caffe_kept(
+def test_our_solver_resumes_from_real_caffes_snapshot(
     real: RealEngine, make_config: MakeConfig, tmp_path: Path
 ) -> None:
     training = train(tmp_path / "real", make_config(*QUICK), real)
@@ -154,7 +152,7 @@ layer { name: "prob" type: "Softmax" bottom: "scores" top: "prob" include { phas
 
 
 @pytest.mark.parametrize("iter_size", [1, 2])
-def test_solvers_that_are_fed(real: RealEngine, tmp_path: Path, iter_size: int) -> None:
+def test_solvers_with_memory_data(real: RealEngine, tmp_path: Path, iter_size: int) -> None:
     (tmp_path / "net.prototxt").write_text(FED)
     (tmp_path / "solver.prototxt").write_text(
         f'net: "{tmp_path}/net.prototxt" snapshot_prefix: "{tmp_path}/fed" base_lr: 0.1 '
@@ -168,8 +166,8 @@ def test_solvers_that_are_fed(real: RealEngine, tmp_path: Path, iter_size: int) 
         steps = []
         for i in range(20):
             chosen = slice(i * rows, (i + 1) * rows)
-            pictures = np.ascontiguousarray(data[chosen, :, None, None])
-            steps.append(fed.step(pictures, labels[chosen].astype(np.float32), i % 2 == 1))
+            images = np.ascontiguousarray(data[chosen, :, None, None])
+            steps.append(fed.step(images, labels[chosen].astype(np.float32), i % 2 == 1))
         losses.append([loss for loss, _ in steps])
         norms.append([norm for _, norm in steps])
         found.append(fed.probabilities(table(50, 2).data[:, :, None, None]))
@@ -181,20 +179,20 @@ def test_solvers_that_are_fed(real: RealEngine, tmp_path: Path, iter_size: int) 
     assert np.isfinite(norms).tolist() == [[i % 2 == 1 for i in range(20)]] * 2
     np.testing.assert_allclose(norms[1][1::2], norms[0][1::2], rtol=1e-4)
     np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-5)
-    assert np.ptp(found[0][:, 0]) > 0.2  # it answers by its input
+    assert np.ptp(found[0][:, 0]) > 0.2  # the output depends on the input
     if iter_size == 1:
         np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
 
 
-def test_what_diverges_and_what_is_refused(
-    real: RealEngine, make_config: MakeConfig, tmp_path: Path
-) -> None:
+def test_divergence_and_refusal(real: RealEngine, make_config: MakeConfig, tmp_path: Path) -> None:
     wild = make_config(*QUICK, "solver.base_lr=1e30", "net.activation=relu")
     with pytest.raises(TrainingError, match=r"diverged: .*solver\.base_lr=1e\+30 too large\?"):
         train(tmp_path / "wild", wild, real)
     files = tmp_path / "wild/deploy.prototxt", tmp_path / "nothing.caffemodel"
-    refused = r"real Caffe 1\.0 does not take it: .*nothing\.caffemodel"
+    refused = r"real Caffe 1\.0 refuses: .*nothing\.caffemodel"
     with pytest.raises(EngineRefused, match=refused) as caught:
         real.predict(*files, table(2, 0).data)
     assert "\n" not in str(caught.value)
-    train(tmp_path / "after", make_config(*QUICK), real)  # a process that ended is started anew
+    train(
+        tmp_path / "after", make_config(*QUICK), real
+    )  # a process that has ended is started again

@@ -1,4 +1,4 @@
-"""Weights from files: states, what wraps them, and files that are none."""
+"""Weights from files: states, wrapped states, and files that are not states."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from ripen.core.errors import DataError
-from ripen.nets.importing.architectures import load, read
+from ripen.nets.importing.architectures import load_state, read_state
 from tests.ripen.nets.importing.networks import network
 
 
-def of_ones() -> nn.Module:
+def ones() -> nn.Module:
     module = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
     for value in module.state_dict().values():
         value.fill_(1)
@@ -20,20 +20,20 @@ def of_ones() -> nn.Module:
 
 def filled(file: Path) -> list[float]:
     module = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
-    load(module, file)
+    load_state(module, file)
     return sorted({float(v) for value in module.state_dict().values() for v in value.flatten()})
 
 
 @pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": s}, lambda s: {"model": s}])
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_states(tmp_path: Path, wrap, prefix: str) -> None:
-    state = {prefix + key: value for key, value in of_ones().state_dict().items()}
+    state = {prefix + key: value for key, value in ones().state_dict().items()}
     torch.save(wrap(state), tmp_path / "x.pth")
     assert filled(tmp_path / "x.pth") == [1]
 
 
 def test_a_state_without_counters(tmp_path: Path) -> None:
-    state = of_ones().state_dict()
+    state = ones().state_dict()
     del state["1.num_batches_tracked"]
     torch.save(state, tmp_path / "x.pth")
     assert filled(tmp_path / "x.pth") == [0, 1]
@@ -41,11 +41,11 @@ def test_a_state_without_counters(tmp_path: Path) -> None:
 
 def test_safetensors(tmp_path: Path) -> None:
     safetensors = pytest.importorskip("safetensors.torch")
-    safetensors.save_file(of_ones().state_dict(), tmp_path / "x.safetensors")
+    safetensors.save_file(ones().state_dict(), tmp_path / "x.safetensors")
     assert filled(tmp_path / "x.safetensors") == [1]
     (tmp_path / "x.safetensors").write_bytes(b"other")
-    with pytest.raises(DataError, match=r"x.safetensors: is no .safetensors file"):
-        read(tmp_path / "x.safetensors")
+    with pytest.raises(DataError, match=r"x.safetensors: not a .safetensors file"):
+        read_state(tmp_path / "x.safetensors")
 
 
 def test_old_names_of_densenet(tmp_path: Path) -> None:
@@ -55,22 +55,22 @@ def test_old_names_of_densenet(tmp_path: Path) -> None:
         for key, value in layer.state_dict().items()
     }
     torch.save(state, tmp_path / "x.pth")
-    load(layer, tmp_path / "x.pth")
+    load_state(layer, tmp_path / "x.pth")
     assert {float(value) for value in layer.state_dict().values()} == {3}
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({}, "holds no dict of tensors"),
-        ([1], "holds no dict of tensors"),
-        ({"0.weight": torch.zeros(2, 1, 1, 1)}, "has no '0.bias'"),
-        ({"0.weight": torch.zeros(3)}, r"has \(3,\) for '0.weight', and \(2, 1, 1, 1\) is needed"),
-        (of_ones().state_dict() | {"fc.x": torch.zeros(1)}, "has 'fc.x', which is not of this"),
-        (network("vgg"), "is no file of PyTorch weights: Weights only load failed"),
+        ({}, "not a dict of tensors"),
+        ([1], "not a dict of tensors"),
+        ({"0.weight": torch.zeros(2, 1, 1, 1)}, "'0.bias' is missing"),
+        ({"0.weight": torch.zeros(3)}, r"'0.weight' has shape \(3,\); expected \(2, 1, 1, 1\)"),
+        (ones().state_dict() | {"fc.x": torch.zeros(1)}, "unexpected 'fc.x', which this"),
+        (network("vgg"), "not a file of PyTorch weights: Weights only load failed"),
     ],
 )
-def test_files_that_are_not_its_weights(tmp_path: Path, content: object, message: str) -> None:
+def test_files_with_other_content(tmp_path: Path, content: object, message: str) -> None:
     torch.save(content, tmp_path / "x.pth")
     with pytest.raises(DataError, match=rf"x\.pth: {message}"):
         filled(tmp_path / "x.pth")
@@ -80,5 +80,5 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"x\.pth: cannot be read: No such file or directory"):
         filled(tmp_path / "x.pth")
     (tmp_path / "x.pth").write_bytes(b"other")
-    with pytest.raises(DataError, match=r"x\.pth: is no file of PyTorch weights"):
+    with pytest.raises(DataError, match=r"x\.pth: not a file of PyTorch weights"):
         filled(tmp_path / "x.pth")

@@ -1,4 +1,4 @@
-"""`ripen import-net`: with a small library that is imported as torchvision is."""
+"""`ripen import-net`, with a small library in the place of torchvision."""
 
 import shutil
 import sys
@@ -12,10 +12,10 @@ import caffe
 from ripen import cli
 from ripen.nets import weights
 from ripen.nets.contract import contract
-from tests.ripen.nets.importing.networks import SHAPE, SIZE, answers, network
+from tests.ripen.nets.importing.networks import SHAPE, SIZE, network, outputs
 
 ROOT = Path(__file__).parents[4]
-# As PyPI's torchvision it was built for another PyTorch, and misses two operators of its own.
+# Like PyPI's torchvision beside another PyTorch, it lacks two of its own operators.
 INIT = """
 import torch
 for name in ("nms", "qnms"):
@@ -25,7 +25,7 @@ from torchvision import models
 """
 MODELS = """
 from types import SimpleNamespace
-from tests.ripen.importing.networks import network
+from tests.ripen.nets.importing.networks import network
 
 def list_models(module):
     return ["vgg", "resnet"]
@@ -45,7 +45,7 @@ def get_model_weights(name):
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with contracts, a library, and the weights of its networks."""
+    """A working folder with contracts, a library, and the weights of its networks."""
     ignore = shutil.ignore_patterns("*.prototxt", "*.caffemodel", "*.net", "*.pth")
     shutil.copytree(ROOT / "models", tmp_path / "models", ignore=ignore)
     (tmp_path / "conf").mkdir()
@@ -72,21 +72,21 @@ def test_a_network_becomes_a_net(home: Path, capsys: pytest.CaptureFixture[str])
     names = ["deploy.prototxt", "train_val.prototxt", "mine.caffemodel", "readme.md"]
     assert [line.split()[0] for line in lines[:4]] == [f"models/mine/{name}" for name in names]
     assert all(len(line.split()[2]) == 64 for line in lines[:4])
-    assert lines[4].startswith("its answers to random pictures are PyTorch's within ")
+    assert lines[4].startswith("its outputs for random images agree with PyTorch's within ")
     promised = contract("mine")
     assert promised.input.mean == [76.5, 102, 127.5]
-    assert promised.input.crop == 0.5  # of the second version, as the file's name says
+    assert promised.input.crop == 0.5  # of version 2, which the file's name identifies
     assert (promised.input.height, promised.input.channel_order) == (SIZE, "BGR")
     assert promised.weights is not None
     assert promised.weights.architecture == "torchvision:vgg"
     bgr = np.random.default_rng(0).uniform(-99, 99, (1, *SHAPE)).astype(np.float32)
     deviation = 255 * np.array([0.2, 0.25, 0.3], np.float32).reshape(3, 1, 1)
-    expected = answers(network("vgg"), torch.from_numpy(bgr[:, ::-1] / deviation)).softmax(1)
+    expected = outputs(network("vgg"), torch.from_numpy(bgr[:, ::-1] / deviation)).softmax(1)
     found = weights.load("mine").forward(data=bgr)["prob"]
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-6)
 
 
-def test_its_train_val_is_trained_further(home: Path) -> None:
+def test_its_train_val_can_be_fine_tuned(home: Path) -> None:
     assert imported("--weights", "vgg-v2.pth") == 0
     definition = weights.definition("mine").train_val
     assert definition is not None
@@ -98,7 +98,7 @@ def test_its_train_val_is_trained_further(home: Path) -> None:
     assert last.inner_product_param.weight_filler.type == "xavier"
 
 
-def test_a_net_that_ripen_knows(mirror: Path, home: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_net_of_the_zoo(mirror: Path, home: Path, capsys: pytest.CaptureFixture[str]):
     file = mirror / "songhan/SqueezeNet-Deep-Compression/compressed_SqueezeNet.net"
     assert cli.main(["import-net", "squeezenet", "--weights", str(file)]) == 0
     shown = capsys.readouterr().out.splitlines()
@@ -119,21 +119,21 @@ def test_a_net_that_ripen_knows(mirror: Path, home: Path, capsys: pytest.Capture
     ("arguments", "code", "message"),
     [
         (["mine", "--arch", "torchvision:vgg"], 2, "--arch torchvision:vgg needs --weights FILE"),
-        (["lenet", "--arch", "torchvision:vgg"], 2, "'lenet' is a net that ripen has already"),
-        (["../x", "--arch", "torchvision:vgg"], 2, "'../x' is no name for a folder. Allowed: a-z"),
+        (["lenet", "--arch", "torchvision:vgg"], 2, "'lenet' is a net of the zoo"),
+        (["../x", "--arch", "torchvision:vgg"], 2, "'../x' is not a valid name. Allowed: a-z"),
         (["x", "--arch", "keras:vgg"], 2, "--arch keras:vgg: allowed: torchvision:NAME and timm"),
         (["x", "--arch", "torchvision:vgh"], 2, "torchvision has no network 'vgh'; did you mean v"),
         (
             ["x", "--arch", "torchvision:resnet"],
             1,
-            "vgg-v2.pth: has (6, 3, 3, 3) for '0.weight', and",
+            "vgg-v2.pth: '0.weight' has shape (6, 3, 3, 3); expected",
         ),
         (["cafenet"], 2, "no net 'cafenet' in models/; did you mean caffenet?"),
         (["squeezenet"], 1, "vgg-v2.pth has sha256"),
         (["squeezenet", "--size", "9"], 2, "--outputs and --size go with --arch"),
     ],
 )
-def test_usage(
+def test_usage_errors(
     home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
 ) -> None:
     given = [] if "needs" in message else ["--weights", "vgg-v2.pth"]
@@ -147,4 +147,4 @@ def test_a_library_that_is_not_installed(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torchvision", None)
     assert imported("--weights", "vgg-v2.pth") == 2
-    assert "Run pip install 'ripen[import]'" in capsys.readouterr().err
+    assert "Run .venv/bin/pip install -e '.[import]'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The decoder, against files written by hand and against the published one."""
+"""The decoder of Deep Compression, on files written by hand and on the published one."""
 
 import struct
 from pathlib import Path
@@ -28,7 +28,7 @@ def net() -> caffe.Net:
 
 
 def layer(bias: list[float], indices: list[int], gaps: list[int]) -> bytes:
-    """Write one layer by the format's words; an odd number of gaps leaves half a byte unused."""
+    """Return one layer in the format; an odd number of gaps leaves half a byte unused."""
     halves = [*gaps, 0][: len(gaps) + len(gaps) % 2]
     packed = bytes(low | high << 4 for low, high in zip(halves[::2], halves[1::2], strict=True))
     return CODEBOOK.tobytes() + struct.pack(f"<{len(bias)}f", *bias) + bytes(indices) + packed
@@ -40,7 +40,7 @@ FILE = (
 )
 
 
-def test_by_hand() -> None:
+def test_a_file_written_by_hand() -> None:
     filled = net()
     decode(FILE, filled, "file")
     weight, bias = (blob.data for blob in filled.params["a"])
@@ -50,7 +50,7 @@ def test_by_hand() -> None:
     assert filled.params["b"][1].data.tolist() == [3, 4, 5]
 
 
-def test_what_no_position_names_is_the_codebooks_first() -> None:
+def test_positions_without_an_entry_hold_the_codebooks_first_number() -> None:
     filled = net()
     other = np.full(256, 7, "<f4").tobytes()
     decode(FILE.replace(CODEBOOK.tobytes(), other), filled, "file")
@@ -58,23 +58,25 @@ def test_what_no_position_names_is_the_codebooks_first() -> None:
 
 
 @given(st.integers(0, len(FILE) - 1))
-def test_a_cut_file_says_where_it_ends(size: int) -> None:
-    with pytest.raises(DataError, match=r"file: ends in the \w+ of .*: \d+ bytes are needed"):
+def test_a_truncated_file_names_the_part_in_which_it_ends(size: int) -> None:
+    with pytest.raises(DataError, match=r"file: truncated in the \w+ of .*: \d+ bytes expected"):
         decode(FILE[:size], net(), "file")
 
 
-def test_a_longer_file() -> None:
-    with pytest.raises(DataError, match="file: goes on for 2 bytes after its end"):
+def test_bytes_after_the_last_layer() -> None:
+    with pytest.raises(DataError, match="file: 2 bytes after its last layer"):
         decode(FILE + b"xx", net(), "file")
 
 
-def test_a_position_outside() -> None:
+def test_an_entry_beyond_the_end_of_a_weight() -> None:
     bad = struct.pack("<2I", 1, 0) + layer([1, 2], [8], [10]) + layer([3, 4, 5], [], [])
-    with pytest.raises(DataError, match=r"entry of a is at 10; .* \(2, 5\) has 10 places"):
+    with pytest.raises(
+        DataError, match=r"a has an entry at position 10; .* \(2, 5\) has 10 positions"
+    ):
         decode(bad, net(), "file")
 
 
-def test_the_published_file(mirror: Path) -> None:
+def test_the_published_file_has_as_many_weights_as_the_paper_reports(mirror: Path) -> None:
     file = mirror / "songhan/SqueezeNet-Deep-Compression/compressed_SqueezeNet.net"
     squeezenet = caffe.Net(DEFINITIONS["squeezenet"].deploy(), caffe.TEST)
     decode(file.read_bytes(), squeezenet, "file")

@@ -1,5 +1,9 @@
-"""The zoo's definitions against the published ones, layer by layer."""
+"""The zoo: its registry, and its definitions against the published ones, layer by layer."""
 
+import os
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,13 +13,16 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 import caffe
+import ripen
 from caffe.proto.caffe_pb2 import NetParameter, SolverParameter
 from caffe.upgrade import upgrade_net
+from ripen.nets.contract import contract
+from ripen.nets.definition import register, registry
 from ripen.nets.zoo import DEFINITIONS
 
 BVLC = Path("BVLC/caffe")
 SONGHAN = Path("songhan/SqueezeNet-Deep-Compression")
-# Net, and where its published files are: deploy, train_val, solver.
+# Paths of the published files of each net: deploy, train_val, solver.
 PUBLISHED: dict[str, tuple[Path | None, Path | None, Path | None]] = {
     "squeezenet": (SONGHAN / "SqueezeNet_deploy", SONGHAN / "SqueezeNet_trainval", None),
     "rcnn_ilsvrc13": (BVLC / "models/bvlc_reference_rcnn_ilsvrc13/deploy", None, None),
@@ -58,7 +65,7 @@ PUBLISHED: dict[str, tuple[Path | None, Path | None, Path | None]] = {
 }
 PARTS = ("deploy", "train_val")
 FILES = [(name, i) for name in PUBLISHED for i in range(2) if PUBLISHED[name][i] is not None]
-# Learnable numbers, as the papers and readmes count them.
+# Number of learnable parameters, from the papers and readmes.
 PARAMETERS = {
     "squeezenet": 1_248_424,
     "alexnet": 60_965_224,
@@ -70,20 +77,61 @@ PARAMETERS = {
     "cifar10_quick": 145_578,
     "cifar10_full": 89_578,
     "cifar10_full_sigmoid": 89_578,
-    # Of a picture of 32x32, which leaves one place of 49 to the first layer of sums.
+    # For an image of 32x32, which leaves 1 of 49 positions to the first fully connected layer.
     "vgg16": 138_357_544 - 48 * 512 * 4096,
-    # With a bias in its first layer, as Caffe's has, and without stored means and variances.
+    # With a bias in its first layer, as in Caffe's file, and without stored means and variances.
     "resnet50": 25_557_032 + 64,
 }
-# How the files spell what the definitions leave to the default, or the other way round.
+# Defaults that some files write out and others leave out.
 DEFAULTS: dict[str, Any] = {"lr_mult": 1, "decay_mult": 1, "stride": [1], "top_k": 1}
-# A deploy file learns nothing: some of the published ones have fillers and rates, some have not.
+# A deploy net does not learn: only some of the published ones have fillers and rates.
 OF_TRAINING = ("param", "weight_filler", "bias_filler")
+
+
+NET = """
+from functools import partial
+
+from ripen.nets.definition import Definition, deploy, register, softmax
+
+
+def _body(n):
+    return n.data
+
+
+register("tiny", Definition(partial(deploy, "Tiny", (1, 1, 2, 2), _body, softmax)))
+"""
+NAMES = "from ripen.nets.zoo import DEFINITIONS; print(*DEFINITIONS)"
+
+
+def test_a_file_in_the_folder_adds_its_nets(tmp_path: Path) -> None:
+    shutil.copytree(Path(ripen.__file__).parent, tmp_path / "ripen")
+    (tmp_path / "ripen/nets/zoo/tiny.py").write_text(NET)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), *sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", NAMES], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == sorted([*DEFINITIONS, "tiny"])
+
+
+def test_a_name_cannot_be_registered_twice() -> None:
+    with pytest.raises(ValueError, match="net 'lenet' is registered twice"):
+        register("lenet", DEFINITIONS["vgg16"])
+    assert registry() == DEFINITIONS
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_every_net_decodes_the_format_of_its_published_weights(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[4])
+    published, decoder = contract(name).weights, DEFINITIONS[name].decoder
+    formats = {"caffemodel"} if decoder is None else {"caffemodel", decoder.format}
+    assert published is None or published.format in formats
 
 
 def test_every_definition_is_compared() -> None:
     # EfficientNet was never published for Caffe: test_efficientnet_lite.py compares its values.
-    # lenet8 is of this repository; the files of the others are not in the mirror.
+    # lenet8 is this repository's own; the files of the others are not in the mirror.
     own = {*(f"efficientnet_lite{i}" for i in range(3)), "lenet8", "resnet50", "vgg16"}
     assert set(PUBLISHED) | own == set(DEFINITIONS)
 
@@ -140,7 +188,7 @@ def test_solver_is_the_published_one(mirror: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_parameters_are_as_many_as_published(name: str) -> None:
+def test_number_of_parameters_is_the_published_one(name: str) -> None:
     definition = DEFINITIONS[name].deploy()
     shape = definition.layer[0].input_param.shape[0].dim
     shape[0] = 1
@@ -153,7 +201,7 @@ def test_parameters_are_as_many_as_published(name: str) -> None:
 
 
 def test_resnet50_is_the_published_one() -> None:
-    """Its layers by the published file's names, as far as they can be said in a few lines."""
+    """The names of its layers are those of the published file."""
     layers = {layer.name: layer for layer in DEFINITIONS["resnet50"].deploy().layer}
     kinds = Counter(layer.type for layer in layers.values())
     assert kinds["Convolution"] == kinds["BatchNorm"] == kinds["Scale"] == 53

@@ -8,7 +8,7 @@ import torch
 from google.protobuf import text_format
 
 from caffe.proto.caffe_pb2 import NetParameter
-from ripen.data.images.input import Input
+from ripen.data.image_input import Input
 from ripen.nets.importing import convert
 from ripen.nets.importing.import_net import trained, used
 from tests.parity.compare import check_net, relative_difference

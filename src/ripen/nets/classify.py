@@ -14,7 +14,7 @@ from PIL import Image
 
 from ripen.core.errors import DataError, UsageError
 from ripen.data.images.decode import read
-from ripen.data.images.input import to_input
+from ripen.data import image_input
 from ripen.nets.contract import Label, contract, labels
 from ripen.nets.weights import load
 
@@ -60,7 +60,7 @@ class Classifier:
         The net's contract defines the preprocessing: the whole image is squeezed into the net's
         input, as in Caffe's own demonstration, or its centre is cropped.
         """
-        data = to_input(image, self._input)
+        data = image_input.values(image, self._input)
         (scores,) = self._net.forward(data=data[np.newaxis]).values()
         probabilities = scores.reshape(-1)
         best = np.argsort(-probabilities, kind="stable")[:top]

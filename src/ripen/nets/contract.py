@@ -16,7 +16,7 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ripen.core.errors import ConfigError, UsageError
-from ripen.data.images.input import Input
+from ripen.data.image_input import Input
 from ripen.settings.schema.types import typed
 
 MODELS = Path("models")

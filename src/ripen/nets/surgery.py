@@ -20,7 +20,7 @@ from caffe.proto.caffe_pb2 import (
     PoolingParameter,
 )
 from ripen.core.errors import ConfigError
-from ripen.data.images.input import Input
+from ripen.data.image_input import Input
 from ripen.nets.contract import contract
 from ripen.nets.zoo import DEFINITIONS
 from ripen.settings.compose import changed, nearest

@@ -9,7 +9,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from ripen.data.images.input import RESAMPLING, Box, Input, to_input
+from ripen.data import image_input
+from ripen.data.image_input import RESAMPLING, Box, Input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ def values(
     resampling = RESAMPLING[wanted.interpolation]
     part = picture.resize((wanted.width, wanted.height), resampling, box)
     mirror = augmentation.mirror and rng.random() < 0.5
-    return to_input(jitter(part, augmentation, rng), wanted, (0, 0, *part.size), mirror)
+    return image_input.values(jitter(part, augmentation, rng), wanted, (0, 0, *part.size), mirror)
 
 
 def random_box(

@@ -13,7 +13,7 @@ from ripen.data.images.augment import Augmentation
 from ripen.data.images.augment import values as augmented
 from ripen.data.images.decode import read as decoded
 from ripen.data.images.files import File
-from ripen.data.images.input import Input
+from ripen.data.image_input import Input
 from ripen.data.images.views import View
 
 Array = NDArray[np.float32]

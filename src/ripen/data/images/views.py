@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ripen.data.images.input import Box, Input, to_input
+from ripen.data import image_input
+from ripen.data.image_input import Box, Input
 
 ViewsName = Literal["whole", "mirror", "crops5", "crops10", "scales"]
 NAMES: tuple[ViewsName, ...] = get_args(ViewsName)
@@ -55,7 +56,7 @@ class View:
 
     def values(self, picture: Image.Image, wanted: Input) -> NDArray[np.float32]:
         """Return the part as the net takes it, of shape (channels, height, width)."""
-        return to_input(picture, wanted, self.box(picture.size, wanted), self.mirror)
+        return image_input.values(picture, wanted, self.box(picture.size, wanted), self.mirror)
 
 
 def views(name: ViewsName, side: float = 0.875, squeeze: bool = True) -> list[View]:

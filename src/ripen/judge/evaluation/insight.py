@@ -15,7 +15,8 @@ from caffe.formats import read_binary
 from caffe.proto.caffe_pb2 import NetParameter, ParamSpec
 from ripen.core.atomic import write_text
 from ripen.data.images.grid import GAP, montage
-from ripen.data.images.input import Input, to_input
+from ripen.data import image_input
+from ripen.data.image_input import Input
 from ripen.judge.evaluation.sheet import Tile, fitted, sheet
 
 MAPS = 6  # layers of which one is shown
@@ -84,7 +85,7 @@ class Looker:
 
     def look(self, picture: Image.Image) -> Look:
         """Run a picture forward, and the highest score backward."""
-        self._net.blobs[self._data].data[0] = to_input(picture, self._input)
+        self._net.blobs[self._data].data[0] = image_input.values(picture, self._input)
         (scores,) = self._net.forward().values()
         maps = {name: self._strongest(name) for name in self._chosen()}
         (output,) = self._net.outputs

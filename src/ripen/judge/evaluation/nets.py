@@ -9,7 +9,7 @@ from caffe.proto.caffe_pb2 import NetParameter
 from ripen.competition.datasets.pictures import Images
 from ripen.core.errors import SourceError, UsageError
 from ripen.core.layout import Layout
-from ripen.data.images.input import Input
+from ripen.data.image_input import Input
 from ripen.judge.evaluation.insight import NetFiles
 from ripen.nets.contract import contract
 from ripen.nets.weights import caffemodel

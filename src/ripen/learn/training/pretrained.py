@@ -15,7 +15,8 @@ from ripen.core.progress import progress
 from ripen.data.images import index as indexes
 from ripen.data.images.batches import Prepare, batches
 from ripen.data.images.files import File, opened
-from ripen.data.images.input import Input, to_input
+from ripen.data import image_input
+from ripen.data.image_input import Input
 from ripen.nets import weights
 from ripen.nets.contract import contract
 from ripen.settings.schema import CompetitionName, Config
@@ -85,7 +86,7 @@ def classified(
 
 def as_promised(wanted: Input) -> Prepare:
     """Return what makes of a picture the one view that a net's contract promises."""
-    return lambda picture, _: to_input(picture, wanted)[np.newaxis]
+    return lambda picture, _: image_input.values(picture, wanted)[np.newaxis]
 
 
 def probabilities(net: caffe.Net, data: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from ripen.core.errors import DataError, UsageError
-from ripen.data.images.input import Input
+from ripen.data.image_input import Input
 
 INSTALL = ".venv/bin/pip install -e '.[import]'"
 PIXEL = 255.0

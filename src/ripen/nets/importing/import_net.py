@@ -12,7 +12,7 @@ from caffe.formats import to_text
 from caffe.proto.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter
 from ripen.core.atomic import replacing, write_text
 from ripen.core.errors import UsageError
-from ripen.data.images.input import Input
+from ripen.data.image_input import Input
 from ripen.nets.contract import MODELS, contract
 from ripen.nets.definition import LEARNT
 from ripen.nets.importing.architectures import build, load_state

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ripen.data.images.augment import Augmentation, jitter, random_box, values
-from ripen.data.images.input import Input, to_input
+from ripen.data import image_input
+from ripen.data.image_input import Input
 
 WANTED = Input(height=24, width=32, channel_order="BGR", raw_scale=255, mean=[104, 117, 123])
 Photo = Callable[..., Image.Image]
@@ -18,19 +19,19 @@ Photo = Callable[..., Image.Image]
 
 def test_nothing_changes_by_default(photo: Photo) -> None:
     found = values(photo(1), WANTED, Augmentation(), np.random.default_rng(0))
-    np.testing.assert_array_equal(found, to_input(photo(1), WANTED))
+    np.testing.assert_array_equal(found, image_input.values(photo(1), WANTED))
 
 
 def test_the_contracts_crop_is_not_taken_of_a_random_part(photo: Photo) -> None:
     wanted, picture = replace(WANTED, crop=0.5, interpolation="bicubic"), photo(1)
     found = values(picture, wanted, Augmentation(), np.random.default_rng(0))
-    whole = to_input(picture, wanted, (0, 0, *picture.size))
+    whole = image_input.values(picture, wanted, (0, 0, *picture.size))
     np.testing.assert_array_equal(found, whole)
 
 
 def test_every_second_picture_is_mirrored(photo: Photo) -> None:
     picture, rng = photo(1), np.random.default_rng(0)
-    whole = to_input(picture, WANTED)
+    whole = image_input.values(picture, WANTED)
     found = [values(picture, WANTED, Augmentation(mirror=True), rng) for _ in range(200)]
     mirrored = [np.array_equal(each, whole[:, :, ::-1]) for each in found]
     assert all(np.array_equal(e, whole) or m for e, m in zip(found, mirrored, strict=True))

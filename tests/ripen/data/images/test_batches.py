@@ -11,7 +11,8 @@ from ripen.core.errors import DataError
 from ripen.data.images.augment import Augmentation
 from ripen.data.images.batches import batches, of_chance, of_views
 from ripen.data.images.files import File
-from ripen.data.images.input import Input, to_input
+from ripen.data import image_input
+from ripen.data.image_input import Input
 from ripen.data.images.views import views
 
 WANTED = Input(height=24, width=32, channel_order="BGR", raw_scale=255, mean=[104, 117, 123])
@@ -34,7 +35,7 @@ def test_all_views_of_each_picture(files: list[File], photo: Photo, threads: int
     assert found[0].data.dtype == np.float32
     data = np.concatenate([batch.data for batch in found]).reshape(23, 2, 3, 24, 32)
     for row in range(23):
-        expected = to_input(photo(row), WANTED)
+        expected = image_input.values(photo(row), WANTED)
         np.testing.assert_array_equal(data[row, 0], expected)
         np.testing.assert_array_equal(data[row, 1], expected[:, :, ::-1])
 
@@ -43,7 +44,7 @@ def test_any_order(files: list[File], photo: Photo) -> None:
     prepare = of_views(WANTED, views("whole"))
     (batch,) = batches(files, WANTED, prepare, 9, 2, order=[7, 7, 2])
     assert batch.rows.tolist() == [7, 7, 2]
-    np.testing.assert_array_equal(batch.data[2], to_input(photo(2), WANTED))
+    np.testing.assert_array_equal(batch.data[2], image_input.values(photo(2), WANTED))
     np.testing.assert_array_equal(batch.data[0], batch.data[1])
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ripen.data.images.input import Input
+from ripen.data.image_input import Input
 from ripen.data.images.views import NAMES, View, views
 
 WANTED = Input(height=20, width=30, channel_order="BGR", raw_scale=255, mean=[1, 2, 3])

@@ -12,7 +12,8 @@ from PIL import Image
 import caffe
 from caffe import layers as L
 from caffe.proto.caffe_pb2 import NetParameter
-from ripen.data.images.input import Input, to_input
+from ripen.data import image_input
+from ripen.data.image_input import Input
 from ripen.judge.evaluation.insight import (
     Looker,
     NetFiles,
@@ -51,7 +52,7 @@ def test_scores_are_those_before_the_softmax(files: NetFiles) -> None:
     picture = photograph(1, 40, 30)
     net = caffe.Net(definition(), str(files.weights), caffe.TEST)
     net.blobs["data"].reshape(1, 3, 12, 10)
-    net.blobs["data"].data[...] = to_input(picture, INPUT.sized(12, 10))
+    net.blobs["data"].data[...] = image_input.values(picture, INPUT.sized(12, 10))
     net.forward()
     found = Looker(files).look(picture).scores
     np.testing.assert_allclose(found, net.blobs["scores"].data[0], rtol=1e-5)
@@ -64,7 +65,7 @@ def test_the_gradient_is_the_numeric_one(files: NetFiles) -> None:
     assert found.shape == (3, 12, 10)
     net = caffe.Net(definition(), str(files.weights), caffe.TEST)
     net.blobs["data"].reshape(1, 3, 12, 10)
-    data = to_input(picture, INPUT.sized(12, 10))
+    data = image_input.values(picture, INPUT.sized(12, 10))
     for place in [(0, 5, 5), (1, 0, 3), (2, 11, 9), (0, 2, 8)]:
         moved = []
         for sign in (1, -1):
@@ -85,7 +86,7 @@ def test_maps_are_the_strongest_channels_of_layers_with_an_extent(files: NetFile
     }
     net = caffe.Net(definition(), str(files.weights), caffe.TEST)
     net.blobs["data"].reshape(1, 3, 12, 10)
-    net.blobs["data"].data[...] = to_input(picture, INPUT.sized(12, 10))
+    net.blobs["data"].data[...] = image_input.values(picture, INPUT.sized(12, 10))
     net.forward()
     for name, (channel, values) in maps.items():
         whole = net.blobs[name].data[0]

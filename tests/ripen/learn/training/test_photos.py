@@ -15,7 +15,8 @@ from ripen.core.layout import Layout
 from ripen.data.images import index as indexes
 from ripen.data.images.decode import read
 from ripen.data.images.files import opened
-from ripen.data.images.input import Input, to_input
+from ripen.data import image_input
+from ripen.data.image_input import Input
 from ripen.learn.models import served
 from ripen.nets.weights import caffemodel
 from ripen.settings.schema import Config
@@ -106,7 +107,7 @@ def check_whole_net(rows: pd.DataFrame) -> None:
         wanted = Input(
             height=side, width=side, channel_order="BGR", raw_scale=255.0, mean=[104, 117, 123]
         )
-        views = [to_input(picture, wanted, mirror=mirror) for mirror in (False, True)]
+        views = [image_input.values(picture, wanted, mirror=mirror) for mirror in (False, True)]
         net.blobs[name].reshape(2, 3, side, side)
         net.blobs[name].data[...] = np.stack(views)
     net.forward()

@@ -37,7 +37,7 @@ class Input:
         return replace(self, height=height, width=width)
 
 
-def centre(size: tuple[int, int], wanted: Input) -> Box:
+def middle(size: tuple[int, int], wanted: Input) -> Box:
     """Return the part (left, upper, right, lower) of an image (width, height) that a net sees.
 
     Without a `crop` this is the whole image.
@@ -51,12 +51,12 @@ def centre(size: tuple[int, int], wanted: Input) -> Box:
     return left, upper, min(left + width, size[0]), min(upper + width / aspect, size[1])
 
 
-def to_input(
+def values(
     image: Image.Image, wanted: Input, box: Box | None = None, mirror: bool = False
 ) -> NDArray[np.float32]:
     """Return an image as input of a net, resized by Pillow.
 
-    `to_input(image, contract(name).input)` reproduces the preprocessing with which the authors of
+    `values(image, contract(name).input)` reproduces the preprocessing with which the authors of
     the net measured its accuracy.
 
     Parameters
@@ -65,7 +65,7 @@ def to_input(
     wanted : Input
         The net's input.
     box : (left, upper, right, lower), optional
-        The part to take, in pixels, which may be fractions; `centre` by default. With a box the
+        The part to take, in pixels, which may be fractions; `middle` by default. With a box the
         input's `crop` has no effect: (0, 0, width, height) squeezes the whole image.
     mirror : bool
         Whether to swap left and right.
@@ -79,7 +79,7 @@ def to_input(
     resized = image.convert("L" if grey else "RGB").resize(
         (wanted.width, wanted.height),
         RESAMPLING[wanted.interpolation],
-        box or centre(image.size, wanted),
+        box or middle(image.size, wanted),
     )
     planes = [np.asarray(plane) for plane in resized.split()]
     if wanted.channel_order == "BGR":

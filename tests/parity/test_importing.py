@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.data.image_input import Input
 from ripen.nets.importing import convert
-from ripen.nets.importing.import_net import trained, used
+from ripen.nets.importing.import_net import with_losses, with_probabilities
 from tests.parity.compare import check_net, relative_difference
 from tests.ripen.nets.importing.networks import NETWORKS, SHAPE, SIZE, network, outputs
 
@@ -22,7 +22,7 @@ def test_real_caffe_gives_pytorchs_answers(real_caffe, measured, tmp_path: Path,
     converted.filled().save(str(tmp_path / "net.caffemodel"))
     data = np.random.default_rng(0).normal(size=(1, *SHAPE)).astype(np.float32)
     found = real_caffe.forward_backward(
-        text_format.MessageToString(used(converted.net)),
+        text_format.MessageToString(with_probabilities(converted.net)),
         {"data": data},
         phase=1,
         backward=False,
@@ -41,7 +41,7 @@ def test_real_caffe_gives_pytorchs_answers(real_caffe, measured, tmp_path: Path,
 @pytest.mark.parametrize("name", ["vgg", "resnet", "squeezenet"])
 def test_training_is_the_same_in_both(real_caffe, measured, name: str):
     promised = Input(height=SIZE, width=SIZE, channel_order="BGR", raw_scale=255.0)
-    net = trained(convert(network(name), SHAPE).net, promised)
+    net = with_losses(convert(network(name), SHAPE).net, promised)
     text = text_format.MessageToString(without_data(net))
     random = np.random.default_rng(0)
     data = random.normal(size=(4, *SHAPE)).astype(np.float32)

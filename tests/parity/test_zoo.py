@@ -7,9 +7,9 @@ import pytest
 from google.protobuf import text_format
 
 import caffe
-from ripen.data.images.decode import read
 from ripen.data import image_input
 from ripen.data.image_input import Input
+from ripen.data.images.decode import read
 from ripen.nets.zoo import DEFINITIONS
 from ripen.nets.zoo.squeezenet import decode
 from tests.parity.compare import Arrays, assert_equal, ours, params, state

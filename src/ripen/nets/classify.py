@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from ripen.core.errors import DataError, UsageError
-from ripen.data.images.decode import read
 from ripen.data import image_input
+from ripen.data.images.decode import read
 from ripen.nets.contract import Label, contract, labels
 from ripen.nets.weights import load
 

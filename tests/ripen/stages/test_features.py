@@ -14,11 +14,11 @@ from PIL import Image
 import caffe
 from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
+from ripen.data import image_input
+from ripen.data.image_input import Input
 from ripen.data.images import batches, decode
 from ripen.data.images import index as indexes
 from ripen.data.images.files import opened
-from ripen.data import image_input
-from ripen.data.image_input import Input
 from ripen.nets import frozen
 from ripen.nets.zoo import DEFINITIONS
 from ripen.settings.schema import Config

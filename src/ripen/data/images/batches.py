@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ripen.data.image_input import Input
 from ripen.data.images.ahead import in_order
 from ripen.data.images.augment import Augmentation
 from ripen.data.images.augment import values as augmented
 from ripen.data.images.decode import read as decoded
 from ripen.data.images.files import File
-from ripen.data.image_input import Input
 from ripen.data.images.views import View
 
 Array = NDArray[np.float32]

@@ -13,11 +13,11 @@ import caffe
 from caffe.formats import to_text
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
+from ripen.data.image_input import Input
 from ripen.data.images.batches import batches, of_views
 from ripen.data.images.decode import read as decoded
 from ripen.data.images.files import File
 from ripen.data.images.histogram import histogram
-from ripen.data.image_input import Input
 from ripen.data.images.views import views
 from ripen.learn.models.views import AT_ONCE
 from ripen.nets.contract import contract

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ripen.data.image_input import Input
 from ripen.data.images.batches import batches, of_views
 from ripen.data.images.files import File
-from ripen.data.image_input import Input
 from ripen.data.images.views import View
 from ripen.learn.models.caffe_net import CaffeNet
 from ripen.nets.engines.engine import Answering

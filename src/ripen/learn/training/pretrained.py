@@ -12,11 +12,11 @@ from ripen.competition import predictions
 from ripen.core.atomic import fresh_folder
 from ripen.core.layout import Layout
 from ripen.core.progress import progress
+from ripen.data import image_input
+from ripen.data.image_input import Input
 from ripen.data.images import index as indexes
 from ripen.data.images.batches import Prepare, batches
 from ripen.data.images.files import File, opened
-from ripen.data import image_input
-from ripen.data.image_input import Input
 from ripen.nets import weights
 from ripen.nets.contract import contract
 from ripen.settings.schema import CompetitionName, Config

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ripen.data.images.augment import Augmentation, jitter, random_box, values
 from ripen.data import image_input
 from ripen.data.image_input import Input
+from ripen.data.images.augment import Augmentation, jitter, random_box, values
 
 WANTED = Input(height=24, width=32, channel_order="BGR", raw_scale=255, mean=[104, 117, 123])
 Photo = Callable[..., Image.Image]

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ripen.core.errors import DataError
+from ripen.data import image_input
+from ripen.data.image_input import Input
 from ripen.data.images.augment import Augmentation
 from ripen.data.images.batches import batches, of_chance, of_views
 from ripen.data.images.files import File
-from ripen.data import image_input
-from ripen.data.image_input import Input
 from ripen.data.images.views import views
 
 WANTED = Input(height=24, width=32, channel_order="BGR", raw_scale=255, mean=[104, 117, 123])

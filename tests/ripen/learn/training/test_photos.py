@@ -12,11 +12,11 @@ import caffe
 from ripen.competition import predictions
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
+from ripen.data import image_input
+from ripen.data.image_input import Input
 from ripen.data.images import index as indexes
 from ripen.data.images.decode import read
 from ripen.data.images.files import opened
-from ripen.data import image_input
-from ripen.data.image_input import Input
 from ripen.learn.models import served
 from ripen.nets.weights import caffemodel
 from ripen.settings.schema import Config

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 import caffe
 from ripen.core.errors import DataError, SourceError
-from ripen.data.images.decode import read
 from ripen.data import image_input
+from ripen.data.images.decode import read
 from ripen.nets import weights
 from ripen.nets.contract import contract
 from ripen.nets.definition import relu6

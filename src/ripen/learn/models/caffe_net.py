@@ -18,7 +18,7 @@ from ripen.core.atomic import replacing, write_text
 from ripen.core.errors import TrainingError
 from ripen.learn.convergence import Convergence, Reason
 from ripen.learn.models import mlp
-from ripen.nets.engines.engine import Engine, Solving, TorchEngine, Trainer
+from ripen.nets.engines.engine import Engine, RunningSolver, TorchEngine, Trainer
 from ripen.nets.engines.pycaffe import probabilities
 from ripen.settings.schema.avocado import TableTrain
 from ripen.settings.schema.net import Solver, Train
@@ -199,7 +199,7 @@ def _write(
 
 
 def _check(
-    solving: Solving, definition: caffe_pb2.SolverParameter, done: int, interval: int
+    solving: RunningSolver, definition: caffe_pb2.SolverParameter, done: int, interval: int
 ) -> Check:
     """Train from one check to the next, or to the end of the budget."""
     iterations = min(interval, definition.max_iter - done)
@@ -231,7 +231,7 @@ def diverged(base_lr: float, iteration: int, what: str, value: float) -> str:
     )
 
 
-def _remember(solving: Solving, folder: Path, iteration: int, history: Path) -> None:
+def _remember(solving: RunningSolver, folder: Path, iteration: int, history: Path) -> None:
     """Keep the weights of an iteration in the history."""
     solving.snapshot()
     weights = folder / f"model_iter_{iteration}.caffemodel"

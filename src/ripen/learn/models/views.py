@@ -10,13 +10,13 @@ from ripen.data.images.batches import batches, of_views
 from ripen.data.images.files import File
 from ripen.data.images.views import View
 from ripen.learn.models.caffe_net import CaffeNet
-from ripen.nets.engines.engine import Answering
+from ripen.nets.engines.engine import TrainedNet
 
 AT_ONCE = 8  # views, whatever the number of each picture: no more than a training holds
 
 
 def answers(
-    net: CaffeNet | Answering,
+    net: CaffeNet | TrainedNet,
     files: Sequence[File],
     rows: Sequence[int],
     wanted: Input,
@@ -28,7 +28,7 @@ def answers(
 
     Parameters
     ----------
-    net : CaffeNet or Answering
+    net : CaffeNet or TrainedNet
     files : sequence of File
     rows : sequence of int
         Which of them.

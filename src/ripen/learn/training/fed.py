@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from caffe.errors import CaffeError
 from ripen.core.errors import ConfigError
-from ripen.nets.engines.engine import Engine, Fed
-from ripen.nets.engines.pycaffe import Stretch
+from ripen.nets.engines.engine import Engine, FedSolver
+from ripen.nets.engines.pycaffe import Interval
 
 Array = NDArray[np.float32]
 LEAST = 1e-15  # a probability, for its logarithm
@@ -64,7 +64,7 @@ class Feeding:
             If the net, or the weights that it begins with, are for pictures of another size.
         """
         try:
-            return FedSolving(self.engine.fed(solver, self.deploy, start), self)
+            return FedSolving(self.engine.fed_solver(solver, self.deploy, start), self)
         except CaffeError as error:
             raise ConfigError(
                 f"ways: the net cannot be trained on pictures of this size: {error}"
@@ -72,12 +72,12 @@ class Feeding:
 
 
 class FedSolving:
-    """A solver at work, as `ripen.nets.engines.engine.Solving`."""
+    """A solver at work, as `ripen.nets.engines.engine.RunningSolver`."""
 
-    def __init__(self, fed: Fed, feeding: Feeding) -> None:
+    def __init__(self, fed: FedSolver, feeding: Feeding) -> None:
         self._fed, self._feeding = fed, feeding
 
-    def advance(self, iterations: int) -> Stretch:
+    def advance(self, iterations: int) -> Interval:
         """Train for some iterations, then look at the net."""
         losses, norm, started = list[float](), math.nan, time.perf_counter()
         while len(losses) < iterations and (not losses or math.isfinite(losses[-1])):

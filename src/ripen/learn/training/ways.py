@@ -32,7 +32,7 @@ from ripen.learn.models.caffe_net import Check, Training, train_net, write_train
 from ripen.learn.models.views import AT_ONCE, answers
 from ripen.learn.training.fed import Array, Feeding, Looked
 from ripen.learn.training.tracked import Listener, followed, nothing
-from ripen.nets.engines.engine import Answering, Engine, chosen
+from ripen.nets.engines.engine import Engine, TrainedNet, chosen
 from ripen.nets.surgery import Change, Trainable, trainable
 from ripen.nets.weights import caffemodel
 from ripen.settings.compose import as_mapping, changed, leaves
@@ -266,7 +266,7 @@ def look_at(task: Task, net: Trainable, fold: int) -> Looked:
 
 def predict(way: Way, task: Task, folder: Path, rows: Rows) -> Array:
     """Return what a trained net says of each view, shape (n, views, classes)."""
-    net = Answering(task.engine, folder / "deploy.prototxt", folder / "model.caffemodel")
+    net = TrainedNet(task.engine, folder / "deploy.prototxt", folder / "model.caffemodel")
     seen = views(task.settings.views)
     with progress(f"predict {way}", len(rows)) as advance:
         return answers(

@@ -16,27 +16,27 @@ from ripen.core.errors import EngineRefused
 from ripen.nets.engines import pycaffe
 from ripen.nets.engines.environment import SCRIPT, interpreter
 from ripen.nets.engines.process import Process
-from ripen.nets.engines.pycaffe import Stretch
+from ripen.nets.engines.pycaffe import Interval
 from ripen.settings.schema import Engine as EngineSettings
 
 
-class Solving(Protocol):
+class RunningSolver(Protocol):
     """A solver in an engine. It ends when the engine gets another."""
 
-    def advance(self, iterations: int) -> Stretch:
+    def advance(self, iterations: int) -> Interval:
         """Train for some iterations, then validate."""
 
     def snapshot(self) -> None:
         """Write a snapshot of the solver."""
 
 
-class Fed(Protocol):
-    """A solver that trains on the images passed to each iteration, as `pycaffe.Fed`."""
+class FedSolver(Protocol):
+    """A solver that trains on the images passed to each iteration, as `pycaffe.FedSolver`."""
 
     def step(
-        self, data: NDArray[np.float32], labels: NDArray[np.float32], look: bool
+        self, data: NDArray[np.float32], labels: NDArray[np.float32], with_norm: bool
     ) -> tuple[float, float]:
-        """Train for one iteration; return its loss and, with `look`, the gradients' norm."""
+        """Train for one iteration; return its loss and, with `with_norm`, the gradients' norm."""
 
     def probabilities(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the net's probabilities for images, shape (n, classes)."""
@@ -48,7 +48,7 @@ class Fed(Protocol):
 class Trainer(Protocol):
     """Trains Caffe nets."""
 
-    def solver(self, solver: Path, start: Path | None = None) -> Solving:
+    def solver(self, solver: Path, start: Path | None = None) -> RunningSolver:
         """Start to train.
 
         Parameters
@@ -64,7 +64,7 @@ class Trainer(Protocol):
 class Engine(Trainer, Protocol):
     """Runs Caffe nets. It reads and writes Caffe's own files only."""
 
-    def fed(self, solver: Path, deploy: Path, start: Path | None = None) -> Fed:
+    def fed_solver(self, solver: Path, deploy: Path, start: Path | None = None) -> FedSolver:
         """Start to train a net with a MemoryData layer; `deploy` is the net for inference."""
 
     def predict(
@@ -77,7 +77,7 @@ class Engine(Trainer, Protocol):
 
 
 @dataclass(frozen=True)
-class Answering:
+class TrainedNet:
     """A trained net in an engine."""
 
     engine: Engine
@@ -108,11 +108,13 @@ def chosen(settings: EngineSettings) -> Iterator[Engine]:
 class TorchEngine:
     """Ripen's own Caffe, in this process."""
 
-    def solver(self, solver: Path, start: Path | None = None) -> pycaffe.Solving:
-        return pycaffe.Solving(str(solver), None if start is None else str(start))
+    def solver(self, solver: Path, start: Path | None = None) -> pycaffe.RunningSolver:
+        return pycaffe.RunningSolver(str(solver), None if start is None else str(start))
 
-    def fed(self, solver: Path, deploy: Path, start: Path | None = None) -> pycaffe.Fed:
-        return pycaffe.Fed(str(solver), None if start is None else str(start), str(deploy))
+    def fed_solver(
+        self, solver: Path, deploy: Path, start: Path | None = None
+    ) -> pycaffe.FedSolver:
+        return pycaffe.FedSolver(str(solver), None if start is None else str(start), str(deploy))
 
     def predict(
         self, deploy: Path, weights: Path, data: NDArray[np.float32]
@@ -148,13 +150,13 @@ class RealEngine:
     ) -> None:
         self._open.close()
 
-    def solver(self, solver: Path, start: Path | None = None) -> "RealSolving":
+    def solver(self, solver: Path, start: Path | None = None) -> "RealSolver":
         self._begin("solver", solver, start)
-        return RealSolving(self)
+        return RealSolver(self)
 
-    def fed(self, solver: Path, deploy: Path, start: Path | None = None) -> "RealFed":
-        self._begin("fed", solver, start, deploy=str(deploy))
-        return RealFed(self)
+    def fed_solver(self, solver: Path, deploy: Path, start: Path | None = None) -> "RealFedSolver":
+        self._begin("fed_solver", solver, start, deploy=str(deploy))
+        return RealFedSolver(self)
 
     def predict(
         self, deploy: Path, weights: Path, data: NDArray[np.float32]
@@ -192,31 +194,31 @@ class RealEngine:
             raise EngineRefused(f"real Caffe 1.0 refuses: {reason}") from None
 
 
-class RealSolving:
+class RealSolver:
     """The last solver that was given to an engine."""
 
     def __init__(self, engine: RealEngine) -> None:
         self._engine = engine
 
-    def advance(self, iterations: int) -> Stretch:
-        return cast(Stretch, self._engine.ask("advance", iterations=iterations))
+    def advance(self, iterations: int) -> Interval:
+        return cast(Interval, self._engine.ask("advance", iterations=iterations))
 
     def snapshot(self) -> None:
         self._engine.ask("snapshot")
 
 
-class RealFed:
+class RealFedSolver:
     """The last solver with a MemoryData layer that was given to an engine."""
 
     def __init__(self, engine: RealEngine) -> None:
         self._engine = engine
 
     def step(
-        self, data: NDArray[np.float32], labels: NDArray[np.float32], look: bool
+        self, data: NDArray[np.float32], labels: NDArray[np.float32], with_norm: bool
     ) -> tuple[float, float]:
         files = {"data": self._engine.file("data", data)}
         files["labels"] = self._engine.file("labels", labels)
-        loss, norm = self._engine.ask("step", **files, look=look)
+        loss, norm = self._engine.ask("step", **files, with_norm=with_norm)
         return loss, norm
 
     def probabilities(self, data: NDArray[np.float32]) -> NDArray[np.float32]:

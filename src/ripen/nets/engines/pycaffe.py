@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 import caffe
 
 
-class Stretch(TypedDict):
+class Interval(TypedDict):
     """The result of some iterations and of the validation after them.
 
     Attributes
@@ -59,7 +59,7 @@ class Stretch(TypedDict):
     seconds: float
 
 
-class Solving:
+class RunningSolver:
     """A solver that trains on its own data layers.
 
     Parameters
@@ -74,10 +74,10 @@ class Solving:
         self._solver = _solver(solver, start)
         self._gradients = _Gradients(self._solver)
 
-    def advance(self, iterations: int) -> Stretch:
+    def advance(self, iterations: int) -> Interval:
         """Train for some iterations, then validate."""
         solver = self._solver
-        self._gradients.look_after(iterations)
+        self._gradients.measure_after(iterations)
         losses: list[float] = []
         started = time.perf_counter()
         while len(losses) < iterations and (not losses or math.isfinite(losses[-1])):
@@ -104,13 +104,13 @@ class Solving:
         return float(test.blobs["loss"].data), float(test.blobs["accuracy"].data)
 
 
-class Fed:
+class FedSolver:
     """A solver whose MemoryData layer gets the images of each iteration.
 
     Parameters
     ----------
     solver, start : str
-        As for `Solving`; a test net is not needed.
+        As for `RunningSolver`; a test net is not needed.
     deploy : str
         The net for inference.
     """
@@ -121,7 +121,7 @@ class Fed:
         self._net = caffe.Net(deploy, caffe.TEST)
 
     def step(
-        self, data: NDArray[np.float32], labels: NDArray[np.float32], look: bool
+        self, data: NDArray[np.float32], labels: NDArray[np.float32], with_norm: bool
     ) -> tuple[float, float]:
         """Train for one iteration.
 
@@ -129,7 +129,7 @@ class Fed:
         ----------
         data : float32 ndarray of shape (batch_size * iter_size, channels, height, width)
         labels : float32 ndarray of shape (batch_size * iter_size,)
-        look : bool
+        with_norm : bool
             Whether to compute the norm.
 
         Returns
@@ -141,7 +141,7 @@ class Fed:
             Euclidean norm of all parameters' gradients, or NaN.
         """
         self._fed = data, labels  # the layer reads them in place: they must live as long as it
-        self._gradients.look_after(int(look))
+        self._gradients.measure_after(int(with_norm))
         self._solver.net.set_input_arrays(data, labels)
         self._solver.step(1)
         shown = getattr(self._solver, "smoothed_loss", None)
@@ -168,7 +168,7 @@ class _Gradients:
         # Before the update: afterwards a parameter's diff is the update, no longer the gradient.
         solver.add_callback(lambda: None, self._on_ready)
 
-    def look_after(self, iterations: int) -> None:
+    def measure_after(self, iterations: int) -> None:
         """Compute the norm in the last of the next iterations."""
         self._wanted, self.norm = self._solver.iter + iterations, math.nan
 
@@ -209,19 +209,19 @@ class Requests:
     def solver(self, solver: str, start: str) -> None:
         """Start a solver in place of the previous one."""
         self._at_work = None  # frees its memory before the next one takes its own
-        self._at_work = Solving(solver, start)
+        self._at_work = RunningSolver(solver, start)
 
-    def fed(self, solver: str, start: str, deploy: str) -> None:
+    def fed_solver(self, solver: str, start: str, deploy: str) -> None:
         """Start a solver with a MemoryData layer in place of the previous one."""
         self._at_work = None
-        self._at_work = Fed(solver, start, deploy)
+        self._at_work = FedSolver(solver, start, deploy)
 
-    def advance(self, iterations: int) -> Stretch:
-        stretch: Stretch = self._at_work.advance(iterations)
-        return stretch
+    def advance(self, iterations: int) -> Interval:
+        interval: Interval = self._at_work.advance(iterations)
+        return interval
 
-    def step(self, data: str, labels: str, look: bool) -> tuple[float, float]:
-        loss, norm = self._at_work.step(np.load(data), np.load(labels), look)
+    def step(self, data: str, labels: str, with_norm: bool) -> tuple[float, float]:
+        loss, norm = self._at_work.step(np.load(data), np.load(labels), with_norm)
         return loss, norm
 
     def probabilities(self, data: str, found: str) -> None:

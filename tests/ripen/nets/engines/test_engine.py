@@ -162,7 +162,7 @@ def test_solvers_with_memory_data(real: RealEngine, tmp_path: Path, iter_size: i
     rows = 5 * iter_size
     losses, norms, found = [], [], []
     for engine in (TorchEngine(), real):
-        fed = engine.fed(tmp_path / "solver.prototxt", tmp_path / "net.prototxt")
+        fed = engine.fed_solver(tmp_path / "solver.prototxt", tmp_path / "net.prototxt")
         steps = []
         for i in range(20):
             chosen = slice(i * rows, (i + 1) * rows)

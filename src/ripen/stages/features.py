@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from ripen.core.atomic import fresh_folder, write_text
 from ripen.core.layout import SHELVES, Layout
 from ripen.core.progress import progress
-from ripen.data.images import index as indexes
-from ripen.data.images.ahead import in_order
-from ripen.data.images.decode import read as decoded
+from ripen.data import image_index as indexes
+from ripen.data.decode import File, in_order, open_archives
+from ripen.data.decode import decode as decoded
+from ripen.data.image_input import histogram
 from ripen.data.images.features import Extractor, fill, gather
-from ripen.data.images.files import File, opened
-from ripen.data.images.histogram import histogram
 from ripen.settings.compose import as_mapping
 from ripen.settings.schema import CompetitionName, Config
 from ripen.settings.schema.photos import Features
@@ -28,7 +27,7 @@ def run(config: Config, competition: CompetitionName) -> None:
     layout, own = Layout(competition), getattr(config.competition, competition)
     index = indexes.read(layout.prepared / "index.csv")
     good = index[index["problem"] == ""]
-    with opened(layout.raw) as archives, fresh_folder(layout.features) as folder:
+    with open_archives(layout.raw) as archives, fresh_folder(layout.features) as folder:
         files = indexes.files(good, archives)
         described = {
             name: of_net(name, own.features, good, files, own.compute.threads, folder)

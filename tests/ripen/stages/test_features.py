@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 import caffe
 from ripen.core.errors import ConfigError
 from ripen.core.layout import SHELVES, Layout
-from ripen.data.images import index as indexes
-from ripen.data.images.decode import read
-from ripen.data.images.files import opened
+from ripen.data import image_index as indexes
+from ripen.data.decode import decode as read
+from ripen.data.decode import open_archives
 from ripen.nets.zoo import DEFINITIONS, pictures
 from ripen.nets.zoo.contract import Input
 from ripen.settings.schema import Config
@@ -64,7 +64,7 @@ def expected(mirror: bool, side: int = SIDE) -> NDArray[np.float32]:
     net = caffe.Net(definition, caffe.TEST, weights="models/squeezenet/squeezenet.caffemodel")
     net.blobs["data"].reshape(1, 3, side, side)
     rows = []
-    with opened(LAYOUT.raw) as archives:
+    with open_archives(LAYOUT.raw) as archives:
         for file in indexes.files(indexes.read(LAYOUT.prepared / "index.csv"), archives):
             picture = read(file.read(), file.name)
             values = pictures.values(picture, WANTED.sized(side, side), mirror=mirror)

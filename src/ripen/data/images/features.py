@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 import caffe
 from caffe.formats import to_text
 from ripen.core.atomic import replacing
-from ripen.data.images.batches import batches, of_views
-from ripen.data.images.files import File
-from ripen.data.images.views import views
+from ripen.data.batches import batches, prepare_views
+from ripen.data.decode import File
+from ripen.data.image_input import views
 from ripen.nets.zoo import DEFINITIONS, weights
 from ripen.nets.zoo.contract import contract
 from ripen.nets.zoo.trunk import trunk
@@ -92,7 +92,7 @@ class Extractor:
         DataError
             If a picture cannot be read.
         """
-        prepare = of_views(self.wanted, self.views)
+        prepare = prepare_views(self.wanted, self.views)
         for batch in batches(files, self.wanted, prepare, batch_size, threads):
             self._net.blobs["data"].reshape(*batch.data.shape)
             found = self._net.forward(data=batch.data)[self._output]
@@ -118,7 +118,7 @@ def fill(
     files, sha256 : sequences of length n
         The pictures' files and their hashes.
     batch_size, threads : int
-        As `ripen.data.images.batches` has them; `batch_size` are pictures.
+        As `ripen.data.batches` has them; `batch_size` are pictures.
     advance : callable
         Is told how many pictures are done more.
     """

@@ -14,7 +14,7 @@ import caffe
 from caffe.formats import read_binary
 from caffe.proto.caffe_pb2 import NetParameter, ParamSpec
 from ripen.core.atomic import write_text
-from ripen.data.images.grid import GAP, montage
+from ripen.data.card import GAP, montage
 from ripen.judge.evaluation.sheet import Tile, fitted, sheet
 from ripen.nets.zoo import pictures
 from ripen.nets.zoo.contract import Input

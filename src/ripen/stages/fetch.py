@@ -11,9 +11,7 @@ from ripen.core.archives import Archive
 from ripen.core.atomic import fresh_folder
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
-from ripen.data.sources import Item, KaggleFile, SourceName, builtin, fetch
-from ripen.data.sources.folders import collect
-from ripen.data.sources.gathered import gather
+from ripen.data.sources import Item, builtin, fetch
 from ripen.settings.schema import CompetitionName, Config
 from ripen.settings.schema.photos import SubsetFetch
 
@@ -33,8 +31,10 @@ def run(config: Config, competition: CompetitionName) -> None:
     photos = photos_of(config, competition)
     if isinstance(settings, SubsetFetch):
         classes = dict(zip(photos.chosen, photos.classes, strict=True))
+        name = f"{PHOTOGRAPHS}.zip"
+        item = Item(name, at={"folder": {"path": settings.images, "classes": classes}})
         with fresh_folder(layout.raw) as folder:
-            collect(Path(settings.images), classes, folder / f"{PHOTOGRAPHS}.zip")
+            fetch(["folder"], item, folder / name)
         return
     archive = fetch_archive(photos, settings.sources, layout.download)
     with fresh_folder(layout.raw) as folder, opened(archive) as checked:
@@ -43,7 +43,7 @@ def run(config: Config, competition: CompetitionName) -> None:
         link_or_copy(archive, folder / archive.name)
 
 
-def fetch_archive(photos: Photos, sources: Sequence[SourceName], folder: Path) -> Path:
+def fetch_archive(photos: Photos, sources: Sequence[str], folder: Path) -> Path:
     """Bring the archive of all files of one of Kaggle's competitions, or make that of a list.
 
     One that somebody has put into the folder is taken.
@@ -53,13 +53,14 @@ def fetch_archive(photos: Photos, sources: Sequence[SourceName], folder: Path) -
     if target.exists():
         return target
     if photos.kaggle:
-        fetch(sources, Item(target.name, kaggle=KaggleFile(name, target.name)), target)
+        fetch(sources, Item(target.name, at={"kaggle": name}), target)
     else:
-        items = [
-            Item(file, sha256=sha256, url=f"{photos.source}/raw/master/{file}")
-            for file, sha256 in photos.photographs().items()
-        ]
-        gather(sources, items, target)
+        address = {
+            "table": str(photos.listed),
+            "url": f"{photos.source}/raw/master",
+            "sources": sources,
+        }
+        fetch(["list"], Item(target.name, at={"list": address}), target)
     return target
 
 

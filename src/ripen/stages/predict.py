@@ -12,7 +12,7 @@ from ripen.competition.datasets.tabular import Competition, read_sample
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError
 from ripen.core.layout import Layout
-from ripen.data.images import index as indexes
+from ripen.data import image_index as indexes
 from ripen.judge.evaluation.calibration import Calibration, read
 from ripen.settings.schema import CompetitionName, Config
 from ripen.settings.schema.common import Predict
@@ -86,7 +86,7 @@ def by_sample_id(rows: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
     rows : DataFrame
         Calibrated probabilities on the whole test pictures.
     index : DataFrame
-        As `ripen.data.images.index` has it.
+        As `ripen.data.image_index` has it.
     """
     test = index[index.part == "test"]
     classes = predictions.probabilities(rows).shape[1]

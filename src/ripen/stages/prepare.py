@@ -22,7 +22,7 @@ from ripen.competition.datasets.tabular import Tabular, check_classes, read_tabl
 from ripen.core.atomic import fresh_folder
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
-from ripen.data.preparing import photos
+from ripen.data import prepare_images as photos
 from ripen.settings.schema import CompetitionName, Config
 
 

@@ -82,7 +82,7 @@ def test_a_truncated_image_is_reported_and_the_others_are_classified(
     assert shown.out.splitlines()[0] == f"{tmp_path / 'cat.jpg'}: kit fox"
     half, text = shown.err.splitlines()
     assert half.startswith(f"ripen: {tmp_path / 'half.jpg'}: cannot be read: image file is truncat")
-    assert text == f"ripen: {tmp_path / 'text.png'}: is no picture that Pillow knows"
+    assert text == f"ripen: {tmp_path / 'text.png'}: is not an image that Pillow can read"
 
 
 def test_standard_input_and_unusual_images(

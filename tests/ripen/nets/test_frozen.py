@@ -10,9 +10,8 @@ import pytest
 from PIL import Image
 
 from ripen.core.errors import ConfigError, DataError
-from ripen.data.images.decode import read
-from ripen.data.images.files import File
-from ripen.data.images.histogram import histogram
+from ripen.data.decode import File, decode
+from ripen.data.image_input import histogram
 from ripen.nets.frozen import Block, Features, colours, extract, write
 from ripen.settings.schema.photos import FrozenNet
 from tests.ripen.frozen import with_weights
@@ -87,7 +86,7 @@ def test_colour_histograms_have_the_same_form(tmp_path: Path, threads: int) -> N
 
 
 def photograph_of(file: File) -> Image.Image:
-    return read(file.read(), file.name)
+    return decode(file.read(), file.name)
 
 
 def test_a_failure_leaves_no_file(tmp_path: Path) -> None:

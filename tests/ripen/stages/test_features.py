@@ -14,11 +14,10 @@ from PIL import Image
 import caffe
 from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
-from ripen.data import image_input
+from ripen.data import batches, decode, image_input
+from ripen.data import image_index as indexes
+from ripen.data.decode import open_archives
 from ripen.data.image_input import Input
-from ripen.data.images import batches, decode
-from ripen.data.images import index as indexes
-from ripen.data.images.files import opened
 from ripen.nets import frozen
 from ripen.nets.zoo import DEFINITIONS
 from ripen.settings.schema import Config
@@ -68,9 +67,9 @@ def expected(mirror: bool, side: int = SIDE) -> NDArray[np.float32]:
     net = caffe.Net(definition, caffe.TEST, weights="models/squeezenet/squeezenet.caffemodel")
     net.blobs["data"].reshape(1, 3, side, side)
     rows = []
-    with opened(LAYOUT.raw) as archives:
+    with open_archives(LAYOUT.raw) as archives:
         for file in indexes.files(indexes.read(LAYOUT.prepared / "index.csv"), archives):
-            image = decode.read(file.read(), file.name)
+            image = decode.decode(file.read(), file.name)
             values = image_input.values(image, WANTED.sized(side, side), mirror=mirror)
             net.forward(data=values[np.newaxis])
             maps = [net.blobs[name].data[0] for name in ("fire9/concat", "conv_final")]
@@ -116,11 +115,13 @@ def test_a_change_of_decoding_changes_what_is_written(
     features.run(config, "cats_vs_dogs")
     assert {path.name: path.read_bytes() for path in LAYOUT.features.iterdir()} == first
 
-    def darker(*given: Any) -> Image.Image:
-        return decode.read(*given).point(lambda value: value // 2)
+    plain = decode.decode
 
-    monkeypatch.setattr(batches, "decoded", darker)
-    monkeypatch.setattr(frozen, "read", darker)
+    def darker(*given: Any) -> Image.Image:
+        return plain(*given).point(lambda value: value // 2)
+
+    monkeypatch.setattr(batches, "decode", darker)
+    monkeypatch.setattr(frozen, "decode", darker)
     features.run(config, "cats_vs_dogs")
     second = {path.name: path.read_bytes() for path in LAYOUT.features.iterdir()}
     assert second["squeezenet.h5"] != first["squeezenet.h5"]

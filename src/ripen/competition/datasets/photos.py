@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandera.pandas as pa
 
 from ripen.core.errors import ConfigError
-from ripen.data.images.names import Named, parse, parse_synset
+from ripen.data.labels import Known, Labels, reader
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,17 @@ class Photos:
         # Some of the 1,000 have the same name as another.
         return tuple(f"{name} ({synset})" for synset, name in self._synsets.items())
 
-    def parse(self, name: str) -> Named | None:
-        """Return what a file's name says; None for what is not meant to be a picture.
+    def read_labels(self, names: Sequence[str]) -> Labels:
+        """Return the labels of files.
 
         Raises
         ------
         DataError
-            If it is not a picture's name.
+            If the reader does not understand the name of an image.
         """
-        if isinstance(self.named, tuple):
-            return parse(name, self.named)
-        return parse_synset(name, self._labels, 0 if self.learns else 1)
+        form = "name" if isinstance(self.named, tuple) else "synset"
+        part: Literal["train", "test"] = "train" if self.learns else "test"
+        return reader(form)(names, Known(classes=self.classes, part=part))
 
     def photographs(self) -> dict[str, str]:
         """Return the SHA-256 of the photographs that are fetched one by one, by file."""
@@ -98,10 +99,6 @@ class Photos:
         if unknown := sorted(set(self.chosen) - set(names)):
             raise ConfigError(f"synset {unknown[0]} is none of the {len(names)} of {self.named}")
         return {synset: names[synset] for synset in self.chosen} or names
-
-    @cached_property
-    def _labels(self) -> dict[str, int]:
-        return {synset: label for label, synset in enumerate(self._synsets)}
 
     def sample_columns(self) -> dict[str, str]:
         """Return the columns of the sample submission: name to what is allowed in it."""

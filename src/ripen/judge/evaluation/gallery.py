@@ -10,8 +10,8 @@ from PIL import Image
 
 from ripen.competition.datasets.prepared import read_part
 from ripen.core.layout import Layout
-from ripen.data.images.decode import read
-from ripen.data.images.files import opened
+from ripen.data.decode import decode as read
+from ripen.data.decode import open_archives
 
 LARGE = 512  # pixels: a larger photograph is decoded smaller
 
@@ -27,7 +27,7 @@ class Gallery:
 @contextmanager
 def photographs(layout: Layout, index: pd.DataFrame) -> Iterator[Gallery]:
     """Open the archives; ids are numbers of rows of the index."""
-    with opened(layout.raw) as archives:
+    with open_archives(layout.raw) as archives:
 
         def picture(row: int) -> Image.Image:
             archive, name = str(index.at[row, "archive"]), str(index.at[row, "name"])

@@ -15,8 +15,8 @@ from caffe.formats import read_binary
 from caffe.proto.caffe_pb2 import NetParameter, ParamSpec
 from ripen.core.atomic import write_text
 from ripen.data import image_input
+from ripen.data.card import GAP, montage
 from ripen.data.image_input import Input
-from ripen.data.images.grid import GAP, montage
 from ripen.judge.evaluation.sheet import Tile, fitted, sheet
 
 MAPS = 6  # layers of which one is shown

@@ -13,12 +13,10 @@ import caffe
 from caffe.formats import to_text
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
-from ripen.data.image_input import Input
-from ripen.data.images.batches import batches, of_views
-from ripen.data.images.decode import read as decoded
-from ripen.data.images.files import File
-from ripen.data.images.histogram import histogram
-from ripen.data.images.views import views
+from ripen.data.batches import batches, prepare_views
+from ripen.data.decode import File
+from ripen.data.decode import decode as decoded
+from ripen.data.image_input import Input, histogram, views
 from ripen.learn.models.views import AT_ONCE
 from ripen.nets.contract import contract
 from ripen.nets.surgery import trunk
@@ -126,7 +124,7 @@ def _features(look: Look, net: caffe.Net, files: Sequence[File]) -> Array:
 def _each_view(look: Look, wanted: Input, net: caffe.Net, files: Sequence[File]) -> Iterator[Array]:
     """Yield what one net says of each view of pictures of one size, shape (n, d)."""
     seen = views(look.net.views, look.crop)
-    size, prepare = max(1, AT_ONCE // len(seen)), of_views(wanted, seen)
+    size, prepare = max(1, AT_ONCE // len(seen)), prepare_views(wanted, seen)
     (output,) = net.outputs
     found = []
     for batch in batches(files, wanted, prepare, size, threads=1):

@@ -11,7 +11,7 @@ from ripen.competition import predictions
 from ripen.core.atomic import fresh_folder, write_text
 from ripen.core.layout import Layout
 from ripen.core.progress import progress
-from ripen.data.images import index as indexes
+from ripen.data import image_index as indexes
 from ripen.learn.models.caffe_net import Training, write_training
 from ripen.learn.models.photographs import photographs
 from ripen.learn.models.served import write_net

@@ -12,11 +12,11 @@ from ripen.competition import predictions
 from ripen.core.atomic import fresh_folder
 from ripen.core.layout import Layout
 from ripen.core.progress import progress
+from ripen.data import image_index as indexes
 from ripen.data import image_input
+from ripen.data.batches import Prepare, batches
+from ripen.data.decode import File, open_archives
 from ripen.data.image_input import Input
-from ripen.data.images import index as indexes
-from ripen.data.images.batches import Prepare, batches
-from ripen.data.images.files import File, opened
 from ripen.nets import weights
 from ripen.nets.contract import contract
 from ripen.settings.schema import CompetitionName, Config
@@ -33,7 +33,7 @@ def run(config: Config, competition: CompetitionName) -> None:
     index = indexes.read(layout.prepared / "index.csv")
     good = index[index["problem"] == ""]
     with (
-        opened(layout.raw) as archives,
+        open_archives(layout.raw) as archives,
         fresh_folder(layout.baselines) as folder,
         Tracker(config, competition, "baselines") as tracker,
         progress("baselines", len(settings.nets) * len(good)) as advance,
@@ -65,7 +65,7 @@ def classified(
         A net of the zoo, whose contract says how it takes a picture.
     files : list of File, length n
     batch_size, threads : int
-        As `ripen.data.images.batches` has them.
+        As `ripen.data.batches` has them.
     advance : callable
         Is told the net and how many pictures are done more.
 

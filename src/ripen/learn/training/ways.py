@@ -22,11 +22,10 @@ from ripen.competition import metrics, predictions
 from ripen.core.atomic import write_text
 from ripen.core.layout import Layout
 from ripen.core.progress import progress
-from ripen.data.images import index as indexes
-from ripen.data.images.augment import Augmentation
-from ripen.data.images.batches import batches, of_chance, of_views
-from ripen.data.images.files import File, opened
-from ripen.data.images.views import views
+from ripen.data import image_index as indexes
+from ripen.data.batches import Augmentation, batches, prepare_augmented, prepare_views
+from ripen.data.decode import File, open_archives
+from ripen.data.image_input import views
 from ripen.learn.models import mlp
 from ripen.learn.models.caffe_net import Check, Training, train_net, write_training
 from ripen.learn.models.views import AT_ONCE, answers
@@ -58,7 +57,7 @@ class Task:
     start : Path
         Its caffemodel.
     index : DataFrame
-        As `ripen.data.images.index` has it.
+        As `ripen.data.image_index` has it.
     files : list of File
         Of the index's rows.
     seed, threads : int
@@ -114,7 +113,7 @@ def run_ways(
     described = as_mapping(own.train.ways) | {"seed": config.seed, "engine": config.engine.name}
     index_file, tables = layout.prepared / "index.csv", []
     index = indexes.read(index_file)
-    with opened(layout.raw) as archives, chosen(config.engine) as engine:
+    with open_archives(layout.raw) as archives, chosen(config.engine) as engine:
         files = indexes.files(index, archives)
         task = task_of(
             own.train.ways, competition, index, files, config.seed, own.compute.threads, engine
@@ -231,7 +230,7 @@ def fed(task: Task, net: Trainable, fold: int) -> Generator[tuple[Array, Array]]
     augmentation = Augmentation(
         **as_mapping(settings.augment), resized=round(settings.side * CROPPED_FROM)
     )
-    prepare = of_chance(net.wanted, augmentation, task.seed)
+    prepare = prepare_augmented(net.wanted, augmentation, task.seed)
     rows = learnt[drawn].tolist()
     for batch in batches(task.files, net.wanted, prepare, size, task.threads, order=rows):
         yield batch.data, task.labels[batch.rows].astype(np.float32)
@@ -259,7 +258,7 @@ def look_at(task: Task, net: Trainable, fold: int) -> Looked:
     _, held_out = task.rows(fold)
     count = min(task.settings.check_pictures, len(held_out))
     rows = held_out[np.linspace(0, len(held_out) - 1, count).astype(np.int64)]
-    prepare = of_views(net.wanted, views("whole"))
+    prepare = prepare_views(net.wanted, views("whole"))
     whole = batches(task.files, net.wanted, prepare, AT_ONCE, task.threads, order=rows.tolist())
     return Looked([batch.data for batch in whole], task.labels[rows])
 

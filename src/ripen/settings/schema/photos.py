@@ -68,7 +68,7 @@ class FrozenNet:
 
     `pools` are Caffe's: AVE, the mean over a map's places, and MAX, the largest of them. `sides`
     are the input's height and width in pixels, one after the other; `views` what it is shown of
-    each picture at each of them (`ripen.data.images.views`).
+    each picture at each of them (`ripen.data.image_input`).
     """
 
     net: str
@@ -82,7 +82,7 @@ class FrozenNet:
 class Features:
     """What frozen nets say of each picture, once: `nets` by names of their own.
 
-    Colours are counted too, in boxes of `histogram_bins` an axis (`ripen.data.images.histogram`).
+    Colours are counted too, in boxes of `histogram_bins` an axis (`ripen.data.image_input`).
     `crop` is the share of a picture's sides in the views that are parts of it; `batch_size` counts
     pictures, each in all its views; `precision` is what the numbers are kept in.
     """
@@ -108,7 +108,7 @@ class PhotoBaselines:
 
 @typed
 class Augment:
-    """How far a training picture may be changed (`ripen.data.images.augment.Augmentation`)."""
+    """How far a training picture may be changed (`ripen.data.batches.Augmentation`)."""
 
     mirror: bool
     crop: Literal["none", "area", "caffe"]

@@ -17,8 +17,8 @@ from ripen.competition.predictions import read_left
 from ripen.core.archives import Archive
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
-from ripen.data.images import index as indexes
-from ripen.data.images.decode import read
+from ripen.data import image_index as indexes
+from ripen.data.decode import decode as read
 from ripen.data.sources import builtin
 from ripen.judge.evaluation.gallery import photographs, small_pictures
 from ripen.judge.evaluation.nets import of_photographs, of_small_pictures, trained_folders

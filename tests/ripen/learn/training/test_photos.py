@@ -12,11 +12,11 @@ import caffe
 from ripen.competition import predictions
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
+from ripen.data import image_index as indexes
 from ripen.data import image_input
+from ripen.data.decode import decode as read
+from ripen.data.decode import open_archives
 from ripen.data.image_input import Input
-from ripen.data.images import index as indexes
-from ripen.data.images.decode import read
-from ripen.data.images.files import opened
 from ripen.learn.models import served
 from ripen.nets.weights import caffemodel
 from ripen.settings.schema import Config
@@ -82,7 +82,7 @@ def check_served(rows: pd.DataFrame) -> None:
     served.complete(folder, caffemodel)
     model = served.read(folder)
     index = indexes.read(LAYOUT.prepared / "index.csv")
-    with opened(LAYOUT.raw) as archives:
+    with open_archives(LAYOUT.raw) as archives:
         content = [file.read() for file in indexes.files(index, archives)[24:]]
     found = model.predict(pd.DataFrame({"content": content}))
     np.testing.assert_allclose(found[["p0", "p1"]], rows[["p0", "p1"]], atol=1e-4)
@@ -100,7 +100,7 @@ def check_whole_net(rows: pd.DataFrame) -> None:
         str(folder / "deploy.prototxt"), caffe.TEST, weights=str(folder / "model.caffemodel")
     )
     index = indexes.read(LAYOUT.prepared / "index.csv")
-    with opened(LAYOUT.raw) as archives:
+    with open_archives(LAYOUT.raw) as archives:
         files = indexes.files(index, archives)
         picture = read(files[24].read(), files[24].name)
     for name, side in (("squeezenet/data", 83), ("narrow/data", 67)):

@@ -13,7 +13,7 @@ from caffe.databases import Writer
 from caffe.proto.caffe_pb2 import Datum, NetParameter
 from ripen.competition.metrics import scores
 from ripen.core.atomic import write_text
-from ripen.data.images.files import opened
+from ripen.data.decode import open_archives
 from ripen.learn.models import mlp
 from ripen.learn.models.caffe_net import Training, train_net
 from ripen.nets.engines.engine import Engine, RealEngine, TorchEngine
@@ -39,7 +39,7 @@ TRAIN = Train(batch_size=20, check_interval=8, tolerance=0, patience=5, early_st
 
 def cats_and_dogs(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the first 100 cats and dogs in turn: images of shape (200, 3, SIZE, SIZE), labels."""
-    with opened(folder) as archives:
+    with open_archives(folder) as archives:
         archive = archives["dogs-vs-cats.zip/train.zip"]
         names = sorted(m.name for m in archive.members if m.name.endswith(".jpg"))
         kinds = [[n for n in names if f"/{kind}." in n][:100] for kind in ("cat", "dog")]

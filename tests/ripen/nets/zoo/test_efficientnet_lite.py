@@ -13,7 +13,7 @@ from torch.nn import functional
 import caffe
 from ripen.core.errors import DataError, SourceError
 from ripen.data import image_input
-from ripen.data.images.decode import read
+from ripen.data.decode import decode as read_image
 from ripen.nets import weights
 from ripen.nets.contract import contract
 from ripen.nets.definition import relu6
@@ -135,7 +135,7 @@ def test_probabilities_are_pytorchs(mirror: Path, monkeypatch: pytest.MonkeyPatc
         pytest.skip(str(error))
     files = sorted((mirror / "EliSchwartz/imagenet-sample-images").glob("*.JPEG"))[:4]
     promised = contract("efficientnet_lite0").input
-    data = np.stack([image_input.values(read(f, f.name), promised) for f in files])
+    data = np.stack([image_input.values(read_image(f, f.name), promised) for f in files])
     net.blobs["data"].reshape(*data.shape)
     found = net.forward(data=data)["prob"]
     state = torch.load(

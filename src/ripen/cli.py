@@ -194,19 +194,19 @@ def _agreed(trials: int) -> bool:
 
 
 def _classify(chosen: argparse.Namespace) -> int:
-    """Name what pictures show."""
+    """Classify images with a net of the zoo."""
     # Importing PyTorch takes a second, which the other commands need not wait.
     from ripen.nets import classify
 
-    return classify.run(chosen.images, chosen.net, chosen.top, chosen.json)
+    return classify.classify(chosen.images, chosen.net, chosen.top, chosen.json)
 
 
 def _import_net(chosen: argparse.Namespace) -> int:
-    """Make a net for Caffe of published weights, or of a PyTorch network."""
+    """Import published weights or a PyTorch network as a net for Caffe."""
     # Importing PyTorch takes a second, which the other commands need not wait.
-    from ripen.nets.importing import command
+    from ripen.nets.importing.import_net import import_net
 
-    return command.run(chosen.net, chosen.weights, chosen.arch, chosen.outputs, chosen.size)
+    return import_net(chosen.net, chosen.weights, chosen.arch, chosen.outputs, chosen.size)
 
 
 def _submit(chosen: argparse.Namespace) -> int:

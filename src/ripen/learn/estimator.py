@@ -13,10 +13,11 @@ from ripen.competition.tasks import Targets, Task
 from ripen.core.registry import Registry
 from ripen.learn.convergence import Check, Training
 from ripen.settings.compose import check
+from ripen.settings.schema import Competition
 from ripen.settings.typed import Count, typed
 
 if TYPE_CHECKING:  # engines import torch, which most estimators do without
-    from ripen.nets.engines.choice import Engine
+    from ripen.nets.engines.engine import Engine
 
 Outputs = NDArray[np.floating]
 Callback = Callable[[Check], None]
@@ -60,6 +61,8 @@ class Work:
     encode : callable
         Returns an unfitted transformer of the input's rows into float32 arrays, None where they
         are arrays already.
+    settings : Competition
+        All of the competition's.
     callback : callable
         Is given each check of a training.
     history : bool
@@ -74,6 +77,7 @@ class Work:
     engine: "Engine"
     folder: Path
     encode: Callable[[], Any]
+    settings: Competition
     callback: Callback = ignore
     history: bool = False
 

@@ -10,10 +10,10 @@ from ripen.core.atomic import fresh_folder, write_text
 from ripen.core.layout import Layout
 from ripen.core.progress import progress
 from ripen.learn import fitting
+from ripen.learn.convergence import Check
 from ripen.learn.estimator import Work, estimator
 from ripen.learn.inputs import opened
-from ripen.learn.convergence import Check
-from ripen.nets.engines.choice import chosen
+from ripen.nets.engines.engine import chosen
 from ripen.settings.compose import as_mapping, leaves, load_competition
 from ripen.track.tracking import Tracker
 
@@ -48,7 +48,7 @@ def run(name: str, model: str) -> None:
             taken,
             Work(
                 name, index.task, index.outputs, competition.seed, competition.threads, engine,
-                folder, taken.encoder, follow, history=True,
+                folder, taken.encoder, competition, follow, history=True,
             ),
             lineage.stage_hash("fit", f"{name}.{model}"),
             advance,
@@ -56,7 +56,7 @@ def run(name: str, model: str) -> None:
         tables, fitted = fitting.run(fit)
         predictions.write(folder, tables)
         tracked.log_training(fitted.training, time.perf_counter() - started)
-        tracked.log_model(folder, fitted.save)
+        tracked.log_model(folder, lambda served: (fitted.save(served), taken.save(served)))
         curve = fitting.learning_curve(fit, competition.learning_curve)
         if len(curve):
             text = curve.to_csv(index=False, lineterminator="\n")

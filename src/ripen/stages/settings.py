@@ -13,10 +13,11 @@ from ripen.competition.tasks import TASKS
 from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
 from ripen.core.registry import nearest
-from ripen.data.origins import ORIGINS
 from ripen.data.readers import READERS
+from ripen.data.sources import source
 from ripen.learn.estimator import estimator
-from ripen.nets.zoo.contract import contract
+from ripen.nets import frozen
+from ripen.nets.contract import contract
 from ripen.settings import compose as settings
 from ripen.settings.compose import CONF, PARAMS, as_mapping, check, leaves
 from ripen.settings.schema import Competition
@@ -57,8 +58,11 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
     for registry, key in ((TASKS, competition.task), (METRICS, competition.metric)):
         registry[key]
     READERS[competition.reader]
-    ORIGINS[next(iter(competition.source))]
+    if (origin := next(iter(competition.source))) != "generate":
+        source.find(origin)
     splitter(competition.validation)
+    for key, each in features.items():
+        frozen.settings(each, f"{where}: features.{key}")
     filled = {}
     for model, section in models.items():
         found = estimator(section, f"{where}: models.{model}")

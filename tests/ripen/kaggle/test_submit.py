@@ -11,7 +11,7 @@ import pytest
 
 from ripen import cli
 from ripen.core.errors import DataError, SourceError, UsageError
-from ripen.data.sources import partial
+from ripen.data.sources import download
 from ripen.kaggle import kaggle_submission, submissions
 from ripen.kaggle.submit import Job, check, run
 from ripen.settings.schema import Config
@@ -27,7 +27,7 @@ SHA256 = hashlib.sha256(GOOD.encode()).hexdigest()
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    monkeypatch.setattr(partial, "WAITS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(download, "WAITS", (0.0, 0.0, 0.0))
     monkeypatch.setattr(kaggle_submission, "POLL", 0.0)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "home").mkdir()

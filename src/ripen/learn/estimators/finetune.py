@@ -34,9 +34,11 @@ class Finetune(Estimator):
         # Here, because the settings are read where nobody trains, and these import torch.
         from caffe.formats import read_text
         from caffe.proto.caffe_pb2 import TRAIN, NetParameter
+        from ripen.data.image_input import Input
+        from ripen.learn import seen
         from ripen.learn.models import mlp
         from ripen.learn.models.caffe_net import train_net
-        from ripen.nets.zoo.finetune import Change, finetuned
+        from ripen.nets.surgery import Change, finetuned
 
         assert validation is not None
         wanted, start = self.finetune, Path(self.finetune.from_)
@@ -72,5 +74,20 @@ class Finetune(Estimator):
             work.callback,
             start / "model.caffemodel" if self.pretrained else None,
             work.engine,
+        )
+        weights = start / "model.caffemodel"
+        channels, height, width = shape
+        wanted = Input(
+            height=height,
+            width=width,
+            channel_order="grey" if channels == 1 else "RGB",
+            raw_scale=1.0,
+        )
+        seen.write(
+            work.folder,
+            work.folder / "deploy.prototxt",
+            work.folder / "model.caffemodel",
+            weights if self.pretrained else None,
+            wanted,
         )
         return FittedNet(work.engine, work.folder, encoder, shape, training)

@@ -1,14 +1,11 @@
 """A Caffe net that fits and predicts: trained by a Caffe solver, kept in Caffe's own files."""
 
-import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 import caffe
@@ -18,9 +15,8 @@ from ripen.core.atomic import replacing, write_text
 from ripen.core.errors import TrainingError
 from ripen.learn.convergence import Check, Convergence, Training
 from ripen.learn.models import mlp
-from ripen.nets.engines.choice import Engine, Solving, Trainer
+from ripen.nets.engines.engine import RunningSolver, TorchEngine, Trainer
 from ripen.nets.engines.pycaffe import probabilities
-from ripen.nets.engines.torch import TorchEngine
 from ripen.settings.schema import Solver, Train
 
 SOLVER = "solver.prototxt"
@@ -110,7 +106,7 @@ def _write(
 
 
 def _check(
-    solving: Solving, definition: caffe_pb2.SolverParameter, done: int, interval: int
+    solving: RunningSolver, definition: caffe_pb2.SolverParameter, done: int, interval: int
 ) -> Check:
     """Train from one check to the next, or to the end of the budget."""
     iterations = min(interval, definition.max_iter - done)
@@ -142,7 +138,7 @@ def diverged(base_lr: float, iteration: int, what: str, value: float) -> str:
     )
 
 
-def _remember(solving: Solving, folder: Path, iteration: int, history: Path) -> None:
+def _remember(solving: RunningSolver, folder: Path, iteration: int, history: Path) -> None:
     """Keep the weights of an iteration in the history."""
     solving.snapshot()
     weights = folder / f"model_iter_{iteration}.caffemodel"

@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ripen.core.errors import ConfigError, UsageError
-from ripen.data.image_input import Input
+from ripen.data.image_input import Input as Input  # callers import it from here
 from ripen.settings.schema.types import typed
 
 MODELS = Path("models")

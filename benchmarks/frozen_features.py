@@ -20,8 +20,7 @@ from caffe.databases import Writer
 from caffe.formats import read_binary, to_text
 from caffe.proto.caffe_pb2 import TEST, TRAIN, Datum, NetParameter, SolverParameter
 from ripen.core.atomic import write_text
-from ripen.data import decode
-from ripen.data.decode import open_archives
+from ripen.data.decode import decode, open_archives
 from ripen.nets.engines.engine import Engine, RealEngine, TorchEngine
 from ripen.nets.surgery import Change, finetuned
 from ripen.nets.zoo import DEFINITIONS
@@ -41,7 +40,7 @@ def write_pictures(mirror: Path, folder: Path, count: int, side: int) -> int:
         kinds = [[name for name in names if f"/{kind}." in name] for kind in ("cat", "dog")]
         turns = [(name, k) for pair in zip(*kinds, strict=True) for k, name in enumerate(pair)]
         for i, (name, label) in enumerate(turns[:count]):
-            picture = decode.read(archive.read(name), name).convert("RGB").resize((side, side))
+            picture = decode(archive.read(name), name).convert("RGB").resize((side, side))
             pixels = np.asarray(picture, np.uint8)[..., ::-1].transpose(2, 0, 1).tobytes()
             datum = Datum(channels=3, height=side, width=side, data=pixels, label=label)
             writer.put(f"{i:08d}".encode(), datum.SerializeToString())

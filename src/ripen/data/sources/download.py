@@ -30,7 +30,7 @@ LONGEST_WAIT = 30.0
 CHUNK = 1 << 16
 """Bytes per chunk: at most this much is lost when a connection breaks."""
 MEGABYTE = 1_000_000
-AGAIN = "Run it again: it resumes the download"
+AGAIN = "Run it again: it resumes where it stopped"
 NO_CONNECTION = "Connect to the network, or to its proxy (https_proxy)"
 
 

@@ -7,7 +7,7 @@ import caffe
 from caffe import layers as L
 from caffe.fuse import clamps
 from caffe.proto.caffe_pb2 import NetParameter
-from ripen.nets.zoo.definition import relu6
+from ripen.nets.definition import relu6
 from tests.parity.compare import assert_equal, ours, params
 
 

@@ -7,8 +7,7 @@ import pytest
 
 import caffe
 from ripen.learn.models import mlp
-from ripen.nets.zoo.finetune import Change
-from ripen.nets.zoo.trainable import trainable
+from ripen.nets.surgery import Change, trainable
 from ripen.settings.schema.net import Solver
 from tests.parity.compare import assert_equal
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ripen.core.errors import SourceError
-from ripen.data.sources import kaggle_client, partial
+from ripen.data.sources import download, kaggle_client
+from ripen.data.sources.download import Interrupted
 from ripen.data.sources.kaggle_client import KAGGLE, SITE, explained, retried
-from ripen.data.sources.partial import Interrupted
 from ripen.kaggle.submissions import Status
 
 POLL = 5.0
@@ -116,7 +116,7 @@ def _upload(api: Any, competition: str, file: Path) -> str:
             return client.competitions.competition_api_client.start_submission_upload(request)
 
     place, begun = retried(start), False
-    for pause in (0.0, *partial.WAITS):
+    for pause in (0.0, *download.WAITS):
         time.sleep(pause)
         with explained():
             came = api.upload_complete(str(file), place.create_url, True, resume=begun)

@@ -13,11 +13,12 @@ from ripen.competition.tasks import Targets, Task
 from ripen.core.registry import Registry
 from ripen.learn.convergence import Check, Training
 from ripen.settings.compose import check
+from ripen.settings.schema import Competition
 from ripen.settings.typed import Count, typed
 
 if TYPE_CHECKING:  # these import torch, which most estimators do without
     from ripen.learn.models.group import Trial
-    from ripen.nets.engines.choice import Engine
+    from ripen.nets.engines.engine import Engine
 
 Outputs = NDArray[np.floating]
 Callback = Callable[[Check], None]
@@ -61,6 +62,8 @@ class Work:
     encode : callable
         Returns an unfitted transformer of the input's rows into float32 arrays, None where they
         are arrays already.
+    settings : Competition
+        All of the competition's.
     callback : callable
         Is given each check of a training.
     history : bool
@@ -75,6 +78,7 @@ class Work:
     engine: "Engine"
     folder: Path
     encode: Callable[[], Any]
+    settings: Competition
     callback: Callback = ignore
     history: bool = False
 
@@ -82,8 +86,9 @@ class Work:
 class Fitted(Protocol):
     """A fitted model."""
 
-    training: Training | None
-    """How its training went, of a net."""
+    @property
+    def training(self) -> Training | None:
+        """How its training went, of a net."""
 
     def predict(self, x: Any) -> Outputs:
         """Return outputs of shape (n, outputs): probabilities whose rows sum to 1, or values."""

@@ -98,7 +98,7 @@ class Train:
 
 @typed
 class Finetune:
-    """What is changed in a pretrained net (`ripen.nets.zoo.finetune`).
+    """What is changed in a pretrained net (`ripen.nets.surgery`).
 
     `from` names the net whose weights it begins with; `replace` the layers that give its scores.
     The head alone learns where nothing up to the layer `freeze_until` does. New layers learn
@@ -121,7 +121,7 @@ class FrozenNet:
 
     `pools` are Caffe's: AVE, the mean over a map's places, and MAX, the largest of them. `sides`
     are the input's height and width in pixels, one after the other; `views` what it is shown of
-    each picture at each of them (`ripen.data.images.views`).
+    each picture at each of them (`ripen.data.image_input`).
     """
 
     net: str
@@ -133,7 +133,7 @@ class FrozenNet:
 
 @typed
 class Augment:
-    """How far a training picture may be changed (`ripen.data.images.augment.Augmentation`)."""
+    """How far a training picture may be changed (`ripen.data.batches.Augmentation`)."""
 
     mirror: bool
     crop: Literal["none", "area", "caffe"]

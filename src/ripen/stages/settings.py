@@ -12,14 +12,16 @@ from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
+from ripen.core.lineage import leaves
 from ripen.core.registry import nearest
-from ripen.data.origins import ORIGINS
 from ripen.data.readers import READERS
+from ripen.data.sources import source
 from ripen.learn.estimator import estimator
 from ripen.learn.sweeps.space import SWEPT
-from ripen.nets.zoo.contract import contract
+from ripen.nets import frozen
+from ripen.nets.contract import contract
 from ripen.settings import compose as settings
-from ripen.settings.compose import CONF, PARAMS, as_mapping, check, leaves
+from ripen.settings.compose import CONF, PARAMS, as_mapping, check
 from ripen.settings.schema import Competition
 
 STAGES = ("fetch", "prepare", "evaluate", "report")
@@ -58,8 +60,11 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
     for registry, key in ((TASKS, competition.task), (METRICS, competition.metric)):
         registry[key]
     READERS[competition.reader]
-    ORIGINS[next(iter(competition.source))]
+    if (origin := next(iter(competition.source))) != "generate":
+        source.find(origin)
     splitter(competition.validation)
+    for key, each in features.items():
+        frozen.settings(each, f"{where}: features.{key}")
     filled = {}
     for model, section in models.items():
         found = estimator(section, f"{where}: models.{model}")
@@ -110,7 +115,10 @@ def graph(competitions: dict[str, Competition]) -> dict[str, dict[str, dict[str,
         for key, section in competition.features.items():
             item = {"competition": name, "name": key}
             net = section.get("net")
-            found["features" if net else "colours"][f"{name}.{key}"] = item | _of_net(net)
+            if net:
+                found["features"][f"{name}.{key}"] = item | _of_net(net)
+            else:
+                found["colours"][f"{name}.{key}"] = item
         for model, section in competition.models.items():
             nets = estimator(section, model).nets()
             item = {"competition": name, "name": model}
@@ -124,9 +132,18 @@ def graph(competitions: dict[str, Competition]) -> dict[str, dict[str, dict[str,
     return found
 
 
-def _of_net(net: str | None) -> dict[str, str]:
-    """Return a net of the zoo and the file of its weights."""
-    return {"net": net, "file": contract(net).caffemodel} if net else {}
+def _of_net(net: str) -> dict[str, str]:
+    """Return a net of the zoo and the file of its weights.
+
+    Raises
+    ------
+    ConfigError
+        If no weights of it are published.
+    """
+    file = contract(net).caffemodel
+    if file is None:
+        raise ConfigError(f"net '{net}' has no published weights: use one that has")
+    return {"net": net, "file": file}
 
 
 def _beside(competition: Competition) -> str:

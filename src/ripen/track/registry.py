@@ -15,7 +15,7 @@ from mlflow.models import Model
 import caffe
 import ripen
 from ripen.learn.models import served
-from ripen.nets.zoo.weights import caffemodel
+from ripen.nets.weights import caffemodel
 from ripen.settings.schema import Run as RunSettings
 from ripen.track.tracking import FOLDER, Client, locked, store_uri
 

@@ -12,8 +12,8 @@ import logging
 import os
 import socket
 import subprocess
-import time
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict

@@ -17,7 +17,7 @@ from caffe import layers as L
 from caffe.formats import to_text
 from ripen.competition import predictions
 from ripen.core.layout import Layout
-from ripen.data.images import index as indexes
+from ripen.data import image_index as indexes
 from ripen.judge import report
 from ripen.judge.evaluation.calibration import scaled
 from ripen.settings.schema import Config

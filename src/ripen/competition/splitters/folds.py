@@ -98,7 +98,7 @@ class StratifiedGroup(Splitter):
 
         classes = classes_of(targets)
         _check_classes(classes, self.folds)
-        groups = pd.factorize(rows["group"])[0].astype(np.int64)
+        groups = codes(rows["group"])
         fold = deal(classes, groups, [1 / self.folds] * self.folds, seed)
         return Split(np.arange(len(rows)), fold)
 
@@ -132,7 +132,7 @@ class Time(Splitter):
 @SPLITTERS.register("column")
 @typed
 class Column(Splitter):
-    """Takes the folds from a column of the training table: whole numbers, -1 for rows that train."""
+    """Takes the folds from a column of the training table: whole numbers, -1 always trains."""
 
     column: str
     refit: ClassVar[bool] = False
@@ -148,6 +148,13 @@ class Column(Splitter):
         if fold.max() < 0:
             raise DataError(f"column '{self.column}': no row is held out in any fold")
         return Split(np.arange(len(rows)), fold)
+
+
+def codes(groups: "pd.Series[str]") -> Ints:
+    """Number groups in their order: by number where they are numbered, else by name."""
+    numbers = pd.to_numeric(groups, errors="coerce")
+    values = groups if numbers.isna().any() else numbers
+    return np.unique(values.to_numpy(), return_inverse=True)[1].astype(np.int64)
 
 
 def classes_of(targets: NDArray[np.generic]) -> Ints:

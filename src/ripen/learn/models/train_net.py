@@ -15,9 +15,8 @@ from ripen.core.atomic import replacing, write_text
 from ripen.core.errors import TrainingError
 from ripen.learn.convergence import Check, Convergence, Training
 from ripen.learn.models import mlp
-from ripen.nets.engines.choice import Solving, Trainer
+from ripen.nets.engines.engine import RunningSolver, TorchEngine, Trainer
 from ripen.nets.engines.pycaffe import probabilities
-from ripen.nets.engines.torch import TorchEngine
 from ripen.settings.schema import Solver, Train
 
 SOLVER = "solver.prototxt"
@@ -107,7 +106,7 @@ def _write(
 
 
 def _check(
-    solving: Solving, definition: caffe_pb2.SolverParameter, done: int, interval: int
+    solving: RunningSolver, definition: caffe_pb2.SolverParameter, done: int, interval: int
 ) -> Check:
     """Train from one check to the next, or to the end of the budget."""
     iterations = min(interval, definition.max_iter - done)
@@ -140,7 +139,7 @@ def diverged(base_lr: float, iteration: int, what: str, value: float) -> str:
     )
 
 
-def _remember(solving: Solving, folder: Path, iteration: int, history: Path) -> None:
+def _remember(solving: RunningSolver, folder: Path, iteration: int, history: Path) -> None:
     """Keep the weights of an iteration in the history."""
     solving.snapshot()
     weights = folder / f"model_iter_{iteration}.caffemodel"

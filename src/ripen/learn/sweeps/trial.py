@@ -322,7 +322,7 @@ def _fit(spec: TrialSpec, data: FirstFold, callback: Callable[[Check], None]) ->
     with tempfile.TemporaryDirectory(prefix="ripen-trial-") as temporary:
         work = Work(
             spec.name, data.task, data.outputs, competition.seed, competition.threads, TORCH,
-            Path(temporary), data.encode, callback,
+            Path(temporary), data.encode, competition, callback,
         )  # fmt: skip
         fitted = swept_net(competition).fit(data.train, data.validation, work)
     if fitted.training is None:

@@ -15,7 +15,7 @@ from ripen.core.errors import DataError
 from ripen.learn.models import mlp, served
 from ripen.learn.models.baselines import estimators
 from ripen.learn.models.train_net import CaffeNet
-from ripen.nets.zoo import lenet8
+from ripen.nets.zoo import lenet
 from ripen.settings.schema import Config
 
 MakeConfig = Callable[..., Config]
@@ -66,7 +66,7 @@ def test_every_baseline_answers_as_before(
 
 
 def test_a_net_answers_as_before(tmp_path: Path) -> None:
-    (tmp_path / "deploy.prototxt").write_text(mlp.to_text(lenet8.written_deploy(5)))
+    (tmp_path / "deploy.prototxt").write_text(mlp.to_text(lenet.lenet8_deploy(5)))
     drawn = caffe.Net(str(tmp_path / "deploy.prototxt"), caffe.TEST)
     drawn.save(str(tmp_path / "model.caffemodel"))
     net = CaffeNet(tmp_path / "deploy.prototxt", tmp_path / "model.caffemodel")

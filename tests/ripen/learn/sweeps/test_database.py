@@ -93,7 +93,7 @@ def test_a_full_store_keeps_what_it_has(make_plan: MakePlan, file: Path) -> None
     prepared = Path("data/avocado/inputs/prepared")
     with (
         no_more_room(),
-        pytest.raises(StoreError, match=r"no room left\. Finished trials are kept"),
+        pytest.raises(StoreError, match=r"no space left\. Finished trials are kept"),
     ):
         run(more, study, BASIC, prepared, lambda store, finished: None)
     with Store(study, more) as store:
@@ -122,5 +122,5 @@ def test_the_drivers_name_is_filled_in() -> None:
 
 def test_a_file_that_is_no_database(made: Plan, repository: Path) -> None:
     (repository / "studies.db").write_text("trial,loss\n" * 200)
-    with pytest.raises(StoreError, match="the file is no SQLite database"):
+    with pytest.raises(StoreError, match="the file is not an SQLite database"):
         open_store(made, f"sqlite:///{repository / 'studies.db'}")

@@ -12,9 +12,10 @@ from caffe.proto.caffe_pb2 import NetParameter
 from ripen.core.atomic import write_text
 from ripen.learn.models.train_net import Training, train_net
 from ripen.learn.training import heads
-from ripen.nets.engines.torch import TorchEngine
-from ripen.nets.zoo import DEFINITIONS, head
-from ripen.nets.zoo.trunk import output, trunk
+from ripen.nets import head
+from ripen.nets.engines.engine import TorchEngine
+from ripen.nets.surgery import output, trunk
+from ripen.nets.zoo import DEFINITIONS
 from ripen.settings.schema.net import Solver, Train
 from ripen.settings.schema.photos import Head
 

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from ripen.competition import predictions
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
-from ripen.data.images import index as indexes
+from ripen.data import image_index as indexes
 from ripen.learn.models import served
 from ripen.learn.training import heads, photo_baselines
 from ripen.settings.schema import Config

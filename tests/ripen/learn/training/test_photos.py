@@ -12,13 +12,13 @@ import caffe
 from ripen.competition import predictions
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
-from ripen.data.images import index as indexes
-from ripen.data.images.decode import read
-from ripen.data.images.files import opened
+from ripen.data import image_index as indexes
+from ripen.data import image_input
+from ripen.data.decode import decode as read
+from ripen.data.decode import open_archives
+from ripen.data.image_input import Input
 from ripen.learn.models import served
-from ripen.nets.zoo import pictures
-from ripen.nets.zoo.contract import Input
-from ripen.nets.zoo.weights import caffemodel
+from ripen.nets.weights import caffemodel
 from ripen.settings.schema import Config
 from ripen.stages import features, train
 from tests.ripen.frozen import ALONE, pipeline, with_weights
@@ -82,7 +82,7 @@ def check_served(rows: pd.DataFrame) -> None:
     served.complete(folder, caffemodel)
     model = served.read(folder)
     index = indexes.read(LAYOUT.prepared / "index.csv")
-    with opened(LAYOUT.raw) as archives:
+    with open_archives(LAYOUT.raw) as archives:
         content = [file.read() for file in indexes.files(index, archives)[24:]]
     found = model.predict(pd.DataFrame({"content": content}))
     np.testing.assert_allclose(found[["p0", "p1"]], rows[["p0", "p1"]], atol=1e-4)
@@ -100,14 +100,14 @@ def check_whole_net(rows: pd.DataFrame) -> None:
         str(folder / "deploy.prototxt"), caffe.TEST, weights=str(folder / "model.caffemodel")
     )
     index = indexes.read(LAYOUT.prepared / "index.csv")
-    with opened(LAYOUT.raw) as archives:
+    with open_archives(LAYOUT.raw) as archives:
         files = indexes.files(index, archives)
         picture = read(files[24].read(), files[24].name)
     for name, side in (("squeezenet/data", 83), ("narrow/data", 67)):
         wanted = Input(
             height=side, width=side, channel_order="BGR", raw_scale=255.0, mean=[104, 117, 123]
         )
-        views = [pictures.values(picture, wanted, mirror=mirror) for mirror in (False, True)]
+        views = [image_input.values(picture, wanted, mirror=mirror) for mirror in (False, True)]
         net.blobs[name].reshape(2, 3, side, side)
         net.blobs[name].data[...] = np.stack(views)
     net.forward()

@@ -10,7 +10,7 @@ from ripen.competition.datasets.digits import DATASET
 from ripen.competition.datasets.prepared import Part, write_part
 from ripen.data.sources import builtin
 from ripen.learn.training.pictures import Task, Way, learning_curve, pretrain, train_way, ways_from
-from ripen.nets.engines.torch import TorchEngine
+from ripen.nets.engines.engine import TorchEngine
 from ripen.settings.schema import Config
 from ripen.stages.prepare import prepare_pictures
 

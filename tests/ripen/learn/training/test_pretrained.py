@@ -9,9 +9,9 @@ import pytest
 from ripen.competition import predictions
 from ripen.core.archives import Archive
 from ripen.core.layout import Layout
-from ripen.data.images import index as indexes
+from ripen.data import image_index as indexes
+from ripen.data.decode import decode
 from ripen.nets.classify import Classifier
-from ripen.nets.zoo import pictures
 from ripen.settings.schema import Config
 from ripen.stages import baselines, prepare
 from tests.ripen.conftest import ROOT
@@ -66,7 +66,7 @@ def test_a_net_says_what_ripen_classify_says(
     classifier = Classifier("squeezenet")
     with Archive(layout.raw / "photographs.zip") as archive:
         for row, name in zip(found, sorted(photographs), strict=True):
-            guesses = classifier.guess(pictures.read(archive.read(name), name), 5)
+            guesses = classifier.classify(decode(archive.read(name), name), 5)
             best = np.sort(row)[::-1][:5]
             np.testing.assert_allclose(best, [g.probability for g in guesses], atol=2e-6)
     labels = index.loc[table["id"], "label"].to_numpy()

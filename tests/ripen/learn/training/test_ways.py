@@ -18,13 +18,10 @@ from caffe import layers as L
 from caffe.net_spec import Top
 from ripen.core.errors import ConfigError, UsageError
 from ripen.core.layout import Layout
-from ripen.data.images import index as indexes
-from ripen.data.images.files import opened
+from ripen.data import image_index as indexes
+from ripen.data.decode import open_archives
 from ripen.learn.training.ways import fed, order, run_ways, task_of, what_views_bring
-from ripen.nets.engines.real import RealEngine
-from ripen.nets.engines.torch import TorchEngine
-from ripen.nets.zoo import DEFINITIONS
-from ripen.nets.zoo.definition import (
+from ripen.nets.definition import (
     LEARNT,
     XAVIER,
     Definition,
@@ -35,6 +32,8 @@ from ripen.nets.zoo.definition import (
     softmax,
     train_val,
 )
+from ripen.nets.engines.engine import RealEngine, TorchEngine
+from ripen.nets.zoo import DEFINITIONS
 from ripen.settings.compose import as_mapping, changed
 from ripen.settings.schema import Config, Engine
 from ripen.track.tracking import Tracker
@@ -193,7 +192,7 @@ def test_what_is_fed(tiny: Cats) -> None:
     ways = config.competition.cats_vs_dogs.train.ways
     layout = Layout("cats_vs_dogs")
     index = indexes.read(layout.prepared / "index.csv")
-    with opened(layout.raw) as archives:
+    with open_archives(layout.raw) as archives:
         files = indexes.files(index, archives)
         task = task_of(ways, "cats_vs_dogs", index, files, 3, 2, TorchEngine())
         batches = list(fed(task, task.net("full"), 0))

@@ -11,8 +11,8 @@ import pytest
 from ripen.competition.datasets.prepared import Part, write_part
 from ripen.core.errors import EngineUnavailable
 from ripen.core.layout import Layout
+from ripen.nets.engines.engine import RealEngine
 from ripen.nets.engines.environment import SCRIPT, VARIABLE, dependencies, interpreter
-from ripen.nets.engines.real import RealEngine
 from ripen.settings import compose as config
 from ripen.settings.schema import Config
 

@@ -17,6 +17,7 @@ from ripen.core.registry import nearest
 from ripen.data.readers import READERS
 from ripen.data.sources import source
 from ripen.learn.estimator import estimator
+from ripen.learn.sweeps.space import SWEPT
 from ripen.nets import frozen
 from ripen.nets.contract import contract
 from ripen.settings import compose as settings
@@ -109,8 +110,8 @@ def graph(competitions: dict[str, Competition]) -> dict[str, dict[str, dict[str,
             found[stage][name] = own
         if competition.predict:
             found["predict"][name] = {}
-        if competition.sweep:
-            found["sweep"][name] = {}
+        if competition.sweep and SWEPT in competition.models:
+            found["sweep"][name] = {"also": _beside(competition)}
         for key, section in competition.features.items():
             item = {"competition": name, "name": key}
             net = section.get("net")
@@ -145,10 +146,16 @@ def _of_net(net: str) -> dict[str, str]:
     return {"net": net, "file": file}
 
 
+def _beside(competition: Competition) -> str:
+    """Return the folder that trials of a sweep read beside the prepared index and table."""
+    taken = competition.models[SWEPT]["inputs"]
+    return "inputs/features" if set(taken) & set(competition.features) else "raw"
+
+
 def _reads(competition: Competition, model: str) -> str:
     """Return the narrowest folder with all that a model learns from."""
     section, sweep = competition.models[model], competition.sweep
-    swept = model == "net" and sweep is not None and sweep.train_best
+    swept = model == SWEPT and sweep is not None and sweep.train_best
     return "inputs/prepared" if section["inputs"] == ["table"] and not swept else "inputs"
 
 

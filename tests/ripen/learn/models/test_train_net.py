@@ -10,7 +10,7 @@ from ripen.competition.datasets.prepared import Part, write_part
 from ripen.core.errors import TrainingError
 from ripen.learn.convergence import Reason
 from ripen.learn.models import mlp
-from ripen.learn.models.caffe_net import CaffeNet, Check, Training, fit
+from ripen.learn.models.train_net import CaffeNet, Check, Training, fit
 from ripen.settings.schema import Config
 
 MakeConfig = Callable[..., Config]

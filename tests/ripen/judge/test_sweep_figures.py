@@ -4,13 +4,14 @@ import pandas as pd
 import pytest
 
 from ripen.judge import plots
-from ripen.learn.sweeps.pictures import all_curves, lines, marked, pictures
+from ripen.judge.sweep_figures import all_curves, figures
 from ripen.learn.sweeps.space import parse
+from ripen.learn.sweeps.sweep_tables import lines, marked
 
 LOSSES = {
     0.001: [0.70, 0.69, 0.68, 0.67],
     0.1: [0.60, 0.30, 0.21, 0.20],
-    1.0: [0.40, 0.22, 0.24, 0.26],  # learns by heart: neither too fast nor too slow
+    1.0: [0.40, 0.22, 0.24, 0.26],  # overfits: neither too fast nor too slow
     30.0: [4.0, 9.0, 8.0, 2.0],
 }
 
@@ -59,7 +60,7 @@ def test_the_curves_are_all_there(trials: pd.DataFrame, curves: pd.DataFrame) ->
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["sails past", "crawls"]
 
 
-def test_a_picture_for_each_thing_that_was_varied_and_the_same_bytes(
+def test_a_figure_for_each_setting_that_varies_and_the_same_bytes(
     trials: pd.DataFrame, curves: pd.DataFrame, tmp_path: Path
 ) -> None:
     axes = parse(
@@ -70,7 +71,7 @@ def test_a_picture_for_each_thing_that_was_varied_and_the_same_bytes(
         ]
     ).axes
     for time in ("once", "again"):
-        for name, figure in pictures(trials, curves, axes):
+        for name, figure in figures(trials, curves, axes):
             plots.save(figure, tmp_path / time / f"{name}.svg")
     written = {file.name: file.read_bytes() for file in (tmp_path / "once").iterdir()}
     assert set(written) == {
@@ -82,7 +83,7 @@ def test_a_picture_for_each_thing_that_was_varied_and_the_same_bytes(
     assert written == {file.name: file.read_bytes() for file in (tmp_path / "again").iterdir()}
 
 
-def test_two_sweeps_can_be_drawn_as_lines(trials: pd.DataFrame, curves: pd.DataFrame) -> None:
+def test_the_lines_of_two_sweeps(trials: pd.DataFrame, curves: pd.DataFrame) -> None:
     repeated = pd.concat([trials, trials.assign(iterations=20, ended="converged").tail(1)])
     drawn = dict(lines(repeated, curves))
     assert drawn["best_curve"].validation_loss.tolist() == LOSSES[0.1]

@@ -1,4 +1,4 @@
-"""A sweep in MLflow: one run, and in it one run a trial, each there once whoever ran it."""
+"""A sweep in MLflow: one run, with a nested run for each trial, whichever process ran it."""
 
 import time
 from collections.abc import Sequence
@@ -7,10 +7,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from ripen.core.errors import StoreError
-from ripen.learn.sweeps.outcome import Finished, thinned
-from ripen.learn.sweeps.plan import Plan
+from ripen.core.lineage import leaves
 from ripen.learn.sweeps.store import Store
-from ripen.settings.compose import leaves
+from ripen.learn.sweeps.study import Study
+from ripen.learn.sweeps.trial import FinishedTrial, thinned
+from ripen.settings.schema import Run
 from ripen.track import saved_views
 from ripen.track.tracking import (
     Client,
@@ -21,22 +22,23 @@ from ripen.track.tracking import (
     process_tags,
 )
 
-SECONDS_BETWEEN = 2.0  # two looks at what has ended
+SECONDS_BETWEEN = 2.0  # two batches of trials
 
 
 class SweepRuns:
     """The runs of one sweep.
 
-    Found by the study's name, so that a sweep that goes on, or is shared, goes on with the same.
+    They are found by the study's name, so that a sweep that continues, or that processes share,
+    continues the same runs.
 
     Attributes
     ----------
     seconds : float
-        What MLflow has taken so far.
+        The time that MLflow has taken so far.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, study: Study, settings: Run) -> None:
+        self._study, self._settings = study, settings
         self._commit = git_commit()
         self._there: set[int] = set()
         self._looked = 0.0
@@ -44,8 +46,8 @@ class SweepRuns:
 
     def __enter__(self) -> Self:
         self._client: Client
-        with locked(self._plan.config):
-            opened = open_experiment(self._plan.config, self._plan.competition)
+        with locked(self._settings):
+            opened = open_experiment(self._settings, self._study.competition_name)
             self._client, self._experiment = opened
             self._parent = self._find_parent()
             self._save_view()
@@ -66,10 +68,10 @@ class SweepRuns:
         """The sweep's own run."""
         return TrackedRun(self._client, self._parent, reused=False)
 
-    def log(self, store: Store, finished: Sequence[Finished], *, now: bool = False) -> None:
-        """Log the trials that have no run yet; not more often than every two seconds, or `now`.
+    def log(self, store: Store, finished: Sequence[FinishedTrial], *, now: bool = False) -> None:
+        """Log the trials that have no run yet, at most every two seconds unless `now`.
 
-        Under the store's lock, since other processes log the same sweep.
+        Under the store's lock, because other processes log the same sweep.
         """
         started = time.perf_counter()
         waiting = [one for one in finished if one.index not in self._there]
@@ -84,30 +86,30 @@ class SweepRuns:
         self.seconds += self._looked - started
 
     def _find_parent(self) -> str:
-        plan = self._plan
-        query = f"tags.`ripen.sweep` = '{plan.name}'"
+        study = self._study
+        query = f"tags.`ripen.sweep` = '{study.name}'"
         found = self._client.search_runs([self._experiment], query, max_results=1)
         if found:
             run = str(found[0].info.run_id)
             self._client.update_run(run, status="RUNNING")
             TrackedRun(self._client, run, reused=False).set_tags(process_tags())
             return run
-        tags = {"ripen.sweep": plan.name} | process_tags() | self._commit
-        name = f"sweep {plan.sweep.name}"
+        tags = {"ripen.sweep": study.name} | process_tags() | self._commit
+        name = f"sweep {study.sweep.name}"
         created = self._client.create_run(self._experiment, tags=tags, run_name=name)
         run = str(created.info.run_id)
-        values = dict(leaves({"sweep": _described(plan)}))
+        values = dict(leaves({"sweep": _described(study)}))
         TrackedRun(self._client, run, reused=False).log_params(values)
         return run
 
     def _save_view(self) -> None:
-        varied = [axis.key for axis in self._plan.space.axes]
-        view = saved_views.trials(self._plan.sweep.name, self._parent, varied)
+        varied = [axis.key for axis in self._study.space.axes]
+        view = saved_views.trials(self._study.sweep.name, self._parent, varied)
         for key, value in view.items():
             self._client.set_experiment_tag(self._experiment, key, value)
 
     def _look(self) -> None:
-        """Take in the trials' runs that are there; remove those that a killed process left."""
+        """Find the runs of trials; remove unfinished ones, which a killed process left."""
         query, token = f"tags.`mlflow.parentRunId` = '{self._parent}'", None
         while True:
             page = self._client.search_runs([self._experiment], query, page_token=token)
@@ -120,23 +122,23 @@ class SweepRuns:
             if not token:
                 return
 
-    def _log(self, one: Finished) -> None:
-        outcome, best = one.outcome, one.outcome.best
+    def _log(self, one: FinishedTrial) -> None:
+        result, best = one.result, one.result.best
         tags = {
             "mlflow.parentRunId": self._parent,
             "ripen.trial": str(one.index),
             "ripen.trial_key": one.key,
-            "stopped": outcome.ended,
+            "stopped": result.ended,
         } | self._commit
         name = f"trial {one.index}"
         created = self._client.create_run(self._experiment, tags=tags, run_name=name)
         run = TrackedRun(self._client, created.info.run_id, reused=False)
-        for point in thinned(outcome.curve, self._plan.sweep.curve_points):
+        for point in thinned(result.curve, self._study.sweep.curve_points):
             values = dict(zip(point._fields[1:], point[1:], strict=True))
             run.log_metrics({f"curve/{k}": v for k, v in values.items()}, point.iteration)
-        ends = {"iterations": outcome.iterations, "training_seconds": outcome.seconds}
-        if outcome.ended == "converged":
-            ends["converged_at"] = outcome.iterations
+        ends = {"iterations": result.iterations, "training_seconds": result.seconds}
+        if result.ended == "converged":
+            ends["converged_at"] = result.iterations
         if best:
             ends |= {
                 "best_iteration": best.iteration,
@@ -149,13 +151,13 @@ class SweepRuns:
         self._there.add(one.index)
 
 
-def _described(plan: Plan) -> dict[str, Any]:
-    sweep = plan.sweep
+def _described(study: Study) -> dict[str, Any]:
+    sweep = study.sweep
     return {
         "name": sweep.name,
         "parameters": sweep.parameters,
         "sampler": sweep.sampler,
         "pruner": sweep.pruner.name,
-        "trials": plan.count,
-        "seed": plan.config.seed,
+        "trials": study.count,
+        "seed": study.competition.seed,
     }

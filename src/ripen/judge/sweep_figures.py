@@ -1,4 +1,4 @@
-"""What a sweep shows: its curves, its learning rates, its nets, and how its settings meet."""
+"""The figures of a sweep: its curves, its learning rates, its nets, and pairs of settings."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,23 +12,23 @@ from matplotlib.figure import Figure
 
 from ripen.judge.plots import COLOURS, SIZE
 from ripen.learn.sweeps.space import Choices, Interval
+from ripen.learn.sweeps.sweep_tables import RATE, marked
 
 MOST_CURVES = 200
-RATE = "solver.base_lr"
 SHOWN = {"sails past": "#b3261e", "crawls": "#8a8a8a"}
 
 
-def pictures(
+def figures(
     trials: pd.DataFrame, curves: pd.DataFrame, axes: Sequence[Choices | Interval]
 ) -> Iterator[tuple[str, Figure]]:
-    """Yield the figures that fit what was varied, each with its name.
+    """Yield the figures that suit the settings that vary, each with its name.
 
     Parameters
     ----------
     trials, curves : DataFrame
-        As `ripen.learn.sweeps.results` makes them.
+        From `ripen.learn.sweeps.sweep_tables`.
     axes : sequence
-        What was varied.
+        The settings that vary.
     """
     keys = [axis.key for axis in axes]
     yield "curves", all_curves(trials, curves)
@@ -36,8 +36,9 @@ def pictures(
         yield "converged", converged_at(trials)
     if trials.validation_loss.isna().all():  # all diverged: there are no scores to draw
         return
+    scored = trials.validation_accuracy.notna().any()  # a regression has no accuracy
     for key in keys:
-        if key != "seed" and trials[key].nunique() > 1:
+        if scored and key != "seed" and trials[key].nunique() > 1:
             yield key.rpartition(".")[2], accuracy(trials, key)
     if len(keys) > 1:
         yield "parallel", parallel(trials, keys)
@@ -47,48 +48,8 @@ def pictures(
         yield "contour", contour(trials, numbers[0], numbers[1])
 
 
-def lines(trials: pd.DataFrame, curves: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield what of two sweeps can be drawn as two lines in one figure, each with its name.
-
-    `best_curve` is the curve of the trial of the lowest validation loss. `converged_at`, where
-    learning rates were varied, is the mean number of iterations until a trial ended at each, and
-    the share of those that ended since they had converged.
-    """
-    best = trials.trial[trials.validation_loss == trials.validation_loss.min()].head(1)
-    yield "best_curve", curves[curves.trial.isin(best)].drop(columns="trial")
-    if RATE in trials:
-        found = trials.assign(converged=trials.ended == "converged").groupby(RATE)
-        means = found[["iterations", "converged"]].mean().reset_index()
-        means.insert(1, "log10_learning_rate", means[RATE].map(math.log10).round(4))
-        yield "converged_at", means.rename(columns={RATE: "learning_rate"})
-
-
-def marked(trials: pd.DataFrame, curves: pd.DataFrame) -> dict[int, str]:
-    """Say of each trial, in the talk's words, what is wrong with its steps; "" if nothing.
-
-    It "sails past" when it diverged, or ends above where it began: its first check, or the middle
-    of all trials' first checks where its own is far above or below. It "crawls" when its budget is
-    spent, its error still falls, and is over a tenth above the lowest at which a trial ends.
-    """
-    losses = {trial: own.validation_loss.to_numpy() for trial, own in curves.groupby("trial")}
-    middle = float(np.median([own[0] for own in losses.values()])) if losses else 0.0
-    lowest = min((own[-1] for own in losses.values()), default=0.0)
-    words = {}
-    for trial, ended in zip(trials.trial, trials.ended, strict=True):
-        own = losses.get(trial, np.array([np.inf]))
-        falls = own[-1] < own[len(own) // 2]
-        began = max(min(own[0], 2 * middle), middle)
-        if ended == "diverged" or own[-1] > began:
-            words[int(trial)] = "sails past"
-        elif ended == "max_iter" and falls and own[-1] > 1.1 * lowest:
-            words[int(trial)] = "crawls"
-        else:
-            words[int(trial)] = ""
-    return words
-
-
 def all_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
-    """Error against iterations of all trials, coloured by learning rate where it was varied."""
+    """Error against iterations of all trials, coloured by learning rate where it varies."""
     figure, axes = _axes("iterations", "validation error (log loss)")
     words = marked(trials, curves)
     colour, bar = _colours(trials)
@@ -115,7 +76,7 @@ def all_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
 
 
 def converged_at(trials: pd.DataFrame) -> Figure:
-    """Iterations until the end against learning rate: converged, or ended otherwise."""
+    """Iterations until the end against learning rate; filled where the trial converged."""
     figure, axes = _axes("learning rate", "iterations until it ended")
     for ended, rows in trials.groupby("ended", sort=True):
         filled = ended == "converged"
@@ -127,7 +88,7 @@ def converged_at(trials: pd.DataFrame) -> Figure:
 
 
 def accuracy(trials: pd.DataFrame, key: str) -> Figure:
-    """Validation accuracy against one setting: the mean, and the spread over all else."""
+    """Validation accuracy against one setting: the mean, and the spread over all others."""
     figure, axes = _axes(key, "validation accuracy")
     rows = trials.dropna(subset=["validation_accuracy"])
     groups = rows.groupby(key, sort=_are_numbers(rows[key]))["validation_accuracy"]
@@ -137,7 +98,9 @@ def accuracy(trials: pd.DataFrame, key: str) -> Figure:
     for place, name in zip(places, order, strict=True):
         own = rows.loc[rows[key] == name, "validation_accuracy"]
         axes.plot([place] * len(own), own, "o", color=COLOURS["reference"], markersize=3)
-    if groups.size().max() > 1 or len(order) < 12:  # else a cloud of drawn numbers
+    if (
+        groups.size().max() > 1 or len(order) < 12
+    ):  # a line through random numbers would only zigzag
         axes.plot(places, means, marker="o", color=COLOURS["train"])
     if _are_numbers(order):
         if min(places) > 0 and max(places) > 20 * min(places):
@@ -148,7 +111,7 @@ def accuracy(trials: pd.DataFrame, key: str) -> Figure:
 
 
 def parallel(trials: pd.DataFrame, keys: Sequence[str]) -> Figure:
-    """Parallel coordinates: a line a trial through its settings to its error; dark is good."""
+    """Parallel coordinates: each trial's line through its settings to its error; dark is good."""
     figure, axes = _axes("", "")
     rows = trials.dropna(subset=["validation_loss"])
     columns = [*keys, "validation_loss"]
@@ -168,13 +131,14 @@ def parallel(trials: pd.DataFrame, keys: Sequence[str]) -> Figure:
 
 
 def contour(trials: pd.DataFrame, x: str, y: str) -> Figure:
-    """Error over two settings: the lowest of the trials at each place."""
+    """Error over two settings: the lowest of the trials at each point."""
     figure, axes = _axes(x, y)
     rows = trials.dropna(subset=["validation_loss"])
     rows = pd.DataFrame(rows.groupby([x, y])["validation_loss"].min()).reset_index()
     points = axes.scatter(rows[x], rows[y], c=rows.validation_loss, cmap="viridis", zorder=3)
     if len(rows) >= 4 and rows[x].nunique() > 1 and rows[y].nunique() > 1:
         across = [np.log10(rows[n]) if _wide(rows[n]) else rows[n] for n in (x, y)]
+        # Points on one line cannot be triangulated.
         if np.linalg.matrix_rank(np.column_stack(across) - np.mean(across, axis=1)) == 2:
             axes.tricontourf(rows[x], rows[y], rows.validation_loss, cmap="viridis", alpha=0.5)
     for name, set_scale in ((x, axes.set_xscale), (y, axes.set_yscale)):
@@ -192,7 +156,7 @@ def _axes(x: str, y: str) -> tuple[Figure, mpl.axes.Axes]:
 
 
 def _colours(trials: pd.DataFrame) -> tuple[Any, Any]:
-    """Return each trial's colour, and what the bar of colours is drawn from."""
+    """Return a function from trial to colour, and the scale of the colour bar."""
     if RATE not in trials or trials[RATE].nunique() < 2:
         return lambda trial: COLOURS["validation"], None
     rates = trials.set_index("trial")[RATE].astype(float)
@@ -211,7 +175,7 @@ def _wide(values: "pd.Series[float]") -> bool:
 
 
 def _scaled(values: "pd.Series[Any]") -> Any:
-    """Return values as places from 0 to 1; what is no number in the order in which it comes."""
+    """Return values scaled to 0 to 1; those that are no numbers count in their order."""
     numbers = values.astype(float) if _are_numbers(values) else _codes(values)
     if _wide(numbers):
         numbers = numbers.map(math.log10)

@@ -1,4 +1,4 @@
-"""What goes wrong with a store, on real SQLite files."""
+"""Errors of a store, on real SQLite files."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -10,36 +10,36 @@ import pytest
 import sqlalchemy
 
 from ripen.core.errors import StoreError, UsageError
-from ripen.learn.sweeps.database import address
-from ripen.learn.sweeps.plan import Plan
-from ripen.learn.sweeps.run import run
-from ripen.learn.sweeps.store import Store
-from ripen.settings.schema.sweep import Launcher, Study
+from ripen.learn.sweeps.launchers import run_study
+from ripen.learn.sweeps.store import Store, address
+from ripen.learn.sweeps.study import Study
+from ripen.settings.schema import Launcher
+from ripen.settings.schema import Study as StudySettings
 
-MakePlan = Callable[..., Plan]
+MakeStudy = Callable[..., Study]
 BASIC = Launcher(name="basic", workers=1, address=None)
 
 
-def open_store(made: Plan, uri: str) -> list[int]:
+def open_store(made: Study, uri: str) -> list[int]:
     """Open a store and claim a trial in it."""
-    with Store(Study(uri=uri, timeout=1), made) as store:
-        return [claim.index for claim in store.claim(1)]
+    with Store(made, StudySettings(uri=uri, timeout=1)) as store:
+        return [trial.index for trial in store.claim(1)]
 
 
 @pytest.fixture
-def made(make_plan: MakePlan) -> Plan:
-    return make_plan("seed=1,2")
+def made(make_study: MakeStudy) -> Study:
+    return make_study("seed=1,2")
 
 
 @pytest.fixture
-def file(made: Plan, repository: Path) -> Path:
+def file(made: Study, repository: Path) -> Path:
     """Return a store in which a trial was claimed once."""
     file = repository / "studies.db"
     assert open_store(made, f"sqlite:///{file}") == [0]
     return file
 
 
-def test_a_locked_store(made: Plan, file: Path) -> None:
+def test_a_locked_store(made: Study, file: Path) -> None:
     holder = sqlite3.connect(file, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StoreError, match=r"studies\.db: the store is locked by another program"):
@@ -48,22 +48,22 @@ def test_a_locked_store(made: Plan, file: Path) -> None:
     assert open_store(made, f"sqlite:///{file}") == [0]
 
 
-def test_a_store_that_another_sweep_holds(made: Plan, file: Path) -> None:
+def test_a_store_that_another_sweep_holds(made: Study, file: Path) -> None:
     with (
-        Store(Study(uri=f"sqlite:///{file}", timeout=1), made) as store,
+        Store(made, StudySettings(uri=f"sqlite:///{file}", timeout=1)) as store,
         store.lock(),
         pytest.raises(StoreError, match="locked by another sweep"),
     ):
         open_store(made, f"sqlite:///{file}")
 
 
-def test_a_read_only_store(made: Plan, file: Path) -> None:
+def test_a_read_only_store(made: Study, file: Path) -> None:
     with pytest.raises(StoreError, match=r"studies\.db.*: the store is read-only") as caught:
         open_store(made, f"sqlite:///file:{file}?mode=ro&uri=true")
     assert "\n" not in str(caught.value)
 
 
-def test_a_store_of_an_older_schema(made: Plan, file: Path) -> None:
+def test_a_store_of_an_older_schema(made: Study, file: Path) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE version_info SET schema_version = 11, library_version = '2.10'")
         connection.execute("UPDATE alembic_version SET version_num = 'v2.6.0.a'")
@@ -74,7 +74,7 @@ def test_a_store_of_an_older_schema(made: Plan, file: Path) -> None:
 
 @contextmanager
 def no_more_room() -> Iterator[None]:
-    """Let no SQLite database grow: what it needs more is SQLITE_FULL."""
+    """Let no SQLite database grow: SQLITE_FULL is the answer to more."""
 
     def limited(connection: Any, _: object) -> None:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -87,18 +87,17 @@ def no_more_room() -> Iterator[None]:
         sqlalchemy.event.remove(sqlalchemy.engine.Engine, "connect", limited)
 
 
-def test_a_full_store_keeps_what_it_has(make_plan: MakePlan, file: Path) -> None:
-    more = make_plan("seed=range(1,40)", name="more")
-    study = Study(uri=f"sqlite:///{file}", timeout=1)
-    prepared = Path("data/avocado/inputs/prepared")
+def test_a_full_store_keeps_what_it_has(make_study: MakeStudy, file: Path) -> None:
+    more = make_study("seed=range(1,40)", name="more")
+    settings = StudySettings(uri=f"sqlite:///{file}", timeout=1)
     with (
         no_more_room(),
         pytest.raises(StoreError, match=r"no space left\. Finished trials are kept"),
     ):
-        run(more, study, BASIC, prepared, lambda store, finished: None)
-    with Store(study, more) as store:
+        run_study(Store(more, settings), BASIC, lambda store, finished: None)
+    with Store(more, settings) as store:
         before = store.finished()
-    after = run(more, study, BASIC, prepared, lambda store, finished: None)
+    after = run_study(Store(more, settings), BASIC, lambda store, finished: None)
     assert len(after) == 39
     assert [one for one in after if one.index in {f.index for f in before}] == before
 
@@ -120,7 +119,7 @@ def test_the_drivers_name_is_filled_in() -> None:
     assert address("postgresql://db/ripen") == "postgresql+psycopg://db/ripen"
 
 
-def test_a_file_that_is_no_database(made: Plan, repository: Path) -> None:
+def test_a_file_that_is_no_database(made: Study, repository: Path) -> None:
     (repository / "studies.db").write_text("trial,loss\n" * 200)
     with pytest.raises(StoreError, match="the file is not an SQLite database"):
         open_store(made, f"sqlite:///{repository / 'studies.db'}")

@@ -1,4 +1,4 @@
-"""A Caffe net that fits and predicts: trained by a Caffe solver, kept in Caffe's own files."""
+"""Train a net by a Caffe solver; all files that it leaves are Caffe's own."""
 
 import math
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def train_net(
     settings: Train,
     seed: int,
     folder: Path,
-    listener: Callable[[Check], None],
+    callback: Callable[[Check], None],
     start: Path | None = None,
     engine: Trainer = TORCH,
     history: Path | None = None,
@@ -40,8 +40,8 @@ def train_net(
     Parameters
     ----------
     net : NetParameter
-        Both phases, with tops ``loss`` and, in the test phase, ``accuracy``; its test phase reads
-        all that it validates on as one batch.
+        Both phases, with tops ``loss`` and, in the test phase, ``accuracy``. The test phase reads
+        all validation rows as one batch.
     solver_settings : Solver
     settings : Train
         When to check, and when to end.
@@ -49,17 +49,17 @@ def train_net(
     folder : Path
         Gets ``train_val.prototxt``, ``solver.prototxt``, ``model.caffemodel`` and
         ``model.solverstate``.
-    listener : callable
-        Is given each check.
-    start : Path or None
-        The caffemodel whose weights the layers of the same names begin with.
+    callback : callable
+        Receives each check. It may raise to end the training.
+    start : Path, optional
+        A caffemodel. Layers of the same names begin with its weights.
     engine : Trainer
-        Who trains; other than an `Engine` it may need no test phase.
-    history : Path or None
+        Trains the net. Not every trainer needs the net's test phase.
+    history : Path, optional
         A folder for the weights of some iterations, ``iter_<n>.caffemodel``: the first ones, and
         those of the 1st, 2nd, 4th, 8th, … check.
     keep : "best" or "last"
-        Of the checks: whose weights are kept.
+        The check whose weights are kept.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def train_net(
         done = checks[-1].iteration if checks else 0
         check = _check(solving, definition, done, settings.check_interval)
         checks.append(check)
-        listener(check)
+        callback(check)
         stopped = convergence.check(check.iteration, check.loss, check.validation_loss)
         if stopped if keep == "last" else convergence.best_iteration == check.iteration:
             solving.snapshot()
@@ -98,7 +98,7 @@ def train_net(
 def _write(
     net: caffe_pb2.NetParameter, settings: Solver, folder: Path, seed: int
 ) -> caffe_pb2.SolverParameter:
-    """Write the net and its solver, which is returned."""
+    """Write the net and its solver; return the solver."""
     write_text(folder / "train_val.prototxt", mlp.to_text(net))
     definition = mlp.solver(settings, folder / "train_val.prototxt", folder / "model", seed)
     write_text(folder / SOLVER, mlp.to_text(definition))
@@ -114,6 +114,7 @@ def _check(
     done += len(found["losses"])
     for what, value in (
         ("loss", found["losses"][-1]),
+        # A gradient can overflow where the loss has not yet done so.
         ("gradients' norm", found["gradient_norm"]),
         ("validation loss", found["validation_loss"]),
     ):
@@ -131,7 +132,7 @@ def _check(
 
 
 def diverged(base_lr: float, iteration: int, what: str, value: float) -> str:
-    """Return the message of a training that cannot go on."""
+    """Return the message of a training that diverged."""
     return (
         f"training diverged: the {what} is {value} at iteration {iteration}. Is the learning "
         f"rate solver.base_lr={base_lr:g} too large? Try a tenth of it"
@@ -142,7 +143,7 @@ def _remember(solving: RunningSolver, folder: Path, iteration: int, history: Pat
     """Keep the weights of an iteration in the history."""
     solving.snapshot()
     weights = folder / f"model_iter_{iteration}.caffemodel"
-    weights.with_suffix(".solverstate").unlink()
+    weights.with_suffix(".solverstate").unlink()  # a history is looked at, not trained further
     history.mkdir(exist_ok=True)
     weights.replace(history / f"iter_{iteration}.caffemodel")
 
@@ -153,6 +154,7 @@ def _keep(folder: Path, iteration: int) -> None:
     state_file = weights.with_suffix(".solverstate")
     weights.replace(folder / "model.caffemodel")
     state = caffe_pb2.SolverState.FromString(state_file.read_bytes())
+    # The state names its weights' file, which has just been renamed.
     state.learned_net = (folder / "model.caffemodel").as_posix()
     with replacing(folder / "model.solverstate") as temporary:
         temporary.write_bytes(state.SerializeToString(deterministic=True))
@@ -160,7 +162,7 @@ def _keep(folder: Path, iteration: int) -> None:
 
 
 class CaffeNet:
-    """A trained net with scikit-learn's way of predicting.
+    """A trained net that predicts as scikit-learn's classifiers do.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Trials in one stack: what each is trained by, how it goes, and what comes of it."""
+"""The training loop of trials in one stack: their settings, their progress and their results."""
 
 import math
 import time
@@ -14,18 +14,19 @@ from caffe.policies import learning_rate
 from caffe.proto import caffe_pb2
 from ripen.learn.convergence import Check, Convergence, Reason, Training
 from ripen.learn.models import mlp
-from ripen.learn.models.caffe_net import diverged
-from ripen.learn.models.rows import Batches, Rows
-from ripen.learn.models.stack import Layers, Pass, Stack
+from ripen.learn.models.stack import Batch, Batches, Layers, Pass, Stack
+from ripen.learn.models.train_net import diverged
 from ripen.settings.schema import Net, Solver, Train
 
-ROOM = 2**21  # probabilities that may wait for their logarithms
-Listener = Callable[[int, Check], bool]
+# Probabilities that are kept until their logarithms are taken together, which is faster than one
+# batch at a time.
+ROOM = 2**21
+Callback = Callable[[int, Check], bool]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What one net is trained by.
+    """The settings of one net and its training.
 
     Attributes
     ----------
@@ -36,7 +37,7 @@ class Trial:
     seed : int
         Of the first weights.
     lr_mult, decay_mult : (float, float)
-        What Caffe multiplies the rate and the weight decay by, for weights and for biases.
+        Caffe's factors of the learning rate and of the weight decay, for weights and for biases.
     """
 
     net: Net
@@ -49,21 +50,21 @@ class Trial:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a trial.
+    """The result of a trial.
 
     Attributes
     ----------
     training : Training
-        As `caffe_net.fit` gives it, but `stopped` may also be `Reason.DIVERGED`, with the
-        iteration at which it was seen, or `Reason.PRUNED`. A check's `seconds_per_iteration` is
-        the trial's share of the stack's.
+        As `train_net` returns it. `stopped` may also be `Reason.DIVERGED`, with the iteration at
+        which that was found, or `Reason.PRUNED`. A check's `seconds_per_iteration` is the trial's
+        share of the stack's time.
     layers : list of (weight, bias)
-        float32 arrays as each InnerProduct layer's blobs hold them, of the best check; the first
-        weights where there was none (`best_iteration` is 0).
+        float32 arrays of each InnerProduct layer at the best check; the first weights where there
+        was no check (`best_iteration` is 0).
     validation : float32 ndarray of shape (n, classes)
-        Their probabilities for the rows of the validation part.
+        The probabilities of the validation rows at the best check.
     error : str
-        How it diverged, in the words of `caffe_net.fit`; else "".
+        The error message of `train_net` for a trial that diverged; else "".
     """
 
     training: Training
@@ -73,7 +74,7 @@ class Trained:
 
 
 class Live:
-    """A trial that has not ended.
+    """A trial that is still training.
 
     Parameters
     ----------
@@ -81,12 +82,12 @@ class Live:
         Its place among all trials.
     trial : Trial
     first : Layers
-        The weights that it begins with.
+        Its first weights.
     """
 
     def __init__(self, number: int, trial: Trial, first: Layers) -> None:
         self.number, self.trial, self.first = number, trial, first
-        # Caffe keeps these numbers in single precision.
+        # Read back from Caffe's message, which keeps these numbers in single precision.
         self.param: caffe_pb2.SolverParameter = mlp.solver(
             trial.solver, Path("net"), Path("net"), trial.seed
         )
@@ -98,10 +99,10 @@ class Live:
         )
         self._checks: list[Check] = []
 
-    def check(self, check: Check, listener: Listener) -> Reason | None:
-        """Take in a check; return why the trial ends with it, or None."""
+    def check(self, check: Check, callback: Callback) -> Reason | None:
+        """Record a check; return why the trial ends with it, or None."""
         self._checks.append(check)
-        goes_on = listener(self.number, check)
+        goes_on = callback(self.number, check)
         ended = self._convergence.check(check.iteration, check.loss, check.validation_loss)
         return ended if goes_on or ended else Reason.PRUNED
 
@@ -120,29 +121,31 @@ class Live:
 
 
 class Group:
-    """Trials in one stack, from their first weights until the last of them has ended.
+    """Trials in one stack, from their first weights until the last one has ended.
 
     Parameters
     ----------
     live : list of Live
         Of one depth, activation, batch size, check interval and `max_iter`.
-    train, validation : Rows
-    listener : callable
+    train, validation : Batch
+    callback : callable
         See `ripen.learn.models.batched.fit_each`.
     """
 
-    def __init__(self, live: list[Live], train: Rows, validation: Rows, listener: Listener) -> None:
-        self._live, self._validation, self._listener = live, validation, listener
+    def __init__(
+        self, live: list[Live], train: Batch, validation: Batch, callback: Callback
+    ) -> None:
+        self._live, self._validation, self._callback = live, validation, callback
         one = live[0].trial
         self._activation, self._interval = one.net.activation, one.train.check_interval
         self._max_iter, self._iteration = one.solver.max_iter, 0
         self._batches = Batches(train, min(one.train.batch_size, len(train.labels)))
         self._stack = Stack([each.first for each in live])
-        self._make_room()
+        self._allocate()
         self._best = self._validate()[2]
 
     def run(self) -> Iterator[tuple[int, Trained]]:
-        """Train; yield each trial's number and what came of it as soon as it has ended."""
+        """Train; yield each trial's number and result as soon as it has ended."""
         while self._live:
             started = time.perf_counter()
             iterations = min(self._interval, self._max_iter - self._iteration)
@@ -159,9 +162,9 @@ class Group:
             self._keep_best(probabilities)
             yield from self._leave(ended)
 
-    @np.errstate(all="ignore")  # of one that diverges; `_take` finds it
+    @np.errstate(all="ignore")  # a trial that diverges overflows; `_take` finds it
     def _learn(self, iterations: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Do some iterations.
+        """Train for some iterations.
 
         Returns
         -------
@@ -194,14 +197,14 @@ class Group:
     def _validate(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return losses and accuracies of shape (nets,), probabilities (nets, classes, n)."""
         scores, places = self._validating.forward(self._validation.data), self._validation.places
-        # As the layer Accuracy has it: of equal scores none is the higher.
+        # Caffe's layer Accuracy counts a row as wrong if another score equals the label's.
         right = (scores >= scores.flatten(1)[:, None, places]).sum(1) <= 1
         probabilities = torch.softmax(scores, 1)
         losses = _losses(probabilities.flatten(1)[:, places])
         return losses, right.sum(1) / right.shape[1], probabilities
 
     def _take(self, checks: list[Check], losses: torch.Tensor) -> dict[int, tuple[Training, str]]:
-        """Let each trial take in its check; return what came of those that end, by their place."""
+        """Give each trial its check; return the training and error of those that end, by place."""
         ended = {}
         finite = losses.isfinite().all(0).tolist()
         for place, (each, check) in enumerate(zip(self._live, checks, strict=True)):
@@ -210,13 +213,13 @@ class Group:
                 iteration, error = _trouble(each, check, losses[:, place])
                 stopped: Reason | None = Reason.DIVERGED
             else:
-                stopped = each.check(check, self._listener)
+                stopped = each.check(check, self._callback)
             if stopped is not None:
                 ended[place] = (each.training(stopped, iteration), error)
         return ended
 
     def _keep_best(self, probabilities: torch.Tensor) -> None:
-        """Keep the present weights and probabilities of those that have never been better."""
+        """Keep the weights and probabilities of the trials whose best check is this one."""
         better = torch.tensor([each.is_best(self._iteration) for each in self._live])
         if better.any():
             stack = self._stack
@@ -224,7 +227,7 @@ class Group:
             self._best[better] = probabilities[better]
 
     def _leave(self, ended: dict[int, tuple[Training, str]]) -> Iterator[tuple[int, Trained]]:
-        """Yield what came of those that have ended, and go on without them."""
+        """Yield the results of the trials that have ended, and remove them from the stack."""
         for place, (training, error) in ended.items():
             layers, best = self._stack.best_of(place), self._best[place].t().contiguous().numpy()
             yield self._live[place].number, Trained(training, layers, best, error)
@@ -233,12 +236,12 @@ class Group:
             self._stack.keep(staying)
             self._best = self._best[staying]
             self._live = [self._live[place] for place in staying]
-            self._make_room()
+            self._allocate()
         elif not staying:
             self._live = []
 
-    def _make_room(self) -> None:
-        """Lay out what depends on who is in the stack."""
+    def _allocate(self) -> None:
+        """Rebuild the tensors that depend on which trials are still running."""
         stack, trials = self._stack, [each.trial for each in self._live]
         self._training = Pass(stack, self._activation, self._batches.size)
         self._validating = Pass(stack, self._activation, len(self._validation.labels))
@@ -261,7 +264,7 @@ class Group:
         self._set_rates()
 
     def _set_rates(self) -> None:
-        """Take the learning rates of the present iteration."""
+        """Set the learning rates of the current iteration."""
         self._rates = [learning_rate(each.param, self._iteration) for each in self._live]
         rates = [
             torch.tensor(
@@ -273,10 +276,7 @@ class Group:
 
 
 def _losses(probabilities: torch.Tensor) -> torch.Tensor:
-    """Return SoftmaxWithLoss's means over the last axis, of the labels' probabilities.
-
-    What is given is overwritten.
-    """
+    """Return SoftmaxWithLoss's means over the last axis of the labels' probabilities, in place."""
     logarithms = probabilities.clamp_min_(torch.finfo(torch.float32).tiny).log_()
     return -logarithms.sum(-1) / probabilities.shape[-1]
 
@@ -286,7 +286,7 @@ def _is_finite(check: Check) -> bool:
 
 
 def _trouble(each: Live, check: Check, losses: torch.Tensor) -> tuple[int, str]:
-    """Return the iteration at which a trial diverged, and how: what `caffe_net.fit` would see."""
+    """Return the iteration at which a trial diverged, and the message of `train_net` for it."""
     bad = (~losses.isfinite()).nonzero().flatten().tolist()
     rate = each.param.base_lr
     if bad:

@@ -31,7 +31,7 @@ def prepare(folder: Path) -> None:
 
     MLflow's store is made as well: that is paid once, and by no sweep after the first.
     """
-    for name in ("conf", "src", "dvc.yaml", "params.yaml"):
+    for name in ("conf", "src", "packages", "dvc.yaml", "params.yaml"):
         (folder / name).symlink_to(ROOT / name)
     os.chdir(folder)
     prepared = Layout("avocado").prepared

@@ -9,9 +9,10 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from caffe.errors import RealCaffeRefused
+from caffe.real import Process
 from ripen.engines import pycaffe
 from ripen.engines.environment import SCRIPT, interpreter
-from ripen.engines.process import Process
 from ripen.errors import EngineRefused
 
 
@@ -79,8 +80,8 @@ class RealEngine:
         EngineRefused
         """
         try:
-            return self._process.ask(call, **request)["result"]
-        except EngineRefused as refused:
+            return self._process.call(call, **request)["result"]
+        except RealCaffeRefused as refused:
             reason = " ".join(str(refused).split())
             raise EngineRefused(f"real Caffe 1.0 does not take it: {reason}") from None
 

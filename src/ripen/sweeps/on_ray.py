@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+import caffe
+import ripen
 from ripen.errors import UsageError
 from ripen.reproducibility import PORTABLE, THREADS
 from ripen.sweeps.outcome import Outcome
@@ -69,8 +71,7 @@ class Ray:
 
 def _connect(address: str | None) -> None:
     environment = {key: os.environ[key] for key in (*PORTABLE, *THREADS) if key in os.environ}
-    source = Path(__file__).parents[2]
-    modules = [str(source / name) for name in ("caffe", "ripen")]
+    modules = [package.__path__[0] for package in (caffe, ripen)]
     try:
         ray.init(
             address or "local",

@@ -28,7 +28,7 @@ def avocados(n: int, seed: int) -> Part:
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the current folder: the code, the settings, and prepared avocados."""
-    for name in ("conf", "src", "dvc.yaml", "params.yaml"):
+    for name in ("conf", "src", "packages", "dvc.yaml", "params.yaml"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     prepared = Path("data/avocado/inputs/prepared")
@@ -72,4 +72,7 @@ def ripen(
 
 
 def environment(repository: Path) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(repository / "src"), "COLUMNS": "200"}
+    return os.environ | {
+        "PYTHONPATH": f"{repository}/src:{repository}/packages/caffe/src",
+        "COLUMNS": "200",
+    }

@@ -1,7 +1,8 @@
-"""Runs nets for `caffe_speed.py`, in whichever Caffe this Python imports: a request a line.
+"""Runs nets for `caffe_speed.py`, in whichever Caffe this Python imports.
 
-A request is what to run; the answer is the seconds of one run. It stands alone and
-uses pycaffe's names only, so that real Caffe's CPython 3.9 runs the very same file.
+Each request is a line of JSON that names what to run; the answer is the seconds of one run. The
+file imports nothing of this repository and uses pycaffe's names only, so that real Caffe's CPython
+3.9 runs the very same code.
 """
 
 import json
@@ -13,11 +14,11 @@ import numpy as np
 
 import caffe
 
-CLASSES = 10  # labels that every net has
+CLASSES = 10  # every net has at least as many
 
 
 class Engine:
-    """Three nets with the same weights: one that learns, one that answers, one for single items."""
+    """Three nets that share weights: for training, for inference, and for single items."""
 
     def __init__(self, folder):
         random = np.random.RandomState(0)
@@ -34,9 +35,10 @@ class Engine:
         labels[...] = random.randint(0, CLASSES, labels.shape)
 
     def seconds(self, what, least):
-        """Give the seconds of one run, from as many as take so long at least.
+        """Return the seconds of one run, averaged over at least `least` seconds.
 
-        As long it rests before, until the other engine's threads no longer wait for more work.
+        It first sleeps as long: the other engine's idle threads still spin for a while, waiting
+        for work, and would take processor time from this one.
         """
         run = self.nets[what].forward if what != "train" else lambda: self.solver.step(1)
         time.sleep(least)
@@ -49,7 +51,7 @@ class Engine:
         return passed / runs
 
     def kinds(self, what, least):
-        """Give the seconds of each type of layer, forward and backward."""
+        """Return the seconds of each type of layer, forward and backward."""
         net, found, runs, started = self.nets[what], {}, [0], [0.0]
 
         def before(i):
@@ -72,7 +74,7 @@ class Engine:
 
 
 def main():
-    # Answers go where standard output went; what libraries print goes to the log.
+    # Answers keep the original standard output; anything that libraries print goes to the log.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     engine = Engine(sys.argv[1])

@@ -1,6 +1,6 @@
-"""Our Caffe against real Caffe 1.0, in turn in one run: training step, inference, single item.
+"""This Caffe against real Caffe 1.0, alternating in one run: training step, inference, one item.
 
-python -m benchmarks.caffe_speed --net squeezenet --batch 32
+In packages/caffe: python -m benchmarks.caffe_speed --net squeezenet --batch 32
 """
 
 import argparse
@@ -15,22 +15,20 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
+from benchmarks.nets import NETS
+from caffe import NetSpec
+from caffe import layers as L
+from caffe.formats import to_text
+from caffe.real import interpreter
 
-from caffe.proto.caffe_pb2 import NetParameter
-from ripen.engines.environment import interpreter
-from ripen.zoo import DEFINITIONS
-
-ROOT = Path(__file__).parents[1]
-NETS = sorted(name for name, made in DEFINITIONS.items() if made.train_val)
-NOT_TIMED = {"Data", "ImageData", "HDF5Data", "Accuracy"}
+SOURCES = Path(__file__).parents[1] / "src"
 SOLVER = 'net: "{}" base_lr: 1e-9 lr_policy: "fixed" momentum: 0.9 weight_decay: 5e-4 max_iter: 1'
 ROWS = {"train": "training step", "infer": "inference", "single": "single item"}
-WARM_UP = 2  # rounds until memory is there
+WARM_UP = 2  # rounds in which either Caffe still allocates memory
 
 
 class Engine:
-    """A process with one of the two Caffes."""
+    """A process of one of the two Caffes."""
 
     def __init__(self, python: str | Path, paths: Sequence[Path], folder: Path, threads: int):
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -45,11 +43,11 @@ class Engine:
             text=True,
         )
 
-    def ask(self, call: str, what: str, least: float) -> Any:
-        """Return what the engine's method of this name gives."""
+    def call(self, name: str, what: str, least: float) -> Any:
+        """Return the result of a method of `caffe_engine.Engine`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"call": call, "what": what, "least": least}) + "\n")
+        self._process.stdin.write(json.dumps({"call": name, "what": what, "least": least}) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
@@ -58,36 +56,39 @@ class Engine:
 
 
 def write_nets(name: str, batch: int, folder: Path) -> None:
-    """Write a net of the zoo with plain inputs in place of data, and a solver."""
-    definition = DEFINITIONS[name]
-    assert definition.train_val is not None
-    deploy, learns = definition.deploy(), definition.train_val()
-    train = NetParameter(name=name)
-    shape = deploy.layer[0].input_param.shape[0].dim[1:]
-    for top, dims in (("data", [batch, *shape]), ("label", [batch])):
-        train.layer.add(name=top, type="Input", top=[top]).input_param.shape.add(dim=dims)
-    train.layer.extend(layer for layer in learns.layer if layer.type not in NOT_TIMED)
+    """Write a net to train on, one for inference, one for a single item, and a solver."""
+    shape, scores = NETS[name]
+    train = _with_data(batch, shape)
+    train.label = L.Input(shape={"dim": [batch]})
+    train.loss = L.SoftmaxWithLoss(scores(train), train.label)
     _write(folder / "train.prototxt", train)
     for file, items in (("infer", batch), ("single", 1)):
-        deploy.layer[0].input_param.shape[0].dim[0] = items
-        _write(folder / f"{file}.prototxt", deploy)
+        net = _with_data(items, shape)
+        net.prob = L.Softmax(scores(net))
+        _write(folder / f"{file}.prototxt", net)
     (folder / "solver.prototxt").write_text(SOLVER.format(folder / "train.prototxt"))
 
 
-def _write(path: Path, net: NetParameter) -> None:
-    path.write_text(text_format.MessageToString(net))
+def _with_data(items: int, shape: Sequence[int]) -> NetSpec:
+    net = NetSpec()
+    net.data = L.Input(shape={"dim": [items, *shape]})
+    return net
+
+
+def _write(path: Path, net: NetSpec) -> None:
+    path.write_text(to_text(net.to_proto()))
 
 
 def compare(engines: Sequence[Engine], what: str, rounds: int, least: float) -> list[list[float]]:
-    """Return the seconds of each, run in turn; the first rounds do not count."""
+    """Return the seconds of each engine; they alternate, and the first rounds do not count."""
     pairs = [
-        [each.ask("seconds", what, least) for each in engines] for _ in range(WARM_UP + rounds)
+        [each.call("seconds", what, least) for each in engines] for _ in range(WARM_UP + rounds)
     ]
     return [list(seconds) for seconds in zip(*pairs[WARM_UP:], strict=True)]
 
 
 def row(label: str, real: Sequence[float], ours: Sequence[float]) -> str:
-    """Return a line of the table: medians, and the ratios pair by pair."""
+    """Return a line of the table: medians, then median and range of the pairs' ratios."""
     ratios = [r / o for r, o in zip(real, ours, strict=True)]
     times = [1e3 * statistics.median(seconds) for seconds in (real, ours)]
     return (
@@ -111,18 +112,20 @@ def shares(kinds: dict[str, list[float]]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run both engines and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--net", default="squeezenet", choices=NETS, help="a net of the zoo")
+    parser.add_argument("--net", default="squeezenet", choices=sorted(NETS))
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--least", type=float, default=0.5, help="seconds of one measurement")
+    parser.add_argument(
+        "--least", type=float, default=0.5, help="seconds of one measurement, at least"
+    )
     given = parser.parse_args(arguments)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         write_nets(given.net, given.batch, folder)
         real, ours = (
             stack.enter_context(closing(Engine(python, paths, folder, given.threads)))
-            for python, paths in ((interpreter(), []), (sys.executable, [ROOT / "src"]))
+            for python, paths in ((interpreter(), []), (sys.executable, [SOURCES]))
         )
         print(f"{given.net}, batch {given.batch}, {given.threads} threads, {given.rounds} pairs")
         print(f"{'':14}{'real, ms':>12}{'ours, ms':>12}{'ratio':>9}{'least to most':>17}")
@@ -130,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(row(label, *compare([real, ours], what, given.rounds, given.least)), flush=True)
         for what in ("train", "infer"):
             print(f"\nours, {ROWS[what]}, by type of layer: share, ms forward, ms backward")
-            print("\n".join(shares(ours.ask("kinds", what, given.least))), flush=True)
+            print("\n".join(shares(ours.call("kinds", what, given.least))), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
-"""The benchmark's arithmetic, and one small run of it; no time is asserted."""
+"""The benchmark's arithmetic and its nets, and one small run; no time is asserted."""
 
 import re
 
 import pytest
 
-from benchmarks.caffe_speed import main, row, shares
+import caffe
+from benchmarks.caffe_speed import main, row, shares, write_nets
 from caffe.errors import RealCaffeUnavailable
 from caffe.real import interpreter
 
 
-def test_a_row_has_medians_and_the_ratios_pair_by_pair():
+def test_row_has_medians_and_ratios_of_pairs():
     line = row("training step", [2.0, 4.0, 9.0], [1.0, 1.0, 3.0])
     assert line.split() == ["training", "step", "4000.00", "1000.00", "3.00", "2.00", "to", "4.00"]
 
 
-def test_shares_are_of_the_whole_and_the_slowest_comes_first():
+def test_shares_add_up_and_the_slowest_type_comes_first():
     lines = shares({"ReLU": [0.1, 0.1], "Convolution": [0.3, 0.5], "Input": [0.0, 0.0]})
     assert [line.split() for line in lines] == [
         ["Convolution", "80.0", "%", "300.0", "500.0"],
@@ -22,7 +23,18 @@ def test_shares_are_of_the_whole_and_the_slowest_comes_first():
     ]
 
 
-def test_a_run_of_lenet(capsys):
+@pytest.mark.parametrize(
+    ("name", "weights"), [("lenet", 431_080), ("squeezenet", 1_248_424), ("caffenet", 60_965_224)]
+)
+def test_nets_have_the_published_number_of_weights(tmp_path, name, weights):
+    write_nets(name, 2, tmp_path)
+    net = caffe.Net(str(tmp_path / "single.prototxt"), caffe.TEST)
+    assert sum(blob.count for blobs in net.params.values() for blob in blobs) == weights
+    trained = caffe.Net(str(tmp_path / "train.prototxt"), caffe.TRAIN)
+    assert list(trained.params) == list(net.params)
+
+
+def test_run_of_lenet(capsys):
     try:
         interpreter()
     except RealCaffeUnavailable as reason:

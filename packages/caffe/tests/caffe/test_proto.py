@@ -48,9 +48,7 @@ print(google.protobuf.__version__)
 
 
 @pytest.fixture(scope="module")
-def compiled(
-    tmp_path_factory: pytest.TempPathFactory, install: Callable[..., None]
-) -> Path:
+def compiled(tmp_path_factory: pytest.TempPathFactory, install: Callable[..., None]) -> Path:
     """The folder of the generated files, made by the compiler that made the committed ones."""
     root = tmp_path_factory.mktemp("proto")
     subprocess.run([sys.executable, "-m", "venv", root / "venv"], check=True)

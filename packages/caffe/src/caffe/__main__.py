@@ -18,10 +18,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "device_query": ("show what can compute here", "caffe.tools.device_query"),
     "parse_log": ("turn a training log into tables and a plot", "caffe.tools.parse_log"),
     "convert_imageset": (
-        "write pictures of a list into a database",
+        "write images of a list into a database",
         "caffe.tools.convert_imageset",
     ),
-    "compute_image_mean": ("average a database's pictures", "caffe.tools.compute_image_mean"),
+    "compute_image_mean": ("average a database's images", "caffe.tools.compute_image_mean"),
     "extract_features": ("write a net's blobs into a database", "caffe.tools.extract_features"),
     "upgrade_net_proto_text": ("upgrade a prototxt net", "caffe.tools.upgrade_net_proto_text"),
     "upgrade_net_proto_binary": ("upgrade a binary net", "caffe.tools.upgrade_net_proto_binary"),
@@ -30,8 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "caffe.tools.upgrade_solver_proto_text",
     ),
     "draw_net": ("draw a net", "caffe.tools.draw_net"),
-    "classify": ("classify pictures", "caffe.tools.classify"),
-    "detect": ("classify windows of pictures", "caffe.tools.detect"),
+    "classify": ("classify images", "caffe.tools.classify"),
+    "detect": ("classify windows of images", "caffe.tools.detect"),
 }
 USAGE = "usage: caffe <command> [flags]; caffe <command> -help shows a command's flags\n\n"
 

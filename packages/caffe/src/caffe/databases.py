@@ -95,7 +95,7 @@ def _no_leveldb(folder: Path) -> FormatError:
         return FormatError(f"{folder}: is an LMDB; the default is LEVELDB: set backend: LMDB")
     return FormatError(
         f"{folder}: LevelDB is not supported, as no kept package reads it on every Python here. "
-        "Allowed: LMDB; convert_imageset -backend lmdb makes one of the pictures"
+        "Allowed: LMDB; convert_imageset -backend lmdb makes one of the images"
     )
 
 

@@ -1,11 +1,11 @@
-"""Datum messages: an array (C, H, W) with a label, as bytes, as floats or as a picture file."""
+"""Datum messages: an array (C, H, W) with a label, as bytes, as floats or as an image file."""
 
 import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from caffe.errors import FormatError
-from caffe.pictures import decode
+from caffe.image_files import decode
 from caffe.proto.caffe_pb2 import Datum
 
 Values = NDArray[np.uint8] | NDArray[np.float32]

@@ -1,6 +1,6 @@
 """Draw a net's definition as a graph, by pycaffe's names.
 
-The graph is pydot's. Its text, in Graphviz's language, needs nothing else; pictures need
+The graph is pydot's. Its text, in Graphviz's language, needs nothing else; images need
 Graphviz's `dot` command.
 """
 
@@ -195,7 +195,7 @@ def draw_net(
     phase: int | None = None,
     display_lrm: bool = False,
 ) -> bytes:
-    """Return a picture of a net.
+    """Return an image of a net.
 
     Parameters
     ----------
@@ -240,8 +240,8 @@ def draw_net_to_file(
     path = Path(filename)
     if not path.suffix:
         raise CaffeError(f"{path}: the name has no ending. Allowed: .png, .svg, .dot and the like")
-    picture = draw_net(caffe_net, rankdir, path.suffix[1:], phase, display_lrm)
+    image = draw_net(caffe_net, rankdir, path.suffix[1:], phase, display_lrm)
     try:
-        path.write_bytes(picture)
+        path.write_bytes(image)
     except OSError as error:
         raise CaffeError(f"{path}: cannot be written: {error.strerror}") from None

@@ -39,7 +39,7 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> Array:
         with Image.open(filename) as image:
             pixels = _pixels(image)
     except UnidentifiedImageError:
-        raise FormatError(f"{filename}: is no image that can be decoded") from None
+        raise FormatError(f"{filename}: is not an image that can be decoded") from None
     except FileNotFoundError as error:
         raise FormatError(f"{filename}: cannot be read: {error.strerror}") from None
     except Exception as error:  # a damaged file brings errors of any kind out of Pillow

@@ -105,7 +105,7 @@ def datum_to_array(datum: Datum) -> NDArray[Any]:
         If it is encoded, or has not as many values as its shape says.
     """
     if datum.encoded:
-        raise FormatError("the datum is an encoded picture: decode its data with Pillow")
+        raise FormatError("the datum is an encoded image: decode its data with Pillow")
     values: NDArray[Any] = np.array(datum.float_data, np.float64)
     if datum.data:
         values = np.frombuffer(datum.data, np.uint8).copy()

@@ -1,4 +1,4 @@
-"""What the data layers do to each picture: crop, subtract a mean, scale, mirror."""
+"""What the data layers do to each image: crop, subtract a mean, scale, mirror."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def write_mean(path: str, mean: NDArray[np.float32]) -> None:
 
 
 class DataTransformer:
-    """Turns the array of a picture into a net's input (Caffe's data_transformer.cpp).
+    """Turns the array of an image into a net's input (Caffe's data_transformer.cpp).
 
     In this order: a part is cut out, at random in training and in the middle else; the mean is
     subtracted; the result is multiplied by `scale`; every second one is mirrored, in both phases.
@@ -83,7 +83,7 @@ class DataTransformer:
         if not crop:
             return c, h, w
         if crop > min(h, w):
-            raise ShapeError(f"crop_size {crop} is larger than the picture of {h}x{w}")
+            raise ShapeError(f"crop_size {crop} is larger than the image of {h}x{w}")
         return c, crop, crop
 
     def transform(self, values: Values) -> NDArray[np.float32]:
@@ -107,7 +107,7 @@ class DataTransformer:
         if self._mean is not None:
             if self._mean.shape != values.shape:
                 raise ShapeError(
-                    f"the mean has shape {self._mean.shape}, the picture {values.shape}: must agree"
+                    f"the mean has shape {self._mean.shape}, the image {values.shape}: must agree"
                 )
             result -= self._mean[part]
         elif len(self._values):

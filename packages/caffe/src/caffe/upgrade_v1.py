@@ -113,7 +113,7 @@ def _set_spec(layer: LayerParameter, index: int, field: str, value: Any) -> None
 
 
 def _move_transformation(settings: Any, layer: LayerParameter) -> None:
-    """What is done to each picture was once written with where it comes from."""
+    """What is done to each image was once written with where it comes from."""
     for field in ("scale", "mean_file", "crop_size", "mirror"):
         if settings.HasField(field):
             setattr(layer.transform_param, field, getattr(settings, field))

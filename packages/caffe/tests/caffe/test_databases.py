@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from caffe.databases import LEVELDB, LMDB, Writer, backend_of, records
 from caffe.errors import FormatError
-from tests.caffe.picture_case import database, datum, picture
+from tests.caffe.image_case import database, datum, random_image
 
 
 def test_written_and_read(tmp_path):
@@ -52,7 +52,7 @@ def test_names_of_backends():
 
 
 def test_what_a_script_has_opened_itself(tmp_path):
-    database(tmp_path / "db", [datum(picture(2, 2))])
+    database(tmp_path / "db", [datum(random_image(2, 2))])
     with (
         lmdb.open(str(tmp_path / "db")),
         pytest.raises(FormatError, match="db: cannot be opened as LMDB: .*already open"),
@@ -68,7 +68,7 @@ def test_files_that_are_none(tmp_path, content):
 
 
 def test_a_truncated_one(tmp_path):
-    database(tmp_path / "db", [datum(picture(40, 40, seed=i)) for i in range(9)])
+    database(tmp_path / "db", [datum(random_image(40, 40, seed=i)) for i in range(9)])
     file = tmp_path / "db" / "data.mdb"
     file.write_bytes(file.read_bytes()[:-4096])
     with pytest.raises(FormatError, match="db: .*truncated"):
@@ -92,7 +92,7 @@ for folder in sys.argv[1:]:
 def test_damaged_ones_never_end_the_process(tmp_path_factory, seed):
     """Sixty databases with random bytes in random places, read by a process of its own."""
     folder = tmp_path_factory.mktemp("damaged")
-    database(folder / "good", [datum(picture(9, 9 + i, seed=i)) for i in range(40)])
+    database(folder / "good", [datum(random_image(9, 9 + i, seed=i)) for i in range(40)])
     content = (folder / "good" / "data.mdb").read_bytes()
     generator = np.random.default_rng(seed)
     names = []

@@ -151,7 +151,7 @@ def test_names_with_quotes():
     assert len(graph.get_edges()) == 1
 
 
-def test_pictures_need_graphviz(tmp_path, monkeypatch):
+def test_images_need_graphviz(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
         CaffeError, match="needs Graphviz's command `dot`, which is not on the PATH"
@@ -178,5 +178,5 @@ def test_graphviz_is_given_the_graph_and_its_errors_are_passed_on(tmp_path, monk
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not here")
 @pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
-def test_a_picture(ending, start):
+def test_an_image(ending, start):
     assert draw.draw_net(NET, "LR", ending).startswith(start)

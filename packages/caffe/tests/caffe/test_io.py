@@ -10,7 +10,7 @@ from PIL import Image
 from caffe import io
 from caffe.errors import CaffeError, FormatError, InputError
 from caffe.proto.caffe_pb2 import BlobProto, Datum
-from tests.caffe.picture_case import picture
+from tests.caffe.image_case import random_image
 
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=5).map(tuple)
 
@@ -35,10 +35,10 @@ def test_load_image_gives_one_or_three_channels(tmp_path, mode):
 def test_load_image_refuses(tmp_path):
     with pytest.raises(FormatError, match="none.png: cannot be read: No such file"):
         io.load_image(tmp_path / "none.png")
-    (tmp_path / "x.png").write_bytes(b"no picture")
-    with pytest.raises(FormatError, match="x.png: is no image that can be decoded"):
+    (tmp_path / "x.png").write_bytes(b"not an image")
+    with pytest.raises(FormatError, match="x.png: is not an image that can be decoded"):
         io.load_image(tmp_path / "x.png")
-    Image.fromarray(picture(60, 60)).save(tmp_path / "y.png")
+    Image.fromarray(random_image(60, 60)).save(tmp_path / "y.png")
     (tmp_path / "y.png").write_bytes((tmp_path / "y.png").read_bytes()[:200])
     with pytest.raises(FormatError, match="y.png: cannot be decoded"):
         io.load_image(tmp_path / "y.png")
@@ -106,7 +106,7 @@ def test_datums_round_trip(shape, whole, label):
         (lambda: io.blobproto_to_array(BlobProto(num=2, data=[1])), "stored with 1 values"),
         (lambda: io.blobprotovector_str_to_arraylist(b"\xff"), "no BlobProtoVector"),
         (lambda: io.datum_to_array(Datum(channels=1, height=2, width=2, data=b"abc")), "3 values"),
-        (lambda: io.datum_to_array(Datum(encoded=True, data=b"abc")), "encoded picture"),
+        (lambda: io.datum_to_array(Datum(encoded=True, data=b"abc")), "encoded image"),
     ],
 )
 def test_messages_refuse(call, message):

@@ -1,4 +1,4 @@
-"""What is done to each picture, by hand; against real Caffe in tests/parity/test_data.py."""
+"""What is done to each image, by hand; against real Caffe in tests/parity/test_data.py."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_the_middle_is_the_upper_left_one_of_two():
     assert found.tolist() == [[[1, 2], [5, 6]]]
 
 
-def test_a_mean_file_is_cut_as_the_picture_is(tmp_path):
+def test_a_mean_file_is_cut_as_the_image_is(tmp_path):
     write_mean(str(tmp_path / "m"), counted(1, 3, 4).astype(np.float32))
     settings = f'crop_size: 2 mirror: true mean_file: "{tmp_path}/m"'
     for phase in (caffe.TRAIN, caffe.TEST):
@@ -45,7 +45,7 @@ def test_a_mean_file_is_cut_as_the_picture_is(tmp_path):
         assert not any(made.transform(counted(1, 3, 4)).any() for _ in range(20))
 
 
-def test_pictures_are_not_changed():
+def test_images_are_not_changed():
     pixels = counted(1, 2, 3).astype(np.float32)
     transformer("mean_value: 2 scale: 3").transform(pixels)
     assert np.array_equal(pixels, counted(1, 2, 3))
@@ -68,7 +68,7 @@ def test_refused(tmp_path):
     with pytest.raises(ShapeError, match="2 mean_value and 3 channels. Allowed: 1 or each"):
         transformer("mean_value: 2 mean_value: 3").transform(counted(3, 2, 2))
     write_mean(str(tmp_path / "m"), np.zeros((3, 2, 2), np.float32))
-    with pytest.raises(ShapeError, match=r"mean has shape \(3, 2, 2\), the picture \(3, 2, 3\)"):
+    with pytest.raises(ShapeError, match=r"mean has shape \(3, 2, 2\), the image \(3, 2, 3\)"):
         transformer(f'mean_file: "{tmp_path}/m"').transform(counted(3, 2, 3))
 
 

@@ -10,7 +10,7 @@ from caffe.__main__ import main
 from caffe.errors import CaffeError, RealCaffeRefused
 from caffe.formats import set_blob, write_binary
 from caffe.proto.caffe_pb2 import BlobProto
-from tests.caffe.picture_case import database, datum, image_bytes, picture
+from tests.caffe.image_case import database, datum, image_bytes, random_image
 from tests.parity.compare import parse
 
 TOPS = ["data", "label"]
@@ -48,15 +48,15 @@ def mean_file(folder, *shape: int) -> str:
 
 @pytest.fixture
 def five(tmp_path):
-    """A database of five pictures of 7x9."""
-    pictures = [datum(picture(7, 9, seed=i), label=i) for i in range(5)]
-    return database(tmp_path / "five", pictures)
+    """A database of five images of 7x9."""
+    images = [datum(random_image(7, 9, seed=i), label=i) for i in range(5)]
+    return database(tmp_path / "five", images)
 
 
 @pytest.mark.parametrize("kind", ["raw", "float", "png", "bmp"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_data_of_every_kind(real_caffe, tmp_path, kind, channels):
-    items = [datum(picture(6, 5, channels, seed=i), 3 * i - 1, kind) for i in range(3)]
+    items = [datum(random_image(6, 5, channels, seed=i), 3 * i - 1, kind) for i in range(3)]
     check(real_caffe, layer("Data", data(database(tmp_path / "db", items))), passes=4)
 
 
@@ -81,7 +81,7 @@ def test_data_without_labels(real_caffe, five):
 
 
 def test_data_ignores_what_caffe_ignores(real_caffe, tmp_path):
-    items = [datum(picture(4, 4, 1, seed=i), i, "png") for i in range(3)]
+    items = [datum(random_image(4, 4, 1, seed=i), i, "png") for i in range(3)]
     settings = data(database(tmp_path / "db", items), 1).replace(
         "batch_size", "rand_skip: 3 force_encoded_color: true mirror: true scale: 3 batch_size"
     )
@@ -91,20 +91,20 @@ def test_data_ignores_what_caffe_ignores(real_caffe, tmp_path):
 @pytest.mark.parametrize("force", ["force_color", "force_gray"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_forced_channels(real_caffe, tmp_path, force, channels):
-    items = [datum(picture(6, 5, channels, seed=i), i, "png") for i in range(3)]
+    items = [datum(random_image(6, 5, channels, seed=i), i, "png") for i in range(3)]
     folder = database(tmp_path / "db", items)
     check(real_caffe, layer("Data", data(folder), f"{force}: true"))
 
 
-def test_pictures_of_several_sizes_one_by_one(real_caffe, tmp_path):
-    items = [datum(picture(4 + i, 5, seed=i), i) for i in range(3)]
+def test_images_of_several_sizes_one_by_one(real_caffe, tmp_path):
+    items = [datum(random_image(4 + i, 5, seed=i), i) for i in range(3)]
     folder = database(tmp_path / "db", items)
     check(real_caffe, layer("Data", data(folder, 1)))
     check(real_caffe, layer("Data", data(folder, 3), "crop_size: 4"))
 
 
-def test_mirrored_pictures_are_the_same_up_to_their_mirroring(real_caffe, tmp_path, five):
-    """The mean is subtracted where the picture had it, then both are mirrored."""
+def test_mirrored_images_are_the_same_up_to_their_mirroring(real_caffe, tmp_path, five):
+    """The mean is subtracted where the image had it, then both are mirrored."""
     text = layer("Data", data(five, 5), mean_file(tmp_path, 3, 7, 9) + " mirror: true")
     net = caffe.Net(parse(text), caffe.TEST)
     mirrored = 0
@@ -119,11 +119,11 @@ def test_mirrored_pictures_are_the_same_up_to_their_mirroring(real_caffe, tmp_pa
 @pytest.mark.parametrize(
     ("transform", "ours"),
     [
-        ("crop_size: 8", "crop_size 8 is larger than the picture of 7x9"),
+        ("crop_size: 8", "crop_size 8 is larger than the image of 7x9"),
         ('mean_value: 1 mean_file: "none"', "mean_file and mean_value"),
         ("mean_value: 1 mean_value: 2", "2 mean_value and 3 channels"),
         ('mean_file: "nowhere"', "nowhere: cannot be read"),
-        ("MEAN", r"mean has shape \(3, 7, 8\), the picture \(3, 7, 9\)"),
+        ("MEAN", r"mean has shape \(3, 7, 8\), the image \(3, 7, 9\)"),
     ],
 )
 def test_what_both_refuse(real_caffe, tmp_path, five, transform, ours):
@@ -142,7 +142,7 @@ def test_real_caffe_reads_what_our_tools_write(real_caffe, tmp_path, listed, fla
     assert main(["convert_imageset", "-minloglevel=3", *flags, *listed]) == 0
     transform = "force_color: true" if flags == ["--encoded"] else ""
     check(real_caffe, layer("Data", data(tmp_path / "db"), transform))
-    if flags != ["--encoded"]:  # whose pictures have one channel or three
+    if flags != ["--encoded"]:  # whose images have one channel or three
         mean = f"{tmp_path}/mean.binaryproto"
         assert main(["compute_image_mean", "-minloglevel=3", listed[2], mean]) == 0
         check(real_caffe, layer("Data", data(tmp_path / "db"), f'mean_file: "{mean}"'))
@@ -187,10 +187,10 @@ def write_list(folder, *lines: str) -> str:
 
 @pytest.fixture
 def listed(tmp_path):
-    """A list of four pictures of 8x10, in colour, gray, PNG and BMP."""
+    """A list of four images of 8x10, in colour, gray, PNG and BMP."""
     for i, (channels, kind) in enumerate([(3, "png"), (1, "png"), (3, "bmp"), (1, "bmp")]):
         (tmp_path / f"my {i}.{kind}").write_bytes(
-            image_bytes(picture(8, 10, channels, seed=i), kind)
+            image_bytes(random_image(8, 10, channels, seed=i), kind)
         )
     names = ["my 0.png", "my 1.png", "my 2.bmp", "my 3.bmp"]
     lines = write_list(tmp_path, *(f"{name} {i - 1}" for i, name in enumerate(names)))
@@ -219,7 +219,9 @@ def test_image_data(real_caffe, listed, color, size):
 )
 def test_jpegs(real_caffe, tmp_path, subsampling, mean, most):
     for i in range(3):
-        small = Image.fromarray(picture(4, 5, seed=i)).resize((120, 96), Image.Resampling.BICUBIC)
+        small = Image.fromarray(random_image(4, 5, seed=i)).resize(
+            (120, 96), Image.Resampling.BICUBIC
+        )
         small.save(tmp_path / f"{i}.jpg", quality=90, subsampling=subsampling)
     source = write_list(tmp_path, *(f"{tmp_path}/{i}.jpg {i}" for i in range(3)))
     for color in ("true", "false"):
@@ -235,7 +237,7 @@ def test_jpegs(real_caffe, tmp_path, subsampling, mean, most):
 @pytest.mark.parametrize(
     ("lines", "settings", "ours"),
     [
-        ((), "", "lists no picture"),
+        ((), "", "lists no image"),
         (("nowhere.png 1",), "", "nowhere.png: cannot be read"),
         (("BROKEN 1",), "", "broken.png: .*decoded"),
         (("OK 1",), "new_height: 3", "new_height is 3 and new_width 0"),
@@ -244,9 +246,9 @@ def test_jpegs(real_caffe, tmp_path, subsampling, mean, most):
     ],
 )
 def test_lists_that_both_refuse(real_caffe, tmp_path, lines, settings, ours):
-    (tmp_path / "ok.png").write_bytes(image_bytes(picture(4, 4)))
-    (tmp_path / "other.png").write_bytes(image_bytes(picture(5, 5)))
-    (tmp_path / "broken.png").write_bytes(image_bytes(picture(40, 40))[:30])
+    (tmp_path / "ok.png").write_bytes(image_bytes(random_image(4, 4)))
+    (tmp_path / "other.png").write_bytes(image_bytes(random_image(5, 5)))
+    (tmp_path / "broken.png").write_bytes(image_bytes(random_image(40, 40))[:30])
     names = {name.upper(): f"{tmp_path}/{name}.png" for name in ("ok", "other", "broken")}
     changed = [" ".join(names.get(word, word) for word in line.split(" ")) for line in lines]
     source = write_list(tmp_path, *changed)
@@ -262,7 +264,7 @@ WINDOWS = ["4 6 20 12", "0 0 9 9", "0 0 39 29", "31 2 39 27", "12 20 13 21", "5 
 
 def windows(folder, box: str) -> str:
     """Write a file with one object, and one window that is not looked at."""
-    (folder / "w.png").write_bytes(image_bytes(picture(30, 40)))
+    (folder / "w.png").write_bytes(image_bytes(random_image(30, 40)))
     text = f"# 0\n{folder}/w.png\n3\n30\n40\n2\n7 0.9 {box}\n1 0.1 0 0 3 3\n"
     (folder / "windows.txt").write_text(text)
     return f'source: "{folder}/windows.txt" batch_size: 2 fg_fraction: 1 fg_threshold: 0.5'

@@ -9,7 +9,7 @@ from PIL import Image
 
 import caffe
 from caffe.errors import CaffeError, RealCaffeRefused
-from tests.caffe.picture_case import picture
+from tests.caffe.image_case import random_image
 from tests.parity.compare import relative_difference
 from tests.parity.real_caffe import RealCaffe
 
@@ -67,7 +67,7 @@ for i, (h, w) in enumerate([(7, 9), (4, 30), (21, 5), (1, 8), (16, 12)]):
 
 def test_resized_images(real_caffe, measured, tmp_path):
     given = {f"of{c}": noise(8, 12, c) * 3 - 1 for c in (1, 2, 3, 4)}
-    given |= {"bytes": picture(9, 6), "constant": np.full((4, 5, 3), 2.5), "double": np.eye(9)}
+    given |= {"bytes": random_image(9, 6), "constant": np.full((4, 5, 3), 2.5), "double": np.eye(9)}
     given["double"] = np.eye(9).reshape(9, 3, 3)
     measured(both(real_caffe, tmp_path, IMAGES, **given))
 
@@ -83,7 +83,7 @@ def test_ten_crops(real_caffe, measured, tmp_path):
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "I;16"])
 def test_loaded_images(real_caffe, measured, tmp_path, mode):
-    image = Image.fromarray(picture(6, 5))
+    image = Image.fromarray(random_image(6, 5))
     if mode == "I;16":
         deep = np.random.default_rng(0).integers(0, 2**16, (6, 5), dtype=np.uint16)
         image = Image.fromarray(deep)
@@ -167,7 +167,7 @@ def test_arrays_in_messages(real_caffe, measured, tmp_path):
     old.data.extend(range(24))
     out["old"] = caffe.io.blobproto_to_array(old)
     """
-    given = {"a": noise(2, 12), "b": noise(2, 12, seed=1), "bytes": picture(2, 3, 4)}
+    given = {"a": noise(2, 12), "b": noise(2, 12, seed=1), "bytes": random_image(2, 3, 4)}
     measured(both(real_caffe, tmp_path, code, **given))
 
 
@@ -210,7 +210,7 @@ def test_classifier(real_caffe, measured, tmp_path, model, prepared, dims):
 @pytest.mark.parametrize("context", [None, 1, 3])
 def test_detector(real_caffe, measured, tmp_path, model, prepared, context):
     for i in range(2):
-        Image.fromarray(picture(30, 40, seed=i)).save(tmp_path / f"{i}.png")
+        Image.fromarray(random_image(30, 40, seed=i)).save(tmp_path / f"{i}.png")
     code = f"""
     net = caffe.Detector({model}, {prepared + ", " if prepared else ""}context_pad={context})
     windows = [np.array(w) for w in

@@ -52,7 +52,7 @@ layer { name: "ip" type: "InnerProduct" bottom: "act2" top: "y" inner_product_pa
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "t" top: "loss" }
 """
 RANDOM = np.random.default_rng(5)
-PICTURES = {
+IMAGES = {
     "x": RANDOM.normal(size=(12, 2, 9, 9)).astype(np.float32),
     "t": RANDOM.integers(0, 3, 12).astype(np.float32),
 }
@@ -97,7 +97,7 @@ def test_every_rule_with_every_policy_on_a_convolutional_net(
 ):
     rate = {"AdaDelta": 1.0, "SGD": 0.05, "Nesterov": 0.05}.get(kind, 0.002)
     settings = f'base_lr: {rate} {policy} type: "{kind}" {RULES[kind]} weight_decay: 0.002'
-    measured(check(real_caffe, tmp_path, settings, CONV, PICTURES))
+    measured(check(real_caffe, tmp_path, settings, CONV, IMAGES))
 
 
 @pytest.mark.parametrize("treatment", TREATMENTS)

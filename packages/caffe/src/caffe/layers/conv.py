@@ -6,7 +6,7 @@ convolution of a run converts its input and those above find it converted; pooli
 activations and concatenation keep the format, and what makes rows of maps (InnerProduct, Flatten,
 Reshape) reads them in Caffe's order again. Whoever asks for a blob's `data` gets Caffe's order.
 Weights stay in Caffe's order, since scripts and solvers write into them: oneDNN turns them at each
-pass, which costs a single picture about a tenth of its time and a batch nothing to speak of.
+pass, which costs a single image about a tenth of its time and a batch nothing to speak of.
 
 Gradients are those of autograd; only what somebody wants is computed.
 """

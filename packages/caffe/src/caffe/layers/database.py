@@ -1,15 +1,15 @@
-"""Data: pictures from a database of Datum messages."""
+"""Data: images from a database of Datum messages."""
 
 from collections.abc import Iterator
 
 from caffe.databases import records
 from caffe.datum import datum_values, parse_datum
 from caffe.layers.base import Blobs, register
-from caffe.layers.pictures import Item, Pictures
+from caffe.layers.image_batches import ImageBatches, Item
 
 
 @register("Data")
-class Data(Pictures):
+class Data(ImageBatches):
     """Reads a database in the order of its keys, and again from the first.
 
     `rand_skip`, `prefetch` and `force_encoded_color` change nothing, as in Caffe 1.0: a database

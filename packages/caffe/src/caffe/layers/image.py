@@ -1,17 +1,17 @@
-"""ImageData: pictures of a list of files."""
+"""ImageData: images of a list of files."""
 
 import re
 from pathlib import Path
 
 from caffe import rng
 from caffe.errors import FormatError
+from caffe.image_files import read_image
 from caffe.layers.base import Blobs, register
-from caffe.layers.pictures import Item, Pictures
-from caffe.pictures import read_picture
+from caffe.layers.image_batches import ImageBatches, Item
 
 
 def read_list(source: str) -> list[tuple[str, int]]:
-    """Read a list of pictures, ``path label`` in each line; the label is a whole number.
+    """Read a list of images, ``path label`` in each line; the label is a whole number.
 
     Raises
     ------
@@ -21,12 +21,12 @@ def read_list(source: str) -> list[tuple[str, int]]:
     try:
         lines = Path(source).read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
-        raise FormatError(f"{source}: is binary; a list of pictures is needed") from None
+        raise FormatError(f"{source}: is binary; a list of images is needed") from None
     except OSError as error:
         raise FormatError(f"{source}: cannot be read: {error.strerror}") from None
     pairs = [_pair(line, f"{source}:{i}") for i, line in enumerate(lines, 1) if line.strip()]
     if not pairs:
-        raise FormatError(f"{source}: lists no picture. Needed: at least 1")
+        raise FormatError(f"{source}: lists no image. Needed: at least 1")
     return pairs
 
 
@@ -39,8 +39,8 @@ def _pair(line: str, where: str) -> tuple[str, int]:
 
 
 @register("ImageData")
-class ImageData(Pictures):
-    """Reads the pictures of a list in order, or shuffled anew in each round."""
+class ImageData(ImageBatches):
+    """Reads the images of a list in order, or shuffled anew in each round."""
 
     tops = (2, 2)
 
@@ -59,7 +59,7 @@ class ImageData(Pictures):
             self._next = int(rng.generator().integers(param.rand_skip))
             if self._next >= len(self._pairs):
                 raise self.error(
-                    f"rand_skip {param.rand_skip} skips more than the {len(self._pairs)} pictures"
+                    f"rand_skip {param.rand_skip} skips more than the {len(self._pairs)} images"
                 )
         self.prepare(param.batch_size, top)
 
@@ -67,10 +67,10 @@ class ImageData(Pictures):
         param = self.param.image_data_param
         path, label = self._pairs[self._next]
         file = param.root_folder + path
-        picture = read_picture(
+        image = read_image(
             file, color=param.is_color, height=param.new_height, width=param.new_width
         )
-        return Item(picture.transpose(2, 0, 1), label, file)
+        return Item(image.transpose(2, 0, 1), label, file)
 
     def take(self) -> Item:
         item = self.first()

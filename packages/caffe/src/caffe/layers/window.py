@@ -1,4 +1,4 @@
-"""WindowData: parts of pictures, warped to one size, as R-CNN is trained."""
+"""WindowData: parts of images, warped to one size, as R-CNN is trained."""
 
 import math
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from caffe import rng
 from caffe.errors import FormatError
+from caffe.image_files import Pixels, decode, resize
 from caffe.layers.base import Blobs, register
 from caffe.layers.data import Source
-from caffe.pictures import Picture, decode, resize
 from caffe.transform import read_mean
 
 
 @dataclass(frozen=True)
 class Window:
-    """A box of a picture, its last column and row included."""
+    """A box of an image, its last column and row included."""
 
     path: str
     label: int
@@ -29,7 +29,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Placed:
-    """A box within a picture, the size to warp it to, and where to put that."""
+    """A box within an image, the size to warp it to, and where to put that."""
 
     box: tuple[int, int, int, int]
     height: int
@@ -42,7 +42,7 @@ class Placed:
 def read_windows(source: str) -> list[Window]:
     """Read R-CNN's window file.
 
-    For each picture it has ``# index``, path, channels, height, width and number of windows, then
+    For each image it has ``# index``, path, channels, height, width and number of windows, then
     ``class overlap x1 y1 x2 y2`` for each window, separated by spaces or lines.
 
     Raises
@@ -57,12 +57,12 @@ def read_windows(source: str) -> list[Window]:
     except UnicodeDecodeError:
         raise FormatError(f"{source}: is binary; a list of windows is needed") from None
     windows: list[Window] = []
-    pictures = 0
+    images = 0
     for mark in words:
         try:
             if mark != "#":
                 raise ValueError(f"'{mark}' where # is needed")
-            next(words)  # the picture's number
+            next(words)  # the image's number
             path, (channels, _, _, count) = next(words), [int(next(words)) for _ in range(4)]
             if channels != 3:
                 raise ValueError(f"{channels} channels. Allowed: 3")
@@ -72,26 +72,26 @@ def read_windows(source: str) -> list[Window]:
                 windows.append(Window(path, label, overlap, (x1, y1, x2, y2)))
         except (ValueError, StopIteration, RuntimeError) as error:
             reason = str(error) if isinstance(error, ValueError) else "the file ends there"
-            raise FormatError(f"{source}: picture {pictures}: {reason}") from None
-        pictures += 1
-    if not pictures:
-        raise FormatError(f"{source}: the window file is empty. Needed: at least 1 picture")
+            raise FormatError(f"{source}: image {images}: {reason}") from None
+        images += 1
+    if not images:
+        raise FormatError(f"{source}: the window file is empty. Needed: at least 1 image")
     return windows
 
 
 def place(
     box: tuple[int, int, int, int],
-    picture: tuple[int, int],
+    image: tuple[int, int],
     crop_size: int,
     context_pad: int,
     square: bool,
 ) -> Placed:
-    """Widen a box by its context, and say where what is within the picture comes to lie.
+    """Widen a box by its context, and say where what is within the image comes to lie.
 
     Parameters
     ----------
     box : (x1, y1, x2, y2)
-    picture : (height, width)
+    image : (height, width)
     crop_size : int
         Side of the result.
     context_pad : int
@@ -111,8 +111,8 @@ def place(
     y1, y2 = _rounded(centre_y - half_height * wider), _rounded(centre_y + half_height * wider)
     scale_x = np.float32(crop_size) / np.float32(x2 - x1 + 1)
     scale_y = np.float32(crop_size) / np.float32(y2 - y1 + 1)
-    over_left, over_right = max(0, -x1), max(0, x2 - picture[1] + 1)
-    over_top, over_bottom = max(0, -y1), max(0, y2 - picture[0] + 1)
+    over_left, over_right = max(0, -x1), max(0, x2 - image[1] + 1)
+    over_top, over_bottom = max(0, -y1), max(0, y2 - image[0] + 1)
     x1, x2, y1, y2 = x1 + over_left, x2 - over_right, y1 + over_top, y2 - over_bottom
     top, left, right = (
         _rounded(over_top * scale_y),
@@ -133,7 +133,7 @@ def _rounded(value: SupportsFloat) -> int:
 class WindowData(Source):
     """Windows of which a share shows objects and the rest does not, drawn anew for each batch.
 
-    What lies outside of a picture stays 0. Like Caffe it scales by its own `scale`; crop_size,
+    What lies outside of an image stays 0. Like Caffe it scales by its own `scale`; crop_size,
     mirror and mean are the transformation's (window_data_layer.cpp).
     """
 
@@ -212,25 +212,25 @@ class WindowData(Source):
         """Warp a window into its item."""
         param, transform = self.param.window_data_param, self.param.transform_param
         mirrored = transform.mirror and bool(rng.generator().integers(2))
-        picture = self._picture(param.root_folder + window.path)
+        image = self._image(param.root_folder + window.path)
         placed = place(
             window.box,
-            (picture.shape[0], picture.shape[1]),
+            (image.shape[0], image.shape[1]),
             self._crop,
             param.context_pad,
             param.crop_mode == "square",
         )
         x1, y1, x2, y2 = placed.box
-        if not (0 <= x1 <= x2 < picture.shape[1] and 0 <= y1 <= y2 < picture.shape[0]):
+        if not (0 <= x1 <= x2 < image.shape[1] and 0 <= y1 <= y2 < image.shape[0]):
             raise self.error(
-                f"window {window.box} is not within {window.path} of {picture.shape[1]}x"
-                f"{picture.shape[0]}"
+                f"window {window.box} is not within {window.path} of {image.shape[1]}x"
+                f"{image.shape[0]}"
             )
         left = placed.right if mirrored else placed.left
         # Rounding may reach over the edge.
         height = min(placed.height, self._crop - placed.top)
         width = min(placed.width, self._crop - left)
-        warped = resize(picture[y1 : y2 + 1, x1 : x2 + 1], height, width)
+        warped = resize(image[y1 : y2 + 1, x1 : x2 + 1], height, width)
         if mirrored:
             warped = warped[:, ::-1]
         part = (slice(None), slice(placed.top, placed.top + height), slice(left, left + width))
@@ -238,7 +238,7 @@ class WindowData(Source):
         item[part] -= np.broadcast_to(self._mean, item.shape)[part]
         item[part] *= np.float32(param.scale)
 
-    def _picture(self, path: str) -> Picture:
+    def _image(self, path: str) -> Pixels:
         content = self._cache.get(path)
         if content is None:
             try:

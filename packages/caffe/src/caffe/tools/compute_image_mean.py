@@ -1,4 +1,4 @@
-"""`caffe compute_image_mean`: the mean picture of a database."""
+"""`caffe compute_image_mean`: the mean image of a database."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ from caffe.transform import write_mean
 
 
 def main(argv: Sequence[str]) -> int:
-    """Average the database's pictures; write the mean where a file is named."""
-    flags = Flags("compute_image_mean", "Average the pictures of a database.")
+    """Average the database's images; write the mean where a file is named."""
+    flags = Flags("compute_image_mean", "Average the images of a database.")
     flags.add_argument("INPUT_DB")
     flags.add_argument("OUTPUT_FILE", nargs="?", help="such as mean.binaryproto")
     flags.add("backend", "lmdb", "kind of database")
@@ -32,14 +32,14 @@ def main(argv: Sequence[str]) -> int:
 
 
 def compute_mean(source: str, backend: int) -> NDArray[np.float32]:
-    """Return the mean picture (C, H, W) of a database, summed in double precision.
+    """Return the mean image (C, H, W) of a database, summed in double precision.
 
     Raises
     ------
     ShapeError
-        If the pictures are of several sizes.
+        If the images are of several sizes.
     FormatError
-        If the database or a picture cannot be read.
+        If the database or an image cannot be read.
     """
     total: NDArray[np.float64] | None = None
     count = 0

@@ -1,4 +1,4 @@
-"""`caffe convert_imageset`: write the pictures of a list into a database."""
+"""`caffe convert_imageset`: write the images of a list into a database."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePath
@@ -8,15 +8,15 @@ import numpy as np
 from caffe import glog, rng
 from caffe.databases import Writer, backend_of
 from caffe.errors import CaffeError, FormatError, ShapeError
+from caffe.image_files import encode, read_image
 from caffe.layers.image import read_list
-from caffe.pictures import encode, read_picture
 from caffe.proto.caffe_pb2 import Datum
 from caffe.tools.flags import Flags
 
 
 def main(argv: Sequence[str]) -> int:
-    """Convert; a picture that cannot be read is logged and left out, as Caffe does it."""
-    flags = Flags("convert_imageset", "Write pictures of a list (path, space, label) into an LMDB.")
+    """Convert; an image that cannot be read is logged and left out, as Caffe does it."""
+    flags = Flags("convert_imageset", "Write images of a list (path, space, label) into an LMDB.")
     flags.add_argument("ROOTFOLDER", help="what comes before each path, as it is")
     flags.add_argument("LISTFILE")
     flags.add_argument("DB_NAME", help="folder to be made")
@@ -25,9 +25,9 @@ def main(argv: Sequence[str]) -> int:
     flags.add("backend", "lmdb", "kind of database")
     flags.add("resize_width", 0, "width to scale to; 0 for none")
     flags.add("resize_height", 0, "height to scale to; 0 for none")
-    flags.add("check_size", False, "refuse pictures of several sizes")
-    flags.add("encoded", False, "store picture files")
-    flags.add("encode_type", "", "kind of picture files, such as png; else as the file's name says")
+    flags.add("check_size", False, "refuse images of several sizes")
+    flags.add("encoded", False, "store image files")
+    flags.add("encode_type", "", "kind of image files, such as png; else as the file's name says")
     found = flags.parse(argv)
     pairs = read_list(found.LISTFILE)
     if found.shuffle:
@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
             if writer.count % 1000 == 0:
                 glog.info("convert_imageset.cpp:142", "Processed %d files.", writer.count)
         if not writer.count:
-            raise CaffeError(f"{found.LISTFILE}: none of its {len(pairs)} pictures can be read")
+            raise CaffeError(f"{found.LISTFILE}: none of its {len(pairs)} images can be read")
     if writer.count % 1000:
         glog.info("convert_imageset.cpp:148", "Processed %d files.", writer.count)
     return 0
@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
 def read_datum(
     path: str, label: int, color: bool, height: int = 0, width: int = 0, kind: str = ""
 ) -> Datum:
-    """Read a picture file as a Datum (Caffe's ReadImageToDatum).
+    """Read an image file as a Datum (Caffe's ReadImageToDatum).
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def read_datum(
     height, width : int
         Size to scale to; 0 for none.
     kind : str
-        Of the picture file to store, such as ``png``; where nothing is to change, the file itself
+        Of the image file to store, such as ``png``; where nothing is to change, the file itself
         is. Empty for plain bytes.
 
     Raises
@@ -85,13 +85,13 @@ def read_datum(
     FormatError
         If it cannot be read, or encoded as that kind.
     """
-    picture = read_picture(path, color=color, height=height, width=width)
+    image = read_image(path, color=color, height=height, width=width)
     if not kind:
-        h, w, c = picture.shape
-        pixels = np.ascontiguousarray(picture.transpose(2, 0, 1)).tobytes()
+        h, w, c = image.shape
+        pixels = np.ascontiguousarray(image.transpose(2, 0, 1)).tobytes()
         return Datum(channels=c, height=h, width=w, data=pixels, label=label)
     unchanged = color and not (height and width) and _same_kind(_suffix(path), kind)
-    content = Path(path).read_bytes() if unchanged else encode(picture, kind)
+    content = Path(path).read_bytes() if unchanged else encode(image, kind)
     return Datum(data=content, label=label, encoded=True)
 
 
@@ -106,5 +106,5 @@ def _same_kind(first: str, second: str) -> bool:
 
 def _checked(datum: Datum, size: int | None, path: str) -> int:
     if size is not None and len(datum.data) != size:
-        raise ShapeError(f"{path} has {len(datum.data)} bytes; the first picture has {size}")
+        raise ShapeError(f"{path} has {len(datum.data)} bytes; the first image has {size}")
     return len(datum.data)

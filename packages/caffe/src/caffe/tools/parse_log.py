@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     flags.add_argument("output_dir", nargs="?", default=".", help="folder for the tables")
     flags.add("verbose", False, "print the paths of the tables")
     flags.add("delimiter", ",", "what stands between columns")
-    flags.add("plot", "", "write a picture too: an .svg, .png or .pdf file")
+    flags.add("plot", "", "write an image too: an .svg, .png or .pdf file")
     found = flags.parse(argv)
     if len(found.delimiter) != 1:
         flags.error(f"--delimiter is '{found.delimiter}'. Allowed: one character")
@@ -148,7 +148,7 @@ def plot(log: Log, path: str) -> None:
     Raises
     ------
     FormatError
-        If there is nothing to draw, the file cannot be written, or its ending names no picture.
+        If there is nothing to draw, the file cannot be written, or its ending names no image.
     """
     from matplotlib.figure import Figure  # slow to import, and only needed here
 

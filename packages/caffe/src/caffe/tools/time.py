@@ -1,4 +1,4 @@
-"""`caffe time`: how long each layer takes; sorted with shares, and as a picture, where asked."""
+"""`caffe time`: how long each layer takes; sorted with shares, and as an image, where asked."""
 
 import time
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def main(argv: Sequence[str]) -> int:
     flags = Flags("time", "Time a net's layers, forward and backward.")
     add_net_flags(flags)
     flags.add("sorted", False, "print a table too, the slowest layer first")
-    flags.add("plot", "", "write a picture too: an .svg, .png or .pdf file")
+    flags.add("plot", "", "write an image too: an .svg, .png or .pdf file")
     found = flags.parse(argv)
     if not found.model:
         flags.error("flag '--model' is needed: the net's prototxt")
@@ -92,7 +92,7 @@ def plot(times: Sequence[LayerTime], path: str) -> None:
     Raises
     ------
     FormatError
-        If the file cannot be written, or its ending names no kind of picture.
+        If the file cannot be written, or its ending names no kind of image.
     """
     from matplotlib.figure import Figure  # slow to import, and only needed here
 

@@ -10,8 +10,8 @@ import pytest
 import caffe
 from caffe import rng
 from caffe.errors import CaffeError
+from tests.caffe.image_case import database, datum, random_image
 from tests.caffe.layer_case import Alone, Case
-from tests.caffe.picture_case import database, datum, picture
 
 CASES: list[Case] = []
 TESTED_BELOW = ("Data",)  # it needs a database
@@ -24,24 +24,24 @@ def case(folder: Path, batch_size: int = 2, transform: str = "", tops: int = 2, 
 
 
 def test_records_in_the_order_of_keys_and_again(tmp_path):
-    pictures = [picture(2, 3, seed=i) for i in range(3)]
-    database(tmp_path / "db", [datum(p, 10 + i) for i, p in enumerate(pictures)])
+    images = [random_image(2, 3, seed=i) for i in range(3)]
+    database(tmp_path / "db", [datum(p, 10 + i) for i, p in enumerate(images)])
     alone = Alone(case(tmp_path / "db"))
     assert [blob.shape for blob in alone.top] == [(2, 3, 2, 3), (2,)]
     passes = [alone.forward() for _ in range(3)]
     assert [labels.tolist() for _, labels in passes] == [[10, 11], [12, 10], [11, 12]]
-    assert np.array_equal(passes[1][0][0], pictures[2].transpose(2, 0, 1))
-    assert np.array_equal(passes[1][0][1], pictures[0].transpose(2, 0, 1))
+    assert np.array_equal(passes[1][0][0], images[2].transpose(2, 0, 1))
+    assert np.array_equal(passes[1][0][1], images[0].transpose(2, 0, 1))
 
 
 def test_labels_are_optional(tmp_path):
-    database(tmp_path / "db", [datum(picture(2, 3), 1)])
+    database(tmp_path / "db", [datum(random_image(2, 3), 1)])
     [only] = Alone(case(tmp_path / "db", tops=1)).forward()
     assert only.shape == (2, 3, 2, 3)
 
 
-def test_pictures_of_several_sizes(tmp_path):
-    database(tmp_path / "db", [datum(picture(2 + i, 3), 1) for i in range(2)])
+def test_images_of_several_sizes(tmp_path):
+    database(tmp_path / "db", [datum(random_image(2 + i, 3), 1) for i in range(2)])
     alone = Alone(case(tmp_path / "db", batch_size=1))
     assert [alone.forward()[0].shape for _ in range(3)] == [
         (1, 3, 2, 3),
@@ -56,7 +56,7 @@ def test_pictures_of_several_sizes(tmp_path):
 
 
 def test_nets_read_one_database_at_once(tmp_path):
-    database(tmp_path / "db", [datum(picture(2, 3, seed=i), i) for i in range(5)])
+    database(tmp_path / "db", [datum(random_image(2, 3, seed=i), i) for i in range(5)])
     (tmp_path / "link").symlink_to(tmp_path / "db")
     first, second = Alone(case(tmp_path / "db")), Alone(case(tmp_path / "link", batch_size=1))
     labels = [(first.forward()[1].tolist(), second.forward()[1].tolist()) for _ in range(3)]
@@ -64,16 +64,16 @@ def test_nets_read_one_database_at_once(tmp_path):
 
 
 def test_a_database_written_anew_is_read_anew(tmp_path):
-    database(tmp_path / "db", [datum(picture(2, 3), 1)])
+    database(tmp_path / "db", [datum(random_image(2, 3), 1)])
     alone = Alone(case(tmp_path / "db", batch_size=1))
     (tmp_path / "db").rename(tmp_path / "old")
-    database(tmp_path / "db", [datum(picture(2, 3), 2)])
+    database(tmp_path / "db", [datum(random_image(2, 3), 2)])
     again = Alone(case(tmp_path / "db", batch_size=1))
     assert (alone.forward()[1].item(), again.forward()[1].item()) == (1, 2)
 
 
 def test_the_folder_stays_as_it_is(tmp_path):
-    database(tmp_path / "db", [datum(picture(2, 3), 1)])
+    database(tmp_path / "db", [datum(random_image(2, 3), 1)])
     before = {file.name: file.read_bytes() for file in (tmp_path / "db").iterdir()}
     Alone(case(tmp_path / "db")).forward()
     gc.collect()
@@ -81,7 +81,7 @@ def test_the_folder_stays_as_it_is(tmp_path):
 
 
 def test_train_and_test_nets_of_a_solver_read_the_same(tmp_path):
-    database(tmp_path / "db", [datum(picture(2, 2, seed=i), i % 2) for i in range(4)])
+    database(tmp_path / "db", [datum(random_image(2, 2, seed=i), i % 2) for i in range(4)])
     (tmp_path / "net.prototxt").write_text(
         f"""layer {{ name: "d" type: "Data" top: "data" top: "label"
               data_param {{ source: "{tmp_path}/db" backend: LMDB batch_size: 4 }}
@@ -107,16 +107,16 @@ def test_train_and_test_nets_of_a_solver_read_the_same(tmp_path):
         ([], "holds no record"),
         ([b"\xff\xff"], "key '00000000': is no Datum"),
         (
-            [datum(picture(2, 2)), datum(picture(2, 2)).SerializeToString()[:9]],
+            [datum(random_image(2, 2)), datum(random_image(2, 2)).SerializeToString()[:9]],
             "key '00000001': is",
         ),
         ([struct.pack("3B", 8, 3, 16) + b"\x02"], r"shape \(3, 2, 0\) has 0 values"),
         ([b"\x08\xff\xff\xff\xff\x07\x10\xff\xff\xff\xff\x07\x18\x02"], "has 0 values"),
         (
-            [datum(picture(9, 9), kind="png").SerializeToString().replace(b"IDAT", b"XXXX")],
+            [datum(random_image(9, 9), kind="png").SerializeToString().replace(b"IDAT", b"XXXX")],
             "decode",
         ),
-        ([datum(picture(2, 2)), datum(picture(2, 2, 1))], r"\(1, 2, 2\).*\(3, 2, 2\)"),
+        ([datum(random_image(2, 2)), datum(random_image(2, 2, 1))], r"\(1, 2, 2\).*\(3, 2, 2\)"),
     ],
 )
 def test_records_that_do_not_fit(tmp_path, items, message):
@@ -135,7 +135,7 @@ def test_records_that_do_not_fit(tmp_path, items, message):
     ],
 )
 def test_bad_settings(tmp_path, change, message):
-    database(tmp_path / "db", [datum(picture(2, 3), 1)])
+    database(tmp_path / "db", [datum(random_image(2, 3), 1)])
     given = case(tmp_path / "db")
     with pytest.raises(CaffeError, match=f"layer 'layer' .Data.: .*{message}"):
         Alone(Case("Data", given.settings.replace(*change), tops=2))

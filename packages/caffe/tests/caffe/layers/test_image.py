@@ -7,17 +7,17 @@ import pytest
 
 from caffe import rng
 from caffe.errors import CaffeError
+from tests.caffe.image_case import image_bytes, random_image
 from tests.caffe.layer_case import Alone, Case
-from tests.caffe.picture_case import image_bytes, picture
 
 CASES: list[Case] = []
 TESTED_BELOW = ("ImageData",)  # it needs files
 
 
 def case(folder: Path, count: int = 4, more: str = "batch_size: 2", lines: str | None = None):
-    """Write pictures of 2x3 and their list; return a layer that reads them."""
+    """Write images of 2x3 and their list; return a layer that reads them."""
     for i in range(count):
-        (folder / f"{i}.png").write_bytes(image_bytes(picture(2, 3, seed=i)))
+        (folder / f"{i}.png").write_bytes(image_bytes(random_image(2, 3, seed=i)))
     listed = "".join(f"{i}.png {i}\n" for i in range(count)) if lines is None else lines
     (folder / "list.txt").write_text(listed)
     source = f'source: "{folder}/list.txt" root_folder: "{folder}/" {more}'
@@ -28,11 +28,11 @@ def labels(alone: Alone, passes: int) -> list[list[float]]:
     return [alone.forward()[1].tolist() for _ in range(passes)]
 
 
-def test_pictures_in_order_and_again(tmp_path):
+def test_images_in_order_and_again(tmp_path):
     alone = Alone(case(tmp_path, 3))
     assert [blob.shape for blob in alone.top] == [(2, 3, 2, 3), (2,)]
     assert labels(alone, 2) == [[0, 1], [2, 0]]
-    assert np.array_equal(alone.forward()[0][0], picture(2, 3, seed=1).transpose(2, 0, 1))
+    assert np.array_equal(alone.forward()[0][0], random_image(2, 3, seed=1).transpose(2, 0, 1))
 
 
 def test_gray_and_scaled(tmp_path):
@@ -66,11 +66,11 @@ def test_lines(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "more", "message"),
     [
-        ("\n\n", "", "list.txt: lists no picture"),
+        ("\n\n", "", "list.txt: lists no image"),
         ("0.png 1\n1.png\n", "", "list.txt:2: '1.png' has no label"),
         ("0.png one\n", "", "list.txt:1: '0.png one' has no label"),
         ("no.png 1\n", "", "no.png: cannot be read: No such file"),
-        ("list.txt 1\n", "", "list.txt: is no picture that can be decoded"),
+        ("list.txt 1\n", "", "list.txt: is not an image that can be decoded"),
         ("0.png 1\n", "new_width: 3", "new_height is 0 and new_width 3"),
         ("0.png 1\n", "batch_size: 0", "batch_size is missing or 0"),
     ],
@@ -91,5 +91,5 @@ def test_lists_that_cannot_be_read(tmp_path):
 
 
 def test_rand_skip_past_the_end(tmp_path):
-    with pytest.raises(CaffeError, match="rand_skip 900 skips more than the 1 pictures"):
+    with pytest.raises(CaffeError, match="rand_skip 900 skips more than the 1 images"):
         Alone(case(tmp_path, 1, "rand_skip: 900"))

@@ -49,7 +49,7 @@ def test_softmax_with_loss_gives_the_probabilities_too():
 
 
 @pytest.mark.parametrize(
-    # Two pictures of 2 x 2 places, of which 3 are ignored; every place's loss is log 3.
+    # Two images of 2 x 2 places, of which 3 are ignored; every place's loss is log 3.
     ("mode", "divisor"),
     [("FULL", 8), ("VALID", 5), ("BATCH_SIZE", 2), ("NONE", 1)],
 )

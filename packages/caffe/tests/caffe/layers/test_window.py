@@ -8,8 +8,8 @@ import pytest
 from caffe import rng
 from caffe.errors import CaffeError
 from caffe.layers.window import Placed, place
+from tests.caffe.image_case import image_bytes, random_image
 from tests.caffe.layer_case import Alone, Case
-from tests.caffe.picture_case import image_bytes, picture
 
 CASES: list[Case] = []
 TESTED_BELOW = ("WindowData",)  # it needs files
@@ -17,8 +17,8 @@ WINDOWS = "3 0.9 0 0 3 3\n5 0.5 4 0 7 3\n2 0.49 0 4 3 7\n0 0.1 4 4 7 7\n"
 
 
 def case(folder: Path, more: str = "", transform: str = "crop_size: 4", windows: str = WINDOWS):
-    """Write a picture of 8x8 with windows, 4x4 each; return a layer that reads them."""
-    (folder / "0.png").write_bytes(image_bytes(picture(8, 8)))
+    """Write an image of 8x8 with windows, 4x4 each; return a layer that reads them."""
+    (folder / "0.png").write_bytes(image_bytes(random_image(8, 8)))
     count = windows.count("\n")
     (folder / "windows.txt").write_text(f"# 0\n0.png\n3 8 8\n{count}\n{windows}")
     source = f'source: "{folder}/windows.txt" root_folder: "{folder}/" batch_size: 4 {more}'
@@ -29,7 +29,7 @@ def case(folder: Path, more: str = "", transform: str = "crop_size: 4", windows:
 def test_background_first_then_objects_and_what_is_neither_never(tmp_path):
     alone = Alone(case(tmp_path, "fg_fraction: 0.5 bg_threshold: 0.3"))
     quarters = {
-        label: picture(8, 8)[y : y + 4, x : x + 4]
+        label: random_image(8, 8)[y : y + 4, x : x + 4]
         for label, y, x in ((3, 0, 0), (5, 0, 4), (0, 4, 4))
     }
     seen = set()
@@ -50,7 +50,7 @@ def test_mirrored_half_of_the_time_and_by_the_seed(tmp_path):
         rounds.append(np.concatenate([Alone(given).forward()[0] for _ in range(10)]))
     assert np.array_equal(rounds[0], rounds[1])
     assert not np.array_equal(rounds[0], rounds[2])
-    plain = picture(8, 8)[:4, :4].transpose(2, 0, 1)
+    plain = random_image(8, 8)[:4, :4].transpose(2, 0, 1)
     straight = sum(np.array_equal(item, plain) for item in rounds[0])
     assert 10 <= straight <= 30
     mirrored = sum(np.array_equal(item, plain[:, :, ::-1]) for item in rounds[0])
@@ -83,9 +83,9 @@ def test_the_margin_is_zero_and_mirrored_too(tmp_path):
         ("", "crop_size: 4", "0 0.9 0 0 3 3\n", "label 0: from 1"),
         ("", "crop_size: 4", "3 0.9 0 0 3 3\n", "3 background windows a batch"),
         ("fg_fraction: 1", "crop_size: 4", "3 0.1 0 0 3 3\n", "4 foreground windows a batch"),
-        ("", "crop_size: 4", "3 0.9 0 0 3\n", "picture 0: the file ends there"),
-        ("", "crop_size: 4", "3 0.9 0 0 3 x\n", "picture 0: invalid literal.*'x'"),
-        ("", "crop_size: 4", "3 0.9 0 0 3 3\nmore", "picture 1: 'more' where # is needed"),
+        ("", "crop_size: 4", "3 0.9 0 0 3\n", "image 0: the file ends there"),
+        ("", "crop_size: 4", "3 0.9 0 0 3 x\n", "image 0: invalid literal.*'x'"),
+        ("", "crop_size: 4", "3 0.9 0 0 3 3\nmore", "image 1: 'more' where # is needed"),
         ("", "crop_size: 4 mean_value: 1 mean_value: 2", WINDOWS, "2 mean_value"),
         ("", 'crop_size: 4 mean_value: 1 mean_file: "x"', WINDOWS, "mean_file and mean_value"),
         ("", 'crop_size: 4 mean_file: "none"', WINDOWS, "none: cannot be read"),

@@ -9,7 +9,7 @@ from PIL import Image
 
 import caffe
 from caffe.__main__ import main
-from tests.caffe.picture_case import picture
+from tests.caffe.image_case import random_image
 
 NET = """
 layer { name: "data" type: "Input" top: "data" input_param { shape {
@@ -22,12 +22,12 @@ layer { name: "p" type: "Softmax" bottom: "i" top: "p" }
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """A net `n`, pictures `a.jpg`, `b.jpg` and `c.png`, a mean; the flags that name the net."""
+    """A net `n`, images `a.jpg`, `b.jpg` and `c.png`, a mean; the flags that name the net."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "n.prototxt").write_text(NET)
     caffe.Net("n.prototxt", caffe.TEST).save("n.caffemodel")
     for i, name in enumerate(("a.jpg", "b.jpg", "c.png")):
-        Image.fromarray(picture(9, 8, seed=i)).save(name)
+        Image.fromarray(random_image(9, 8, seed=i)).save(name)
     np.save("mean.npy", np.full((3, 4, 4), [[[104.0]], [[117.0]], [[123.0]]]))
     return ["--model_def", "n.prototxt", "--pretrained_model=n.caffemodel"]
 
@@ -94,7 +94,7 @@ def test_classify_refuses(files, capsys, flags, message):
     ("name", "message"),
     [
         ("none.jpg", "none.jpg: cannot be read: No such file"),
-        ("n.prototxt", "n.prototxt: is no image that can be decoded"),
+        ("n.prototxt", "n.prototxt: is not an image that can be decoded"),
         ("flat.npy", "flat.npy: has shape (2,). Needed: (N, H, W, K)"),
         ("empty", "empty: holds no image *.jpg"),
     ],

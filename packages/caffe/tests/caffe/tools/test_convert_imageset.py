@@ -7,17 +7,17 @@ import caffe
 from caffe.__main__ import main
 from caffe.databases import records
 from caffe.datum import datum_values
-from caffe.pictures import resize
+from caffe.image_files import resize
 from caffe.proto.caffe_pb2 import Datum
 from caffe.transform import read_mean
-from tests.caffe.picture_case import database, datum, image_bytes, picture
+from tests.caffe.image_case import database, datum, image_bytes, random_image
 
 
 @pytest.fixture
 def listed(tmp_path):
-    """Five pictures, their list and where the database goes, as arguments."""
+    """Five images, their list and where the database goes, as arguments."""
     for i in range(5):
-        (tmp_path / f"{i}.png").write_bytes(image_bytes(picture(4, 6, seed=i)))
+        (tmp_path / f"{i}.png").write_bytes(image_bytes(random_image(4, 6, seed=i)))
     (tmp_path / "list.txt").write_text("".join(f"{i}.png {10 + i}\n" for i in range(5)))
     return [f"{tmp_path}/", str(tmp_path / "list.txt"), str(tmp_path / "db")]
 
@@ -31,7 +31,7 @@ def test_plain(listed):
     stored = read(listed[2])
     assert list(stored) == [f"{i:08d}_{i}.png" for i in range(5)]
     for i, found in enumerate(stored.values()):
-        assert found == datum(picture(4, 6, seed=i), 10 + i)
+        assert found == datum(random_image(4, 6, seed=i), 10 + i)
 
 
 def test_gray_and_scaled(listed):
@@ -60,7 +60,7 @@ def test_encoded_anew_where_something_changes(listed, kind):
     assert main(["convert_imageset", *flags, *listed]) == 0
     for i, found in enumerate(read(listed[2]).values()):
         assert found.data[:2] == {"bmp": b"BM", "png": b"\x89P"}[kind]
-        expected = resize(picture(4, 6, seed=i), 2, 3).transpose(2, 0, 1)
+        expected = resize(random_image(4, 6, seed=i), 2, 3).transpose(2, 0, 1)
         assert np.array_equal(datum_values(found, "it"), expected)
 
 
@@ -71,7 +71,7 @@ def test_what_cannot_be_read_is_said_and_left_out(listed, tmp_path, capsys):
     assert [found.label for found in read(listed[2]).values()] == [10, 12, 14]
     log = capsys.readouterr().err
     assert "Could not open or find file: " in log
-    assert "1.png: is no picture that can be decoded" in log
+    assert "1.png: is not an image that can be decoded" in log
     assert "3.png: cannot be read: No such file" in log
     assert "Processed 3 files." in log
 
@@ -80,14 +80,14 @@ def test_nothing_readable_is_an_error_and_leaves_nothing(listed, tmp_path, capsy
     for i in range(5):
         (tmp_path / f"{i}.png").unlink()
     assert main(["convert_imageset", *listed]) == 1
-    assert "list.txt: none of its 5 pictures can be read" in capsys.readouterr().err
+    assert "list.txt: none of its 5 images can be read" in capsys.readouterr().err
     assert not (tmp_path / "db").exists()
 
 
 def test_sizes_are_checked_where_that_is_asked(listed, tmp_path, capsys):
-    (tmp_path / "2.png").write_bytes(image_bytes(picture(4, 5)))
+    (tmp_path / "2.png").write_bytes(image_bytes(random_image(4, 5)))
     assert main(["convert_imageset", "--check_size", *listed]) == 1
-    assert "2.png has 60 bytes; the first picture has 72" in capsys.readouterr().err
+    assert "2.png has 60 bytes; the first image has 72" in capsys.readouterr().err
     assert not (tmp_path / "db").exists()
     assert main(["convert_imageset", *listed]) == 0
 
@@ -97,7 +97,7 @@ def test_sizes_are_checked_where_that_is_asked(listed, tmp_path, capsys):
     [
         (["--backend", "leveldb"], "LevelDB is not supported"),
         (["--backend", "none"], "unknown database backend 'none'"),
-        (["--encode_type", "none"], "none of its 5 pictures"),
+        (["--encode_type", "none"], "none of its 5 images"),
     ],
 )
 def test_refused(listed, capsys, flags, message):
@@ -114,11 +114,11 @@ def test_a_folder_that_is_there_is_left_alone(listed, tmp_path, capsys):
 
 @pytest.mark.parametrize("kind", ["raw", "float", "png"])
 def test_the_mean(tmp_path, capsys, kind):
-    pictures = [picture(4, 6, seed=i) for i in range(3)]
-    folder = database(tmp_path / "db", [datum(p, kind=kind) for p in pictures])
+    images = [random_image(4, 6, seed=i) for i in range(3)]
+    folder = database(tmp_path / "db", [datum(p, kind=kind) for p in images])
     target = str(tmp_path / "mean.binaryproto")
     assert main(["compute_image_mean", str(folder), target]) == 0
-    expected = np.mean(pictures, axis=0).transpose(2, 0, 1) / (3 if kind == "float" else 1)
+    expected = np.mean(images, axis=0).transpose(2, 0, 1) / (3 if kind == "float" else 1)
     assert read_mean(target) == pytest.approx(expected, rel=1e-6)
     first = f"mean_value channel [0]: {expected[0].mean():g}"
     assert first[:-1] in capsys.readouterr().err
@@ -126,7 +126,7 @@ def test_the_mean(tmp_path, capsys, kind):
 
 
 def test_the_mean_of_several_sizes(tmp_path, capsys):
-    folder = database(tmp_path / "db", [datum(picture(4, 6)), datum(picture(4, 5))])
+    folder = database(tmp_path / "db", [datum(random_image(4, 6)), datum(random_image(4, 5))])
     assert main(["compute_image_mean", str(folder)]) == 1
     message = "key '00000001' has shape (3, 4, 5); those before have (3, 4, 6)"
     assert message in capsys.readouterr().err

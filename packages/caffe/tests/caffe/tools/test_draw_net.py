@@ -26,17 +26,17 @@ def drawn(path: str) -> list[str]:
 
 
 def test_an_old_net_into_a_file(net, tmp_path, capsys):
-    picture = str(tmp_path / "net.dot")
-    assert main(["draw_net", net, picture, "--rankdir", "TB"]) == 0
-    assert capsys.readouterr().out == f"Drawing net to {picture}\n"
-    assert drawn(picture) == ["x (Data)", "x", "y (InnerProduct)", "y"]
+    image = str(tmp_path / "net.dot")
+    assert main(["draw_net", net, image, "--rankdir", "TB"]) == 0
+    assert capsys.readouterr().out == f"Drawing net to {image}\n"
+    assert drawn(image) == ["x (Data)", "x", "y (InnerProduct)", "y"]
 
 
 def test_flags(net, tmp_path):
-    picture = str(tmp_path / "net.gv")
+    image = str(tmp_path / "net.gv")
     flags = ["--phase", "TEST", "--display_lrm", "--rankdir=BT"]
-    assert main(["draw_net", *flags, net, picture]) == 0
-    assert drawn(picture) == ["y (InnerProduct) lr mult: 3.0, 0.5", "x", "y"]
+    assert main(["draw_net", *flags, net, image]) == 0
+    assert drawn(image) == ["y (InnerProduct) lr mult: 3.0, 0.5", "x", "y"]
 
 
 def test_errors(net, tmp_path, capsys):

@@ -8,7 +8,7 @@ from caffe.__main__ import main
 from caffe.databases import records
 from caffe.io import datum_to_array
 from caffe.proto.caffe_pb2 import Datum
-from tests.caffe.picture_case import database, datum, picture
+from tests.caffe.image_case import database, datum, random_image
 
 NET = """
 layer {{ name: "d" type: "Data" top: "data" top: "label"
@@ -20,8 +20,8 @@ layer {{ name: "i" type: "InnerProduct" bottom: "data" top: "i"
 
 @pytest.fixture
 def model(tmp_path) -> list[str]:
-    """A net over three pictures, its weights and definition as arguments."""
-    database(tmp_path / "db", [datum(picture(2, 3, seed=i), i) for i in range(3)])
+    """A net over three images, its weights and definition as arguments."""
+    database(tmp_path / "db", [datum(random_image(2, 3, seed=i), i) for i in range(3)])
     (tmp_path / "net.prototxt").write_text(NET.format(tmp_path))
     net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
     net.save(tmp_path / "net.caffemodel")

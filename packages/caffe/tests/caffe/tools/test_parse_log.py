@@ -71,11 +71,11 @@ def test_a_log_of_our_own(tmp_path, capsys):
     assert 0 <= seconds[0] < 60
 
 
-def test_a_picture(tmp_path):
+def test_an_image(tmp_path):
     (tmp_path / "log").write_text(LOG)
-    picture = tmp_path / "out.svg"
-    assert main(["parse_log", str(tmp_path / "log"), str(tmp_path), f"--plot={picture}"]) == 0
-    assert b"</svg>" in picture.read_bytes()
+    image = tmp_path / "out.svg"
+    assert main(["parse_log", str(tmp_path / "log"), str(tmp_path), f"--plot={image}"]) == 0
+    assert b"</svg>" in image.read_bytes()
 
 
 def test_nothing_to_draw(tmp_path):

@@ -1,4 +1,4 @@
-"""Decoding and scaling of pictures, against Pillow and numbers worked out by hand."""
+"""Decoding and scaling of images, against Pillow and numbers worked out by hand."""
 
 import io
 
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from caffe.errors import FormatError, ShapeError
-from caffe.pictures import decode, encode, read_picture, resize
-from tests.caffe.picture_case import image_bytes, picture
+from caffe.image_files import decode, encode, read_image, resize
+from tests.caffe.image_case import image_bytes, random_image
 
 
 def saved(image: Image.Image, kind: str = "png", **options) -> bytes:
@@ -60,7 +60,7 @@ def test_sixteen_bits_lose_the_lower_eight():
     assert decode(saved(deep), "p", color=False).ravel().tolist() == [0x12, 0xFF]
 
 
-def test_a_picture_that_lies_on_its_side_is_turned():
+def test_an_image_that_lies_on_its_side_is_turned():
     exif = Image.Exif()
     exif[274] = 6
     content = saved(Image.new("RGB", (4, 2)), "jpeg", exif=exif)
@@ -71,7 +71,7 @@ def test_a_picture_that_lies_on_its_side_is_turned():
 @pytest.mark.parametrize("kind", ["png", "bmp", ".png"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_encoded_and_decoded(kind, channels):
-    pixels = picture(5, 4, channels)
+    pixels = random_image(5, 4, channels)
     assert np.array_equal(decode(encode(pixels, kind), "p"), pixels)
 
 
@@ -82,20 +82,20 @@ def test_jpeg_is_near():
 
 def test_an_unknown_encoding():
     with pytest.raises(FormatError, match="'nothing' is no known encoding"):
-        encode(picture(2, 2), "nothing")
+        encode(random_image(2, 2), "nothing")
 
 
 def test_scaling_by_hand():
     line = np.array([[[0], [100]]], np.uint8)
     assert resize(line, 1, 4).ravel().tolist() == [0, 25, 75, 100]
     assert resize(np.array([[[1], [2]], [[4], [9]]], np.uint8), 1, 1).item() == 4  # mean of four
-    assert np.array_equal(resize(picture(3, 4), 3, 4), picture(3, 4))
+    assert np.array_equal(resize(random_image(3, 4), 3, 4), random_image(3, 4))
 
 
 @settings(max_examples=60, deadline=None)
 @given(*[st.integers(1, 30)] * 4, st.sampled_from([1, 3]))
 def test_scaling_is_bilinear(h, w, height, width, channels):
-    pixels = picture(h, w, channels)
+    pixels = random_image(h, w, channels)
     scaled = resize(pixels, height, width)
     assert scaled.shape == (height, width, channels)
     rows = np.clip((np.arange(height) + 0.5) * h / height - 0.5, 0, h - 1)
@@ -108,18 +108,18 @@ def test_scaling_is_bilinear(h, w, height, width, channels):
 
 @pytest.mark.parametrize("size", [(0, 3), (3, 0), (-1, 2)])
 def test_impossible_sizes(size):
-    with pytest.raises(ShapeError, match=r"a picture of 2x2 cannot be scaled to"):
-        resize(picture(2, 2), *size)
+    with pytest.raises(ShapeError, match=r"an image of 2x2 cannot be resized to"):
+        resize(random_image(2, 2), *size)
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", image_bytes(picture(50, 50))[:100]])
-def test_what_is_no_picture(tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"not an image", image_bytes(random_image(50, 50))[:100]])
+def test_what_is_no_image(tmp_path, content):
     (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(FormatError, match=r"x\.png: .*decoded"):
-        read_picture(tmp_path / "x.png")
+        read_image(tmp_path / "x.png")
 
 
-def test_a_picture_of_too_many_pixels():
+def test_an_image_of_too_many_pixels():
     header = bytearray(saved(Image.new("1", (1, 1)), "bmp"))
     header[18:26] = np.array([2**20, 2**20], "<i4").tobytes()
     with pytest.raises(FormatError, match="p: .*too many"):
@@ -128,9 +128,9 @@ def test_a_picture_of_too_many_pixels():
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_damaged_pictures_are_decoded_or_refused(data):
+def test_damaged_images_are_decoded_or_refused(data):
     kind = data.draw(st.sampled_from(["png", "jpeg", "bmp", "gif", "tiff", "webp"]))
-    content = bytearray(image_bytes(picture(8, 8), kind))
+    content = bytearray(image_bytes(random_image(8, 8), kind))
     for _ in range(data.draw(st.integers(1, 8))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:

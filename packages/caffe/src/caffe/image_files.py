@@ -1,8 +1,8 @@
-"""Pictures as the data layers see them: uint8 arrays (H, W, C) in OpenCV's channel order, BGR.
+"""Image files as the data layers read them: uint8 arrays (H, W, C) in OpenCV's order, BGR.
 
-Decoding is Pillow's and scaling our own; both give what Caffe gets from OpenCV, byte by byte, but
-for two kinds of JPEG. Subsampled colours depend on the libjpeg: real Caffe's wheel enlarges them
-otherwise than Pillow (0.4 of 255 on the average of a photograph). CMYK differs by 1.
+Pillow decodes, and the resizing is our own. Both give the bytes that Caffe gets from OpenCV, except
+for two kinds of JPEG: subsampled chroma depends on the libjpeg, and real Caffe's wheel upsamples it
+differently (0.4 of 255 on average over an image); CMYK differs by 1.
 """
 
 import io
@@ -16,79 +16,81 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from caffe.errors import FormatError, ShapeError
 
-Picture = NDArray[np.uint8]
-_BITS = 11  # of the weights of an interpolation
+Pixels = NDArray[np.uint8]
+_BITS = 11  # of fixed-point interpolation weights, as in OpenCV
 
 
-def read_picture(
+def read_image(
     path: str | os.PathLike[str], *, color: bool = True, height: int = 0, width: int = 0
-) -> Picture:
-    """Read a picture file, and scale it where height and width are given.
+) -> Pixels:
+    """Read an image file; resize it if height and width are given.
 
     Returns
     -------
-    ndarray of shape (H, W, 3), or (H, W, 1) where not `color`
+    ndarray of shape (H, W, 3), or (H, W, 1) if not `color`
 
     Raises
     ------
     FormatError
-        If the file cannot be read or is no picture.
+        If the file cannot be read or is not an image.
     """
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
-    picture = decode(content, str(path), color=color)
-    return resize(picture, height, width) if height and width else picture
+    pixels = decode(content, str(path), color=color)
+    return resize(pixels, height, width) if height and width else pixels
 
 
-def decode(content: bytes, source: str, *, color: bool | None = None) -> Picture:
-    """Decode a picture; `source` names it in the error.
+def decode(content: bytes, source: str, *, color: bool | None = None) -> Pixels:
+    """Decode an image; `source` names it in the error.
 
     Parameters
     ----------
     color : bool
-        True for 3 channels, False for 1, None for as many as are stored, alpha included.
+        True for 3 channels, False for 1, None for as many as the file has, alpha included.
 
     Raises
     ------
     FormatError
-        If it is no picture, is truncated or too large.
+        If it is not an image, is truncated or too large.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, about sizes and metadata
+            warnings.simplefilter("ignore")  # Pillow warns about sizes and metadata
             with Image.open(io.BytesIO(content)) as image:
-                return _pixels(image, color)
+                return _loaded(image, color)
     except UnidentifiedImageError:
-        raise FormatError(f"{source}: is no picture that can be decoded") from None
+        raise FormatError(f"{source}: is not an image that can be decoded") from None
     except Image.DecompressionBombError:
         raise FormatError(f"{source}: has too many pixels") from None
-    except Exception as error:  # a damaged file brings errors of any kind out of Pillow
+    except Exception as error:  # Pillow raises errors of any type for a damaged file
         raise FormatError(f"{source}: cannot be decoded: {error}") from None
 
 
-def encode(picture: Picture, kind: str) -> bytes:
-    """Encode a picture (H, W, C) in BGR as a file of this kind, such as ``png`` or ``jpg``.
+def encode(pixels: Pixels, kind: str) -> bytes:
+    """Encode an image (H, W, C) in BGR as a file of a format such as ``png`` or ``jpg``.
 
     Raises
     ------
     FormatError
-        If nothing is known of that kind.
+        If the format is unknown.
     """
     name = {"jpg": "jpeg"}.get(kind.lower().lstrip("."), kind.lower().lstrip("."))
     buffer = io.BytesIO()
-    image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture[:, :, ::-1])
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels[:, :, ::-1])
     try:
         image.save(buffer, name, **({"quality": 95} if name == "jpeg" else {}))
     except (KeyError, OSError, ValueError):
-        raise FormatError(f"'{kind}' is no known encoding. Allowed: such as jpg, png") from None
+        raise FormatError(
+            f"'{kind}' is not a known image format. Allowed: jpg, png and the like"
+        ) from None
     return buffer.getvalue()
 
 
-def _pixels(image: Image.Image, color: bool | None) -> Picture:
+def _loaded(image: Image.Image, color: bool | None) -> Pixels:
     if color is False:
-        image.draft("L", None)  # a JPEG's own luminance
+        image.draft("L", None)  # the luminance that a JPEG stores
     image.load()
     kind = image.format
     if color is not None:
@@ -105,59 +107,59 @@ def _pixels(image: Image.Image, color: bool | None) -> Picture:
         gray = pixels[:, :, np.newaxis]
         return np.repeat(gray, 3, axis=2) if color else gray
     order = [2, 1, 0, 3] if pixels.shape[2] == 4 and color is None else [2, 1, 0]
-    picture = np.ascontiguousarray(pixels[:, :, order])
-    return _gray(picture, kind) if color is False else picture
+    bgr = np.ascontiguousarray(pixels[:, :, order])
+    return _gray(bgr, kind) if color is False else bgr
 
 
-def _gray(picture: Picture, kind: str | None) -> Picture:
-    """Luminance in integers; a PNG's is libpng's, any other's OpenCV's own."""
-    b, g, r = np.moveaxis(picture.astype(np.int32), 2, 0)
+def _gray(pixels: Pixels, kind: str | None) -> Pixels:
+    """Return the luminance by integer weights: libpng's for a PNG, else OpenCV's own."""
+    b, g, r = np.moveaxis(pixels.astype(np.int32), 2, 0)
     if kind == "PNG":
         gray = (b * 3737 + g * 19234 + r * 9797) >> 15
     else:
         gray = (b * 1868 + g * 9617 + r * 4899 + (1 << 13)) >> 14
-    plane: Picture = gray.astype(np.uint8)[:, :, np.newaxis]
+    plane: Pixels = gray.astype(np.uint8)[:, :, np.newaxis]
     return plane
 
 
-def resize(picture: Picture, height: int, width: int) -> Picture:
-    """Scale a picture bilinearly, without smoothing, in OpenCV's fixed-point numbers.
+def resize(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Resize an image bilinearly, without smoothing, in OpenCV's fixed-point arithmetic.
 
     Raises
     ------
     ShapeError
-        If a side is not from 1 up.
+        If a side is less than 1.
     """
-    h, w = picture.shape[:2]
+    h, w = pixels.shape[:2]
     if min(h, w, height, width) < 1:
-        raise ShapeError(f"a picture of {h}x{w} cannot be scaled to {height}x{width}")
+        raise ShapeError(f"an image of {h}x{w} cannot be resized to {height}x{width}")
     if (h, w) == (height, width):
-        return picture
+        return pixels
     if (h, w) == (2 * height, 2 * width):
-        return _halved(picture)
+        return _halved(pixels)
     left, right, x_weights = _neighbours(w, width, clamped=True)
     upper, lower, y_weights = _neighbours(h, height, clamped=False)
-    rows = picture.astype(np.int32)
+    rows = pixels.astype(np.int32)
     x0, x1 = x_weights[0][:, np.newaxis], x_weights[1][:, np.newaxis]
     rows = (rows[:, left] * x0 + rows[:, right] * x1) >> 4
     y0, y1 = y_weights[0][:, np.newaxis, np.newaxis], y_weights[1][:, np.newaxis, np.newaxis]
     summed = ((rows[upper] * y0) >> 16) + ((rows[lower] * y1) >> 16)
-    scaled: Picture = np.clip((summed + 2) >> 2, 0, 255).astype(np.uint8)
+    scaled: Pixels = np.clip((summed + 2) >> 2, 0, 255).astype(np.uint8)
     return scaled
 
 
-def _halved(picture: Picture) -> Picture:
-    """Half the size exactly is the mean of four pixels."""
-    h, w, c = picture.shape
-    blocks = picture.reshape(h // 2, 2, w // 2, 2, c).astype(np.int32)
-    halved: Picture = ((blocks.sum(axis=(1, 3)) + 2) >> 2).astype(np.uint8)
+def _halved(pixels: Pixels) -> Pixels:
+    """Return the means of 2x2 pixels: what OpenCV does at exactly half the size."""
+    h, w, c = pixels.shape
+    blocks = pixels.reshape(h // 2, 2, w // 2, 2, c).astype(np.int32)
+    halved: Pixels = ((blocks.sum(axis=(1, 3)) + 2) >> 2).astype(np.uint8)
     return halved
 
 
 def _neighbours(
     size: int, wanted: int, *, clamped: bool
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """For each new place the two old ones beside it, and their weights."""
+    """Return for each new position its two old neighbours and their weights."""
     place = ((np.arange(wanted) + 0.5) * (size / wanted) - 0.5).astype(np.float32)
     first = np.floor(place).astype(np.intp)
     share = place - first

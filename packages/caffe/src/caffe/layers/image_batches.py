@@ -1,4 +1,4 @@
-"""What Data and ImageData share: batches of pictures with labels, transformed on the way."""
+"""What Data and ImageData share: batches of images with labels, transformed on the way."""
 
 from abc import abstractmethod
 from typing import NamedTuple
@@ -21,10 +21,10 @@ class Item(NamedTuple):
     where: str
 
 
-class Pictures(Source):
-    """A source whose first top is pictures (N, C, H, W), and whose second, if any, their labels.
+class ImageBatches(Source):
+    """A source whose first top is images (N, C, H, W), and whose second, if any, their labels.
 
-    The first picture of a batch gives the shape of all, so pictures of several sizes can pass one
+    The first image of a batch gives the shape of all, so images of several sizes can pass one
     by one, or cut to one size.
     """
 
@@ -32,14 +32,14 @@ class Pictures(Source):
 
     @abstractmethod
     def first(self) -> Item:
-        """Return the first picture, without taking it."""
+        """Return the first image, without taking it."""
 
     @abstractmethod
     def take(self) -> Item:
-        """Return the next picture, round and round."""
+        """Return the next image, round and round."""
 
     def prepare(self, batch_size: int, top: Blobs) -> None:
-        """Read the transformation's settings and shape the tops by the first picture."""
+        """Read the transformation's settings and shape the tops by the first image."""
         if not batch_size:
             raise self.error("batch_size is missing or 0. Allowed: 1 or more")
         self._batch_size = batch_size

@@ -1,4 +1,4 @@
-"""Small pictures and databases of them, as the tests of the data layers make them."""
+"""Small images and databases of them, as the tests of the data layers make them."""
 
 import io
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from caffe.proto.caffe_pb2 import Datum
 Pixels = NDArray[np.uint8]
 
 
-def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
+def random_image(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
     """Return noise (H, W, C)."""
     generator = np.random.default_rng(seed)
     return generator.integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
 def image_bytes(pixels: Pixels, kind: str = "png") -> bytes:
-    """Encode a picture (H, W, C) in BGR without loss of Pillow's own."""
+    """Encode an image (H, W, C) in BGR without loss of Pillow's own."""
     buffer = io.BytesIO()
     shown = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels[:, :, ::-1]
     Image.fromarray(np.ascontiguousarray(shown)).save(buffer, kind)
@@ -29,7 +29,7 @@ def image_bytes(pixels: Pixels, kind: str = "png") -> bytes:
 
 
 def datum(pixels: Pixels, label: int = 0, kind: str = "raw") -> Datum:
-    """Return a picture (H, W, C) as a Datum: ``raw`` bytes, ``float`` or encoded."""
+    """Return an image (H, W, C) as a Datum: ``raw`` bytes, ``float`` or encoded."""
     channels_first = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     c, h, w = channels_first.shape
     made = Datum(channels=c, height=h, width=w, label=label)

@@ -1,6 +1,6 @@
 """Caffe's commands: `python -m caffe <command> [flags]`, installed as `caffe` too.
 
-Exit status: 0, or 1 for what a file or a net has wrong, or 2 for an unknown command or flag.
+Exit status: 0, 1 for an error in a file or a net, 2 for an unknown command or flag.
 """
 
 import difflib
@@ -10,15 +10,15 @@ from collections.abc import Sequence
 
 from caffe.errors import CaffeError
 
-# What each does, and the module whose `main(argv)` does it: imported when it is asked for.
+# What each does, and the module whose `main(argv)` runs it, imported only when needed.
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train or finetune a model", "caffe.tools.train"),
     "test": ("score a model", "caffe.tools.test"),
     "time": ("benchmark a model's layers", "caffe.tools.time"),
-    "device_query": ("show what can compute here", "caffe.tools.device_query"),
+    "device_query": ("show the devices that nets can run on", "caffe.tools.device_query"),
     "parse_log": ("turn a training log into tables and a plot", "caffe.tools.parse_log"),
     "convert_imageset": (
-        "write images of a list into a database",
+        "write the images of a list into a database",
         "caffe.tools.convert_imageset",
     ),
     "compute_image_mean": ("average a database's images", "caffe.tools.compute_image_mean"),
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command_first(arguments: list[str]) -> list[str]:
-    """Flags may come before the command, as gflags has it."""
+    """Move flags behind the command; gflags allows them before it."""
     if arguments[0].startswith("-"):
         for i, argument in enumerate(arguments):
             if argument in COMMANDS:

@@ -1,4 +1,4 @@
-"""The names of pycaffe's binding: what some scripts import from `caffe._caffe`."""
+"""The names that scripts import from `caffe._caffe`, pycaffe's C++ binding."""
 
 from caffe.blob import Blob, BlobVec
 from caffe.device import set_device, set_mode_cpu, set_mode_gpu

@@ -1,8 +1,8 @@
 """Where the memory of large arrays comes from.
 
-Every pass of a net asks for the same arrays again. The C library gives back to the system each
-array of this size when it is freed, and the next one comes zeroed page by page: a third of
-SqueezeNet's time. Told to, it keeps what the largest pass needed, as Caffe does.
+Every pass of a net allocates the same arrays again. By default glibc returns arrays of this size to
+the system when they are freed, and each new one is zeroed page by page: a third of SqueezeNet's
+time. With the settings below it keeps what the largest pass needed, as Caffe does.
 """
 
 import ctypes
@@ -13,10 +13,10 @@ _MMAP_MAX, _TRIM_THRESHOLD = -4, -1  # glibc's malloc.h
 
 @cache
 def keep_memory() -> None:
-    """Let freed memory stay with this process, where the C library is glibc."""
+    """Keep freed memory in this process, if the C library is glibc."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library, or none of Unix
+    except (AttributeError, OSError, TypeError):  # another C library, or another system
         return
     mallopt(_MMAP_MAX, 0)
     mallopt(_TRIM_THRESHOLD, 2**31 - 1)

@@ -1,4 +1,4 @@
-"""What a script gives to a net: the arguments of its making, and values for its blobs."""
+"""What a script passes to a net: constructor arguments, and values for its blobs."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ def net_options(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]
     Raises
     ------
     NetError
-        If one is given twice, there are too many, or the phase is missing.
+        If an argument is given twice, there are too many, or the phase is missing.
     """
     old = given and isinstance(given[0], str | os.PathLike)
     names = ("weights", "phase") if old else ("phase", "level", "stages", "weights")
@@ -55,7 +55,7 @@ def set_inputs(
 
 
 def assign(name: str, target: NDArray[Any], values: NDArray[Any]) -> None:
-    """Write values into a blob's view; as many elements in another shape will do as well.
+    """Write values into a blob's view; another shape with as many elements will do.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Run any number of items through a net, a batch at a time (pycaffe's `forward_all` and kin)."""
+"""Run any number of items through a net in batches: pycaffe's `forward_all` and the like."""
 
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
@@ -27,7 +27,7 @@ def forward_backward_all(
 ) -> tuple[Arrays, Arrays]:
     """Return copies of the outputs and of the inputs' gradients, for all items.
 
-    `given` has values of inputs, and gradients of outputs where they are no loss.
+    `given` holds values of inputs, and gradients of outputs that are not losses.
     """
     inputs = {name: values for name, values in given.items() if name in net.inputs}
     grads = {name: values for name, values in given.items() if name in net.outputs}
@@ -45,7 +45,7 @@ def forward_backward_all(
 
 
 def batches(net: "Net", arrays: Arrays) -> Iterator[Arrays]:
-    """Cut arrays into the net's batches, the last one filled up with zeros."""
+    """Split arrays into the net's batches; zeros fill up the last one."""
     count = _count(arrays) if arrays else 0
     first = next(iter(net.blobs.values()))
     size = first.shape[0] if first.shape else 1
@@ -57,7 +57,9 @@ def _count(inputs: Arrays) -> int:
     """Return the number of items, the same in all inputs."""
     counts = {len(values) for values in inputs.values()}
     if len(counts) != 1:
-        raise NetError(f"inputs have {sorted(counts)} items. Needed: as many in each, from 1 up")
+        raise NetError(
+            f"inputs have {sorted(counts)} items. Needed: the same number in each, at least 1"
+        )
     return counts.pop()
 
 
@@ -71,7 +73,7 @@ def _copied(arrays: Arrays) -> Arrays:
 
 
 def _joined(parts: list[Arrays], count: int) -> Arrays:
-    """Join what batches gave; a number without axes, such as a loss, is one item of each batch."""
+    """Join the batches' results; a scalar, such as a loss, counts as one item a batch."""
     return {
         name: np.concatenate([np.atleast_1d(part[name]) for part in parts])[:count]
         for name in parts[0]

@@ -1,12 +1,12 @@
-"""Blobs: arrays with a gradient, shared between layers and whoever looks at them.
+"""Blobs: arrays with a gradient, shared between layers and scripts.
 
-A layer works on torch tensors (`tensor`, `grad`) and gives its results with `set_data` and
-`set_diff`, which only take hold of them. Once somebody has asked for the numpy view (`data`,
-`diff`), it stays live, as in pycaffe: results are then copied into the array that was handed out,
-contiguous and in C order, and what is written there the next layer reads.
+A layer works on torch tensors (`tensor`, `grad`) and stores its results with `set_data` and
+`set_diff`, which keep a reference and copy nothing. Once a script has taken the numpy view (`data`,
+`diff`), that view stays live, as in pycaffe: from then on results are copied into the array that
+the script holds, contiguous and in C order, and the next layer reads what the script writes there.
 
-Where nets compute on a GPU, `data` and `diff` are copies in the processor's memory, fetched anew at
-each access and sent back before a layer reads them.
+On a GPU, `data` and `diff` are copies in host memory, fetched at each access and sent back before a
+layer reads them.
 """
 
 import math
@@ -24,7 +24,7 @@ MAX_COUNT = 2**31 - 1  # Caffe counts elements in an int (blob.cpp)
 
 
 class BlobVec(list["Blob"]):
-    """What a layer learns."""
+    """The learnt blobs of a layer."""
 
     def add_blob(self, *shape: int) -> None:
         """Add a blob of zeros, as layers written in Python do in `setup`."""
@@ -32,7 +32,7 @@ class BlobVec(list["Blob"]):
 
 
 class Blob:
-    """An array of values and, where it is wanted, of their gradients.
+    """An array of values and, where needed, of their gradients.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Blob:
     Raises
     ------
     ShapeError
-        If a size is negative or the elements are more than Caffe can count (2^31 - 1).
+        If a size is negative, or there are more elements than Caffe can count (2^31 - 1).
     """
 
     __slots__ = ("_data", "_diff", "_shape", "dtype")
@@ -77,7 +77,7 @@ class Blob:
 
     @property
     def seen(self) -> bool:
-        """Whether somebody has the view of the values, so that new ones are written over them."""
+        """Whether a view of the values exists, so that results must be copied into it."""
         return self._data.seen
 
     def set_data(self, value: torch.Tensor) -> None:
@@ -89,11 +89,11 @@ class Blob:
         self._diff.set(value)
 
     def defer_data(self, compute: Callable[[], torch.Tensor]) -> None:
-        """Take what this will return as the values, and call it once they are asked for."""
+        """Compute the values by this function, when they are first read."""
         self._data.defer(compute)
 
     def defer_diff(self, compute: Callable[[], torch.Tensor]) -> None:
-        """Take what this will return as the gradients, and call it once they are asked for."""
+        """Compute the gradients by this function, when they are first read."""
         self._diff.defer(compute)
 
     @property
@@ -133,7 +133,7 @@ class Blob:
         return index % len(self._shape)
 
     def reshape(self, *shape: int) -> None:
-        """Change the shape; the values stay where there is room for as many."""
+        """Change the shape; values are kept if the memory is large enough."""
         if shape == self._shape:
             return
         sizes = _checked(shape)
@@ -142,20 +142,20 @@ class Blob:
         self._shape = sizes
 
     def share_data(self, other: "Blob") -> None:
-        """Use the other's values as our own, whoever of the two writes them."""
+        """Share the other's values: either blob's writes are seen by both."""
         self._data = shared(other._data, other._shape, self._shape)
 
     def share_diff(self, other: "Blob") -> None:
-        """Use the other's gradients as our own."""
+        """Share the other's gradients."""
         self._diff = shared(other._diff, other._shape, self._shape)
 
     def follow(self, device: Device | None) -> None:
-        """Keep the values on a device from now on; None is the processor."""
+        """Keep the values on a device from now on; None is the CPU."""
         self._data.follow(device)
         self._diff.follow(device)
 
     def to(self, dtype: torch.dtype) -> None:
-        """Change the precision; views that were handed out keep the old values."""
+        """Change the precision; existing views keep the old values."""
         self._data.to(dtype)
         self._diff.to(dtype)
         self.dtype = dtype

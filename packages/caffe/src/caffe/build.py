@@ -1,7 +1,7 @@
-"""Put a net together: its layers in order, their blobs, what is learnt and what needs a gradient.
+"""Build a net: its layers in order, their blobs, its parameters, and what needs a gradient.
 
-The order of decisions is that of Caffe's Net::Init (net.cpp), so that the same definition learns
-the same parameters in the same order.
+The steps follow Caffe's Net::Init (net.cpp), so that a definition gives the same parameters in the
+same order.
 """
 
 import difflib
@@ -25,7 +25,7 @@ from caffe.upgrade import upgrade_net
 
 @dataclass
 class Learnable:
-    """A blob that is learnt, and what multiplies its learning rate and its weight decay."""
+    """A learnt blob, and the multipliers of its learning rate and weight decay."""
 
     blob: Blob
     lr_mult: float | None
@@ -40,7 +40,7 @@ class Learnable:
         return 1.0 if self.decay_mult is None else self.decay_mult
 
 
-# What torch and Python raise inside of a layer.
+# What torch and Python raise inside a layer.
 _WITHOUT_A_NAME = (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError)
 
 
@@ -64,7 +64,7 @@ class Step:
             self._raise(error)
 
     def set_losses(self) -> None:
-        """Give each loss its weight as gradient, where the backward pass begins."""
+        """Set the gradient of each loss to its weight: there the backward pass begins."""
         self.losses = [
             (blob, weight)
             for blob, weight in zip(self.top, self.loss_weights, strict=True)
@@ -99,7 +99,7 @@ class Step:
             self._raise(error)
 
     def _raise(self, error: Exception) -> NoReturn:
-        """Raise it with the layer's name; what a script raises stays as it is."""
+        """Raise an error that names the layer; a script's own error is raised unchanged."""
         if isinstance(error, ShapeError):
             raise self.layer.error(str(error)) from None
         if self.layer.type == "Python" or not isinstance(error, _WITHOUT_A_NAME):
@@ -141,7 +141,7 @@ def build(definition: NetParameter) -> Built:
 
 
 def _check_names(net: NetParameter) -> None:
-    """Every layer has a type that there is."""
+    """Check that every layer has a known type."""
     types = registry()
     for layer in net.layer:
         if layer.type not in types:
@@ -153,7 +153,7 @@ def _check_names(net: NetParameter) -> None:
 
 
 class _Builder:
-    """The state of Net::Init while it goes through the layers."""
+    """The state of Net::Init while it walks through the layers."""
 
     def __init__(self, net: NetParameter) -> None:
         self._phase = net.state.phase
@@ -182,7 +182,7 @@ class _Builder:
         top_names = [self._give(layer, name) for name in param.top]
         top = [self._blobs[name] for name in top_names]
         if layer.is_loss and not top:
-            # Nobody can take a loss without a name; of several the net shows the last.
+            # An unnamed loss cannot be a bottom; of several, the net shows the last.
             top, top_names = [Blob()], ["(automatic)"]
             self._blobs["(automatic)"] = top[0]
         step = Step(layer, bottom, top, top_names)
@@ -191,7 +191,7 @@ class _Builder:
         step.setup()
         self._copy_stored(layer)
         step.reshape()
-        # Whether the layer runs backward does not ask its propagate_down (net.cpp).
+        # propagate_down has no say in whether the layer runs backward (net.cpp).
         step.need_backward = any(self._learns[name] for name in param.bottom)
         step.propagate_down = self._wanted(param)
         self._steps.append(step)
@@ -242,7 +242,7 @@ class _Builder:
         step.loss_weights = (given + [0.0] * len(step.top))[: len(step.top)]
 
     def _set_overwrites(self, step: Step) -> None:
-        """Let an in-place layer write into its bottom where nobody else holds that tensor."""
+        """Let an in-place layer overwrite its bottom if nothing else holds that tensor."""
         layer = step.layer
         in_place = set(step.top_names).intersection(layer.param.bottom)
         layer.overwrites = bool(in_place) and all(self._overwritable[name] for name in in_place)
@@ -251,16 +251,16 @@ class _Builder:
             self._overwritable[name] = layer.overwritable and free
 
     def _copy_stored(self, layer: Layer) -> None:
-        """Take the values that the definition itself brings."""
+        """Load the values that the definition itself contains."""
         stored = layer.param.blobs
         if not stored:
             return
         if len(stored) != len(layer.blobs):
-            raise layer.error(f"brings {len(stored)} blobs. Needed: {len(layer.blobs)}")
+            raise layer.error(f"contains {len(stored)} blobs. Needed: {len(layer.blobs)}")
         for proto, blob in zip(stored, layer.blobs, strict=True):
             values = blob_array(proto)
             if values.size != blob.count:
-                raise layer.error(f"brings a blob of {values.shape}. Needed: {blob.shape}")
+                raise layer.error(f"contains a blob of {values.shape}. Needed: {blob.shape}")
             blob.tensor.copy_(torch.from_numpy(values.reshape(blob.shape)))
 
     def _add_params(self, step: Step) -> None:
@@ -309,7 +309,7 @@ class _Builder:
                 setattr(learnable, name, ours)
 
     def prune_backward(self) -> None:
-        """Leave out gradients that reach no loss, or that somebody above does not pass on."""
+        """Drop gradients that come from no loss, or that a layer above does not propagate."""
         under_loss: set[str] = set()
         skipped: set[str] = set()
         for step in reversed(self._steps):
@@ -332,7 +332,7 @@ class _Builder:
                     skipped.add(name)
 
     def force_backward(self) -> None:
-        """Compute every gradient that there is."""
+        """Compute the gradients of all blobs."""
         for step in self._steps:
             step.need_backward = True
             for i in range(len(step.bottom)):
@@ -341,6 +341,6 @@ class _Builder:
             step.layer.param_propagate_down = [True] * len(step.layer.blobs)
 
     def built(self) -> Built:
-        """Return the net; what no layer took is its outputs, in Caffe's order, the alphabet's."""
+        """Return the net; its outputs are the unused tops, in alphabetical order, as in Caffe."""
         outputs = sorted(self._available)
         return Built(self._steps, self._blobs, self._inputs, outputs, self._learnable)

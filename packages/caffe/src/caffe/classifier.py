@@ -1,4 +1,4 @@
-"""pycaffe's Classifier: a net with the preparation of its images."""
+"""pycaffe's Classifier: a net with its image preprocessing."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def prepared(
     raw_scale: float | None,
     channel_swap: Sequence[int] | None,
 ) -> Transformer:
-    """Return what prepares images (H, W, K) for a net's first input.
+    """Return the Transformer of images (H, W, K) for a net's first input.
 
     Raises
     ------
@@ -55,7 +55,7 @@ class Classifier(Net):
     pretrained_file : path
         Caffemodel.
     image_dims : (height, width)
-        What images are resized to before they are cut; by default the net's input.
+        Size that images are resized to before cropping; by default the net's input size.
     mean : ndarray of shape (K,) or (K, H, W)
     input_scale, raw_scale : float
     channel_swap : sequence of int
@@ -64,7 +64,7 @@ class Classifier(Net):
     Raises
     ------
     CaffeError
-        If a file or a setting is not as it should be.
+        If a file or a setting is invalid.
     """
 
     def __init__(
@@ -92,7 +92,8 @@ class Classifier(Net):
         ----------
         inputs : sequence of ndarray of shape (H, W, K)
         oversample : bool
-            Whether to average over corners, middle and their mirror images; else the middle only.
+            Whether to average over ten crops (corners and centre, mirrored as well); otherwise the
+            centre crop only.
 
         Returns
         -------

@@ -1,8 +1,8 @@
 """How the coordinates of two blobs relate, so that one can be cropped to the other.
 
 A map is (axis, scale, shift): a coordinate x of the first blob is at scale * x + shift in the
-second, on the axes after `axis`; None there for a layer that leaves coordinates as they are. Scale
-and shift are arrays where axes may differ, as kernel sizes may.
+second, on the axes from `axis` on; `axis` is None for a layer that keeps coordinates. Scale and
+shift are arrays where axes may differ, as kernel sizes may.
 """
 
 from collections.abc import Iterator
@@ -42,11 +42,11 @@ IDENTITY: Map = (None, 1, 0)
 
 
 class UndefinedMapException(NetError):
-    """A layer has no map: what it gives has no place in what it takes."""
+    """A layer has no map: its outputs have no position in its inputs."""
 
 
 class AxisMismatchException(NetError):
-    """Two maps speak of different axes."""
+    """Two maps are about different axes."""
 
 
 def conv_params(fn: Function) -> tuple[int, NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -79,7 +79,7 @@ def crop_params(fn: Function) -> tuple[int, NDArray[Any]]:
 
 
 def coord_map(fn: Function) -> Map:
-    """Return the map from what a layer gives to what it takes.
+    """Return the map from a layer's output to its input.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def coord_map(fn: Function) -> Map:
 
 
 def compose(base_map: Map, next_map: Map) -> Map:
-    """Return the map that is first `next_map`, then `base_map`.
+    """Return the map that applies `next_map` first, then `base_map`.
 
     Raises
     ------
@@ -116,18 +116,18 @@ def compose(base_map: Map, next_map: Map) -> Map:
 
 
 def inverse(coord_map: Map) -> Map:
-    """Return the map the other way round."""
+    """Return the inverse of a map."""
     axis, scale, shift = coord_map
     return axis, 1 / scale, -shift / scale
 
 
 def coord_map_from_to(top_from: Top, top_to: Top) -> Map:
-    """Return the map from one top's coordinates to another's, by what both are made from.
+    """Return the map from one top's coordinates to another's, via a common ancestor.
 
     Raises
     ------
     MappingError
-        If they are made from nothing in common by layers that have a map.
+        If no common ancestor is reached through layers that have a map.
     """
     from_maps = dict(_maps_to_inputs(top_from))
     for top, to_map in _maps_to_inputs(top_to):
@@ -140,7 +140,7 @@ def coord_map_from_to(top_from: Top, top_to: Top) -> Map:
 
 
 def _maps_to_inputs(top: Top) -> Iterator[tuple[Top, Map]]:
-    """Give a top, and all that it is made from, each with the map between the two."""
+    """Yield a top and all its ancestors, each with the map from the top to it."""
     seen = {top}
     frontier = [(top, IDENTITY)]
     while frontier:
@@ -163,7 +163,7 @@ def crop(top_from: Top, top_to: Top) -> Any:
     Raises
     ------
     MappingError
-        If scales differ, or an offset is negative or no integer.
+        If scales differ, or an offset is negative or not an integer.
     """
     axis, scale, shift = coord_map_from_to(top_from, top_to)
     shift = np.atleast_1d(shift)

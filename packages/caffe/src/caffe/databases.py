@@ -1,8 +1,8 @@
 """Databases of records, such as Caffe's of Datum messages: LMDB, read in the order of its keys.
 
-LMDB forbids to open a file twice in a process, and Caffe's train and test nets often read the same:
-readers here share what is open. A file is checked before it is opened, since LMDB itself trusts it:
-up to `CHECKED` bytes every page, beyond that its length.
+LMDB forbids opening a file twice in one process, and Caffe's train and test nets often read the
+same one, so readers share an open environment. LMDB trusts its files and would crash on a damaged
+one, so they are checked first: every page up to `CHECKED` bytes, only the length beyond that.
 """
 
 import os
@@ -40,8 +40,8 @@ def backend_of(name: str) -> int:
 def records(source: str | os.PathLike[str], backend: int = LMDB) -> Iterator[tuple[bytes, bytes]]:
     """Yield keys and values of a database, once through.
 
-    Nobody may write the database meanwhile: it is read without locks, so that the folder stays as
-    it is.
+    The database must not be written meanwhile: it is read without locks, so that the folder stays
+    untouched.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def _environment(folder: Path, backend: int) -> lmdb.Environment:
     try:
         status = file.stat()
     except OSError as error:
-        raise FormatError(f"{folder}: no LMDB can be read there: {error.strerror}") from None
+        raise FormatError(f"{folder}: cannot be read as LMDB: {error.strerror}") from None
     key = (status.st_dev, status.st_ino)
     known = _OPEN.get(key)
     if known is None:
@@ -94,24 +94,25 @@ def _no_leveldb(folder: Path) -> FormatError:
     if (folder / "data.mdb").exists():
         return FormatError(f"{folder}: is an LMDB; the default is LEVELDB: set backend: LMDB")
     return FormatError(
-        f"{folder}: LevelDB is not supported, as no kept package reads it on every Python here. "
-        "Allowed: LMDB; convert_imageset -backend lmdb makes one of the images"
+        f"{folder}: LevelDB is not supported, as no maintained package reads it on every supported "
+        "Python. "
+        "Allowed: LMDB; convert_imageset -backend lmdb makes one from the images"
     )
 
 
 class Writer:
-    """Writes a new LMDB, whole or not at all; to be used in a `with` statement.
+    """Writes a new LMDB, completely or not at all; use it in a `with` statement.
 
     Parameters
     ----------
     target : path
-        Folder to be made; it must not be there.
+        Folder to create; it must not exist.
     backend : int
 
     Raises
     ------
     FormatError
-        If the folder is there or cannot be made, or the backend is LevelDB.
+        If the folder exists or cannot be created, or the backend is LevelDB.
     """
 
     def __init__(self, target: str | os.PathLike[str], backend: int = LMDB) -> None:
@@ -123,12 +124,14 @@ class Writer:
             self._environment = lmdb.open(str(folder), map_size=1 << 24)
         except (OSError, lmdb.Error) as error:
             reason = getattr(error, "strerror", None) or error
-            raise FormatError(f"{target}: a new database cannot be made there: {reason}") from None
+            raise FormatError(
+                f"{target}: a new database cannot be created there: {reason}"
+            ) from None
         self.count = 0
         self._pending: list[tuple[bytes, bytes]] = []
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Add a record; one of the same key is replaced."""
+        """Add a record; it replaces one with the same key."""
         self._pending.append((key, value))
         self.count += 1
         if len(self._pending) == _COMMIT:

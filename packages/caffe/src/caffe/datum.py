@@ -17,13 +17,13 @@ def parse_datum(content: bytes, where: str) -> Datum:
     Raises
     ------
     FormatError
-        If it is no Datum.
+        If it is not a Datum.
     """
     datum = Datum()
     try:
         datum.ParseFromString(content)
     except DecodeError:
-        raise FormatError(f"{where}: is no Datum, or is truncated") from None
+        raise FormatError(f"{where}: is not a Datum, or is truncated") from None
     return datum
 
 
@@ -36,17 +36,17 @@ def datum_values(datum: Datum, where: str, color: bool | None = None) -> Values:
     where : str
         Names it in the error.
     color : bool
-        For an encoded one: True for 3 channels, False for 1, None for as many as are stored.
+        For an encoded image: True for 3 channels, False for 1, None for as many as the file has.
 
     Returns
     -------
     uint8 or float32 ndarray of shape (C, H, W)
-        An encoded one in OpenCV's channel order, BGR.
+        Encoded images in OpenCV's channel order, BGR.
 
     Raises
     ------
     FormatError
-        If it has not as many values as its shape says, or cannot be decoded.
+        If its number of values does not fit its shape, or it cannot be decoded.
     """
     if datum.encoded:
         return decode(datum.data, where, color=color).transpose(2, 0, 1)
@@ -56,7 +56,7 @@ def datum_values(datum: Datum, where: str, color: bool | None = None) -> Values:
         values = np.frombuffer(datum.data, np.uint8)
     else:
         values = np.array(datum.float_data, np.float32)
-    # The product of Python's own numbers: numpy's would overflow.
+    # A product of Python integers: numpy's would overflow for a damaged shape.
     if min(shape) < 1 or values.size != shape[0] * shape[1] * shape[2]:
         raise FormatError(f"{where}: a datum of shape {shape} has {values.size} values")
     return values.reshape(shape)

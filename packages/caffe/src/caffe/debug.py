@@ -1,4 +1,4 @@
-"""`debug_info`: the mean absolute value of everything, pass by pass, as Caffe logs it."""
+"""`debug_info`: the mean absolute value of every blob in every pass, as Caffe logs it."""
 
 import math
 from collections.abc import Callable

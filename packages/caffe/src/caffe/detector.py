@@ -1,4 +1,4 @@
-"""pycaffe's Detector: a net that classifies windows of images, as R-CNN."""
+"""pycaffe's Detector: a net that classifies windows of images, as R-CNN does."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ class Detector(Net):
     Raises
     ------
     CaffeError
-        If a file or a setting is not as it should be.
+        If a file or a setting is invalid.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class Detector(Net):
         Returns
         -------
         list of dict
-            With `window`, `prediction` (ndarray) and `filename`, in the order given.
+            With `window`, `prediction` (ndarray) and `filename`, in the order of the arguments.
 
         Raises
         ------
         CaffeError
-            If there is no window, a file cannot be read, or a window is not within its image.
+            If there are no windows, a file cannot be read, or a window lies outside its image.
         """
         name = self.inputs[0]
         found: list[Detection] = []
@@ -106,7 +106,7 @@ class Detector(Net):
         return self.detect_windows(zip(files, windows, strict=True))
 
     def crop(self, im: NDArray[Any], window: Window) -> NDArray[Any]:
-        """Cut a window out of an image, with its context where that is configured.
+        """Crop a window from an image, with context if that is configured.
 
         Parameters
         ----------
@@ -116,12 +116,12 @@ class Detector(Net):
         Returns
         -------
         ndarray
-            Of the window's size, or with context of the net's input.
+            Of the window's size; with context, of the net's input size.
 
         Raises
         ------
         InputError
-            If nothing of the image is within the window.
+            If the window contains no pixel of the image.
         """
         box = np.array([int(edge) for edge in window])
         if self.context_pad:
@@ -132,7 +132,7 @@ class Detector(Net):
         return cut
 
     def configure_crop(self, context_pad: int | None) -> None:
-        """Set the width of the context; what lies outside of an image gets the mean's value."""
+        """Set the width of the context; pixels outside an image get the value of the mean."""
         name = self.inputs[0]
         channels, height, width = self.blobs[name].shape[1:]
         self.context_pad = context_pad
@@ -146,7 +146,7 @@ class Detector(Net):
             )
         self.crop_mean = np.zeros(self.crop_dims, np.float32)
         if name in self.transformer.mean:
-            # The mean as it is before the image is prepared.
+            # The mean in the image's own order and scale, before preprocessing.
             mean = self.transformer.mean[name].transpose(1, 2, 0)
             if name in self.transformer.channel_swap:
                 mean = mean[:, :, np.argsort(self.transformer.channel_swap[name])]
@@ -165,7 +165,7 @@ class Detector(Net):
         image_size = np.array(im.shape[:2])
         low, high = np.clip(low, 0, image_size), np.clip(high, 0, image_size)
         inside = np.round((high - low + 1) * scale).astype(int)
-        inside = np.minimum(inside, size - margin)  # rounding may reach over the edge
+        inside = np.minimum(inside, size - margin)  # rounding may exceed the edge
         (top, left), (bottom, right) = low.astype(int), high.astype(int)
         part = im[top:bottom, left:right]
         if not part.size or (inside < 1).any():

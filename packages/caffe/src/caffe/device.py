@@ -1,6 +1,6 @@
-"""Where nets compute: on the processor, or on a GPU where torch finds one.
+"""Where nets compute: on the CPU, or on a GPU that torch finds.
 
-Nets follow the mode: at its next pass a net moves its blobs to where the mode says
+Nets follow the mode: at its next pass a net moves its blobs to the current device
 (`Blob.follow`).
 """
 
@@ -16,14 +16,14 @@ from caffe.errors import CaffeError
 
 @dataclass(frozen=True)
 class Device:
-    """A place of computing with a memory of its own.
+    """A device with memory of its own.
 
     Parameters
     ----------
     name : str
-        torch's name of it.
+        torch's name for it.
     upload, download : callable
-        Give a tensor there, or in the processor's memory; the same one where it is there already.
+        Return a tensor on the device, or in host memory; the same tensor if it is there already.
     """
 
     name: str
@@ -41,23 +41,23 @@ _number = 0
 
 
 def current() -> Device | None:
-    """Return the device that the mode says; None is the processor."""
+    """Return the device of the current mode; None is the CPU."""
     return _current
 
 
 def use(device: Device | None) -> None:
-    """Let nets compute on a device; None is the processor."""
+    """Make nets compute on a device; None is the CPU."""
     global _current
     _current = device
 
 
 def computing(device: Device | None) -> AbstractContextManager[object]:
-    """Within it, tensors that a layer makes anew are on the device."""
+    """Return a context in which layers create new tensors on the device."""
     return nullcontext() if device is None else torch.device(device.name)
 
 
 def set_mode_cpu() -> None:
-    """Compute on the processor."""
+    """Compute on the CPU."""
     use(None)
 
 
@@ -79,7 +79,7 @@ def set_device(device: int) -> None:
     Raises
     ------
     CaffeError
-        If torch does not find it.
+        If torch does not find that GPU.
     """
     global _number
     _check(f"set_device({device})", device)

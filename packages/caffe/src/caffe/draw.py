@@ -1,7 +1,7 @@
-"""Draw a net's definition as a graph, by pycaffe's names.
+"""Draw a net's definition as a graph, with pycaffe's function names.
 
-The graph is pydot's. Its text, in Graphviz's language, needs nothing else; images need
-Graphviz's `dot` command.
+The graph is pydot's. Its text in Graphviz's language needs nothing else; images need Graphviz's
+command `dot`.
 """
 
 import os
@@ -31,16 +31,16 @@ _COLORS = {
     "InnerProduct": "#CC33FF",
 }
 _LEARNING = ("Convolution", "Deconvolution", "InnerProduct")
-_TEXT = ("dot", "gv", "raw")  # what is written without Graphviz
+_TEXT = ("dot", "gv", "raw")  # formats that need no Graphviz
 
 
 def get_pooling_types_dict() -> dict[int, str]:
-    """Return the names of the ways to pool, by number."""
+    """Return the names of the pooling methods, by number."""
     return {value: name for name, value in PoolingParameter.PoolMethod.items()}
 
 
 def get_edge_label(layer: LayerParameter) -> str:
-    """Return what is written at the arrows that leave a layer; ``""`` in quotes for nothing."""
+    """Return the label of the edges that leave a layer; a quoted ``""`` for none."""
     if layer.type == "Data":
         return f"Batch {layer.data_param.batch_size}"
     if layer.type in ("Convolution", "Deconvolution"):
@@ -56,7 +56,7 @@ def get_layer_lr_mult(layer: LayerParameter) -> tuple[float, float]:
     Raises
     ------
     NetError
-        If the type is none that learns a weight and a bias, or it has more than two.
+        If the type has no weight and bias, or there are more than two param.
     """
     if layer.type not in _LEARNING or len(layer.param) > 2:
         raise NetError(
@@ -68,14 +68,14 @@ def get_layer_lr_mult(layer: LayerParameter) -> tuple[float, float]:
 
 
 def get_layer_label(layer: LayerParameter, rankdir: str, display_lrm: bool = False) -> str:
-    """Return what is written on a layer, in quotes.
+    """Return the label of a layer, in quotes.
 
     Parameters
     ----------
     layer : LayerParameter
     rankdir : str
-        Direction of the graph: the parts stand beside each other in one that goes up or down
-        ("TB", "BT"), one below the other else.
+        Direction of the graph. The parts of a label stand side by side in a vertical graph ("TB",
+        "BT"), below each other otherwise.
     display_lrm : bool
         Whether to show the learning rate multipliers.
     """
@@ -105,7 +105,7 @@ def _window(param: ConvolutionParameter | PoolingParameter) -> list[str]:
 
 
 def _sizes(param: ConvolutionParameter | PoolingParameter, name: str, default: int) -> str:
-    """Return a setting as a number, or as one for each axis: "3x5"."""
+    """Return a setting as one number, or as one for each axis: "3x5"."""
     short = name.partition("_")[0]
     if param.HasField(f"{short}_h") or param.HasField(f"{short}_w"):
         return f"{getattr(param, f'{short}_h')}x{getattr(param, f'{short}_w')}"
@@ -135,16 +135,16 @@ def get_pydot_graph(
     rankdir : str
         Direction of the graph: "LR", "RL", "TB" or "BT".
     label_edges : bool
-        Whether to write at the arrows how many outputs a layer has.
+        Whether edges show a layer's number of outputs.
     phase : int
-        Leave out layers of other phases; all are drawn if None.
+        Draw only the layers of this phase; all layers if None.
     display_lrm : bool
         Whether to show the learning rate multipliers.
 
     Raises
     ------
     NetError
-        If a layer has both include and exclude rules, and a phase is asked for.
+        If a phase is given and a layer has both include and exclude rules.
     """
     graph = pydot.Dot(_quoted(caffe_net.name or "Net"), graph_type="digraph", rankdir=rankdir)
     nodes: dict[str, pydot.Node] = {}
@@ -155,7 +155,7 @@ def get_pydot_graph(
         name = f"{layer.name}_{layer.type}"
         label = get_layer_label(layer, rankdir, display_lrm)
         nodes[name] = pydot.Node(label, None, **_style(layer))
-        # A blob that no later layer takes is left plain.
+        # A blob that no later layer uses keeps Graphviz's plain style.
         nodes |= {f"{b}_blob": pydot.Node(_quoted(b), None, **BLOB_STYLE) for b in layer.bottom}
         nodes |= {f"{b}_blob": pydot.Node(_quoted(b)) for b in layer.top}
         edges += [(f"{b}_blob", name, '""') for b in layer.bottom]
@@ -175,7 +175,7 @@ def _style(layer: LayerParameter) -> dict[str, str]:
 
 
 def _in_phase(layer: LayerParameter, phase: int) -> bool:
-    """Whether the rules let a layer into a phase; levels and stages are not looked at."""
+    """Whether a layer's rules include it in a phase; levels and stages are ignored."""
     if layer.include and layer.exclude:
         raise NetError(f"layer '{layer.name}' has both include and exclude. Allowed: one of them")
     if layer.include:
@@ -195,7 +195,7 @@ def draw_net(
     phase: int | None = None,
     display_lrm: bool = False,
 ) -> bytes:
-    """Return an image of a net.
+    """Return a drawing of a net.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def draw_net(
     Raises
     ------
     CaffeError
-        If Graphviz is not there, or refuses the format.
+        If Graphviz is not installed, or refuses the format.
     """
     graph = get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm)
     text = graph.to_string().encode()
@@ -236,10 +236,12 @@ def draw_net_to_file(
     phase: int | None = None,
     display_lrm: bool = False,
 ) -> None:
-    """Draw a net into a file, in the format that its name ends in; see `draw_net`."""
+    """Draw a net into a file, in the format of its extension; see `draw_net`."""
     path = Path(filename)
     if not path.suffix:
-        raise CaffeError(f"{path}: the name has no ending. Allowed: .png, .svg, .dot and the like")
+        raise CaffeError(
+            f"{path}: the name has no extension. Allowed: .png, .svg, .dot and the like"
+        )
     image = draw_net(caffe_net, rankdir, path.suffix[1:], phase, display_lrm)
     try:
         path.write_bytes(image)

@@ -1,6 +1,4 @@
-"""What can be wrong with a net, a file or a call: each message says where, what came, what is
-allowed.
-"""
+"""The errors of this package. Each message says where, what was found, and what is allowed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +9,15 @@ class CaffeError(Exception):
 
 
 class FormatError(CaffeError):
-    """A file is not what it should be: truncated, of another format, with an unknown field."""
+    """A file is invalid: truncated, of another format, or with an unknown field."""
 
 
 class NetError(CaffeError):
-    """A net is put together wrongly: unknown layer, missing bottom, duplicate top."""
+    """A net is invalid: unknown layer, missing bottom, duplicate top."""
 
 
 class LayerError(CaffeError):
-    """A layer's settings or inputs are not allowed; the message names the layer."""
+    """A layer's settings or inputs are invalid; the message names the layer."""
 
 
 class ShapeError(CaffeError):
@@ -27,11 +25,11 @@ class ShapeError(CaffeError):
 
 
 class SolverError(CaffeError):
-    """A solver's settings are not allowed, or its state does not fit its net."""
+    """A solver's settings are invalid, or its state does not fit its net."""
 
 
 class InputError(CaffeError, ValueError):
-    """An argument is not allowed: an array's shape, the name of an input."""
+    """An argument is invalid: an array's shape, the name of an input."""
 
 
 class RealCaffeUnavailable(CaffeError):
@@ -44,7 +42,7 @@ class RealCaffeRefused(CaffeError):
 
 @contextmanager
 def naming(place: object) -> Iterator[None]:
-    """Put a place, such as a file, before the message of an error, unless it is there already."""
+    """Prefix errors with a location, such as a file, unless they begin with it already."""
     try:
         yield
     except CaffeError as error:
@@ -54,9 +52,9 @@ def naming(place: object) -> Iterator[None]:
 
 
 class SpecError(NetError, AttributeError, KeyError, TypeError):
-    """A net is written down wrongly in Python: an unknown field or top, a value of another type.
+    """A NetSpec is invalid: an unknown field or top, a value of the wrong type.
 
-    It is the built-in errors too that pycaffe raises there.
+    It is also each of the built-in errors that pycaffe raises in such cases.
     """
 
     __str__ = Exception.__str__  # not KeyError's, which quotes it

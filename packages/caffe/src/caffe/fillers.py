@@ -1,4 +1,4 @@
-"""How a parameter's first values are drawn (Caffe's filler.hpp)."""
+"""Fillers: the initial values of parameters (Caffe's filler.hpp)."""
 
 import math
 from collections.abc import Callable
@@ -20,11 +20,11 @@ def fill(blob: Blob, filler: FillerParameter, rng: np.random.Generator) -> None:
     Parameters
     ----------
     blob : Blob
-        Of any shape; for fan-in and fan-out its first axis is the outputs.
+        Of any shape; its first axis counts as the outputs in fan-in and fan-out.
     filler : FillerParameter
         Type and settings.
     rng : numpy.random.Generator
-        Source of the random ones.
+        Source of random numbers.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def _uniform(shape: tuple[int, ...], filler: FillerParameter, rng: np.random.Gen
 def _gaussian(shape: tuple[int, ...], filler: FillerParameter, rng: np.random.Generator) -> Array:
     values = rng.normal(filler.mean, filler.std, shape)
     if filler.sparse >= 0:
-        # About `sparse` outputs of each input are not zero.
+        # On average `sparse` outputs of each input are not zero.
         values *= rng.random(shape) < filler.sparse / shape[0]
     return values
 
@@ -75,7 +75,7 @@ def _msra(shape: tuple[int, ...], filler: FillerParameter, rng: np.random.Genera
 
 
 def _bilinear(shape: tuple[int, ...], filler: FillerParameter, rng: np.random.Generator) -> Array:
-    """The weights of a deconvolution that interpolates."""
+    """Return the weights with which a deconvolution interpolates bilinearly."""
     if len(shape) != 4 or shape[2] != shape[3]:
         raise LayerError(f"bilinear filler: needs shape (N, C, K, K), not {shape}")
     half = math.ceil(shape[3] / 2)

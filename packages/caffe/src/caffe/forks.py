@@ -1,19 +1,19 @@
-"""Fields and layer types of Caffe's well-known forks: which are run, and where the others are from.
+"""Fields and layer types of Caffe's well-known forks: those that run, and the origin of others.
 
 `caffe.proto` is Caffe 1.0's and nothing more, and so are the messages of `caffe_pb2`, which are
-used everywhere. What forks added to them, as far as we run it, is in `forks.proto`. Text is read
-by a superset of the two, made at run time (`superset`), and then turned into Caffe's own messages
+used everywhere. The additions of forks that run here are in `forks.proto`. Text is parsed by a
+superset of the two, built at run time (`superset`), and then converted to Caffe's own messages
 (`plain`):
 
-- `ceil_mode` of pooling becomes Caffe's `round_mode`, or nothing where it is the default, so that
-  real Caffe can read what we write;
-- all else stays in the message as protobuf keeps fields that are not in its schema: it is copied,
-  saved and read back with it. A layer reads it with `extra`, `formats.to_text` writes it by name,
-  and real Caffe passes over it in a binary file.
+- pooling's `ceil_mode` becomes Caffe's `round_mode`, or nothing if it has the default value, so
+  that real Caffe can read what we write;
+- everything else stays in the message as unknown fields, which protobuf copies, saves and reads
+  back. A layer reads them with `extra`, `formats.to_text` writes them by name, and real Caffe skips
+  them in a binary file.
 
-NetSpec writes its layers down in the superset, too. What it then returns is Caffe's own message,
-unless there is something left that only a fork has: then it is the superset's, since `str()` would
-leave those fields out otherwise. `Net` takes both.
+NetSpec builds its layers in the superset, too. It returns Caffe's own message unless something is
+left that only a fork has: then it returns the superset's, since `str()` of the other would omit
+those fields. `Net` accepts both.
 """
 
 from functools import cache
@@ -49,14 +49,14 @@ RISTRETTO = "the Ristretto fork (pmgysel/caffe)"
 YOLO = "the MobileNet-YOLO fork (eric612/MobileNet-YOLO)"
 MOBILENET = "forks for MobileNet"
 
-# Types that are run here; real Caffe 1.0 has none of them.
+# Types that run here although real Caffe 1.0 has none of them.
 RUN = {
     "ConvolutionDepthwise": MOBILENET,
     "DepthwiseConvolution": MOBILENET,
     "Normalize": SSD,
     "ReLU6": MOBILENET,
 }
-# Types that nobody runs but the fork.
+# Types that only the fork itself runs.
 REFUSED = {
     "AnnotatedData": SSD,
     "Axpy": SENET,
@@ -156,21 +156,21 @@ FIELDS = {
 
 
 def of_type(name: str) -> str:
-    """Say whose a layer type is that Caffe 1.0 has not; "" where no fork of that is known."""
+    """Return the origin of a layer type that Caffe 1.0 lacks; "" if no known fork has it."""
     return _whose({**RUN, **REFUSED}.get(name))
 
 
 def of_field(name: str) -> str:
-    """Say whose a field is that Caffe 1.0 has not; "" where no fork of that is known."""
+    """Return the origin of a field that Caffe 1.0 lacks; "" if no known fork has it."""
     return _whose(FIELDS.get(name))
 
 
 def _whose(fork: str | None) -> str:
-    return f"of {fork}, not of BVLC Caffe 1.0" if fork else ""
+    return f"from {fork}, not from BVLC Caffe 1.0" if fork else ""
 
 
 def superset(kind: type[M]) -> type[M]:
-    """Return the class of a message that has the forks' fields beside those of `caffe.proto`."""
+    """Return a message class with the fields of the forks in addition to `caffe.proto`'s."""
     descriptor = _pool().FindMessageTypeByName(kind.DESCRIPTOR.full_name)
     return cast("type[M]", message_factory.GetMessageClass(descriptor))
 
@@ -181,7 +181,7 @@ def plain(message: Message, kind: type[M]) -> M:
     Raises
     ------
     FormatError
-        If it is another message, a needed field is missing, or a pooling layer's `ceil_mode`
+        If it is another message, a required field is missing, or a pooling layer's `ceil_mode`
         contradicts its `round_mode`.
     """
     name = message.DESCRIPTOR.full_name
@@ -189,14 +189,14 @@ def plain(message: Message, kind: type[M]) -> M:
         raise FormatError(f"a {name} where a {kind.DESCRIPTOR.full_name} is needed")
     if not message.IsInitialized():
         missing = cast(Any, message).FindInitializationErrors()
-        raise FormatError(f"needed and not there: {', '.join(missing)}")
+        raise FormatError(f"required fields are missing: {', '.join(missing)}")
     translated = superset(kind).FromString(message.SerializeToString())
     _translate(translated)
     return kind.FromString(translated.SerializeToString())
 
 
 def simplest(message: Message, kind: type[M]) -> M:
-    """Return the message as one of `caffe.proto`, or of the superset if it needs that."""
+    """Return the message as one of `caffe.proto` if that can hold it, else of the superset."""
     given = plain(message, kind)
     known = kind()
     known.CopyFrom(given)
@@ -205,7 +205,7 @@ def simplest(message: Message, kind: type[M]) -> M:
 
 
 def extra(message: Message, kind: type[M]) -> M:
-    """Return what forks added to a message, as a message of `forks_pb2`.
+    """Return the forks' fields of a message, as a message of `forks_pb2`.
 
     >>> extra(self.param, forks_pb2.LayerParameter).norm_param.across_spatial
     """
@@ -248,7 +248,7 @@ def _translate_pooling(pooling: Any) -> None:
         return
     mode = PoolingParameter.CEIL if pooling.ceil_mode else PoolingParameter.FLOOR
     if pooling.HasField("round_mode") and pooling.round_mode != mode:
-        raise FormatError(f"pooling has ceil_mode {pooling.ceil_mode} and another round_mode")
+        raise FormatError(f"pooling has ceil_mode {pooling.ceil_mode} and a different round_mode")
     if not pooling.ceil_mode:
         pooling.round_mode = mode
     pooling.ClearField("ceil_mode")

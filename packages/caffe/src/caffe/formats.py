@@ -21,7 +21,7 @@ from caffe.proto.fields import is_repeated
 M = TypeVar("M", bound=Message)
 _STRING_OR_COMMENT = re.compile(r"""#.*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
 _ESCAPE = re.compile(r"\\([0-7]{1,3}|.)")
-HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
+HDF5 = b"\x89HDF\r\n\x1a\n"  # the first bytes of such a file
 
 
 def read_text(path: str | os.PathLike[str], message: M, strict: bool = False) -> M:
@@ -31,15 +31,15 @@ def read_text(path: str | os.PathLike[str], message: M, strict: bool = False) ->
     ----------
     path : path
     message : Message
-        One of `caffe_pb2`; the text is added to it.
+        One of `caffe_pb2`; the text is merged into it.
     strict : bool
-        Refuse what only forks of Caffe have (`caffe.forks`), as real Caffe does.
+        Refuse fields and types that only forks of Caffe have (`caffe.forks`), as real Caffe does.
 
     Raises
     ------
     FormatError
-        If the file cannot be read, is not text, or has an unknown or wrong field: with line and
-        column, counted from 1.
+        If the file cannot be read, is not text, or has an unknown or invalid field; the message
+        gives line and column, counted from 1.
     """
     try:
         text = Path(path).read_bytes().decode("utf-8")
@@ -73,7 +73,7 @@ def parse_text(text: str, message: M, source: str = "text", strict: bool = False
 
 
 def _check_escapes(text: str, source: str, name: str) -> None:
-    """Refuse what C++ does not take after a backslash in a string; protobuf's Python only warns."""
+    """Refuse escapes that C++ refuses; protobuf's Python parser only warns about them."""
     for number, line in enumerate(text.split("\n") if "\\" in text else (), 1):
         for part in _STRING_OR_COMMENT.finditer(line):
             for escape in _ESCAPE.finditer("" if part[0].startswith("#") else part[0]):
@@ -82,14 +82,14 @@ def _check_escapes(text: str, source: str, name: str) -> None:
                 if int(code, 8) > 0o377 if octal else code not in "abfnrtvxuU\"'\\":
                     where = f"{source}:{number}:{part.start() + escape.start() + 1}"
                     raise FormatError(
-                        f"{where}: \\{code} is no escape in a string (reading {name})"
+                        f"{where}: \\{code} is not a valid escape in a string (reading {name})"
                     )
 
 
 def _reason(error: text_format.ParseError) -> str:
     reason = re.sub(r"^\d+:\d+ : ", "", str(error)).strip()
     if reason.startswith("'"):
-        reason = reason.rpartition("': ")[2]  # the line itself comes first
+        reason = reason.rpartition("': ")[2]  # the message begins with the line itself
     unknown = re.search(r'has no field named "(\w+)"', reason)
     whose = forks.of_field(unknown[1]) if unknown else ""
     return f"{reason} It is {whose}." if whose else reason
@@ -105,7 +105,7 @@ def _refuse_forks(message: Message, source: str) -> None:
 
 
 def to_text(message: Message) -> str:
-    """Write a message as prototxt."""
+    """Return a message as prototxt."""
     whole = forks.superset(type(message)).FromString(message.SerializeToString())
     return text_format.MessageToString(whole)
 
@@ -137,7 +137,7 @@ def read_binary(path: str | os.PathLike[str], message: M) -> M:
         raise FormatError(f"{path}: is HDF5; a binary file of {name} is needed")
     if whole:
         raise FormatError(f"{path}: holds no {name}")
-    raise FormatError(f"{path}: is no binary {name}, or is truncated")
+    raise FormatError(f"{path}: is not a binary {name}, or is truncated")
 
 
 def _is_text(content: bytes) -> bool:
@@ -149,7 +149,7 @@ def _is_text(content: bytes) -> bool:
 
 
 def _check_strings(message: Message, path: str | os.PathLike[str]) -> None:
-    """Refuse strings that are no UTF-8: protobuf gives them as bytes."""
+    """Refuse strings that are not UTF-8, which protobuf returns as bytes."""
     for field, value in message.ListFields():
         parts = value if is_repeated(field) else (value,)
         if field.message_type is not None:
@@ -157,29 +157,29 @@ def _check_strings(message: Message, path: str | os.PathLike[str]) -> None:
                 _check_strings(part, path)
         elif field.type == field.TYPE_STRING and any(isinstance(part, bytes) for part in parts):
             name = message.DESCRIPTOR.name
-            raise FormatError(f"{path}: the {field.name} of a {name} is no UTF-8 text")
+            raise FormatError(f"{path}: the {field.name} of a {name} is not UTF-8 text")
 
 
 def write_binary(path: str | os.PathLike[str], message: Message) -> None:
-    """Write a message as a binary file: always the same bytes, and whole or not at all."""
+    """Write a message as a binary file: deterministic bytes, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(message.SerializeToString(deterministic=True))
 
 
 def write_text(path: str | os.PathLike[str], message: Message) -> None:
-    """Write a message as a prototxt file, whole or not at all."""
+    """Write a message as a prototxt file, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(to_text(message), encoding="utf-8")
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a name to write to; what is there in the end takes the place of the file.
+    """Yield a temporary path to write to; on success it replaces the file.
 
     Raises
     ------
     FormatError
-        If it cannot be written; the file is then as it was before.
+        If it cannot be written; the file is then unchanged.
     """
     target = Path(path)
     temporary = target.with_name(f".{target.name}.tmp")
@@ -195,7 +195,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def blob_shape(proto: BlobProto) -> tuple[int, ...]:
-    """Return a stored blob's shape; one of before BlobShape has four axes."""
+    """Return a stored blob's shape; blobs older than BlobShape have four axes."""
     if has_four_axes(proto):
         return (proto.num, proto.channels, proto.height, proto.width)
     if proto.HasField("shape"):
@@ -204,17 +204,17 @@ def blob_shape(proto: BlobProto) -> tuple[int, ...]:
 
 
 def has_four_axes(proto: BlobProto) -> bool:
-    """Return whether a blob was stored before BlobShape: with ones before its own axes."""
+    """Return whether a blob is older than BlobShape: padded with leading axes of size 1."""
     return any(proto.HasField(axis) for axis in ("num", "channels", "height", "width"))
 
 
 def blob_array(proto: BlobProto, *, diff: bool = False) -> NDArray[Any]:
-    """Return a stored blob's values (or gradients) as float32, or float64 where stored so.
+    """Return a stored blob's values (or gradients) as float32, or float64 if stored so.
 
     Raises
     ------
     FormatError
-        If there are not as many values as the shape says.
+        If the number of values does not fit the shape.
     """
     double = proto.double_diff if diff else proto.double_data
     single = proto.diff if diff else proto.data
@@ -231,7 +231,7 @@ def read_blob(path: str | os.PathLike[str]) -> NDArray[Any]:
     Raises
     ------
     FormatError
-        If it cannot be read, is no such file, or holds no values.
+        If it cannot be read, is not such a file, or holds no values.
     """
     proto = read_binary(path, BlobProto())
     with naming(path):
@@ -242,12 +242,12 @@ def read_blob(path: str | os.PathLike[str]) -> NDArray[Any]:
 
 
 def set_blob(proto: BlobProto, values: NDArray[Any], diff: NDArray[Any] | None = None) -> None:
-    """Store an array, and its gradients where given, in a message."""
+    """Store an array, and its gradients if given, in a message."""
     proto.shape.dim.extend(values.shape)
     for number, array in ((5, values), (6, diff)):
         if array is not None:
             content = np.ascontiguousarray(array, np.dtype("<f4")).tobytes()
-            # The packed field as it is on the wire: adding millions of floats one by one is slow.
+            # Merge the packed field in wire format: appending millions of floats is slow.
             proto.MergeFromString(bytes([number << 3 | 2]) + _varint(len(content)) + content)
 
 

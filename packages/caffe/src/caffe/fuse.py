@@ -1,9 +1,9 @@
-"""Layers that are run as one: relu(s - relu(s - x)), which is x clamped between 0 and s.
+"""Layers that run fused: relu(s - relu(s - x)), which is x clamped between 0 and s.
 
-Caffe 1.0 has no such layer; nets with ReLU6 write it as Power, ReLU, Power, ReLU, the ReLUs in
-place. One clamp does it in a quarter of the time, and exactly, where the four round x to what a
-number of the size of s can hold. What the layers between would have left in their maps is worked
-out when somebody looks there.
+Caffe 1.0 has no such layer; nets with ReLU6 write it as Power, ReLU, Power, ReLU, with the ReLUs in
+place. One clamp takes a quarter of the time and is exact, while the four layers round x to the
+precision of numbers of the size of s. The values of the blobs in between are computed only when
+something reads them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,14 +20,14 @@ COUNT = 4
 
 @dataclass(frozen=True)
 class Clamp:
-    """Four layers that clamp `x` between 0 and `bound` into `top`, by way of `middle`."""
+    """Four layers that clamp `x` between 0 and `bound` into `top`, via `middle`."""
 
     steps: Sequence[Step]
     bound: float
 
     @property
     def losses(self) -> list[tuple[Blob, float]]:
-        """None, as of any step without a loss."""
+        """No losses, as for any step without one."""
         return []
 
     @property
@@ -37,12 +37,12 @@ class Clamp:
 
     @property
     def unseen(self) -> bool:
-        """Whether nobody holds a view of its maps, which would have to be written to."""
+        """Whether there is no view of its blobs, which would have to be kept up to date."""
         return current() is None and not any(blob.seen for blob in self._blobs)
 
     @property
     def learns(self) -> bool:
-        """Whether the gradient passes through all of it."""
+        """Whether the gradient passes through all four layers."""
         return all(step.need_backward and all(step.propagate_down) for step in self.steps)
 
     def forward(self) -> None:
@@ -63,7 +63,7 @@ class Clamp:
 
 
 def clamps(steps: Sequence[Step]) -> dict[int, Clamp]:
-    """Return the clamps of a net by the number of their first layer."""
+    """Return a net's clamps by the index of their first layer."""
     found = ((i, _clamp(steps[i : i + COUNT])) for i in range(len(steps) - COUNT + 1))
     return {i: clamp for i, clamp in found if clamp is not None}
 
@@ -71,7 +71,7 @@ def clamps(steps: Sequence[Step]) -> dict[int, Clamp]:
 def upward(
     steps: Sequence[Step], fused: Mapping[int, Clamp], first: int, last: int
 ) -> Iterator[tuple[int, Step | Clamp]]:
-    """Yield the steps from first to last with their numbers, those fused that may run as one."""
+    """Yield the steps from first to last with their indexes, fused where possible."""
     i = first
     while i <= last:
         clamp = fused.get(i)
@@ -83,7 +83,7 @@ def upward(
 def downward(
     steps: Sequence[Step], fused: Mapping[int, Clamp], first: int, last: int
 ) -> Iterator[tuple[int, Step | Clamp]]:
-    """Yield them from first down to last, as gradients pass."""
+    """Yield the steps from first down to last, in the order of the backward pass."""
     i = first
     while i >= last:
         clamp = fused.get(i - COUNT + 1)

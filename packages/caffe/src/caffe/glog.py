@@ -1,11 +1,11 @@
-"""The log in glog's format, so that whatever reads real Caffe's logs reads ours.
+"""The log in glog's format, so that tools for real Caffe's logs work on ours.
 
     I1124 20:00:01.123456 12345 solver.cpp:239] Iteration 0, loss = 2.3
 
-Lines go to the Python logger `caffe`; each names the place in real Caffe's source that writes it.
-A script that only imports the package sees none of them, unless it asks: with `caffe.init_log()`,
-with one of the environment variables `GLOG_minloglevel`, `GLOG_logtostderr`, or with handlers of
-its own. The commands (`python -m caffe`) always print them.
+Lines go to the Python logger `caffe`; each names the source line of real Caffe that writes it. A
+script that only imports the package sees none of them, unless it calls `caffe.init_log()`, sets one
+of the environment variables `GLOG_minloglevel` and `GLOG_logtostderr`, or adds handlers of its own.
+The commands (`python -m caffe`) always print them.
 """
 
 import getpass
@@ -25,13 +25,13 @@ from caffe.formats import to_text
 
 logger = logging.getLogger("caffe")
 
-# glog's severities; what is fatal is raised, and its number silences the log.
+# glog's severities. FATAL is raised as an error instead; as a level it silences the log.
 INFO, WARNING, ERROR, FATAL = range(4)
 _LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL + 1)
 
 
 class GlogFormatter(logging.Formatter):
-    """A record as a line of glog's."""
+    """Formats a record as a line of glog."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = time.localtime(record.created)
@@ -44,7 +44,7 @@ class GlogFormatter(logging.Formatter):
 
 
 class _ToStandardError(logging.Handler):
-    """Writes to the standard error of the moment, whoever has replaced it."""
+    """Writes to the current `sys.stderr`, even if that was replaced after set-up."""
 
     def emit(self, record: logging.LogRecord) -> None:
         sys.stderr.write(self.format(record) + "\n")
@@ -72,7 +72,7 @@ def text(message: Message) -> str:
 
 
 def enabled() -> bool:
-    """Whether anybody reads lines: to be asked before one that costs something."""
+    """Return whether lines are shown at all; check it before formatting an expensive one."""
     return logger.isEnabledFor(logging.INFO)
 
 
@@ -86,12 +86,12 @@ def init_log(level: int = INFO) -> None:
 
 
 def log(message: str) -> None:
-    """Write a line of one's own into the log, as pycaffe's `caffe.log`."""
+    """Write a script's own line to the log, as pycaffe's `caffe.log`."""
     info("_caffe.cpp:55", "%s", message)
 
 
 def log_to_folder(folder: str | os.PathLike[str], program: str) -> Path:
-    """Write the log into a file as well, named as glog names it; return its path.
+    """Write the log to a file as well, named as glog names it; return its path.
 
     Raises
     ------
@@ -111,13 +111,13 @@ def log_to_folder(folder: str | os.PathLike[str], program: str) -> Path:
 
 
 def level_of_environment() -> int:
-    """Return the severity that GLOG_minloglevel asks for; INFO where it does not."""
+    """Return the severity in GLOG_minloglevel; INFO if it is not set."""
     given = os.environ.get("GLOG_minloglevel", "")  # noqa: SIM112 - its name
     return int(given) if given.isdecimal() else INFO
 
 
 def init_from_environment() -> None:
-    """Print the log if the environment asks for it."""
-    asked = ("GLOG_minloglevel", "GLOG_logtostderr", "GLOG_alsologtostderr")
-    if any(os.environ.get(name) for name in asked):
+    """Print the log if an environment variable of glog is set."""
+    variables = ("GLOG_minloglevel", "GLOG_logtostderr", "GLOG_alsologtostderr")
+    if any(os.environ.get(name) for name in variables):
         init_log(level_of_environment())

@@ -1,4 +1,4 @@
-"""From a definition to the layers that are run: what the phase leaves in, and where blobs split."""
+"""From a definition to the layers that run: filtering by phase, and inserting Split layers."""
 
 from collections import Counter, defaultdict
 
@@ -7,7 +7,7 @@ from caffe.proto.caffe_pb2 import LayerParameter, NetParameter, NetState, NetSta
 
 
 def filter_net(net: NetParameter) -> NetParameter:
-    """Return the net with only the layers that its state includes (net.cpp, FilterNet).
+    """Return the net with only the layers that match its state (net.cpp, FilterNet).
 
     Raises
     ------
@@ -31,19 +31,19 @@ def _meets(state: NetState, rule: NetStateRule) -> bool:
 
 
 def unmet(state: NetState, rule: NetStateRule) -> tuple[str, str] | None:
-    """Return why a state does not meet a rule; None where it does.
+    """Return why a state does not meet a rule; None if it does.
 
     Returns
     -------
     (str, str)
-        The line's place in Caffe's source, and the line.
+        The source line of Caffe that logs it, and the text.
     """
     if rule.HasField("phase") and rule.phase != state.phase:
         differs = f"The NetState phase ({state.phase}) differed from the phase ({rule.phase})"
         return "net.cpp:296", differs
     if rule.HasField("min_level") and state.level < rule.min_level:
         below = f"The NetState level ({state.level}) is above the min_level ({rule.min_level})"
-        return "net.cpp:306", below  # "above" is Caffe's
+        return "net.cpp:306", below  # "above" is Caffe's own slip
     if rule.HasField("max_level") and state.level > rule.max_level:
         above = f"The NetState level ({state.level}) is above the max_level ({rule.max_level})"
         return "net.cpp:316", above
@@ -57,15 +57,15 @@ def unmet(state: NetState, rule: NetStateRule) -> tuple[str, str] | None:
 
 
 def insert_splits(net: NetParameter) -> NetParameter:
-    """Return the net with a Split layer after each blob that several layers take.
+    """Return the net with a Split layer after each blob that several layers use.
 
-    A blob that is a loss and is taken as well counts as taken twice; its weight goes to the
-    split's first top (insert_splits.cpp).
+    A loss that is a bottom as well counts as used twice; its weight goes to the split's first top
+    (insert_splits.cpp).
 
     Raises
     ------
     NetError
-        If a layer takes a blob that no layer before it gives.
+        If a bottom is not the top of an earlier layer.
     """
     made_by: dict[str, tuple[int, int]] = {}
     source: dict[tuple[int, int], tuple[int, int]] = {}
@@ -109,7 +109,7 @@ def _with_splits(
                 split.top.extend(_split_top(original.name, name, j, k) for k in range(uses[i, j]))
                 weights = original.loss_weight
                 if j < len(weights) and weights[j]:
-                    # The loss is counted at the split's first top, which nobody else takes.
+                    # The loss is counted at the split's first top, which no other layer uses.
                     split.loss_weight.extend([weights[j]] + [0.0] * (uses[i, j] - 1))
                     del layer.loss_weight[:]
                     taken[i, j] += 1
@@ -131,12 +131,12 @@ def _unknown_bottom(net: NetParameter, layer: LayerParameter, index: int) -> str
     if maker is None:
         return message
     if set(maker.bottom) & _made_from(net, layer) or maker == layer:
-        return f"{message}. Layer '{maker.name}' gives it, and takes from it: a cycle"
-    return f"{message}. Layer '{maker.name}' gives it, but is not before"
+        return f"{message}. Layer '{maker.name}' produces it and depends on it: a cycle"
+    return f"{message}. Layer '{maker.name}' produces it, but comes later"
 
 
 def _made_from(net: NetParameter, layer: LayerParameter) -> set[str]:
-    """Return all blobs that are made of a layer's tops, these included."""
+    """Return all blobs that depend on a layer's tops, these included."""
     made = set(layer.top)
     size = 0
     while len(made) > size:

@@ -1,10 +1,10 @@
-"""Weights and solver states as Caffe has them in HDF5: `.caffemodel.h5`, `.solverstate.h5`.
+"""Caffe's HDF5 files of weights and solver states: `.caffemodel.h5`, `.solverstate.h5`.
 
-Weights: a group `data` (and `diff`) with a group for each layer, with a data set for each blob,
-named by its number; of shared blobs only the owner's values are there. A layer whose name has a
-slash is a group in a group: real Caffe can write no such net and passes over these layers.
+Weights: a group `data` (and `diff`) with a group for each layer, with a dataset for each blob,
+named by its index; shared blobs are stored for their owner only. A layer with a slash in its name
+is a nested group: real Caffe cannot write such nets and skips these layers when it reads.
 
-State: `iter`, `current_step`, `learned_net`, and a group `history` of numbered data sets.
+State: `iter`, `current_step`, `learned_net`, and a group `history` of numbered datasets.
 """
 
 import math
@@ -24,11 +24,11 @@ from caffe.layers.base import Layer
 from caffe.proto.caffe_pb2 import SolverState
 
 Path = str | os.PathLike[str]
-MOST_COMPRESSED = 2000  # gzip, the best of HDF5's own, stays below 1:1032
+MOST_COMPRESSED = 2000  # no valid file exceeds it: gzip, HDF5's best, stays below 1:1032
 
 
 def is_hdf5(path: Path) -> bool:
-    """Return whether a file begins as HDF5 does; False where it cannot be read."""
+    """Return whether a file begins like HDF5; False if it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read(len(HDF5)) == HDF5
@@ -39,12 +39,12 @@ def is_hdf5(path: Path) -> bool:
 def write_weights(
     path: Path, layers: Iterable[Layer], owned: Sequence[Blob], write_diff: bool = False
 ) -> None:
-    """Write the blobs of layers; those that are not in `owned` are somebody else's.
+    """Write the blobs of layers, except those not in `owned`, which another layer owns.
 
     Raises
     ------
     FormatError
-        If the file cannot be written, or two layers have one name.
+        If the file cannot be written, or two layers have the same name.
     """
     own = {id(blob) for blob in owned}
     with _created(path) as file:
@@ -61,7 +61,7 @@ def _layer_groups(
     file: h5py.File, name: str, write_diff: bool
 ) -> tuple[h5py.Group, h5py.Group | None]:
     if f"data/{name}/." in file:
-        raise FormatError(f"HDF5 cannot have two layers of one name, '{name}'")
+        raise FormatError(f"HDF5 cannot hold two layers with the same name, '{name}'")
     return (
         file.create_group(f"data/{name}"),
         file.create_group(f"diff/{name}") if write_diff else None,
@@ -75,7 +75,7 @@ def reading_weights(path: Path) -> Iterator["Weights"]:
     Raises
     ------
     FormatError
-        If it cannot be read, is damaged, or is no file of weights.
+        If it cannot be read, is damaged, or does not hold weights.
     """
     with naming(path), opened(path) as file:
         if not isinstance(file.get("data"), h5py.Group):
@@ -90,11 +90,11 @@ class Weights:
         self._data = data
 
     def names(self) -> list[str]:
-        """Return the names of layers, those with a slash less what follows it."""
+        """Return the names of layers; of a name with a slash only the part before it."""
         return list(self._data)
 
     def blobs(self, layer: str) -> dict[int, h5py.Dataset] | None:
-        """Return a layer's data sets by number; None where the file has not that layer."""
+        """Return a layer's datasets by index; None if the file lacks that layer."""
         group = self._data.get(layer) if layer else None
         if not isinstance(group, h5py.Group):
             return None
@@ -106,7 +106,7 @@ class Weights:
 
 
 def write_state(path: Path, state: SolverState) -> None:
-    """Write a solver's state, as HDF5 where the file's name ends in `.h5`.
+    """Write a solver's state, as HDF5 if the file's name ends in `.h5`.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def read_state(path: Path) -> SolverState:
     Raises
     ------
     FormatError
-        If it cannot be read, is damaged, or is no solver's state.
+        If it cannot be read, is damaged, or is not a solver's state.
     """
     if not is_hdf5(path):
         state = read_binary(path, SolverState())
@@ -153,12 +153,12 @@ def read_state(path: Path) -> SolverState:
 
 
 def read_numbers(dataset: h5py.Dataset) -> NDArray[Any]:
-    """Return a data set's numbers as float32; a size that the file cannot hold is refused.
+    """Return a dataset's numbers as float32; refuse a size that the file cannot hold.
 
     Raises
     ------
     FormatError
-        If they are no numbers, too many, or not all there.
+        If they are not numbers, or the dataset is truncated or implausibly large.
     """
     _check_numbers(dataset)
     return np.asarray(dataset[()], np.float32)
@@ -167,11 +167,11 @@ def read_numbers(dataset: h5py.Dataset) -> NDArray[Any]:
 def _check_numbers(dataset: h5py.Dataset) -> None:
     name, count = dataset.name, math.prod(dataset.shape or ())
     if dataset.shape is None or dataset.dtype.kind not in "fiu":
-        raise FormatError(f"data set '{name}' is of {dataset.dtype}. Needed: numbers")
+        raise FormatError(f"dataset '{name}' is of {dataset.dtype}. Needed: numbers")
     stored = dataset.id.get_storage_size()
     if count > MAX_COUNT or stored * MOST_COMPRESSED < count * dataset.dtype.itemsize:
         raise FormatError(
-            f"data set '{name}' has shape {dataset.shape} in {stored} bytes; it is damaged"
+            f"dataset '{name}' has shape {dataset.shape} in {stored} bytes; it is damaged"
         )
 
 
@@ -193,7 +193,7 @@ def _text(dataset: h5py.Dataset) -> str:
 def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     found = group.get(name)
     if not isinstance(found, h5py.Dataset):
-        raise FormatError(f"'{group.name}' has no data set '{name}'")
+        raise FormatError(f"'{group.name}' has no dataset '{name}'")
     return found
 
 
@@ -205,15 +205,15 @@ def _created(path: Path) -> Iterator[h5py.File]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """Open a file to be read; whatever h5py says of a damaged one becomes one kind of error.
+    """Open a file for reading; any error of h5py becomes a FormatError.
 
     Raises
     ------
     FormatError
-        If it cannot be read, or what is read of it is damaged.
+        If it cannot be read or is damaged, even if that shows only later in the block.
     """
     try:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
-        raise FormatError(f"{path}: is no whole HDF5 file: {error}") from None
+        raise FormatError(f"{path}: is not a complete HDF5 file: {error}") from None

@@ -1,4 +1,4 @@
-"""Images as scripts see them: float32 (H, W, K) in [0, 1], RGB. The names are pycaffe's."""
+"""Images for scripts, with pycaffe's function names: float32 (H, W, K) in [0, 1], RGB."""
 
 import os
 from collections.abc import Sequence
@@ -12,7 +12,9 @@ from scipy.ndimage import zoom
 from caffe.errors import FormatError, InputError
 
 Array = NDArray[np.float32]
-_GRAY = np.array([0.2125, 0.7154, 0.0721])  # of red, green, blue: scikit-image's, as in pycaffe
+_GRAY = np.array(
+    [0.2125, 0.7154, 0.0721]
+)  # weights of red, green, blue: scikit-image's, as in pycaffe
 _HIGHEST = {"I;16": 2**16 - 1, "I": 2**31 - 1, "F": 1}
 
 
@@ -23,17 +25,17 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> Array:
     ----------
     filename : path
     color : bool
-        False for intensity.
+        False for grayscale.
 
     Returns
     -------
-    float32 ndarray of shape (H, W, 3) in RGB, or (H, W, 1) where not `color`
+    float32 ndarray of shape (H, W, 3) in RGB, or (H, W, 1) if not `color`
         In [0, 1].
 
     Raises
     ------
     FormatError
-        If the file cannot be read or is no image.
+        If the file cannot be read or is not an image.
     """
     try:
         with Image.open(filename) as image:
@@ -42,7 +44,7 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> Array:
         raise FormatError(f"{filename}: is not an image that can be decoded") from None
     except FileNotFoundError as error:
         raise FormatError(f"{filename}: cannot be read: {error.strerror}") from None
-    except Exception as error:  # a damaged file brings errors of any kind out of Pillow
+    except Exception as error:  # Pillow raises errors of any type for a damaged file
         raise FormatError(f"{filename}: cannot be decoded: {error}") from None
     if pixels.ndim == 2:
         return np.repeat(pixels[:, :, np.newaxis], 3 if color else 1, axis=2).astype(np.float32)
@@ -64,8 +66,9 @@ def _pixels(image: Image.Image) -> NDArray[np.float64]:
 def resize_image(im: NDArray[Any], new_dims: Sequence[int], interp_order: int = 1) -> Array:
     """Resize an image by interpolation, without smoothing.
 
-    One or three channels as scikit-image did it in Caffe's time: the image goes over its edge to
-    its lowest value. Other numbers of channels as scipy's `zoom`, whose corners stay corners.
+    One or three channels are resized as scikit-image did in Caffe's time: beyond its edge the image
+    continues with its lowest value. Other numbers of channels go through scipy's `zoom`, which maps
+    corner pixels to corner pixels.
 
     Parameters
     ----------
@@ -81,7 +84,7 @@ def resize_image(im: NDArray[Any], new_dims: Sequence[int], interp_order: int = 
     Raises
     ------
     InputError
-        If the image has no three axes, or a size is not from 1 up.
+        If the image does not have three axes, or a size is less than 1.
     """
     height, width = (int(size) for size in new_dims)
     if im.ndim != 3 or min(*im.shape, height, width) < 1:
@@ -102,7 +105,7 @@ def _float32(values: NDArray[Any]) -> Array:
 
 
 def oversample(images: Sequence[NDArray[Any]], crop_dims: Sequence[int]) -> Array:
-    """Cut out of each image its four corners and its middle, and mirror them.
+    """Crop the four corners and the centre of each image, and mirror them.
 
     Parameters
     ----------
@@ -112,18 +115,19 @@ def oversample(images: Sequence[NDArray[Any]], crop_dims: Sequence[int]) -> Arra
     Returns
     -------
     float32 ndarray of shape (10 * N, height, width, K)
-        For each image upper left, upper right, lower left, lower right, middle; then the mirrored.
+        For each image upper left, upper right, lower left, lower right, centre; then their mirror
+        images.
 
     Raises
     ------
     InputError
-        If an image is smaller than its parts.
+        If an image is smaller than the crops.
     """
     height, width = (int(size) for size in crop_dims)
     h, w, channels = images[0].shape
     if any(image.shape != images[0].shape for image in images) or h < height or w < width:
         shapes = sorted({image.shape for image in images})
-        raise InputError(f"images of shapes {shapes} are cut to {height}x{width}: equal, as large")
+        raise InputError(f"images of shapes {shapes} cannot be cropped to {height}x{width}")
     corners = [(y, x) for y in (0, h - height) for x in (0, w - width)]
     corners.append((int(h / 2 - height / 2), int(w / 2 - width / 2)))
     crops = np.empty((len(images), 10, height, width, channels), np.float32)

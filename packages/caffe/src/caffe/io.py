@@ -32,7 +32,7 @@ def blobproto_to_array(blob: BlobProto, return_diff: bool = False) -> NDArray[np
     Raises
     ------
     FormatError
-        If there are not as many as its shape says.
+        If their number does not fit the shape.
     """
     return blob_array(blob, diff=return_diff).astype(np.float64)
 
@@ -65,13 +65,13 @@ def blobprotovector_str_to_arraylist(str: bytes) -> list[NDArray[np.float64]]:
     Raises
     ------
     FormatError
-        If it is none.
+        If it is not one.
     """
     vector = BlobProtoVector()
     try:
         vector.ParseFromString(str)
     except DecodeError:
-        raise FormatError("the bytes are no BlobProtoVector, or truncated") from None
+        raise FormatError("the bytes are not a BlobProtoVector, or are truncated") from None
     return [blobproto_to_array(blob) for blob in vector.blobs]
 
 
@@ -81,7 +81,7 @@ def array_to_datum(arr: NDArray[Any], label: int | None = None) -> Datum:
     Raises
     ------
     InputError
-        If it has not three axes.
+        If it does not have three axes.
     """
     if arr.ndim != 3:
         raise InputError(f"Incorrect array shape: {arr.shape}. Needed: (C, H, W)")
@@ -102,7 +102,7 @@ def datum_to_array(datum: Datum) -> NDArray[Any]:
     Raises
     ------
     FormatError
-        If it is encoded, or has not as many values as its shape says.
+        If it is encoded, or its number of values does not fit its shape.
     """
     if datum.encoded:
         raise FormatError("the datum is an encoded image: decode its data with Pillow")
@@ -142,7 +142,7 @@ class Transformer:
         in_ : str
             Name of the input.
         data : ndarray of shape (H, W, K)
-            Of any size; it is not changed.
+            Of any size; not modified.
 
         Returns
         -------
@@ -151,7 +151,7 @@ class Transformer:
         Raises
         ------
         InputError
-            If there is no such input, or shapes do not fit.
+            If there is no such input, or the shapes do not fit.
         """
         self._check_input(in_)
         result = data.astype(np.float32)
@@ -172,7 +172,7 @@ class Transformer:
         return result
 
     def deprocess(self, in_: str, data: NDArray[Any]) -> NDArray[Any]:
-        """Return an input (K, H, W), or one (1, K, H, W), as an image; `preprocess` undone."""
+        """Return an input (K, H, W), or one (1, K, H, W), as an image; inverts `preprocess`."""
         self._check_input(in_)
         result = data.copy().squeeze()
         if in_ in self.input_scale:
@@ -210,18 +210,18 @@ class Transformer:
         self.channel_swap[in_] = order
 
     def set_raw_scale(self, in_: str, scale: float) -> None:
-        """Set what images are multiplied by, such as 255 for a net that takes [0, 255]."""
+        """Set the factor of images, such as 255 for a net that expects [0, 255]."""
         self._check_input(in_)
         self.raw_scale[in_] = scale
 
     def set_mean(self, in_: str, mean: NDArray[Any]) -> None:
-        """Set what is subtracted after `raw_scale`.
+        """Set the mean, which is subtracted after `raw_scale`.
 
         Parameters
         ----------
         in_ : str
         mean : ndarray of shape (K,), (H, W) or (K, H, W)
-            One of another height and width is resized.
+            A mean of another height and width is resized.
 
         Raises
         ------
@@ -246,7 +246,7 @@ class Transformer:
         self.mean[in_] = mean
 
     def set_input_scale(self, in_: str, scale: float) -> None:
-        """Set what the result is multiplied by, after the mean."""
+        """Set the factor that is applied after the mean is subtracted."""
         self._check_input(in_)
         self.input_scale[in_] = scale
 

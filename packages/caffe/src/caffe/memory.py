@@ -1,4 +1,4 @@
-"""The arrays behind blobs: one memory on the processor, or one there and one on a device."""
+"""The arrays behind blobs: in host memory, or in host memory and on a device."""
 
 import math
 from collections.abc import Callable
@@ -15,12 +15,12 @@ PHYSICAL = psutil.virtual_memory().total  # bytes
 
 
 def zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """Return zeros, if they can be had: what exceeds the machine's memory is not even tried.
+    """Return zeros; more than the machine's memory is refused without trying to allocate it.
 
     Raises
     ------
     ShapeError
-        With the shape, and the size of it and of the memory.
+        If that fails; the message gives the shape, its size and the machine's memory.
     """
     size = math.prod(shape) * dtype.itemsize
     if size <= PHYSICAL:
@@ -29,7 +29,7 @@ def zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         except RuntimeError:
             pass
     raise ShapeError(
-        f"shape {shape} takes {size / 2**30:.2f} GiB, which are not free. The machine has "
+        f"shape {shape} takes {size / 2**30:.2f} GiB, more than is available. The machine has "
         f"{PHYSICAL / 2**30:.1f} GiB"
     )
 
@@ -40,17 +40,17 @@ class Array:
     Attributes
     ----------
     tensor : Tensor or None
-        The values, where layers compute; None where there are none yet, or the host's are newer.
+        The values, where layers compute; None if there are none yet or the host's are newer.
     seen : bool
-        Whether somebody has a view of the memory.
+        Whether a view of the memory exists.
     device : Device or None
-        Where layers compute; None is the processor.
+        Where layers compute; None is the CPU.
     host : Tensor or None
-        On a device: what was handed out. It is older than `tensor` while there is one, else the
-        newest, since whoever asked for it may write into it (`data` is mutable_cpu_data of
-        Caffe's SyncedMemory).
+        On a device: the memory of the view. It is older than `tensor` while there is one; otherwise
+        it is the newest, since the script may write into it (`data` is mutable_cpu_data of Caffe's
+        SyncedMemory).
     pending : callable or None
-        What gives the values once they are asked for, in place of `tensor`.
+        Computes the values on first use; then there is no `tensor` yet.
     """
 
     __slots__ = ("device", "host", "pending", "seen", "shared", "tensor")
@@ -63,7 +63,7 @@ class Array:
         self.seen = self.shared = False
 
     def get(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-        """Return the values as they are to be computed with; whoever has them may write them."""
+        """Return the values for computing; the caller may write into them."""
         self._settle()
         if self.tensor is None:
             host = zeros(shape, dtype) if self.host is None else self.host
@@ -80,7 +80,7 @@ class Array:
             self.tensor = value
 
     def defer(self, compute: Callable[[], torch.Tensor]) -> None:
-        """Take a result that is computed when it is asked for; at once where it may be seen."""
+        """Store a result that is computed on first use, or at once if a view exists."""
         if self.seen or self.shared or self.device is not None:
             self.set(compute())
         else:
@@ -91,11 +91,11 @@ class Array:
             self.tensor, self.pending = self.pending(), None
 
     def view(self, shape: tuple[int, ...], dtype: torch.dtype) -> NDArray[Any]:
-        """Return the memory of the processor, from now on the newest."""
+        """Return the host's memory, which counts as the newest from now on."""
         if self.device is not None:
             return self._synced(self.device, shape, dtype).numpy()
         if not self.seen:
-            # A layer may have given the same tensor to two blobs; what is written stays in one.
+            # A layer may have given one tensor to two blobs; writes must reach only this one.
             self.tensor = self.get(shape, dtype).clone(memory_format=torch.contiguous_format)
             self.seen = True
         self.tensor = self.get(shape, dtype).contiguous()
@@ -110,7 +110,7 @@ class Array:
         return self.host
 
     def follow(self, place: Device | None) -> None:
-        """Compute elsewhere from now on; views stay live."""
+        """Move to another device; views stay live."""
         if place == self.device:
             return
         self._settle()
@@ -132,7 +132,7 @@ class Array:
         self.seen, self.host = self.host is not None, None
 
     def reshape(self, shape: tuple[int, ...]) -> None:
-        """Keep the elements where there is room for as many, else forget them."""
+        """Keep the elements if the memory is large enough, else drop them."""
         self._settle()
         self.tensor = _reshaped(self.tensor, shape, self.seen)
         self.host = _reshaped(self.host, shape, True)
@@ -146,7 +146,7 @@ class Array:
 
 
 class Reshaped:
-    """An array that is shared, in another shape."""
+    """A shared array in another shape."""
 
     __slots__ = ("_array", "_shape")
 
@@ -158,7 +158,7 @@ class Reshaped:
     def get(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         tensor = self._array.get(self._shape, dtype)
         if not tensor.is_contiguous():
-            # What is added in place must arrive.
+            # In-place additions must reach the shared array.
             self._array.set(tensor.contiguous())
             tensor = self._array.get(self._shape, dtype)
         return tensor.view(shape)
@@ -182,7 +182,7 @@ class Reshaped:
 def shared(
     array: Array | Reshaped, shape: tuple[int, ...], wanted: tuple[int, ...]
 ) -> Array | Reshaped:
-    """Return what another blob holds to share it; its shape may be another.
+    """Return another blob's array for sharing, in a shape of its own.
 
     Raises
     ------
@@ -190,7 +190,7 @@ def shared(
         If the numbers of elements differ.
     """
     if math.prod(shape) != math.prod(wanted):
-        raise ShapeError(f"shape {wanted} cannot share what has shape {shape}")
+        raise ShapeError(f"shape {wanted} cannot share an array of shape {shape}")
     if isinstance(array, Array):
         array.shared = True
     return array if shape == wanted else Reshaped(array, shape)
@@ -199,7 +199,7 @@ def shared(
 def with_shape(
     array: Array | Reshaped, shape: tuple[int, ...], wanted: tuple[int, ...]
 ) -> Array | Reshaped:
-    """Return a blob's array for its new shape; those who share it keep theirs."""
+    """Return a blob's array for its new shape; blobs that share it keep theirs."""
     if isinstance(array, Array) and not array.shared:
         array.reshape(wanted)
         return array
@@ -211,7 +211,7 @@ def with_shape(
 def _reshaped(
     tensor: torch.Tensor | None, shape: tuple[int, ...], keep: bool
 ) -> torch.Tensor | None:
-    """Return the tensor in a new shape: all of it, or as much of its memory as is needed."""
+    """Return a view of the tensor in a new shape, possibly of its first elements only."""
     if tensor is None or tensor.shape == shape:
         return tensor
     count = math.prod(shape)

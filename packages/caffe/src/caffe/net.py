@@ -1,7 +1,7 @@
-"""A net: layers run in order, blobs between them, by pycaffe's names.
+"""A net: layers that run in order, and blobs between them, with pycaffe's names.
 
-Definitions are `caffe.proto`'s NetParameter; what a phase leaves in, and the Split layers, are
-`caffe.graph`'s. What needs a gradient is worked out as Caffe does it (net.cpp, Net::Init).
+Definitions are NetParameter messages of `caffe.proto`; `caffe.graph` filters them by phase and
+inserts Split layers. `caffe.build` decides what needs a gradient, as Caffe's Net::Init (net.cpp).
 """
 
 import os
@@ -42,8 +42,8 @@ class Net:
         `caffe.TRAIN` or `caffe.TEST`. As in old pycaffe the weights may come before it.
     level : int
     stages : sequence of str
-        What include and exclude rules are compared with, beside the phase. A NetParameter's own
-        level holds where none is given.
+        State that include and exclude rules are compared with, besides the phase. The default level
+        is the NetParameter's own.
     weights : path
         A caffemodel to copy from.
 
@@ -52,15 +52,15 @@ class Net:
     blobs : OrderedDict of str to Blob
         Every blob between layers, by name.
     params : OrderedDict of str to list of Blob
-        What each layer learns, for the layers that learn.
+        The parameters of each layer that has any.
     layers : list of Layer
     inputs, outputs : list of str
-        The tops of Input layers, and the blobs that no layer takes.
+        The tops of Input layers, and the blobs that no layer uses.
 
     Raises
     ------
     CaffeError
-        For a file, a layer or shapes that are not as they should be.
+        If a file, a layer or a shape is invalid.
     """
 
     def __init__(
@@ -101,11 +101,11 @@ class Net:
             self.copy_from(options["weights"])
 
     def _take(self, built: Built) -> None:
-        """Show what was built under pycaffe's names."""
+        """Set pycaffe's attributes from the built net."""
         self._built = built
         self._clamps = fuse.clamps(built.steps)
         self._layers: list[Layer] = [step.layer for step in built.steps]
-        # In place of a Python layer the script sees its own object.
+        # For a Python layer, scripts see the object of their own class.
         self.layers: list[Any] = [
             layer.user if isinstance(layer, PythonLayer) else layer for layer in self._layers
         ]
@@ -151,17 +151,17 @@ class Net:
 
     @property
     def bottom_names(self) -> OrderedDict[str, list[str]]:
-        """Names of what each layer takes, by layer."""
+        """Names of each layer's bottoms, by layer."""
         return OrderedDict((layer.name, list(layer.param.bottom)) for layer in self._layers)
 
     @property
     def top_names(self) -> OrderedDict[str, list[str]]:
-        """Names of what each layer gives, by layer."""
+        """Names of each layer's tops, by layer."""
         return OrderedDict((s.layer.name, list(s.top_names)) for s in self._built.steps)
 
     @property
     def blob_loss_weights(self) -> OrderedDict[str, float]:
-        """What each blob counts in the loss, by name."""
+        """The weight of each blob in the loss, by name."""
         weights = dict.fromkeys(self.blobs, 0.0)
         for step in self._built.steps:
             weights.update(zip(step.top_names, step.loss_weights, strict=True))
@@ -169,12 +169,12 @@ class Net:
 
     @property
     def steps(self) -> list[Step]:
-        """Its layers with their blobs, and which of these need a gradient."""
+        """The layers with their blobs, and which of these need a gradient."""
         return self._built.steps
 
     @property
     def learnable_params(self) -> list[Learnable]:
-        """The blobs that a solver moves, in Caffe's order, each once, with its multipliers."""
+        """The blobs that a solver updates, each once and in Caffe's order, with multipliers."""
         return self._built.learnable
 
     def forward(
@@ -189,16 +189,16 @@ class Net:
         Parameters
         ----------
         blobs : iterable of str
-            Blobs to give beside the outputs.
+            Blobs to return in addition to the outputs.
         start, end : str or int
-            First and last layer to run, by name or number; the last is run too.
+            First and last layer to run, by name or index; the last is included.
         **inputs : ndarray
             Values of the input blobs, all of them or none.
 
         Returns
         -------
         dict of str to ndarray
-            Live views of the outputs, or of the last layer's tops where `end` is given.
+            Live views of the outputs, or of the last layer's tops if `end` is given.
         """
         first = 0 if start is None else self._index(start)
         last = len(self.layers) - 1 if end is None else self._index(end)
@@ -209,7 +209,7 @@ class Net:
         return {name: self.blobs[name].data for name in dict.fromkeys([*names, *(blobs or ())])}
 
     def run_forward(self, first: int = 0, last: int | None = None) -> float:
-        """Run layers by number, both ends included; return their part of the loss."""
+        """Run layers by index, both ends included; return their part of the loss."""
         steps = self._built.steps
         loss = 0.0
         last = len(steps) - 1 if last is None else last
@@ -237,9 +237,9 @@ class Net:
         Parameters
         ----------
         diffs : iterable of str
-            Blobs whose gradients to give beside the inputs'.
+            Blobs whose gradients to return in addition to those of the inputs.
         start, end : str or int
-            Layer to begin at, and the last to run.
+            Layer to start at, and the last one to run.
         **grads : ndarray
             Gradients of output blobs.
 
@@ -255,13 +255,13 @@ class Net:
             names = list(self._built.steps[last].layer.param.bottom)
         for name, values in grads.items():
             if name not in self.outputs:
-                raise NetError(f"'{name}' is no output. The outputs: {', '.join(self.outputs)}")
+                raise NetError(f"'{name}' is not an output. The outputs: {', '.join(self.outputs)}")
             assign(name, self.blobs[name].diff, values)
         self.run_backward(first, last)
         return {name: self.blobs[name].diff for name in dict.fromkeys([*names, *(diffs or ())])}
 
     def run_backward(self, first: int | None = None, last: int = 0) -> None:
-        """Run layers backward by number, from `first` (the topmost) down to `last`."""
+        """Run layers backward by index, from `first` (the topmost) down to `last`."""
         steps = self._built.steps
         first = len(steps) - 1 if first is None else first
         self._check_range(last, first)
@@ -277,11 +277,11 @@ class Net:
     _backward = run_backward
 
     def _fused(self, way: str) -> dict[int, fuse.Clamp]:
-        """Return what may run as one: nothing where somebody is called between layers."""
+        """Return the layers to run fused: none if a callback needs every single layer."""
         return {} if self._before[way] or self._after[way] else self._clamps
 
     def _computing(self) -> AbstractContextManager[object]:
-        """Move the blobs where the mode says now; within it layers compute there."""
+        """Move the blobs to the current device; return a context in which layers compute there."""
         if current() != self._device:
             self._device = current()
             for blob in [*self.blobs.values(), *(b for layer in self._layers for b in layer.blobs)]:
@@ -295,23 +295,23 @@ class Net:
             )
 
     def reshape(self) -> None:
-        """Give every blob the shape that follows from those of the inputs."""
+        """Propagate the inputs' shapes to all blobs."""
         with self._computing():
             for step in self._built.steps:
                 step.reshape()
 
     def clear_param_diffs(self) -> None:
-        """Set the gradients of everything learnt to zero."""
+        """Set the gradients of all parameters to zero."""
         for learnable in self._built.learnable:
             learnable.blob.grad.zero_()
 
     def copy_from(self, weights: Path) -> None:
-        """Copy weights from a caffemodel, binary or HDF5, layer by layer of the same name.
+        """Copy weights from a caffemodel, binary or HDF5, to the layers of the same names.
 
         Raises
         ------
         ShapeError
-            If a layer's blobs there have other shapes, or are more or fewer.
+            If a layer's stored blobs differ from the net's in number or shape.
         """
         copy_weights(weights, self._layers, self._owned())
 
@@ -320,14 +320,14 @@ class Net:
         self.copy_from(weights)
 
     def share_with(self, other: "Net") -> None:
-        """Use the other net's weights as our own, for layers of the same name."""
+        """Share the weights of another net, for layers of the same name."""
         for name in other.layer_dict:
             if name not in self.layer_dict:
                 glog.info("net.cpp:678", "Ignoring source layer %s", name)
         share_weights(self.params, other)
 
     def save(self, path: Path, write_diff: bool = False) -> None:
-        """Write a caffemodel; as HDF5 where the name ends in `.h5`."""
+        """Write a caffemodel; as HDF5 if the name ends in `.h5`."""
         if os.fspath(path).endswith(".h5"):
             self.save_hdf5(path, write_diff)
         else:
@@ -351,7 +351,7 @@ class Net:
         self.set_input_arrays(data, labels)
 
     def set_input_arrays(self, data: NDArray[Any], labels: NDArray[Any]) -> None:
-        """Give the net's MemoryData layer, which must be its first, what it reads."""
+        """Set the arrays that the net's first layer, a MemoryData, reads."""
         first = self._layers[0]
         if not isinstance(first, MemoryData):
             raise LayerError(f"layer '{first.name}' is {first.type}: MemoryData must be the first")
@@ -360,7 +360,7 @@ class Net:
     def forward_all(
         self, blobs: Iterable[str] | None = None, **inputs: NDArray[Any]
     ) -> dict[str, NDArray[Any]]:
-        """Run any number of items, a batch at a time; return copies of the outputs for all."""
+        """Run any number of items in batches; return copies of the outputs for all."""
         return forward_all(self, blobs, inputs)
 
     def forward_backward_all(
@@ -369,14 +369,14 @@ class Net:
         diffs: Iterable[str] | None = None,
         **given: NDArray[Any],
     ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-        """Run any number of items forward and backward, a batch at a time.
+        """Run any number of items forward and backward, in batches.
 
         Parameters
         ----------
         blobs, diffs : iterable of str
-            Blobs whose values and gradients to give beside the outputs' and the inputs'.
+            Blobs whose values and gradients to return in addition to those of outputs and inputs.
         **given : ndarray
-            Values of inputs, and gradients of outputs that are no loss.
+            Values of inputs, and gradients of outputs that are not losses.
 
         Returns
         -------
@@ -386,19 +386,19 @@ class Net:
         return forward_backward_all(self, blobs, diffs, given)
 
     def before_forward(self, call: Callable[[int], Any]) -> None:
-        """Call this with the layer's number before each layer runs."""
+        """Register a callback that gets the layer's index before each layer runs."""
         self._before["forward"].append(call)
 
     def after_forward(self, call: Callable[[int], Any]) -> None:
-        """Call this with the layer's number after each layer ran."""
+        """Register a callback that gets the layer's index after each layer ran."""
         self._after["forward"].append(call)
 
     def before_backward(self, call: Callable[[int], Any]) -> None:
-        """Call this with the layer's number before each layer runs backward."""
+        """Register a callback that gets the layer's index before each layer runs backward."""
         self._before["backward"].append(call)
 
     def after_backward(self, call: Callable[[int], Any]) -> None:
-        """Call this with the layer's number after each layer ran backward."""
+        """Register a callback that gets the layer's index after each layer ran backward."""
         self._after["backward"].append(call)
 
     def _index(self, layer: str | int) -> int:

@@ -1,4 +1,4 @@
-"""What Caffe logs when it builds a net: what is left out, layers and shapes, what learns."""
+"""Log a net's construction as Caffe does: filtered layers, shapes, gradients, memory."""
 
 from collections.abc import Iterator
 
@@ -8,12 +8,12 @@ from caffe.graph import filter_net, unmet
 from caffe.proto.caffe_pb2 import NetParameter
 from caffe.upgrade import upgrade_net
 
-# Layers that make a layer of their own, of the same name, when they are set up.
+# Layers that create an inner layer of the same name in their setup.
 _WITHIN = ("SoftmaxWithLoss", "InfogainLoss")
 
 
 def describe(definition: NetParameter, built: Built) -> None:
-    """Log how a net was built from a definition whose state says phase, level and stages."""
+    """Log the construction of a net from a definition whose state holds phase, level, stages."""
     upgraded = upgrade_net(definition)
     _left_out(upgraded)
     kept = filter_net(upgraded)
@@ -36,7 +36,7 @@ def describe(definition: NetParameter, built: Built) -> None:
 
 
 def _left_out(net: NetParameter) -> None:
-    """Log each rule that is not met, up to the first of its layer that is."""
+    """Log each layer's unmet rules, up to the first one that is met."""
     for layer in net.layer:
         for rule in layer.include or layer.exclude:
             reason = unmet(net.state, rule)

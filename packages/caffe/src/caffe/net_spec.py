@@ -1,4 +1,4 @@
-"""Write a net's definition in Python, by pycaffe's names.
+"""NetSpec: write a net's definition in Python, with pycaffe's names.
 
 n = NetSpec()
 n.data, n.label = layers.HDF5Data(source="train.txt", batch_size=100, ntop=2)
@@ -19,12 +19,12 @@ from caffe.proto import caffe_pb2
 from caffe.proto.caffe_pb2 import LayerParameter, NetParameter
 from caffe.proto.fields import is_repeated
 
-# What is written down may have fields of forks.
+# Definitions may use fields of forks.
 _Layer, _Net = forks.superset(LayerParameter), forks.superset(NetParameter)
 
 
 def param_name_dict() -> dict[str, str]:
-    """Return the field of a layer's settings by its type: "InnerProduct" to "inner_product"."""
+    """Return the settings field of each layer type: "InnerProduct" to "inner_product"."""
     return {
         field.message_type.name.removesuffix("Parameter"): field.name.removesuffix("_param")
         for field in _Layer.DESCRIPTOR.fields
@@ -36,7 +36,7 @@ _param_names = param_name_dict()
 
 
 class Top:
-    """One output of a layer that is being written down."""
+    """One output of a layer in a NetSpec."""
 
     def __init__(self, fn: "Function", n: int) -> None:
         self.fn = fn
@@ -48,7 +48,7 @@ class Top:
 
 
 class Function:
-    """A layer that is being written down: its type, inputs and settings."""
+    """A layer in a NetSpec: its type, inputs and settings."""
 
     def __init__(self, type_name: str, inputs: tuple[Top, ...], params: dict[str, Any]) -> None:
         for i, top in enumerate(inputs):
@@ -60,7 +60,7 @@ class Function:
         self.in_place = bool(params.pop("in_place", False))
         self.ntop = int(params.pop("ntop", 1))
         self.tops = tuple(Top(self, n) for n in range(self.ntop))
-        self.fn = self  # stands for itself where a layer without tops is given a name
+        self.fn = self  # so that a layer without tops can be assigned a name, like a Top
 
     def add_to(
         self,
@@ -68,7 +68,7 @@ class Function:
         names: "dict[Given, str]",
         counts: Counter[str],
     ) -> None:
-        """Write this layer, after all that it takes from."""
+        """Add this layer, after all layers that it depends on."""
         if self in layers:
             return
         layer = _Layer(type=self.type_name)
@@ -88,7 +88,7 @@ class Function:
         layers[self] = layer
 
     def _target(self, layer: LayerParameter, key: str) -> Message:
-        """Return the message that a setting is a field of: the type's own, or the layer."""
+        """Return the message that has a setting as a field: the type's own, or the layer's."""
         own = _param_names.get(self.type_name)
         if own is None or key.endswith("param"):
             return layer
@@ -100,7 +100,7 @@ Given = Top | Function
 
 
 def _name(given: Given, names: dict[Given, str], counts: Counter[str]) -> str:
-    """Return the name that a top, or a layer without tops, was given; else make one up."""
+    """Return the assigned name of a top, or of a layer without tops; else generate one."""
     if given not in names:
         type_name = given.fn.type_name
         counts[type_name] += 1
@@ -117,13 +117,13 @@ def assign_proto(proto: Message, name: str, val: Any) -> None:
     name : str
         The field.
     val : object
-        A dict for a message, a list for a repeated field, where anything else counts as a list of
-        one; the number or the name of an enum's value.
+        A dict for a message; a list for a repeated field, where any other value counts as a list of
+        one; a number or a name for an enum.
 
     Raises
     ------
     SpecError
-        If there is no such field, or the value is not of its type.
+        If there is no such field, or the value has the wrong type.
     """
     field = proto.DESCRIPTOR.fields_by_name.get(name)
     if field is None:
@@ -159,9 +159,9 @@ def _scalar(field: Any, value: Any) -> Any:
 
 
 def _fill(message: Message, value: Mapping[str, Any] | Message) -> None:
-    """Set fields from a dict, an empty one none; a message replaces what there was."""
+    """Set the fields in a dict; a message replaces the whole field."""
     if isinstance(value, Message):
-        # By bytes: it may be of caffe_pb2's class, or of the superset's.
+        # Via bytes, since the two messages may be of caffe_pb2's class and the superset's.
         message.ParseFromString(value.SerializeToString())
         message.SetInParent()
         return
@@ -170,7 +170,7 @@ def _fill(message: Message, value: Mapping[str, Any] | Message) -> None:
 
 
 class NetSpec:
-    """Layers by the names of the attributes that their tops are given to."""
+    """A net whose layers are named after the attributes that their tops are assigned to."""
 
     tops: "OrderedDict[str, Given]"
 
@@ -204,7 +204,7 @@ class NetSpec:
 
 
 def to_proto(*tops: Top) -> NetParameter:
-    """Return the definition of a net that ends in these tops, its names made up."""
+    """Return the definition of a net that ends in these tops, with generated names."""
     return _written(tops, {})
 
 
@@ -219,7 +219,7 @@ def _written(tops: Iterable[Given], names: dict[Given, str]) -> NetParameter:
 
 
 class Layers:
-    """`layers.Convolution(bottom, num_output=…)` writes down a layer of any type."""
+    """`layers.Convolution(bottom, num_output=…)` creates a layer of any type."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def layer(*inputs: Top, **params: Any) -> Any:
@@ -232,7 +232,7 @@ class Layers:
 
 
 class Parameters:
-    """`params.Pooling.MAX`, the values of enums by their names."""
+    """`params.Pooling.MAX`: enum values by their names."""
 
     def __getattr__(self, name: str) -> Any:
         message = getattr(caffe_pb2, f"{name}Parameter", None)

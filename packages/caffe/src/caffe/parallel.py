@@ -1,4 +1,4 @@
-"""What pycaffe has for training on several devices. Here a net trains on one."""
+"""pycaffe's functions for training on several devices. Here a net trains on one."""
 
 from typing import NoReturn
 
@@ -8,42 +8,42 @@ _state = {"count": 1, "rank": 0, "multiprocess": False}
 
 
 def solver_count() -> int:
-    """Return the number of solvers that share the work, as `set_solver_count` said."""
+    """Return the number of solvers, as set by `set_solver_count`."""
     return int(_state["count"])
 
 
 def set_solver_count(count: int) -> None:
-    """Say how many solvers share the work; kept and given back, and nothing else."""
+    """Set the number of solvers; it is stored and has no other effect."""
     _state["count"] = count
 
 
 def solver_rank() -> int:
-    """Return this solver's number, as `set_solver_rank` said."""
+    """Return this solver's rank, as set by `set_solver_rank`."""
     return int(_state["rank"])
 
 
 def set_solver_rank(rank: int) -> None:
-    """Say which of the solvers this is; kept and given back, and nothing else."""
+    """Set this solver's rank; it is stored and has no other effect."""
     _state["rank"] = rank
 
 
 def set_multiprocess(multiprocess: bool) -> None:
-    """Say whether each solver has a process of its own; kept, and nothing else."""
+    """Set whether each solver has its own process; it is stored and has no other effect."""
     _state["multiprocess"] = multiprocess
 
 
 def has_nccl() -> bool:
-    """Return whether solvers can share gradients over NCCL: they cannot."""
+    """Return whether solvers can share gradients over NCCL: always False."""
     return False
 
 
 class NCCL:
-    """Shares gradients between devices, in a Caffe that was built with NCCL.
+    """Shares gradients between devices in a Caffe built with NCCL; not supported here.
 
     Raises
     ------
     CaffeError
-        Always, as `has_nccl` says.
+        Always.
     """
 
     def __init__(self, solver: object, uid: str) -> None:
@@ -51,4 +51,4 @@ class NCCL:
 
     @staticmethod
     def new_uid() -> NoReturn:
-        raise CaffeError("NCCL: nets train on one device. Ask caffe.has_nccl() first")
+        raise CaffeError("NCCL: nets train on one device. Check caffe.has_nccl() first")

@@ -15,7 +15,7 @@ def learning_rate(param: SolverParameter, iteration: int, passed: int | None = N
     step      base_lr * gamma ^ floor(iter / stepsize)
     exp       base_lr * gamma ^ iter
     inv       base_lr * (1 + gamma * iter) ^ -power
-    multistep base_lr * gamma ^ (how many of stepvalue are passed)
+    multistep base_lr * gamma ^ (number of stepvalue passed)
     poly      base_lr * (1 - iter / max_iter) ^ power
     sigmoid   base_lr / (1 + exp(-gamma * (iter - stepsize)))
     ========= =========================================================
@@ -25,8 +25,8 @@ def learning_rate(param: SolverParameter, iteration: int, passed: int | None = N
     param : SolverParameter
     iteration : int
     passed : int
-        How many steps are passed, where a solver has counted them; otherwise those that it
-        would have counted from iteration 0 on.
+        Number of steps passed, if a solver has counted them; by default the number it would have
+        counted from iteration 0 on.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def learning_rate(param: SolverParameter, iteration: int, passed: int | None = N
 
 
 def check_policy(param: SolverParameter) -> None:
-    """Make sure that a solver has a policy and what that needs.
+    """Check that a solver has a known policy and the settings that it needs.
 
     Raises
     ------
@@ -56,10 +56,10 @@ def check_policy(param: SolverParameter) -> None:
 
 
 def passed_steps(param: SolverParameter, iteration: int, passed: int) -> int:
-    """Return how many steps of the rate are passed in an iteration.
+    """Return how many steps of the learning rate are passed by an iteration.
 
-    Of multistep's values one at a time is passed, in their order: of two that are equal, or not
-    in ascending order, the second counts an iteration later.
+    Multistep passes at most one stepvalue an iteration, in the given order, as Caffe does: of two
+    equal or descending values the second counts an iteration later.
     """
     if param.lr_policy == "step":
         return int(iteration // param.stepsize)
@@ -82,7 +82,7 @@ def _counted_from_start(param: SolverParameter, iteration: int) -> int:
 
 
 def _power(base: float, exponent: float) -> float:
-    """C's pow: infinite or not a number where Python raises."""
+    """Return C's pow: infinity or NaN where Python raises."""
     try:
         return math.pow(base, exponent)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""How long each layer of a net takes, forward and backward."""
+"""Time the layers of a net, forward and backward."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from caffe.net import Net
 
 @dataclass
 class LayerTime:
-    """A layer's name and type, and its mean milliseconds a pass."""
+    """A layer's name, its type, and its mean milliseconds per pass."""
 
     name: str
     type: str
@@ -26,17 +26,17 @@ def profile(
 ) -> list[LayerTime]:
     """Time every layer of a net, in the net's order.
 
-    As in Caffe's `time` every layer runs backward, whether somebody below it learns or not; what
-    it has to compute there is what the net needs.
+    As in Caffe's `time`, every layer runs backward, even if no layer below it learns; it computes
+    only the gradients that the net needs.
 
     Parameters
     ----------
     net : Net
-        One pass, forward and backward, should have been made, so that memory is there.
+        It should have run forward and backward once, so that its memory is allocated.
     iterations : int
-        How many passes to average over.
+        Number of passes to average over.
     done : callable
-        Is given the number of each pass, from 1, and its milliseconds.
+        Called with the number of each pass, from 1, and its milliseconds.
 
     Returns
     -------

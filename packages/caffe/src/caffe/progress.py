@@ -1,4 +1,4 @@
-"""What a running solver shows: its loss, how fast it is, and the outputs of its nets."""
+"""The progress that a solver logs: loss, speed, and the outputs of its nets."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from caffe.proto.caffe_pb2 import SolverParameter
 
 
 class Progress:
-    """The loss of the last iterations, and the clock between two displays.
+    """The mean loss of the last iterations, and the time between two displays.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Progress:
         self.start(0)
 
     def start(self, iteration: int) -> None:
-        """Begin anew, as each call of `step` does."""
+        """Start over, as each call of `step` does."""
         self._losses: list[np.float32] = []
         self._count = 0
         self._mean = np.float32(np.nan)
@@ -37,9 +37,9 @@ class Progress:
         return float(self._mean)
 
     def add_loss(self, loss: float) -> None:
-        """Update the mean, in float32 and one loss at a time: it is Caffe's to the digit."""
+        """Update the mean as Caffe does, in float32 and incrementally: all digits agree."""
         size, value = self._param.average_loss, np.float32(loss)
-        with np.errstate(all="ignore"):  # a loss that is nan or infinite stays so
+        with np.errstate(all="ignore"):  # a NaN or infinite loss is shown as it is
             if len(self._losses) < size:
                 self._losses.append(value)
                 n = np.float32(len(self._losses))
@@ -67,7 +67,7 @@ class Progress:
 
 
 def outputs(net: Net, values: Mapping[str, NDArray[np.float32]]) -> Iterator[str]:
-    """Give a line for each number of a net's outputs: `#0: loss = 2.3 (* 1 = 2.3 loss)`."""
+    """Yield a line for each number of a net's outputs: `#0: loss = 2.3 (* 1 = 2.3 loss)`."""
     weights = net.blob_loss_weights
     number = 0
     for name in net.outputs:

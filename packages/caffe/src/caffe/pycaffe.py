@@ -1,4 +1,4 @@
-"""The names of pycaffe's module of this name."""
+"""The names that scripts import from `caffe.pycaffe`."""
 
 from caffe.net import Net
 from caffe.parallel import NCCL

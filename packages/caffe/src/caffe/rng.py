@@ -12,7 +12,7 @@ _on_devices: dict[str, torch.Generator] = {}
 
 
 def set_random_seed(seed: int) -> None:
-    """Start the generators anew from a seed. The numbers are not real Caffe's."""
+    """Seed the generators. The numbers differ from real Caffe's."""
     global _generator
     _generator = np.random.default_rng(seed)
     _torch_generator.manual_seed(seed)
@@ -25,7 +25,7 @@ def generator() -> np.random.Generator:
 
 
 def torch_generator() -> torch.Generator:
-    """Return the generator of what is drawn anew in every pass, such as dropout."""
+    """Return the generator of numbers drawn in every pass, such as dropout masks."""
     device = current()
     if device is None:
         return _torch_generator

@@ -1,4 +1,4 @@
-"""Snapshots of a solver: weights and state in Caffe's files, and going on from them."""
+"""Snapshots of a solver: writing weights and state in Caffe's formats, and resuming."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ from caffe.proto.caffe_pb2 import SolverParameter, SolverState
 
 History = list[list[torch.Tensor]]
 
-# Of each format: where Caffe's source logs weights and state, its name, and how its files end.
+# For each format: the source lines of Caffe that log it, its name, and its files' extension.
 _FORMATS = {
     SolverParameter.BINARYPROTO: (("solver.cpp:464", "sgd_solver.cpp:284"), "binary proto", ""),
     SolverParameter.HDF5: (("solver.cpp:474", "sgd_solver.cpp:296"), "HDF5", ".h5"),
@@ -22,12 +22,12 @@ _FORMATS = {
 
 
 def check_writable(param: SolverParameter) -> None:
-    """Make sure, before hours of training, that snapshots can be written.
+    """Check, before hours of training, that snapshots can be written.
 
     Raises
     ------
     SolverError
-        If snapshots are wanted and their folder cannot be written to.
+        If snapshots are enabled and their folder is not writable.
     """
     if not param.snapshot:
         return
@@ -51,9 +51,9 @@ def write(
     net : Net
     iteration : int
     current_step : int
-        How many steps of the learning rate are passed.
+        Number of learning rate steps passed.
     history : list of list of Tensor
-        What the solver's rule remembers of each parameter.
+        The solver's state for each parameter.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def write(
 
 
 def read(file: str | os.PathLike[str], net: Net, history: History, solver: str) -> tuple[int, int]:
-    """Read a state: weights into the net, the history in place; return iteration and step.
+    """Restore weights and history in place from a state; return iteration and step.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""The solver's loop: gradients, updates, tests and snapshots; its types are `caffe.solvers`.
+"""The solver's loop: gradients, updates, tests, snapshots. The types are in `caffe.solvers`.
 
-An iteration is that of Caffe's Solver::Step: gradients of `iter_size` passes are added, clipped,
+An iteration follows Caffe's Solver::Step: the gradients of `iter_size` passes are summed, clipped,
 divided by `iter_size`, regularized, turned into an update by the type's rule, and subtracted.
 """
 
@@ -22,11 +22,11 @@ from caffe.progress import Progress, outputs
 from caffe.proto.caffe_pb2 import SolverParameter
 from caffe.rng import set_random_seed
 
-_PIECE = 2**17  # elements
+_PIECE = 2**17  # elements; the pieces of one update then fit into the CPU's cache
 
 
 class SolverAction(Enum):
-    """What may be asked of a running solver, by a signal for instance."""
+    """A request to a running solver, for instance by a signal."""
 
     NONE = "none"
     STOP = "stop"
@@ -34,7 +34,7 @@ class SolverAction(Enum):
 
 
 class Solver(ABC):
-    """What all solvers share; each type adds its rule as `update`.
+    """The base of all solvers; each type implements its rule as `update`.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ class Solver(ABC):
     net : Net
         The net that is trained.
     test_nets : list of Net
-        They use the weights of `net` from their first test on.
+        They share the weights of `net` from their first test on.
 
     Raises
     ------
     CaffeError
-        If the definition is not as it should be.
+        If the definition is invalid.
     """
 
     histories: ClassVar[int] = 1
@@ -85,16 +85,16 @@ class Solver(ABC):
     def update(
         self, gradient: torch.Tensor, history: Sequence[torch.Tensor], rate: float
     ) -> torch.Tensor:
-        """Return what is subtracted from a parameter, or from a piece of one.
+        """Return the update to subtract from a parameter, or from a piece of one.
 
         Parameters
         ----------
         gradient : Tensor
-            Regularized; may be changed in place.
+            Regularized; may be modified in place.
         history : sequence of `histories` Tensor
-            What the rule remembers, of the gradient's shape; to be changed in place.
+            The rule's state, in the gradient's shape; to be modified in place.
         rate : float
-            Learning rate, the parameter's multiplier included.
+            Learning rate, including the parameter's multiplier.
         """
 
     @property
@@ -116,19 +116,19 @@ class Solver(ABC):
     def add_callback(
         self, on_start: Callable[[], Any], on_gradients_ready: Callable[[], Any]
     ) -> None:
-        """Call the one before each iteration, the other when its gradients are there."""
+        """Register callbacks: before each iteration, and when its gradients are ready."""
         self._callbacks.append((on_start, on_gradients_ready))
 
     def set_action_function(self, requested: Callable[[], SolverAction]) -> None:
-        """Ask this after every iteration, and every pass of a test, what else is to be done."""
+        """Set the function that is polled for requests after every iteration and test pass."""
         self._requested = requested
 
     def share_weights(self, net: Net) -> None:
-        """Make another net use the weights of this solver's, for layers of the same name."""
+        """Make another net share this solver's weights, for layers of the same name."""
         net.share_with(self.net)
 
     def step(self, iterations: int) -> None:
-        """Do some iterations, with the tests and snapshots that fall into them."""
+        """Run some iterations, with the tests and snapshots that are due in them."""
         end = self._iter + iterations
         self._progress.start(self._iter)
         while self._iter < end and not self._stopped:
@@ -145,7 +145,7 @@ class Solver(ABC):
             self._stopped = action is SolverAction.STOP
 
     def solve(self, resume_file: str | os.PathLike[str] | None = None) -> None:
-        """Go on until `max_iter`, from a solverstate where one is given."""
+        """Run until `max_iter`, resuming from a solverstate if one is given."""
         glog.info("solver.cpp:289", "Solving %s", self.net.name)
         glog.info("solver.cpp:290", "Learning Rate Policy: %s", self.param.lr_policy)
         self._stopped = False
@@ -160,7 +160,7 @@ class Solver(ABC):
             glog.info("solver.cpp:319", "Optimization stopped early.")
             return
         if self.param.display and self._iter % self.param.display == 0:
-            # The loss after the last update takes one more pass forward.
+            # One more forward pass gives the loss after the last update.
             self._progress.add_loss(self.net.run_forward())
             loss = self._progress.loss
             glog.info("solver.cpp:327", "Iteration %d, loss = %g", self._iter, loss)
@@ -169,7 +169,7 @@ class Solver(ABC):
         glog.info("solver.cpp:332", "Optimization Done.")
 
     def apply_update(self) -> None:
-        """Move the parameters once, by the gradients that are there."""
+        """Update the parameters once by their current gradients."""
         rate = self._next_rate()
         parameters = self.net.learnable_params
         self._history = [_beside(part, parameters) for part in self._history]
@@ -183,13 +183,13 @@ class Solver(ABC):
                     gradient.mul_(1.0 / self.param.iter_size)
                 self._regularize(gradient, values, decay)
                 change = self.update(gradient, past, rate * learnt.lr)
-                gradient.copy_(change)  # what a script sees after a step, as in Caffe
+                gradient.copy_(change)  # as in Caffe, diff holds the update after a step
                 values.sub_(change)
 
     def test_all(self) -> list[dict[str, Any]]:
-        """Run every test net `test_iter` times with the present weights; return mean outputs.
+        """Run every test net `test_iter` times with the current weights; return mean outputs.
 
-        Where the solver was asked to stop meanwhile, later nets are left out.
+        If the solver is requested to stop meanwhile, the remaining nets are skipped.
         """
         results: list[dict[str, Any]] = []
         for number in range(len(self.test_nets)):
@@ -198,11 +198,11 @@ class Solver(ABC):
         return results
 
     def snapshot(self) -> None:
-        """Write `<prefix>_iter_<n>.caffemodel` and `.solverstate`, or their HDF5 kin (`.h5`)."""
+        """Write `<prefix>_iter_<n>.caffemodel` and `.solverstate`, or their HDF5 forms (`.h5`)."""
         snapshot.write(self.param, self.net, self._iter, self._current_step, self._history)
 
     def restore(self, state_file: str | os.PathLike[str]) -> None:
-        """Go on where a snapshot was taken: iteration, history and weights.
+        """Restore iteration, history and weights from a snapshot.
 
         Raises
         ------
@@ -229,7 +229,7 @@ class Solver(ABC):
         snapshot.check_writable(param)
 
     def _learn(self) -> None:
-        """One iteration: gradients, what is shown of them, and the update."""
+        """Run one iteration: gradients, display, update."""
         for on_start, _ in self._callbacks:
             on_start()
         loss = 0.0
@@ -278,7 +278,7 @@ class Solver(ABC):
         self._stopped = action is SolverAction.STOP
 
     def _next_rate(self) -> float:
-        """The rate of this iteration; a step that it reaches is passed."""
+        """Return the rate of this iteration; count a step that it reaches as passed."""
         passed = passed_steps(self.param, self._iter, self._current_step)
         if self.param.lr_policy == "multistep" and passed > self._current_step:
             line = "MultiStep Status: Iteration %d, step = %d"
@@ -309,13 +309,13 @@ class Solver(ABC):
 
 
 def _beside(history: list[torch.Tensor], parameters: list[Learnable]) -> list[torch.Tensor]:
-    """Move a history to where the net computes, which set_mode_gpu may have changed."""
+    """Move a history to the net's device, which set_mode_gpu may have changed."""
     pairs = zip(history, parameters, strict=True)
     return [values.to(learnt.blob.tensor) for values, learnt in pairs]
 
 
 def _pieces(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Cut large tensors of one shape alike, so that a piece stays in the processor's cache."""
+    """Split large tensors of one shape alike, so that a piece stays in the CPU's cache."""
     if tensors[0].numel() <= _PIECE or not all(tensor.is_contiguous() for tensor in tensors):
         yield tensors
         return

@@ -1,4 +1,4 @@
-"""From a solver's definition to its nets: which are trained and tested, in which state."""
+"""Build a solver's nets from its definition: the one to train and those to test."""
 
 import os
 
@@ -9,7 +9,7 @@ from caffe.net import Net
 from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter, NetState, SolverParameter
 from caffe.upgrade import set_snapshot_prefix, upgrade_solver
 
-# Each with its place in Caffe's source, and what says which file it is.
+# Each with the source line of Caffe that logs it, and the text that names its origin.
 _TRAIN_FIELDS = {
     "train_net_param": ("solver.cpp:88", "train_net_param"),
     "train_net": ("solver.cpp:92", "train_net file: {}"),
@@ -19,12 +19,12 @@ _TRAIN_FIELDS = {
 
 
 def read_solver(solver: str | os.PathLike[str] | SolverParameter) -> SolverParameter:
-    """Return a copy of a definition; one from a file has its snapshots beside that by default.
+    """Return a copy of a definition; read from a file, its snapshots default to that folder.
 
     Raises
     ------
     CaffeError
-        If the file is no solver's.
+        If the file is not a solver's.
     """
     param = SolverParameter()
     if isinstance(solver, SolverParameter):
@@ -48,7 +48,7 @@ def train_net(param: SolverParameter) -> Net:
     Raises
     ------
     CaffeError
-        If not exactly one net is given, or it is not as it should be.
+        If not exactly one net is given, or it is invalid.
     """
     given = [name for name in _TRAIN_FIELDS if param.HasField(name)]
     if len(given) != 1:
@@ -64,12 +64,12 @@ def train_net(param: SolverParameter) -> Net:
 
 
 def test_nets(param: SolverParameter) -> list[Net]:
-    """Return the nets to test with, as many as there are `test_iter`.
+    """Return the nets to test, one for each `test_iter`.
 
     Raises
     ------
     CaffeError
-        If they are not as many, or one is not as it should be.
+        If the numbers differ, or a net is invalid.
     """
     named = [(net, "test_net_param") for net in param.test_net_param]
     sources: list[tuple[str | NetParameter, str]] = [
@@ -84,13 +84,13 @@ def test_nets(param: SolverParameter) -> list[Net]:
         common = [(param.net, f"net file: {param.net}")]
     if rest < 0 or (rest and not common):
         raise SolverError(
-            f"{len(param.test_iter)} test_iter for {len(sources)} test nets. Needed: as many"
+            f"{len(param.test_iter)} test_iter for {len(sources)} test nets. Needed: one for each"
         )
     sources += common * rest
     states = list(param.test_state) or [NetState()] * len(sources)
     if len(states) != len(sources):
         raise SolverError(
-            f"{len(states)} test_state for {len(sources)} test nets. Needed: none or as many"
+            f"{len(states)} test_state for {len(sources)} test nets. Needed: none, or one for each"
         )
     nets = []
     for i, ((source, origin), state) in enumerate(zip(sources, states, strict=True)):

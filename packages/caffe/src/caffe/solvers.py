@@ -1,4 +1,4 @@
-"""The six types of solver: each is its rule, what it subtracts from a parameter."""
+"""The six solver types; each is defined by its update rule."""
 
 import math
 import os
@@ -15,7 +15,7 @@ History = Sequence[torch.Tensor]
 
 
 class SGDSolver(Solver):
-    """Momentum as Caffe has it: v = momentum * v + rate * g; the update is v."""
+    """Momentum in Caffe's form: v = momentum * v + rate * g; the update is v."""
 
     def update(self, gradient: torch.Tensor, history: History, rate: float) -> torch.Tensor:
         return history[0].mul_(self.param.momentum).add_(gradient, alpha=rate)

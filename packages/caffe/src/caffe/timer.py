@@ -1,4 +1,4 @@
-"""A stop watch."""
+"""A stopwatch."""
 
 import time
 
@@ -9,7 +9,7 @@ class Timer:
     Attributes
     ----------
     ms : float
-        Milliseconds from `start` to `stop`; asking while it runs stops it.
+        Milliseconds from `start` to `stop`; reading it stops a running timer.
     """
 
     def __init__(self) -> None:
@@ -17,11 +17,11 @@ class Timer:
         self._elapsed = 0.0
 
     def start(self) -> None:
-        """Begin at 0."""
+        """Start from 0."""
         self._started = time.perf_counter()
 
     def stop(self) -> None:
-        """Keep what was measured."""
+        """Stop, and keep the measured time."""
         if self._started is not None:
             self._elapsed = time.perf_counter() - self._started
             self._started = None

@@ -1,4 +1,4 @@
-"""What the data layers do to each image: crop, subtract a mean, scale, mirror."""
+"""The transformation of each image in data layers: crop, subtract a mean, scale, mirror."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ def read_mean(path: str) -> NDArray[np.float32]:
     FormatError
         If it cannot be read.
     ShapeError
-        If it has no such shape.
+        If it has another shape.
     """
     mean = read_blob(path).astype(np.float32)
     if mean.ndim == 4 and len(mean) == 1:
@@ -45,8 +45,8 @@ def write_mean(path: str, mean: NDArray[np.float32]) -> None:
 class DataTransformer:
     """Turns the array of an image into a net's input (Caffe's data_transformer.cpp).
 
-    In this order: a part is cut out, at random in training and in the middle else; the mean is
-    subtracted; the result is multiplied by `scale`; every second one is mirrored, in both phases.
+    In this order: crop, at random in training and at the centre otherwise; subtract the mean;
+    multiply by `scale`; mirror with probability 1/2, in both phases.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ class DataTransformer:
             self._mean = read_mean(param.mean_file)
 
     def shape(self, values: Values) -> tuple[int, int, int]:
-        """Return the shape of what becomes of an array.
+        """Return the shape of an array after the transformation.
 
         Raises
         ------
         ShapeError
-            If the array is smaller than what is to be cut out.
+            If the array is smaller than the crop.
         """
         c, h, w = values.shape
         crop = self._param.crop_size
@@ -99,7 +99,7 @@ class DataTransformer:
             If it is too small, or the mean has another shape or number of channels.
         """
         _, h, w = self.shape(values)
-        # Caffe draws in this order.
+        # Mirroring before offsets: Caffe draws its random numbers in this order.
         mirrored = self._param.mirror and bool(rng.generator().integers(2))
         top, left = self._offsets(values)
         part = (slice(None), slice(top, top + h), slice(left, left + w))
@@ -113,7 +113,8 @@ class DataTransformer:
         elif len(self._values):
             if len(self._values) not in (1, len(values)):
                 raise ShapeError(
-                    f"{len(self._values)} mean_value and {len(values)} channels. Allowed: 1 or each"
+                    f"{len(self._values)} mean_value, {len(values)} channels. Allowed: 1, or one "
+                    "for each"
                 )
             result -= self._values
         result *= self._scale

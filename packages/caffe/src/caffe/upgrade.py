@@ -1,4 +1,4 @@
-"""Definitions as they were written once, made new ones. What is new already stays as it is.
+"""Upgrade old definitions; those in today's form are returned unchanged.
 
 The steps and their order are those of Caffe's upgrade_proto.cpp: layers of the first release (V0,
 `upgrade_v0`), layers with types as enums (V1, `upgrade_v1`), inputs as fields of the net, three
@@ -43,7 +43,7 @@ def upgrade_net(net: NetParameter) -> NetParameter:
 
 
 def net_needs_upgrade(net: NetParameter) -> bool:
-    """Return whether anything in the net is written as it was once."""
+    """Return whether any part of the net is in an old form."""
     three = any(layer.type == "BatchNorm" and len(layer.param) == 3 for layer in net.layer)
     return bool(net.layers or net.input or three)
 
@@ -71,7 +71,7 @@ def upgrade_solver(param: SolverParameter) -> SolverParameter:
 
 
 def set_snapshot_prefix(param: SolverParameter, file: str | os.PathLike[str]) -> None:
-    """Name snapshots after the solver's own file, where it names none or only their folder."""
+    """Name snapshots after the solver's file if the prefix is missing or only a folder."""
     name = os.fspath(file)
     stem = name.removesuffix(Path(name).suffix)
     if not param.HasField("snapshot_prefix"):
@@ -81,7 +81,7 @@ def set_snapshot_prefix(param: SolverParameter, file: str | os.PathLike[str]) ->
 
 
 def _upgrade_input(net: NetParameter) -> None:
-    """Turn the fields `input`, `input_shape` and `input_dim` into one Input layer, the first."""
+    """Turn the fields `input`, `input_shape` and `input_dim` into one Input layer at the start."""
     count = len(net.input)
     shapes = [list(shape.dim) for shape in net.input_shape] or [
         list(net.input_dim[i : i + 4]) for i in range(0, len(net.input_dim), 4)
@@ -105,7 +105,7 @@ def _upgrade_input(net: NetParameter) -> None:
 
 
 def _upgrade_batch_norm(net: NetParameter) -> None:
-    """Set the learning rates of BatchNorm's statistics to 0, where they are given."""
+    """Set the learning rates of BatchNorm's statistics to 0 if they are given."""
     for layer in net.layer:
         if layer.type == "BatchNorm" and len(layer.param) == 3:
             for param in layer.param:

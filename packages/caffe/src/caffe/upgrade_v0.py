@@ -50,7 +50,7 @@ SETTINGS = {
     "pool": "pooling_param",
     "window_data": "window_data_param",
 }
-# For each field: what it is called now, and the types that have it.
+# For each field: its name today, and the types that have it.
 FIELDS = {
     "num_output": ("num_output", "conv innerproduct"),
     "biasterm": ("bias_term", "conv innerproduct"),
@@ -89,20 +89,20 @@ _ALL_HAVE = {"name", "type", "blobs", "blobs_lr", "weight_decay", *TRANSFORMATIO
 
 
 def is_v0(net: NetParameter) -> bool:
-    """Return whether any layer is written in the first release's way."""
+    """Return whether any layer is in the form of the first release."""
     return any(layer.HasField("layer") for layer in net.layers)
 
 
 def upgrade_v0(net: NetParameter) -> NetParameter:
-    """Return the net with its layers as V1 has them.
+    """Return the net with its layers in V1's form.
 
-    A setting that the layer's type does not have is left out, with a warning in the log.
+    A setting that the layer's type does not have is dropped, with a warning in the log.
 
     Raises
     ------
     NetError
-        For a type that the first release had not, or a padding layer that cannot be part of the
-        layer above it.
+        For a type that the first release did not have, or a padding layer that cannot be merged
+        into the layer above it.
     """
     for message in left_out(net):
         log.warning("%s", message)
@@ -122,9 +122,9 @@ def upgrade_v0(net: NetParameter) -> NetParameter:
 
 
 def left_out(net: NetParameter) -> list[str]:
-    """Say which settings the layers' types do not have."""
+    """Return messages about settings that the layers' types do not have."""
     return [
-        f"layer '{old.name}': a layer of type '{old.type}' has no setting '{field.name}': left out"
+        f"layer '{old.name}': a layer of type '{old.type}' has no setting '{field.name}': dropped"
         for old in (layer.layer for layer in net.layers)
         for field, _ in old.ListFields()
         if not _has(old.type, field.name)
@@ -133,13 +133,13 @@ def left_out(net: NetParameter) -> list[str]:
 
 def _has(kind: str, name: str) -> bool:
     if name in FIELDS:
-        # A padding layer becomes part of the one above it.
+        # A padding layer is merged into the layer above it.
         return kind in FIELDS[name][1].split() or (kind, name) == ("padding", "pad")
     return name in _ALL_HAVE or (kind, name) == ("hdf5_output", "hdf5_output_param")
 
 
 def _fold_padding(net: NetParameter) -> NetParameter:
-    """Leave out padding layers; the convolution or pooling that takes one pads by itself."""
+    """Merge padding layers into the convolution or pooling above them."""
     folded = NetParameter()
     folded.CopyFrom(net)
     del folded.layers[:]
@@ -196,7 +196,7 @@ def _set(message: Any, name: str, value: Any) -> None:
     elif field.message_type is not None:
         getattr(message, name).CopyFrom(value)
     elif field.cpp_type == FieldDescriptor.CPPTYPE_UINT32:
-        # As C++ converts: new_height: -1 becomes 4294967295.
+        # As C++ converts to unsigned: new_height -1 becomes 4294967295.
         setattr(message, name, value % 2**32)
     else:
         setattr(message, name, value)

@@ -1,4 +1,4 @@
-"""Layers of V1 (until 2014): types as enums, learning rates and sharing in lists of their own."""
+"""Layers of V1 (until 2014): types as enums; learning rates and sharing in separate lists."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ TYPES = {
     "WINDOW_DATA": "WindowData",
 }
 DATA = {"DATA": "data_param", "IMAGE_DATA": "image_data_param", "WINDOW_DATA": "window_data_param"}
-# The name of a field in ParamSpec, by the list of V1 that has one entry a blob.
+# The field of ParamSpec for each list of V1, which has one entry for each blob.
 LISTS = {
     "param": "name",
     "blob_share_mode": "share_mode",
@@ -69,7 +69,7 @@ def upgrade_v1(net: NetParameter) -> NetParameter:
     Raises
     ------
     NetError
-        If it has `layer` beside `layers`.
+        If it has both `layer` and `layers`.
     """
     if net.layer:
         raise NetError(
@@ -113,7 +113,7 @@ def _set_spec(layer: LayerParameter, index: int, field: str, value: Any) -> None
 
 
 def _move_transformation(settings: Any, layer: LayerParameter) -> None:
-    """What is done to each image was once written with where it comes from."""
+    """Move the transformation out of the data layer's settings, where V1 had it."""
     for field in ("scale", "mean_file", "crop_size", "mirror"):
         if settings.HasField(field):
             setattr(layer.transform_param, field, getattr(settings, field))

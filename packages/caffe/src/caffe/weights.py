@@ -1,4 +1,4 @@
-"""The weights of a net: copied from files of any age and form, shared, written out."""
+"""The weights of a net: copying them from files of any age, sharing and writing them."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ Path = str | os.PathLike[str]
 
 
 def copy_weights(path: Path, layers: Sequence[Layer], owned: Sequence[Blob]) -> None:
-    """Copy weights; of layers with one name the first takes them, as in Caffe.
+    """Copy weights; of layers with the same name the first gets them, as in Caffe.
 
     Parameters
     ----------
@@ -31,13 +31,12 @@ def copy_weights(path: Path, layers: Sequence[Layer], owned: Sequence[Blob]) -> 
     layers : sequence of Layer
         Of the net.
     owned : sequence of Blob
-        Blobs that are not shared, or others share; HDF5 may leave out the rest.
+        Blobs that do not belong to another layer; only these must be in an HDF5 file.
 
     Raises
     ------
     CaffeError
-        If the file is no caffemodel, or a layer's blobs there have other shapes, or are more or
-        fewer.
+        If the file is not a caffemodel, or a layer's stored blobs differ in number or shape.
     """
     with naming(path):
         if is_hdf5(path):
@@ -52,7 +51,7 @@ def share_weights(params: Mapping[str, Sequence[Blob]], other: "Net") -> None:
     Raises
     ------
     ShapeError
-        If a layer's blobs there have other shapes, or are more or fewer.
+        If a layer's stored blobs differ from the net's in number or shape.
     """
     for name, blobs in params.items():
         if name not in other.layer_dict:
@@ -94,7 +93,7 @@ def _copy_binary(stored: NetParameter, layers: Sequence[Layer]) -> None:
             with naming(f"layer '{name}', blob {i}"):
                 array = blob_array(proto)
             shape = array.shape
-            # Four axes were the only way to write a blob once: ones before its own.
+            # Old files pad every blob to four axes, with ones in front.
             legacy = has_four_axes(proto) and len(blob.shape) <= 4
             if legacy and (1, 1, 1, 1, *blob.shape)[-4:] == shape:
                 shape = blob.shape
@@ -109,7 +108,7 @@ def _by_name(layers: Sequence[Layer]) -> dict[str, Layer]:
 
 
 def _stored_blobs(net: NetParameter) -> list[tuple[str, Sequence[BlobProto]]]:
-    """Return names and blobs of layers of every form that there was."""
+    """Return names and blobs of the layers, whatever form they are stored in."""
     old = [layer.layer if layer.HasField("layer") else layer for layer in net.layers]
     return [(layer.name, layer.blobs) for layer in (*old, *net.layer)]
 
@@ -132,7 +131,7 @@ def _copy_hdf5(path: Path, layers: Sequence[Layer], owned: set[int]) -> None:
                     _check_shape(stored[i].shape, blob, where)
                     _copy(read_numbers(stored[i]), stored[i].shape, blob, where)
                 elif id(blob) in owned:
-                    raise ShapeError(f"{where} is not there; the net's has {blob.shape}")
+                    raise ShapeError(f"{where} is missing; the net's has {blob.shape}")
 
 
 def _copy(array: NDArray[Any], shape: tuple[int, ...], blob: Blob, where: str) -> None:
@@ -144,7 +143,7 @@ def _check_shape(shape: tuple[int, ...], blob: Blob, where: str) -> None:
     if shape != blob.shape:
         raise ShapeError(
             f"{where} has shape {shape}; the net's has {blob.shape}. "
-            "To learn this layer anew, give it another name"
+            "To train this layer from scratch, rename it"
         )
 
 

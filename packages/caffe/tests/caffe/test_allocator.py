@@ -10,7 +10,7 @@ from caffe.allocator import keep_memory
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
-def test_arrays_freed_and_made_again_are_not_fetched_from_the_system():
+def test_reallocated_arrays_reuse_the_process_memory():
     keep_memory()
     faults = []
     for _ in range(30):  # it takes a few until a hole that fits is found

@@ -96,7 +96,7 @@ except caffe.CaffeError as error:
         (
             'type: "InnerProduct" bottom: "x" top: "h" inner_product_param { num_output: '
             "134217728 }",
-            "layer 'huge' (InnerProduct): shape (134217728, 2) takes 1.00 GiB, which are not free",
+            "layer 'huge' (InnerProduct): shape (134217728, 2) takes 1.00 GiB, more than is available",
         ),
         (
             'type: "Tile" bottom: "x" top: "h" tile_param { tiles: 67108864 }',
@@ -104,7 +104,7 @@ except caffe.CaffeError as error:
         ),
     ],
 )
-def test_memory_that_is_not_there(layer, message):
+def test_more_memory_than_the_machine_has(layer, message):
     done = subprocess.run(
         [sys.executable, "-c", LITTLE_MEMORY],
         input=f'{X_INPUT} layer {{ name: "huge" {layer} }}',
@@ -279,21 +279,21 @@ def _varint(value: int) -> bytes:
     return bytes([*encoded, value])
 
 
-def test_a_string_that_is_no_text(tmp_path):
+def test_string_that_is_not_utf8(tmp_path):
     (tmp_path / "w").write_bytes(b"\x0a\x02\xff\xfe")
-    with pytest.raises(FormatError, match="w: the name of a NetParameter is no UTF-8 text"):
+    with pytest.raises(FormatError, match="w: the name of a NetParameter is not UTF-8 text"):
         read_binary(tmp_path / "w", NetParameter())
 
 
-def test_a_missing_needed_field():
-    with pytest.raises(FormatError, match=r"needed and not there: .*clip_param.min"):
+def test_missing_required_field():
+    with pytest.raises(FormatError, match=r"required fields are missing: .*clip_param.min"):
         parse_text('layer { type: "Clip" clip_param { max: 1 } }', NetParameter())
 
 
-def test_links_in_hdf5_lead_nowhere(tmp_path):
+def test_external_links_in_hdf5_are_not_followed(tmp_path):
     net().save_hdf5(tmp_path / "w.h5")
     with h5py.File(tmp_path / "w.h5", "a") as file:
         del file["data/ip1/0"]
         file["data/ip1/0"] = h5py.SoftLink("/data/ip1/0")
-    with pytest.raises(CaffeError, match="w.h5: is no whole HDF5 file: .*too many links"):
+    with pytest.raises(CaffeError, match="w.h5: is not a complete HDF5 file: .*too many links"):
         net().copy_from(tmp_path / "w.h5")

@@ -27,7 +27,7 @@ def test_a_new_blob_is_zero():
     assert np.array_equal(blob.diff, np.zeros((2, 3)))
 
 
-def test_what_is_written_into_the_view_the_tensor_holds():
+def test_writes_into_the_view_reach_the_tensor():
     blob = Blob((2, 2))
     blob.data[0, 1] = 5
     blob.diff[1, 0] = 7
@@ -35,7 +35,7 @@ def test_what_is_written_into_the_view_the_tensor_holds():
     assert blob.grad[1, 0].item() == 7
 
 
-def test_a_view_stays_live_when_a_layer_gives_its_result():
+def test_view_stays_live_when_a_layer_stores_its_result():
     blob = Blob((2, 2))
     data, diff = blob.data, blob.diff
     blob.set_data(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -45,7 +45,7 @@ def test_a_view_stays_live_when_a_layer_gives_its_result():
     assert np.shares_memory(data, blob.data)
 
 
-def test_blobs_that_were_given_one_tensor_do_not_write_into_each_other():
+def test_blobs_with_one_tensor_do_not_write_into_each_other():
     first, second = Blob((2,)), Blob((2,))
     given_to_both = torch.tensor([1.0, 2.0])
     first.set_data(given_to_both)
@@ -57,14 +57,14 @@ def test_blobs_that_were_given_one_tensor_do_not_write_into_each_other():
     assert given_to_both.tolist() == [1, 2]
 
 
-def test_a_result_is_taken_without_a_copy_while_nobody_looks():
+def test_result_is_not_copied_without_a_view():
     blob = Blob((2, 2))
     result = torch.ones(2, 2)
     blob.set_data(result)
     assert blob.tensor is result
 
 
-def test_views_are_contiguous_whatever_the_layer_gave():
+def test_views_are_contiguous_for_any_memory_format():
     values = torch.arange(48.0).reshape(2, 3, 2, 4)
     blob = Blob((2, 3, 2, 4))
     blob.set_data(values.to(memory_format=torch.channels_last))
@@ -85,12 +85,12 @@ def test_double_precision():
     ("shape", "legacy"),
     [((), (1, 1, 1, 1)), ((7,), (7, 1, 1, 1)), ((2, 3, 4, 5), (2, 3, 4, 5))],
 )
-def test_four_old_axes(shape, legacy):
+def test_legacy_axes(shape, legacy):
     blob = Blob(shape)
     assert (blob.num, blob.channels, blob.height, blob.width) == legacy
 
 
-def test_no_old_axes_past_four():
+def test_legacy_axes_need_at_most_four_axes():
     with pytest.raises(ShapeError, match=r"num, channels, height, width .*\(1, 1, 1, 1, 1\)"):
         _ = Blob((1, 1, 1, 1, 1)).num
 
@@ -127,7 +127,7 @@ def test_reshape_to_another_number_of_elements():
     assert blob.data.shape == blob.diff.shape == (4, 5)
 
 
-def test_a_smaller_shape_keeps_the_memory_and_what_is_beyond():
+def test_smaller_shape_keeps_the_memory():
     blob = blob_of(np.arange(6, dtype=np.float32).reshape(3, 2))
     old = blob.data
     blob.reshape(1, 2)
@@ -139,7 +139,7 @@ def test_a_smaller_shape_keeps_the_memory_and_what_is_beyond():
     assert np.shares_memory(old, blob.data)
 
 
-def test_who_shares_may_have_another_shape():
+def test_shared_blobs_may_differ_in_shape():
     first, second = Blob((2, 3)), Blob((2, 3))
     second.share_data(first)
     second.reshape(3, 2)
@@ -170,7 +170,7 @@ def test_a_refused_reshape_changes_nothing():
     assert blob.shape == (2, 3)
 
 
-def test_shared_values_are_written_by_either():
+def test_shared_values_show_writes_of_both():
     first, second = Blob((2, 3)), Blob((6,))
     second.share_data(first)
     first.set_data(torch.full((2, 3), 4.0))
@@ -179,13 +179,13 @@ def test_shared_values_are_written_by_either():
     assert first.data.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
-def test_shared_gradients_are_written_by_either():
+def test_shared_gradients_show_writes_of_both():
     first, second = Blob((2,)), Blob((2,))
     second.share_diff(first)
     second.grad.add_(3)
     assert first.diff.tolist() == [3, 3]
 
 
-def test_sharing_needs_as_many_elements():
+def test_sharing_needs_equal_counts():
     with pytest.raises(ShapeError, match=r"\(3,\) .*\(2,\)"):
         Blob((3,)).share_data(Blob((2,)))

@@ -32,7 +32,7 @@ def halves() -> np.ndarray:
     return image
 
 
-def test_the_middle_and_the_mean_of_ten(model):
+def test_centre_crop_and_mean_of_ten_crops(model):
     net = caffe.Classifier(model, None, image_dims=(8, 8), channel_swap=(2, 1, 0), raw_scale=4)
     image = halves()
     image[:4] = 0
@@ -65,7 +65,7 @@ def test_windows(model, tmp_path):
     assert np.array([d["prediction"] for d in found]) == pytest.approx(np.array(expected))
 
 
-def test_context_outside_of_the_image_has_the_mean(model):
+def test_context_outside_the_image_is_the_mean(model):
     net = caffe.Detector(model, None, mean=np.array([8.0, 4, 2]), raw_scale=2, context_pad=1)
     crop = net.crop(np.full((3, 3, 3), 9, np.float32), np.array([0, 0, 1, 1]))
     assert crop.shape == (4, 4, 3)
@@ -88,12 +88,12 @@ def test_detector_refuses(model, tmp_path):
         caffe.Detector(model, None, context_pad=2)
 
 
-def test_selective_search_says_what_it_needs(model):
+def test_missing_selective_search_names_its_package(model):
     with pytest.raises(CaffeError, match="selective_search_ijcv_with_python, which needs MATLAB"):
         caffe.Detector(model, None).detect_selective_search(["x.png"])
 
 
-def test_selective_search_where_it_is_installed(model, tmp_path, monkeypatch):
+def test_selective_search_if_installed(model, tmp_path, monkeypatch):
     (tmp_path / "selective_search_ijcv_with_python.py").write_text(
         "def get_windows(files, cmd):\n    return [[(0, 0, 8, 4)] for _ in files]\n"
     )

@@ -63,7 +63,7 @@ def test_a_map_and_its_inverse_are_the_identity(base, further):
     assert shift == pytest.approx(0, abs=1e-9)
 
 
-def test_a_crop_of_an_fcn_lands_where_it_should():
+def test_crop_offset_of_an_fcn():
     x = data()
     conv = L.ReLU(L.Convolution(x, kernel_size=3, pad=100), in_place=True)  # at u sees x = u - 99
     pool = L.Pooling(conv, kernel_size=2, stride=2)  # at u sees 2 u + 0.5
@@ -74,7 +74,7 @@ def test_a_crop_of_an_fcn_lands_where_it_should():
     assert crop(up, x).fn.params["crop_param"]["offset"] == [94]
 
 
-def test_what_is_cropped_has_the_other_size():
+def test_cropped_top_has_the_reference_size():
     x = L.Input(shape={"dim": [1, 1, 8, 8]})
     conv = L.Convolution(x, num_output=1, kernel_size=3, stride=2, pad=3)
     up = L.Deconvolution(conv, convolution_param={"num_output": 1, "kernel_size": 3, "stride": 2})
@@ -84,7 +84,7 @@ def test_what_is_cropped_has_the_other_size():
     assert net.blobs["Crop1"].shape == (1, 1, 8, 8)
 
 
-def test_residual_nets_are_walked_once():
+def test_residual_nets_take_linear_time():
     top = x = L.Convolution(data(), kernel_size=3, num_output=1)
     for _ in range(60):
         top = L.Eltwise(top, L.ReLU(top))
@@ -116,7 +116,7 @@ def test_axes_that_differ():
     ],
 )
 @pytest.mark.parametrize("kind", [AssertionError, RuntimeError])
-def test_what_cannot_be_cropped(made, message, kind):
+def test_impossible_crops_are_refused(made, message, kind):
     x = data()
     with pytest.raises(MappingError, match=message) as caught:
         crop(x, made(x))

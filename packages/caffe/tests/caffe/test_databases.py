@@ -24,7 +24,7 @@ def test_written_and_read(tmp_path):
     assert list(records(tmp_path / "db")) == pairs
 
 
-def test_more_than_the_first_map_holds(tmp_path):
+def test_database_grows_beyond_its_first_map_size(tmp_path):
     blocks = [np.random.default_rng(i).bytes(5 << 20) for i in range(9)]
     with Writer(tmp_path / "db") as writer:
         for i, block in enumerate(blocks):
@@ -32,9 +32,11 @@ def test_more_than_the_first_map_holds(tmp_path):
     assert [value for _, value in records(tmp_path / "db")] == blocks
 
 
-def test_nothing_is_written_where_something_is(tmp_path):
+def test_existing_folder_is_not_overwritten(tmp_path):
     (tmp_path / "db").mkdir()
-    with pytest.raises(FormatError, match="db: a new database cannot be made there: File exists"):
+    with pytest.raises(
+        FormatError, match="db: a new database cannot be created there: File exists"
+    ):
         Writer(tmp_path / "db")
 
 
@@ -51,7 +53,7 @@ def test_names_of_backends():
         backend_of("rocksdb")
 
 
-def test_what_a_script_has_opened_itself(tmp_path):
+def test_database_that_the_script_has_open(tmp_path):
     database(tmp_path / "db", [datum(random_image(2, 2))])
     with (
         lmdb.open(str(tmp_path / "db")),
@@ -61,13 +63,13 @@ def test_what_a_script_has_opened_itself(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", b"\0" * 8192])
-def test_files_that_are_none(tmp_path, content):
+def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "data.mdb").write_bytes(content)
     with pytest.raises(FormatError, match="cannot be opened as LMDB|truncated or corrupt"):
         next(records(tmp_path))
 
 
-def test_a_truncated_one(tmp_path):
+def test_truncated_database_is_refused(tmp_path):
     database(tmp_path / "db", [datum(random_image(40, 40, seed=i)) for i in range(9)])
     file = tmp_path / "db" / "data.mdb"
     file.write_bytes(file.read_bytes()[:-4096])
@@ -89,7 +91,7 @@ for folder in sys.argv[1:]:
 
 @settings(max_examples=3, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_damaged_ones_never_end_the_process(tmp_path_factory, seed):
+def test_damaged_database_never_ends_the_process(tmp_path_factory, seed):
     """Sixty databases with random bytes in random places, read by a process of its own."""
     folder = tmp_path_factory.mktemp("damaged")
     database(folder / "good", [datum(random_image(9, 9 + i, seed=i)) for i in range(40)])

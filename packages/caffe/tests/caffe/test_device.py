@@ -56,13 +56,13 @@ def test_a_gpu_gives_the_same():
 
 
 class TestSync:
-    def test_written_by_the_script_read_by_a_layer(self, device):
+    def test_layer_reads_what_the_script_wrote(self, device):
         blob = Blob((2,))
         blob.data[...] = [1, 2]
         assert blob.tensor.dtype == torch.float64
         assert blob.tensor.tolist() == [1, 2]
 
-    def test_written_by_a_layer_read_by_the_script(self, device):
+    def test_script_reads_what_a_layer_wrote(self, device):
         blob = Blob((2,))
         view = blob.data
         blob.set_data(torch.tensor([3.0, 4]))
@@ -80,13 +80,13 @@ class TestSync:
         blob.grad.add_(2)
         assert blob.diff.tolist() == [5, 5]
 
-    def test_what_is_written_after_the_layer_ran_is_sent(self, device):
+    def test_writes_after_a_new_access_are_uploaded(self, device):
         blob = Blob((2,))
         blob.set_data(torch.tensor([3.0, 4]))
         blob.data[0] = 7
         assert blob.tensor.tolist() == [7, 4]
 
-    def test_what_is_written_without_asking_again_is_not_sent(self, device):
+    def test_writes_without_a_new_access_are_not_uploaded(self, device):
         # As in Caffe: the device's copy is the newest until `data` is asked for.
         blob = Blob((2,))
         view = blob.data
@@ -150,7 +150,7 @@ def test_a_net_follows_the_mode():
     assert np.shares_memory(weights, made.params["ip1"][0].data)
 
 
-def test_a_net_made_on_the_device(device, tmp_path):
+def test_net_built_on_the_device(device, tmp_path):
     made = net()
     assert made.params["ip1"][0].tensor.dtype == torch.float64
     out = made.forward(x=X, label=LABEL)["loss"].copy()
@@ -190,7 +190,7 @@ class TestSolver:
 
     @pytest.mark.parametrize("kind", ["SGD", "Adam"])
     @pytest.mark.parametrize("before", [0, 3, 10], ids=["first", "between", "last"])
-    def test_a_device_at_any_time_trains_the_same(self, kind, before):
+    def test_switching_devices_does_not_change_training(self, kind, before):
         expected = solver(self.SETTINGS, DATA, kind)
         expected.step(10)
         made = solver(self.SETTINGS, DATA, kind)

@@ -81,7 +81,7 @@ def test_phases():
         draw.get_pydot_graph(both, "TB", phase=0)
 
 
-def test_rules_that_say_no_phase_leave_no_phase_out():
+def test_rules_without_a_phase_apply_to_all_phases():
     net = NetParameter()
     net.layer.append(layer('type: "ReLU" include { stage: "a" }'))
     net.layer.append(layer('type: "TanH" exclude { stage: "a" }'))
@@ -118,14 +118,14 @@ def test_labels(text, label):
     assert written.replace(r"\n", "") == label
 
 
-def test_learning_rates_of_layers_that_have_none():
+def test_layers_without_learning_rates_are_refused():
     with pytest.raises(NetError, match=r"layer 'l' \(ReLU, 0 param\) has no learning rate"):
         draw.get_layer_lr_mult(layer('type: "ReLU"'))
     with pytest.raises(NetError, match=r"layer 'l' \(InnerProduct, 3 param\)"):
         draw.get_layer_lr_mult(layer('type: "InnerProduct" param {} param {} param {}'))
 
 
-def test_colors_and_ways_to_pool():
+def test_colors_and_pooling_methods():
     types = ("Convolution", "Pooling", "InnerProduct", "ReLU")
     colors = [draw.choose_color_by_layertype(kind) for kind in types]
     assert colors == ["#FF5050", "#FF9900", "#CC33FF", "#6495ED"]
@@ -158,11 +158,11 @@ def test_images_need_graphviz(tmp_path, monkeypatch):
     ):
         draw.draw_net_to_file(NET, tmp_path / "net.png")
     assert not (tmp_path / "net.png").exists()
-    with pytest.raises(CaffeError, match="net: the name has no ending"):
+    with pytest.raises(CaffeError, match="net: the name has no extension"):
         draw.draw_net_to_file(NET, tmp_path / "net")
 
 
-def test_graphviz_is_given_the_graph_and_its_errors_are_passed_on(tmp_path, monkeypatch):
+def test_graphviz_gets_the_graph_and_its_errors_are_reported(tmp_path, monkeypatch):
     """A stand-in for `dot`, since few machines have it, that says what it was given."""
     (tmp_path / "dot").write_text(
         f'#!{shutil.which("sh")}\n[ "$2" = png ] || {{ echo "no such format" >&2; exit 3; }}\n'

@@ -91,13 +91,13 @@ def test_bilinear_of_an_odd_kernel(kernel, line):
 
 
 @pytest.mark.parametrize("kind", ["uniform", "gaussian", "xavier", "msra", "positive_unitball"])
-def test_the_seed_decides(kind):
+def test_seed_determines_the_values(kind):
     first, again, other = (filled((5, 4), seed, type=kind) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_bilinear_refuses_what_is_not_square():
+def test_bilinear_needs_square_kernels():
     with pytest.raises(LayerError, match=r"bilinear filler.*\(1, 1, 3, 4\)"):
         filled((1, 1, 3, 4), type="bilinear")
 

@@ -52,8 +52,8 @@ def test_ceil_mode_in_a_solver_and_in_an_old_layer():
     assert solver.net_param.layers[0].pooling_param.round_mode == PoolingParameter.FLOOR
 
 
-def test_ceil_mode_against_round_mode():
-    with pytest.raises(FormatError, match="ceil_mode False and another round_mode"):
+def test_ceil_mode_contradicting_round_mode_is_refused():
+    with pytest.raises(FormatError, match="ceil_mode False and a different round_mode"):
         parse_text(pooling("ceil_mode: false round_mode: CEIL"), NetParameter())
 
 
@@ -72,7 +72,7 @@ def test_other_fields_stay_in_the_message(tmp_path):
     assert not norm(LayerParameter(name="n")).HasField("across_spatial")
 
 
-def test_net_spec_keeps_to_caffe_where_that_is_enough():
+def test_net_spec_returns_plain_caffe_if_possible():
     net = layers.Pooling(layers.DummyData(), ceil_mode=False, kernel_size=2).to_proto()
     assert type(net) is NetParameter
     assert net.layer[1].pooling_param.round_mode == PoolingParameter.FLOOR
@@ -95,7 +95,7 @@ def test_net_spec_with_a_field_that_only_a_fork_has():
     assert forks.plain(written, NetParameter) == read
 
 
-def test_a_net_of_the_superset_is_taken():
+def test_net_accepts_a_message_of_the_superset():
     text = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 } } }'
     net = caffe.Net(parse_text(text, forks.superset(NetParameter)()), caffe.TEST)
     assert net.blobs["x"].shape == (2,)
@@ -104,14 +104,14 @@ def test_a_net_of_the_superset_is_taken():
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_a_field_of_a_fork_is_named(tmp_path, strict):
+def test_error_names_the_fork_of_a_field(tmp_path, strict):
     (tmp_path / "ssd.prototxt").write_text(
         'layer {\n  name: "p"\n  prior_box_param { flip: true } }'
     )
     with pytest.raises(
         FormatError,
-        match=r'ssd.prototxt:3:3: .*no field named "prior_box_param".* It is of the SSD fork '
-        r"\(weiliu89/caffe\), not of BVLC Caffe 1.0. \(reading NetParameter\)",
+        match=r'ssd.prototxt:3:3: .*no field named "prior_box_param".* It is from the SSD fork '
+        r"\(weiliu89/caffe\), not from BVLC Caffe 1.0. \(reading NetParameter\)",
     ):
         read_text(tmp_path / "ssd.prototxt", NetParameter(), strict=strict)
 
@@ -119,18 +119,23 @@ def test_a_field_of_a_fork_is_named(tmp_path, strict):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (pooling("ceil_mode: true"), '1:.*"ceil_mode".* It is of several forks, not of BVLC'),
-        (NORMALIZE, '4:3: .*"norm_param".* It is of the SSD fork'),
-        ('layer { name: "r" type: "ReLU6" }', "layer 'r': type 'ReLU6' is of forks for MobileNet"),
+        (pooling("ceil_mode: true"), '1:.*"ceil_mode".* It is from several forks, not from BVLC'),
+        (NORMALIZE, '4:3: .*"norm_param".* It is from the SSD fork'),
+        (
+            'layer { name: "r" type: "ReLU6" }',
+            "layer 'r': type 'ReLU6' is from forks for MobileNet",
+        ),
     ],
 )
-def test_strict_refuses_what_real_caffe_has_not(text, message):
+def test_strict_refuses_what_real_caffe_lacks(text, message):
     with pytest.raises(FormatError, match=message):
         parse_text(text, NetParameter(), strict=True)
 
 
 @pytest.mark.parametrize("kind", sorted(forks.REFUSED))
-def test_a_type_of_a_fork_is_named(kind):
-    with pytest.raises(LayerError, match=f"layer 'x': type '{kind}' is of .*, not of BVLC Caffe"):
+def test_error_names_the_fork_of_a_type(kind):
+    with pytest.raises(
+        LayerError, match=f"layer 'x': type '{kind}' is from .*, not from BVLC Caffe"
+    ):
         caffe.Net(parse_text(f'layer {{ name: "x" type: "{kind}" }}', NetParameter()), caffe.TEST)
     assert kind not in registry()

@@ -40,7 +40,7 @@ def blob(text: str) -> BlobProto:
 
 
 @given(arrays.arrays(np.float32, SHAPES, elements=FLOATS))
-def test_a_blob_comes_back(values):
+def test_blob_round_trip(values):
     proto = BlobProto()
     set_blob(proto, values, -values)
     again = BlobProto.FromString(proto.SerializeToString())
@@ -68,7 +68,7 @@ def test_a_blob_is_stored_as_protobuf_would():
         ("shape {} data: 5", (), [5], np.float32),
     ],
 )
-def test_how_blobs_are_and_were_written(text, shape, values, dtype):
+def test_blob_shapes_old_and_new(text, shape, values, dtype):
     found = blob_array(blob(text))
     assert found.shape == shape
     assert found.dtype == dtype
@@ -84,14 +84,14 @@ MESSAGES = st.sampled_from([NetParameter, SolverParameter, LayerParameter, V1Lay
 
 
 @given(MESSAGES.flatmap(messages))
-def test_any_message_comes_back_from_text(message):
+def test_any_message_round_trips_as_text(message):
     kind = type(message)
     assert parse_text(to_text(message), kind(), strict=True) == message
     assert parse_text(to_text(message), kind()) == message
 
 
 @given(MESSAGES.flatmap(messages))
-def test_any_message_comes_back_from_bytes(tmp_path_factory, message):
+def test_any_message_round_trips_as_binary(tmp_path_factory, message):
     file = tmp_path_factory.getbasetemp() / "any.bin"
     write_binary(file, message)
     if message.ListFields():
@@ -99,7 +99,7 @@ def test_any_message_comes_back_from_bytes(tmp_path_factory, message):
 
 
 @given(messages(NetParameter), st.data())
-def test_text_that_is_cut_or_changed_gives_a_message_or_a_clear_error(net, data):
+def test_truncated_or_changed_text_is_a_message_or_a_clear_error(net, data):
     text = to_text(net)
     start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(text))] * 2)))
     changed = (
@@ -116,7 +116,7 @@ def test_escapes():
     assert parse_text(text, NetParameter()).name == "\a\n\t\"'\\AA\u00e4#"
 
 
-def test_a_net_comes_back_from_files(tmp_path):
+def test_net_round_trips_through_files(tmp_path):
     net = NetParameter(name="n", input=["x"])
     write_binary(tmp_path / "net.caffemodel", net)
     (tmp_path / "net.prototxt").write_text(to_text(net))
@@ -137,7 +137,7 @@ def test_any_bytes_are_a_message_or_a_clear_error(tmp_path_factory, content):
         assert state.ListFields()
 
 
-def test_a_write_that_fails_leaves_what_was_there(tmp_path):
+def test_failed_write_leaves_the_old_file(tmp_path):
     file = tmp_path / "net.caffemodel"
     write_binary(file, NetParameter(name="first"))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -151,7 +151,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
     assert os.listdir(tmp_path) == ["net.caffemodel"]
 
 
-def test_binary_where_text_belongs(tmp_path):
+def test_binary_instead_of_text(tmp_path):
     (tmp_path / "a.prototxt").write_bytes(b"\xff\xfe\x00binary")
     with pytest.raises(FormatError, match="a.prototxt: is binary; a text file .* is needed"):
         read_text(tmp_path / "a.prototxt", NetParameter())

@@ -50,7 +50,7 @@ def run(one: caffe.Net, parts: bool, look_first: bool = False) -> Arrays:
 
 @pytest.mark.parametrize("phase", [caffe.TRAIN, caffe.TEST])
 @pytest.mark.parametrize("look_first", [False, True])
-def test_nobody_sees_the_difference(phase: int, look_first: bool) -> None:
+def test_fused_layers_give_the_same_values_and_gradients(phase: int, look_first: bool) -> None:
     one, four = run(net(phase=phase), False, look_first), run(net(phase=phase), True)
     x = one["c/data"]
     assert (x < 0).any() and (x > BOUND).any() and ((x > 0) & (x < BOUND)).any()  # noqa: PT018
@@ -74,7 +74,7 @@ def test_by_hand() -> None:
     assert one.blobs["y"].diff[at].tolist() == [0, 1, 1, 1]
 
 
-def test_a_part_of_it_is_run_as_it_is() -> None:
+def test_partial_ranges_run_unfused() -> None:
     one = net()
     one.forward(x=np.full((2, 3, 4, 5), 9, np.float32))
     one.blobs["m"].data[...] = 2
@@ -95,7 +95,7 @@ def test_other_shapes() -> None:
     assert one.blobs["m"].data == pytest.approx(expected, rel=1e-6)
 
 
-def test_it_is_found() -> None:
+def test_clamps_are_found() -> None:
     assert list(clamps(net().steps)) == [2]
     assert clamps(net().steps)[2].bound == BOUND
 
@@ -112,7 +112,7 @@ def test_it_is_found() -> None:
         ('type: "ReLU" bottom: "y"', 'type: "Sigmoid" bottom: "y"'),
     ],
 )
-def test_others_are_left_alone(old: str, new: str) -> None:
+def test_similar_layers_are_not_fused(old: str, new: str) -> None:
     count = -1 if new == "shift: -6" else 1
     assert old in RELU6
     assert clamps(net(RELU6.replace(old, new, count)).steps) == {}

@@ -42,7 +42,7 @@ LOGS = "import caffe; from caffe import glog; INIT glog.info('solver.cpp:239', '
         ("caffe.init_log(); caffe.init_log();", {}, True),
     ],
 )
-def test_lines_are_seen_by_who_asks(init, environment, shown):
+def test_log_is_silent_unless_enabled(init, environment, shown):
     lines = python(LOGS.replace("INIT", init), **environment).splitlines()
     assert len(lines) == shown
     if shown:
@@ -64,7 +64,7 @@ def test_pycaffes_log():
     assert python(code).endswith("] 50% done\n")
 
 
-def test_a_record_of_somebody_else_has_its_own_place():
+def test_foreign_record_shows_its_own_source_line():
     record = logging.LogRecord("caffe.x", logging.ERROR, "/a/b.py", 7, "bad %s", ("z",), None)
     assert re.fullmatch(r"E\d{4} [\d:.]+ +\d+ b\.py:7\] bad z", glog.GlogFormatter().format(record))
 
@@ -81,6 +81,6 @@ def test_a_log_file(tmp_path):
     assert LINE.match(printed.strip())
 
 
-def test_no_such_log_folder(tmp_path):
+def test_missing_log_folder(tmp_path):
     with pytest.raises(FormatError, match=r"no/caffe.*cannot be written: No such file"):
         glog.log_to_folder(tmp_path / "no", "caffe")

@@ -41,7 +41,7 @@ def names(file: str) -> dict[str, tuple[int, ...] | None]:
 
 
 @pytest.mark.parametrize("text", [MLP, SHARED])
-def test_weights_come_back(tmp_path, text):
+def test_weights_round_trip(tmp_path, text):
     first, second = net(text), net(text)
     first.save(tmp_path / "w.caffemodel.h5")
     second.copy_from(tmp_path / "w.caffemodel.h5")
@@ -77,7 +77,7 @@ def test_layout_of_weights(tmp_path):
     }
 
 
-def test_what_has_no_layer_in_the_net_or_the_file_stays(tmp_path):
+def test_layers_missing_on_either_side_are_skipped(tmp_path):
     net(MLP).save(tmp_path / "w.h5")
     other = net(MLP.replace('name: "ip2"', 'name: "new"'))
     before = other.params["new"][0].data.copy()
@@ -88,7 +88,7 @@ def test_what_has_no_layer_in_the_net_or_the_file_stays(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: f.pop("data/ip1/1"), "layer 'ip1', blob 1 is not there; the net's has (4,)"),
+        (lambda f: f.pop("data/ip1/1"), "layer 'ip1', blob 1 is missing; the net's has (4,)"),
         (lambda f: _put(f, "data/ip1/2", [1.0]), "layer 'ip1' has 3 blobs; the net's has 2"),
         (
             lambda f: _put(f, "data/ip1/0", np.zeros((4, 4))),
@@ -120,16 +120,18 @@ def _put(file: h5py.File, name: str, values: object) -> None:
     file[name] = values
 
 
-def test_two_layers_of_one_name(tmp_path):
+def test_layers_with_the_same_name_are_refused(tmp_path):
     text = MLP.replace('name: "ip2"', 'name: "ip1"')
     made = net(text)
-    with pytest.raises(FormatError, match="twice.h5: HDF5 cannot have two layers of one .* 'ip1'"):
+    with pytest.raises(
+        FormatError, match="twice.h5: HDF5 cannot hold two layers with the same .* 'ip1'"
+    ):
         made.save(tmp_path / "twice.h5")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["s.solverstate", "s.solverstate.h5"])
-def test_a_state_comes_back(tmp_path, name):
+def test_state_round_trip(tmp_path, name):
     write_state(tmp_path / name, state())
     again = read_state(tmp_path / name)
     assert again == state()
@@ -142,12 +144,12 @@ def test_a_state_comes_back(tmp_path, name):
     [
         (lambda f: f.pop("iter"), "without 'iter' and 'history'"),
         (lambda f: f.pop("history"), "without 'iter' and 'history'"),
-        (lambda f: (f.pop("iter"), f.create_group("iter")), "'/' has no data set 'iter'"),
-        (lambda f: f.pop("history/1"), "'/history' has no data set '1'"),
+        (lambda f: (f.pop("iter"), f.create_group("iter")), "'/' has no dataset 'iter'"),
+        (lambda f: f.pop("history/1"), "'/history' has no dataset '1'"),
         (lambda f: _put(f, "iter", [1, 2]), "'iter' holds 2 numbers. Needed: 1"),
         (lambda f: _put(f, "iter", "x"), "'/iter' is of object. Needed: numbers"),
         (lambda f: _put(f, "learned_net", 3), "'/learned_net' is of int64. Needed: text"),
-        (lambda f: _put(f, "learned_net", b"\xff"), "is no whole HDF5 file: 'utf-8' codec"),
+        (lambda f: _put(f, "learned_net", b"\xff"), "is not a complete HDF5 file: 'utf-8' codec"),
         (
             lambda f: f["history"].create_dataset("3", (2**20, 2**20), np.float32, chunks=(8, 8)),
             "'/history/3' has shape (1048576, 1048576) in 0 bytes; it is damaged",
@@ -167,7 +169,7 @@ def test_a_bad_state(tmp_path, change, message):
     assert str(caught.value).startswith(f"{tmp_path / 's.h5'}: ")
 
 
-def test_one_format_where_another_belongs(tmp_path):
+def test_other_formats_are_refused(tmp_path):
     write_state(tmp_path / "s.h5", state())
     net().save(tmp_path / "w.h5")
     with pytest.raises(FormatError, match=r"s.h5: is HDF5 without a group 'data'"):

@@ -19,7 +19,7 @@ def saved(image: Image.Image, kind: str = "png", **options) -> bytes:
     return buffer.getvalue()
 
 
-def test_colour_is_in_the_order_blue_green_red():
+def test_channels_are_in_bgr_order():
     content = saved(Image.new("RGB", (2, 1), (10, 20, 30)))
     for color in (True, None):
         assert decode(content, "p", color=color).tolist() == [[[30, 20, 10]] * 2]
@@ -47,7 +47,7 @@ def test_channels_of_every_mode(mode, kind, color, gray, stored):
         assert found.dtype == np.uint8
 
 
-def test_gray_of_colours():
+def test_gray_values_of_colours():
     red = Image.new("RGB", (1, 1), (255, 0, 0))
     assert decode(saved(red, "bmp"), "p", color=False).item() == 76  # 0.299 * 255 = 76.2
     assert decode(saved(red, "png"), "p", color=False).item() == 76
@@ -55,12 +55,12 @@ def test_gray_of_colours():
     assert decode(saved(blue, "bmp"), "p", color=False).item() == 29  # 0.114 * 255 = 29.07
 
 
-def test_sixteen_bits_lose_the_lower_eight():
+def test_sixteen_bits_are_reduced_to_the_upper_eight():
     deep = Image.fromarray(np.array([[0x1234, 0xFFFF]], np.uint16))
     assert decode(saved(deep), "p", color=False).ravel().tolist() == [0x12, 0xFF]
 
 
-def test_an_image_that_lies_on_its_side_is_turned():
+def test_exif_orientation_is_applied():
     exif = Image.Exif()
     exif[274] = 6
     content = saved(Image.new("RGB", (4, 2)), "jpeg", exif=exif)
@@ -75,13 +75,13 @@ def test_encoded_and_decoded(kind, channels):
     assert np.array_equal(decode(encode(pixels, kind), "p"), pixels)
 
 
-def test_jpeg_is_near():
+def test_jpeg_round_trip_is_close():
     pixels = np.full((8, 8, 3), (200, 100, 50), np.uint8)
     assert np.abs(decode(encode(pixels, "jpg"), "p").astype(int) - pixels).max() <= 3
 
 
 def test_an_unknown_encoding():
-    with pytest.raises(FormatError, match="'nothing' is no known encoding"):
+    with pytest.raises(FormatError, match="'nothing' is not a known image format"):
         encode(random_image(2, 2), "nothing")
 
 
@@ -113,13 +113,13 @@ def test_impossible_sizes(size):
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", image_bytes(random_image(50, 50))[:100]])
-def test_what_is_no_image(tmp_path, content):
+def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(FormatError, match=r"x\.png: .*decoded"):
         read_image(tmp_path / "x.png")
 
 
-def test_an_image_of_too_many_pixels():
+def test_too_many_pixels_are_refused():
     header = bytearray(saved(Image.new("1", (1, 1)), "bmp"))
     header[18:26] = np.array([2**20, 2**20], "<i4").tobytes()
     with pytest.raises(FormatError, match="p: .*too many"):

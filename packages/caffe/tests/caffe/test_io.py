@@ -71,7 +71,9 @@ def test_oversample_by_hand():
 
 
 def test_oversample_refuses():
-    with pytest.raises(InputError, match=r"images of shapes \[\(3, 3, 1\)\] are cut to 4x2"):
+    with pytest.raises(
+        InputError, match=r"images of shapes \[\(3, 3, 1\)\] cannot be cropped to 4x2"
+    ):
         io.oversample([np.zeros((3, 3, 1))], (4, 2))
     with pytest.raises(InputError, match="equal"):
         io.oversample([np.zeros((3, 3, 1)), np.zeros((3, 4, 1))], (2, 2))
@@ -104,7 +106,7 @@ def test_datums_round_trip(shape, whole, label):
         (lambda: io.array_to_datum(np.zeros((2, 2))), r"Incorrect array shape: \(2, 2\)"),
         (lambda: io.array_to_blobproto(np.zeros(2), np.zeros(3)), "must agree"),
         (lambda: io.blobproto_to_array(BlobProto(num=2, data=[1])), "stored with 1 values"),
-        (lambda: io.blobprotovector_str_to_arraylist(b"\xff"), "no BlobProtoVector"),
+        (lambda: io.blobprotovector_str_to_arraylist(b"\xff"), "are not a BlobProtoVector"),
         (lambda: io.datum_to_array(Datum(channels=1, height=2, width=2, data=b"abc")), "3 values"),
         (lambda: io.datum_to_array(Datum(encoded=True, data=b"abc")), "encoded image"),
     ],
@@ -132,7 +134,7 @@ def test_preprocess_by_hand():
     assert made.deprocess("data", found) == pytest.approx(image, abs=1e-6)
 
 
-def test_preprocess_leaves_the_image_as_it_is():
+def test_preprocess_does_not_modify_the_image():
     made = transformer()
     made.set_raw_scale("data", 255)
     image = np.ones((2, 2, 3), np.float32)
@@ -142,7 +144,7 @@ def test_preprocess_leaves_the_image_as_it_is():
 
 @settings(max_examples=30)
 @given(st.permutations([0, 1, 2]), st.floats(0.1, 300), st.floats(0.01, 2), st.integers(0, 99))
-def test_deprocess_undoes_preprocess(order, raw, scale, seed):
+def test_deprocess_inverts_preprocess(order, raw, scale, seed):
     made = transformer()
     made.set_channel_swap("data", order)
     made.set_raw_scale("data", raw)

@@ -15,7 +15,7 @@ def files(mirror: Path) -> list[Path]:
     return found
 
 
-def test_definitions_come_back(mirror, tmp_path):
+def test_definitions_round_trip(mirror, tmp_path):
     for file in files(mirror):
         kind = SolverParameter if "solver" in file.name else NetParameter
         message = read_text(file, kind(), strict=True)
@@ -26,7 +26,7 @@ def test_definitions_come_back(mirror, tmp_path):
         assert read_binary(tmp_path / "m", kind()) == message, file
 
 
-def test_nets_are_upgraded_once(mirror):
+def test_upgrading_is_idempotent(mirror):
     old = []
     for file in files(mirror):
         if "solver" in file.name:

@@ -50,7 +50,7 @@ class TestParts:
             lambda f, w: caffe.Net(network_file=f, phase=caffe.TEST, weights=w),
         ],
     )
-    def test_all_ways_to_call(self, tmp_path, call):
+    def test_all_call_signatures(self, tmp_path, call):
         (tmp_path / "net.prototxt").write_text(MLP)
         first = net()
         first.save(str(tmp_path / "w.caffemodel"))
@@ -58,7 +58,7 @@ class TestParts:
         assert made.outputs == ["acc", "loss"]
         assert np.array_equal(made.params["ip1"][0].data, first.params["ip1"][0].data)
 
-    def test_no_phase(self):
+    def test_missing_phase(self):
         with pytest.raises(NetError, match="the phase is missing. Allowed: caffe.TRAIN, TEST"):
             caffe.Net(parse(MLP))
 
@@ -110,7 +110,7 @@ class TestForward:
             "y": (2, 2),
         }
 
-    def test_in_parts(self):
+    def test_partial_runs(self):
         made = net()
         whole = run(made)["loss"].copy()
         made.blobs["loss"].data[...] = 0
@@ -127,12 +127,12 @@ class TestForward:
         assert not np.array_equal(views["y"], first)
         assert np.array_equal(views["y"], made.blobs["y"].data)
 
-    def test_a_script_may_write_into_parameters(self):
+    def test_writes_into_parameters_take_effect(self):
         made = net()
         made.params["ip2"][0].data[...] = 0
         assert run(made)["loss"] == pytest.approx(np.log(2))
 
-    def test_looking_changes_nothing(self):
+    def test_reading_views_changes_nothing(self):
         seen, unseen = net(), net()
         unseen.share_with(seen)
         for made in (seen, unseen):
@@ -235,7 +235,7 @@ class TestBackward:
         made.clear_param_diffs()
         assert not made.params["ip1"][0].diff.any()
 
-    def test_inputs_have_none_unless_forced(self):
+    def test_inputs_have_no_gradient_unless_forced(self):
         plain, forced = net(), net("force_backward: true " + MLP)
         forced.share_with(plain)
         for made in (plain, forced):
@@ -243,7 +243,7 @@ class TestBackward:
         assert not plain.backward()["x"].any()
         assert forced.backward()["x"].any()
 
-    def test_of_given_gradients(self):
+    def test_backward_from_given_gradients(self):
         text = MLP[: MLP.index('layer { name: "label"')] + MLP[MLP.index('layer { name: "ip1"') :]
         made = net("force_backward: true " + text[: text.index('layer { name: "loss"')])
         made.forward(x=X)
@@ -256,10 +256,10 @@ class TestBackward:
         assert diffs["x"] == pytest.approx(dh @ w1, rel=1e-5)
 
     def test_no_such_output(self):
-        with pytest.raises(NetError, match="'y' is no output. The outputs: loss"):
+        with pytest.raises(NetError, match="'y' is not an output. The outputs: loss"):
             net().backward(y=np.zeros((2, 2)))
 
-    def test_frozen_layers_and_what_is_below_get_none(self):
+    def test_frozen_layers_and_those_below_get_no_gradient(self):
         frozen = 'bottom: "x" top: "h" param { lr_mult: 0 } param { lr_mult: 0 }'
         made = net(MLP.replace('bottom: "x" top: "h"', frozen))
         run(made)
@@ -268,7 +268,7 @@ class TestBackward:
         assert not made.blobs["h"].diff.any()
         assert made.params["ip2"][0].diff.any()
 
-    def test_propagate_down_false_stops_it(self):
+    def test_propagate_down_false_stops_the_gradient(self):
         stop = 'name: "ip2" type: "InnerProduct" propagate_down: false'
         made = net(MLP.replace('name: "ip2" type: "InnerProduct"', stop))
         run(made)
@@ -313,7 +313,7 @@ class TestBackward:
             2 * plain.params["ip1"][0].diff, rel=1e-4, abs=1e-7
         )
 
-    def test_a_loss_that_is_used_too(self):
+    def test_loss_that_is_also_a_bottom(self):
         used = 'top: "loss" loss_weight: 1 } layer { name: "s" type: "Silence" bottom: "loss" }'
         made = net(MLP.replace('top: "loss" }', used))
         plain = net()
@@ -334,7 +334,7 @@ LEGACY = MLP[MLP.index('layer { name: "ip1"') : MLP.index('layer { name: "loss"'
         'input: "x" input_shape { dim: 2 dim: 3 dim: 1 dim: 1 }',
     ],
 )
-def test_inputs_as_they_were_written_once(head):
+def test_old_input_fields(head):
     made = net(f"{head} {LEGACY}")
     assert made.inputs == ["x"]
     assert made.blobs["x"].shape == (2, 3, 1, 1)

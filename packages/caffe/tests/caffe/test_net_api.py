@@ -34,7 +34,7 @@ def test_level_and_stages(tmp_path, call):
         ((caffe.TEST,), {"stages": "abc"}, "stages is 'abc'. Allowed: a list of names"),
     ],
 )
-def test_what_cannot_be_meant(arguments, options, message):
+def test_contradictory_arguments_are_refused(arguments, options, message):
     with pytest.raises(NetError, match=message):
         caffe.Net(net().to_proto(), *arguments, **options)
 
@@ -72,7 +72,7 @@ def test_batches():
     assert parts[2]["x"].tolist() == [[1, 1, 1], [0, 0, 0]]
 
 
-def test_inputs_broadcast_or_are_as_many():
+def test_inputs_broadcast_or_match_in_count():
     made = net()
     made.forward(x=np.array([[1], [2]]), label=LABEL.reshape(2, 1, 1, 1))
     assert made.blobs["x"].data.tolist() == [[1] * 3, [2] * 3]
@@ -115,7 +115,7 @@ def test_net_surgery():
 def test_several_devices():
     assert not caffe.has_nccl()
     for call in (lambda: caffe.NCCL(None, ""), caffe.NCCL.new_uid):
-        with pytest.raises(CaffeError, match=r"NCCL: .* Ask caffe.has_nccl\(\) first"):
+        with pytest.raises(CaffeError, match=r"NCCL: .* Check caffe.has_nccl\(\) first"):
             call()
     assert (caffe.solver_count(), caffe.solver_rank()) == (1, 0)
     caffe.set_multiprocess(False)

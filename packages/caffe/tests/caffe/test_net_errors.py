@@ -27,12 +27,12 @@ def file_error(folder: Path, text: str) -> str:
         ("layer { phase: TRIAN }", "1:16:", "TRIAN"),
         ('layer {\n name: "x"\n', "2:8:", "}"),
         ('layer { name: "x }', "1:15:", '"x }'),
-        ("# '\\q'\nname: 'a#\\n' name: 'b\\q'", "2:22:", r"\q is no escape"),
-        (r"name: '\8'", "1:8:", r"\8 is no escape"),
-        (r"name: '\777'", "1:8:", r"\777 is no escape"),
+        ("# '\\q'\nname: 'a#\\n' name: 'b\\q'", "2:22:", r"\q is not a valid escape"),
+        (r"name: '\8'", "1:8:", r"\8 is not a valid escape"),
+        (r"name: '\777'", "1:8:", r"\777 is not a valid escape"),
     ],
 )
-def test_text_errors_say_line_and_column(tmp_path, text, where, what):
+def test_text_errors_give_line_and_column(tmp_path, text, where, what):
     message = file_error(tmp_path, text)
     assert message.startswith(where)
     assert what in message
@@ -64,8 +64,8 @@ X_INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1
             NetError,
             'layer { name: "s" type: "Sigmoid" bottom: "b" top: "a" } '
             'layer { name: "t" type: "Sigmoid" bottom: "a" top: "b" }',
-            r"unknown bottom blob 'b' \(layer 's', bottom index 0\). Layer 't' gives it, and takes "
-            "from it: a cycle$",
+            r"unknown bottom blob 'b' \(layer 's', bottom index 0\). Layer 't' produces it and "
+            "depends on it: a cycle$",
         ),
         (
             NetError,
@@ -75,7 +75,7 @@ X_INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1
         (
             NetError,
             'layer { name: "s" type: "Sigmoid" bottom: "x" top: "a" } ' + X_INPUT,
-            r"unknown bottom blob 'x' \(layer 's', .*Layer 'x' gives it, but is not before$",
+            r"unknown bottom blob 'x' \(layer 's', .*Layer 'x' produces it, but comes later$",
         ),
         (
             NetError,
@@ -133,7 +133,7 @@ def test_bad_nets(error, text, message):
         net(text)
 
 
-def test_inputs_that_do_not_fit_any_more():
+def test_inputs_that_no_longer_fit():
     made = net()
     made.blobs["x"].reshape(2, 5)
     for call in (made.reshape, made.forward):

@@ -56,16 +56,16 @@ class TestFiles:
         with pytest.raises(FormatError, match=r"w.caffemodel: .*(truncated|holds no)"):
             net().copy_from(tmp_path / "w.caffemodel")
 
-    def test_text_where_weights_belong(self, tmp_path):
+    def test_text_instead_of_weights(self, tmp_path):
         (tmp_path / "w.caffemodel").write_text(MLP)
         with pytest.raises(FormatError, match="w.caffemodel: .*NetParameter"):
             net().copy_from(tmp_path / "w.caffemodel")
 
-    def test_weights_where_text_belongs(self, tmp_path):
+    def test_weights_instead_of_text(self, tmp_path):
         net().save(tmp_path / "w.caffemodel")
         with pytest.raises(FormatError, match="w.caffemodel.*text"):
             caffe.Net(str(tmp_path / "w.caffemodel"), caffe.TEST)
 
-    def test_no_file(self, tmp_path):
+    def test_missing_file(self, tmp_path):
         with pytest.raises(FormatError, match="net.prototxt: cannot be read: No such file"):
             caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)

@@ -26,7 +26,7 @@ layer {{ name: "again" type: "ReLU" bottom: "y" top: "y" relu_param {{ negative_
         ("Sigmoid", "", False),
     ],
 )
-def test_in_place_layers_overwrite_only_what_nobody_else_holds(kind, settings, overwrites):
+def test_in_place_layers_overwrite_only_unshared_tensors(kind, settings, overwrites):
     made = net(IN_PLACE.format(kind, settings), caffe.TEST)
     assert made.layer_dict["relu"].overwrites is overwrites
     x = np.array([[-1.0, 2, -3], [4, -5, 6]], np.float32)
@@ -35,7 +35,7 @@ def test_in_place_layers_overwrite_only_what_nobody_else_holds(kind, settings, o
     assert (made.blobs["y"].data >= 0).all()
 
 
-def test_a_view_of_what_is_overwritten_stays_live():
+def test_view_of_an_overwritten_blob_stays_live():
     made = net(IN_PLACE.format("InnerProduct", "inner_product_param { num_output: 3 }"))
     seen = made.blobs["y"].data
     made.params["under"][0].data[...] = np.eye(3)

@@ -23,7 +23,7 @@ def shared(a: str = "", b: str = "", outputs: int = 3, more: str = "") -> caffe.
 
 
 class TestSharing:
-    def test_by_name_values_and_gradients(self):
+    def test_parameters_of_one_name_share_values_and_gradients(self):
         made = shared()
         made.params["b"][0].data[...] = np.arange(9).reshape(3, 3)
         w = made.params["a"][0].data
@@ -38,7 +38,7 @@ class TestSharing:
         with pytest.raises(ShapeError, match=r"'b'.*'w' of shape \(2, 3\).*'a'.*\(3, 3\)"):
             shared(outputs=2)
 
-    def test_permissive_sharing_needs_as_many_elements(self):
+    def test_permissive_sharing_needs_equal_counts(self):
         text = "share_mode: PERMISSIVE"
         with pytest.raises(ShapeError, match=r"'w'"):
             shared(b=text, outputs=2)

@@ -35,7 +35,7 @@ def test_a_net():
     """)
 
 
-def test_what_was_written_can_be_built():
+def test_definitions_can_be_built():
     n = caffe.NetSpec()
     n.x = L.Input(shape={"dim": [2, 3]})
     n.y = L.Sigmoid(L.InnerProduct(n.x, num_output=4), in_place=True)
@@ -43,7 +43,7 @@ def test_what_was_written_can_be_built():
     assert net.forward()["InnerProduct1"].shape == (2, 4)
 
 
-def test_the_ways_to_give_a_field():
+def test_field_values_of_every_kind():
     top = L.Convolution(
         L.Input(shape=[{"dim": [1, 2]}, {"dim": 3}], ntop=1),
         num_output=4,
@@ -134,7 +134,7 @@ def test_no_such_top():
     assert not hasattr(n, "x")
 
 
-def test_errors_are_also_those_of_pycaffe():
+def test_errors_are_instances_of_pycaffes():
     with pytest.raises(TypeError, match="TanH input 0 is not a Top .type is <class 'tuple'>"):
         L.TanH(L.Input(ntop=2))
     with pytest.raises(AttributeError, match="no field 'nam'"):

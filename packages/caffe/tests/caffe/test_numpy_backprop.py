@@ -60,7 +60,7 @@ class HandWritten:
         return float(loss)
 
 
-def test_training_by_hand_and_here_is_the_same():
+def test_training_equals_backpropagation_in_numpy():
     generator = np.random.default_rng(0)
     x = generator.normal(size=(50, 6)).astype(np.float32)
     label = (x[:, 0] * x[:, 1] + x[:, 2] > 0).astype(int)

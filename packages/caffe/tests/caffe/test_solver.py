@@ -134,7 +134,7 @@ def test_rules_by_their_formulas(kind):
         ("iter_size: 2 clip_gradients: 1", "", lambda w: max((w - 3), -1 / math.sqrt(8))),
     ],
 )
-def test_what_becomes_of_a_gradient(settings, param, gradient):
+def test_gradient_processing(settings, param, gradient):
     expected, w = [], 1.0
     for _ in range(8):
         w -= 0.1 * gradient(w)
@@ -192,7 +192,7 @@ def test_rules_without_momentum(kind):
         solver('base_lr: 0.1 lr_policy: "fixed" momentum: 0.9', kind=kind)
 
 
-def test_no_net():
+def test_missing_net():
     with pytest.raises(SolverError, match="given by nothing. Needed: one of net"):
         caffe.SGDSolver(SolverParameter(lr_policy="fixed", base_lr=1))
 
@@ -205,7 +205,7 @@ def test_two_nets():
 
 @pytest.mark.parametrize("kind", list(SOLVERS))
 @pytest.mark.parametrize("form", ["BINARYPROTO", "HDF5"])
-def test_100_steps_and_100_from_a_snapshot_are_200(kind, tmp_path, form):
+def test_resumed_training_equals_uninterrupted_training(kind, tmp_path, form):
     momentum = 0.9 if SOLVERS[kind].takes_momentum else 0
     settings = (
         'base_lr: 0.01 weight_decay: 0.01 lr_policy: "step" gamma: 0.5 stepsize: 70 '
@@ -227,7 +227,7 @@ def test_100_steps_and_100_from_a_snapshot_are_200(kind, tmp_path, form):
 
 
 @pytest.mark.parametrize("end", ["", ".h5"])
-def test_a_snapshot_has_the_same_bytes_each_time(tmp_path, end):
+def test_snapshots_are_deterministic(tmp_path, end):
     files = []
     for name in ("a", "b"):
         made = solver(f'base_lr: 0.1 lr_policy: "fixed" random_seed: 4 snapshot_prefix: "{name}"')
@@ -242,7 +242,7 @@ def test_a_snapshot_has_the_same_bytes_each_time(tmp_path, end):
     assert [file.name for file in sorted(tmp_path.iterdir())] == names
 
 
-def test_what_a_snapshot_holds(tmp_path):
+def test_snapshot_contents(tmp_path):
     prefix = tmp_path / "s"
     made = solver(
         'base_lr: 0.1 momentum: 0.5 lr_policy: "multistep" stepvalue: 2 stepvalue: 3 gamma: 0.1 '
@@ -278,13 +278,13 @@ def test_restore_refuses_another_net(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"iter: 5", b"\x0a\xff\xff"])
-def test_restore_refuses_what_is_no_state(tmp_path, content):
+def test_restore_refuses_other_files(tmp_path, content):
     (tmp_path / "bad.solverstate").write_bytes(content)
     with pytest.raises(FormatError, match="bad.solverstate"):
         solver('base_lr: 0.1 lr_policy: "fixed"').restore(tmp_path / "bad.solverstate")
 
 
-def test_a_failed_snapshot_leaves_the_old_one(tmp_path):
+def test_failed_snapshot_leaves_the_old_one(tmp_path):
     made = solver(f'base_lr: 0.1 lr_policy: "fixed" snapshot_prefix: "{tmp_path / "no" / "s"}"')
     with pytest.raises(FormatError, match="s_iter_0.caffemodel: cannot be written"):
         made.snapshot()
@@ -302,7 +302,7 @@ def test_callbacks_see_the_gradients_before_the_update():
     assert seen == [("start", 0), ("ready", -2), ("start", 1), ("ready", pytest.approx(-1.8))]
 
 
-def test_test_nets_use_the_weights_of_the_net():
+def test_test_nets_share_the_weights_of_the_net():
     made = solver(
         'base_lr: 0.1 lr_policy: "fixed" test_iter: 2 test_interval: 1 test_initialization: false',
         BOWL,
@@ -313,7 +313,7 @@ def test_test_nets_use_the_weights_of_the_net():
     assert results[0]["loss"] == pytest.approx((w - 3) ** 2)
 
 
-def test_when_tests_run(caplog):
+def test_tests_run_at_their_interval(caplog):
     caplog.set_level(logging.INFO, logger="caffe")
     made = solver('base_lr: 0.1 lr_policy: "fixed" test_iter: 1 test_interval: 2', BOWL)
     made.step(5)
@@ -321,7 +321,7 @@ def test_when_tests_run(caplog):
     assert [line.split()[1].rstrip(",") for line in tests] == ["0", "2", "4"]
 
 
-def test_test_nets_of_their_own():
+def test_separate_test_nets():
     param = text_format.Parse('base_lr: 1 lr_policy: "fixed" test_interval: 1', SolverParameter())
     param.train_net_param.CopyFrom(net_parameter(NET))
     other = NET.replace('name: "loss"', 'name: "loss" exclude { stage: "quiet" }')
@@ -333,7 +333,7 @@ def test_test_nets_of_their_own():
     assert [net.outputs for net in made.test_nets] == [["loss"], ["t", "y"]]
 
 
-def test_as_many_test_iter_as_test_nets():
+def test_numbers_of_test_iter_and_test_nets_must_agree():
     param = SolverParameter(lr_policy="fixed", test_iter=[1], test_interval=1)
     param.train_net_param.CopyFrom(net_parameter(NET))
     param.test_net_param.extend([net_parameter(NET)] * 2)
@@ -353,7 +353,7 @@ def test_solve_ends_at_max_iter_with_a_snapshot(tmp_path):
     assert again.iter == 7
 
 
-def test_average_loss_is_the_mean_of_the_last():
+def test_average_loss_is_a_moving_mean():
     made = solver('base_lr: 0.1 lr_policy: "fixed" average_loss: 3', BOWL)
     assert math.isnan(made.smoothed_loss)
     losses, means = [], []
@@ -382,7 +382,7 @@ def test_files_and_solver_types(tmp_path):
         caffe.get_solver(str(file))
 
 
-def test_the_seed_decides_the_first_weights():
+def test_seed_determines_the_initial_weights():
     first, again, other = (
         weights(solver(f'base_lr: 1 lr_policy: "fixed" random_seed: {seed}')) for seed in (1, 1, 2)
     )

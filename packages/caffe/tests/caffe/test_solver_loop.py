@@ -44,15 +44,15 @@ class TestSeed:
         made.step(20)
         return weights(made)
 
-    def test_a_run_is_the_same_bit_for_bit(self):
+    def test_runs_are_identical_bit_for_bit(self):
         first, again = self.run(7), self.run(7)
         assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
 
-    def test_another_seed_is_another_run(self):
+    def test_another_seed_gives_another_run(self):
         first, other = self.run(7), self.run(8)
         assert not any(np.array_equal(a, b) for a, b in zip(first, other, strict=True) if b.any())
 
-    def test_set_random_seed_holds_where_the_solver_has_none(self):
+    def test_set_random_seed_applies_if_the_solver_sets_none(self):
         runs = []
         for _ in range(2):
             caffe.set_random_seed(3)
@@ -73,7 +73,7 @@ class TestActions:
         made.solve()  # it goes on where it stopped
         assert made.iter == 50
 
-    def test_snapshot_goes_on(self, tmp_path):
+    def test_snapshot_request_continues_training(self, tmp_path):
         made = solver(f'{FIXED} snapshot_prefix: "{tmp_path / "s"}"')
         made.set_action_function(
             lambda: SolverAction.SNAPSHOT if made.iter in (2, 3) else SolverAction.NONE
@@ -85,7 +85,7 @@ class TestActions:
             "s_iter_3.solverstate",
         ]
 
-    def test_stop_within_a_test_leaves_out_the_rest(self, tmp_path):
+    def test_stop_within_a_test_skips_the_rest(self, tmp_path):
         made = solver(f"{FIXED} test_iter: 5 test_iter: 5 test_interval: 1")
         asked = []
         made.set_action_function(
@@ -121,7 +121,7 @@ def test_the_log_of_some_steps(caplog):
     ]
 
 
-def test_every_line_has_its_place(caplog):
+def test_every_line_names_a_source_line(caplog):
     caplog.set_level(logging.INFO, logger="caffe")
     solver(f"{FIXED} display: 1 debug_info: true", BOWL).step(1)
     assert all(re.fullmatch(r"\w+\.[ch]pp:\d+", record.where) for record in caplog.records)
@@ -144,7 +144,7 @@ def test_debug_info(caplog):
     ]
 
 
-def test_a_net_that_asks_for_debug_info(caplog):
+def test_debug_info_of_a_net(caplog):
     net = caffe.Net(net_parameter(f"debug_info: true {BOWL.replace('PARAM', '')}"), caffe.TEST)
     caplog.set_level(logging.INFO, logger="caffe")
     net.forward()
@@ -160,7 +160,7 @@ def test_clipping_is_logged(caplog):
     ]
 
 
-def test_a_loss_that_is_not_a_number_goes_on(caplog):
+def test_nan_loss_does_not_stop_training(caplog):
     made = solver('base_lr: 1e30 lr_policy: "fixed" average_loss: 3 display: 1', BOWL)
     caplog.set_level(logging.INFO, logger="caffe")
     made.step(6)
@@ -185,7 +185,7 @@ def test_settings_may_be_changed_while_it_runs():
     assert all(np.array_equal(a, b) for a, b in zip(before, weights(made), strict=True))
 
 
-def test_a_negative_number_of_steps_is_none():
+def test_negative_number_of_steps_does_nothing():
     made = solver(FIXED)
     made.step(-3)
     assert made.iter == 0
@@ -265,12 +265,12 @@ def test_an_unknown_type_of_a_message():
         ({"lr_policy": "inv", "gamma": -1, "power": 0.5}, 2, math.nan),
     ],
 )
-def test_rates_past_their_ends_are_cs(settings, iteration, expected):
+def test_rates_beyond_max_iter_are_those_of_c(settings, iteration, expected):
     rate = learning_rate(SolverParameter(base_lr=1, **settings), iteration)
     assert rate == pytest.approx(expected, nan_ok=True)
 
 
-def test_steps_are_passed_one_at_a_time():
+def test_multistep_passes_one_step_an_iteration():
     param = SolverParameter(base_lr=1, lr_policy="multistep", gamma=0.5, stepvalue=[3, 3, 2, 9])
     passed, counted = 0, []
     for iteration in range(12):
@@ -281,7 +281,7 @@ def test_steps_are_passed_one_at_a_time():
 
 
 @pytest.mark.parametrize("kind", list(SOLVERS))
-def test_a_large_parameter_is_updated_as_a_small_one(kind):
+def test_large_parameters_are_updated_like_small_ones(kind):
     # It is cut into pieces, the last of them not whole.
     rows, columns = 3, 100_003
     text = f"""

@@ -32,12 +32,12 @@ def test_a_mean_for_each_channel():
     assert found.tolist() == [[[0, 1, 2, 3]], [[0, 1, 2, 3]]]
 
 
-def test_the_middle_is_the_upper_left_one_of_two():
+def test_centre_crop_rounds_towards_the_upper_left():
     found = transformer("crop_size: 2").transform(counted(1, 3, 4))
     assert found.tolist() == [[[1, 2], [5, 6]]]
 
 
-def test_a_mean_file_is_cut_as_the_image_is(tmp_path):
+def test_mean_file_is_cropped_like_the_image(tmp_path):
     write_mean(str(tmp_path / "m"), counted(1, 3, 4).astype(np.float32))
     settings = f'crop_size: 2 mirror: true mean_file: "{tmp_path}/m"'
     for phase in (caffe.TRAIN, caffe.TEST):
@@ -45,7 +45,7 @@ def test_a_mean_file_is_cut_as_the_image_is(tmp_path):
         assert not any(made.transform(counted(1, 3, 4)).any() for _ in range(20))
 
 
-def test_images_are_not_changed():
+def test_images_are_not_modified():
     pixels = counted(1, 2, 3).astype(np.float32)
     transformer("mean_value: 2 scale: 3").transform(pixels)
     assert np.array_equal(pixels, counted(1, 2, 3))
@@ -62,10 +62,12 @@ def test_shapes(c, h, w, crop, training):
         assert made.shape(counted(c, h, w)) == made.transform(counted(c, h, w)).shape == expected
 
 
-def test_refused(tmp_path):
+def test_bad_settings_are_refused(tmp_path):
     with pytest.raises(LayerError, match="has mean_file and mean_value. Allowed: one of them"):
         transformer('mean_value: 2 mean_file: "none"')
-    with pytest.raises(ShapeError, match="2 mean_value and 3 channels. Allowed: 1 or each"):
+    with pytest.raises(
+        ShapeError, match="2 mean_value and 3 channels. Allowed: 1, or one for each"
+    ):
         transformer("mean_value: 2 mean_value: 3").transform(counted(3, 2, 2))
     write_mean(str(tmp_path / "m"), np.zeros((3, 2, 2), np.float32))
     with pytest.raises(ShapeError, match=r"mean has shape \(3, 2, 2\), the image \(3, 2, 3\)"):

@@ -31,7 +31,7 @@ def parse(text: str) -> NetParameter:
         NEW,
     ],
 )
-def test_inputs(text):
+def test_old_inputs(text):
     assert upgrade_net(parse(text)) == parse(NEW)
 
 
@@ -52,7 +52,7 @@ OLD = V0_NETS | V1_NETS
 
 
 @pytest.mark.parametrize("name", sorted(OLD))
-def test_once_is_enough(name):
+def test_upgrading_is_idempotent(name):
     old = parse(OLD[name])
     new = upgrade_net(old)
     assert net_needs_upgrade(old)
@@ -94,7 +94,7 @@ def test_padding_of_v0_runs_as_part_of_the_layer_above():
     assert net.layer[3].pooling_param.pad == 1
 
 
-def test_what_the_first_release_had_not_is_left_out(caplog):
+def test_unknown_settings_of_v0_are_dropped(caplog):
     net = upgrade_net(parse('layers { layer { name: "r" type: "relu" num_output: 3 } }'))
     assert net == parse('layer { name: "r" type: "ReLU" }')
     assert "layer 'r': a layer of type 'relu' has no setting 'num_output'" in caplog.text

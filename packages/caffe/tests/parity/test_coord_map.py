@@ -94,7 +94,7 @@ def test_maps(real_caffe, name):
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_both_refuse(real_caffe, name):
+def test_both_refuse(real_caffe, name):
     kinds = "UndefinedMapException|AxisMismatchException|AssertionError|RuntimeError|KeyError"
     with pytest.raises(RealCaffeRefused, match=f"^({kinds}): ") as caught:
         real_caffe.script(f"{BEGIN}{WRONG[name]}\nresult = 0")

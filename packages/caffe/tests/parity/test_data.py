@@ -96,14 +96,14 @@ def test_forced_channels(real_caffe, tmp_path, force, channels):
     check(real_caffe, layer("Data", data(folder), f"{force}: true"))
 
 
-def test_images_of_several_sizes_one_by_one(real_caffe, tmp_path):
+def test_images_of_different_sizes_with_batch_size_1(real_caffe, tmp_path):
     items = [datum(random_image(4 + i, 5, seed=i), i) for i in range(3)]
     folder = database(tmp_path / "db", items)
     check(real_caffe, layer("Data", data(folder, 1)))
     check(real_caffe, layer("Data", data(folder, 3), "crop_size: 4"))
 
 
-def test_mirrored_images_are_the_same_up_to_their_mirroring(real_caffe, tmp_path, five):
+def test_images_are_equal_up_to_random_mirroring(real_caffe, tmp_path, five):
     """The mean is subtracted where the image had it, then both are mirrored."""
     text = layer("Data", data(five, 5), mean_file(tmp_path, 3, 7, 9) + " mirror: true")
     net = caffe.Net(parse(text), caffe.TEST)
@@ -126,7 +126,7 @@ def test_mirrored_images_are_the_same_up_to_their_mirroring(real_caffe, tmp_path
         ("MEAN", r"mean has shape \(3, 7, 8\), the image \(3, 7, 9\)"),
     ],
 )
-def test_what_both_refuse(real_caffe, tmp_path, five, transform, ours):
+def test_both_refuse_bad_transformations(real_caffe, tmp_path, five, transform, ours):
     text = layer("Data", data(five), transform.replace("MEAN", mean_file(tmp_path, 3, 7, 8)))
     with pytest.raises(CaffeError, match=f"layer 'd' .Data.: .*{ours}"):
         caffe.Net(parse(text), caffe.TEST).forward()
@@ -169,7 +169,7 @@ for data, labels in [
 """
 
 
-def test_the_arrays_that_memory_data_takes(real_caffe, tmp_path):
+def test_memory_data_arrays(real_caffe, tmp_path):
     size = "batch_size: 2 channels: 1 height: 1 width: 3"
     text = layer("MemoryData", f"memory_data_param {{ {size} }}")
     (tmp_path / "net.prototxt").write_text(text)
@@ -245,7 +245,7 @@ def test_jpegs(real_caffe, tmp_path, subsampling, mean, most):
         (("OK 1", "OTHER 1"), "batch_size: 2", r"other.png has shape \(3, 5, 5\)"),
     ],
 )
-def test_lists_that_both_refuse(real_caffe, tmp_path, lines, settings, ours):
+def test_both_refuse_bad_lists(real_caffe, tmp_path, lines, settings, ours):
     (tmp_path / "ok.png").write_bytes(image_bytes(random_image(4, 4)))
     (tmp_path / "other.png").write_bytes(image_bytes(random_image(5, 5)))
     (tmp_path / "broken.png").write_bytes(image_bytes(random_image(40, 40))[:30])
@@ -318,7 +318,7 @@ def test_dummy_data(real_caffe, settings):
         ("num: 2 channels: 1 height: 1", "2 tops and 0 width"),
     ],
 )
-def test_dummy_data_that_both_refuse(real_caffe, settings, ours):
+def test_both_refuse_bad_dummy_data(real_caffe, settings, ours):
     text = layer("DummyData", f"dummy_data_param {{ {settings} }}")
     with pytest.raises(CaffeError, match=f"layer 'd' .DummyData.: .*{ours}"):
         caffe.Net(parse(text), caffe.TEST)

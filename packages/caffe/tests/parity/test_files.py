@@ -102,7 +102,7 @@ def test_old_weights(real_caffe, tmp_path, text):
         ((1, 1, 3, 1), False),
     ],
 )
-def test_four_axes_for_one(real_caffe, tmp_path, shape, fits):
+def test_legacy_four_axes(real_caffe, tmp_path, shape, fits):
     n, c, h, w = shape
     stored = NetParameter()
     layer = stored.layer.add(name="c", type="Convolution")
@@ -123,7 +123,7 @@ def test_four_axes_for_one(real_caffe, tmp_path, shape, fits):
         loaded_by_real(real_caffe, OLD_V1, tmp_path / "w.caffemodel")
 
 
-def test_two_layers_of_one_name(real_caffe, tmp_path):
+def test_layers_with_the_same_name(real_caffe, tmp_path):
     text = TEXT.replace('name: "b"', 'name: "a"').replace('param { name: "w" }', "")
     stored = NetParameter()
     layer = stored.layer.add(name="a", type="InnerProduct")

@@ -38,7 +38,7 @@ def layer(rest: str) -> str:
     ],
 )
 def test_both_refuse_when_strict(real_caffe, text):
-    with pytest.raises(FormatError, match=r"fork.*, not of BVLC Caffe 1\.0"):
+    with pytest.raises(FormatError, match=r"fork.*, not from BVLC Caffe 1\.0"):
         parse_text(text, NetParameter(), strict=True)
     with pytest.raises(RealCaffeRefused, match=r"Failed to parse NetParameter|Unknown layer type"):
         real_caffe.forward_backward(text, {"x": X})

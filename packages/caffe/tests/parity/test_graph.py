@@ -128,7 +128,7 @@ def test_net(real_caffe, measured, name, force):
         ),
     ],
 )
-def test_what_both_refuse(real_caffe, text, message):
+def test_both_refuse(real_caffe, text, message):
     with pytest.raises(caffe.CaffeError, match=message):
         caffe.Net(parse(HEAD + text), caffe.TRAIN)
     with pytest.raises(RealCaffeRefused, match=r"Check failed|Unknown bottom|multiple sources"):

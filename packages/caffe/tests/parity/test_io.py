@@ -138,7 +138,7 @@ def test_transformer(real_caffe, measured, tmp_path, settings):
         "deprocess('none', np.zeros((3, 6, 7)))",
     ],
 )
-def test_what_both_transformers_refuse(real_caffe, call):
+def test_both_transformers_refuse(real_caffe, call):
     code = f'caffe.io.Transformer({{"data": (2, 3, 6, 7)}}).{call}'
     with pytest.raises(CaffeError, match="none is not one of the net inputs|[Nn]eeds|Mean"):
         exec(code, {"caffe": caffe, "np": np})

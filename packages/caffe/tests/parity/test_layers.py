@@ -65,7 +65,7 @@ def test_layer(real_caffe, measured, case):
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=str)
-def test_what_both_refuse(real_caffe, case):
+def test_both_refuse(real_caffe, case):
     text = net_text(case)
     with pytest.raises(CaffeError, match="layer 'l'"):
         caffe.Net(parse(text), case.phase)

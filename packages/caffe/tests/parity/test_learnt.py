@@ -118,7 +118,7 @@ def test_one_side_only(real_caffe, measured, case, sides):
     ],
     ids=lambda case: case.type if isinstance(case, Case) else None,
 )
-def test_what_has_no_gradient(real_caffe, case, which):
+def test_both_refuse_missing_gradients(real_caffe, case, which):
     """Labels, or Infogain's matrix, that are told to have a gradient."""
     inputs = {f"b{i}": value for i, value in enumerate(case.bottoms)}
     text = [given(*pair) for pair in inputs.items()]

@@ -115,7 +115,7 @@ def folders(real_caffe, tmp_path):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_training(folders, case):
+def test_training(folders, case):
     for folder in folders:
         (folder / "solver.prototxt").write_text(SOLVER + CASES[case])
     expected = logged(str(interpreter()), SOLVE, folders[0])
@@ -149,7 +149,7 @@ def test_weights_of_the_solver(folders):
 
 
 @pytest.mark.parametrize("ending", ["", ".h5"])
-def test_layers_that_a_net_has_not(folders, ending):
+def test_layers_missing_from_the_net(folders, ending):
     more = "max_iter: 0 snapshot_format: HDF5" if ending else "max_iter: 0"
     other = NET.replace('"ip3"', '"other"').replace('"relu1"', '"none"')
     code = (

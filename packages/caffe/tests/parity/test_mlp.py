@@ -111,7 +111,7 @@ def test_weights_after_100_steps(real_caffe, measured, tmp_path, loss, target, a
     measured(assert_equal(weights_only(state(solver.net)), weights_only(expected), 1e-4))
 
 
-def test_what_a_script_sees_after_a_step(real_caffe, tmp_path):
+def test_diffs_after_a_step(real_caffe, tmp_path):
     inputs = {"x": X, "t": CLASSES}
     solver = caffe.get_solver(str(training(tmp_path, mlp(SOFTMAX))))
     first = params(solver.net)
@@ -122,7 +122,7 @@ def test_what_a_script_sees_after_a_step(real_caffe, tmp_path):
 
 
 @pytest.mark.parametrize("diff", ["", "snapshot_diff: true"])
-def test_real_caffe_goes_on_from_our_snapshot(real_caffe, measured, tmp_path, diff):
+def test_real_caffe_resumes_from_our_snapshot(real_caffe, measured, tmp_path, diff):
     inputs = {"x": X, "t": CLASSES}
     solver = caffe.get_solver(str(training(tmp_path, mlp(SOFTMAX), diff)))
     trained(solver, inputs, 50)
@@ -133,7 +133,7 @@ def test_real_caffe_goes_on_from_our_snapshot(real_caffe, measured, tmp_path, di
     measured(assert_equal(weights_only(state(solver.net)), weights_only(expected), 1e-5))
 
 
-def test_we_go_on_from_the_snapshot_of_real_caffe(real_caffe, measured, tmp_path):
+def test_we_resume_from_real_caffes_snapshot(real_caffe, measured, tmp_path):
     inputs = {"x": X, "t": CLASSES}
     file = str(training(tmp_path, mlp(SOFTMAX)))
     first = params(caffe.get_solver(file).net)

@@ -52,7 +52,7 @@ def ours(part: str) -> object:
     return getattr(found, name, None) if name else found
 
 
-def test_every_name_is_there(real_caffe: RealCaffe):
+def test_every_public_name_exists(real_caffe: RealCaffe):
     lacking = {
         f"{part}.{name}"
         for part, names in offered(real_caffe).items()

@@ -136,7 +136,7 @@ def test_scripts(real_caffe, name):
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_both_refuse(real_caffe, name):
+def test_both_refuse(real_caffe, name):
     with pytest.raises(RealCaffeRefused, match=r"^(Type|Attribute|Key|Value)Error: "):
         real_caffe.script(f"{BEGIN}{WRONG[name]}\nresult = ''")
     with pytest.raises(CaffeError):

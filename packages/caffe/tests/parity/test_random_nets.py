@@ -19,13 +19,13 @@ def test_net(real_caffe, measured, seed):
         pytest.skip(f"real Caffe ended without a reason: {ended}")
 
 
-def test_there_is_variety():
+def test_most_layer_types_are_drawn():
     kinds = Counter(kind for seed in SEEDS for kind in generate(seed).kinds())
     assert len(kinds) >= 35
     assert min(count for _, count in kinds.most_common(20)) >= 10
 
 
-def test_a_seed_gives_one_net():
+def test_seed_determines_the_net():
     first, second = generate(7), generate(7)
     assert first.text == second.text
     assert all((values == second.params[name]).all() for name, values in first.params.items())

@@ -22,7 +22,7 @@ def net_text(kind: str) -> str:
 
 
 @pytest.mark.parametrize("layer_type", ["RNN", "LSTM"])
-def test_passes_go_on(real_caffe, measured, layer_type):
+def test_states_continue_over_passes(real_caffe, measured, layer_type):
     """With more streams than ever states begin anew; what fewer streams leave over stays."""
     inputs = [
         {"x": values(3, n, 4, seed=i), "c": np.array([[i % 4 != 1] * n] + [[1] * n] * 2)}

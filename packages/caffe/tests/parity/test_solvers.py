@@ -101,7 +101,7 @@ def test_every_rule_with_every_policy_on_a_convolutional_net(
 
 
 @pytest.mark.parametrize("treatment", TREATMENTS)
-def test_treatments(real_caffe, measured, tmp_path, treatment):
+def test_gradient_processing(real_caffe, measured, tmp_path, treatment):
     measured(check(real_caffe, tmp_path, f"{FIXED} momentum: 0.5 {treatment}"))
 
 
@@ -112,7 +112,7 @@ def test_multipliers(real_caffe, measured, tmp_path):
 
 
 @pytest.mark.parametrize("kind", RULES)
-def test_each_goes_on_from_the_snapshot_of_real_caffe(real_caffe, measured, tmp_path, kind):
+def test_each_resumes_from_real_caffes_snapshot(real_caffe, measured, tmp_path, kind):
     (tmp_path / "net.prototxt").write_text(mlp(SOFTMAX))
     (tmp_path / "solver.prototxt").write_text(
         f'net: "{tmp_path}/net.prototxt" {FIXED} type: "{kind}" {RULES[kind]} random_seed: 3 '

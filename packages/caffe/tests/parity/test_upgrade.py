@@ -90,7 +90,7 @@ def test_newer_nets(real_caffe, text):
         'layers { layer { name: "r" type: "relu" } bottom: "p" top: "r" }',
     ],
 )
-def test_what_both_refuse(real_caffe, text):
+def test_both_refuse(real_caffe, text):
     with pytest.raises(CaffeError, match=r"padding layer 'p'|unknown|Allowed: one form"):
         upgrade_net(parse_text(text, NetParameter()))
     with pytest.raises(RealCaffeRefused, match="upgrade_proto.cpp"):
@@ -135,7 +135,7 @@ def _kind(path: Path) -> type[NetParameter] | type[SolverParameter]:
     return SolverParameter if "solver" in path.name else NetParameter
 
 
-def test_the_mirror(real_caffe, mirror):
+def test_definitions_of_the_mirror(real_caffe, mirror):
     files = sorted(mirror.rglob("*.prototxt"))
     assert len(files) > 40
     for file in files:

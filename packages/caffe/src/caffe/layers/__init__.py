@@ -1,4 +1,4 @@
-"""The layers, one family a file; importing this registers them all."""
+"""The layers, one family per file; importing this package registers them all."""
 
 from caffe.layers import (
     accuracy,

@@ -1,4 +1,4 @@
-"""Accuracy: what is counted beside a loss."""
+"""Accuracy, which is reported next to a loss."""
 
 import torch
 
@@ -8,10 +8,9 @@ from caffe.layers.loss import Labelled
 
 @register("Accuracy")
 class Accuracy(Layer):
-    """Share of places whose label is among the `top_k` highest scores; per class as a second top.
+    """Share of positions whose label is among the `top_k` best scores; per class in a second top.
 
-    Of equal scores none is the higher: a label whose score another class also has counts as behind
-    it (accuracy_layer.cpp).
+    Ties count against the label: a class of the same score ranks before it (accuracy_layer.cpp).
     """
 
     bottoms = (2, 2)

@@ -1,4 +1,4 @@
-"""Activations: Sigmoid, TanH, ReLU and its kin, BNLL, Swish, Softmax, Dropout."""
+"""Activations: Sigmoid, TanH, ReLU and its variants, BNLL, Swish, Softmax, Dropout."""
 
 import math
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class TanH(Elementwise):
 class ReLU(Elementwise):
     """y = max(x, 0) + negative_slope * min(x, 0).
 
-    Where x is 0 the gradient is the slope's, as Caffe's ``bottom > 0`` has it.
+    At x = 0 the gradient is the slope, as Caffe compares ``bottom > 0``.
     """
 
     overwritable = True
@@ -56,8 +56,8 @@ class ReLU(Elementwise):
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:
             return
-        # In place the bottom's values are the top's by now; the sign tells the same, unless the
-        # slope is negative, where Caffe errs in the same way.
+        # In place the bottom now holds the top's values. Their sign is the same, unless the slope
+        # is negative; then Caffe is wrong in the same way.
         slope = self.param.relu_param.negative_slope
         grad, x = top[0].grad, bottom[0].tensor
         if slope:
@@ -68,7 +68,7 @@ class ReLU(Elementwise):
 
 @register("ReLU6")
 class ReLU6(Elementwise):
-    """y = min(max(x, 0), 6); of forks for MobileNet. At 0 and at 6 the gradient is 0."""
+    """y = min(max(x, 0), 6), from forks for MobileNet. At 0 and 6 the gradient is 0."""
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         top[0].set_data(bottom[0].tensor.clamp(0, 6))
@@ -81,10 +81,10 @@ class ReLU6(Elementwise):
 
 @register("Clip")
 class Clip(Elementwise):
-    """y = max(min, min(x, max)); of BVLC's Caffe after 1.0.
+    """y = max(min, min(x, max)), from BVLC's Caffe after 1.0.
 
-    At both bounds the gradient passes. So in place, where the bottom lies between them by then, it
-    passes everywhere, as in Caffe (clip_layer.cpp).
+    The gradient passes at both bounds. In place it therefore passes everywhere, since the bottom is
+    clipped by then, as in Caffe (clip_layer.cpp).
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -94,13 +94,13 @@ class Clip(Elementwise):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         param, x = self.param.clip_param, bottom[0].tensor
-        # As Caffe nests them: where min is above max, min is given.
+        # Nested as in Caffe: if min is above max, the result is min.
         top[0].set_data(x.clamp(param.min, max(param.min, param.max)))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0]:
             param, x = self.param.clip_param, bottom[0].tensor
-            # Torch's gradient is 0 at the bounds too: give it the next ones outside.
+            # torch's gradient is 0 at the bounds: pass it the adjacent floats outside.
             low, high = (
                 float(torch.nextafter(x.new_tensor(bound), x.new_tensor(outside)))
                 for bound, outside in ((param.min, -math.inf), (param.max, math.inf))
@@ -113,8 +113,8 @@ class Clip(Elementwise):
 class ELU(Elementwise):
     """y = x where x > 0, else alpha * (exp(x) - 1).
 
-    Where x is 0 the gradient is alpha. In place with a negative alpha Caffe takes the sign of y for
-    that of x, and so does this.
+    At x = 0 the gradient is alpha. In place, Caffe uses the sign of y for that of x, which differs
+    if alpha is negative; so does this.
     """
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
@@ -137,7 +137,7 @@ class PReLU(Elementwise):
     """y = x where x > 0, else slope * x; the slopes are learnt.
 
     Blobs: one slope for each channel, of shape (C,), or with `channel_shared` one for all, of shape
-    (). They begin as 0.25 unless a filler says otherwise. Where x is 0 the gradient is the slope's.
+    (). The default filler sets them to 0.25. At x = 0 the gradient is the slope.
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -176,7 +176,7 @@ class PReLU(Elementwise):
 
 @register("BNLL")
 class BNLL(Elementwise):
-    """y = log(1 + exp(x)). In place Caffe takes the gradient at y, and so does this."""
+    """y = log(1 + exp(x)). In place Caffe evaluates the gradient at y, and so does this."""
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         top[0].set_data(torch.nn.functional.softplus(bottom[0].tensor, threshold=50))
@@ -198,7 +198,7 @@ class Swish(Elementwise):
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0]:
-            # s + beta y (1 - s), which needs no x: that may be overwritten.
+            # s + beta y (1 - s): without x, which may be overwritten.
             y, beta = top[0].tensor, self.param.swish_param.beta
             slope = torch.addcmul(self._sigmoid, y, 1 - self._sigmoid, value=beta)
             bottom[0].set_diff(slope.mul_(top[0].grad))
@@ -223,9 +223,9 @@ class Softmax(Layer):
 
 @register("Dropout")
 class Dropout(Elementwise):
-    """While training, drop each value with probability `dropout_ratio` and scale up the others.
+    """In training, drop each value with probability `dropout_ratio` and scale up the others.
 
-    The scale is 1 / (1 - dropout_ratio), so that in the test phase values pass unchanged
+    The scale is 1 / (1 - dropout_ratio), so that values pass unchanged in the test phase
     (dropout_layer.cpp).
     """
 
@@ -237,7 +237,7 @@ class Dropout(Elementwise):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0].tensor
         if self.phase == caffe_pb2.TRAIN:
-            # Three times as fast as torch's bernoulli_, and the same in either precision.
+            # Three times as fast as torch's bernoulli_, with the same mask in either precision.
             drawn = torch.empty_like(x, dtype=torch.float32).uniform_(generator=torch_generator())
             kept = torch.ge(drawn, self._ratio, out=torch.empty_like(x))
             self._mask = kept.div_(1 - self._ratio)

@@ -1,18 +1,18 @@
-"""What a layer is, and the registry of their types.
+"""The base class of layers, and the registry of their types.
 
-A layer has Caffe's own life: `setup` once, `reshape` before every `forward`, then `forward` and,
-where somebody above it learns, `backward`. A family of layers is one file of this folder:
+A layer has the life cycle of Caffe: `setup` once, `reshape` before every `forward`, then `forward`
+and, if needed for a gradient, `backward`. A family of layers is one file in this folder:
 
-- `setup(bottom, top)` reads `self.param`, checks it, and makes the learnt `self.blobs`;
+- `setup(bottom, top)` reads and checks `self.param`, and creates the learnt `self.blobs`;
 - `reshape(bottom, top)` gives each top its shape (`top[0].reshape(...)`);
 - `forward(bottom, top)` reads `bottom[i].tensor` and ends with `top[i].set_data(result)`;
 - `backward(top, propagate_down, bottom)` reads `top[i].grad`, **adds** to the gradients of its own
   blobs (`blob.grad.add_(...)`, in place, for those with `self.param_propagate_down`), and ends with
   `bottom[i].set_diff(result)` where `propagate_down[i]`.
 
-No layer writes into a tensor that it was given: an in-place layer, whose top is its bottom, gives a
+No layer writes into a tensor that it gets: an in-place layer, whose top is its bottom, creates a
 new tensor like any other, unless its net has set `self.overwrites`. Gradients are written by hand,
-since Caffe's are not always those of the forward pass. Everything works in the precision of its
+since Caffe's are not always those of the forward pass. Layers compute in the precision of their
 bottoms.
 """
 
@@ -43,20 +43,20 @@ class Layer(ABC):
     Attributes
     ----------
     bottoms, tops : (int, int or None)
-        Fewest and most blobs that the type takes and gives; None for no limit.
+        Minimum and maximum number of blobs; None for no limit.
     is_loss : bool
         Whether the first top is a loss, of weight 1 unless the definition says otherwise.
     no_backward : frozenset of int
         Bottoms that can have no gradient, such as labels.
     overwritable : bool
-        Whether its tops are new tensors that it does not itself keep, so that an in-place layer
-        above may write into them.
+        Whether its tops are new tensors that it keeps no reference to, so that an in-place layer
+        above may overwrite them.
     overwrites : bool
-        Whether the layer is in place and may write into the tensor that it is given.
+        Whether the layer is in place and may write into its bottom's tensor.
     blobs : list of Blob
-        What it learns.
+        The learnt blobs.
     param_propagate_down : list of bool
-        For each of `blobs`, whether its gradient is wanted.
+        For each of `blobs`, whether its gradient is needed.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
@@ -83,12 +83,12 @@ class Layer(ABC):
         return str(self.param.type)
 
     def check_counts(self, bottom: Blobs, top: Blobs) -> None:
-        """Make sure that the layer has as many bottoms and tops as its type takes.
+        """Check the numbers of bottoms and tops.
 
         Raises
         ------
         LayerError
-            With the layer's name, what it has and what is allowed.
+            If one is not allowed; the message gives the layer, the number and the limits.
         """
         for what, blobs, (least, most) in (
             ("bottom", bottom, self.bottoms),
@@ -98,14 +98,16 @@ class Layer(ABC):
                 allowed = f"{least}" if most == least else f"{least} to {most or 'any number'}"
                 raise self.error(f"has {len(blobs)} {what} blobs. Allowed: {allowed}")
         if self.same_count and len(bottom) != len(top):
-            raise self.error(f"has {len(bottom)} bottom and {len(top)} top blobs: must be as many")
+            raise self.error(
+                f"has {len(bottom)} bottom and {len(top)} top blobs: the numbers must be equal"
+            )
 
-    def setup(self, bottom: Blobs, top: Blobs) -> None:  # noqa: B027 (most types have nothing)
-        """Read the settings and make the learnt blobs. By default there is nothing to do."""
+    def setup(self, bottom: Blobs, top: Blobs) -> None:  # noqa: B027 (most types need none)
+        """Read the settings and create the learnt blobs. By default it does nothing."""
 
     @abstractmethod
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """Give the tops their shapes, from those of the bottoms."""
+        """Set the shapes of the tops from those of the bottoms."""
 
     @abstractmethod
     def forward(self, bottom: Blobs, top: Blobs) -> None:
@@ -117,13 +119,13 @@ class Layer(ABC):
         Raises
         ------
         LayerError
-            By default: a type without a gradient was asked for one.
+            By default, since the type has no gradient.
         """
         if any(propagate_down):
             raise self.error("has no gradient: nothing below it can learn")
 
     def learn(self, shape: Sequence[int], filler: FillerParameter) -> None:
-        """Make one learnt blob; one that the definition brings values for keeps those."""
+        """Create a learnt blob; it keeps values that the definition contains."""
         index = len(self.blobs)
         blob = Blob(shape)
         if index >= len(self.param.blobs):
@@ -135,7 +137,7 @@ class Layer(ABC):
         self.param_propagate_down.append(True)
 
     def axis(self, blob: Blob, index: int) -> int:
-        """Return `blob.axis(index)`, the layer named in its error."""
+        """Return `blob.axis(index)`; its error names the layer."""
         try:
             return blob.axis(index)
         except ShapeError as error:
@@ -167,5 +169,5 @@ def registry() -> dict[str, type[Layer]]:
 
 
 def layer_type_list() -> list[str]:
-    """Return the types of layers that a net may have."""
+    """Return the layer types that a net may have."""
     return list(registry())

@@ -1,14 +1,14 @@
-"""Convolutions: Convolution, Deconvolution, and the forks' depthwise ones.
+"""Convolutions: Convolution, Deconvolution, and the depthwise ones of forks.
 
-Layout: maps of two axes are handed to torch in its channels_last format and come out in it, which
-is the fastest for each of these layers, deep or depthwise, forward and backward. So the first
-convolution of a run converts its input and those above find it converted; pooling, normalization,
-activations and concatenation keep the format, and what makes rows of maps (InnerProduct, Flatten,
-Reshape) reads them in Caffe's order again. Whoever asks for a blob's `data` gets Caffe's order.
-Weights stay in Caffe's order, since scripts and solvers write into them: oneDNN turns them at each
-pass, which costs a single image about a tenth of its time and a batch nothing to speak of.
+Layout: two-dimensional maps go to torch in its channels_last format and come back in it, which is
+the fastest for all these layers, deep or depthwise, forward and backward. The first convolution of
+a run converts its input, and those above find it converted: pooling, normalization, activations
+and concatenation keep the format. Layers that flatten maps (InnerProduct, Flatten, Reshape) read
+them in Caffe's order again, and so does a blob's `data`. Weights stay in Caffe's order, since
+scripts and solvers write into them: oneDNN reorders them at each pass, which takes about a tenth
+of the time of a single image and next to nothing of a batch's.
 
-Gradients are those of autograd; only what somebody wants is computed.
+Gradients are autograd's; only those that are needed are computed.
 """
 
 import math
@@ -23,10 +23,10 @@ from caffe.layers.im2col import Columns, Sizes, Window, read_window
 
 
 class Filter(Layer):
-    """What convolutions have in common: a window with weights, slid over each bottom.
+    """The base of convolutions: a window with weights that slides over each bottom.
 
-    Axes before `axis` are items; those after it are slid over, any number of them. Blobs, shared by
-    all pairs of bottom and top: W, and b of shape (num_output,).
+    Axes before `axis` index items; the window slides over all axes after it. Blobs, shared by all
+    pairs of bottom and top: W, and b of shape (num_output,).
     """
 
     bottoms = (1, None)
@@ -55,13 +55,13 @@ class Filter(Layer):
             raise self.error("num_output is missing or 0. Allowed: 1 or more")
         if not param.group or channels % param.group or param.num_output % param.group:
             raise self.error(
-                f"group is {param.group}. Allowed: what divides the bottom's {channels} channels "
+                f"group is {param.group}. Allowed: divisors of the bottom's {channels} channels "
                 f"and num_output {param.num_output}"
             )
         return param.num_output, param.group
 
     def places(self, sizes: Sequence[int]) -> tuple[int, ...]:
-        """Return the top's sizes for the bottom's, along the axes slid over."""
+        """Return the top's sizes for the bottom's, along the axes that the window slides over."""
         return self._window.outputs(sizes)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -109,7 +109,7 @@ class Filter(Layer):
                     blob.grad.add_(gradient)
 
     def _items(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return it with one axis before the channels."""
+        """Return the tensor with a single axis before the channels."""
         first = math.prod(tensor.shape[: self._axis])
         items = _shaped(tensor, (first, *tensor.shape[self._axis :]))
         if items.ndim == 4:
@@ -117,7 +117,7 @@ class Filter(Layer):
         return items
 
     def _slide(self, bottom: Blob, top: Blob) -> "Aten | Columns":
-        """Return how to compute it: by torch where torch can."""
+        """Return the implementation: torch's if it supports the window, else by columns."""
         sizes = (top if self.transposed else bottom).shape[self._axis + 1 :]
         window = self._window
         known = 1 <= len(sizes) <= 3 and all(window.dilation) and window.fits(sizes)
@@ -126,15 +126,15 @@ class Filter(Layer):
 
 
 def _shaped(tensor: torch.Tensor, shape: Sizes) -> torch.Tensor:
-    """Reshape; not to the same shape, since the strides of one item would no longer be those of
-    channels_last, and what follows would be slow.
+    """Reshape, but never to the same shape: with a single item that would lose the strides of
+    channels_last, and the next layers would be slow.
     """
     return tensor if tensor.shape == shape else tensor.reshape(shape)
 
 
 @register("Convolution")
 class Convolution(Filter):
-    """At each place the weighted sums of what the window sees.
+    """The weighted sums of the window's inputs at each position.
 
     W has shape (num_output, channels / group, *kernel).
     """
@@ -142,7 +142,7 @@ class Convolution(Filter):
 
 @register("Deconvolution")
 class Deconvolution(Filter):
-    """The gradient of a convolution, forward: each input spreads its weighted window.
+    """The transposed convolution: each input adds its weighted window to the output.
 
     W has shape (channels, num_output / group, *kernel).
     """
@@ -155,9 +155,9 @@ class Deconvolution(Filter):
 
 @register("DepthwiseConvolution", "ConvolutionDepthwise")
 class DepthwiseConvolution(Filter):
-    """Each channel has a window of its own; from forks of Caffe.
+    """A convolution with a window for each channel, from forks of Caffe.
 
-    group and num_output may be left out; they are the number of channels.
+    group and num_output default to the number of channels.
     """
 
     def counts(self, channels: int) -> tuple[int, int]:
@@ -188,8 +188,8 @@ class Aten:
     def backward(
         self, grad: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, wanted: Sequence[bool]
     ) -> Sequence[torch.Tensor | None]:
-        """Return the gradients of x, weight and bias that are wanted."""
-        # torch's own gradient of the bias is slow, with padding above all.
+        """Return the gradients of x, weight and bias that are needed."""
+        # torch's own gradient of the bias is slow, especially with padding.
         of_x, of_weight, _ = torch.ops.aten.convolution_backward(
             grad, x, weight, None, *self._settings, [*wanted[:2], False]
         )
@@ -198,8 +198,8 @@ class Aten:
     @property
     def _settings(self) -> tuple[Sizes, Sizes, Sizes, bool, list[int], int]:
         window, none = self.window, [0] * len(self.sizes)
-        # A window of 1 has nothing between its elements: a dilation of more, a map of width 1 and
-        # channels_last together end torch 2.13 (a segmentation fault).
+        # A window of size 1 has no gaps to dilate, and torch 2.13 crashes (a segmentation fault) on
+        # a dilation above 1 with a map of width 1 in channels_last.
         pairs = zip(window.kernel, window.dilation, strict=True)
         dilation = tuple(1 if kernel == 1 else spread for kernel, spread in pairs)
         settings = (window.stride, window.pad, dilation)

@@ -1,4 +1,4 @@
-"""Where values come from: Input, DummyData, MemoryData."""
+"""Sources of values: Input, DummyData, MemoryData."""
 
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
@@ -16,39 +16,41 @@ from caffe.proto.caffe_pb2 import FillerParameter
 
 
 class Source(Layer):
-    """A layer without bottoms, whose tops were shaped by its settings."""
+    """A layer without bottoms, whose settings shape its tops."""
 
     bottoms = (0, 0)
     tops: ClassVar[tuple[int, int | None]] = (1, None)
     is_data = True
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The shapes stay as they were set up, or as somebody changed them."""
+        """Keep the shapes of the setup, or those that a script has set since."""
 
     def naming(self) -> AbstractContextManager[None]:
-        """Put the layer's name before errors of what it reads."""
+        """Prefix errors of reading with the layer's name."""
         return naming(f"layer '{self.name}' ({self.type})")
 
 
 @register("Input")
 class Input(Source):
-    """Blobs that whoever uses the net fills."""
+    """Blobs that the user of the net fills."""
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         shapes = self.param.input_param.shape
         if len(shapes) not in (0, 1, len(top)):
-            raise self.error(f"has {len(top)} tops and {len(shapes)} shapes. Allowed: 0, 1 or each")
+            raise self.error(
+                f"has {len(top)} tops and {len(shapes)} shapes. Allowed: 0, 1 or one for each"
+            )
         for i, blob in enumerate(top):
             if shapes:
                 blob.reshape(*shapes[i if len(shapes) > 1 else 0].dim)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """The values are there."""
+        """Do nothing: the user has set the values."""
 
 
 @register("DummyData")
 class DummyData(Source):
-    """Blobs that fillers fill: constant ones at once, the others in every pass."""
+    """Blobs that fillers fill: constants once, random values in every pass."""
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         shapes = self._shapes(len(top))
@@ -56,7 +58,7 @@ class DummyData(Source):
         fillers = fillers or [FillerParameter(type="constant")]
         if len(fillers) not in (1, len(top)):
             raise self.error(
-                f"has {len(top)} tops and {len(fillers)} fillers. Allowed: 0, 1 or each"
+                f"has {len(top)} tops and {len(fillers)} fillers. Allowed: 0, 1 or one for each"
             )
         self._fillers = fillers * len(top) if len(fillers) == 1 else fillers
         for blob, shape, filler in zip(top, shapes, self._fillers, strict=True):
@@ -70,7 +72,7 @@ class DummyData(Source):
                 self._refill(blob, filler)
 
     def _shapes(self, tops: int) -> list[tuple[int, ...]]:
-        """The shape of each top, given once or for each, or axis by axis in the old four fields."""
+        """Return the shape of each top, from `shape` or from the four old fields by axis."""
         param = self.param.dummy_data_param
         old = {name: list(getattr(param, name)) for name in ("num", "channels", "height", "width")}
         if any(old.values()) and param.shape:
@@ -78,7 +80,9 @@ class DummyData(Source):
         given = old if any(old.values()) else {"shape": list(param.shape)}
         for name, values in given.items():
             if len(values) not in (1, tops):
-                raise self.error(f"has {tops} tops and {len(values)} {name}. Allowed: 1 or each")
+                raise self.error(
+                    f"has {tops} tops and {len(values)} {name}. Allowed: 1, or one for each"
+                )
         each = {n: v * tops if len(v) == 1 else v for n, v in given.items()}
         if "shape" in each:
             return [tuple(shape.dim) for shape in each["shape"]]
@@ -103,19 +107,21 @@ class MemoryData(Source):
         param = self.param.memory_data_param
         self._size = (param.batch_size, param.channels, param.height, param.width)
         if 0 in self._size:
-            raise self.error(f"batch_size, channels, height, width are {self._size}: all from 1 up")
+            raise self.error(
+                f"batch_size, channels, height, width are {self._size}. Allowed: 1 or more each"
+            )
         top[0].reshape(*self._size)
         top[1].reshape(param.batch_size)
         self._data: torch.Tensor | None = None
 
     def set_input_arrays(self, data: NDArray[Any], labels: NDArray[Any]) -> None:
-        """Take what the following passes read in turn; it must be whole batches.
+        """Set the arrays that the following passes read in turn; a multiple of the batch size.
 
         Parameters
         ----------
         data : float32 ndarray of shape (n, channels, height, width)
         labels : float32 ndarray of shape (n,) or (n, 1, 1, 1)
-            Both in C order, and read where they are: what is written there later is seen.
+            Both in C order. They are not copied, so later changes to them take effect.
 
         Raises
         ------

@@ -10,10 +10,10 @@ from caffe.layers.image_batches import ImageBatches, Item
 
 @register("Data")
 class Data(ImageBatches):
-    """Reads a database in the order of its keys, and again from the first.
+    """Reads a database in the order of its keys, over and over.
 
-    `rand_skip`, `prefetch` and `force_encoded_color` change nothing, as in Caffe 1.0: a database
-    is read when a batch is wanted, and the transformation's `force_color` decides on channels.
+    `rand_skip`, `prefetch` and `force_encoded_color` have no effect, as in Caffe 1.0: a batch is
+    read when it is needed, and the transformation's `force_color` determines the channels.
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:

@@ -1,4 +1,4 @@
-"""InnerProduct: every output is a weighted sum of all inputs."""
+"""InnerProduct: each output is a weighted sum of all inputs."""
 
 import math
 from collections.abc import Sequence
@@ -61,6 +61,6 @@ class InnerProduct(Layer):
             bottom[0].set_diff(grad.mm(self._weight()).view(bottom[0].shape))
 
     def _weight(self) -> torch.Tensor:
-        """W of shape (num_output, K)."""
+        """Return W in shape (num_output, K)."""
         weight = self.blobs[0].tensor
         return weight.t() if self.param.inner_product_param.transpose else weight

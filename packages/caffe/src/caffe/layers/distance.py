@@ -1,4 +1,4 @@
-"""Losses of distances and margins: EuclideanLoss, ContrastiveLoss, HingeLoss."""
+"""Losses on distances and margins: EuclideanLoss, ContrastiveLoss, HingeLoss."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -34,11 +34,11 @@ class EuclideanLoss(Loss):
 
 @register("ContrastiveLoss")
 class ContrastiveLoss(Loss):
-    """For pairs (a, b): half the mean of d^2 where they are alike, else of max(margin - d, 0)^2.
+    """Half the mean over pairs (a, b) of d^2 for similar ones, else of max(margin - d, 0)^2.
 
-    The third bottom says which are: not 0, its fraction cut off. With `legacy_version` it is
-    max(margin - d^2, 0) for the others. Their gradient divides by d + 1e-4, so that it is 0 where a
-    and b are the same (contrastive_loss_layer.cpp).
+    The third bottom marks similar pairs by a value that is not 0 when truncated to an integer. With
+    `legacy_version` the term of dissimilar pairs is max(margin - d^2, 0). Their gradient divides by
+    d + 1e-4, so that it is 0 if a and b are equal (contrastive_loss_layer.cpp).
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (3, 3)
@@ -87,7 +87,7 @@ class ContrastiveLoss(Loss):
 class HingeLoss(Loss):
     """The mean over items of sum(max(0, 1 + x)), with the label's own score counted as -x.
 
-    With `norm: L2` the sum is of squares. Everything after the first axis is classes.
+    With `norm: L2` the terms are squared. All axes after the first count as classes.
     """
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

@@ -1,6 +1,7 @@
-"""Element by element, by a formula: AbsVal, Exp, Log, Power, Threshold.
+"""Elementwise formulas: AbsVal, Exp, Log, Power, Threshold.
 
-In place Caffe overwrites the gradients of Log and Power before it reads them; these are right.
+In place Caffe overwrites the inputs of Log and Power before it needs them for the gradients; here
+the gradients are correct.
 """
 
 import math
@@ -12,7 +13,7 @@ from caffe.layers.base import Blobs, Layer, register
 
 
 class Elementwise(Layer):
-    """A layer whose top has the shape of its bottom, and may be its bottom."""
+    """A layer whose top has the shape of its bottom, and may be the same blob."""
 
     _kept: torch.Tensor | None = None
 
@@ -20,11 +21,11 @@ class Elementwise(Layer):
         top[0].reshape(*bottom[0].shape)
 
     def keep(self, bottom: Blobs, top: Blobs) -> None:
-        """Before the values are set: keep a copy of the bottom's if they are to be overwritten."""
+        """Keep a copy of the bottom's values if this layer will overwrite them."""
         self._kept = bottom[0].tensor.clone() if top[0] is bottom[0] else None
 
     def kept(self, bottom: Blobs) -> torch.Tensor:
-        """Return the bottom's values as they were at `keep`."""
+        """Return the bottom's values as of `keep`."""
         return bottom[0].tensor if self._kept is None else self._kept
 
     def logarithm(self, base: float) -> float:
@@ -37,20 +38,20 @@ class Elementwise(Layer):
 
 
 def linear(x: torch.Tensor, scale: float, shift: float) -> torch.Tensor:
-    """Return scale * x + shift in one pass, or x itself where that is the same."""
+    """Return scale * x + shift in one pass, or x itself if that is the same."""
     if shift:
         return torch.rsub(x, shift, alpha=-scale)
     return x if scale == 1 else x * scale
 
 
 def above(x: torch.Tensor, bound: torch.Tensor | float) -> torch.Tensor:
-    """Return 1 where x is above the bound, else 0, as numbers: faster made and used than bools."""
+    """Return 1 where x is above the bound, else 0. As floats that is faster than as bools."""
     return torch.gt(x, bound, out=torch.empty_like(x))
 
 
 @register("AbsVal")
 class AbsVal(Elementwise):
-    """y = |x|; where x is 0 the gradient is 0. Not in place."""
+    """y = |x|; at x = 0 the gradient is 0. Not in place."""
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         if top[0] is bottom[0]:
@@ -110,8 +111,8 @@ class Log(Elementwise):
 class Power(Elementwise):
     """y = (scale * x + shift)^power.
 
-    The gradient is worked out as Caffe does it (power_layer.cpp): for powers other than 1 and 2 as
-    a multiple of y / (scale * x + shift), so where that is 0 it is not a number.
+    The gradient is computed as in Caffe (power_layer.cpp): for powers other than 1 and 2 as a
+    multiple of y / (scale * x + shift), so it is NaN where the divisor is 0.
     """
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:

@@ -1,4 +1,4 @@
-"""Tables that are learnt: Embed, Parameter."""
+"""Learnt tables: Embed, Parameter."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ from caffe.proto.caffe_pb2 import FillerParameter
 
 @register("Embed")
 class Embed(Layer):
-    """y = W[x] + b: a row for each whole number x.
+    """y = W[x] + b: a row for each integer x.
 
-    Blobs: W of shape (input_dim, num_output); b of shape (num_output,). A fraction is cut off, as
-    Caffe does it; a number that has no row is refused, where Caffe reads other memory.
+    Blobs: W of shape (input_dim, num_output); b of shape (num_output,). Fractions are
+    truncated, as in Caffe; an index without a row is refused, where Caffe reads foreign memory.
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -33,7 +33,7 @@ class Embed(Layer):
         most = self.param.embed_param.input_dim - 1
         odd = self._rows[(self._rows < 0) | (self._rows > most)]
         if odd.numel():
-            raise self.error(f"number {int(odd[0])}. Allowed: 0 to {most}")
+            raise self.error(f"index {int(odd[0])}. Allowed: 0 to {most}")
         y = self.blobs[0].tensor.index_select(0, self._rows)
         if len(self.blobs) > 1:
             y += self.blobs[1].tensor
@@ -51,9 +51,9 @@ class Embed(Layer):
 
 @register("Parameter")
 class Parameter(Layer):
-    """Give a learnt blob of any shape, zeros at first, as the top; it shares the top's values.
+    """A learnt blob of any shape, initially zeros, whose values the top shares.
 
-    Its gradients are added up like any other's, where Caffe keeps the last pass only.
+    Its gradients accumulate like those of other layers; Caffe keeps the last pass only.
     """
 
     bottoms = (0, 0)

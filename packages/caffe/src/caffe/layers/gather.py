@@ -1,4 +1,4 @@
-"""Layers that choose items of a batch, by the values of their last bottom: Filter, BatchReindex."""
+"""Layers that select items of a batch by their last bottom: Filter, BatchReindex."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ from caffe.layers.base import Blobs, Layer, register
 class Filter(Layer):
     """The items of the bottoms whose selector, the last bottom, is not 0.
 
-    The tops are as long as there are such items, which each forward pass tells anew; when the net
-    is made they have the bottoms' length.
+    The length of the tops is the number of such items, which is known in the forward pass only;
+    until then it is that of the bottoms.
     """
 
     bottoms = (2, None)
@@ -33,8 +33,8 @@ class Filter(Layer):
         for i, blob in enumerate(bottom[:-1]):
             if blob.shape[:1] != selector[:1]:
                 raise self.error(
-                    f"bottom {i} has shape {blob.shape}, the selector has {selector}: must be as "
-                    "many items"
+                    f"bottom {i} has shape {blob.shape}, the selector has {selector}: the "
+                    "numbers of items must be equal"
                 )
         first = self._chosen is None
         self._chosen = bottom[-1].tensor.reshape(-1).nonzero()[:, 0]
@@ -58,7 +58,7 @@ class Filter(Layer):
 
 @register("BatchReindex")
 class BatchReindex(Layer):
-    """The items of the first bottom that the second names; gradients of one named twice add up."""
+    """The items of the first bottom at the indexes in the second; gradients of repeats add up."""
 
     bottoms = (2, 2)
 

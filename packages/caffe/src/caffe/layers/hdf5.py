@@ -16,10 +16,10 @@ from caffe.layers.data import Source
 
 @register("HDF5Data")
 class HDF5Data(Source):
-    """Rows of HDF5 files that a text file lists; each top is the data set of its name.
+    """Rows of the HDF5 files in a text file's list; each top is the dataset of its name.
 
-    Rows come in the files' order, file after file, and again from the first; with `shuffle` the
-    rows of a file, and the files, are shuffled in each round (hdf5_data_layer.cpp).
+    Rows come in order, file by file, over and over; with `shuffle` files, and rows within a file,
+    are reshuffled in each round (hdf5_data_layer.cpp).
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -75,12 +75,15 @@ class HDF5Data(Source):
             raise FormatError(f"layer '{self.name}': {error}") from None
         lengths = {len(values) for values in rows}
         if len(lengths) > 1 or 0 in lengths:
-            raise self.error(f"{name}: the data sets have {sorted(lengths)} rows: equal, from 1 up")
+            raise self.error(
+                f"{name}: the datasets have {sorted(lengths)} rows. Needed: the same number in "
+                "each, at least 1"
+            )
         for top, values in zip(self.param.top, rows, strict=True):
             needed = self._shapes.setdefault(top, values.shape[1:])
             if values.shape[1:] != needed:
                 raise self.error(
-                    f"{name}: rows of data set '{top}' have shape {values.shape[1:]}; those of "
+                    f"{name}: rows of dataset '{top}' have shape {values.shape[1:]}; those of "
                     f"{self._files[self._file_order[0]]} have {needed}"
                 )
         order = self._order(len(rows[0]))
@@ -91,13 +94,13 @@ class HDF5Data(Source):
     def _read(self, file: h5py.File, name: str, top: str) -> NDArray[np.float32]:
         if top not in file:
             there = ", ".join(sorted(file))
-            raise self.error(f"{name} has no data set '{top}'. There are: {there}")
+            raise self.error(f"{name} has no dataset '{top}'. Available: {there}")
         found = file[top]
         if not isinstance(found, h5py.Dataset):
-            raise self.error(f"{name}: '{top}' is a group. Needed: a data set")
+            raise self.error(f"{name}: '{top}' is a group. Needed: a dataset")
         if found.dtype.kind not in "fiu" or not found.ndim:
             raise self.error(
-                f"{name}: data set '{top}' has type {found.dtype} and {found.ndim} axes. "
+                f"{name}: dataset '{top}' has type {found.dtype} and {found.ndim} axes. "
                 "Allowed: numbers, 1 axis or more"
             )
         with naming(name):
@@ -111,10 +114,10 @@ class HDF5Data(Source):
 
 @register("HDF5Output")
 class HDF5Output(Layer):
-    """Writes its bottoms as the data sets `data` and `label` of a file, with four axes as Caffe.
+    """Writes its bottoms to the datasets `data` and `label` of a file, with four axes as Caffe.
 
-    The file is made anew when the net is built, and whole after every pass. Real Caffe ends at the
-    second pass; here its rows come after those of the first.
+    The file is created when the net is built, and complete after every pass. Real Caffe aborts in
+    the second pass; here its rows are appended.
     """
 
     bottoms = (2, 2)
@@ -129,8 +132,8 @@ class HDF5Output(Layer):
         shapes = [blob.shape for blob in bottom]
         if not all(0 < len(shape) <= 4 for shape in shapes) or shapes[0][0] != shapes[1][0]:
             raise self.error(
-                f"cannot write shapes {shapes[0]} and {shapes[1]}: 1 to 4 axes, as "
-                "many rows in both"
+                f"cannot write shapes {shapes[0]} and {shapes[1]}: 1 to 4 axes and "
+                "the same number of rows are needed"
             )
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:

@@ -1,7 +1,7 @@
-"""Windows that slide over any number of axes, and the columns they see: Im2col.
+"""Windows that slide over any number of axes, and their columns: Im2col.
 
-Columns are how convolutions are computed where torch has none: over no axis or more than three,
-with a dilation of 0, or where a window hangs over the padding's end.
+Columns compute the convolutions that torch does not support: over no axis or more than three, with
+a dilation of 0, or with a window that extends beyond the padding.
 """
 
 import itertools
@@ -19,7 +19,7 @@ Sizes = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Window:
-    """What slides: its sizes along each axis."""
+    """A sliding window: its sizes along each axis."""
 
     kernel: Sizes
     stride: Sizes
@@ -28,32 +28,32 @@ class Window:
 
     @property
     def extent(self) -> Sizes:
-        """How far it reaches, holes included."""
+        """The extent along each axis, with dilation."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
     def outputs(self, sizes: Sequence[int]) -> Sizes:
-        """Return how many places it has, divided as C divides (conv_layer.cpp)."""
+        """Return the number of positions, by C's integer division (conv_layer.cpp)."""
         axes = zip(sizes, self.pad, self.extent, self.stride, strict=True)
         return tuple(_quotient(n + 2 * p - e, s) + 1 for n, p, e, s in axes)
 
     def inputs(self, places: Sequence[int]) -> Sizes:
-        """Return what it covers from so many places (deconv_layer.cpp)."""
+        """Return the sizes that a number of positions covers (deconv_layer.cpp)."""
         axes = zip(places, self.pad, self.extent, self.stride, strict=True)
         return tuple(s * (n - 1) + e - 2 * p for n, p, e, s in axes)
 
     def fits(self, sizes: Sequence[int]) -> bool:
-        """Whether it fits at least once into what it slides over."""
+        """Whether it has at least one position."""
         axes = zip(sizes, self.pad, self.extent, strict=True)
         return all(n > 0 and n + 2 * p >= e for n, p, e in axes)
 
 
 def read_window(layer: Layer, param: ConvolutionParameter, axes: int) -> Window:
-    """Return the window of a layer's settings, over so many axes (base_conv_layer.cpp).
+    """Return the window in a layer's settings, over some axes (base_conv_layer.cpp).
 
     Raises
     ------
     LayerError
-        If a size is given both ways, the wrong number of times, or is 0 where it must not be.
+        If a size is given in both forms, the wrong number of times, or is 0 where not allowed.
     """
     window = Window(
         _sizes(layer, param, "kernel", axes, None),
@@ -91,7 +91,7 @@ def _quotient(number: int, divisor: int) -> int:
 
 
 def unfold(x: torch.Tensor, window: Window, places: Sizes) -> torch.Tensor:
-    """Return what the window sees at each place.
+    """Return the window's elements at each position.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def unfold(x: torch.Tensor, window: Window, places: Sizes) -> torch.Tensor:
     Returns
     -------
     tensor of shape (N, C, *kernel, *places)
-        A view of x with its padding; elements are there several times.
+        A view of the padded x, in which elements repeat.
     """
     before_and_after = [
         (p, max(0, _reach(n, s, e) - size - p))
@@ -117,7 +117,7 @@ def unfold(x: torch.Tensor, window: Window, places: Sizes) -> torch.Tensor:
 
 
 def fold(columns: torch.Tensor, window: Window, sizes: Sizes) -> torch.Tensor:
-    """Add up columns where the window saw them: the gradient of `unfold`.
+    """Add columns back to their positions: the gradient of `unfold`.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def fold(columns: torch.Tensor, window: Window, sizes: Sizes) -> torch.Tensor:
 
 
 def _reach(places: int, stride: int, extent: int) -> int:
-    """How far a window of this extent gets in so many places."""
+    """Return the size that a window of this extent covers in some positions."""
     return (places - 1) * stride + extent if places else 0
 
 
@@ -160,7 +160,7 @@ class Columns:
     ----------
     window : Window
     sizes : tuple of int
-        What it slides over: the bottom's, or the top's of a transposed one.
+        Sizes that it slides over: the bottom's, or the top's if transposed.
     groups : int
     transposed : bool
     """
@@ -180,7 +180,7 @@ class Columns:
     def backward(
         self, grad: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, wanted: Sequence[bool]
     ) -> Sequence[torch.Tensor | None]:
-        """Return the gradients of x, weight and bias that are wanted."""
+        """Return the gradients of x, weight and bias that are needed."""
         of_x, of_weight, of_bias = None, None, None
         if wanted[0]:
             turned = self._gather if self.transposed else self._spread
@@ -223,7 +223,7 @@ class Columns:
 
 @register("Im2col")
 class Im2col(Layer):
-    """The columns that a convolution would see: channels times kernel elements, for each place."""
+    """The columns of a convolution: channels times kernel elements, for each position."""
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         param = self.param.convolution_param

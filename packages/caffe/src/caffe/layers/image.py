@@ -1,4 +1,4 @@
-"""ImageData: images of a list of files."""
+"""ImageData: images from a list of files."""
 
 import re
 from pathlib import Path
@@ -11,12 +11,12 @@ from caffe.layers.image_batches import ImageBatches, Item
 
 
 def read_list(source: str) -> list[tuple[str, int]]:
-    """Read a list of images, ``path label`` in each line; the label is a whole number.
+    """Read a list of images, ``path label`` in each line; the label is an integer.
 
     Raises
     ------
     FormatError
-        If it cannot be read, is empty, or a line has no label: with its number.
+        If it cannot be read, is empty, or a line has no label; the message gives the line number.
     """
     try:
         lines = Path(source).read_text(encoding="utf-8").splitlines()
@@ -40,7 +40,7 @@ def _pair(line: str, where: str) -> tuple[str, int]:
 
 @register("ImageData")
 class ImageData(ImageBatches):
-    """Reads the images of a list in order, or shuffled anew in each round."""
+    """Reads the images of a list in order, or reshuffled in each round."""
 
     tops = (2, 2)
 

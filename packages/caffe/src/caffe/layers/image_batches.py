@@ -1,4 +1,4 @@
-"""What Data and ImageData share: batches of images with labels, transformed on the way."""
+"""The base of Data and ImageData: batches of transformed images with labels."""
 
 from abc import abstractmethod
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from caffe.transform import DataTransformer
 
 
 class Item(NamedTuple):
-    """An array (C, H, W), its label, and what names it in an error."""
+    """An array (C, H, W), its label, and its name for errors."""
 
     values: Values
     label: int
@@ -22,24 +22,24 @@ class Item(NamedTuple):
 
 
 class ImageBatches(Source):
-    """A source whose first top is images (N, C, H, W), and whose second, if any, their labels.
+    """A source of images (N, C, H, W) and, in the optional second top, their labels.
 
-    The first image of a batch gives the shape of all, so images of several sizes can pass one
-    by one, or cut to one size.
+    The first image of a batch determines its shape, so images of different sizes need a batch size
+    of 1 or a crop to one size.
     """
 
     tops = (1, 2)
 
     @abstractmethod
     def first(self) -> Item:
-        """Return the first image, without taking it."""
+        """Return the first image without consuming it."""
 
     @abstractmethod
     def take(self) -> Item:
-        """Return the next image, round and round."""
+        """Return the next image; after the last comes the first."""
 
     def prepare(self, batch_size: int, top: Blobs) -> None:
-        """Read the transformation's settings and shape the tops by the first image."""
+        """Read the transformation's settings, and shape the tops by the first image."""
         if not batch_size:
             raise self.error("batch_size is missing or 0. Allowed: 1 or more")
         self._batch_size = batch_size

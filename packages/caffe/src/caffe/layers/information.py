@@ -1,4 +1,4 @@
-"""Losses of probabilities: MultinomialLogisticLoss, InfogainLoss."""
+"""Losses on probabilities: MultinomialLogisticLoss, InfogainLoss."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -11,14 +11,14 @@ from caffe.layers.base import Blobs, register
 from caffe.layers.loss import Labelled, Loss
 from caffe.proto.caffe_pb2 import LossParameter
 
-SMALLEST = 1e-20  # a probability below it counts as it, in Caffe
+SMALLEST = 1e-20  # Caffe raises smaller probabilities to it
 
 
 @register("MultinomialLogisticLoss")
 class MultinomialLogisticLoss(Loss):
     """The mean of -log p[label], p the probabilities. All axes after the first are classes.
 
-    A probability below 1e-20 counts as that, and has the gradient that it has there.
+    Smaller probabilities are raised to 1e-20, and have the gradient of that value.
     """
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -45,8 +45,8 @@ class MultinomialLogisticLoss(Loss):
 class InfogainLoss(Loss):
     """The mean of -sum_l H[label, l] log p_l, p the softmax of the scores; a second top gives p.
 
-    H is the third bottom, or a BlobProto in the file `source`. Its gradient leaves out that the
-    logarithm is held at 1e-20 (infogain_loss_layer.cpp).
+    H is the third bottom, or a BlobProto in the file `source`. The gradient ignores that the
+    probability is raised to 1e-20 in the logarithm (infogain_loss_layer.cpp).
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, 3)
@@ -78,7 +78,7 @@ class InfogainLoss(Loss):
         prob = torch.softmax(bottom[0].tensor, places.axis)
         self._prob = places.flat(prob)
         square = self._matrix(bottom).reshape(places.classes, places.classes)
-        # The row of each place's label, as (outer, classes, inner).
+        # The row of each position's label, as (outer, classes, inner).
         self._rows = square[labels].movedim(2, 1)
         losses = -(self._rows * self._prob.clamp_min(SMALLEST).log()).sum(1)
         count = labels.numel()

@@ -1,4 +1,4 @@
-"""Layers that put blobs together or take them apart: Concat, Slice, Tile, Crop."""
+"""Layers that join or split blobs: Concat, Slice, Tile, Crop."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ class AlongAxis(Layer):
 
 @register("Concat")
 class Concat(AlongAxis):
-    """The bottoms one after another along `axis`; their other sizes must be equal."""
+    """The bottoms concatenated along `axis`; their other sizes must be equal."""
 
     bottoms = (1, None)
     overwritable = True
@@ -53,7 +53,7 @@ class Concat(AlongAxis):
 
 @register("Slice")
 class Slice(AlongAxis):
-    """The bottom cut along `axis`, before each `slice_point`, or into equal parts."""
+    """The bottom split along `axis`, before each `slice_point` or into equal parts."""
 
     tops = (1, None)
 
@@ -74,18 +74,18 @@ class Slice(AlongAxis):
             return [size // count] * count
         ends = [0, *points, size]
         sizes = [end - start for start, end in zip(ends, ends[1:], strict=False)]
-        # Caffe lets the last part be empty, no other (slice_layer.cpp).
+        # Caffe allows only the last part to be empty (slice_layer.cpp).
         if len(points) != count - 1 or count > size or min(sizes[:-1]) <= 0 or sizes[-1] < 0:
             raise self.error(
                 f"slice_point is {points}, for {count} tops and axis {self._axis} of shape {shape}."
-                f" Allowed: {count - 1} growing numbers from 1 to {size}"
+                f" Allowed: {count - 1} ascending numbers from 1 to {size}"
             )
         return sizes
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         parts = torch.split(bottom[0].tensor, self._sizes, self._axis)
         for blob, part in zip(top, parts, strict=True):
-            # A copy: what a script then writes into the bottom must not be seen here.
+            # A copy, so that later writes of a script into the bottom do not show here.
             blob.set_data(part.clone())
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
@@ -95,7 +95,7 @@ class Slice(AlongAxis):
 
 @register("Tile")
 class Tile(Layer):
-    """The bottom `tiles` times along `axis`."""
+    """The bottom repeated `tiles` times along `axis`."""
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         param, shape = self.param.tile_param, bottom[0].shape
@@ -121,8 +121,8 @@ class Tile(Layer):
 class Crop(Layer):
     """The part of the first bottom that has the second's size, from `axis` on.
 
-    It begins at `offset`, one number for all these axes or one for each, 0 by default. The second
-    bottom's values do not count: it has no gradient.
+    It starts at `offset`: one number for all these axes or one for each, 0 by default. The second
+    bottom's values are not used, so it has no gradient.
     """
 
     bottoms = (2, 2)
@@ -131,7 +131,7 @@ class Crop(Layer):
         self._offsets(bottom)
 
     def _offsets(self, bottom: Blobs) -> tuple[int, list[int]]:
-        """Return the first axis that is cropped, and an offset for each from there on."""
+        """Return the first cropped axis, and an offset for each axis from there on."""
         param = self.param.crop_param
         first = self.axis(bottom[0], param.axis)
         axes = len(bottom[0].shape) - first
@@ -170,5 +170,5 @@ class Crop(Layer):
 
 
 def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    """Return the sizes of the other axes, each in its place."""
+    """Return the shape without an axis."""
     return (*shape[:axis], -1, *shape[axis + 1 :])

@@ -1,4 +1,4 @@
-"""What losses share, and those of scores: SoftmaxWithLoss, SigmoidCrossEntropyLoss."""
+"""The base of losses, and those on scores: SoftmaxWithLoss, SigmoidCrossEntropyLoss."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from caffe.proto.caffe_pb2 import LossParameter
 
 
 class Loss(Layer):
-    """A layer whose top is one number to make small; its second bottom is the truth."""
+    """A layer whose top is a scalar to minimize; its second bottom holds labels or targets."""
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, 2)
     is_loss = True
@@ -21,18 +21,18 @@ class Loss(Layer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         if bottom[0].shape[:1] != bottom[1].shape[:1]:
             raise self.error(
-                f"predictions have shape {bottom[0].shape} and truth {bottom[1].shape}: "
+                f"predictions have shape {bottom[0].shape} and labels {bottom[1].shape}: "
                 "their first axes must be equal"
             )
         top[0].reshape()
 
     def check_labels(self, propagate_down: Sequence[bool]) -> None:
-        """Make sure that nothing below the labels waits for a gradient.
+        """Check that nothing below the labels needs a gradient.
 
         Raises
         ------
         LayerError
-            If something does, such as a layer that learns.
+            If it does, for instance if the labels come from a layer that learns.
         """
         for i in sorted(self.no_backward):
             if propagate_down[i]:
@@ -44,16 +44,16 @@ class Loss(Layer):
     def normalizer(
         self, default: LossParameter.NormalizationMode, outer: int, inner: int, valid: int
     ) -> float:
-        """Return what the sum of losses is divided by, at least 1 (softmax_loss_layer.cpp).
+        """Return the divisor of the sum of losses, at least 1 (softmax_loss_layer.cpp).
 
         Parameters
         ----------
         default : NormalizationMode
-            The mode where the definition names none.
+            The mode if the definition names none.
         outer, inner : int
-            Number of items (N), and of places in each (H * W).
+            Number of items (N), and of positions in each (H * W).
         valid : int
-            Number of places whose label is not ignored.
+            Number of positions whose label is not ignored.
         """
         param = self.param.loss_param
         mode = default
@@ -71,9 +71,9 @@ class Loss(Layer):
 
 
 class Labelled:
-    """Scores along one axis, and a whole-number label for each place.
+    """Scores along one axis, and an integer label for each position.
 
-    Without an axis, all after the first are classes.
+    Without an axis, all axes after the first are classes.
     """
 
     def __init__(self, layer: Layer, scores: Blob, labels: Blob, axis: int | None) -> None:
@@ -92,9 +92,9 @@ class Labelled:
         self._layer = layer
 
     def labels(self, blob: Blob, ignore: int | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return labels of shape (outer, inner), and where they count; None for everywhere.
+        """Return labels of shape (outer, inner), and a mask of valid ones; None if all are.
 
-        A label that does not count is given as 0, so that it can be an index.
+        Ignored labels are replaced by 0, so that they can serve as indexes.
         """
         labels = blob.tensor.reshape(self.outer, self.inner).long()
         valid = None
@@ -132,7 +132,7 @@ class SoftmaxWithLoss(Loss):
         self._labels, self._valid = places.labels(bottom[1], self._ignore)
         self._prob = torch.softmax(scores, places.axis)
         chosen = places.flat(self._prob).gather(1, self._labels.unsqueeze(1)).squeeze(1)
-        # Caffe takes the logarithm of the probability, held above the smallest float.
+        # As in Caffe: the logarithm of the probability, which is at least the smallest float.
         losses = -chosen.clamp_min(torch.finfo(torch.float32).tiny).log()
         count = self._labels.numel()
         if self._valid is not None:
@@ -169,7 +169,7 @@ class SigmoidCrossEntropyLoss(Loss):
         if bottom[0].count != bottom[1].count:
             raise self.error(
                 f"predictions have shape {bottom[0].shape} and targets {bottom[1].shape}: "
-                "they must have as many elements"
+                "they must have the same number of elements"
             )
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:

@@ -11,13 +11,13 @@ from caffe.proto.caffe_pb2 import LRNParameter
 
 @register("LRN")
 class LRN(Layer):
-    """y = x / scale^beta, where the scale is one of two (lrn_layer.cpp).
+    """y = x / scale^beta, with one of two scales (lrn_layer.cpp).
 
     ACROSS_CHANNELS: k + alpha / local_size * the sum of x^2 over the `local_size` channels around.
     WITHIN_CHANNEL: 1 + alpha * the mean of x^2 over a square of `local_size` in the same map, with
     the mean of Pooling, in which padding counts; k is not used.
 
-    Real Caffe takes a top that is the bottom, and computes something else then; it is refused here.
+    In place real Caffe computes something else; here that is refused.
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -52,7 +52,7 @@ class LRN(Layer):
         if not propagate_down[0]:
             return
         grad, x = top[0].grad, bottom[0].tensor
-        # The derivative of the scale, without what is the same for all values.
+        # The derivative of the scale, without its constant factor.
         if self._across:
             through = channel_sum((grad * top[0].tensor).div_(self._scale), self._size)
             factor = 2 * self._alpha * self._beta / self._size
@@ -75,7 +75,7 @@ def channel_sum(x: torch.Tensor, size: int) -> torch.Tensor:
 
 def power(scale: torch.Tensor, beta: float) -> torch.Tensor:
     """Return scale^-beta as a new tensor."""
-    if beta == 0.75:  # the usual one, by roots: several times as fast
+    if beta == 0.75:  # the usual value; square roots are several times as fast
         root = scale.rsqrt()
         return root.mul_(root.sqrt())
     return scale.pow(-beta)

@@ -1,4 +1,4 @@
-"""LSTM, and LSTMUnit, one step of it."""
+"""LSTM, and LSTMUnit, a single step of it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,20 +10,20 @@ from caffe.layers.recurrent import Recurrent, Tensors
 
 
 class Unit(NamedTuple):
-    """One step of an LSTM as it was computed, for the way back; each of shape (N, num_output)."""
+    """The values of an LSTM's step that backward needs; each of shape (N, num_output)."""
 
     i: torch.Tensor
     f: torch.Tensor
     o: torch.Tensor
     g: torch.Tensor
-    before: torch.Tensor  # the cells' values before
-    after: torch.Tensor  # tanh of those after
+    before: torch.Tensor  # the cells' previous values
+    after: torch.Tensor  # tanh of the new ones
 
 
 def unit(
     gates: torch.Tensor, cell: torch.Tensor, cont: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, Unit]:
-    """Return the cells' new values, the output, and what the way back needs.
+    """Return the cells' new values, the output, and the values that backward needs.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def unit(
 def unit_back(
     step: Unit, cell_grad: torch.Tensor, grad: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the gradients of the gates' inputs and of the cells' values before.
+    """Return the gradients of the gates' inputs and of the cells' previous values.
 
     The derivative of the forget gate is f (1 - f) with cont in f, as in Caffe: the same for a cont
     of 0 or 1.

@@ -1,4 +1,4 @@
-"""Normalization by mean and deviation, MVN and BatchNorm, or by length, Normalize."""
+"""Normalization: by mean and deviation (MVN, BatchNorm), or by length (Normalize)."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ _ops = torch.ops.aten
 
 @register("MVN")
 class MVN(Layer):
-    """y = (x - mean) / (deviation + eps), of each map, or of all maps of an item together.
+    """y = (x - mean) / (deviation + eps), per map, or over all maps of an item.
 
-    The top has four axes, as in Caffe: sizes of 1 behind the bottom's where that has fewer.
-    The gradient is Caffe's, in which eps counts as a constant part of the deviation: exact for an
-    eps of 0, and as good as exact where eps is small beside the deviation (mvn_layer.cpp). In place
-    Caffe overwrites the top's gradient before it reads it; this is right there too.
+    The top has four axes, as in Caffe: trailing axes of size 1 are appended if needed.
+    The gradient is Caffe's, in which eps is a constant part of the deviation: exact for an eps of
+    0, and almost so if eps is small against the deviation (mvn_layer.cpp). In place Caffe
+    overwrites the top's gradient before it reads it; here the result is correct.
     """
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -54,16 +54,15 @@ class MVN(Layer):
 
 @register("BatchNorm")
 class BatchNorm(Layer):
-    """y = (x - mean) / sqrt(variance + eps), of each channel over the batch (batch_norm_layer.cpp).
+    """y = (x - mean) / sqrt(variance + eps), per channel over the batch (batch_norm_layer.cpp).
 
-    With `use_global_stats`, by default in the test phase, mean and variance are the learnt ones,
-    else those of the batch, and each forward pass changes the learnt ones. These have no gradient,
-    and may have no lr_mult but 0.
+    With `use_global_stats`, the default in the test phase, mean and variance are the running
+    statistics; otherwise they are the batch's, and each forward pass updates the running ones.
+    These have no gradient, and their lr_mult must be 0.
 
-    Blobs: sums of the means and of the variances of all batches, of shape (C,), and the sum of what
-    the batches counted in them, of shape (1,), by which the two are to be divided. Before each
-    batch all three shrink by moving_average_fraction. A variance is divided there by one less than
-    the number of values.
+    Blobs: weighted sums of the batches' means and variances, of shape (C,), and the sum of the
+    weights, of shape (1,), by which the two are to be divided. Before each batch all three are
+    multiplied by moving_average_fraction. The variances in them are unbiased.
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -99,7 +98,7 @@ class BatchNorm(Layer):
             mean, variance = x.new_empty(self._channels), x.new_empty(self._channels)
             y, _, self._scale = _ops.native_batch_norm(x, None, None, mean, variance, True, 1, eps)
             self._move(mean, variance, x.numel() // self._channels)
-        self._y: torch.Tensor = y  # of an in-place layer above the top's values may be others
+        self._y: torch.Tensor = y  # kept, since an in-place layer above may overwrite the top
         top[0].set_data(y)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
@@ -118,13 +117,13 @@ class BatchNorm(Layer):
         bottom[0].set_diff(result[0])
 
     def _learnt(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mean and variance; of a layer that has seen no batch they are 0."""
+        """Return the running mean and variance; 0 before the first batch."""
         mean, variance, count = (blob.tensor for blob in self.blobs)
         factor = 0 if count.item() == 0 else 1 / count
         return mean * factor, variance * factor
 
     def _move(self, mean: torch.Tensor, variance: torch.Tensor, values: int) -> None:
-        """Count in the statistics of a batch."""
+        """Add the statistics of a batch to the running ones."""
         if values == 1:
             variance = torch.zeros_like(variance)
         for blob, new in zip(self.blobs, (mean, variance, mean.new_ones(1)), strict=True):
@@ -133,10 +132,10 @@ class BatchNorm(Layer):
 
 @register("Normalize")
 class Normalize(Layer):
-    """y = scale * x / sqrt(sum of x^2 + eps), of the SSD fork.
+    """y = scale * x / sqrt(sum of x^2 + eps), from the SSD fork.
 
     The sum is over all values of an item, or with `across_spatial` false over the channels at each
-    place. Blob: the scale, one number, or with `channel_shared` false one for each channel; 1 by
+    position. Blob: the scale, one number, or with `channel_shared` false one for each channel; 1 by
     default.
     """
 

@@ -1,4 +1,4 @@
-"""Pooling, and SPP, which is several of them."""
+"""Pooling, and SPP, a pyramid of poolings."""
 
 from collections.abc import Sequence
 
@@ -16,13 +16,13 @@ _AXES = ("h", "w")
 class Pooling(Layer):
     """The maximum, the mean or a random value of each window of a map (pooling_layer.cpp).
 
-    The number of windows is rounded up unless `round_mode` is FLOOR. A second top of MAX is the
-    index of each maximum within its map; the gradient goes to that value alone, the first of equal
-    ones.
+    The number of windows is rounded up unless `round_mode` is FLOOR. With MAX, a second top holds
+    the index of each maximum within its map. The gradient goes to the maximum only, the first one
+    of a tie.
 
-    STOCHASTIC, which real Caffe computes on a GPU only, takes the mean weighted by the values
-    themselves in the test phase, and its gradient is then that mean's: real Caffe would use what
-    it last drew.
+    STOCHASTIC, which real Caffe computes on a GPU only, returns the mean weighted by the values
+    themselves in the test phase, and then has the gradient of that mean; real Caffe would use its
+    last draw.
     """
 
     tops = (1, 2)
@@ -113,10 +113,10 @@ class Pooling(Layer):
 
 @register("SPP")
 class SPP(Layer):
-    """Poolings over 1, 4, 16, ... windows of the map, one after another (spp_layer.cpp).
+    """Poolings over 1, 4, 16, ... windows of the map, concatenated (spp_layer.cpp).
 
     The top has shape (N, C * (1 + 4 + ...)), and (N, C, 1, 1) with a pyramid_height of 1, whatever
-    the size of the map. A map is too small where the padding of a level would be a whole window.
+    the size of the map. A map is too small if the padding of a level would fill a whole window.
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:

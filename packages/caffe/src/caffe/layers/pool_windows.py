@@ -1,7 +1,6 @@
-"""Pooling of one map, window by window: where the windows stand, and what is taken of each.
+"""The windows of pooling, and the methods that reduce them: Max, Average, Stochastic.
 
-Values and gradients are torch's where torch takes such windows; for the others the map is padded
-first.
+Values and gradients are torch's if it supports the windows; otherwise the map is padded first.
 """
 
 import math
@@ -23,8 +22,8 @@ _ops = torch.ops.aten
 class Windows:
     """Windows over a map; each pair is (vertical, horizontal).
 
-    The last window may hang over the lower edge with `ceil`, the right one likewise. Where there
-    is padding, it must start before the padding there does.
+    With `ceil`, the last windows may extend beyond the lower and right edge. With padding, they
+    must start before the padding at that edge.
 
     Parameters
     ----------
@@ -32,7 +31,7 @@ class Windows:
         Of the map.
     kernel, stride, pad : (int, int)
     ceil : bool
-        Whether a last window that does not fit whole is one.
+        Whether a last window that fits only partly counts.
     """
 
     size: Pair
@@ -43,7 +42,7 @@ class Windows:
 
     @cached_property
     def pooled(self) -> Pair:
-        """How many windows there are."""
+        """The number of windows."""
         down, across = (self._count(axis) for axis in (0, 1))
         return down, across
 
@@ -57,15 +56,15 @@ class Windows:
 
     @property
     def whole(self) -> bool:
-        """Whether there is one window, which is the map."""
+        """Whether the only window is the whole map."""
         return self.pooled == (1, 1) and self.kernel == self.size and not any(self.pad)
 
     @cached_property
     def plain(self) -> bool:
-        """Whether torch takes these windows as they are.
+        """Whether torch supports these windows directly.
 
-        Torch pads by half a kernel at most, and leaves out windows wholly outside the map, which
-        Caffe has where the stride is larger than the kernel.
+        torch pads by half a kernel at most, and has no windows entirely outside the map, which
+        Caffe has if the stride is larger than the kernel.
         """
         return all(
             2 * self.pad[axis] <= self.kernel[axis]
@@ -75,12 +74,12 @@ class Windows:
         )
 
     def starts(self, axis: int) -> list[int]:
-        """Where the windows start, counted from the map's first value."""
+        """Return the starts of the windows, relative to the map's first value."""
         return [i * self.stride[axis] - self.pad[axis] for i in range(self.pooled[axis])]
 
     @cached_property
     def margins(self) -> tuple[int, int, int, int]:
-        """What `pad` and `crop` add: left, right, above, below; less than 0 where values go."""
+        """Return the margins left, right, above and below; negative ones crop the map."""
         (above, left), (below, right) = (
             self.pad,
             (self.starts(axis)[-1] + self.kernel[axis] - self.size[axis] for axis in (0, 1)),
@@ -88,11 +87,11 @@ class Windows:
         return left, right, above, below
 
     def padded(self, x: torch.Tensor, value: float) -> torch.Tensor:
-        """Return the map with as much around it as the windows cover."""
+        """Return the map padded to what the windows cover."""
         return torch.nn.functional.pad(x, self.margins, value=value)
 
     def cropped(self, x: torch.Tensor) -> torch.Tensor:
-        """Return of a padded map the map, with 0 where no window was."""
+        """Return the map within a padded one, with 0 where no window was."""
         return torch.nn.functional.pad(x, [-margin for margin in self.margins])
 
     def inside(self, index: torch.Tensor) -> torch.Tensor:
@@ -104,7 +103,7 @@ class Windows:
         return torch.where(within, row * self.size[1] + column, -1)
 
     def areas(self, like: torch.Tensor) -> torch.Tensor:
-        """Return how much of each window lies in the map and its padding, at least 1."""
+        """Return the area of each window within the map and its padding, at least 1."""
         down, across = (
             like.new_tensor(
                 [
@@ -118,10 +117,10 @@ class Windows:
 
 
 class Max:
-    """The largest value of each window; of equal ones the first.
+    """The largest value of each window; the first one of a tie.
 
-    A window outside the map has the lowest number that there is, index -1 and no gradient: real
-    Caffe writes before the start of its array there.
+    A window outside the map gives the lowest float, index -1 and no gradient; real Caffe writes
+    before the start of its array there.
     """
 
     def __init__(self, windows: Windows) -> None:
@@ -141,7 +140,7 @@ class Max:
         return result
 
     def mask(self) -> torch.Tensor:
-        """Return the index within the map of each value that was taken."""
+        """Return the index of each maximum within the map."""
         return self._index if self._windows.plain else self._windows.inside(self._index)
 
     def backward(self, grad: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -158,7 +157,7 @@ class Max:
 
 
 class Average:
-    """The mean of each window; padding counts as zeros, what lies beyond it does not count."""
+    """The mean of each window; padding counts as zeros, the area beyond it does not count."""
 
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
@@ -191,10 +190,10 @@ class Average:
 
 
 class Stochastic:
-    """One value of each window, drawn with the probability of its share in the window's sum.
+    """One value of each window, drawn with its share of the window's sum as probability.
 
-    Not drawn but weighted by its share with `draw` false. Values are meant to be at least 0, and
-    a window of zeros gives 0.
+    With `draw` false the values are averaged with these weights instead. Values should be at least
+    0; a window of zeros gives 0.
     """
 
     def __init__(self, windows: Windows, draw: bool) -> None:
@@ -229,7 +228,7 @@ class Stochastic:
         return w.cropped(torch.nn.functional.fold(columned, size, w.kernel, stride=w.stride))
 
     def _unfolded(self, x: torch.Tensor) -> torch.Tensor:
-        """The windows, of shape (N, C, rows, columns, kernel area)."""
+        """Return the windows, of shape (N, C, rows, columns, kernel area)."""
         w = self._windows
         x = w.padded(x, 0)
         for axis in (0, 1):

@@ -1,4 +1,4 @@
-"""Python: a layer that somebody writes as a class of numpy code."""
+"""Python: a layer that the user writes as a class."""
 
 import importlib
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ class Layer:
     It reads and writes its blobs' arrays in place: ``top[0].data[...] = bottom[0].data * 2``.
 
     - ``setup(bottom, top)`` reads `param_str` and checks the blobs, once;
-    - ``reshape(bottom, top)`` gives the tops their shapes, before every pass;
+    - ``reshape(bottom, top)`` sets the shapes of the tops, before every pass;
     - ``forward(bottom, top)`` writes the `data` of the tops;
-    - ``backward(top, propagate_down, bottom)`` writes the `diff` of each bottom that is wanted in
-      `propagate_down`, and adds to that of `blobs`.
+    - ``backward(top, propagate_down, bottom)`` writes the `diff` of each bottom that is True in
+      `propagate_down`, and adds to the `diff` of `blobs`.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Layer:
     phase : int
         `caffe.TRAIN` or `caffe.TEST`.
     blobs : list of Blob
-        What it learns; `setup` adds one by ``self.blobs.add_blob(*shape)``.
+        The learnt blobs; `setup` adds one by ``self.blobs.add_blob(*shape)``.
     """
 
     param_str: str
@@ -44,18 +44,18 @@ class Layer:
         return "Python"
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        """Read `param_str` and check the blobs, once. By default there is nothing to do."""
+        """Read `param_str` and check the blobs, once. By default it does nothing."""
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """Give the tops their shapes: ``top[0].reshape(*shape)``. By default they keep theirs."""
+        """Set the shapes of the tops: ``top[0].reshape(*shape)``. By default they keep theirs."""
 
 
 @register("Python")
 class PythonLayer(base.Layer):
     """The layer of a net that runs an object of the user's class, `user`.
 
-    What that class raises comes through as it is. `share_in_parallel` has no meaning here: a net
-    runs on one device.
+    Errors of that class are passed on unchanged. `share_in_parallel` has no effect: a net runs on
+    one device.
     """
 
     bottoms = base.ANY
@@ -90,7 +90,7 @@ class PythonLayer(base.Layer):
             module = importlib.import_module(param.module)
         except ModuleNotFoundError as error:
             if not f"{param.module}.".startswith(f"{error.name}."):
-                raise  # what the module itself imports
+                raise  # an import inside the module failed
             raise self.error(
                 f"there is no Python module '{param.module}'. Its folder must be in PYTHONPATH"
             ) from None
@@ -98,7 +98,7 @@ class PythonLayer(base.Layer):
         if found is None:
             raise self.error(f"there is no {self._named()}")
         if not isinstance(found, type) or not issubclass(found, Layer):
-            raise self.error(f"{self._named()} is no subclass of caffe.Layer")
+            raise self.error(f"{self._named()} is not a subclass of caffe.Layer")
         return found
 
     def _method(self, name: str) -> Any:

@@ -1,7 +1,7 @@
-"""RNN, and what it has in common with LSTM: layers over time.
+"""RNN, and the base that it shares with LSTM: layers over time.
 
-Real Caffe unrolls a net of one small layer a time step inside the layer (recurrent_layer.cpp); here
-the input of all steps is multiplied at once, and only what depends on the step before is a loop.
+Real Caffe unrolls an inner net with small layers for each time step (recurrent_layer.cpp). Here the
+inputs of all steps are multiplied at once, and only the recurrent part is a loop.
 """
 
 import math
@@ -17,31 +17,31 @@ Tensors = Sequence[torch.Tensor]
 
 
 class Recurrent(Layer):
-    """What RNN and LSTM have in common.
+    """The base of RNN and LSTM.
 
     Bottoms: x of shape (T, N, ...), for T steps of N streams; cont of shape (T, N), 0 where a
-    sequence begins and 1 where it goes on; then, if given, x_static of shape (N, ...), the same in
-    every step; and with `expose_hidden` the states before the first step, each of shape
+    sequence begins and 1 where it continues; then, if given, x_static of shape (N, ...), the same
+    in every step; and with `expose_hidden` the states before the first step, each of shape
     (1, N, num_output). Tops: the output of shape (T, N, num_output); with `expose_hidden` the
     states after the last step.
 
     Blobs: W_x of shape (R, inputs), b of shape (R,), for x_static W_static of shape (R, inputs),
     W_h of shape (R, num_output), then the type's own.
 
-    Without `expose_hidden` a forward pass goes on with the states in which the one before ended.
-    Gradients go back to the first step and no further: neither a state that came in, nor one that
-    goes out takes part in them, as in Caffe. `debug_info` has no effect: there is no inner net.
+    Without `expose_hidden` a forward pass continues from the final states of the previous one.
+    Gradients stay within a pass, as in Caffe: neither incoming nor outgoing states take part.
+    `debug_info` has no effect: there is no inner net.
     """
 
     no_backward = frozenset({1})
-    states: ClassVar[int]  # how many the type has
-    rows: ClassVar[int]  # R is so many times num_output
+    states: ClassVar[int]  # number of states of the type
+    rows: ClassVar[int]  # R / num_output
 
     def check_counts(self, bottom: Blobs, top: Blobs) -> None:
         states = self.states if self.param.recurrent_param.expose_hidden else 0
         if len(bottom) - states not in (2, 3):
             raise self.error(
-                f"has {len(bottom)} bottom blobs. Allowed: x, cont, x_static or not"
+                f"has {len(bottom)} bottom blobs. Allowed: x, cont, optionally x_static"
                 f"{f', {states} states' if states else ''}"
             )
         if len(top) != 1 + states:
@@ -64,7 +64,7 @@ class Recurrent(Layer):
         if self._static:
             self._check_static(bottom)
             self.learn((rows, math.prod(bottom[2].shape[1:])), param.weight_filler)
-        self._hidden = len(self.blobs)  # where W_h is
+        self._hidden = len(self.blobs)  # index of W_h
         self.learn((rows, param.num_output), param.weight_filler)
 
     def _check_static(self, bottom: Blobs) -> None:
@@ -79,7 +79,7 @@ class Recurrent(Layer):
         if len(x) < 3 or x[0] != self._steps or math.prod(x[2:]) != self._inputs:
             raise self.error(
                 f"x has shape {x}. Needed: {self._steps} steps, any number of streams, "
-                f"{self._inputs} inputs, as when the net was made"
+                f"{self._inputs} inputs, as when the net was built"
             )
         if cont != x[:2]:
             raise self.error(f"cont has shape {cont}. Needed: {x[:2]}, as x has shape {x}")
@@ -94,7 +94,7 @@ class Recurrent(Layer):
             blob.reshape(*state)
 
     def reset(self) -> None:
-        """Forget the states: the next forward pass begins with zeros."""
+        """Reset the states: the next forward pass starts from zeros."""
         self._states = []
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
@@ -116,10 +116,10 @@ class Recurrent(Layer):
                 kept[:streams] = state
 
     def _kept(self, streams: int, dtype: torch.dtype) -> list[torch.Tensor]:
-        """Return the states to go on with, each of shape (N, num_output).
+        """Return the initial states of a pass, each of shape (N, num_output).
 
-        With fewer streams the others are kept for later; with more than ever all begin anew, since
-        Caffe's blobs are so reallocated.
+        With fewer streams the states of the others are kept for later; with more than ever before
+        all start from zeros, since Caffe reallocates its blobs then.
         """
         known = self._states[0] if self._states else None
         if known is None or known.shape[0] < streams or known.dtype != dtype:
@@ -145,7 +145,7 @@ class Recurrent(Layer):
                 bottom[2].set_diff(summed.mm(self.blobs[2].tensor).reshape(bottom[2].shape))
 
     def _learn_from(self, index: int, gradient: torch.Tensor, inputs: torch.Tensor) -> None:
-        """Add to the gradient of a weight, for rows of its outputs' gradients and its inputs."""
+        """Add to a weight's gradient, from rows of its outputs' gradients and its inputs."""
         if self.param_propagate_down[index]:
             self.blobs[index].grad.addmm_(gradient.t(), inputs)
 
@@ -153,12 +153,12 @@ class Recurrent(Layer):
     def run(
         self, projected: torch.Tensor, cont: torch.Tensor, states: Tensors
     ) -> tuple[torch.Tensor, Tensors]:
-        """Go through the steps.
+        """Run the steps.
 
         Parameters
         ----------
         projected : Tensor of shape (T, N, R)
-            What x and x_static give.
+            Contribution of x and x_static.
         cont : Tensor of shape (T, N, 1)
         states : sequence of Tensor of shape (N, num_output)
 
@@ -166,12 +166,12 @@ class Recurrent(Layer):
         -------
         output : Tensor of shape (T, N, num_output)
         states : sequence of Tensor of shape (N, num_output)
-            After the last step.
+            The states after the last step.
         """
 
     @abstractmethod
     def run_back(self, grad: torch.Tensor, cont: torch.Tensor) -> torch.Tensor:
-        """Go back through the steps; return the gradient of `projected`."""
+        """Run the steps backward; return the gradient of `projected`."""
 
 
 @register("RNN")

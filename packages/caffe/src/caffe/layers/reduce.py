@@ -1,4 +1,4 @@
-"""Several values made one: Eltwise, Reduction, ArgMax."""
+"""Reductions: Eltwise, Reduction, ArgMax."""
 
 import math
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from caffe.proto.caffe_pb2 import EltwiseParameter, ReductionParameter
 
 @register("Eltwise")
 class Eltwise(Layer):
-    """The sum, each bottom with its `coeff`, the product or the largest of bottoms of one shape.
+    """The sum (with a `coeff` for each bottom), product or maximum of bottoms of one shape.
 
-    Where the first two bottoms have the same largest value the second has the gradient; one of the
-    others only where it is larger than all before it (eltwise_layer.cpp). Without
-    `stable_prod_grad` the product's gradient is y / x, not a number where x is 0. In place is
-    right here; Caffe's loses the bottom that it overwrites.
+    In a tie for the maximum the second of the first two bottoms gets the gradient; a later bottom
+    gets it only if it is larger than all before it (eltwise_layer.cpp). Without `stable_prod_grad`
+    the product's gradient is y / x, which is NaN where x is 0. In place the result is correct,
+    while Caffe loses the bottom that it overwrites.
     """
 
     bottoms = (2, None)
@@ -45,7 +45,7 @@ class Eltwise(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         values = [blob.tensor for blob in bottom]
         operation = self.param.eltwise_param.operation
-        # In place the bottom is overwritten, and a gradient may need it.
+        # In place the bottom is overwritten, though its gradient may need it.
         self._kept: torch.Tensor | None = None
         if operation != EltwiseParameter.SUM and any(blob is top[0] for blob in bottom):
             self._kept = top[0].tensor.clone()
@@ -73,7 +73,7 @@ class Eltwise(Layer):
             results = [_product(values[:i] + values[i + 1 :], grad) for i in range(len(values))]
         else:
             results = [top[0].tensor / value * grad for value in values]
-        # Only now: in place the top's gradient is a bottom's.
+        # Set all at the end: in place, the top's gradient is a bottom's too.
         for blob, wanted, result in zip(bottom, propagate_down, results, strict=True):
             if wanted:
                 blob.set_diff(result)
@@ -93,7 +93,7 @@ def _product(values: Sequence[torch.Tensor], grad: torch.Tensor) -> torch.Tensor
 
 
 def _of_largest(values: Sequence[torch.Tensor], grad: torch.Tensor) -> list[torch.Tensor]:
-    """Return for each of `values` the gradient where it is the largest, and 0 elsewhere."""
+    """Return the gradient of each of `values`: non-zero only where it is the maximum."""
     largest = list(accumulate(values, torch.maximum))
     results = []
     for i in range(len(values) - 1, 1, -1):
@@ -107,7 +107,7 @@ def _of_largest(values: Sequence[torch.Tensor], grad: torch.Tensor) -> list[torc
 class Reduction(Layer):
     """`coeff` times the sum over all axes from `axis` on: of x, |x|, x^2, or the mean of x.
 
-    Where x is 0 the gradient of |x| is 0.
+    At x = 0 the gradient of |x| is 0.
     """
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -144,9 +144,9 @@ class Reduction(Layer):
 
 @register("ArgMax")
 class ArgMax(Layer):
-    """Where the `top_k` largest values are, along `axis` or over all after the first.
+    """The indexes of the `top_k` largest values, along `axis` or over all axes after the first.
 
-    Of equal values the later comes first. With `axis` and `out_max_val` the values are given
+    In a tie the later one comes first. With `axis` and `out_max_val` the top holds the values
     instead; without `axis` the top has shape (N, 1, top_k), or (N, 2, top_k) with both. It has no
     gradient.
     """
@@ -183,12 +183,12 @@ class ArgMax(Layer):
 
 
 def _largest(x: torch.Tensor, axis: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the largest values along an axis, the first largest, and their places."""
+    """Return the largest values along an axis, in descending order, and their indexes."""
     if count == 1:
         values = x.amax(axis, keepdim=True)
         size = x.shape[axis]
         numbers = torch.arange(size, device=x.device).reshape(-1, *[1] * (x.dim() - 1 - axis))
-        # Not below the largest, rather than equal: that holds for some place in any case.
+        # Negated `<` instead of `==`, so that at least one position qualifies even with NaN.
         places = torch.where(x < values, -1, numbers).amax(axis, keepdim=True)
         return values, places
     values, places = x.flip(axis).sort(dim=axis, descending=True, stable=True)

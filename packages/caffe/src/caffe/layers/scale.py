@@ -1,4 +1,4 @@
-"""Scale and Bias: a factor and a summand for each channel, or for other axes."""
+"""Scale and Bias: multiply by or add a value for each channel, or along other axes."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,16 @@ _ONES = FillerParameter(type="constant", value=1)
 
 
 class Spread(Layer):
-    """A layer that repeats a small blob over a large one, from the axis `axis` of that on.
+    """A layer that broadcasts a small blob over a large one, aligned at its `axis`.
 
-    The small one is a second bottom, or learnt: then of the sizes of `num_axes` axes of the bottom,
-    of all from `axis` on where that is -1, and one number where it is 0.
+    The small one is a second bottom, or learnt: then it has the sizes of `num_axes` axes of the
+    bottom, of all from `axis` on if that is -1, and is a scalar if it is 0.
     """
 
     bottoms = (1, 2)
 
     def new_shape(self, bottom: Blobs, param: ScaleParameter | BiasParameter) -> tuple[int, ...]:
-        """Return the shape of what is learnt."""
+        """Return the shape of the learnt blob."""
         shape, many = bottom[0].shape, param.num_axes
         first = self.axis(bottom[0], param.axis)
         if many < -1 or first + many > len(shape):
@@ -31,7 +31,7 @@ class Spread(Layer):
         return shape[first:] if many == -1 else shape[first : first + many]
 
     def place(self, bottom: Blobs, top: Blobs, axis: int, small: Blob) -> None:
-        """Give the top its shape; note over which axes the small blob is repeated."""
+        """Set the top's shape; store the axes over which the small blob is broadcast."""
         shape, sizes = bottom[0].shape, small.shape
         first = self.axis(bottom[0], axis) if sizes else 0
         end = first + len(sizes)
@@ -48,7 +48,7 @@ class Spread(Layer):
         return small.tensor.reshape(self._spread)
 
     def summed(self, x: torch.Tensor, small: Blob) -> torch.Tensor:
-        """Return the sum over the axes where the small blob is repeated, in its shape."""
+        """Return the sum over the axes of broadcasting, in the small blob's shape."""
         return (x.sum(self._repeated) if self._repeated else x).reshape(small.shape)
 
 
@@ -104,7 +104,7 @@ class Scale(Spread):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, scale = bottom[0].tensor, self.spread(self._small(bottom))
-        # Where the top is the bottom and somebody looks at it, its values are written over.
+        # In place, with a view of the blob, its values are overwritten: keep a copy.
         seen = top[0] is bottom[0] and bottom[0].seen
         self._x = x.clone() if seen else x
         if self.param.scale_param.bias_term:

@@ -1,4 +1,4 @@
-"""Layers that move values and do not change them: Split, Silence, Flatten, Reshape, Permute."""
+"""Layers that rearrange values without changing them: Split, Silence, Flatten, Reshape, Permute."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from caffe.layers.base import Blobs, Layer, register
 
 @register("Split")
 class Split(Layer):
-    """Give the bottom to several tops; their gradients are added."""
+    """Copies of the bottom in several tops; their gradients are added."""
 
     tops = (1, None)
 
@@ -32,16 +32,16 @@ class Split(Layer):
 
 @register("Silence")
 class Silence(Layer):
-    """Take blobs that nobody else takes, so that they are no outputs of the net."""
+    """Consume blobs, so that they are not outputs of the net."""
 
     bottoms = (1, None)
     tops = (0, 0)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """There is no top."""
+        """Do nothing: there are no tops."""
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """There is nothing to compute."""
+        """Do nothing."""
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         for blob, wanted in zip(bottom, propagate_down, strict=True):
@@ -50,7 +50,7 @@ class Silence(Layer):
 
 
 class Reshaped(Layer):
-    """The same values in another shape; may not be in place."""
+    """The same values in another shape; not in place."""
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         if top[0] is bottom[0]:
@@ -66,7 +66,7 @@ class Reshaped(Layer):
 
 @register("Flatten")
 class Flatten(Reshaped):
-    """The axes from `axis` to `end_axis`, both included, made one."""
+    """The axes from `axis` to `end_axis`, inclusive, merged into one."""
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         param, shape = self.param.flatten_param, bottom[0].shape
@@ -81,7 +81,7 @@ class Flatten(Reshaped):
 class Reshape(Reshaped):
     """`num_axes` axes from `axis` on, all by default, replaced by `shape`.
 
-    A size of 0 there is the bottom's; one may be -1, and follows from the others
+    A size of 0 stands for the bottom's; one may be -1 and is inferred from the others
     (reshape_layer.cpp).
     """
 
@@ -111,7 +111,7 @@ class Reshape(Reshaped):
         return dims
 
     def _replaced(self, axes: int) -> tuple[int, int]:
-        """Return the first axis that is replaced, and the one after the last."""
+        """Return the first replaced axis, and the one after the last."""
         param = self.param.reshape_param
         first = param.axis if param.axis >= 0 else axes + param.axis + 1
         end = axes if param.num_axes == -1 else first + param.num_axes
@@ -131,9 +131,9 @@ class Reshape(Reshaped):
 
 @register("Permute")
 class Permute(Layer):
-    """The axes in another `order`; those that it does not name follow, in the order they have.
+    """The axes in another `order`; axes that it omits follow in their present order.
 
-    Of SSD's fork (weiliu89/caffe).
+    From the SSD fork (weiliu89/caffe).
     """
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -148,7 +148,7 @@ class Permute(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         result = bottom[0].tensor.permute(self._order)
-        # A copy: what a script then writes into the bottom must not be seen here.
+        # A copy, so that later writes of a script into the bottom do not show here.
         top[0].set_data(result.clone(memory_format=torch.contiguous_format))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:

@@ -1,4 +1,4 @@
-"""WindowData: parts of images, warped to one size, as R-CNN is trained."""
+"""WindowData: windows of images, warped to one size, as for training R-CNN."""
 
 import math
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from caffe.transform import read_mean
 
 @dataclass(frozen=True)
 class Window:
-    """A box of an image, its last column and row included."""
+    """A box in an image, including its last column and row."""
 
     path: str
     label: int
@@ -29,26 +29,26 @@ class Window:
 
 @dataclass(frozen=True)
 class Placed:
-    """A box within an image, the size to warp it to, and where to put that."""
+    """A box within an image, its size after warping, and its position in the item."""
 
     box: tuple[int, int, int, int]
     height: int
     width: int
     top: int
     left: int
-    right: int  # left margin of the mirrored one
+    right: int  # left margin if mirrored
 
 
 def read_windows(source: str) -> list[Window]:
     """Read R-CNN's window file.
 
-    For each image it has ``# index``, path, channels, height, width and number of windows, then
+    Each image has ``# index``, path, channels, height, width and number of windows, then
     ``class overlap x1 y1 x2 y2`` for each window, separated by spaces or lines.
 
     Raises
     ------
     FormatError
-        If it cannot be read, is empty, truncated or of another form.
+        If it cannot be read, is empty, truncated or in another format.
     """
     try:
         words = iter(Path(source).read_text(encoding="utf-8").split())
@@ -86,7 +86,7 @@ def place(
     context_pad: int,
     square: bool,
 ) -> Placed:
-    """Widen a box by its context, and say where what is within the image comes to lie.
+    """Widen a box by its context, and place the part of it that is within the image.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def place(
     crop_size : int
         Side of the result.
     context_pad : int
-        Width of the border of the result that is context.
+        Width of the result's border that shows context.
     square : bool
         Whether to widen the box to a square first.
     """
@@ -124,16 +124,16 @@ def place(
 
 
 def _rounded(value: SupportsFloat) -> int:
-    """Halves away from zero, as in C."""
+    """Round half away from zero, as in C."""
     exact = float(value)
     return int(math.copysign(math.floor(abs(exact) + 0.5), exact))
 
 
 @register("WindowData")
 class WindowData(Source):
-    """Windows of which a share shows objects and the rest does not, drawn anew for each batch.
+    """Batches of random windows, a fixed share of which show objects.
 
-    What lies outside of an image stays 0. Like Caffe it scales by its own `scale`; crop_size,
+    Pixels outside an image are 0. As in Caffe, `scale` is the layer's own setting, while crop_size,
     mirror and mean are the transformation's (window_data_layer.cpp).
     """
 
@@ -143,7 +143,7 @@ class WindowData(Source):
         param, transform = self.param.window_data_param, self.param.transform_param
         self._crop = transform.crop_size
         if not self._crop or not param.batch_size:
-            raise self.error("transform_param crop_size and batch_size are needed, from 1 up")
+            raise self.error("transform_param crop_size and batch_size must be 1 or more")
         if self._crop <= 2 * param.context_pad:
             raise self.error(f"context_pad {param.context_pad} fills crop_size {self._crop}")
         with self.naming():
@@ -178,20 +178,22 @@ class WindowData(Source):
         top[1].set_data(torch.from_numpy(labels))
 
     def _sort(self, windows: list[Window]) -> None:
-        """Tell objects from background, whose label becomes 0; what is neither is left out."""
+        """Split windows into objects and background, with label 0; drop those in between."""
         param = self.param.window_data_param
         self._foreground: list[Window] = []
         self._background: list[Window] = []
         for window in windows:
             if np.float32(window.overlap) >= np.float32(param.fg_threshold):
                 if window.label <= 0:
-                    raise self.error(f"{param.source}: an object has label {window.label}: from 1")
+                    raise self.error(
+                        f"{param.source}: an object has label {window.label}. Allowed: 1 or more"
+                    )
                 self._foreground.append(window)
             elif np.float32(window.overlap) < np.float32(param.bg_threshold):
                 self._background.append(Window(window.path, 0, 0, window.box))
 
     def _read_mean(self) -> NDArray[np.float32]:
-        """The mean in the shape of an item, or one that broadcasts to it."""
+        """Return the mean, in a shape that broadcasts to an item."""
         transform, crop = self.param.transform_param, self._crop
         values = np.array(transform.mean_value, np.float32)[:, np.newaxis, np.newaxis]
         if not transform.HasField("mean_file"):
@@ -203,7 +205,7 @@ class WindowData(Source):
         mean = read_mean(transform.mean_file)
         if mean.shape[0] != 3 or mean.shape[1] != mean.shape[2] or mean.shape[1] < crop:
             raise self.error(
-                f"the mean has shape {mean.shape}. Needed: (3, n, n), n from {crop} up"
+                f"the mean has shape {mean.shape}. Needed: (3, n, n), n at least {crop}"
             )
         start = (mean.shape[2] - crop) // 2
         return mean[:, start : start + crop, start : start + crop]
@@ -227,7 +229,7 @@ class WindowData(Source):
                 f"{image.shape[0]}"
             )
         left = placed.right if mirrored else placed.left
-        # Rounding may reach over the edge.
+        # Rounding may exceed the edge.
         height = min(placed.height, self._crop - placed.top)
         width = min(placed.width, self._crop - left)
         warped = resize(image[y1 : y2 + 1, x1 : x2 + 1], height, width)

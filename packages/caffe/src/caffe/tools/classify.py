@@ -1,4 +1,4 @@
-"""`caffe classify`: what a net says of images, by the flags of Caffe's classify.py."""
+"""`caffe classify`: classify images, with the flags of Caffe's classify.py."""
 
 import time
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ def main(argv: Sequence[str]) -> int:
     flags.add_argument("input_file", help="image, folder, or .npy of images (N, H, W, K)")
     flags.add_argument("output_file", help=".npy")
     add_flags(flags)
-    flags.add("center_only", False, "take the middle only, not the mean of ten crops")
+    flags.add("center_only", False, "use the centre crop only, not the mean of ten crops")
     flags.add("images_dim", "256,256", "height,width that images are resized to")
-    flags.add("ext", "jpg", "ending of the images in a folder")
+    flags.add("ext", "jpg", "extension of the images in a folder")
     found = flags.parse(argv)
     dims = whole_numbers("images_dim", found.images_dim)
     if len(dims) != 2:
-        raise InputError(f"--images_dim {found.images_dim}: height,width are needed")
+        raise InputError(f"--images_dim {found.images_dim}: must be height,width")
     classifier = Classifier(image_dims=dims, **settings(found))
     inputs = load_inputs(Path(found.input_file).expanduser(), found.ext)
     print(f"Classifying {len(inputs)} inputs.")
@@ -43,17 +43,19 @@ def main(argv: Sequence[str]) -> int:
 
 
 def load_inputs(path: Path, ending: str) -> list[NDArray[Any]]:
-    """Load images: of a ``.npy`` file, of a folder in the order of their names, or one.
+    """Load images from a ``.npy`` file or an image file, or a folder's in order of name.
 
     Raises
     ------
     FormatError
-        If one cannot be read, or there is none.
+        If one cannot be read, or there are none.
     """
     if path.name.endswith("npy"):
         values = read_array(str(path))
         if values.ndim != 4 or not len(values):
-            raise FormatError(f"{path}: has shape {values.shape}. Needed: (N, H, W, K), N from 1")
+            raise FormatError(
+                f"{path}: has shape {values.shape}. Needed: (N, H, W, K), N at least 1"
+            )
         return list(values)
     files = sorted(path.glob(f"*.{ending}")) if path.is_dir() else [path]
     if not files:

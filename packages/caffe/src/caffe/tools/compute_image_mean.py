@@ -1,4 +1,4 @@
-"""`caffe compute_image_mean`: the mean image of a database."""
+"""`caffe compute_image_mean`: compute the mean image of a database."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,11 @@ from caffe.transform import write_mean
 
 
 def main(argv: Sequence[str]) -> int:
-    """Average the database's images; write the mean where a file is named."""
+    """Average the database's images; write the mean if a file is given."""
     flags = Flags("compute_image_mean", "Average the images of a database.")
     flags.add_argument("INPUT_DB")
     flags.add_argument("OUTPUT_FILE", nargs="?", help="such as mean.binaryproto")
-    flags.add("backend", "lmdb", "kind of database")
+    flags.add("backend", "lmdb", "database backend")
     found = flags.parse(argv)
     mean = compute_mean(found.INPUT_DB, backend_of(found.backend))
     if found.OUTPUT_FILE:
@@ -37,7 +37,7 @@ def compute_mean(source: str, backend: int) -> NDArray[np.float32]:
     Raises
     ------
     ShapeError
-        If the images are of several sizes.
+        If the images differ in size.
     FormatError
         If the database or an image cannot be read.
     """

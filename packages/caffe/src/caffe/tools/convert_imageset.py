@@ -15,19 +15,19 @@ from caffe.tools.flags import Flags
 
 
 def main(argv: Sequence[str]) -> int:
-    """Convert; an image that cannot be read is logged and left out, as Caffe does it."""
+    """Convert; an image that cannot be read is logged and skipped, as in Caffe."""
     flags = Flags("convert_imageset", "Write images of a list (path, space, label) into an LMDB.")
-    flags.add_argument("ROOTFOLDER", help="what comes before each path, as it is")
+    flags.add_argument("ROOTFOLDER", help="prefix of each path, prepended as it is")
     flags.add_argument("LISTFILE")
-    flags.add_argument("DB_NAME", help="folder to be made")
+    flags.add_argument("DB_NAME", help="folder to create")
     flags.add("gray", False, "store one channel")
     flags.add("shuffle", False, "store in random order")
-    flags.add("backend", "lmdb", "kind of database")
-    flags.add("resize_width", 0, "width to scale to; 0 for none")
-    flags.add("resize_height", 0, "height to scale to; 0 for none")
-    flags.add("check_size", False, "refuse images of several sizes")
+    flags.add("backend", "lmdb", "database backend")
+    flags.add("resize_width", 0, "width to resize to; 0 for none")
+    flags.add("resize_height", 0, "height to resize to; 0 for none")
+    flags.add("check_size", False, "refuse images of different sizes")
     flags.add("encoded", False, "store image files")
-    flags.add("encode_type", "", "kind of image files, such as png; else as the file's name says")
+    flags.add("encode_type", "", "format of image files, such as png; by default the file's own")
     found = flags.parse(argv)
     pairs = read_list(found.LISTFILE)
     if found.shuffle:
@@ -75,15 +75,15 @@ def read_datum(
     color : bool
         False for one channel.
     height, width : int
-        Size to scale to; 0 for none.
+        Size to resize to; 0 for none.
     kind : str
-        Of the image file to store, such as ``png``; where nothing is to change, the file itself
-        is. Empty for plain bytes.
+        Format of the image file to store, such as ``png``; the original file is stored if nothing
+        changes. Empty for raw bytes.
 
     Raises
     ------
     FormatError
-        If it cannot be read, or encoded as that kind.
+        If it cannot be read, or not be encoded in that format.
     """
     image = read_image(path, color=color, height=height, width=width)
     if not kind:

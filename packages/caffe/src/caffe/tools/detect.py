@@ -1,4 +1,4 @@
-"""`caffe detect`: what a net says of windows of images, by the flags of Caffe's detect.py."""
+"""`caffe detect`: classify windows of images, with the flags of Caffe's detect.py."""
 
 import csv
 import time
@@ -18,12 +18,12 @@ MODES = ("list", "selective_search")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Classify the windows that a table lists; write a table, or HDF5."""
+    """Classify the windows in a table; write a table or HDF5."""
     flags = Flags("detect", "Classify windows of images.")
     flags.add_argument("input_file", help=".csv with filename,xmin,ymin,xmax,ymax; .txt of files")
     flags.add_argument("output_file", help=".csv, or .h5 with filename, window and prediction")
     add_flags(flags)
-    flags.add("crop_mode", "selective_search", "list, or selective_search (it needs MATLAB)")
+    flags.add("crop_mode", "selective_search", "list, or selective_search (which needs MATLAB)")
     flags.add("context_pad", 16, "width of the input's border that shows context")
     found = flags.parse(argv)
     if found.crop_mode not in MODES:
@@ -48,19 +48,19 @@ def main(argv: Sequence[str]) -> int:
 
 
 def read_names(path: str) -> list[str]:
-    """Read names of files, one a line, or those of a table."""
+    """Read file names, one per line, or from a table."""
     if path.lower().endswith("csv"):
         return [name for name, _ in read_windows(path)]
     return [line.strip() for line in _lines(path) if line.strip()]
 
 
 def read_windows(path: str) -> list[tuple[str, list[Window]]]:
-    """Read a table of windows; return them by file, in the order in which files first come.
+    """Read a table of windows; return them by file, in order of first appearance.
 
     Raises
     ------
     FormatError
-        If it cannot be read, a column is missing or a place is no whole number.
+        If it cannot be read, a column is missing or a coordinate is not an integer.
     """
     windows: dict[str, list[Window]] = {}
     for number, row in enumerate(csv.DictReader(_lines(path)), 2):
@@ -72,12 +72,12 @@ def read_windows(path: str) -> list[tuple[str, list[Window]]]:
                 f"{path}: no column {error}. Needed: filename, {', '.join(COORDINATES)}"
             ) from None
         except (TypeError, ValueError, OverflowError):
-            raise FormatError(f"{path}:{number}: a window is four whole numbers") from None
+            raise FormatError(f"{path}:{number}: a window needs four integers") from None
     return list(windows.items())
 
 
 def write_csv(path: str, detections: Sequence[Detection]) -> None:
-    """Write filename, places and the prediction of each class."""
+    """Write file name, coordinates and the prediction of each class."""
     classes = np.ravel(detections[0]["prediction"]).size
     try:
         with Path(path).open("w", newline="", encoding="utf-8") as file:
@@ -94,7 +94,7 @@ def write_csv(path: str, detections: Sequence[Detection]) -> None:
 
 
 def write_hdf5(path: str, detections: Sequence[Detection]) -> None:
-    """Write the data sets `filename`, `window` and `prediction`, a row each."""
+    """Write the datasets `filename`, `window` and `prediction`, a row per window."""
     try:
         with h5py.File(path, "w") as file:
             names = [str(found["filename"]) for found in detections]
@@ -111,4 +111,4 @@ def _lines(path: str) -> list[str]:
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise FormatError(f"{path}: is binary; a list or table is needed") from None
+        raise FormatError(f"{path}: is binary; a text list or table is needed") from None

@@ -1,4 +1,4 @@
-"""`caffe device_query`: what can compute here."""
+"""`caffe device_query`: the devices that nets can run on."""
 
 import platform
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from caffe.tools.flags import Flags
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the processor's line, then each CUDA device that `-gpu` names (all, where empty)."""
-    flags = Flags("device_query", "Show what can compute here.")
-    flags.add("gpu", "", "numbers of CUDA devices, with commas, or all")
+    """Print the CPU's line, then each CUDA device in `-gpu` (all if it is empty)."""
+    flags = Flags("device_query", "Show the devices that nets can run on.")
+    flags.add("gpu", "", "indexes of CUDA devices, separated by commas, or all")
     found = flags.parse(argv)
     print(f"{'PyTorch:':32}{torch.__version__}")
-    print(f"{'Processor:':32}{platform.processor() or platform.machine()}")
+    print(f"{'CPU:':32}{platform.processor() or platform.machine()}")
     print(f"{'Vector instructions:':32}{torch.backends.cpu.get_cpu_capability()}")
     print(f"{'Threads:':32}{torch.get_num_threads()}")
     print(f"{'CUDA devices:':32}{torch.cuda.device_count()}")

@@ -1,4 +1,4 @@
-"""`caffe draw_net`: an image of a net."""
+"""`caffe draw_net`: draw a net."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,9 @@ def main(argv: Sequence[str]) -> int:
     """Draw the net of a prototxt into a file; return the exit status."""
     flags = Flags("draw_net", "Draw a net.")
     flags.add_argument("input_net_proto_file", help="the net's prototxt")
-    flags.add_argument("output_image_file", help="image (.png, .svg ...), or graph (.dot)")
+    flags.add_argument("output_image_file", help="image (.png, .svg, …), or graph (.dot)")
     flags.add("rankdir", "LR", "direction of the graph: TB, BT, LR or RL")
-    flags.add("phase", "ALL", "what to draw: TRAIN, TEST or ALL")
+    flags.add("phase", "ALL", "layers to draw: TRAIN, TEST or ALL")
     flags.add("display_lrm", False, "show the learning rate multipliers")
     found = flags.parse(argv)
     if found.phase not in PHASES:

@@ -1,4 +1,4 @@
-"""`caffe extract_features`: write a net's blobs into databases, a Datum for each item."""
+"""`caffe extract_features`: write a net's blobs into databases, one Datum per item."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,12 +16,12 @@ from caffe.tools.flags import Flags
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the net over its own data so many times, and write the blobs."""
+    """Run the net on its own data for some batches, and write the blobs."""
     flags = Flags("extract_features", "Write blobs of a net with data layers into databases.")
     flags.add_argument("pretrained_net_param", help="caffemodel")
     flags.add_argument("feature_extraction_proto_file", help="definition of the net")
     flags.add_argument("blobs", help="blob[,blob...]")
-    flags.add_argument("databases", help="folder to be made for each blob, with commas")
+    flags.add_argument("databases", help="folder to create for each blob, separated by commas")
     flags.add_argument("num_mini_batches", type=int)
     flags.add_argument("db_type", help="lmdb")
     flags.add_argument("mode", nargs="?", choices=["CPU", "GPU"], default="CPU")
@@ -31,12 +31,14 @@ def main(argv: Sequence[str]) -> int:
     net = Net(found.feature_extraction_proto_file, TEST, weights=found.pretrained_net_param)
     names, folders = found.blobs.split(","), found.databases.split(",")
     if len(names) != len(folders):
-        raise InputError(f"{len(names)} blobs and {len(folders)} databases: must be as many")
+        raise InputError(
+            f"{len(names)} blobs and {len(folders)} databases: the numbers must be equal"
+        )
     for name in names:
         if name not in net.blobs:
             raise InputError(f"no blob '{name}' in the net. Its blobs: {', '.join(net.blobs)}")
     if found.num_mini_batches < 1:
-        raise InputError(f"num_mini_batches is {found.num_mini_batches}: from 1 up")
+        raise InputError(f"num_mini_batches is {found.num_mini_batches}. Allowed: 1 or more")
     glog.error("extract_features.cpp:133", "Extracting Features")
     with ExitStack() as stack:
         backend = backend_of(found.db_type)
@@ -53,12 +55,12 @@ def main(argv: Sequence[str]) -> int:
 
 
 def write_items(blob: Blob, name: str, writer: Writer) -> None:
-    """Write a Datum of floats for each item of a blob, by a running number as key.
+    """Write a Datum of floats for each item of a blob, with a running number as key.
 
     Raises
     ------
     ShapeError
-        If the blob has no item, or more than four axes.
+        If the blob has no items, or more than four axes.
     """
     if not blob.shape or len(blob.shape) > 4:
         raise ShapeError(f"blob '{name}' of shape {blob.shape} cannot be written: 1 to 4 axes")

@@ -19,9 +19,9 @@ _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 
 class Flags(argparse.ArgumentParser):
-    """The flags of one command. Its positional arguments are added as argparse does it.
+    """The flags of one command. Positional arguments are added as in argparse.
 
-    Every command takes glog's own flags too: what is logged, and where to.
+    Every command has glog's own flags too: the level of the log, and its folder.
 
     Parameters
     ----------
@@ -42,19 +42,19 @@ class Flags(argparse.ArgumentParser):
         self.add("alsologtostderr", True, "ignored: the log always goes to standard error")
         self.add("minloglevel", glog.level_of_environment(), "0 info, 1 warning, 2 error, 3 none")
         folder = os.environ.get("GLOG_log_dir", "")  # noqa: SIM112 - its name
-        self.add("log_dir", folder, "folder for a log file beside standard error")
+        self.add("log_dir", folder, "folder for a log file, in addition to standard error")
 
     def add(self, name: str, default: bool | int | float | str, help: str) -> None:
-        """Add a flag of the type of its default."""
+        """Add a flag; its type is that of the default."""
         self._flags[name] = default
         kind = _boolean if isinstance(default, bool) else type(default)
         self.add_argument(f"--{name}", type=kind, default=default, help=help)
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Return the flags' values, and start the log as they say.
+        """Return the flags' values, and start the log accordingly.
 
-        An unknown flag, a missing value or one of the wrong type ends the process with status 2
-        after one line on standard error.
+        An unknown flag, a missing value or one of the wrong type ends the process with one line on
+        standard error and status 2.
         """
         found = self.parse_args(self._as_argparse(list(argv)))
         glog.init_log(found.minloglevel)
@@ -67,7 +67,7 @@ class Flags(argparse.ArgumentParser):
         sys.exit(2)
 
     def _as_argparse(self, argv: list[str]) -> list[str]:
-        """Write every flag as `--name=value`."""
+        """Rewrite every flag as `--name=value`."""
         written: list[str] = []
         while argv:
             argument = argv.pop(0)
@@ -105,17 +105,17 @@ def _boolean(text: str) -> bool:
 
 
 def add_net_flags(flags: Flags) -> None:
-    """Add the flags of Caffe's own program; each of its commands takes all of them."""
-    flags.add("strict", False, "refuse what only forks of Caffe have, as real Caffe does")
-    flags.add("gpu", "", "number of the CUDA device to compute on; the processor where empty")
+    """Add the flags of Caffe's own program; each of its commands accepts all of them."""
+    flags.add("strict", False, "refuse fields and types of forks, as real Caffe does")
+    flags.add("gpu", "", "index of the CUDA device to compute on; the CPU if empty")
     flags.add("solver", "", "the solver's prototxt")
     flags.add("model", "", "the net's prototxt")
-    flags.add("phase", "", "TRAIN or TEST; of time alone")
+    flags.add("phase", "", "TRAIN or TEST; for time only")
     flags.add("level", 0, "the net's level")
-    flags.add("stage", "", "the net's stages, with commas between them")
+    flags.add("stage", "", "the net's stages, separated by commas")
     flags.add("snapshot", "", "the solverstate to resume from")
-    flags.add("weights", "", "caffemodels to finetune, with commas between them")
-    flags.add("iterations", 50, "how many to run; of test and time")
+    flags.add("weights", "", "caffemodels to finetune, separated by commas")
+    flags.add("iterations", 50, "number of iterations; for test and time")
     flags.add("sigint_effect", "stop", "on Ctrl-C: snapshot, stop or none")
     flags.add("sighup_effect", "snapshot", "on SIGHUP: snapshot, stop or none")
 

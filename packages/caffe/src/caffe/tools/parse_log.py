@@ -1,7 +1,7 @@
 """`caffe parse_log`: a training log as two tables, `<log>.train` and `<log>.test`, and a plot.
 
-The columns are those of pycaffe's parse_log.py: NumIters, Seconds (since the solving began),
-LearningRate, then the net's outputs by name. An output of several numbers keeps the last.
+The columns are those of pycaffe's parse_log.py: NumIters, Seconds (since the line 'Solving'),
+LearningRate, then the net's outputs by name. Of an output with several numbers the last is kept.
 """
 
 import csv
@@ -25,20 +25,20 @@ _OUTPUT = re.compile(rf"(Train|Test) net output #\d+: (\S+) = ({_NUMBER})")
 
 @dataclass
 class Log:
-    """What a log says: a row for each iteration that showed outputs of the net, or tests of it."""
+    """The rows of a log: one for each iteration that shows training or test outputs."""
 
     train: list[Row] = field(default_factory=list)
     test: list[Row] = field(default_factory=list)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write the tables, and the plot where asked."""
+    """Write the tables, and the plot if requested."""
     flags = Flags("parse_log", "Turn a training log into tables and a plot.")
     flags.add_argument("logfile_path", help="the log of caffe train")
     flags.add_argument("output_dir", nargs="?", default=".", help="folder for the tables")
     flags.add("verbose", False, "print the paths of the tables")
-    flags.add("delimiter", ",", "what stands between columns")
-    flags.add("plot", "", "write an image too: an .svg, .png or .pdf file")
+    flags.add("delimiter", ",", "separator of columns")
+    flags.add("plot", "", "also write a plot to this .svg, .png or .pdf file")
     found = flags.parse(argv)
     if len(found.delimiter) != 1:
         flags.error(f"--delimiter is '{found.delimiter}'. Allowed: one character")
@@ -59,21 +59,21 @@ def read(path: str) -> Log:
     Raises
     ------
     FormatError
-        If it cannot be read, or shows no solving.
+        If it cannot be read, or is not a training log.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
     if not any("Solving" in line for line in lines):
-        raise FormatError(f"{path}: is no log of a training: no line says 'Solving'")
+        raise FormatError(f"{path}: is not a training log: no line contains 'Solving'")
     return parse(lines)
 
 
 def parse(lines: Iterable[str]) -> Log:
-    """Gather the outputs of each iteration from a log's lines.
+    """Collect the outputs of each iteration from a log's lines.
 
-    A row has the learning rate that its iteration shows, or else the last one shown before.
+    A row has the learning rate of its iteration, or else the last one logged before it.
     """
     log = Log()
     clock = _Clock()
@@ -97,7 +97,7 @@ def parse(lines: Iterable[str]) -> Log:
 
 
 class _Clock:
-    """The seconds since the line that says 'Solving'. Lines have no year: it may turn once."""
+    """The seconds since the line 'Solving'. Stamps have no year, so a new year may begin once."""
 
     def __init__(self) -> None:
         self._start: datetime | None = None
@@ -124,7 +124,7 @@ class _Clock:
 
 
 def write_table(path: Path, rows: Sequence[Row], delimiter: str) -> None:
-    """Write rows as CSV; one without rows is an empty file.
+    """Write rows as CSV; without rows the file is empty.
 
     Raises
     ------
@@ -143,14 +143,14 @@ def write_table(path: Path, rows: Sequence[Row], delimiter: str) -> None:
 
 
 def plot(log: Log, path: str) -> None:
-    """Draw every output over the iterations, one panel a name, train and test together.
+    """Plot every output over the iterations: a panel per name, with train and test together.
 
     Raises
     ------
     FormatError
-        If there is nothing to draw, the file cannot be written, or its ending names no image.
+        If there is nothing to draw, the file cannot be written, or its extension is unknown.
     """
-    from matplotlib.figure import Figure  # slow to import, and only needed here
+    from matplotlib.figure import Figure  # slow to import, and needed only here
 
     shown = ("NumIters", "Seconds")
     names = list(dict.fromkeys(n for row in (*log.train, *log.test) for n in row if n not in shown))

@@ -1,4 +1,4 @@
-"""What `classify` and `detect` share: the net, and how images are prepared for it."""
+"""Shared by `classify` and `detect`: the flags of the net and of image preprocessing."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -15,12 +15,12 @@ from caffe.transform import read_mean
 
 def add_flags(flags: Flags) -> None:
     """Add the flags of pycaffe's scripts."""
-    flags.add("model_def", "", "definition of the net; needed")
-    flags.add("pretrained_model", "", "caffemodel; needed")
+    flags.add("model_def", "", "definition of the net; required")
+    flags.add("pretrained_model", "", "caffemodel; required")
     flags.add("gpu", False, "compute on a GPU")
     flags.add("mean_file", "ilsvrc_2012_mean.npy", ".npy or .binaryproto; '' for none")
-    flags.add("input_scale", "", "what the prepared image is multiplied by")
-    flags.add("raw_scale", 255.0, "what the image in [0, 1] is multiplied by first")
+    flags.add("input_scale", "", "factor of the preprocessed image")
+    flags.add("raw_scale", 255.0, "factor of the image in [0, 1], applied first")
     flags.add("channel_swap", "2,1,0", "order of the channels; the default is BGR; '' for RGB")
 
 
@@ -34,7 +34,7 @@ def settings(found: Namespace) -> dict[str, Any]:
     """
     for name in ("model_def", "pretrained_model"):
         if not getattr(found, name):
-            raise InputError(f"--{name} is needed")
+            raise InputError(f"--{name} is required")
     if found.gpu:
         set_mode_gpu()
     else:
@@ -62,11 +62,11 @@ def read_mean_array(path: str) -> NDArray[Any]:
     try:
         return read_array(path)
     except FormatError as error:
-        raise FormatError(f"{error} (--mean_file '' is for none)") from None
+        raise FormatError(f"{error} (use --mean_file '' for none)") from None
 
 
 def read_array(path: str) -> NDArray[Any]:
-    """Read numbers from a ``.npy`` file; never anything pickled.
+    """Read numbers from a ``.npy`` file; pickled objects are refused.
 
     Raises
     ------
@@ -89,16 +89,16 @@ def whole_numbers(name: str, text: str) -> list[int]:
     Raises
     ------
     InputError
-        If there is anything else in it.
+        If it contains anything else.
     """
     try:
         return [int(part) for part in text.split(",")] if text else []
     except ValueError:
-        raise InputError(f"--{name} {text}: whole numbers with commas are needed") from None
+        raise InputError(f"--{name} {text}: must be integers separated by commas") from None
 
 
 def _number(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise InputError(f"--{name} {text}: a number is needed") from None
+        raise InputError(f"--{name} {text}: must be a number") from None

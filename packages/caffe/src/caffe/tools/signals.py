@@ -1,4 +1,4 @@
-"""What a running command does on Ctrl-C and on SIGHUP: stop, take a snapshot, or nothing."""
+"""The effect of Ctrl-C and SIGHUP on a running command: stop, snapshot or none."""
 
 import signal
 from types import FrameType, TracebackType
@@ -16,7 +16,7 @@ _SIGNALS = tuple(
 
 
 class Signals:
-    """While it is entered, signals are noted rather than ending the process.
+    """A context in which signals are recorded instead of ending the process.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Signals:
     Raises
     ------
     SolverError
-        For another effect.
+        If an effect is unknown.
     """
 
     def __init__(self, sigint: str, sighup: str) -> None:
@@ -35,7 +35,7 @@ class Signals:
         self._before: dict[signal.Signals, Any] = {}
 
     def requested(self) -> SolverAction:
-        """Return the effect of a signal that came since this was last asked."""
+        """Return the effect of a signal that arrived since the last call."""
         for name in ("SIGHUP", "SIGINT"):
             if name in self._came:
                 self._came.discard(name)

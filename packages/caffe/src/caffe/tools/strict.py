@@ -1,4 +1,4 @@
-"""`-strict`: nothing that only forks of Caffe have, in any definition that a command reads."""
+"""`-strict`: refuse fields and types of forks in all definitions that a command reads."""
 
 from argparse import Namespace
 
@@ -7,12 +7,12 @@ from caffe.proto.caffe_pb2 import NetParameter, SolverParameter
 
 
 def check(found: Namespace) -> None:
-    """Refuse fields and types of forks where the flag `strict` says so.
+    """Refuse fields and types of forks if the flag `strict` is set.
 
     Raises
     ------
     FormatError
-        Naming the file, the field or type, and whose it is.
+        The message names the file, the field or type, and its fork.
     """
     if not found.strict:
         return

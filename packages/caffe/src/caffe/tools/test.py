@@ -12,7 +12,7 @@ from caffe.tools.flags import Flags, add_net_flags, names
 
 
 def main(argv: Sequence[str]) -> int:
-    """Score as the flags say."""
+    """Score the net of the flags."""
     flags = Flags("test", "Score a net: its outputs of each batch, and their means.")
     add_net_flags(flags)
     found = flags.parse(argv)
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def score(net: caffe.Net, iterations: int) -> dict[str, list[float]]:
-    """Run a net and log its outputs, as Caffe does; return the mean of each number of them."""
+    """Run a net and log its outputs, as Caffe does; return their means, number by number."""
     glog.info("caffe.cpp:281", "Running for %d iterations.", iterations)
     sums: dict[str, np.ndarray] = {}
     loss = 0.0

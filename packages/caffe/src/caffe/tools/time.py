@@ -1,4 +1,4 @@
-"""`caffe time`: how long each layer takes; sorted with shares, and as an image, where asked."""
+"""`caffe time`: time the layers; optionally sorted with shares, and as a plot."""
 
 import time
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ _BAR = 30  # characters of the longest bar
 
 
 def main(argv: Sequence[str]) -> int:
-    """Time a net as the flags say."""
+    """Time the net of the flags."""
     flags = Flags("time", "Time a net's layers, forward and backward.")
     add_net_flags(flags)
-    flags.add("sorted", False, "print a table too, the slowest layer first")
-    flags.add("plot", "", "write an image too: an .svg, .png or .pdf file")
+    flags.add("sorted", False, "also print a table, the slowest layer first")
+    flags.add("plot", "", "also write a plot to this .svg, .png or .pdf file")
     found = flags.parse(argv)
     if not found.model:
         flags.error("flag '--model' is needed: the net's prototxt")
@@ -68,7 +68,7 @@ def measure(net: caffe.Net, iterations: int) -> list[LayerTime]:
 
 
 def table(times: Sequence[LayerTime]) -> str:
-    """Return the layers with their shares of the whole, the slowest first, and bars."""
+    """Return a table of the layers, the slowest first, with shares of the total and bars."""
     whole = sum(layer.total for layer in times) or 1.0
     ordered = _slowest_first(times)
     longest = ordered[0].total or 1.0
@@ -92,9 +92,9 @@ def plot(times: Sequence[LayerTime], path: str) -> None:
     Raises
     ------
     FormatError
-        If the file cannot be written, or its ending names no kind of image.
+        If the file cannot be written, or its extension is unknown.
     """
-    from matplotlib.figure import Figure  # slow to import, and only needed here
+    from matplotlib.figure import Figure  # slow to import, and needed only here
 
     ordered = _slowest_first(times)[::-1]
     labels = [layer.name for layer in ordered]

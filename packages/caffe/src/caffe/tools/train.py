@@ -1,4 +1,4 @@
-"""`caffe train`: train a net, go on from a snapshot, or finetune weights."""
+"""`caffe train`: train a net, resume from a snapshot, or finetune weights."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from caffe.tools.signals import Signals
 
 
 def main(argv: Sequence[str]) -> int:
-    """Train as the flags say."""
+    """Train with the solver of the flags."""
     flags = Flags("train", "Train a net by its solver.")
     add_net_flags(flags)
-    flags.add("cpu", False, "compute on the processor, whatever the solver says")
+    flags.add("cpu", False, "compute on the CPU, whatever the solver says")
     found = flags.parse(argv)
     if not found.solver:
         flags.error("flag '--solver' is needed: the solver's prototxt")
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _definition(found: Namespace) -> SolverParameter:
-    """Return the solver with what flags add to it."""
+    """Return the solver, with the settings that the flags add."""
     param = read_solver(found.solver)
     param.train_state.level = found.level
     param.train_state.stage.extend(names(found.stage))
@@ -50,16 +50,16 @@ def _definition(found: Namespace) -> SolverParameter:
 
 
 def _choose_device(found: Namespace, param: SolverParameter) -> None:
-    """Compute where the flags say, or else the solver. As in Caffe its default says nothing."""
+    """Choose the device by the flags, else by the solver's mode if that is set explicitly."""
     if found.cpu and found.gpu:
         raise SolverError(f"-cpu and -gpu {found.gpu} are given. Allowed: one of them")
-    asked = param.HasField("solver_mode") and param.solver_mode == SolverParameter.GPU
-    if found.cpu or found.gpu or not asked:
+    wants_gpu = param.HasField("solver_mode") and param.solver_mode == SolverParameter.GPU
+    if found.cpu or found.gpu or not wants_gpu:
         devices.choose(found.gpu, "caffe.cpp:218")
         return
     try:
         devices.choose(str(param.device_id), "caffe.cpp:218")
     except CaffeError as error:
         raise SolverError(
-            f"{found.solver} has solver_mode: GPU; {error}. -cpu computes on the processor"
+            f"{found.solver} has solver_mode: GPU; {error}. -cpu computes on the CPU"
         ) from None

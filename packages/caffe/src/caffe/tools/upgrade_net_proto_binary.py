@@ -1,4 +1,4 @@
-"""`caffe upgrade_net_proto_binary`: a caffemodel of any age, written as it is today."""
+"""`caffe upgrade_net_proto_binary`: upgrade a caffemodel of any age to today's form."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""`caffe upgrade_net_proto_text`: a net's prototxt of any age, written as it is today."""
+"""`caffe upgrade_net_proto_text`: upgrade a net's prototxt of any age to today's form."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""`caffe upgrade_solver_proto_text`: a solver's prototxt with its type as a string."""
+"""`caffe upgrade_solver_proto_text`: rewrite a solver's prototxt with its type as a string."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What the three upgrading commands share: their arguments, what they log, and their status."""
+"""Shared by the three upgrade commands: arguments, log lines and exit status."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ class Upgrade(Generic[M]):
     Attributes
     ----------
     command, arguments : str
-        Its name, and what it calls its two files.
+        Its name, and its names for the two files.
     form, kind : str
-        What its files are: text or binary, and of which message.
+        The form of its files, text or binary, and their message.
     read : callable
-        From a path, and whether to refuse what only forks have.
+        Takes a path, and whether to refuse fields and types of forks.
     needed, upgrade, left_out, write : callable
-        `left_out` says what is lost on the way.
+        `left_out` returns messages about settings that are lost.
     """
 
     command: str
@@ -40,10 +40,10 @@ class Upgrade(Generic[M]):
     write: Callable[[str, M], None]
 
     def main(self, argv: Sequence[str]) -> int:
-        """Upgrade a file; return 0, or 1 if not all could be taken over, or 2 if it is none."""
+        """Upgrade a file; return 0, 1 if some settings were lost, 2 if it cannot be read."""
         flags = Flags(self.command, f"Upgrade a {self.kind} in a {self.form} file.")
-        if self.form == "text":  # in binary real Caffe passes over fields of forks
-            flags.add("strict", False, "refuse what only forks of Caffe have")
+        if self.form == "text":  # in binary files real Caffe skips fields of forks
+            flags.add("strict", False, "refuse fields and types of forks")
         flags.add_argument("files", nargs="*", metavar="file", help=self.arguments)
         found = flags.parse(argv)
         if len(found.files) != 2:

@@ -28,12 +28,12 @@ def test_accuracy_of_each_class():
     assert tops[1] == pytest.approx(np.array([0, 1, 2 / 3]))
 
 
-def test_accuracy_passes_over_the_ignored_label():
+def test_accuracy_ignores_the_ignore_label():
     case = Case("Accuracy", "accuracy_param { ignore_label: 2 }", (TOP, labels(1, 1, 2, 2)))
     assert run(case)[0][0] == 1 / 2
 
 
-def test_accuracy_has_no_more_than_all_classes():
+def test_top_k_above_the_number_of_classes_is_refused():
     with pytest.raises(LayerError, match="top_k is 4. Allowed: up to the 3 classes"):
         run(Case("Accuracy", "accuracy_param { top_k: 4 }", (TOP, labels(1, 1, 2, 2))))
 
@@ -43,7 +43,7 @@ def test_accuracy_has_no_gradient():
         run(Case("Accuracy", bottoms=(TOP, labels(1, 2, 2, 2))), np.array(1.0))
 
 
-def test_accuracy_of_nothing_is_0():
+def test_accuracy_without_valid_labels_is_0():
     case = Case("Accuracy", "accuracy_param { ignore_label: 1 }", (TOP, labels(1, 1, 1, 1)), 2)
     tops, _ = run(case)
     assert tops[0] == 0

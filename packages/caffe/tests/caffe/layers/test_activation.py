@@ -1,4 +1,4 @@
-"""Sigmoid, TanH, ReLU and its kin, BNLL, Swish, Softmax, Dropout."""
+"""Sigmoid, TanH, ReLU and its variants, BNLL, Swish, Softmax, Dropout."""
 
 import math
 
@@ -76,7 +76,7 @@ def test_by_hand(kind, settings, x, y, slope):
     assert bottoms[0] == pytest.approx(np.array(slope) * [1, 2, 4])
 
 
-def test_sigmoid_far_out_does_not_overflow():
+def test_sigmoid_of_large_values_does_not_overflow():
     tops, _ = run(Case("Sigmoid", bottoms=(np.array([-1e4, 1e4]),)))
     assert tops[0].tolist() == [0, 1]
 
@@ -93,7 +93,7 @@ def test_dropout_drops_its_share_and_scales_the_rest(ratio):
     assert np.array_equal(bottoms[0], tops[0])
 
 
-def test_dropout_draws_anew_and_by_the_seed():
+def test_dropout_redraws_each_pass_reproducibly():
     alone = Alone(Case("Dropout", bottoms=(np.ones(100),)))
     rng.set_random_seed(1)
     first, second = alone.forward()[0], alone.forward()[0]
@@ -102,19 +102,19 @@ def test_dropout_draws_anew_and_by_the_seed():
     assert not np.array_equal(first, second)
 
 
-def test_dropout_passes_everything_in_the_test_phase():
+def test_dropout_is_the_identity_in_the_test_phase():
     x = values(5)
     tops, bottoms = run(Case("Dropout", bottoms=(x,), phase=TEST), 2 * x)
     assert np.array_equal(tops[0], x)
     assert np.array_equal(bottoms[0], 2 * x)
 
 
-def test_dropout_of_everything_is_refused():
+def test_dropout_ratio_of_1_is_refused():
     with pytest.raises(LayerError, match=r"dropout_ratio is 1\. Allowed: from 0 to below 1"):
         Alone(Case("Dropout", "dropout_param { dropout_ratio: 1 }", (np.ones(1),)))
 
 
-def test_clip_in_place_lets_every_gradient_pass():
+def test_clip_in_place_passes_every_gradient():
     case = Case("Clip", "clip_param { min: -1 max: 2 }", (np.array([-5.0, 0, 5]),), in_place=True)
     tops, bottoms = run(case, np.array([1.0, 2, 4]))
     assert tops[0].tolist() == [-1, 0, 2]
@@ -149,7 +149,7 @@ def test_prelu_by_hand(settings, slopes, slope_grad, in_place):
     assert alone.layer.blobs[0].diff.tolist() == slope_grad
 
 
-def test_prelu_whose_bottom_changes_its_channels():
+def test_prelu_refuses_a_changed_number_of_channels():
     alone = Alone(Case("PReLU", bottoms=(MAPS,)))
     alone.bottom[0].reshape(2, 4, 2, 2)
     with pytest.raises(LayerError, match=r"layer 'layer'.*\(2, 4, 2, 2\); its slopes have \(3,\)"):
@@ -171,6 +171,6 @@ def test_softmax_by_hand():
     assert bottoms[0] == pytest.approx(np.array([[7, -2, -5]]) / 64)
 
 
-def test_softmax_far_out_does_not_overflow():
+def test_softmax_of_large_values_does_not_overflow():
     tops, _ = run(Case("Softmax", bottoms=(np.array([[1e4, 0, -1e4]]),)))
     assert tops[0].tolist() == [[1, 0, 0]]

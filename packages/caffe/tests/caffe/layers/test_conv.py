@@ -126,7 +126,7 @@ def test_depthwise_weights():
     assert [blob.shape for blob in alone.layer.blobs] == [(4, 1, 3, 3), (4,)]
 
 
-def test_bottoms_share_their_weights_and_their_gradients_are_added():
+def test_bottoms_share_weights_and_add_their_gradients():
     case = Case("Convolution", PLAIN, (X, 2 * X), tops=2, learns=(0, 1))
     grad = np.array([[[[1.0, 0], [0, 2]]]])
     alone = Alone(case)
@@ -137,7 +137,7 @@ def test_bottoms_share_their_weights_and_their_gradients_are_added():
 
 
 @pytest.mark.parametrize("window", ["kernel_size: 2", "kernel_size: 2 dilation: 0"])
-def test_what_is_not_wanted_gets_no_gradient(window):
+def test_gradients_that_are_not_needed_are_not_computed(window):
     case = Case("Convolution", settings(window), (MAP,))
     alone = Alone(case)
     alone.layer.param_propagate_down[:] = [False, True]
@@ -148,7 +148,7 @@ def test_what_is_not_wanted_gets_no_gradient(window):
     assert alone.layer.blobs[1].diff.all()
 
 
-def test_written_weights_are_used_at_once():
+def test_written_weights_take_effect_at_once():
     alone = Alone(Case("Convolution", PLAIN, (X,)), torch.float32)
     weight = alone.layer.blobs[0].data
     for value in (1.0, 2.0):
@@ -200,20 +200,20 @@ def test_a_window_larger_than_its_input(kind, window, shape):
         ((2, 4, 5), r"\(2, 4, 5\). Needed: 4 axes"),
     ],
 )
-def test_bottoms_that_do_not_fit(shape, message):
+def test_bottoms_that_do_not_fit_are_refused(shape, message):
     alone = Alone(Case("Convolution", settings("kernel_size: 2"), (MAP,)))
     alone.bottom[0].reshape(*shape)
     with pytest.raises(LayerError, match=f"layer 'layer' .Convolution.: .*{message}"):
         alone.layer.reshape(alone.bottom, alone.top)
 
 
-def test_bottoms_of_two_shapes():
+def test_bottoms_of_different_shapes_are_refused():
     with pytest.raises(LayerError, match=r"shapes \(2, 4, 5, 6\) and \(1, 4, 5, 6\): must be the"):
         Alone(Case("Convolution", settings("kernel_size: 2"), (MAP, MAP[:1]), tops=2))
 
 
-def test_as_many_tops_as_bottoms():
-    with pytest.raises(LayerError, match="2 bottom and 1 top blobs: must be as many"):
+def test_numbers_of_tops_and_bottoms_must_be_equal():
+    with pytest.raises(LayerError, match="2 bottom and 1 top blobs: the numbers must be equal"):
         Alone(Case("Convolution", settings("kernel_size: 2"), (MAP, MAP)))
 
 

@@ -21,7 +21,7 @@ def test_input_shapes():
     assert [top.shape for top in Alone(Case("Input", settings, tops=2)).top] == [(2, 3), (2, 3)]
 
 
-def test_input_keeps_what_was_written():
+def test_input_keeps_written_values():
     alone = Alone(Case("Input", "input_param { shape { dim: 2 } }"))
     alone.top[0].data[...] = [3, 4]
     assert alone.forward()[0].tolist() == [3, 4]
@@ -33,7 +33,7 @@ def test_input_with_a_wrong_number_of_shapes():
         Alone(Case("Input", settings, tops=3))
 
 
-def test_dummy_data_fills_constants_and_draws_the_rest_anew():
+def test_dummy_data_redraws_only_random_fillers():
     settings = """dummy_data_param {
         shape { dim: 2 dim: 3 } shape { dim: 4 }
         data_filler { value: 7 } data_filler { type: "uniform" min: 2 max: 3 } }"""
@@ -46,7 +46,7 @@ def test_dummy_data_fills_constants_and_draws_the_rest_anew():
     assert not np.array_equal(first[1], second[1])
 
 
-def test_dummy_data_in_its_old_four_axes():
+def test_dummy_data_with_the_old_four_fields():
     settings = "dummy_data_param { num: 2 channels: 3 height: 4 width: 5 }"
     tops = Alone(Case("DummyData", settings, tops=2)).forward()
     assert [top.shape for top in tops] == [(2, 3, 4, 5)] * 2
@@ -77,14 +77,14 @@ def memory(rows: int) -> Alone:
     return alone
 
 
-def test_memory_data_goes_round():
+def test_memory_data_starts_over_at_the_end():
     alone = memory(4)
     labels = [alone.forward()[1].tolist() for _ in range(3)]
     assert labels == [[0, 1], [2, 3], [0, 1]]
     assert alone.forward()[0].tolist() == [[[[6, 7, 8]]], [[[9, 10, 11]]]]
 
 
-def test_memory_data_is_not_changed_by_who_looks_at_the_tops():
+def test_memory_data_survives_writes_into_its_tops():
     alone = memory(4)
     rounds = [[alone.forward()[0].copy() for _ in range(2)] for _ in range(2)]
     assert np.array_equal(rounds[0], rounds[1])
@@ -105,12 +105,12 @@ def test_memory_data_is_not_changed_by_who_looks_at_the_tops():
         (np.float32(1), np.zeros(4, "f4"), r"shapes \(\)"),
     ],
 )
-def test_memory_data_refuses(data, labels, message):
+def test_memory_data_refuses_bad_arrays(data, labels, message):
     with pytest.raises(LayerError, match=f"layer 'layer' .MemoryData.: .*{message}"):
         memory(2).layer.set_input_arrays(data, labels)
 
 
-def test_memory_data_sees_what_is_written_into_its_arrays():
+def test_memory_data_sees_later_changes_of_its_arrays():
     alone = Alone(Case("MemoryData", MEMORY, tops=2))
     data, labels = np.zeros((2, 1, 1, 3), np.float32), np.zeros((2, 1, 1, 1), np.float32)
     alone.layer.set_input_arrays(data, labels)

@@ -23,7 +23,7 @@ def case(folder: Path, batch_size: int = 2, transform: str = "", tops: int = 2, 
     return Case("Data", settings, tops=tops, learns=(), phase=phase)
 
 
-def test_records_in_the_order_of_keys_and_again(tmp_path):
+def test_records_come_in_key_order_over_and_over(tmp_path):
     images = [random_image(2, 3, seed=i) for i in range(3)]
     database(tmp_path / "db", [datum(p, 10 + i) for i, p in enumerate(images)])
     alone = Alone(case(tmp_path / "db"))
@@ -40,7 +40,7 @@ def test_labels_are_optional(tmp_path):
     assert only.shape == (2, 3, 2, 3)
 
 
-def test_images_of_several_sizes(tmp_path):
+def test_images_of_different_sizes_need_batch_size_1(tmp_path):
     database(tmp_path / "db", [datum(random_image(2 + i, 3), 1) for i in range(2)])
     alone = Alone(case(tmp_path / "db", batch_size=1))
     assert [alone.forward()[0].shape for _ in range(3)] == [
@@ -55,7 +55,7 @@ def test_images_of_several_sizes(tmp_path):
         Alone(case(tmp_path / "db")).forward()
 
 
-def test_nets_read_one_database_at_once(tmp_path):
+def test_two_nets_read_one_database(tmp_path):
     database(tmp_path / "db", [datum(random_image(2, 3, seed=i), i) for i in range(5)])
     (tmp_path / "link").symlink_to(tmp_path / "db")
     first, second = Alone(case(tmp_path / "db")), Alone(case(tmp_path / "link", batch_size=1))
@@ -63,7 +63,7 @@ def test_nets_read_one_database_at_once(tmp_path):
     assert labels == [([0, 1], [0]), ([2, 3], [1]), ([4, 0], [2])]
 
 
-def test_a_database_written_anew_is_read_anew(tmp_path):
+def test_a_rewritten_database_is_reread(tmp_path):
     database(tmp_path / "db", [datum(random_image(2, 3), 1)])
     alone = Alone(case(tmp_path / "db", batch_size=1))
     (tmp_path / "db").rename(tmp_path / "old")
@@ -72,7 +72,7 @@ def test_a_database_written_anew_is_read_anew(tmp_path):
     assert (alone.forward()[1].item(), again.forward()[1].item()) == (1, 2)
 
 
-def test_the_folder_stays_as_it_is(tmp_path):
+def test_the_database_folder_is_not_modified(tmp_path):
     database(tmp_path / "db", [datum(random_image(2, 3), 1)])
     before = {file.name: file.read_bytes() for file in (tmp_path / "db").iterdir()}
     Alone(case(tmp_path / "db")).forward()
@@ -105,7 +105,7 @@ def test_train_and_test_nets_of_a_solver_read_the_same(tmp_path):
     ("items", "message"),
     [
         ([], "holds no record"),
-        ([b"\xff\xff"], "key '00000000': is no Datum"),
+        ([b"\xff\xff"], "key '00000000': is not a Datum"),
         (
             [datum(random_image(2, 2)), datum(random_image(2, 2)).SerializeToString()[:9]],
             "key '00000001': is",
@@ -119,7 +119,7 @@ def test_train_and_test_nets_of_a_solver_read_the_same(tmp_path):
         ([datum(random_image(2, 2)), datum(random_image(2, 2, 1))], r"\(1, 2, 2\).*\(3, 2, 2\)"),
     ],
 )
-def test_records_that_do_not_fit(tmp_path, items, message):
+def test_bad_records_are_refused(tmp_path, items, message):
     database(tmp_path / "db", items)
     with pytest.raises(CaffeError, match=f"layer 'layer' .Data.: .*db.*{message}"):
         Alone(case(tmp_path / "db")).forward()
@@ -130,7 +130,7 @@ def test_records_that_do_not_fit(tmp_path, items, message):
     [
         (("batch_size: 2", ""), "batch_size is missing or 0"),
         (("backend: LMDB", ""), "is an LMDB; the default is LEVELDB: set backend: LMDB"),
-        (("/db", "/none"), "none: no LMDB can be read there: No such file"),
+        (("/db", "/none"), "none: cannot be read as LMDB: No such file"),
         (("transform_param { ", "transform_param { force_color: true force_gray: true "), "one of"),
     ],
 )
@@ -141,14 +141,14 @@ def test_bad_settings(tmp_path, change, message):
         Alone(Case("Data", given.settings.replace(*change), tops=2))
 
 
-def test_leveldb_is_refused_and_says_what_to_do(tmp_path):
+def test_leveldb_is_refused_with_advice(tmp_path):
     (tmp_path / "CURRENT").touch()
     settings = f'data_param {{ source: "{tmp_path}" backend: LEVELDB batch_size: 1 }}'
     with pytest.raises(CaffeError, match="LevelDB is not supported.*convert_imageset"):
         Alone(Case("Data", settings))
 
 
-def test_random_parts_and_mirrors_are_drawn_in_training(tmp_path):
+def test_training_draws_random_crops_and_mirrors(tmp_path):
     pixels = np.arange(12, dtype=np.uint8).reshape(3, 4, 1)
     database(tmp_path / "db", [datum(pixels)])
     transform = "crop_size: 2 mirror: true"

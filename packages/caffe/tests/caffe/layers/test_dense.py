@@ -40,7 +40,7 @@ def test_gradients_of_the_weights_by_hand():
         assert bias.tolist() == (times * np.array([5, 7, 9])).tolist()
 
 
-def test_transpose_is_the_same_with_its_weights_turned():
+def test_transpose_equals_transposed_weights():
     case = Case("InnerProduct", "inner_product_param { num_output: 3 transpose: true }", (X,))
     tops, bottoms = run(case, GRADIENT, blobs=[W.T, B])
     assert tops[0].tolist() == [[1.5, 1.5, 3], [3.5, 3.5, 7]]

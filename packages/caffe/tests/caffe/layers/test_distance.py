@@ -50,14 +50,14 @@ def test_contrastive_by_hand():
     assert np.array_equal(bottoms[1], -bottoms[0])
 
 
-def test_contrastive_of_old_by_hand():
+def test_contrastive_legacy_version_by_hand():
     case = contrastive("margin: 26 legacy_version: true", NEAR, FAR, ALIKE)
     tops, bottoms = run(case, np.array(2.0))
     assert tops[0] == pytest.approx((9 + 1 + 1 + 0) / 8)
     assert bottoms[0] == pytest.approx(np.array([[0, -3], [-3, -4], [3, 4], [0, 0]]) / 2)
 
 
-def test_contrastive_of_the_same_has_no_direction():
+def test_contrastive_gradient_of_equal_points_is_0():
     tops, bottoms = run(contrastive("", FAR, FAR, labels(0, 0, 0, 0)), np.array(1.0))
     assert tops[0] == 0.5
     assert not bottoms[0].any()
@@ -69,7 +69,7 @@ def test_contrastive_at_the_margin():
     assert bottoms[0][0] == pytest.approx(np.array([0, 2 * 3 / 3.0001]))
 
 
-def test_alike_is_a_whole_number():
+def test_contrastive_similarity_is_truncated_to_an_integer():
     tops, _ = run(contrastive("margin: 1", NEAR, FAR, labels(-1, 2, 0.9, -0.9)))
     assert tops[0] == pytest.approx((9 + 25 + 0 + 1) / 8)
 
@@ -91,7 +91,7 @@ def test_hinge_squared_by_hand():
 
 
 @pytest.mark.parametrize("label", [-1, 3])
-def test_hinge_labels_that_are_no_class(label):
+def test_hinge_refuses_labels_out_of_range(label):
     with pytest.raises(LayerError, match=f"layer 'layer'.*label {label}. Allowed: 0 to 2"):
         run(Case("HingeLoss", bottoms=(A, labels(0, 1, 2, label))))
 
@@ -100,7 +100,7 @@ def test_hinge_labels_that_are_no_class(label):
     ("case", "message"),
     [
         (contrastive("", A, values(4, 2), ALIKE), r"shapes \(4, 3\), \(4, 2\) and \(4,\)"),
-        (contrastive("", A, values(3, 3), ALIKE), r"\(4, 3\) and truth \(3, 3\)"),
+        (contrastive("", A, values(3, 3), ALIKE), r"\(4, 3\) and labels \(3, 3\)"),
         (contrastive("", A, B, labels(1, 0)), r"shapes \(4, 3\), \(4, 3\) and \(2,\)"),
         (contrastive("", A, B, values(4, 2)), r"\(4, 3\) and \(4, 2\). Allowed: \(N, C\)"),
         (contrastive("", *[values(4, 3, 2)] * 2, ALIKE), r"\(4, 3, 2\) and \(4,\). Allowed"),
@@ -109,6 +109,6 @@ def test_hinge_labels_that_are_no_class(label):
     ],
     ids=str,
 )
-def test_refused(case, message):
+def test_bad_shapes_are_refused(case, message):
     with pytest.raises(LayerError, match=f"layer 'layer' .{case.type}.: .*{message}"):
         Alone(case)

@@ -87,7 +87,7 @@ def test_by_hand(kind, settings, x, y, slope):
     assert bottoms[0] == pytest.approx(np.array(slope) * [1, 2, 4], nan_ok=True)
 
 
-def test_threshold_is_not_reached_by_itself():
+def test_threshold_itself_counts_as_below():
     case = Case("Threshold", "threshold_param { threshold: 0.5 }", (np.array([0.25, 0.5, 0.75]),))
     assert run(case)[0][0].tolist() == [0, 0, 1]
 
@@ -107,6 +107,6 @@ def test_threshold_has_no_gradient():
     ],
     ids=str,
 )
-def test_refused(case, message):
+def test_bad_settings_are_refused(case, message):
     with pytest.raises(LayerError, match=f"layer 'layer' .{case.type}.: {message}"):
         Alone(case)

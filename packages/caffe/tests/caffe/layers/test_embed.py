@@ -38,16 +38,16 @@ def test_embed_by_hand():
         assert (bias.diff / passes).tolist() == [30, 36]
 
 
-def test_embed_cuts_off_fractions():
+def test_embed_truncates_fractions():
     alone = Alone(embed("input_dim: 2 num_output: 1 bias_term: false", labels(0.9, 1.9, -0.9)))
     alone.layer.blobs[0].data[...] = [[1], [2]]
     assert alone.forward()[0].tolist() == [[1], [2], [1]]
 
 
 @pytest.mark.parametrize("number", [-1, 4])
-def test_embed_of_a_number_without_a_row(number):
+def test_embed_refuses_an_index_out_of_range(number):
     alone = Alone(embed("input_dim: 4 num_output: 2", labels(0, number)))
-    with pytest.raises(LayerError, match=f"layer 'layer'.*: number {number}. Allowed: 0 to 3"):
+    with pytest.raises(LayerError, match=f"layer 'layer'.*: index {number}. Allowed: 0 to 3"):
         alone.forward()
 
 
@@ -71,7 +71,7 @@ layer { name: "loss" type: "EuclideanLoss" bottom: "p" bottom: "x" top: "loss" }
 """
 
 
-def test_a_parameter_is_learnt():
+def test_parameter_is_learnt():
     learnt = net(LEARNT)
     x = values(2, 3)
     assert learnt.params["p"][0].data.tolist() == np.zeros((2, 3)).tolist()
@@ -81,7 +81,7 @@ def test_a_parameter_is_learnt():
         assert learnt.params["p"][0].diff == pytest.approx(-passes * x / 2)
 
 
-def test_a_parameter_is_its_top():
+def test_parameter_shares_its_values_with_the_top():
     learnt = net(LEARNT)
     learnt.params["p"][0].data[...] = 2
     learnt.forward(x=np.ones((2, 3)))

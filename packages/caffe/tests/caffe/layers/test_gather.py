@@ -23,7 +23,7 @@ def test_filter_and_its_gradient():
     assert bottoms[0].tolist() == [[10, 20], [0, 0], [30, 40]]
 
 
-def test_filter_has_the_full_length_until_it_runs_and_follows_its_selector():
+def test_filter_length_follows_the_selector_of_each_pass():
     alone = Alone(Case("Filter", bottoms=(X, labels(1, 0, 0, 1))))
     assert alone.top[0].shape == (4, 3)
     assert np.array_equal(alone.forward()[0], X[[0, 3]])
@@ -41,7 +41,7 @@ def test_reindex_and_its_gradient():
 
 
 @pytest.mark.parametrize("index", [-1, 4])
-def test_reindex_refuses_an_item_that_is_not_there(index):
+def test_reindex_refuses_an_index_out_of_range(index):
     alone = Alone(Case("BatchReindex", bottoms=(X, labels(0, index))))
     with pytest.raises(LayerError, match=f"index {index}. Allowed: 0 to 3"):
         alone.forward()
@@ -62,7 +62,7 @@ def test_bad_shapes(case, message):
 
 
 @pytest.mark.parametrize("kind", ["Filter", "BatchReindex"])
-def test_the_choice_has_no_gradient(kind):
+def test_selectors_and_indexes_have_no_gradient(kind):
     case = Case(kind, bottoms=(X, labels(1, 1, 1, 1)), learns=(0, 1))
     with pytest.raises(LayerError, match=r"no gradient for the \w+, its bottom 1"):
         run(case, X)

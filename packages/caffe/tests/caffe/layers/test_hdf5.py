@@ -35,13 +35,13 @@ def hdf5(folder: Path, *files: range, batch_size: int, more: str = "") -> Case:
     return Case("HDF5Data", f"hdf5_data_param {{ {source} }}", tops=2, learns=())
 
 
-def test_hdf5_rows_come_in_order_over_files_and_again(tmp_path):
+def test_hdf5_rows_come_in_order_over_all_files_and_start_over(tmp_path):
     passes = tops_of(hdf5(tmp_path, range(3), range(3, 5), batch_size=2), 5)
     assert [labels for labels, _ in passes] == [[0, 1], [2, 3], [4, 0], [1, 2], [3, 4]]
     assert passes[1][1] == [2, -2, 3, -3]
 
 
-def test_hdf5_of_one_file_goes_round(tmp_path):
+def test_hdf5_single_file_starts_over(tmp_path):
     passes = tops_of(hdf5(tmp_path, range(3), batch_size=2), 3)
     assert [labels for labels, _ in passes] == [[0, 1], [2, 0], [1, 2]]
 
@@ -50,13 +50,13 @@ def test_hdf5_batch_larger_than_all_rows(tmp_path):
     assert tops_of(hdf5(tmp_path, range(2), batch_size=5), 1)[0][0] == [0, 1, 0, 1, 0]
 
 
-def test_hdf5_is_not_changed_by_who_looks_at_the_tops(tmp_path):
+def test_hdf5_data_survives_writes_into_its_tops(tmp_path):
     alone = Alone(hdf5(tmp_path, range(4), batch_size=2))
     rounds = [[alone.forward()[0].tolist() for _ in range(2)] for _ in range(3)]
     assert rounds == [[[0, 1], [2, 3]]] * 3
 
 
-def test_hdf5_shuffles_rows_within_files_by_the_seed(tmp_path):
+def test_hdf5_shuffles_rows_within_files_reproducibly(tmp_path):
     case = hdf5(tmp_path, range(10), range(10, 20), batch_size=10, more="shuffle: true")
     rounds = []
     for seed in (1, 1, 2):
@@ -83,13 +83,13 @@ def hdf5_error(folder: Path, name: str, value: object) -> Case:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("t0", None, "no data set 't0'. There are: t1"),
+        ("t0", None, "no dataset 't0'. Available: t1"),
         ("t0", np.zeros(2), r"\[2, 3\] rows"),
         ("t0", np.array([b"a", b"b", b"c"]), "'t0' has type"),
         ("t0", 5.0, "'t0' has type float64 and 0 axes"),
     ],
 )
-def test_hdf5_data_sets_that_do_not_fit(tmp_path, name, value, message):
+def test_hdf5_datasets_that_do_not_fit(tmp_path, name, value, message):
     with pytest.raises(LayerError, match=f"layer 'layer' .HDF5Data.: .*0.h5.*{message}"):
         Alone(hdf5_error(tmp_path, name, value))
 
@@ -105,7 +105,7 @@ def test_hdf5_of_another_shape_in_a_later_file(tmp_path):
         alone.forward()
 
 
-def test_hdf5_sizes_that_the_file_has_not(tmp_path):
+def test_hdf5_dataset_larger_than_its_file(tmp_path):
     case = hdf5_error(tmp_path, "t0", None)
     with h5py.File(tmp_path / "0.h5", "a") as file:
         file.create_dataset("t0", (2**20, 2**20), np.float32, chunks=(8, 8))
@@ -115,11 +115,11 @@ def test_hdf5_sizes_that_the_file_has_not(tmp_path):
         Alone(case)
 
 
-def test_hdf5_group_for_a_data_set(tmp_path):
+def test_hdf5_group_instead_of_a_dataset(tmp_path):
     case = hdf5_error(tmp_path, "t0", None)
     with h5py.File(tmp_path / "0.h5", "a") as file:
         file.create_group("t0")
-    with pytest.raises(LayerError, match=r"0.h5: 't0' is a group. Needed: a data set"):
+    with pytest.raises(LayerError, match=r"0.h5: 't0' is a group. Needed: a dataset"):
         Alone(case)
 
 
@@ -138,7 +138,7 @@ def test_hdf5_damaged_or_truncated(tmp_path, data):
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5 at all"])
-def test_hdf5_files_that_are_none(tmp_path, content):
+def test_hdf5_other_files_are_refused(tmp_path, content):
     case = hdf5(tmp_path, range(3), batch_size=2)
     (tmp_path / "0.h5").write_bytes(content)
     with pytest.raises(FormatError, match=f"layer 'layer'.*{re.escape(str(tmp_path))}/0.h5"):
@@ -184,7 +184,7 @@ def test_hdf5_output_writes_four_axes_after_each_pass(tmp_path):
     assert found["data"].shape == (4, 3, 1, 1)
 
 
-def test_hdf5_output_begins_anew(tmp_path):
+def test_hdf5_output_replaces_an_old_file(tmp_path):
     (tmp_path / "o.h5").write_bytes(b"what was there")
     output(tmp_path / "o.h5", values(2, 3), labels(4, 5)).forward()
     assert stored(tmp_path / "o.h5")["label"].ravel().tolist() == [4, 5]
@@ -197,8 +197,10 @@ def test_hdf5_output_has_no_gradient(tmp_path):
         alone.backward([], (0,))
 
 
-def test_hdf5_output_refuses(tmp_path):
-    with pytest.raises(LayerError, match=r"layer 'layer'.*\(2, 3\) and \(3,\).*as many rows"):
+def test_hdf5_output_refuses_bad_shapes(tmp_path):
+    with pytest.raises(
+        LayerError, match=r"layer 'layer'.*\(2, 3\) and \(3,\).*same number of rows"
+    ):
         output(tmp_path / "o.h5", values(2, 3), labels(4, 5, 6))
     with pytest.raises(LayerError, match="1 to 4 axes"):
         output(tmp_path / "o.h5", values(2, 1, 1, 1, 3), labels(4, 5))

@@ -28,19 +28,19 @@ def labels(alone: Alone, passes: int) -> list[list[float]]:
     return [alone.forward()[1].tolist() for _ in range(passes)]
 
 
-def test_images_in_order_and_again(tmp_path):
+def test_images_come_in_order_over_and_over(tmp_path):
     alone = Alone(case(tmp_path, 3))
     assert [blob.shape for blob in alone.top] == [(2, 3, 2, 3), (2,)]
     assert labels(alone, 2) == [[0, 1], [2, 0]]
     assert np.array_equal(alone.forward()[0][0], random_image(2, 3, seed=1).transpose(2, 0, 1))
 
 
-def test_gray_and_scaled(tmp_path):
+def test_gray_and_resized(tmp_path):
     more = "batch_size: 1 is_color: false new_height: 4 new_width: 5"
     assert Alone(case(tmp_path, more=more)).forward()[0].shape == (1, 1, 4, 5)
 
 
-def test_shuffled_anew_in_each_round_by_the_seed(tmp_path):
+def test_each_round_is_reshuffled_reproducibly(tmp_path):
     rounds = []
     for seed in (1, 1, 2):
         rng.set_random_seed(seed)
@@ -50,7 +50,7 @@ def test_shuffled_anew_in_each_round_by_the_seed(tmp_path):
     assert len({tuple(part) for part in rounds[0]}) == 3
 
 
-def test_rand_skip_leaves_out_fewer_than_it_says(tmp_path):
+def test_rand_skip_skips_fewer_than_its_value(tmp_path):
     first = set()
     for seed in range(40):
         rng.set_random_seed(seed)
@@ -75,7 +75,7 @@ def test_lines(tmp_path):
         ("0.png 1\n", "batch_size: 0", "batch_size is missing or 0"),
     ],
 )
-def test_what_is_refused(tmp_path, lines, more, message):
+def test_bad_lists_and_settings_are_refused(tmp_path, lines, more, message):
     with pytest.raises(CaffeError, match=f"layer 'layer' .ImageData.: .*{message}"):
         Alone(case(tmp_path, lines=lines, more=more))
 

@@ -77,7 +77,7 @@ def test_infogain_from_a_file(tmp_path):
 
 @pytest.mark.parametrize("kind", ["MultinomialLogisticLoss", "InfogainLoss"])
 @pytest.mark.parametrize("label", [-1, 3])
-def test_labels_that_are_no_class(kind, label):
+def test_labels_out_of_range_are_refused(kind, label):
     bottoms = (SHARES, labels(0, 1, 2, label), GAINS)[: 3 if kind == "InfogainLoss" else 2]
     with pytest.raises(LayerError, match=f"layer 'layer'.*label {label}. Allowed: 0 to 2"):
         run(Case(kind, bottoms=bottoms))
@@ -105,6 +105,6 @@ NO_FILE = 'infogain_loss_param { source: "/nowhere/gains" }'
         ),
     ],
 )
-def test_infogain_refused(settings, bottoms, message):
+def test_bad_infogain_is_refused(settings, bottoms, message):
     with pytest.raises(LayerError, match=f"layer 'layer' .InfogainLoss.: {message}"):
         Alone(Case("InfogainLoss", settings, bottoms))

@@ -69,7 +69,7 @@ def test_channels_last_is_kept(kind, settings, tops):
     assert all(b.tensor.is_contiguous(memory_format=torch.channels_last) for b in alone.top)
 
 
-def test_what_is_written_into_a_sliced_blob_later_stays_there():
+def test_later_writes_into_a_sliced_blob_do_not_show_in_the_slices():
     alone = Alone(Case("Slice", bottoms=(X,), tops=3))
     alone.forward()
     alone.bottom[0].data[...] = 0
@@ -100,7 +100,7 @@ BAD = [
     (Case("Slice", "slice_param { slice_dim: 3 }", (X,), 3), r"slice_dim is 3.*\(2, 3, 4\)"),
     (Case("Slice", bottoms=(X,), tops=2), r"axis 1 of shape \(2, 3, 4\) .* 2 equal parts"),
     (Case("Slice", "slice_param { slice_point: 1 }", (X,), 3), r"slice_point is \[1\], for 3 tops"),
-    (Case("Slice", "slice_param { slice_point: 0 }", (X,), 2), "growing numbers from 1 to 3"),
+    (Case("Slice", "slice_param { slice_point: 0 }", (X,), 2), "ascending numbers from 1 to 3"),
     (
         Case("Slice", "slice_param { slice_point: 2 slice_point: 1 }", (X,), 3),
         r"\[2, 1\], for 3 tops",

@@ -53,7 +53,7 @@ def test_softmax_with_loss_gives_the_probabilities_too():
     ("mode", "divisor"),
     [("FULL", 8), ("VALID", 5), ("BATCH_SIZE", 2), ("NONE", 1)],
 )
-def test_what_softmax_with_loss_is_divided_by(mode, divisor):
+def test_softmax_with_loss_normalization(mode, divisor):
     truth = np.array([[[0, 9], [1, 2]], [[9, 9], [0, 0]]], np.float64)
     settings = f"loss_param {{ ignore_label: 9 normalization: {mode} }}"
     case = Case("SoftmaxWithLoss", settings, (np.zeros((2, 3, 2, 2)), truth))
@@ -63,7 +63,7 @@ def test_what_softmax_with_loss_is_divided_by(mode, divisor):
     assert bottoms[0][0, :, 0, 1].tolist() == [0, 0, 0]
 
 
-def test_nothing_but_ignored_labels():
+def test_all_labels_ignored():
     settings = "loss_param { ignore_label: 1 }"
     case = Case("SoftmaxWithLoss", settings, (SCORES, labels(1, 1, 1, 1)))
     tops, bottoms = run(case, np.array(1.0))
@@ -79,13 +79,13 @@ def test_an_impossible_class_costs_the_smallest_float():
 
 @pytest.mark.parametrize("kind", ["SoftmaxWithLoss", "Accuracy"])
 @pytest.mark.parametrize("label", [-1, 3])
-def test_labels_that_are_no_class(kind, label):
+def test_labels_out_of_range_are_refused(kind, label):
     with pytest.raises(LayerError, match=f"layer 'layer'.*label {label}. Allowed: 0 to 2"):
         run(Case(kind, bottoms=(SCORES, labels(0, 1, 2, label))))
 
 
 @pytest.mark.parametrize("kind", ["SoftmaxWithLoss", "Accuracy"])
-def test_as_many_labels_as_places(kind):
+def test_number_of_labels_must_equal_that_of_positions(kind):
     with pytest.raises(LayerError, match=r"layer 'layer'.*\(2, 3, 2, 2\).* 8 labels.*\(2,\)"):
         run(Case(kind, bottoms=(PLACES, labels(0, 1))))
 
@@ -100,13 +100,13 @@ def test_sigmoid_cross_entropy_by_hand():
     assert bottoms[0] == pytest.approx(np.array([[-0.5, -0.25], [0.25, 0.75]]))
 
 
-def test_sigmoid_cross_entropy_far_out_does_not_overflow():
+def test_sigmoid_cross_entropy_of_large_values_does_not_overflow():
     case = Case("SigmoidCrossEntropyLoss", bottoms=(np.array([[1e4, -1e4]]), np.zeros((1, 2))))
     assert run(case)[0][0] == 1e4
 
 
 @pytest.mark.parametrize("kind", ["SoftmaxWithLoss", "SigmoidCrossEntropyLoss", "EuclideanLoss"])
-def test_losses_need_as_many_items(kind):
+def test_numbers_of_items_must_be_equal(kind):
     with pytest.raises(LayerError, match=r"layer 'layer'.*\(4, 3\).*\(3,"):
         Alone(Case(kind, bottoms=(SCORES, np.zeros((3, 4)))))
 

@@ -46,7 +46,7 @@ def test_within_a_channel_by_hand():
 
 
 @pytest.mark.parametrize("beta", [0.75, 0.5])
-def test_as_torch_has_it(beta):
+def test_equals_torch(beta):
     x = values(3, 7, 5, 4)
     tops, _ = run(lrn(f"local_size: 5 alpha: 0.3 beta: {beta} k: 1.5", x))
     expected = torch.nn.functional.local_response_norm(torch.from_numpy(x), 5, 0.3, beta, 1.5)
@@ -79,6 +79,6 @@ def test_channel_sum_in_any_memory_format(size):
         (lrn("", in_place=True), "its top is its bottom"),
     ],
 )
-def test_refused(case, message):
+def test_bad_settings_are_refused(case, message):
     with pytest.raises(LayerError, match=f"layer 'layer' .LRN.: .*{message}"):
         Alone(case)

@@ -75,7 +75,7 @@ def test_batch_norm_by_hand():
     assert bottoms[0] == pytest.approx(np.stack([expected, np.zeros(3)], 1), abs=1e-9)
 
 
-def test_batch_norm_counts_each_batch_in_its_statistics():
+def test_batch_norm_accumulates_its_statistics():
     alone = Alone(batch_norm("moving_average_fraction: 0.5"))
     mean, variance = MAPS.mean((0, 2, 3)), MAPS.var((0, 2, 3), ddof=1)
     for total in (1, 1.5, 1.75):
@@ -88,7 +88,7 @@ def test_batch_norm_counts_each_batch_in_its_statistics():
 
 @pytest.mark.parametrize("x", [MAPS, values(9, 4), values(4, 3, 2, 3, 2, low=20, high=30)])
 @pytest.mark.parametrize("in_place", [False, True])
-def test_batch_norm_as_torch_has_it(x, in_place):
+def test_batch_norm_equals_torch(x, in_place):
     diff = values(*x.shape, seed=1)
     given = torch.tensor(x, requires_grad=True)
     mean, variance = torch.zeros(x.shape[1]).double(), torch.zeros(x.shape[1]).double()
@@ -147,7 +147,7 @@ def test_a_second_training_step_in_place_has_its_own_values():
         assert np.array_equal(results[0][1], results[1][1])
 
 
-def test_the_statistics_are_not_learnt():
+def test_statistics_have_no_gradient():
     text = (
         'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 3 dim: 2 } } } '
         'layer { name: "bn" type: "BatchNorm" bottom: "x" top: "y" }'
@@ -170,13 +170,13 @@ def test_the_statistics_are_not_learnt():
         (Case("Normalize", bottoms=(MAPS,), in_place=True), "its top is its bottom"),
     ],
 )
-def test_refused(case, message):
+def test_bad_settings_are_refused(case, message):
     with pytest.raises(LayerError, match=f"layer 'layer' .*: .*{message}"):
         Alone(case)
 
 
 @pytest.mark.parametrize("kind", ["BatchNorm"])
-def test_other_channels_than_at_first_are_refused(kind):
+def test_a_changed_number_of_channels_is_refused(kind):
     alone = Alone(Case(kind, bottoms=(MAPS,)))
     alone.bottom[0].reshape(3, 5, 4, 3)
     with pytest.raises(LayerError, match=r"shape \(3, 5, 4, 3\)\. Needed: 2 channels"):

@@ -53,13 +53,13 @@ def test_max_by_hand():
     assert bottoms[0].tolist() == [[[[0, 1, 0], [0, 0, 2], [4, 0, 8]]]]
 
 
-def test_max_adds_what_windows_share():
+def test_max_adds_gradients_of_overlapping_windows():
     tops, bottoms = run(pool("kernel_size: 2", SQUARE), np.ones((1, 1, 2, 2)))
     assert tops[0].tolist() == [[[[5, 5], [9, 9]]]]
     assert bottoms[0].tolist() == [[[[0, 2, 0], [0, 0, 0], [1, 0, 1]]]]
 
 
-def test_the_mean_counts_padding_but_not_what_is_beyond_it():
+def test_mean_counts_padding_but_not_the_area_beyond_it():
     x = np.arange(1.0, 10).reshape(1, 1, 3, 3)
     tops, bottoms = run(
         pool("pool: AVE kernel_size: 3 stride: 3 pad: 1", x), np.full((1, 1, 2, 2), 36.0)
@@ -69,7 +69,7 @@ def test_the_mean_counts_padding_but_not_what_is_beyond_it():
     assert bottoms[0].tolist() == [[[[4, 4, 6], [4, 4, 6], [6, 6, 9]]]]
 
 
-def test_the_mean_without_padding_is_of_what_there_is():
+def test_mean_of_a_partial_window_without_padding():
     x = np.arange(1.0, 10).reshape(1, 1, 3, 3)
     tops, _ = run(pool("pool: AVE kernel_size: 2 stride: 2", x))
     assert tops[0].tolist() == [[[[3, 4.5], [7.5, 9]]]]
@@ -85,14 +85,14 @@ def test_windows_outside_the_map():
         assert bottoms[0][0, 0, ::3, ::3].tolist() == [[1, 1], [1, 1]]
 
 
-def test_the_index_of_a_maximum_next_to_much_padding():
+def test_index_of_a_maximum_next_to_wide_padding():
     tops, _ = run(pool("kernel_size: 3 pad: 2 stride: 2", SQUARE, tops=2))
     assert tops[0].tolist() == [[[[1, 5, 2], [9, 9, 9], [9, 9, 9]]]]
     assert tops[1].tolist() == [[[[0, 1, 2], [6, 6, 8], [6, 6, 8]]]]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_equal_values_in_any_memory_format(kind):
+def test_ties_in_any_memory_format(kind):
     x = np.random.default_rng(0).integers(0, 3, (3, 16, 9, 8)).astype(np.float64)
     found = []
     for memory_format in (torch.contiguous_format, torch.channels_last):
@@ -124,7 +124,7 @@ def first_maxima(x: np.ndarray, kind: str) -> np.ndarray:
     return index
 
 
-def test_stochastic_draws_each_value_by_its_share():
+def test_stochastic_draws_values_in_proportion():
     rng.set_random_seed(0)
     x = np.tile(np.array([[1.0, 2], [0, 5]]), (1, 1, 100, 100))
     tops, bottoms = run(
@@ -135,7 +135,7 @@ def test_stochastic_draws_each_value_by_its_share():
     assert np.array_equal((bottoms[0] * x).reshape(100, 2, 100, 2).sum((1, 3)), tops[0][0, 0])
 
 
-def test_stochastic_weights_by_the_share_in_the_test_phase():
+def test_stochastic_averages_in_proportion_in_the_test_phase():
     x = np.array([[[[1.0, 2, 0], [0, 5, 0]]]])
     case = pool("pool: STOCHASTIC kernel_size: 2 stride: 2", x, phase=TEST)
     tops, bottoms = run(case, np.ones((1, 1, 1, 2)))
@@ -143,7 +143,7 @@ def test_stochastic_weights_by_the_share_in_the_test_phase():
     assert np.isfinite(bottoms[0]).all()
 
 
-def test_a_window_of_zeros_gives_zero_whatever_is_drawn():
+def test_a_window_of_zeros_gives_0():
     tops, _ = run(pool("pool: STOCHASTIC kernel_size: 2", np.zeros((1, 1, 3, 3))))
     assert tops[0].tolist() == [[[[0, 0], [0, 0]]]]
 

@@ -49,7 +49,7 @@ def test_param_str_and_phase():
         assert (user.param_str, user.param_str_, user.phase) == ("3", "3", phase)
 
 
-def test_a_net_shows_the_users_object():
+def test_net_layers_holds_the_users_object():
     made = net(TRAINED)
     made.forward()
     made.forward()
@@ -59,7 +59,7 @@ def test_a_net_shows_the_users_object():
     assert made.blobs["x"].data.tolist() == [[2] * 3] * 2
 
 
-def test_it_learns():
+def test_python_layer_is_trained():
     made = net(TRAINED)
     made.params["slope"][1].data[...] = 0.5
     made.forward()
@@ -71,7 +71,7 @@ def test_it_learns():
     assert [learnable.blob.shape for learnable in made.learnable_params] == [(3,), (1,)]
 
 
-def test_weights_are_kept(tmp_path):
+def test_weights_are_saved_and_loaded(tmp_path):
     first, second = net(TRAINED), net(TRAINED)
     first.params["slope"][0].data[...] = [5, 6, 7]
     first.save(tmp_path / "w.caffemodel")
@@ -79,7 +79,7 @@ def test_weights_are_kept(tmp_path):
     assert second.layers[2].blobs[0].data.tolist() == [5, 6, 7]
 
 
-def test_what_the_user_raises_comes_through():
+def test_errors_of_the_users_class_are_passed_on():
     made = net(f'layer {{ name: "c" type: "Python" top: "x" {named("Careless")} }}')
     with pytest.raises(ZeroDivisionError, match="of the user's own"):
         made.forward()
@@ -87,7 +87,7 @@ def test_what_the_user_raises_comes_through():
         net(f'layer {{ name: "c" type: "Python" top: "x" {named("Euclidean")} }}')
 
 
-def test_a_module_that_fails_itself(tmp_path, monkeypatch):
+def test_import_error_inside_the_module_is_passed_on(tmp_path, monkeypatch):
     (tmp_path / "needs_more.py").write_text("import not_installed_anywhere")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="not_installed_anywhere"):
@@ -101,11 +101,11 @@ def test_a_module_that_fails_itself(tmp_path, monkeypatch):
         (named("A", module="no_such"), "layer 'c' .*no Python module 'no_such'.*PYTHONPATH"),
         (named("A", module=f"{MODULE}.no"), f"layer 'c' .*no Python module '{MODULE}.no'"),
         (named("None_"), f"layer 'c' .*no class 'None_' of module '{MODULE}'"),
-        (named("not_a_layer"), "layer 'c' .*'not_a_layer' of .* is no subclass of caffe.Layer"),
-        (named("np"), "layer 'c' .*'np' of .* is no subclass of caffe.Layer"),
+        (named("not_a_layer"), "layer 'c' .*'not_a_layer' of .* is not a subclass of caffe.Layer"),
+        (named("np"), "layer 'c' .*'np' of .* is not a subclass of caffe.Layer"),
     ],
 )
-def test_what_is_refused(settings, message):
+def test_bad_settings_are_refused(settings, message):
     with pytest.raises(CaffeError, match=message):
         net(f'layer {{ name: "c" type: "Python" top: "x" {settings} }}')
 

@@ -77,7 +77,7 @@ def test_rnn_gradient_by_hand():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_next_pass_goes_on_where_cont_is_1(kind):
+def test_next_pass_continues_where_cont_is_1(kind):
     alone = Alone(recurrent(kind))
     first = alone.forward()[0]
     alone.bottom[1].data[0] = [1, 0]
@@ -89,7 +89,7 @@ def test_the_next_pass_goes_on_where_cont_is_1(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_two_windows_equal_one_of_their_length(kind):
+def test_two_short_passes_equal_one_long(kind):
     x, cont = values(6, 2, 4), np.ones((6, 2))
     settings = f"recurrent_param {{ num_output: 3 {FILLED} }}"
     whole = Alone(Case(kind, settings, (x, cont)))
@@ -104,7 +104,7 @@ def test_two_windows_equal_one_of_their_length(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_exposed_states_go_in_and_out(kind):
+def test_exposed_states(kind):
     states = KINDS[kind]
     cont, zeros = np.ones((3, 2)), np.zeros((1, 2, 3))
     settings = f"recurrent_param {{ num_output: 3 expose_hidden: true {FILLED} }}"
@@ -121,7 +121,7 @@ def test_exposed_states_go_in_and_out(kind):
         assert np.array_equal(ended[0][0], output[-1])
 
 
-def test_settings_that_are_not_learnt_get_no_gradient():
+def test_frozen_weights_get_no_gradient():
     alone = Alone(recurrent("LSTM", STATIC))
     alone.layer.param_propagate_down = [True, False, False, True]
     alone.forward()
@@ -141,9 +141,9 @@ BAD = [
     ),
     (
         recurrent("LSTM", STATE, settings="expose_hidden: true"),
-        "has 3 bottom blobs. Allowed: x, cont, x_static or not, 2 states",
+        "has 3 bottom blobs. Allowed: x, cont, optionally x_static, 2 states",
     ),
-    (recurrent("LSTM", STATIC, STATE), "has 4 bottom blobs. Allowed: x, cont, x_static or not"),
+    (recurrent("LSTM", STATIC, STATE), "has 4 bottom blobs. Allowed: x, cont, optionally x_static"),
     (Case("RNN", "recurrent_param { num_output: 3 }", (X, CONT), 2), "has 2 top blobs. Allowed: 1"),
 ]
 
@@ -154,7 +154,7 @@ def test_bad_settings(case, message):
         Alone(case)
 
 
-def test_the_number_of_steps_is_kept_and_that_of_streams_is_not():
+def test_streams_may_change_but_steps_may_not():
     alone = Alone(recurrent("LSTM"))
     alone.bottom[0].reshape(3, 5, 4)
     alone.bottom[1].reshape(3, 5)

@@ -147,7 +147,7 @@ def test_argmax_by_hand(settings, top):
     assert run(argmax(settings, TIES))[0][0].tolist() == top
 
 
-def test_argmax_of_what_is_not_a_number_is_a_place():
+def test_argmax_with_nan_is_a_valid_index():
     assert 0 <= run(argmax("", np.full((1, 3), np.nan)))[0][0] <= 2
 
 
@@ -182,7 +182,7 @@ def test_argmax_shapes(shape, settings, top):
     ],
     ids=str,
 )
-def test_refused(case, message):
+def test_bad_settings_are_refused(case, message):
     with pytest.raises(LayerError, match=f"layer 'layer' .{case.type}.: {message}"):
         Alone(case)
 

@@ -61,7 +61,7 @@ def test_single_precision_gives_the_same(case):
 
 
 @pytest.mark.parametrize("case", WITH_GRADIENT, ids=str)
-def test_a_second_pass_gives_the_same_and_bottoms_are_overwritten(case):
+def test_second_pass_gives_the_same_and_overwrites_gradients(case):
     alone = Alone(replace(case, in_place=False))
     rng.set_random_seed(5)
     first = alone.forward()
@@ -134,7 +134,7 @@ def test_channels_last_is_kept(kind):
 
 
 @pytest.mark.parametrize("case", OVERWRITABLE, ids=str)
-def test_what_may_be_overwritten_is_held_by_nobody_else(case):
+def test_overwritable_tops_have_no_other_references(case):
     alone = Alone(replace(case, in_place=False))
     rng.set_random_seed(5)
     alone.forward()

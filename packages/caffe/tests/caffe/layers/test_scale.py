@@ -47,7 +47,7 @@ def test_scale_by_hand():
     assert [blob.diff.tolist() for blob in alone.layer.blobs] == [[7, 20], [3, 5]]
 
 
-def test_one_number_for_all():
+def test_scalar_scale():
     alone = Alone(bias("num_axes: 0 filler { value: 2 }", np.array([[1.0, 2], [3, 4]])))
     assert alone.forward()[0].tolist() == [[3, 4], [5, 6]]
     assert alone.backward([np.array([[1.0, 0], [2, 5]])])[0].tolist() == [[1, 0], [2, 5]]
@@ -59,7 +59,7 @@ def test_defaults_change_nothing():
         assert np.array_equal(run(case)[0][0], MAPS)
 
 
-def test_a_second_bottom_is_overwritten_and_not_added_to():
+def test_gradient_of_a_second_bottom_is_overwritten():
     alone = Alone(scale("axis: 0", np.array([[1.0, 2], [3, 4]]), np.array([5.0, 6])))
     alone.forward()
     for _ in range(2):
@@ -69,7 +69,7 @@ def test_a_second_bottom_is_overwritten_and_not_added_to():
 
 
 @pytest.mark.parametrize("looked_at", [False, True])
-def test_in_place_the_scale_learns_from_what_came_in(looked_at):
+def test_in_place_scale_gets_its_gradient_from_the_original_input(looked_at):
     alone = Alone(scale("filler { value: 3 }", np.array([[1.0, 2], [3, 4]]), in_place=True))
     if not looked_at:
         blob = type(alone.bottom[0])((2, 2), alone.bottom[0].dtype)
@@ -94,7 +94,7 @@ def test_in_place_the_scale_learns_from_what_came_in(looked_at):
         (bias("axis: 3", MAPS, values(4, 1)), r"no axes of sizes \(4, 1\) from axis 3"),
     ],
 )
-def test_refused(case, message):
+def test_bad_settings_are_refused(case, message):
     with pytest.raises(LayerError, match=f"layer 'layer' .*: .*{message}"):
         Alone(case)
 

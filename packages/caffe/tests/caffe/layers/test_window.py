@@ -26,7 +26,7 @@ def case(folder: Path, more: str = "", transform: str = "crop_size: 4", windows:
     return Case("WindowData", settings, tops=2, learns=())
 
 
-def test_background_first_then_objects_and_what_is_neither_never(tmp_path):
+def test_batches_hold_background_then_objects(tmp_path):
     alone = Alone(case(tmp_path, "fg_fraction: 0.5 bg_threshold: 0.3"))
     quarters = {
         label: random_image(8, 8)[y : y + 4, x : x + 4]
@@ -42,7 +42,7 @@ def test_background_first_then_objects_and_what_is_neither_never(tmp_path):
     assert seen == {0, 3, 5}
 
 
-def test_mirrored_half_of_the_time_and_by_the_seed(tmp_path):
+def test_mirrored_half_of_the_time_reproducibly(tmp_path):
     rounds = []
     for seed in (1, 1, 2):
         rng.set_random_seed(seed)
@@ -78,9 +78,9 @@ def test_the_margin_is_zero_and_mirrored_too(tmp_path):
 @pytest.mark.parametrize(
     ("more", "transform", "windows", "message"),
     [
-        ("", "", WINDOWS, "crop_size and batch_size are needed"),
+        ("", "", WINDOWS, "crop_size and batch_size must be 1 or more"),
         ("context_pad: 2", "crop_size: 4", WINDOWS, "context_pad 2 fills crop_size 4"),
-        ("", "crop_size: 4", "0 0.9 0 0 3 3\n", "label 0: from 1"),
+        ("", "crop_size: 4", "0 0.9 0 0 3 3\n", "label 0. Allowed: 1 or more"),
         ("", "crop_size: 4", "3 0.9 0 0 3 3\n", "3 background windows a batch"),
         ("fg_fraction: 1", "crop_size: 4", "3 0.1 0 0 3 3\n", "4 foreground windows a batch"),
         ("", "crop_size: 4", "3 0.9 0 0 3\n", "image 0: the file ends there"),
@@ -94,7 +94,7 @@ def test_the_margin_is_zero_and_mirrored_too(tmp_path):
         ('root_folder: "none/"', "crop_size: 4", WINDOWS, "none/0.png: cannot be read"),
     ],
 )
-def test_what_is_refused(tmp_path, more, transform, windows, message):
+def test_bad_files_and_settings_are_refused(tmp_path, more, transform, windows, message):
     with pytest.raises(CaffeError, match=f"layer 'layer' .WindowData.: .*{message}"):
         Alone(case(tmp_path, more, transform, windows)).forward()
 

@@ -63,7 +63,7 @@ def test_an_array(files):
     assert np.array_equal(np.load("out.npy"), expected(["a.jpg", "b.jpg"]))
 
 
-def test_a_mean_of_caffe_s_own(files):
+def test_binaryproto_mean(files):
     caffe.transform.write_mean("mean.binaryproto", np.full((3, 9, 9), 50, np.float32))
     flags = [*files, "--images_dim=6,7", "--mean_file=mean.binaryproto"]
     assert main(["classify", *flags, "a.jpg", "out.npy"]) == 0
@@ -73,12 +73,12 @@ def test_a_mean_of_caffe_s_own(files):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ([], "ilsvrc_2012_mean.npy: cannot be read: No such file or directory (--mean_file ''"),
-        (["--mean_file=", "--images_dim=6"], "--images_dim 6: height,width are needed"),
-        (["--mean_file=", "--images_dim=6,x"], "--images_dim 6,x: whole numbers"),
+        ([], "ilsvrc_2012_mean.npy: cannot be read: No such file or directory (use --mean_file ''"),
+        (["--mean_file=", "--images_dim=6"], "--images_dim 6: must be height,width"),
+        (["--mean_file=", "--images_dim=6,x"], "--images_dim 6,x: must be integers"),
         (["--mean_file=", "--channel_swap=1"], "channel swap (1,): needs to have the same number"),
-        (["--mean_file=", "--input_scale=x"], "--input_scale x: a number is needed"),
-        (["--mean_file=", "--model_def="], "--model_def is needed"),
+        (["--mean_file=", "--input_scale=x"], "--input_scale x: must be a number"),
+        (["--mean_file=", "--model_def="], "--model_def is required"),
         (["--mean_file=pickled.npy"], "pickled.npy: cannot be read: "),
         (["--mean_file=words.npy"], "words.npy: holds no array of numbers"),
     ],
@@ -99,7 +99,7 @@ def test_classify_refuses(files, capsys, flags, message):
         ("empty", "empty: holds no image *.jpg"),
     ],
 )
-def test_inputs_that_cannot_be_classified(files, tmp_path, capsys, name, message):
+def test_bad_inputs_are_refused(files, tmp_path, capsys, name, message):
     np.save("flat.npy", np.zeros(2))
     (tmp_path / "empty").mkdir()
     assert main(["classify", *files, "--mean_file=", name, "out.npy"]) == 1
@@ -145,8 +145,12 @@ def test_windows_into_hdf5(files, tmp_path):
         (TABLE, ["--crop_mode=none"], "--crop_mode none. Allowed: list, selective_search"),
         (TABLE, [], "selective_search_ijcv_with_python, which needs MATLAB"),
         (TABLE.replace("xmax", "x"), ["--crop_mode=list"], "in.csv: no column 'xmax'"),
-        (TABLE.replace("9", "nine"), ["--crop_mode=list"], "in.csv:2: a window is four whole"),
-        (TABLE.replace(",9", ""), ["--crop_mode=list"], "in.csv:2: a window is four whole"),
+        (
+            TABLE.replace("9", "nine"),
+            ["--crop_mode=list"],
+            "in.csv:2: a window needs four integers",
+        ),
+        (TABLE.replace(",9", ""), ["--crop_mode=list"], "in.csv:2: a window needs four integers"),
         (TABLE.split("\n")[0], ["--crop_mode=list"], "no window to classify"),
         (TABLE.replace("a.jpg", "no.jpg"), ["--crop_mode=list"], "no.jpg: cannot be read"),
         (TABLE, ["--crop_mode=list", "--context_pad=2"], "context_pad 2 of an input of 4x4"),

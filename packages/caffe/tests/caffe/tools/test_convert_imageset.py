@@ -26,7 +26,7 @@ def read(folder: str) -> dict[str, Datum]:
     return {key.decode(): Datum.FromString(value) for key, value in records(folder)}
 
 
-def test_plain(listed):
+def test_raw_images(listed):
     assert main(["convert_imageset", *listed]) == 0
     stored = read(listed[2])
     assert list(stored) == [f"{i:08d}_{i}.png" for i in range(5)]
@@ -34,7 +34,7 @@ def test_plain(listed):
         assert found == datum(random_image(4, 6, seed=i), 10 + i)
 
 
-def test_gray_and_scaled(listed):
+def test_gray_and_resized(listed):
     flags = ["-resize_width=3", "--resize_height", "8", "--gray"]
     assert main(["convert_imageset", *flags, *listed]) == 0
     for found in read(listed[2]).values():
@@ -48,14 +48,14 @@ def test_shuffled(listed):
     assert sorted(labels) == list(range(10, 15)) != labels
 
 
-def test_encoded_files_are_stored_as_they_are(listed, tmp_path):
+def test_encoded_files_are_stored_unchanged(listed, tmp_path):
     assert main(["convert_imageset", "--encoded", *listed]) == 0
     for i, found in enumerate(read(listed[2]).values()):
         assert found == Datum(data=(tmp_path / f"{i}.png").read_bytes(), label=10 + i, encoded=True)
 
 
 @pytest.mark.parametrize("kind", ["bmp", "png"])
-def test_encoded_anew_where_something_changes(listed, kind):
+def test_changed_images_are_encoded_again(listed, kind):
     flags = ["--encode_type", kind, "--resize_width=3", "--resize_height=2"]
     assert main(["convert_imageset", *flags, *listed]) == 0
     for i, found in enumerate(read(listed[2]).values()):
@@ -64,7 +64,7 @@ def test_encoded_anew_where_something_changes(listed, kind):
         assert np.array_equal(datum_values(found, "it"), expected)
 
 
-def test_what_cannot_be_read_is_said_and_left_out(listed, tmp_path, capsys):
+def test_unreadable_images_are_logged_and_skipped(listed, tmp_path, capsys):
     (tmp_path / "1.png").write_bytes(b"broken")
     (tmp_path / "3.png").unlink()
     assert main(["convert_imageset", *listed]) == 0
@@ -76,7 +76,7 @@ def test_what_cannot_be_read_is_said_and_left_out(listed, tmp_path, capsys):
     assert "Processed 3 files." in log
 
 
-def test_nothing_readable_is_an_error_and_leaves_nothing(listed, tmp_path, capsys):
+def test_no_readable_image_is_an_error_and_writes_nothing(listed, tmp_path, capsys):
     for i in range(5):
         (tmp_path / f"{i}.png").unlink()
     assert main(["convert_imageset", *listed]) == 1
@@ -84,7 +84,7 @@ def test_nothing_readable_is_an_error_and_leaves_nothing(listed, tmp_path, capsy
     assert not (tmp_path / "db").exists()
 
 
-def test_sizes_are_checked_where_that_is_asked(listed, tmp_path, capsys):
+def test_check_size_refuses_different_sizes(listed, tmp_path, capsys):
     (tmp_path / "2.png").write_bytes(image_bytes(random_image(4, 5)))
     assert main(["convert_imageset", "--check_size", *listed]) == 1
     assert "2.png has 60 bytes; the first image has 72" in capsys.readouterr().err
@@ -100,20 +100,20 @@ def test_sizes_are_checked_where_that_is_asked(listed, tmp_path, capsys):
         (["--encode_type", "none"], "none of its 5 images"),
     ],
 )
-def test_refused(listed, capsys, flags, message):
+def test_bad_arguments_are_refused(listed, capsys, flags, message):
     assert main(["convert_imageset", *flags, *listed]) == 1
     assert message in capsys.readouterr().err
 
 
-def test_a_folder_that_is_there_is_left_alone(listed, tmp_path, capsys):
+def test_existing_folder_is_not_touched(listed, tmp_path, capsys):
     (tmp_path / "db").mkdir()
     assert main(["convert_imageset", *listed]) == 1
-    assert "db: a new database cannot be made there: File exists" in capsys.readouterr().err
+    assert "db: a new database cannot be created there: File exists" in capsys.readouterr().err
     assert (tmp_path / "db").exists()
 
 
 @pytest.mark.parametrize("kind", ["raw", "float", "png"])
-def test_the_mean(tmp_path, capsys, kind):
+def test_mean_image(tmp_path, capsys, kind):
     images = [random_image(4, 6, seed=i) for i in range(3)]
     folder = database(tmp_path / "db", [datum(p, kind=kind) for p in images])
     target = str(tmp_path / "mean.binaryproto")
@@ -125,13 +125,13 @@ def test_the_mean(tmp_path, capsys, kind):
     assert main(["compute_image_mean", str(folder)]) == 0
 
 
-def test_the_mean_of_several_sizes(tmp_path, capsys):
+def test_mean_of_different_sizes_is_refused(tmp_path, capsys):
     folder = database(tmp_path / "db", [datum(random_image(4, 6)), datum(random_image(4, 5))])
     assert main(["compute_image_mean", str(folder)]) == 1
     message = "key '00000001' has shape (3, 4, 5); those before have (3, 4, 6)"
     assert message in capsys.readouterr().err
 
 
-def test_the_mean_of_nothing(tmp_path, capsys):
+def test_mean_of_an_empty_database_is_refused(tmp_path, capsys):
     assert main(["compute_image_mean", str(database(tmp_path / "db", []))]) == 1
     assert "holds no record" in capsys.readouterr().err

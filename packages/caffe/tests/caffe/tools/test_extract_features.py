@@ -48,15 +48,15 @@ def test_two_blobs(model, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["i,data", "a", "2", "lmdb"], "2 blobs and 1 databases: must be as many"),
+        (["i,data", "a", "2", "lmdb"], "2 blobs and 1 databases: the numbers must be equal"),
         (["none", "a", "2", "lmdb"], "no blob 'none' in the net. Its blobs: data, label, i"),
-        (["i", "a", "0", "lmdb"], "num_mini_batches is 0: from 1 up"),
+        (["i", "a", "0", "lmdb"], "num_mini_batches is 0. Allowed: 1 or more"),
         (["i", "a", "2", "none"], "unknown database backend 'none'"),
         (["i", "a", "2", "leveldb"], "LevelDB is not supported"),
-        (["i", "db", "2", "lmdb"], "db: a new database cannot be made there: File exists"),
+        (["i", "db", "2", "lmdb"], "db: a new database cannot be created there: File exists"),
     ],
 )
-def test_refused(model, tmp_path, monkeypatch, capsys, arguments, message):
+def test_bad_arguments_are_refused(model, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert main(["extract_features", *model, *arguments]) == 1
     assert message in capsys.readouterr().err

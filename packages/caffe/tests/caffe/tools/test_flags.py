@@ -84,6 +84,6 @@ def test_help_shows_flags_and_defaults(capsys):
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
-def test_any_value_comes_through(value):
+def test_any_value_round_trips(value):
     assert flags().parse([f"--solver={value}"]).solver == value
     assert flags().parse(["-solver", value]).solver == value

@@ -71,14 +71,14 @@ def test_a_log_of_our_own(tmp_path, capsys):
     assert 0 <= seconds[0] < 60
 
 
-def test_an_image(tmp_path):
+def test_plot(tmp_path):
     (tmp_path / "log").write_text(LOG)
     image = tmp_path / "out.svg"
     assert main(["parse_log", str(tmp_path / "log"), str(tmp_path), f"--plot={image}"]) == 0
     assert b"</svg>" in image.read_bytes()
 
 
-def test_nothing_to_draw(tmp_path):
+def test_log_without_outputs_cannot_be_plotted(tmp_path):
     with pytest.raises(FormatError, match="shows no outputs of a net"):
         plot(Log(), str(tmp_path / "x.svg"))
 
@@ -87,7 +87,7 @@ def test_refusals(tmp_path, capsys):
     assert main(["parse_log", str(tmp_path / "no.log")]) == 1
     assert "no.log: cannot be read" in capsys.readouterr().err
     (tmp_path / "x.log").write_text("nothing of Caffe\n")
-    with pytest.raises(FormatError, match="x.log: is no log of a training"):
+    with pytest.raises(FormatError, match="x.log: is not a training log"):
         read(str(tmp_path / "x.log"))
     (tmp_path / "y.log").write_text(LOG)
     assert main(["parse_log", str(tmp_path / "y.log"), str(tmp_path / "none")]) == 1
@@ -96,14 +96,14 @@ def test_refusals(tmp_path, capsys):
         main(["parse_log", str(tmp_path / "y.log"), "--delimiter=ab"])
 
 
-def test_a_log_that_breaks_off():
+def test_truncated_log():
     log = parse(LOG.splitlines()[:7])
     assert [row["loss"] for row in log.train] == [2.5]
     assert math.isnan(log.train[0]["LearningRate"])
 
 
 @given(st.lists(st.sampled_from(LOG.splitlines()) | st.text(max_size=60), max_size=30))
-def test_any_lines_are_read(lines):
+def test_arbitrary_lines_are_parsed(lines):
     log = parse(lines)
     for row in (*log.train, *log.test):
         assert set(row) > {"NumIters", "Seconds", "LearningRate"}

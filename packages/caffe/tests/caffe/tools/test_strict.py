@@ -6,7 +6,7 @@ from caffe.__main__ import main
 from tests.caffe.tools.small import NET, written
 
 RELU6 = NET.replace('type: "ReLU"', 'type: "ReLU6"')
-REFUSED = "layer 'relu1': type 'ReLU6' is of forks for MobileNet, not of BVLC Caffe 1.0"
+REFUSED = "layer 'relu1': type 'ReLU6' is from forks for MobileNet, not from BVLC Caffe 1.0"
 
 
 @pytest.mark.parametrize("command", ["train", "time"])
@@ -28,5 +28,5 @@ def test_a_net_inside_a_solver(tmp_path, capsys):
     assert REFUSED in capsys.readouterr().err
 
 
-def test_what_caffe_has_is_taken(tmp_path):
+def test_plain_caffe_is_accepted(tmp_path):
     assert main(["train", f"-solver={written(tmp_path, 'max_iter: 1')}", "-strict"]) == 0

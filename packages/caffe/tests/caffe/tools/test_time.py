@@ -69,19 +69,19 @@ def test_sorted_prints_the_table(model, capsys):
 
 
 @pytest.mark.parametrize("ending", ["svg", "png", "pdf"])
-def test_an_image(ending, tmp_path):
+def test_plot(ending, tmp_path):
     plot(TIMES, str(tmp_path / f"p.{ending}"))
     content = (tmp_path / f"p.{ending}").read_bytes()
     assert content.startswith({"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}[ending])
 
 
 @pytest.mark.parametrize("path", ["p.docx", "no/such/folder/p.svg"])
-def test_an_image_that_cannot_be_written(path, tmp_path):
+def test_plot_that_cannot_be_written(path, tmp_path):
     with pytest.raises(FormatError, match=f"{path}: cannot be written"):
         plot(TIMES, str(tmp_path / path))
 
 
-def test_only_an_image_needs_matplotlib(model, tmp_path):
+def test_matplotlib_is_imported_for_plots_only(model, tmp_path):
     code = (
         "import sys; from caffe.__main__ import main; "
         f"main(['time', {model!r}, '-iterations=1', *sys.argv[1:]]); "

@@ -95,7 +95,7 @@ def test_flags_that_do_not_fit(argv, message, capsys):
     [
         (["-solver=no.prototxt"], "caffe train: no.prototxt: cannot be read"),
         (["-solver={solver}", "-gpu=0,1"], "-gpu 0,1: several devices need NCCL"),
-        (["-solver={solver}", "-gpu=x"], "-gpu x: is no device"),
+        (["-solver={solver}", "-gpu=x"], "-gpu x: is not a device"),
         (["-solver={solver}", "-cpu", "-gpu=0"], "-cpu and -gpu 0 are given"),
         (["-solver={solver}", "-sigint_effect=quit"], "'quit'. Allowed: none, stop, snapshot"),
         (["-solver={solver}", "-weights=no.caffemodel"], "no.caffemodel: cannot be read"),
@@ -110,14 +110,14 @@ def test_refusals(argv, message, tmp_path, capsys):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_solver_for_a_gpu_is_refused_unless_told(tmp_path, capsys):
+def test_gpu_solver_is_refused_without_cpu_flag(tmp_path, capsys):
     solver = written(tmp_path, "max_iter: 1")
     solver.write_text(solver.read_text().replace("solver_mode: CPU", "solver_mode: GPU"))
     assert main(["train", "-minloglevel=3", f"-solver={solver}"]) == 1
     message = f"caffe train: {solver} has solver_mode: GPU; set_device(0): torch finds no CUDA"
     printed = capsys.readouterr().err
     assert message in printed
-    assert "-cpu computes on the processor" in printed
+    assert "-cpu computes on the CPU" in printed
     assert main(["train", f"-solver={solver}", "-cpu"]) == 0
     assert "Use CPU." in capsys.readouterr().err
 
@@ -187,7 +187,7 @@ def test_ctrl_c_snapshots_and_stops(running, tmp_path):
     assert model == f"s_iter_{read.iter}.caffemodel"
 
 
-def test_hangup_snapshots_and_goes_on(running, tmp_path):
+def test_hangup_snapshots_and_continues(running, tmp_path):
     process = running()
     process.send_signal(signal.SIGHUP)
     until(process, "Snapshotting solver state")
@@ -219,7 +219,7 @@ def test_stopping_within_a_test(started, tmp_path):
     assert files(tmp_path) == ["s_iter_0.caffemodel", "s_iter_0.solverstate"]
 
 
-def test_signals_are_noted_once_and_handed_back():
+def test_signals_are_reported_once_and_handlers_restored():
     before = signal.getsignal(signal.SIGINT)
     with Signals("stop", "snapshot") as signals:
         assert signals.requested() is SolverAction.NONE

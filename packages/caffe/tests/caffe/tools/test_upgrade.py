@@ -61,13 +61,13 @@ def test_solver(tmp_path, capsys, name):
     assert f"] Wrote upgraded SolverParameter text proto to {out}\n" in capsys.readouterr().err
 
 
-def test_what_is_lost_is_said(tmp_path, capsys):
+def test_lost_settings_are_logged(tmp_path, capsys):
     text = 'layers { layer { name: "r" type: "relu" num_output: 3 } }'
     status, out = run(tmp_path, "upgrade_net_proto_text", text)
     assert status == 1
     assert read_text(out, NetParameter()) == parse('layer { name: "r" type: "ReLU" }')
     log = capsys.readouterr().err
-    assert "layer 'r': a layer of type 'relu' has no setting 'num_output': left out" in log
+    assert "layer 'r': a layer of type 'relu' has no setting 'num_output': dropped" in log
     assert "] Encountered error(s) while upgrading prototxt; see details above.\n" in log
 
 
@@ -78,7 +78,7 @@ def test_what_is_lost_is_said(tmp_path, capsys):
         ('layer { type: "X" } layers {}', 1, "in.prototxt: the net has 1 layer, "),
     ],
 )
-def test_what_is_refused_writes_nothing(tmp_path, capsys, text, status, message):
+def test_refused_files_write_nothing(tmp_path, capsys, text, status, message):
     found, out = run(tmp_path, "upgrade_net_proto_text", text)
     assert found == status
     assert not out.exists()

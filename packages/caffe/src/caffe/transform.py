@@ -113,8 +113,8 @@ class DataTransformer:
         elif len(self._values):
             if len(self._values) not in (1, len(values)):
                 raise ShapeError(
-                    f"{len(self._values)} mean_value, {len(values)} channels. Allowed: 1, or one "
-                    "for each"
+                    f"{len(self._values)} mean_value and {len(values)} channels. Allowed: 1, or as "
+                    "many as channels"
                 )
             result -= self._values
         result *= self._scale

@@ -1,4 +1,4 @@
-"""Small images and databases of them, as the tests of the data layers make them."""
+"""Small random images, and databases of them, for the tests of the data layers."""
 
 import io
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def random_image(height: int, width: int, channels: int = 3, seed: int = 0) -> P
 
 
 def image_bytes(pixels: Pixels, kind: str = "png") -> bytes:
-    """Encode an image (H, W, C) in BGR without loss of Pillow's own."""
+    """Encode an image (H, W, C) in BGR losslessly, by Pillow alone."""
     buffer = io.BytesIO()
     shown = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels[:, :, ::-1]
     Image.fromarray(np.ascontiguousarray(shown)).save(buffer, kind)

@@ -1,4 +1,4 @@
-"""One layer on its own: what a case of it is, how it is built and run, and its numeric gradient."""
+"""A single layer under test: its cases, building and running it, and its numeric gradient."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Case:
-    """A layer with settings and inputs; what every type of the registry needs at least one of.
+    """A layer with settings and inputs; every type of the registry needs at least one case.
 
     Parameters
     ----------
@@ -29,12 +29,12 @@ class Case:
     bottoms : tuple of ndarray
         Their values.
     tops : int
-        How many.
+        Number of tops.
     learns : tuple of int
-        The bottoms that have a gradient.
+        Bottoms that get a gradient.
     phase : int
     in_place : bool
-        Whether the type may have its bottom as its top.
+        Whether the type allows its bottom as its top.
     tolerance : float
         Of the numeric gradient.
     """
@@ -72,7 +72,7 @@ def parameter(case: Case) -> LayerParameter:
 
 
 class Alone:
-    """A layer with blobs of its own around it, in double precision unless told otherwise."""
+    """A layer with its own bottom and top blobs, in double precision by default."""
 
     def __init__(self, case: Case, dtype: torch.dtype = torch.float64) -> None:
         self.bottom = [Blob(given.shape, dtype) for given in case.bottoms]
@@ -92,7 +92,7 @@ class Alone:
         return [blob.data.copy() for blob in self.top]
 
     def backward(self, diffs: Sequence[Array], learns: Sequence[int] = (0,)) -> list[Array]:
-        """Give the tops their gradients; return those of the bottoms that learn."""
+        """Set the gradients of the tops; return those of the bottoms that learn."""
         for blob, diff in zip(self.top, diffs, strict=True):
             blob.diff[...] = diff
         down = [i in learns for i in range(len(self.bottom))]

@@ -32,7 +32,7 @@ def messages(
     left_out: tuple[str, ...] = (),
     values: Values = VALUES,
 ) -> Any:
-    """Draw a message with up to six of its fields, and its parts likewise."""
+    """Draw a message with up to six of its fields; sub-messages likewise."""
     message = kind()
     _draw_into(draw, message, left_out, values)
     return message

@@ -1,4 +1,4 @@
-"""Small nets of every type as they were written once."""
+"""Small nets with every layer type of the old formats V0 and V1."""
 
 from caffe import upgrade_v0, upgrade_v1
 

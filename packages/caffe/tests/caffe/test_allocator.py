@@ -1,4 +1,4 @@
-"""Memory that is kept from one pass to the next."""
+"""Memory stays in the process between passes."""
 
 import resource
 import sys
@@ -13,7 +13,7 @@ from caffe.allocator import keep_memory
 def test_reallocated_arrays_reuse_the_process_memory():
     keep_memory()
     faults = []
-    for _ in range(30):  # it takes a few until a hole that fits is found
+    for _ in range(30):  # the allocator needs a few rounds to settle
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         torch.ones(2**24)  # 64 MB: 16384 pages of 4 KB
         faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)

@@ -1,4 +1,4 @@
-"""Layers with any settings between any blobs: they run, or one clear error names the layer."""
+"""Layers with random settings and bottoms run, or raise one error that names the layer."""
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
@@ -31,7 +31,7 @@ FIELDS = {
     "RNN": "recurrent_param",
     "SoftmaxWithLoss": "loss_param",
 }
-# A script is run as it is; HDF5Output writes files.
+# Python layers run arbitrary code, and HDF5Output writes files.
 TYPES = sorted(set(registry()) - {"Python", "HDF5Output"})
 
 
@@ -62,4 +62,4 @@ def test_any_layer(kind, data):
         made.forward()
         made.backward()
     except caffe.CaffeError as error:
-        assert "'any'" in str(error)  # noqa: PT017 - any layer may be right
+        assert "'any'" in str(error)  # noqa: PT017 - a random layer may be valid

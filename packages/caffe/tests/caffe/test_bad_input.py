@@ -1,4 +1,4 @@
-"""Sizes that nobody has, damaged files, one format for another: always one clear error."""
+"""Absurd sizes, damaged files, files of the wrong format: always one clear error."""
 
 import subprocess
 import sys
@@ -96,7 +96,8 @@ except caffe.CaffeError as error:
         (
             'type: "InnerProduct" bottom: "x" top: "h" inner_product_param { num_output: '
             "134217728 }",
-            "layer 'huge' (InnerProduct): shape (134217728, 2) takes 1.00 GiB, more than is available",
+            "layer 'huge' (InnerProduct): shape (134217728, 2) takes 1.00 GiB, more than is "
+            "available",
         ),
         (
             'type: "Tile" bottom: "x" top: "h" tile_param { tiles: 67108864 }',
@@ -126,7 +127,7 @@ def test_values_that_do_not_fill_a_shape():
         blob_array(proto)
 
 
-# One valid file of every format, and what reads it.
+# A valid file of every format, and its reader.
 
 
 def _text(folder: Path) -> Path:
@@ -177,7 +178,7 @@ FORMATS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
 
 
 def _read(read: Callable[[Path], object], file: Path) -> None:
-    """Any bytes may be right; if not, the error names the file."""
+    """Random bytes may be valid; if not, the error names the file."""
     try:
         read(file)
     except CaffeError as error:
@@ -219,9 +220,10 @@ def test_damaged(tmp_path, name, data):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_one_format_for_another(tmp_path, name):
-    """Every reader says of every other format's file that it is another.
+    """Every reader refuses every other format's files.
 
-    A state's `iter` and a mean's `num` have one number; that a state is none the solver sees.
+    A state's `iter` and a mean's `num` share a field number; so a solver detects only later that a
+    mean is not a state.
     """
     for i, other in enumerate(FORMATS):
         kinds = {name.split()[0], other.split()[0]}
@@ -261,7 +263,7 @@ def test_nested_text(depth):
 
 @pytest.mark.parametrize("depth", [150, 20_000])
 def test_nested_bytes(tmp_path, depth):
-    """Groups in groups, and messages in messages, of a field that nobody knows."""
+    """Deeply nested groups and messages in unknown fields."""
     content = b""
     for _ in range(min(depth, 2000)):
         content = b"\x0a" + _varint(len(content)) + content

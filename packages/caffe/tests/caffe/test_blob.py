@@ -1,4 +1,4 @@
-"""Blobs: live views, shapes, sharing, and what is refused before anything is allocated."""
+"""Blobs: live views, shapes, sharing, and sizes that are refused before allocation."""
 
 import math
 

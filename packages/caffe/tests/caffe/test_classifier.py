@@ -38,7 +38,7 @@ def test_centre_crop_and_mean_of_ten_crops(model):
     image[:4] = 0
     middle = net.predict([image], oversample=False)
     assert middle == pytest.approx(np.array([[0, 1, 1]]))
-    # Corners see nothing above, one colour below; mirrored crops the same.
+    # The upper crops are black, the lower ones of one colour; mirrored likewise.
     assert net.predict([image] * 3) == pytest.approx(np.array([[0, 1, 1]] * 3))
 
 

@@ -1,4 +1,4 @@
-"""Maps of coordinates between blobs, and the crops that follow from them."""
+"""Coordinate maps between blobs, and the crops that follow from them."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ def test_crop_offset_of_an_fcn():
     pool = L.Pooling(conv, kernel_size=2, stride=2)  # at u sees 2 u + 0.5
     score = L.Convolution(L.Dropout(pool), kernel_size=7)  # at u sees u + 3
     up = L.Deconvolution(score, convolution_param={"kernel_size": 4, "stride": 2})
-    # What score has at u is in the middle of what up has at 2 u + 1.5.
+    # Position u of score is at 2 u + 1.5 of up.
     check(coord_map_from_to(up, x), 1, [1], [2 * (-1.5 / 2 + 3) + 0.5 - 99])
     assert crop(up, x).fn.params["crop_param"]["offset"] == [94]
 

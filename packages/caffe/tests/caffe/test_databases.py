@@ -1,4 +1,4 @@
-"""Databases: what is written is read again, and a damaged file is an error, never a crash."""
+"""Databases: round trips; a damaged file is an error, never a crash."""
 
 import shutil
 import subprocess
@@ -92,7 +92,7 @@ for folder in sys.argv[1:]:
 @settings(max_examples=3, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_damaged_database_never_ends_the_process(tmp_path_factory, seed):
-    """Sixty databases with random bytes in random places, read by a process of its own."""
+    """Sixty databases with random bytes at random offsets, read in a separate process."""
     folder = tmp_path_factory.mktemp("damaged")
     database(folder / "good", [datum(random_image(9, 9 + i, seed=i)) for i in range(40)])
     content = (folder / "good" / "data.mdb").read_bytes()

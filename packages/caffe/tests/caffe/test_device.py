@@ -1,4 +1,4 @@
-"""The mode, and values that are on a device and in the processor's memory.
+"""The mode, and values that are on a device and in host memory.
 
 The device here keeps double precision, so that every value that goes there or comes back is a real
 copy, and one that was not sent would be found at once.
@@ -66,7 +66,7 @@ class TestSync:
         blob = Blob((2,))
         view = blob.data
         blob.set_data(torch.tensor([3.0, 4]))
-        assert view.tolist() == [0, 0]  # fetched when it is asked for, as in Caffe
+        assert view.tolist() == [0, 0]  # downloaded on access, as in Caffe
         assert blob.data.tolist() == [3, 4]
         assert view.tolist() == [3, 4]
         assert np.shares_memory(view, blob.data)
@@ -87,7 +87,7 @@ class TestSync:
         assert blob.tensor.tolist() == [7, 4]
 
     def test_writes_without_a_new_access_are_not_uploaded(self, device):
-        # As in Caffe: the device's copy is the newest until `data` is asked for.
+        # As in Caffe, the device's copy is the newest until `data` is accessed.
         blob = Blob((2,))
         view = blob.data
         blob.set_data(torch.tensor([3.0, 4]))

@@ -12,7 +12,7 @@ from caffe.errors import CaffeError, NetError
 from caffe.formats import parse_text
 from caffe.proto.caffe_pb2 import LayerParameter, NetParameter
 
-# pydot's parser calls pyparsing by its old names.
+# pydot's parser uses deprecated names of pyparsing.
 pytestmark = pytest.mark.filterwarnings("ignore:.* deprecated - use:DeprecationWarning")
 NET = parse_text(
     """
@@ -163,7 +163,7 @@ def test_images_need_graphviz(tmp_path, monkeypatch):
 
 
 def test_graphviz_gets_the_graph_and_its_errors_are_reported(tmp_path, monkeypatch):
-    """A stand-in for `dot`, since few machines have it, that says what it was given."""
+    """A stand-in for `dot`, which few machines have; it echoes its input."""
     (tmp_path / "dot").write_text(
         f'#!{shutil.which("sh")}\n[ "$2" = png ] || {{ echo "no such format" >&2; exit 3; }}\n'
         f'echo "$@"; {shutil.which("cat")}\n'

@@ -1,4 +1,4 @@
-"""Fillers: exact values where nothing is drawn, moments and bounds where something is."""
+"""Fillers: exact values of deterministic ones, moments and bounds of random ones."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What forks of Caffe have: run where we can, named where not, refused where strict."""
+"""Fields and types of forks: supported ones run, others name the fork, strict refuses all."""
 
 import pytest
 

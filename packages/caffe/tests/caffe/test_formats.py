@@ -1,4 +1,4 @@
-"""Files and the blobs in them: round trips, and what is no such file."""
+"""Files and the blobs in them: round trips, and files of other formats."""
 
 import os
 import resource
@@ -108,7 +108,7 @@ def test_truncated_or_changed_text_is_a_message_or_a_clear_error(net, data):
     try:
         parse_text(changed, NetParameter(), "some.prototxt")
     except FormatError as error:
-        assert str(error).startswith("some.prototxt:")  # noqa: PT017 - it may still be right
+        assert str(error).startswith("some.prototxt:")  # noqa: PT017 - the damaged file may still be valid
 
 
 def test_escapes():
@@ -132,7 +132,7 @@ def test_any_bytes_are_a_message_or_a_clear_error(tmp_path_factory, content):
     try:
         state = read_binary(file, SolverState())
     except FormatError as error:
-        assert "any.solverstate: " in str(error)  # noqa: PT017 - any bytes may be right
+        assert "any.solverstate: " in str(error)  # noqa: PT017 - random bytes may be valid
     else:
         assert state.ListFields()
 

@@ -1,4 +1,4 @@
-"""ReLU6 as Caffe 1.0 writes it: run as one clamp, with all that the four layers would have left."""
+"""ReLU6 in Caffe 1.0's layers runs as one clamp, with the same values in all blobs."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def net(text: str = RELU6, phase: int = caffe.TEST) -> caffe.Net:
 
 
 def run(one: caffe.Net, parts: bool, look_first: bool = False) -> Arrays:
-    """Run it forward and backward, in parts as hooks make it, and return all that it holds."""
+    """Run a net forward and backward, unfused if `parts`, and return all its arrays."""
     if parts:
         one.before_forward(lambda i: None)
         one.after_backward(lambda i: None)
@@ -54,7 +54,7 @@ def test_fused_layers_give_the_same_values_and_gradients(phase: int, look_first:
     one, four = run(net(phase=phase), False, look_first), run(net(phase=phase), True)
     x = one["c/data"]
     assert (x < 0).any() and (x > BOUND).any() and ((x > 0) & (x < BOUND)).any()  # noqa: PT018
-    # The four layers round x to what a number of the size of 6 can hold.
+    # The four layers round x to the precision of numbers around 6.
     for name, values in four.items():
         assert one[name] == pytest.approx(values, abs=5e-7, rel=1e-6), name
 

@@ -1,4 +1,4 @@
-"""The log: glog's format, and when a script sees it."""
+"""The log: glog's format, and when it is shown."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ LINE = re.compile(r"^I(\d{4}) (\d\d:\d\d:\d\d\.\d{6}) +(\d+) solver\.cpp:239\] (
 
 
 def python(code: str, **environment: str) -> str:
-    """Return what a process of its own writes on standard error."""
+    """Return the standard error of a separate process."""
     plain = {k: v for k, v in os.environ.items() if not k.startswith("GLOG_")}
     done = subprocess.run(
         [sys.executable, "-c", code],

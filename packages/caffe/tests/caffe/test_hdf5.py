@@ -1,4 +1,4 @@
-"""Weights and solver states in HDF5: as Caffe lays them out, and what is no such file."""
+"""Weights and solver states in HDF5: Caffe's layout, and files of other formats."""
 
 import re
 
@@ -63,7 +63,7 @@ def test_layout_of_weights(tmp_path):
         "data/a/1/0": (3, 3),
         "data/a/1/1": (3,),
         "data/b": None,
-        "data/b/1": (3,),  # the weight is a/1's
+        "data/b/1": (3,),  # the weight belongs to a
         "data/x": None,
         "diff": None,
         "diff/a": None,

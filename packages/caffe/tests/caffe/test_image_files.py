@@ -1,4 +1,4 @@
-"""Decoding and scaling of images, against Pillow and numbers worked out by hand."""
+"""Decoding and resizing images, against Pillow and values worked out by hand."""
 
 import io
 

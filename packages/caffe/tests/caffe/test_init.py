@@ -1,4 +1,4 @@
-"""What `import caffe` gives."""
+"""The names that `import caffe` provides."""
 
 import caffe
 

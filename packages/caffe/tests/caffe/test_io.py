@@ -46,7 +46,7 @@ def test_load_image_refuses(tmp_path):
 
 def test_resize_by_hand():
     line = np.array([[[0.0], [4.0]]], np.float32)
-    # Beyond the edge is the lowest value: a quarter of it at the right end.
+    # Beyond its edge the image continues with its lowest value, a quarter of the right end.
     assert io.resize_image(line, (1, 4)).ravel().tolist() == [0, 1, 3, 3]
     four = np.zeros((2, 2, 4), np.float32)
     four[:, 1] = 3

@@ -1,4 +1,4 @@
-"""Every definition of the mirror: read strictly, written, read again, upgraded, and built."""
+"""Every definition of the mirror: strict reading, round trips, and upgrading."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Nets: what is part of them, and how they run forward and backward."""
+"""Nets: construction, and running forward and backward."""
 
 import numpy as np
 import pytest

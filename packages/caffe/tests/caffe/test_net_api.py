@@ -1,4 +1,4 @@
-"""What nets offer under pycaffe's names."""
+"""The attributes and methods of nets under pycaffe's names."""
 
 import numpy as np
 import pytest

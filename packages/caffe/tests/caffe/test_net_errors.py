@@ -1,4 +1,4 @@
-"""Nets that cannot be built: each with one clear line."""
+"""Invalid nets: each raises one clear line."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_any_text_is_a_net_or_a_clear_error(text):
     try:
         net_from = caffe.formats.parse_text(text, NetParameter(), "some.prototxt")
     except FormatError as error:
-        assert str(error).startswith("some.prototxt:")  # noqa: PT017 - any text may be right
+        assert str(error).startswith("some.prototxt:")  # noqa: PT017 - random text may be valid
     else:
         assert isinstance(net_from, NetParameter)
 

@@ -1,4 +1,4 @@
-"""Weights in files: what is copied, and what is refused."""
+"""Weights in files: copying them, and refusing those that do not fit."""
 
 import numpy as np
 import pytest

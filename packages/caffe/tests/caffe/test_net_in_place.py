@@ -1,4 +1,4 @@
-"""Layers whose top is their bottom: when they may write into the tensor that they are given."""
+"""In-place layers: when they may overwrite the tensor of their bottom."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ layer {{ name: "again" type: "ReLU" bottom: "y" top: "y" relu_param {{ negative_
     [
         ("InnerProduct", "inner_product_param { num_output: 3 }", True),
         ("ReLU", "relu_param { negative_slope: 0.5 }", True),
-        # These give their bottom on as it is, or need what they gave.
+        # These pass their bottom's tensor on, or need their top for the gradient.
         ("Split", "", False),
         ("Reshape", "reshape_param { shape { dim: -1 } }", False),
         ("Dropout", "", False),

@@ -1,4 +1,4 @@
-"""A net trained by backpropagation written by hand in numpy, and the same net trained here."""
+"""A net trained here equals the same net trained by backpropagation in plain numpy."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ class HandWritten:
         self.velocity = [np.zeros_like(w) for w in self.weights]
 
     def step(self, x: np.ndarray, label: np.ndarray, rate: float) -> float:
-        """Move the weights once; return the loss before."""
+        """Update the weights once; return the loss before the update."""
         w1, b1, w2, b2, w3, b3 = self.weights
         h1 = sigmoid(x @ w1.T + b1)  # (n, 8)
         h2 = sigmoid(h1 @ w2.T + b2)  # (n, 8)

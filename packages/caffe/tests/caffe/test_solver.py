@@ -1,4 +1,4 @@
-"""Solvers: every rule and policy against its formula, and going on from a snapshot."""
+"""Solvers: every rule and policy against its formula, and resuming from a snapshot."""
 
 import logging
 import math
@@ -27,7 +27,7 @@ layer { name: "ip2" type: "InnerProduct" bottom: "h" top: "y"
   inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
 layer { name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "t" top: "loss" }
 """
-# Two numbers whose gradient is w - t, t fixed: every rule can be followed by hand.
+# Two parameters with gradient w - t for a fixed t, so that every rule can be checked by hand.
 BOWL = """
 layer { name: "one" type: "DummyData" top: "one" top: "t" dummy_data_param {
   shape { dim: 1 dim: 1 } shape { dim: 1 dim: 2 }
@@ -127,10 +127,10 @@ def test_rules_by_their_formulas(kind):
         ('weight_decay: 0.5 regularization_type: "L1"', "", lambda w: w - 3 + 0.5),
         ("", "param { lr_mult: 4 }", lambda w: 4 * (w - 3)),
         ("weight_decay: 0.5", "param { lr_mult: 0 }", lambda w: 0),
-        # The norm of the two equal gradients is held at 1.
+        # The norm of the two equal gradients is clipped to 1.
         ("clip_gradients: 1", "", lambda w: (w - 3) * min(1, 1 / (math.sqrt(2) * abs(w - 3)))),
         ("iter_size: 3", "", lambda w: w - 3),
-        # Clipped before it is divided, as in Caffe.
+        # Clipped before the division by iter_size, as in Caffe.
         ("iter_size: 2 clip_gradients: 1", "", lambda w: max((w - 3), -1 / math.sqrt(8))),
     ],
 )
@@ -365,7 +365,7 @@ def test_average_loss_is_a_moving_mean():
     )
     made.step(6)
     assert means == pytest.approx([np.mean(losses[max(0, i - 3) : i]) for i in range(1, 7)])
-    made.step(1)  # each call begins anew
+    made.step(1)  # each call starts over
     assert made.smoothed_loss == losses[-1]
 
 

@@ -1,4 +1,4 @@
-"""The solver's loop: what it asks, tests, logs, and when it stops."""
+"""The solver's loop: callbacks, tests, log lines, and stopping."""
 
 import logging
 import math
@@ -32,7 +32,7 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "t" top: "loss"
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what was logged since it was last asked."""
+    """Return the lines logged since the last call."""
     found = [record.getMessage() for record in caplog.records]
     caplog.clear()
     return found
@@ -70,7 +70,7 @@ class TestActions:
         assert lines(caplog)[-1] == "Optimization stopped early."
         assert (tmp_path / "s_iter_4.solverstate").exists()
         made.set_action_function(lambda: SolverAction.NONE)
-        made.solve()  # it goes on where it stopped
+        made.solve()  # continues where it stopped
         assert made.iter == 50
 
     def test_snapshot_request_continues_training(self, tmp_path):
@@ -87,12 +87,14 @@ class TestActions:
 
     def test_stop_within_a_test_skips_the_rest(self, tmp_path):
         made = solver(f"{FIXED} test_iter: 5 test_iter: 5 test_interval: 1")
-        asked = []
+        polled = []
         made.set_action_function(
-            lambda: asked.append(0) or (SolverAction.STOP if len(asked) == 3 else SolverAction.NONE)
+            lambda: (
+                polled.append(0) or (SolverAction.STOP if len(polled) == 3 else SolverAction.NONE)
+            )
         )
         made.step(4)
-        assert (len(asked), made.iter) == (3, 0)
+        assert (len(polled), made.iter) == (3, 0)
 
 
 def test_the_log_of_some_steps(caplog):
@@ -282,7 +284,7 @@ def test_multistep_passes_one_step_an_iteration():
 
 @pytest.mark.parametrize("kind", list(SOLVERS))
 def test_large_parameters_are_updated_like_small_ones(kind):
-    # It is cut into pieces, the last of them not whole.
+    # It is split into pieces, the last of which is shorter.
     rows, columns = 3, 100_003
     text = f"""
         layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 1 dim: COUNT }} }} }}

@@ -1,4 +1,4 @@
-"""What is done to each image, by hand; against real Caffe in tests/parity/test_data.py."""
+"""The transformation of images, by hand; against real Caffe in tests/parity/test_data.py."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_bad_settings_are_refused(tmp_path):
     with pytest.raises(LayerError, match="has mean_file and mean_value. Allowed: one of them"):
         transformer('mean_value: 2 mean_file: "none"')
     with pytest.raises(
-        ShapeError, match="2 mean_value and 3 channels. Allowed: 1, or one for each"
+        ShapeError, match="2 mean_value and 3 channels. Allowed: 1, or as many as channels"
     ):
         transformer("mean_value: 2 mean_value: 3").transform(counted(3, 2, 2))
     write_mean(str(tmp_path / "m"), np.zeros((3, 2, 2), np.float32))

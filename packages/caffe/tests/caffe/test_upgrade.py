@@ -1,4 +1,4 @@
-"""Old definitions become new ones, and new ones stay."""
+"""Old definitions are upgraded, and new ones stay unchanged."""
 
 import pytest
 from google.protobuf import text_format

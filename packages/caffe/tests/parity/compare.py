@@ -1,4 +1,4 @@
-"""The same net in both engines: run ours, and say how far apart the two are."""
+"""The same net in both engines: run ours, and measure the difference."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Differences:
-    """The largest relative differences of a run; None where nothing of the kind was compared.
+    """The largest relative differences of a run; None if nothing of that kind was compared.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Differences:
     backward: float | None = None
 
     def __or__(self, other: "Differences") -> "Differences":
-        """Return the larger ones of both."""
+        """Return the elementwise maximum."""
         return Differences(
             _larger(self.forward, other.forward), _larger(self.backward, other.backward)
         )
@@ -81,7 +81,7 @@ def state(net: caffe.Net) -> Arrays:
 
 
 def params(net: caffe.Net) -> Arrays:
-    """Return what a net has learnt, by ``<layer>/<i>``."""
+    """Return the parameters of a net, by ``<layer>/<i>``."""
     return {
         f"{layer}/{i}": blob.data.copy()
         for layer, blobs in net.params.items()
@@ -90,9 +90,9 @@ def params(net: caffe.Net) -> Arrays:
 
 
 def relative_difference(found: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Return the largest difference of two arrays, as a share of the largest expected value.
+    """Return the largest difference of two arrays, relative to the largest expected value.
 
-    Infinities, and what is not a number, must be the same and in the same places.
+    Infinities and NaN must be equal and at the same positions.
     """
     odd = ~np.isfinite(expected)
     if not np.array_equal(found[odd], expected[odd], equal_nan=True):

@@ -1,4 +1,4 @@
-"""Draws one random layer after another: what can follow in a net that is being written.
+"""Draw random layers one after another: those that can follow in a partial net.
 
 Each function of LAYERS adds one layer (or a few) to a `Draft`, or nothing where no blob suits it.
 Shapes are our engine's; where it refuses a layer, the layer is left out.
@@ -16,8 +16,8 @@ from caffe.errors import CaffeError
 from tests.parity.compare import parse
 
 KINDS = frozenset(caffe.layer_type_list())
-# Layers whose tops are not to be changed in place: in real Caffe they are the memory of the bottom
-# or of a weight, or the layer needs them again for its gradient, which would be wrong there.
+# Layers whose tops must not be changed in place: in real Caffe they share memory with the bottom or
+# a weight, or the layer needs them for its gradient, which would be wrong then.
 KEPT = {
     *("Flatten", "Reshape", "Parameter", "Tile", "Concat", "Slice", "Softmax", "LRN", "MVN"),
     *("BatchNorm", "Swish", "LSTM", "RNN", "Sigmoid", "TanH", "ELU", "Exp", "Eltwise"),
@@ -26,28 +26,28 @@ KEPT = {
 
 @dataclass
 class Draft:
-    """A net that is being written.
+    """A partial net.
 
     Parameters
     ----------
     rng : numpy.random.Generator
     phase : int
     forced : bool
-        Whether every gradient is wanted, also where there can be none.
+        Whether the net has force_backward.
     layers : list of str
         Prototxt.
     shapes : dict of str to tuple of int
-        Of every blob that a layer may take.
+        Of every blob that a layer may use.
     inputs : dict of str to ndarray
         Values of the Input layers.
     open : list of str
-        Blobs that no layer takes yet.
+        Blobs that no layer uses yet.
     kept : set of str
         Blobs that no layer may change in place.
     makers : dict of str to str
-        The type of the layer that gives a blob.
+        The type of the layer that produces each blob.
     shared : dict of tuple to str
-        Names of parameters, by the shapes that they must have.
+        Names of parameters, by their shapes.
     """
 
     rng: np.random.Generator
@@ -75,7 +75,7 @@ class Draft:
         return values[self.integer(0, len(values) - 1)]
 
     def blob(self, *axes: int) -> str | None:
-        """Return a blob with one of these numbers of axes (any, if none is given)."""
+        """Return a blob with one of these numbers of axes, or with any number."""
         fitting = [n for n, shape in self.shapes.items() if not axes or len(shape) in axes]
         fresh = [name for name in fitting if name in self.open]
         chosen = fresh if fresh and self.chance(0.75) else fitting
@@ -102,7 +102,7 @@ class Draft:
     def add(
         self, kind: str, bottoms: list[str], settings: str = "", tops: int = 1, within: bool = False
     ) -> list[str]:
-        """Add a layer, in place where `within` says so and nobody else reads the blob.
+        """Add a layer, in place if `within` and no other layer reads the blob.
 
         Returns
         -------
@@ -133,7 +133,7 @@ class Draft:
         return names
 
     def param(self, *key: object) -> str:
-        """Return a `param` that shares what has this key, or none."""
+        """Return a `param` that shares a parameter of this key, or none."""
         if not self.chance(0.4):
             return ""
         name = self.shared.setdefault(key, f"w{len(self.shared)}")
@@ -141,7 +141,7 @@ class Draft:
 
 
 def _window(draft: Draft) -> str:
-    """A stride no larger than the kernel: a window beyond the map holds nothing (0 / 0)."""
+    """With a stride up to the kernel: a window outside the map would be empty (0 / 0)."""
     kernel = draft.integer(1, 3)
     pad = draft.integer(0, min(1, kernel - 1))
     return f"kernel_size: {kernel} stride: {draft.integer(1, min(2, kernel))} pad: {pad}"
@@ -196,7 +196,7 @@ def lrn(draft: Draft) -> None:
 def batch_norm(draft: Draft) -> None:
     if (bottom := draft.blob(2, 3, 4)) is None:
         return
-    # The wheel cannot take a batch's own statistics (tests/parity/layers/norm.py).
+    # The wheel cannot compute a batch's statistics (tests/parity/layers/norm.py).
     settings = "batch_norm_param { use_global_stats: true eps: 0.01 }"
     draft.add("BatchNorm", [bottom], settings, within=draft.chance(0.3))
 
@@ -210,7 +210,7 @@ def mvn(draft: Draft) -> None:
 
 
 def scale(draft: Draft) -> None:
-    """A factor and an offset that are learnt, or a factor that is another blob."""
+    """With a learnt factor and offset, or a second bottom as the factor."""
     if (bottom := draft.blob()) is None:
         return
     if draft.chance(0.3) and (others := draft.alike(bottom)):
@@ -240,9 +240,9 @@ ELEMENTWISE: dict[str, Callable[[Draft], str]] = {
     ),
     "Dropout": lambda d: "include { phase: TEST }",
 }
-# Layers that share their tops' gradients, which in real Caffe a Flatten above cuts off.
+# Layers that share their tops' gradients, which a Flatten above breaks in real Caffe.
 OWNERS = {"Parameter", "LSTM", "RNN", "Reshape"}
-# Those that need no value of their bottom to go backward (real Caffe's Power does).
+# Those whose backward needs no values of the bottom (real Caffe's Power does).
 WITHIN = {"ReLU", "Sigmoid", "TanH", "ELU", "PReLU", "Exp", "Dropout"}
 
 
@@ -255,7 +255,7 @@ def elementwise(draft: Draft) -> None:
 
 
 def logarithm(draft: Draft) -> None:
-    """Of what is positive for certain."""
+    """On values that are certainly positive."""
     if (bottom := draft.blob()) is not None and "Log" in KINDS:
         for squashed in draft.add("Sigmoid", [bottom]):
             draft.add("Log", [squashed], f"log_param {{ shift: {draft.number(0.1, 1)} }}")
@@ -303,7 +303,9 @@ def reshape(draft: Draft) -> None:
         draft.add(kind, [bottom], f"reshape_param {{ shape {{ {dims} }} }}")
     else:
         axes_in_order = draft.rng.permutation(axes)
-        if list(axes_in_order) != sorted(axes_in_order):  # the wheel mistakes whose memory is whose
+        if list(axes_in_order) != sorted(
+            axes_in_order
+        ):  # the wheel confuses the memory of its blobs
             order = " ".join(f"order: {axis}" for axis in axes_in_order)
             draft.add(kind, [bottom], f"permute_param {{ {order} }}")
 
@@ -337,7 +339,7 @@ def slices(draft: Draft) -> None:
 
 
 def concat(draft: Draft) -> None:
-    """Blobs that differ in one axis at most."""
+    """On blobs that differ in at most one axis."""
     if (bottom := draft.blob(1, 2, 3, 4)) is None:
         return
     shape = draft.shapes[bottom]
@@ -397,7 +399,7 @@ def embed(draft: Draft) -> None:
 
 
 def recurrent(draft: Draft) -> None:
-    """LSTM or RNN over the first axis, as time."""
+    """LSTM or RNN with the first axis as time."""
     if (bottom := draft.blob(3)) is None:
         return
     shape = draft.shapes[bottom]

@@ -2,7 +2,7 @@
 
     python -m tests.parity.random_nets --seed 0 --count 1000
 
-A net follows from its seed alone. Where real Caffe ends without a reason (it frees memory twice in
+A net depends on its seed alone. If real Caffe ends without a failed check (it frees memory twice in
 about one net of 60), the net is not counted.
 """
 
@@ -24,8 +24,8 @@ from tests.parity.random_layers import LAYERS, Draft
 from tests.parity.real_caffe import RealCaffe
 
 TOLERANCE = 1e-4
-LARGEST = 1e4  # a net with larger values is drawn anew
-NOISE = 1e-6  # what is no larger may be nothing but the rounding of larger values
+LARGEST = 1e4  # a net with larger values is redrawn
+NOISE = 1e-6  # smaller differences may be rounding errors of larger values
 
 LOSSES = (
     "EuclideanLoss",
@@ -38,7 +38,7 @@ LOSSES = (
 
 @dataclass
 class RandomNet:
-    """A net with all that it is run with."""
+    """A net with its inputs, parameters and output gradients."""
 
     text: str
     phase: int
@@ -51,11 +51,11 @@ class RandomNet:
 
 
 class Disagreement(AssertionError):
-    """The engines differ; the message says in what."""
+    """The engines differ; the message names the array."""
 
 
 def generate(seed: int) -> RandomNet:
-    """Return the net of a seed; of those that it draws, the first whose values stay small."""
+    """Return the net of a seed: the first one drawn whose values stay small."""
     for attempt in range(100):
         rng = np.random.default_rng((seed, attempt))
         net = _filled(_drawn(rng), rng)
@@ -84,7 +84,7 @@ def _drawn(rng: np.random.Generator) -> Draft:
 
 
 def _loss(draft: Draft) -> None:
-    """Add a loss with its labels or targets, or give the last layer's tops a weight."""
+    """Add a loss with its labels or targets."""
     bottom = draft.blob(2, 3, 4)
     if bottom is None:
         return
@@ -117,7 +117,7 @@ def _loss(draft: Draft) -> None:
 
 
 def _filled(draft: Draft, rng: np.random.Generator) -> RandomNet:
-    """Draw weights, and where all gradients are wanted those of the outputs that are no loss."""
+    """Draw weights and, with force_backward, gradients of outputs that are not losses."""
     text = "\n".join(draft.layers)
     made = caffe.Net(parse(text), draft.phase)
     params = {}
@@ -125,7 +125,7 @@ def _filled(draft: Draft, rng: np.random.Generator) -> RandomNet:
         for i, blob in enumerate(blobs):
             values = rng.normal(size=blob.shape) / max(1, np.prod(blob.shape[1:])) ** 0.5
             if made.layer_dict[name].type == "BatchNorm" and i:
-                values = 0.5 + rng.random(blob.shape)  # a variance, and what it was added up from
+                values = 0.5 + rng.random(blob.shape)  # a positive variance, and the sum of weights
             params[f"{name}/{i}"] = values.astype(np.float32)
     diffs = {
         name: rng.normal(size=made.blobs[name].shape).astype(np.float32)
@@ -148,15 +148,15 @@ def _run(net: RandomNet, precision: torch.dtype) -> Arrays:
 def compare(real: RealCaffe, net: RandomNet) -> Differences:
     """Run a net in both engines; return the largest relative differences.
 
-    A difference is allowed to be as large as what double precision changes in our own result, a few
-    times over: sums that cancel have no more digits than that in either engine.
+    The tolerance grows with the change of our own result in double precision, times 20: sums with
+    cancellation have no more correct digits than that in either engine.
 
     Raises
     ------
     Disagreement
         If they differ by more than the tolerance, or real Caffe's checks refuse the net.
     RealCaffeRefused
-        If real Caffe ended without a reason.
+        If real Caffe ended without a failed check.
     """
     try:
         expected = real.forward_backward(
@@ -176,7 +176,7 @@ def compare(real: RealCaffe, net: RandomNet) -> Differences:
 
 
 def _not_computed(net: RandomNet) -> set[str]:
-    """Return the gradients that no layer computes: what is there is what was there."""
+    """Return the gradients that no layer computes, whose arrays keep their old contents."""
     made = caffe.Net(parse(net.text), net.phase)
     missing = {f"diff/{name}" for name in made.blobs}
     for step in reversed(made.steps):
@@ -185,12 +185,12 @@ def _not_computed(net: RandomNet) -> set[str]:
             if step.need_backward and wanted:
                 missing.discard(f"diff/{bottom}")
             elif step.need_backward and bottom in step.top_names:
-                missing.add(f"diff/{bottom}")  # half done
+                missing.add(f"diff/{bottom}")  # overwritten only partly
         if step.layer.type == "Parameter" and not step.need_backward:
-            missing.add(f"param_diff/{name}/0")  # in real Caffe it is its top's
+            missing.add(f"param_diff/{name}/0")  # real Caffe shares it with the top
     for step in made.steps:
         if step.layer.type in ("Flatten", "Reshape"):
-            # In real Caffe they are the bottom's, which layers in place below change.
+            # Real Caffe shares them with the bottom, which in-place layers below change.
             missing.update(f"diff/{name}" for name in step.top_names)
     return missing
 

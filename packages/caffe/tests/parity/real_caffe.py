@@ -1,4 +1,4 @@
-"""Real Caffe 1.0 as a peer, asked over a pipe.
+"""Real Caffe 1.0 as a peer, called over a pipe.
 
 >>> real.forward_backward(net_text, inputs={"data": x})["diff/data"]
 """
@@ -18,7 +18,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class RealCaffe:
-    """One process of real Caffe, started when first asked and again after it refused something.
+    """A process of real Caffe, started by the first call and again after a check has aborted it.
 
     Arrays are named ``data/<blob>``, ``diff/<blob>``, ``param/<layer>/<i>``,
     ``param_diff/<layer>/<i>``.
@@ -51,7 +51,7 @@ class RealCaffe:
         net : str
             Prototxt.
         inputs, diffs : mapping of str to ndarray
-            Values of input blobs; gradients of output blobs that are no loss.
+            Values of input blobs; gradients of output blobs that are not losses.
         params : mapping of str to ndarray
             By ``<layer>/<i>``.
         weights : Path
@@ -60,7 +60,7 @@ class RealCaffe:
         Raises
         ------
         RealCaffeRefused
-            If real Caffe does not take the net.
+            If real Caffe refuses the net.
         """
         given = _named("data", inputs) | _named("diff", diffs) | _named("param", params)
         with tempfile.TemporaryDirectory() as temporary:
@@ -71,7 +71,7 @@ class RealCaffe:
             return self._run("forward_backward", folder, given, **request)
 
     def save(self, net: str, path: Path, params: Arrays) -> None:
-        """Write a net with given weights to a caffemodel, or a `.h5` one."""
+        """Write a net with given weights to a caffemodel, binary or `.h5`."""
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             (folder / "net.prototxt").write_text(net)
@@ -107,9 +107,9 @@ class RealCaffe:
         inputs: Sequence[Arrays] = (),
         params: Arrays | None = None,
     ) -> list[dict[str, NDArray[Any]]]:
-        """Run a net forward several times; return those blobs of each pass.
+        """Run a net forward several times; return the named blobs of each pass.
 
-        The i-th of `inputs` holds what the i-th pass is given, of any shape.
+        The i-th element of `inputs` holds the inputs of the i-th pass, of any shape.
         """
         given = _named("param", params)
         for i, arrays in enumerate(inputs):
@@ -121,37 +121,37 @@ class RealCaffe:
         return [{name: found[f"{i}/{name}"] for name in blobs} for i in range(count)]
 
     def script(self, code: str) -> Any:
-        """Run Python code there; return what it calls `result`, text or lists of numbers."""
-        return self._ask("script", Path(), code=code)["result"]
+        """Run Python code there; return its variable `result`, text or lists of numbers."""
+        return self._call("script", Path(), code=code)["result"]
 
     def layer_types(self) -> list[str]:
-        """Return the types of layers that it has."""
-        return list(self._ask("layer_types", Path())["types"])
+        """Return its layer types."""
+        return list(self._call("layer_types", Path())["types"])
 
     def names(self) -> dict[str, dict[str, list[str] | None]]:
-        """Return what each part of pycaffe offers, with the parameters of Python functions."""
+        """Return the names in each part of pycaffe, with the parameters of Python functions."""
         with tempfile.TemporaryDirectory() as temporary:
-            return self._ask("names", Path(temporary))
+            return self._call("names", Path(temporary))
 
     def descriptor(self) -> bytes:
         """Return its caffe.proto, a serialized FileDescriptorProto."""
         with tempfile.TemporaryDirectory() as temporary:
-            self._ask("descriptor", Path(temporary))
+            self._call("descriptor", Path(temporary))
             return (Path(temporary) / "descriptor.bin").read_bytes()
 
     def upgrade(self, text: str, kind: str) -> bytes:
-        """Return a NetParameter or SolverParameter as it is before anything is built from it."""
+        """Return a NetParameter or SolverParameter after the upgrade, before anything is built."""
         return self._message("upgrade", text, kind=kind)
 
     def snapshot_prefix(self, text: str, path: str) -> bytes:
-        """Return a SolverParameter with the prefix of snapshots that it has if read from a path."""
+        """Return a SolverParameter with the snapshot prefix that it gets when read from a path."""
         return self._message("snapshot_prefix", text, path=path)
 
     def _message(self, call: str, text: str, **request: str) -> bytes:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             (folder / "in.prototxt").write_text(text)
-            self._ask(call, folder, **request)
+            self._call(call, folder, **request)
             return (folder / "out.bin").read_bytes()
 
     def close(self) -> None:
@@ -162,11 +162,11 @@ class RealCaffe:
         self, call: str, folder: Path, given: Arrays, **request: Any
     ) -> dict[str, NDArray[Any]]:
         np.savez(folder / "in.npz", **dict(given))  # type: ignore[arg-type]
-        self._ask(call, folder, **request)
+        self._call(call, folder, **request)
         with np.load(folder / "out.npz") as found:
             return {name: found[name] for name in found.files}
 
-    def _ask(self, call: str, folder: Path, **request: Any) -> dict[str, Any]:
+    def _call(self, call: str, folder: Path, **request: Any) -> dict[str, Any]:
         return self._process.call(call, folder=str(folder), **request)
 
 

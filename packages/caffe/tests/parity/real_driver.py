@@ -1,8 +1,8 @@
-"""Runs real Caffe for the parity tests, on its own CPython 3.9: one JSON request a line.
+"""Runs real Caffe for the parity tests, on its own CPython 3.9: one line of JSON per request.
 
-A request names what to run and a folder with its files; arrays come and go as ``.npz`` there. An
-answer is one JSON line. Where real Caffe refuses something, its process ends: `real_caffe.py` sees
-that.
+A request names a function and a folder with its files; arrays are exchanged there as ``.npz``. The
+answer is one line of JSON. If real Caffe refuses something, the process aborts, which
+`real_caffe.py` detects.
 """
 
 import ctypes
@@ -37,7 +37,7 @@ def forward_backward(folder, phase, seed, backward, weights):
 
 
 def save_weights(folder, path):
-    """Write a net's given weights, as HDF5 where the file's name says so."""
+    """Write a net's given weights, as HDF5 if the file's name ends in `.h5`."""
     net = caffe.Net(os.path.join(folder, "net.prototxt"), caffe.TEST)
     set_arrays(net, np.load(os.path.join(folder, "in.npz")))
     (net.save_hdf5 if path.endswith(".h5") else net.save)(path)
@@ -46,7 +46,7 @@ def save_weights(folder, path):
 
 
 def train(folder, solver, steps, restore):
-    """Run a solver that finds its files itself; give the loss of each step."""
+    """Run a solver that reads its files itself; return the loss of each step."""
     made = caffe.get_solver(os.path.join(folder, solver))
     given = np.load(os.path.join(folder, "in.npz"))
     set_arrays(made.net, given)
@@ -73,7 +73,7 @@ def snapshot_after(folder, solver, steps):
 
 
 def passes(folder, phase, count, blobs):
-    """Run forward several times, each with inputs of its own; give some blobs of each pass."""
+    """Run forward several times, with separate inputs; return some blobs of each pass."""
     net = caffe.Net(os.path.join(folder, "net.prototxt"), phase)
     given = np.load(os.path.join(folder, "in.npz"))
     set_arrays(net, given)
@@ -92,7 +92,7 @@ def passes(folder, phase, count, blobs):
 
 
 def script(folder, code):
-    """Run Python code; give what it calls `result`, text or lists of numbers."""
+    """Run Python code; return its variable `result`, text or lists of numbers."""
     names = {}
     exec(code, names)
     return {"result": names["result"]}
@@ -103,7 +103,7 @@ def layer_types(folder):
 
 
 def descriptor(folder):
-    """Give caffe.proto as the wheel has it."""
+    """Return the wheel's caffe.proto."""
     from caffe.proto import caffe_pb2
 
     with open(os.path.join(folder, "descriptor.bin"), "wb") as file:
@@ -123,18 +123,18 @@ def upgrade(folder, kind):
 
 
 def snapshot_prefix(folder, path):
-    """Give a folder's solver, as read from another path, its snapshots' prefix."""
+    """Set the snapshot prefix of a folder's solver, as if read from another path."""
     message = _read_message(os.path.join(folder, "in.prototxt"), "SolverParameter")
     _library_function("UpgradeSnapshotPrefixProperty", "SolverParameter")(_string(path), message)
     _write_message(message, os.path.join(folder, "out.bin"))
     return {}
 
 
-# pycaffe does not show these functions: they are called in the library itself.
+# pycaffe does not export these functions, so they are called in the library itself.
 
 
 def _read_message(path, kind):
-    message = ctypes.create_string_buffer(4096)  # more than any of its messages takes
+    message = ctypes.create_string_buffer(4096)  # larger than any of its messages
     library = _library()
     library[f"_ZN5caffe{len(kind)}{kind}C1EPN6google8protobuf5ArenaE"](message, None)
     library["_ZN5caffe21ReadProtoFromTextFileEPKcPN6google8protobuf7MessageE"](
@@ -150,16 +150,16 @@ def _write_message(message, path):
 
 
 def _library_function(name, kind):
-    """A function of a std::string and a message."""
+    """Return a function that takes a std::string and a message."""
     text = "RKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
     return _library()[f"_ZN5caffe{len(name)}{name}E{text}PNS_{len(kind)}{kind}E"]
 
 
 def _string(text):
-    """A std::string: where its characters are, how many, and room for short ones."""
+    """Return a std::string: pointer, length, and the buffer of short strings."""
     content = ctypes.create_string_buffer(text.encode())
     string = (ctypes.c_uint64 * 4)(ctypes.addressof(content), len(text.encode()))
-    string.content = content  # lives as long
+    string.content = content  # keeps the characters alive
     return string
 
 
@@ -168,7 +168,7 @@ def _library():
 
 
 def names(folder):
-    """Give what each part of pycaffe offers: names, and for Python functions their parameters."""
+    """Return the names in each part of pycaffe, with the parameters of Python functions."""
     with open(os.path.join(folder, "net.prototxt"), "w") as file:
         file.write('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }')
     net = caffe.Net(os.path.join(folder, "net.prototxt"), caffe.TEST)
@@ -187,7 +187,7 @@ def names(folder):
         try:
             module = importlib.import_module("caffe." + name)
         except ImportError:
-            continue  # needs pydot, say
+            continue  # for example without pydot
         offered[name] = offer(module, lambda value: belongs(value, "caffe"))
     return offered
 
@@ -261,7 +261,7 @@ CALLS = {
 
 
 def main():
-    # Answers go where standard output went; what libraries print goes to the log.
+    # Answers keep the original standard output; anything that libraries print goes to the log.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:

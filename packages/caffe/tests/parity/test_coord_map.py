@@ -1,4 +1,4 @@
-"""Maps of coordinates in both engines, over chains of layers as FCN nets have them."""
+"""Maps of coordinates in both engines, over chains of layers as in FCN nets."""
 
 from typing import Any
 

@@ -104,7 +104,7 @@ def test_images_of_different_sizes_with_batch_size_1(real_caffe, tmp_path):
 
 
 def test_images_are_equal_up_to_random_mirroring(real_caffe, tmp_path, five):
-    """The mean is subtracted where the image had it, then both are mirrored."""
+    """The mean is subtracted before mirroring, at the image's own position."""
     text = layer("Data", data(five, 5), mean_file(tmp_path, 3, 7, 9) + " mirror: true")
     net = caffe.Net(parse(text), caffe.TEST)
     mirrored = 0
@@ -113,7 +113,7 @@ def test_images_are_equal_up_to_random_mirroring(real_caffe, tmp_path, five):
         for found, wanted in zip(net.blobs["data"].data, expected["data"], strict=True):
             assert any(np.array_equal(found, w) for w in (wanted, wanted[:, :, ::-1]))
             mirrored += not np.array_equal(found, wanted)
-    assert 0 < mirrored < 40  # else one of the two never mirrors, or always
+    assert 0 < mirrored < 40  # otherwise one engine mirrors never or always
 
 
 @pytest.mark.parametrize(
@@ -136,13 +136,13 @@ def test_both_refuse_bad_transformations(real_caffe, tmp_path, five, transform, 
 
 @pytest.mark.parametrize("flags", [[], ["--encoded"], ["--gray", "-resize_width=5"]])
 def test_real_caffe_reads_what_our_tools_write(real_caffe, tmp_path, listed, flags):
-    """A database of convert_imageset, and the mean of compute_image_mean."""
+    """A database by convert_imageset, and the mean by compute_image_mean."""
     flags = [*flags, "--resize_height=6"] if "--gray" in flags else flags
     listed = [f"{tmp_path}/", f"{tmp_path}/list.txt", f"{tmp_path}/db"]
     assert main(["convert_imageset", "-minloglevel=3", *flags, *listed]) == 0
     transform = "force_color: true" if flags == ["--encoded"] else ""
     check(real_caffe, layer("Data", data(tmp_path / "db"), transform))
-    if flags != ["--encoded"]:  # whose images have one channel or three
+    if flags != ["--encoded"]:  # its images differ in their number of channels
         mean = f"{tmp_path}/mean.binaryproto"
         assert main(["compute_image_mean", "-minloglevel=3", listed[2], mean]) == 0
         check(real_caffe, layer("Data", data(tmp_path / "db"), f'mean_file: "{mean}"'))
@@ -215,7 +215,7 @@ def test_image_data(real_caffe, listed, color, size):
 
 @pytest.mark.parametrize(
     ("subsampling", "mean", "most"),
-    [(0, 0.05, 2), (1, 0.6, 20), (2, 0.6, 20)],  # where colours are enlarged, libraries differ
+    [(0, 0.05, 2), (1, 0.6, 20), (2, 0.6, 20)],  # libraries upsample chroma differently
 )
 def test_jpegs(real_caffe, tmp_path, subsampling, mean, most):
     for i in range(3):
@@ -263,7 +263,7 @@ WINDOWS = ["4 6 20 12", "0 0 9 9", "0 0 39 29", "31 2 39 27", "12 20 13 21", "5 
 
 
 def windows(folder, box: str) -> str:
-    """Write a file with one object, and one window that is not looked at."""
+    """Write a file with one object, and one window that is never drawn."""
     (folder / "w.png").write_bytes(image_bytes(random_image(30, 40)))
     text = f"# 0\n{folder}/w.png\n3\n30\n40\n2\n7 0.9 {box}\n1 0.1 0 0 3 3\n"
     (folder / "windows.txt").write_text(text)
@@ -327,7 +327,7 @@ def test_both_refuse_bad_dummy_data(real_caffe, settings, ours):
 
 
 def test_hdf5_output(real_caffe, tmp_path):
-    """Both write the same, and read what the other wrote."""
+    """Both write the same file, and read each other's."""
     source = layer(
         "DummyData",
         "dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 } data_filler { value: 3 } }",

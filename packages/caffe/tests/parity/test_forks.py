@@ -1,4 +1,4 @@
-"""What forks have: refused by real Caffe as by us when strict; what we write it can read."""
+"""Fields of forks: real Caffe refuses them, as `strict` does, and reads what we write."""
 
 import numpy as np
 import pytest

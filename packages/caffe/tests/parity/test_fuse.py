@@ -1,4 +1,4 @@
-"""ReLU6 in layers of Caffe 1.0: our one clamp against the four layers of the real one."""
+"""ReLU6 in Caffe 1.0's layers: our fused clamp against real Caffe's four layers."""
 
 import numpy as np
 from google.protobuf import text_format

@@ -1,4 +1,4 @@
-"""Filter and BatchReindex above something that learns, in both engines."""
+"""Filter and BatchReindex above a layer that learns, in both engines."""
 
 import pytest
 

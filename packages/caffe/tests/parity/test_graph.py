@@ -1,4 +1,4 @@
-"""Which layers run backward, what is split, and what is shared: the same nets in both engines."""
+"""Backward passes, splits and sharing: the same nets in both engines."""
 
 import numpy as np
 import pytest

@@ -13,8 +13,8 @@ from tests.caffe.image_case import random_image
 from tests.parity.compare import relative_difference
 from tests.parity.real_caffe import RealCaffe
 
-# scikit-image has changed since Caffe 1.0: a name, and smoothing where an image becomes smaller.
-# numpy no longer takes floats for places in an array, which pycaffe's Detector gives it.
+# Since Caffe 1.0 scikit-image has renamed a function and smooths images that it shrinks, and numpy
+# no longer accepts floats as indexes, which pycaffe's Detector uses.
 AS_IT_WAS = """
 import functools, types
 import caffe, caffe.detector, caffe.io, skimage.io, skimage.transform
@@ -93,7 +93,9 @@ def test_loaded_images(real_caffe, measured, tmp_path, mode):
         image = image.convert(mode)
     image.save(tmp_path / "x.png")
     code = 'out["color"] = caffe.io.load_image(folder + "/x.png")\n'
-    if mode != "RGBA":  # a newer scikit-image lays it on white, the one of Caffe's time did not
+    if (
+        mode != "RGBA"
+    ):  # newer versions of scikit-image blend with white, that of Caffe's time did not
         code += 'out["gray"] = caffe.io.load_image(folder + "/x.png", color=False)\n'
     measured(both(real_caffe, tmp_path, code))
 
@@ -187,7 +189,7 @@ PREPARED = [
 
 @pytest.fixture
 def model(tmp_path) -> str:
-    """A small net with random weights on disk; the arguments that name it."""
+    """Write a small net with random weights; return its arguments."""
     (tmp_path / "net.prototxt").write_text(NET)
     caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST).save(tmp_path / "net.caffemodel")
     return f"{str(tmp_path / 'net.prototxt')!r}, {str(tmp_path / 'net.caffemodel')!r}"
@@ -215,8 +217,8 @@ def test_detector(real_caffe, measured, tmp_path, model, prepared, context):
     net = caffe.Detector({model}, {prepared + ", " if prepared else ""}context_pad={context})
     windows = [np.array(w) for w in
                [(2, 3, 20, 30), (0, 0, 5, 8), (10, 20, 30, 40), (3, 36, 25, 40), (0, 0, 30, 40)]]
-    asked = [(folder + "/0.png", windows), (folder + "/1.png", windows[1:3])]
-    found = net.detect_windows(asked)
+    images_windows = [(folder + "/0.png", windows), (folder + "/1.png", windows[1:3])]
+    found = net.detect_windows(images_windows)
     out["predictions"] = np.array([d["prediction"] for d in found])
     out["windows"] = np.array([d["window"] for d in found])
     out["files"] = np.array([d["filename"] == folder + "/0.png" for d in found], int)

@@ -1,4 +1,4 @@
-"""Layers between what learns and a loss in both engines: what cannot be asked of a layer alone.
+"""Layers between learning layers and a loss in both engines: untestable for a single layer.
 
 Gradients of what has no force_backward, which bottoms may have one, and what layers learn.
 """
@@ -119,7 +119,7 @@ def test_one_side_only(real_caffe, measured, case, sides):
     ids=lambda case: case.type if isinstance(case, Case) else None,
 )
 def test_both_refuse_missing_gradients(real_caffe, case, which):
-    """Labels, or Infogain's matrix, that are told to have a gradient."""
+    """Labels, or Infogain's matrix, that would need a gradient."""
     inputs = {f"b{i}": value for i, value in enumerate(case.bottoms)}
     text = [given(*pair) for pair in inputs.items()]
     flags = " ".join(f"propagate_down: {str(i == which).lower()}" for i in range(len(inputs)))

@@ -1,4 +1,4 @@
-"""What real Caffe logs while it trains, and what we log: line by line, less the time."""
+"""The log of a training in both engines: line by line, except for times."""
 
 import os
 import re
@@ -61,7 +61,7 @@ RESUME = (
     "import caffe; solver = caffe.get_solver('solver.prototxt'); solver.step(2); "
     "solver.solve('s_iter_4.solverstate')"
 )
-# Of real Caffe's glog the date has a year; the rest of a stamp, and speeds, are the clock's.
+# Stamps (with a year in real Caffe's glog) and speeds depend on the clock, and are masked.
 STAMP = re.compile(r"^([IWE])\d+ [\d:.]+ +\d+ ", re.MULTILINE)
 SPEED = re.compile(r"\(\S+ iter/s, \S+s/")
 NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?|-?\d+e-?\d+")
@@ -89,7 +89,7 @@ def ours(code: str, folder: Path) -> list[str]:
 
 
 def same(expected: str, found: str) -> bool:
-    """Whether two lines are the same, numbers with a point up to their last digits."""
+    """Whether two lines are equal, decimal numbers up to their last digits."""
     if NUMBER.sub("#", expected) != NUMBER.sub("#", found):
         return False
     numbers = zip(NUMBER.findall(expected), NUMBER.findall(found), strict=True)
@@ -106,7 +106,7 @@ def check(expected: list[str], found: list[str]) -> None:
 
 @pytest.fixture
 def folders(real_caffe, tmp_path):
-    """Two folders with the same net, and how to write both a solver."""
+    """Two folders with the same net."""
     both = (tmp_path / "real", tmp_path / "ours")
     for folder in both:
         folder.mkdir()

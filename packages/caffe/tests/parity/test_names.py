@@ -1,4 +1,4 @@
-"""Every name that pycaffe offers, asked of the live wheel."""
+"""Every public name of pycaffe, read from the running wheel."""
 
 import importlib
 import inspect
@@ -13,11 +13,11 @@ CONTAINERS = (
     "BoolVec DtypeVec IntVec LayerParameter LayerVec NetVec RawBlobVec SolverParameter StringVec"
 )
 EXPLAINED = {f"_caffe.{name}" for name in CONTAINERS.split()}
-EXPLAINED.add("coord_map.L")  # what that module imports
+EXPLAINED.add("coord_map.L")  # an import of that module
 
 
 def offered(real: RealCaffe) -> dict[str, dict[str, list[str] | None]]:
-    """Return real Caffe's public names by part; of nets the private ones too."""
+    """Return real Caffe's public names by part; for nets the private ones too."""
     names = real.names()
     for part in ("Classifier", "Detector"):
         names[part] = {name: names[part][name] for name in set(names[part]) - set(names["Net"])}
@@ -28,7 +28,7 @@ def offered(real: RealCaffe) -> dict[str, dict[str, list[str] | None]]:
 
 
 def ours(part: str) -> object:
-    """Return our counterpart; None where there is none."""
+    """Return our counterpart, or None."""
     made = net()
     layer = made.layers[2]
     param = SolverParameter(net_param=made.to_proto(), lr_policy="fixed", base_lr=1)

@@ -1,4 +1,4 @@
-"""The same scripts written for pycaffe in both engines: NetSpec's messages, names made up included.
+"""The same pycaffe scripts in both engines: NetSpec's messages, including generated names.
 
 A script ends with a net definition as `net`.
 """

@@ -11,7 +11,7 @@ from google.protobuf.descriptor_pb2 import (
 
 from caffe.proto import caffe_pb2
 
-# What the wheel's fork added to BVLC's Caffe 1.0, and we leave out.
+# Additions of the wheel's fork to BVLC's Caffe 1.0, which we omit.
 FORK_MESSAGES = {
     "ReverseParameter",
     "CtcLossParameter",
@@ -29,14 +29,14 @@ FORK_FIELDS = {
     "V0LayerParameter": {"axis"},
 }
 FORK_VALUES = {"LayerType": {"REVERSE"}}
-# What BVLC's Caffe has and the wheel has not.
+# Parts of BVLC's Caffe that the wheel lacks.
 LATER_MESSAGES = {"ClipParameter"}
 LATER_FIELDS = {"LayerParameter": {"clip_param"}}
 
 
 @pytest.fixture(scope="module")
 def files(real_caffe) -> tuple[FileDescriptorProto, FileDescriptorProto]:
-    """Ours and the real one's."""
+    """Our descriptor and real Caffe's."""
     ours = FileDescriptorProto()
     caffe_pb2.DESCRIPTOR.CopyToProto(ours)
     return ours, FileDescriptorProto.FromString(real_caffe.descriptor())

@@ -1,4 +1,4 @@
-"""Random nets of fixed seeds, small enough to be run each time; more by `random_nets` itself."""
+"""Random nets of fixed seeds, small enough for every run; `random_nets` itself runs more."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""RNN and LSTM over several passes in both engines: states go on, the batch changes."""
+"""RNN and LSTM over several passes in both engines, with continued states and changing batches."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def net_text(kind: str) -> str:
 
 @pytest.mark.parametrize("layer_type", ["RNN", "LSTM"])
 def test_states_continue_over_passes(real_caffe, measured, layer_type):
-    """With more streams than ever states begin anew; what fewer streams leave over stays."""
+    """States start over with more streams than ever; fewer streams keep those of the others."""
     inputs = [
         {"x": values(3, n, 4, seed=i), "c": np.array([[i % 4 != 1] * n] + [[1] * n] * 2)}
         for i, n in enumerate(STREAMS)

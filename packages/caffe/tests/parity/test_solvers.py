@@ -1,4 +1,4 @@
-"""Every rule, policy and treatment of gradients in both engines: the weights after 200 steps."""
+"""Every rule, policy and gradient setting in both engines: the weights after 200 steps."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def check(
 def test_rules(real_caffe, measured, tmp_path, kind, decay):
     settings = f'{FIXED} type: "{kind}" {RULES[kind]} weight_decay: {decay}'
     if kind == "AdaGrad" and decay:
-        # At 0.05 a change of 1e-7 in our own first weights grows as large within 200 steps.
+        # At 0.05 even a change of 1e-7 in our own initial weights grows as large in 200 steps.
         settings = settings.replace("base_lr: 0.05", "base_lr: 0.01")
     measured(check(real_caffe, tmp_path, settings))
 

@@ -1,4 +1,4 @@
-"""Old definitions: our upgrade of them and real Caffe's, message by message."""
+"""Upgrading old definitions: our messages against real Caffe's."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_old_nets(real_caffe, name):
     check(real_caffe, (V0_NETS | V1_NETS)[name])
 
 
-# Real Caffe loses a net's state and debug_info on the way from V0; we keep them.
+# Real Caffe loses a net's state and debug_info when it upgrades from V0; we keep them.
 @MANY
 @given(messages(V0LayerParameter, left_out=("type", "blobs")), st.data())
 def test_any_layer_of_v0(real_caffe, layer, data):

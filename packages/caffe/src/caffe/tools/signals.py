@@ -66,7 +66,7 @@ def action(name: str) -> SolverAction:
     Raises
     ------
     SolverError
-        If there is none.
+        If the name is unknown.
     """
     try:
         return SolverAction(name)

@@ -40,7 +40,7 @@ CASES = [
         settings("kernel_size: 1 stride: 2 pad: 1 dilation: 2 group: 2"),
         (values(2, 4, 9, 1),),
     ),
-    # A window that hangs over the end: 4 - 5 divided by 2 is 0 in C.
+    # A window larger than the bottom: (4 - 5) / 2 is 0 in C.
     Case("Convolution", settings("kernel_size: 5 stride: 2"), (values(1, 1, 4, 4),)),
     Case("Convolution", settings("kernel_size: 2"), (MAP, MAP + 1), tops=2, learns=(0, 1)),
     Case("Deconvolution", settings("kernel_size: 2"), (MAP, MAP + 1), tops=2, learns=(0, 1)),
@@ -224,6 +224,6 @@ def test_tops_and_gradients_are_channels_last(kind, items):
     alone.layer.forward(alone.bottom, alone.top)
     alone.layer.backward(alone.top, [True], alone.bottom)
     top = alone.top[0].tensor
-    # Its own strides to the letter: those that say the same of one item make torch slow.
+    # Exactly channels_last strides: with one item other strides are equivalent, but slow in torch.
     assert top.stride() == top.contiguous(memory_format=torch.channels_last).stride()
     assert alone.bottom[0].data.flags.c_contiguous

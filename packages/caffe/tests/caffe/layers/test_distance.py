@@ -42,7 +42,7 @@ FAR = np.array([[1.0, 5], [0, 0], [3, 4], [5, 5]])  # 3, 5, 5 and 0 apart
 
 def test_contrastive_by_hand():
     tops, bottoms = run(contrastive("margin: 7", NEAR, FAR, ALIKE), np.array(2.0))
-    # 3^2 and 0^2 are alike; (7 - 5)^2 twice are not.
+    # 3^2 and 0^2 of similar pairs; (7 - 5)^2 of each dissimilar one.
     assert tops[0] == pytest.approx((9 + 4 + 4 + 0) / 8)
     push = 2 / (5 + 1e-4)
     expected = np.array([[0, -3], [-3 * push, -4 * push], [3 * push, 4 * push], [0, 0]]) / 2
@@ -77,7 +77,7 @@ def test_contrastive_similarity_is_truncated_to_an_integer():
 def test_hinge_by_hand():
     x = np.array([[1.0, 2, 0], [3, 0, -1]])
     tops, bottoms = run(Case("HingeLoss", bottoms=(x, labels(1, 0))), np.array(2.0))
-    # The own scores are 2 and 3: over the margin. -1 is just on it.
+    # The labels' own scores, 2 and 3, exceed the margin; -1 is exactly at it.
     assert tops[0] == (2 + 0 + 1 + 0 + 1 + 0) / 2
     assert bottoms[0].tolist() == [[1, 0, 1], [0, 1, 0]]
 

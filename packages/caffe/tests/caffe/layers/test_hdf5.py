@@ -18,7 +18,7 @@ TESTED_BELOW = ("HDF5Data", "HDF5Output")  # they need files
 
 
 def tops_of(case: Case, passes: int) -> list[list[list[float]]]:
-    """Return, pass by pass, the values of the tops."""
+    """Return the values of the tops for each pass."""
     alone = Alone(case)
     return [[top.ravel().tolist() for top in alone.forward()] for _ in range(passes)]
 
@@ -134,7 +134,7 @@ def test_hdf5_damaged_or_truncated(tmp_path, data):
     try:
         Alone(case).forward()
     except CaffeError as error:
-        assert "0.h5" in str(error)  # noqa: PT017 - it may still be right
+        assert "0.h5" in str(error)  # noqa: PT017 - the damaged file may still be valid
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5 at all"])

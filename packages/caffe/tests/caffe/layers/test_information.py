@@ -59,7 +59,7 @@ def test_infogain_by_hand():
     tops, bottoms = run(case, np.array(2.0), np.zeros((2, 3)))
     assert tops[0] == pytest.approx((LOGS[0] + 2 * LOGS[1] + 0.5 * LOGS[1] + LOGS[2]) / 2)
     assert tops[1] == pytest.approx(np.array([[1, 2, 5]] * 2) / 8)
-    # p times the row's sum, less the row.
+    # p times the sum of the row, minus the row.
     expected = np.array([[3, 6, 15], [1.5, 3, 7.5]]) / 8 - gains[[0, 2]]
     assert bottoms[0] == pytest.approx(expected)
 

@@ -1,4 +1,4 @@
-"""SoftmaxWithLoss, SigmoidCrossEntropyLoss, and what all losses share."""
+"""SoftmaxWithLoss, SigmoidCrossEntropyLoss, and the base of all losses."""
 
 import math
 
@@ -129,7 +129,7 @@ def test_labels_have_no_gradient(kind):
 
 
 def test_weights_of_loss_and_probabilities():
-    """The probabilities count in the loss that is shown; their gradient is no part of it."""
+    """The probabilities count in the displayed loss, but have no gradient."""
     weighted = net(
         'layer { name: "x" type: "Input" top: "x" top: "t" '
         "input_param { shape { dim: 4 dim: 3 } shape { dim: 4 } } } "

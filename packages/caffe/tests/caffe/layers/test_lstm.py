@@ -1,4 +1,4 @@
-"""LSTM and LSTMUnit; what LSTM has in common with RNN is in test_recurrent.py."""
+"""LSTM and LSTMUnit; the base that LSTM shares with RNN is tested in test_recurrent.py."""
 
 import math
 

@@ -70,7 +70,8 @@ def test_batch_norm_by_hand():
     tops, bottoms = run(batch_norm("eps: 1e-12", x), np.array([[1.0, 0], [0, 0], [0, 0]]))
     unit = np.sqrt(3 / 2)
     assert tops[0] == pytest.approx(np.array([[-unit, -unit], [0, 0], [unit, unit]]))
-    # (1, 0, 0) less its mean and its part along the top, (5/6, -1/3, -1/6), over the deviation
+    # (1, 0, 0) minus its mean and its component along the top, (5/6, -1/3, -1/6), over the
+    # deviation
     expected = np.array([1 / 6, -1 / 3, 1 / 6]) / np.sqrt(8 / 3)
     assert bottoms[0] == pytest.approx(np.stack([expected, np.zeros(3)], 1), abs=1e-9)
 
@@ -205,7 +206,7 @@ def test_normalize(tmp_path, settings, norm, shared):
     net.blobs["y"].diff[...] = found
     scale = net.params["l"][0]
     net.backward()
-    # Along the top itself, the length, there is no gradient.
+    # The gradient along the top itself, its length, is 0.
     assert net.blobs["x"].diff == pytest.approx(np.zeros((1, 2, 1, 2)), abs=1e-3)
     along = (found * x / norm).sum((0, 2, 3))
     assert scale.diff == pytest.approx(along.sum() if shared == "true" else along, rel=1e-5)

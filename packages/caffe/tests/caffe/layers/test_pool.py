@@ -24,12 +24,12 @@ def pool(settings: str, x: np.ndarray = MAPS, **more) -> Case:
     return Case("Pooling", f"pooling_param {{ {settings} }}", (x,), **more)
 
 
-# Of torch's own kind; padded by more than half a kernel; with windows outside the map.
+# Supported by torch; padded by more than half a kernel; with windows outside the map.
 KINDS = ["kernel_size: 3 stride: 2 pad: 1", "kernel_size: 3 pad: 2", "kernel_size: 1 stride: 3"]
 CASES = [
     *(pool(f"pool: MAX {kind}") for kind in KINDS[:2]),
     *(pool(f"pool: AVE {kind}") for kind in KINDS),
-    pool(f"pool: MAX {KINDS[2]}", learns=()),  # in the sum the lowest number hides all others
+    pool(f"pool: MAX {KINDS[2]}", learns=()),  # the lowest float hides all other terms of the sum
     *(pool(f"pool: {method} global_pooling: true") for method in ("MAX", "AVE")),
     pool("pool: MAX kernel_size: 3 stride: 2", tops=2, learns=()),
     *(
@@ -49,7 +49,7 @@ def test_max_by_hand():
     diff = np.array([[[[1.0, 2], [4, 8]]]])
     tops, bottoms = run(pool("kernel_size: 2 stride: 2", SQUARE, tops=2), diff, 0 * diff)
     assert tops[0].tolist() == [[[[5, 3], [9, 9]]]]
-    assert tops[1].tolist() == [[[[1, 5], [6, 8]]]]  # of two 5 the first
+    assert tops[1].tolist() == [[[[1, 5], [6, 8]]]]  # the first of two 5s
     assert bottoms[0].tolist() == [[[[0, 1, 0], [0, 0, 2], [4, 0, 8]]]]
 
 
@@ -97,7 +97,7 @@ def test_ties_in_any_memory_format(kind):
     found = []
     for memory_format in (torch.contiguous_format, torch.channels_last):
         alone = Alone(pool(kind, x, tops=2))
-        alone.bottom[0] = Blob(x.shape, torch.float64)  # nobody has looked at it
+        alone.bottom[0] = Blob(x.shape, torch.float64)  # without a view
         alone.bottom[0].set_data(torch.from_numpy(x).to(memory_format=memory_format))
         alone.layer.forward(alone.bottom, alone.top)
         assert alone.top[0].tensor.is_contiguous(memory_format=memory_format)
@@ -107,7 +107,7 @@ def test_ties_in_any_memory_format(kind):
 
 
 def first_maxima(x: np.ndarray, kind: str) -> np.ndarray:
-    """The index of each maximum, found value by value."""
+    """Return the index of each maximum by a plain loop."""
     given = dict(zip(*[iter(kind.replace(":", "").split())] * 2, strict=True))
     kernel, stride = int(given["kernel_size"]), int(given.get("stride", 1))
     windows = Windows(
@@ -192,7 +192,7 @@ def test_the_last_window_starts_in_the_map_and_reaches_its_end(size, kernel, str
     starts = windows.starts(0)
     assert starts == list(range(-pad, starts[-1] + 1, stride))
     assert starts[-1] < size or not pad
-    # One more would start behind the map.
+    # One more would start beyond the map.
     assert starts[-1] + kernel >= size + pad or starts[-1] + stride >= size
 
 

@@ -1,4 +1,4 @@
-"""RNN, and what LSTM has in common with it."""
+"""RNN, and the base that it shares with LSTM."""
 
 import math
 
@@ -11,7 +11,7 @@ from tests.caffe.layer_case import Alone, Case, run, values
 FILLED = 'weight_filler { type: "gaussian" std: 0.5 } bias_filler { type: "uniform" }'
 X, STATIC = values(3, 2, 4), values(2, 5, seed=1)
 STATE = values(1, 2, 3, seed=2)
-# Each pass of a test must begin anew: nothing goes on into the first step.
+# Passes must be independent of each other: cont is 0 in the first step.
 CONT = np.array([[0.0, 0], [1, 1], [1, 0]])
 KINDS = {"RNN": 1, "LSTM": 2}
 

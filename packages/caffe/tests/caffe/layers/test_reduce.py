@@ -76,7 +76,7 @@ DIFF = np.array([[1.0, 2, 3], [4, 5, 6]])
             ],
         ),
         (
-            # Of the first two the second has it where they are equal; the third never here.
+            # In ties of the first two the second gets it; the third never does here.
             "operation: MAX",
             [[1, 3, 0], [3, 0, 1]],
             [[[0, 0, 0], [4, 0, 0]], [[1, 2, 3], [0, 5, 6]], np.zeros((2, 3))],
@@ -97,7 +97,7 @@ def test_eltwise_in_place_is_the_same(settings, seen):
     tops, bottoms = run(eltwise(settings, X, Y), DIFF)
     alone = Alone(eltwise(settings, X, Y))
     alone.top = alone.bottom[:1]
-    if not seen:  # numpy views make results go to the same memory
+    if not seen:  # with numpy views, results go to the same memory
         for blob in alone.bottom:
             blob.to(blob.dtype)
     assert np.array_equal(alone.forward()[0], tops[0])

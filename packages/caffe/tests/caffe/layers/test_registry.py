@@ -1,4 +1,4 @@
-"""What holds for every layer of the registry: adding a layer adds its tests.
+"""Invariants over the whole registry of layers: adding a layer adds its tests.
 
 A family's cases are the list CASES of its test file in this folder; its TESTED_BELOW names types
 that cannot be built from a definition alone.
@@ -86,14 +86,14 @@ def channels_last(array: np.ndarray) -> torch.Tensor:
     "case", [c for c in CASES if any(b.ndim == 4 for b in c.bottoms) and not c.in_place], ids=str
 )
 def test_channels_last_gives_the_same(case):
-    """Maps as layers inside a net meet them: the channels of a place side by side."""
+    """Return maps in channels_last format, as layers inside a net get them."""
     results = []
     for last in (False, True):
         rng.set_random_seed(5)
         alone = Alone(case)
         for blob, given in zip(alone.bottom, case.bottoms, strict=True):
             if last:
-                blob.to(torch.float64)  # forgets the numpy view, which is contiguous
+                blob.to(torch.float64)  # drops the numpy view, which is contiguous
                 blob.set_data(channels_last(given))
         rng.set_random_seed(6)
         alone.layer.reshape(alone.bottom, alone.top)

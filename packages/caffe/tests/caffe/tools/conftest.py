@@ -1,4 +1,4 @@
-"""Commands start the log; after a test it is as it was."""
+"""Commands start the log; restore its state after each test."""
 
 from collections.abc import Iterator
 

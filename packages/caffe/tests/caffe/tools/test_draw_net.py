@@ -5,7 +5,7 @@ import pytest
 
 from caffe.__main__ import main
 
-# pydot's parser calls pyparsing by its old names.
+# pydot's parser uses deprecated names of pyparsing.
 pytestmark = pytest.mark.filterwarnings("ignore:.* deprecated - use:DeprecationWarning")
 NET = """
 layers { name: "x" type: DATA top: "x" data_param { batch_size: 2 } include { phase: TRAIN } }

@@ -1,4 +1,4 @@
-"""The command line: which command, and how it ends."""
+"""The command line: dispatching to a command, and exit statuses."""
 
 import subprocess
 import sys

@@ -12,7 +12,7 @@ from caffe.errors import FormatError
 from caffe.tools.parse_log import Log, parse, plot, read
 from tests.caffe.tools.small import written
 
-# As BVLC's Caffe prints it, over a new year.
+# A log of BVLC's Caffe, across a new year.
 LOG = """\
 I1231 23:59:58.000000  7 solver.cpp:57] Solver scaffolding done.
 I1231 23:59:59.000000  7 solver.cpp:289] Solving LeNet
@@ -43,7 +43,7 @@ NumIters,Seconds,LearningRate,accuracy,loss
 
 @pytest.mark.parametrize("stamp", ["I", "I2026"])
 def test_tables(stamp, tmp_path, capsys):
-    # Newer glogs write the year too.
+    # Newer versions of glog write the year as well.
     (tmp_path / "caffe.log").write_text(LOG.replace("I1231", f"{stamp}1231"))
     assert main(["parse_log", str(tmp_path / "caffe.log"), str(tmp_path), "--verbose"]) == 0
     assert (tmp_path / "caffe.log.train").read_text().replace("\r", "") == TRAIN

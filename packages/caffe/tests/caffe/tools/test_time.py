@@ -1,4 +1,4 @@
-"""`caffe time`: Caffe's lines, the sorted table, the image."""
+"""`caffe time`: Caffe's lines, the sorted table, the plot."""
 
 import re
 import subprocess

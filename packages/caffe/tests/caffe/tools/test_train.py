@@ -42,7 +42,7 @@ def test_trains_and_resumes(tmp_path, capsys):
     assert log.count("] Optimization Done.\n") == 2
     assert files(tmp_path / "whole") == ["s_iter_10.caffemodel", "s_iter_10.solverstate"]
 
-    # Constant data, so that ten iterations are ten wherever they begin.
+    # With constant data ten iterations give the same wherever they start.
     net = NET.replace('type: "gaussian"', "value: 0.5")
     for name, more in (("whole", "max_iter: 10"), ("parts", "max_iter: 4")):
         (tmp_path / name).mkdir(exist_ok=True)
@@ -149,7 +149,7 @@ def started(tmp_path):
 
 @pytest.fixture
 def running(started):
-    """As `started`, and wait until it has done some iterations."""
+    """As `started`, but wait until it has run some iterations."""
 
     def start(*flags: str) -> subprocess.Popen[str]:
         process = started(*flags)
@@ -191,7 +191,7 @@ def test_hangup_snapshots_and_continues(running, tmp_path):
     process = running()
     process.send_signal(signal.SIGHUP)
     until(process, "Snapshotting solver state")
-    until(process, "lr = ")  # it goes on, the file being written
+    until(process, "lr = ")  # it continues once the file is written
     assert len(files(tmp_path)) == 2
     process.send_signal(signal.SIGINT)
     rest(process)
@@ -225,8 +225,8 @@ def test_signals_are_reported_once_and_handlers_restored():
         assert signals.requested() is SolverAction.NONE
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGHUP)
-        asked = [signals.requested() for _ in range(3)]
-    assert asked == [SolverAction.SNAPSHOT, SolverAction.STOP, SolverAction.NONE]
+        polled = [signals.requested() for _ in range(3)]
+    assert polled == [SolverAction.SNAPSHOT, SolverAction.STOP, SolverAction.NONE]
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -1,4 +1,4 @@
-"""The upgrading commands: what they write, log and return."""
+"""The upgrade commands: files, log lines and exit statuses."""
 
 import re
 from pathlib import Path

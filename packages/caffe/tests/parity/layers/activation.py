@@ -1,4 +1,4 @@
-"""Activations, Softmax and Dropout. KINKED hits 0, and the bounds that the settings name."""
+"""Activations, Softmax and Dropout. KINKED contains 0 and the bounds in the settings."""
 
 import numpy as np
 

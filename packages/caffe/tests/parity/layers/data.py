@@ -1,10 +1,10 @@
-"""Sources, whose parity is that of the nets they feed: test_mlp.py, and test_data.py."""
+"""Sources; nets that read from them are compared in test_mlp.py and test_data.py."""
 
 from tests.caffe.layer_case import Case
 
 CASES: list[Case] = []
 REFUSED: list[Case] = []
-# The numbers that these draw are not real Caffe's, or they need files.
+# These draw other random numbers than real Caffe, or need files.
 TESTED_ELSEWHERE = {
     *("Input", "DummyData", "MemoryData", "HDF5Data", "HDF5Output"),
     *("Data", "ImageData", "WindowData"),

@@ -1,4 +1,4 @@
-"""EuclideanLoss, ContrastiveLoss, HingeLoss: some pairs are the same, some just at the margin."""
+"""EuclideanLoss, ContrastiveLoss, HingeLoss: some pairs are equal, some exactly at the margin."""
 
 import numpy as np
 

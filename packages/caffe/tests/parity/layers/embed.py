@@ -1,4 +1,4 @@
-"""Embed, Parameter. What they learn is compared in test_learnt.py."""
+"""Embed, Parameter. Their parameters' gradients are compared in test_learnt.py."""
 
 import numpy as np
 

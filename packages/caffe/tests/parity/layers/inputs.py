@@ -1,4 +1,4 @@
-"""What the cases of several families share: inputs."""
+"""Inputs that the cases of several families share."""
 
 import numpy as np
 

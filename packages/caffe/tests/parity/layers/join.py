@@ -1,4 +1,4 @@
-"""Layers that put blobs together or take them apart."""
+"""Layers that join or split blobs."""
 
 from tests.caffe.layer_case import Case, values
 from tests.caffe.layers.test_join import BAD

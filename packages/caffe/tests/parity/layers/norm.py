@@ -4,7 +4,7 @@ import caffe
 from tests.caffe.layer_case import Case, values
 from tests.parity.layers.inputs import MAPS, X
 
-# What a BatchNorm that has seen batches knows of three channels.
+# Running statistics of three channels.
 STORED = (
     "blobs { shape { dim: 3 } data: [1, -3, 0.5] } blobs { shape { dim: 3 } data: [4, 10, 0.1] } "
     "blobs { shape { dim: 1 } data: 2.5 }"
@@ -16,7 +16,7 @@ CASES = [
         for x in (MAPS, values(2, 3, 5), values(3, 1, 2, 6, low=5, high=8))
     ),
     *(
-        # In place real Caffe overwrites the gradient before it reads it, but for means alone.
+        # In place real Caffe overwrites the gradient before it reads it, except for means alone.
         Case("MVN", f"mvn_param {{ {settings} }}", (x,), learns=learns, in_place=True)
         for settings, learns in (
             ("", ()),
@@ -27,8 +27,8 @@ CASES = [
         for x in (MAPS, values(3, 1, 2, 6, low=5, high=8))  # of four axes, as its bottom gets
     ),
     Case("MVN", "mvn_param { across_channels: true normalize_variance: false }", (X,)),
-    # The wheel's BatchNorm takes no mean or variance of a batch (it divides by the last deviation
-    # again), so that only learnt ones can be compared; test_norm.py compares the others with torch.
+    # The wheel's BatchNorm does not compute the statistics of a batch (it divides by the last
+    # deviation again), so only stored ones can be compared; test_norm.py compares with torch.
     *(
         Case("BatchNorm", f"{settings} {STORED}", (x,), phase=caffe.TEST, in_place=in_place)
         for settings in ("", "batch_norm_param { eps: 0.3 moving_average_fraction: 0.7 }")

@@ -32,8 +32,8 @@ def pool(settings: str, x: np.ndarray, **more) -> Case:
 
 CASES = [
     *(pool(f"pool: {method} {windows}", ODD) for method in ("MAX", "AVE") for windows in WINDOWS),
-    # Windows outside the map: there the maximum's gradient is written outside an array, and the
-    # mean may be 0 / 0.
+    # Windows outside the map: real Caffe writes their maximum's gradient outside its array, and
+    # their mean may be 0 / 0.
     pool("pool: MAX kernel_size: 1 stride: 3", values(2, 3, 5, 8), learns=()),
     pool("pool: AVE kernel_h: 2 kernel_w: 1 stride: 4", values(2, 3, 6, 6)),
     *(pool(f"pool: MAX {windows}", EQUAL, tops=2) for windows in WINDOWS),

@@ -1,4 +1,4 @@
-"""RNN, LSTM and LSTMUnit in one pass; several are in test_recurrent.py."""
+"""RNN, LSTM and LSTMUnit in one pass; test_recurrent.py compares several passes."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Eltwise, Reduction, ArgMax, with equal values and zeros among them."""
+"""Eltwise, Reduction, ArgMax, with ties and zeros."""
 
 import itertools
 

@@ -15,7 +15,7 @@ PLACES = [
     "axis: 2 num_axes: -1",
     "axis: -1",
 ]
-# Sums over all values are compared for tops that are losses, since those of `values` are 0.
+# Sums over all values are compared for tops that are losses, since the sum of `values` is 0.
 POSITIVE = values(2, 3, 4, low=0)
 ONE = "num_axes: 0"
 SECOND = [

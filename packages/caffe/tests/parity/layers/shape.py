@@ -1,4 +1,4 @@
-"""Layers that move values."""
+"""Layers that rearrange values."""
 
 from tests.caffe.layer_case import Case, values
 from tests.caffe.layers.test_shape import RESHAPES

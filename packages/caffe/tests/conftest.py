@@ -37,7 +37,8 @@ def install() -> Callable[..., None]:
     """A function that runs `pip install` on some Python; it skips the test where that fails."""
 
     def run(python: Path, *arguments: str | Path) -> None:
-        pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        # Isolated, or pip counts what is on PYTHONPATH as installed.
+        pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         done = subprocess.run([*pip, *arguments], capture_output=True, text=True, check=False)
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["pip gave no reason"]

@@ -81,6 +81,7 @@ class Step:
         self.set_losses()
 
     def forward(self) -> None:
+        # As in Caffe, every pass reshapes first: the inputs may have a new shape.
         before = [blob.shape for blob, _ in self.losses] if self.losses else None
         try:
             self.layer.reshape(self.bottom, self.top)
@@ -170,6 +171,7 @@ class _Builder:
         """Create a layer, connect it, and let it set up."""
         param = LayerParameter()
         param.CopyFrom(definition)
+        # A layer's own phase takes precedence over that of the net.
         if not param.HasField("phase"):
             param.phase = self._phase
         layer = registry()[param.type](param, param.phase)
@@ -206,11 +208,13 @@ class _Builder:
             raise NetError(
                 f"unknown bottom blob '{name}' (layer '{layer.name}', bottom index {index})"
             )
+        # A used blob is no output of the net, and a second use would have gone through a Split.
         if name not in layer.param.top:
             del self._available[name]
         return self._blobs[name]
 
     def _give(self, layer: Layer, name: str) -> str:
+        # In place means the same name at the same index (net.cpp, AppendTop).
         in_place = name in layer.param.bottom
         if in_place and list(layer.param.bottom).index(name) == list(layer.param.top).index(name):
             self._available[name] = None
@@ -264,6 +268,7 @@ class _Builder:
             blob.tensor.copy_(torch.from_numpy(values.reshape(blob.shape)))
 
     def _add_params(self, step: Step) -> None:
+        # Only owners are learnable: the gradients of blobs that share theirs add up there.
         layer, specs = step.layer, list(step.layer.param.param)
         if len(specs) > len(layer.blobs):
             raise layer.error(
@@ -310,6 +315,8 @@ class _Builder:
 
     def prune_backward(self) -> None:
         """Drop gradients that come from no loss, or that a layer above does not propagate."""
+        # From the top down: `under_loss` are blobs that contribute to a loss, `skipped` those whose
+        # gradient a layer above does not propagate.
         under_loss: set[str] = set()
         skipped: set[str] = set()
         for step in reversed(self._steps):
@@ -338,6 +345,7 @@ class _Builder:
             for i in range(len(step.bottom)):
                 allowed = i not in step.layer.no_backward
                 step.propagate_down[i] = step.propagate_down[i] or allowed
+            # Of frozen parameters as well; lr_mult 0 still keeps the solver from updating them.
             step.layer.param_propagate_down = [True] * len(step.layer.blobs)
 
     def built(self) -> Built:

@@ -50,6 +50,7 @@ class Clamp:
             step.reshape()
         below, middle, top = self._blobs
         x, bound = below.tensor, self.bound
+        # Rarely read: computed only if a script looks at the blob in between.
         middle.defer_data(lambda: torch.relu(bound - x))
         top.set_data(x.clamp(0, bound))
 

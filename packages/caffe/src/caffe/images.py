@@ -128,8 +128,8 @@ def oversample(images: Sequence[NDArray[Any]], crop_dims: Sequence[int]) -> Arra
     if any(image.shape != images[0].shape for image in images) or h < height or w < width:
         shapes = sorted({image.shape for image in images})
         raise InputError(
-            f"images of shapes {shapes} cannot be cropped to {height}x{width}: they must be equal in "
-            "shape, and at least as large"
+            f"images of shapes {shapes} cannot be cropped to {height}x{width}: they must be "
+            "equal in shape, and at least as large"
         )
     corners = [(y, x) for y in (0, h - height) for x in (0, w - width)]
     corners.append((int(h / 2 - height / 2), int(w / 2 - width / 2)))

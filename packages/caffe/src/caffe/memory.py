@@ -26,7 +26,7 @@ def zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
     if size <= PHYSICAL:
         try:
             return torch.zeros(shape, dtype=dtype)
-        except RuntimeError:
+        except RuntimeError:  # torch's error of a failed allocation
             pass
     raise ShapeError(
         f"shape {shape} takes {size / 2**30:.2f} GiB, more than is available. The machine has "
@@ -75,12 +75,13 @@ class Array:
         if self.device is not None:
             self.tensor = self.device.upload(value)
         elif self.seen and self.tensor is not None:
-            self.tensor.copy_(value)
+            self.tensor.copy_(value)  # the view must show the result
         else:
             self.tensor = value
 
     def defer(self, compute: Callable[[], torch.Tensor]) -> None:
         """Store a result that is computed on first use, or at once if a view exists."""
+        # A view must show the values at once; shared arrays and those on a device never defer.
         if self.seen or self.shared or self.device is not None:
             self.set(compute())
         else:
@@ -106,7 +107,7 @@ class Array:
             self.host = zeros(shape, dtype)
         if self.tensor is not None:
             self.host.copy_(device.download(self.tensor))
-            self.tensor = None
+            self.tensor = None  # so that the next `get` uploads what the script writes
         return self.host
 
     def follow(self, place: Device | None) -> None:
@@ -118,6 +119,7 @@ class Array:
             self._leave(self.device)
         self.device = place
         if place is not None and self.tensor is not None:
+            # The memory of an existing view becomes the host's copy, so that it stays live.
             if self.seen:
                 self.host, self.tensor = self.tensor, None
             else:
@@ -217,6 +219,7 @@ def _reshaped(
     count = math.prod(shape)
     if tensor.numel() == count:
         return tensor.reshape(shape)
+    # Caffe never shrinks a blob's memory, so values return when the blob grows again.
     room = tensor.untyped_storage().nbytes() // tensor.element_size()
     if keep and count <= room:
         return tensor.as_strided(shape, torch.empty(shape, device="meta").stride(), 0)

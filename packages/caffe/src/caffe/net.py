@@ -219,6 +219,7 @@ class Net:
                 for call in self._before["forward"]:
                     call(i)
                 step.forward()
+                # As in Caffe's Layer::Forward: the sum of each top times its loss weight.
                 for top, weight in step.losses:
                     loss += weight * float(top.tensor.sum())
                 for call in self._after["forward"]:

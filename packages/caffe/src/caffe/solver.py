@@ -153,6 +153,7 @@ class Solver(ABC):
             glog.info("solver.cpp:296", "Restoring previous solver status from %s", resume_file)
             self.restore(resume_file)
         self.step(self.param.max_iter - self._iter)
+        # Unless the last iteration has just been snapshotted.
         interval = self.param.snapshot
         if self.param.snapshot_after_train and (not interval or self._iter % interval):
             self.snapshot()
@@ -173,9 +174,11 @@ class Solver(ABC):
         rate = self._next_rate()
         parameters = self.net.learnable_params
         self._history = [_beside(part, parameters) for part in self._history]
+        # The norm is over all parameters, so clipping comes before any update.
         scale = self._clip_scale([learnt.blob.grad for learnt in parameters])
         for learnt, *history in zip(parameters, *self._history, strict=True):
             decay = self.param.weight_decay * learnt.decay
+            # All operations on a piece before the next, while it is in the CPU's cache.
             for values, gradient, *past in _pieces(learnt.blob.tensor, learnt.blob.grad, *history):
                 if scale != 1.0:
                     gradient.mul_(scale)
@@ -252,7 +255,7 @@ class Solver(ABC):
     def _test(self, number: int) -> dict[str, Any]:
         net, passes = self.test_nets[number], self.param.test_iter[number]
         glog.info("solver.cpp:347", "Iteration %d, Testing net (#%d)", self._iter, number)
-        net.share_with(self.net)
+        net.share_with(self.net)  # at every test, as in Caffe: before the first it has its own
         sums: dict[str, Any] = {}
         loss = 0.0
         for _ in range(passes):
@@ -271,6 +274,7 @@ class Solver(ABC):
         return means
 
     def _act_while_testing(self) -> None:
+        # Snapshots are taken at once, even in the middle of a test, as in Caffe.
         action = self._requested()
         while action is SolverAction.SNAPSHOT:
             self.snapshot()

@@ -71,7 +71,7 @@ def net_message(name: str, layers: Sequence[Layer], write_diff: bool) -> NetPara
     for layer in layers:
         written = result.layer.add()
         written.CopyFrom(layer.param)
-        del written.blobs[:]
+        del written.blobs[:]  # values from the definition, replaced by the current ones
         for blob in layer.blobs:
             set_blob(written.blobs.add(), blob.data, blob.diff if write_diff else None)
     return result
@@ -122,7 +122,7 @@ def _copy_hdf5(path: Path, layers: Sequence[Layer], owned: set[int]) -> None:
         for name, layer in targets.items():
             stored = weights.blobs(name)
             if stored is None:
-                continue
+                continue  # as for caffemodels: a layer without stored weights keeps its own
             if len(stored) > len(layer.blobs):
                 raise _counts_differ(name, len(stored), len(layer.blobs))
             for i, blob in enumerate(layer.blobs):

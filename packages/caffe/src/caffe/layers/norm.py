@@ -80,6 +80,7 @@ class BatchNorm(Layer):
                     f"param {index} has lr_mult {spec.lr_mult:g}. Allowed: 0, since its statistics "
                     "are not learnt by a gradient"
                 )
+        # Also when not given: a solver must not update statistics.
         self.param.param.extend(ParamSpec(lr_mult=0) for _ in range(len(self.param.param), 3))
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -124,7 +125,7 @@ class BatchNorm(Layer):
 
     def _move(self, mean: torch.Tensor, variance: torch.Tensor, values: int) -> None:
         """Add the statistics of a batch to the running ones."""
-        if values == 1:
+        if values == 1:  # torch's unbiased variance divides by 0 there
             variance = torch.zeros_like(variance)
         for blob, new in zip(self.blobs, (mean, variance, mean.new_ones(1)), strict=True):
             blob.tensor.mul_(self.param.batch_norm_param.moving_average_fraction).add_(new)

@@ -133,7 +133,7 @@ class Max:
                 x, w.kernel, w.stride, w.pad, (1, 1), w.ceil
             )
         else:
-            x = w.padded(x, LOWEST)
+            x = w.padded(x, LOWEST)  # below every value, so that padding never wins
             y, self._index = _ops.max_pool2d_with_indices(x, w.kernel, w.stride)
         self._shape = x.shape
         result: torch.Tensor = y
@@ -171,6 +171,7 @@ class Average:
             return y
         x = w.padded(x, 0)
         self._shape = x.shape
+        # With a divisor of 1 torch returns sums; Caffe's divisors differ near the edges.
         total: torch.Tensor = _ops.avg_pool2d(x, w.kernel, w.stride, (0, 0), False, True, 1)
         return total / w.areas(x)
 

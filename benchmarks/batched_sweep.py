@@ -22,11 +22,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
-from ripen.config import compose, from_mapping
-from ripen.datasets import avocado
-from ripen.datasets.prepared import Part
-from ripen.models.batched import Trained, Trial, fit
-from ripen.schema import Config
+from ripen.competition.datasets import avocado
+from ripen.competition.datasets.prepared import Part
+from ripen.learn.models.batched import Trained, Trial, fit
+from ripen.settings.compose import compose, from_mapping
+from ripen.settings.schema import Config
 
 GRID = {
     "learning_rate_init": [0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5],

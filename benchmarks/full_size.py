@@ -23,8 +23,8 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from ripen import config
-from ripen.layout import Layout
+from ripen.core.layout import Layout
+from ripen.settings import compose as config
 
 ROOT = Path(__file__).parents[1]
 COMPETITION = "cats_vs_dogs"

@@ -12,15 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ripen.competition.datasets.prepared import write_part
+
 from benchmarks.batched_sweep import parts
-from ripen import config
-from ripen.datasets.prepared import write_part
-from ripen.layout import Layout
-from ripen.schema import Config
-from ripen.sweeps import report, results
-from ripen.sweeps.plan import Plan, plan
-from ripen.sweeps.run import run
-from ripen.tracking import open_experiment
+from ripen.core.layout import Layout
+from ripen.learn.sweeps import report, results
+from ripen.learn.sweeps.plan import Plan, plan
+from ripen.learn.sweeps.run import run
+from ripen.settings import compose as config
+from ripen.settings.schema import Config
+from ripen.track.tracking import open_experiment
 
 ROOT = Path(__file__).parents[1]
 RATES = "solver.base_lr=0.003,0.01,0.03,0.1,0.2,0.3,0.4,0.5"

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ripen import config
-from ripen.atomic import write_text
-from ripen.errors import ConfigError, DataError, RipenError, UsageError
-from ripen.layout import Layout
-from ripen.schema import COMPETITIONS
+from ripen.core.atomic import write_text
+from ripen.core.errors import ConfigError, DataError, RipenError, UsageError
+from ripen.core.layout import Layout
+from ripen.settings import compose as config
+from ripen.settings.schema import COMPETITIONS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,19 +79,23 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_classify)
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="file, folder, or - to read one")
     parser.add_argument("--net", default="squeezenet", help="a folder of models/ (%(default)s)")
-    parser.add_argument("--top", type=_count, default=5, help="how many guesses (%(default)s)")
+    parser.add_argument(
+        "--top", type=_count, default=5, help="number of classes to print (%(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_import_net)
-    parser.add_argument("net", metavar="NAME", help="a folder of models/, new with --arch")
+    parser.add_argument("net", metavar="NAME", help="a folder of models/; with --arch a new one")
     parser.add_argument(
         "--weights", type=Path, metavar="FILE", help="a local file, .pth or .safetensors"
     )
-    parser.add_argument("--arch", help="a network of PyTorch: torchvision:NAME or timm:NAME")
-    parser.add_argument("--outputs", type=_count, help="its classes, where not the usual 1000")
-    parser.add_argument("--size", type=_count, help="its picture's side, where not the usual")
+    parser.add_argument("--arch", help="a PyTorch network: torchvision:NAME or timm:NAME")
+    parser.add_argument("--outputs", type=_count, help="number of classes, if not 1000")
+    parser.add_argument(
+        "--size", type=_count, help="height and width of the input, if not the default"
+    )
 
 
 def _add_submit(parser: argparse.ArgumentParser) -> None:
@@ -135,7 +139,8 @@ def _leaderboard(chosen: argparse.Namespace) -> int:
 
 def _show(competitions: Sequence[str]) -> int:
     # Importing MLflow takes a second, which `ripen compose` need not wait.
-    from ripen import report, tracking
+    from ripen.judge import report
+    from ripen.track import tracking
 
     settings = config.load()
     for competition in competitions:
@@ -146,7 +151,7 @@ def _show(competitions: Sequence[str]) -> int:
 
 def _find(chosen: argparse.Namespace) -> int:
     """Name the MLflow runs of a DVC experiment, or the experiments of a run."""
-    from ripen import tracking
+    from ripen.track import tracking
 
     settings = config.load()
     found = tracking.find(settings, chosen.name)
@@ -164,20 +169,21 @@ def _find(chosen: argparse.Namespace) -> int:
 def _ui(chosen: argparse.Namespace) -> int:
     """Open MLflow's pages on the runs."""
     # Importing MLflow takes a second, which the other commands need not wait.
-    from ripen import ui
+    from ripen.track import ui
 
     return ui.run(config.load(), chosen.port, browser=chosen.browser)
 
 
 def _sweep(chosen: argparse.Namespace) -> int:
     """Train a competition's net with many settings, and show which are best."""
-    from ripen import multirun, reproducibility
+    from ripen.core import reproducibility
+    from ripen.learn.sweeps import multirun
 
     settings, sweep = multirun.compose(chosen.competition, chosen.overrides, chosen.multirun)
     compute = getattr(settings.competition, chosen.competition).compute
     reproducibility.hold(compute.reproducibility, compute.threads)
     # Only now: these import numpy and torch, which read their environment once.
-    from ripen.sweeps import plan, report
+    from ripen.learn.sweeps import plan, report
 
     agreed = (lambda trials: True) if chosen.yes else _agreed
     report.show(plan.plan(settings, chosen.competition, sweep, agreed))
@@ -192,26 +198,28 @@ def _agreed(trials: int) -> bool:
 
 
 def _classify(chosen: argparse.Namespace) -> int:
-    """Name what pictures show."""
+    """Classify images with a net of the zoo."""
     # Importing PyTorch takes a second, which the other commands need not wait.
-    from ripen import classify
+    from ripen.nets import classify
 
-    return classify.run(chosen.images, chosen.net, chosen.top, chosen.json)
+    return classify.classify(chosen.images, chosen.net, chosen.top, chosen.json)
 
 
 def _import_net(chosen: argparse.Namespace) -> int:
-    """Make a net for Caffe of published weights, or of a PyTorch network."""
+    """Import published weights or a PyTorch network as a net for Caffe."""
     # Importing PyTorch takes a second, which the other commands need not wait.
-    from ripen.importing import command
+    from ripen.nets.importing.import_net import import_net
 
-    return command.run(chosen.net, chosen.weights, chosen.arch, chosen.outputs, chosen.size)
+    return import_net(chosen.net, chosen.weights, chosen.arch, chosen.outputs, chosen.size)
 
 
 def _submit(chosen: argparse.Namespace) -> int:
     """Send a competition's submission.csv to Kaggle, and show its score."""
     # Importing pandas and MLflow takes a second, which the other commands need not wait.
-    from ripen import report, submissions, submit, tracking
+    from ripen.judge import report
+    from ripen.kaggle import submissions, submit
     from ripen.stages.predict import chosen_model
+    from ripen.track import tracking
 
     name, competition = submit.kaggle_name(chosen.competition), chosen.competition
     settings, layout = config.load(), Layout(competition)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.frozen_features import table
-from ripen.engines.environment import interpreter
-from ripen.errors import EngineUnavailable
+from ripen.core.errors import EngineUnavailable
+from ripen.nets.engines.environment import interpreter
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,17 +8,16 @@ import psutil
 import pytest
 
 from benchmarks.full_size import main, memory, photographs, write_archive
-from ripen.datasets import PHOTOS
-from ripen.images.duplicates import find
-from ripen.images.files import opened
-from ripen.images.index import build, survey
-from ripen.images.scan import look
+from ripen.competition.datasets import PHOTOS
+from ripen.data.decode import open_archives
+from ripen.data.image_index import build, survey
+from ripen.data.scan import find_duplicates, scan_image
 
 
 def test_the_archive_is_kaggles_and_has_no_duplicates(tmp_path: Path) -> None:
     write_archive(tmp_path / "dogs-vs-cats.zip", 5, 3)
-    with opened(tmp_path) as archives:
-        index, duplicates = build(survey(archives, PHOTOS["cats_vs_dogs"].parse, 32, 1))
+    with open_archives(tmp_path) as archives:
+        index, duplicates = build(survey(archives, PHOTOS["cats_vs_dogs"].read_labels, 32, 1))
     assert index["id"].tolist() == ["cat.0", "cat.1", "cat.2", "dog.0", "dog.1", "1", "2", "3"]
     assert set(index["problem"]) == {""}
     assert set(zip(index["width"], index["height"], strict=True)) == {(500, 375)}
@@ -28,9 +27,10 @@ def test_the_archive_is_kaggles_and_has_no_duplicates(tmp_path: Path) -> None:
 
 def test_photographs_are_of_different_looks() -> None:
     looks = [
-        look(str(i), content, 32) for i, content in enumerate(islice(photographs(100, 75), 60))
+        scan_image(str(i), content, 32)
+        for i, content in enumerate(islice(photographs(100, 75), 60))
     ]
-    found = find(looks)
+    found = find_duplicates(looks)
     assert found.group.tolist() == list(range(60))
 
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 import caffe
-from ripen.models import mlp
-from ripen.schema.net import Solver
-from ripen.zoo.finetune import Change
-from ripen.zoo.trainable import trainable
+from ripen.learn.models import mlp
+from ripen.nets.surgery import Change, trainable
+from ripen.settings.schema.net import Solver
 from tests.parity.compare import assert_equal
 
 TRAIN = """

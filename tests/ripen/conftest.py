@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ripen import config
-from ripen.engines.real import RealEngine
-from ripen.errors import EngineUnavailable
-from ripen.schema import Config
+from ripen.core.errors import EngineUnavailable
+from ripen.nets.engines.engine import RealEngine
+from ripen.settings import compose as config
+from ripen.settings.schema import Config
 from ripen.stages import prepare
 from tests.ripen.photographs import cats_and_dogs, write_raw
 

@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 
 import caffe
-from ripen.graph import STAGES_OF
-from ripen.schema import CompetitionName, Config
-from ripen.zoo import DEFINITIONS
+from ripen.nets.zoo import DEFINITIONS
+from ripen.settings.graph import STAGES_OF
+from ripen.settings.schema import CompetitionName, Config
 
 ROOT = Path(__file__).parents[2]
 ALONE = (

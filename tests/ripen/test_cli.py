@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from ripen import cli, config
+from ripen import cli
+from ripen.settings import compose as config
 
 ROOT = Path(__file__).parents[2]
 

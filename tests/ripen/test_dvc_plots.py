@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from ripen import config
-from ripen.graph import drawn
+from ripen.settings import compose as config
+from ripen.settings.graph import drawn
 from tests.ripen.conftest import ROOT
 
 EVALUATE = Path("data/cats_vs_dogs/evaluate")

@@ -20,8 +20,8 @@ import pytest
 from mlflow.entities import Run
 from playwright.sync_api import Page
 
-from ripen.schema import Config
-from ripen.ui import run
+from ripen.settings.schema import Config
+from ripen.track.ui import run
 from tests.ripen.browser import WIDTHS, browser, needs_chromium, opened, screenshot
 from tests.ripen.conftest import Clone
 

@@ -7,9 +7,9 @@ import grimp
 import pytest
 import yaml
 
-from ripen import config
-from ripen.graph import STAGES_OF, competitions_of
-from ripen.schema import COMPETITIONS
+from ripen.settings import compose as config
+from ripen.settings.graph import STAGES_OF, competitions_of
+from ripen.settings.schema import COMPETITIONS
 from ripen.stages import STAGES
 
 ROOT = Path(__file__).parents[2]

@@ -1,14 +1,1 @@
-"""The stages of the pipeline, in the order of dvc.yaml: one module each."""
-
-STAGES = (
-    "settings",
-    "fetch",
-    "prepare",
-    "features",
-    "baselines",
-    "sweep",
-    "train",
-    "evaluate",
-    "predict",
-    "report",
-)
+"""The stages of the pipeline, one module each: dvc.yaml is their picture."""

@@ -1,17 +1,19 @@
-"""Run one stage of one competition: `python -m ripen.stages STAGE COMPETITION`."""
+"""Run one stage: `python -m ripen.stages STAGE [COMPETITION or NET] [NAME]`."""
 
 import argparse
 import importlib
 import sys
+from pathlib import Path
 
-from ripen import reproducibility
-from ripen.errors import RipenError
-from ripen.schema import COMPETITIONS
-from ripen.stages import STAGES, settings
+from ripen.core import reproducibility
+from ripen.core.errors import RipenError
+from ripen.settings import compose
+
+STAGES = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Check the settings, hold the numbers to one path, and run the stage.
+    """Hold the numbers to one path, and run the stage.
 
     Returns
     -------
@@ -20,19 +22,17 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m ripen.stages", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("competition", choices=COMPETITIONS, nargs="?")
+    parser.add_argument("item", nargs="*", help="a competition, or a net; then a model or features")
     chosen = parser.parse_args(arguments)
-    if chosen.competition is None and chosen.stage != "settings":
-        parser.error(f"{chosen.stage} needs a competition: {', '.join(COMPETITIONS)}")
     try:
-        config = settings.run()
-        if chosen.stage != "settings":
-            compute = getattr(config.competition, chosen.competition).compute
-            reproducibility.hold(compute.reproducibility, compute.threads)
-            # Only now: a stage imports numpy and torch, which read their environment once.
-            importlib.import_module(f"ripen.stages.{chosen.stage}").run(config, chosen.competition)
+        if chosen.item:
+            competitions = compose.read(compose.PARAMS).get("competition") or {}
+            values = competitions.get(chosen.item[0], {})
+            reproducibility.hold(values.get("reproducibility", "fast"), values.get("threads", 1))
+        # Only now: a stage imports numpy and torch, which read their environment once.
+        importlib.import_module(f"ripen.stages.{chosen.stage}").run(*chosen.item)
     except RipenError as error:
-        where = "@".join(filter(None, (chosen.stage, chosen.competition)))
+        where = "@".join(filter(None, (chosen.stage, ".".join(chosen.item))))
         print(f"{where}: {error}", file=sys.stderr)
         return error.exit_code
     return 0

@@ -1,66 +1,84 @@
-"""fetch: bring the competition's files, as Kaggle gives them."""
+"""fetch: bring the competition's files, as they are published."""
 
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from ripen.archives import Archive
-from ripen.atomic import fresh_folder
-from ripen.datasets import DATASETS, PHOTOS, photos_of
-from ripen.datasets.photos import Photos
-from ripen.errors import DataError
-from ripen.layout import Layout
-from ripen.schema import CompetitionName, Config
-from ripen.schema.photos import SubsetFetch
-from ripen.sources import Item, KaggleFile, SourceName, builtin, fetch
-from ripen.sources.folders import collect
-from ripen.sources.gathered import gather
+from ripen.competition.own import hook
+from ripen.core.archives import Archive
+from ripen.core.atomic import fresh_folder
+from ripen.core.errors import ConfigError, DataError
+from ripen.core.layout import Layout
+from ripen.data.sources import Item, fetch
+from ripen.settings.compose import as_mapping, load_competition
+from ripen.settings.schema import Competition
 
-SAMPLES = ("sample_submission.csv", "sampleSubmission.csv")
-"""What Kaggle calls the sample submission."""
-PHOTOGRAPHS = "photographs"
-"""The archive of those that come one by one."""
+GENERATE = "generate"
+LOCAL = "folder"
 
 
-def run(config: Config, competition: CompetitionName) -> None:
-    """Write `raw/`."""
-    settings, layout = getattr(config.competition, competition).fetch, Layout(competition)
-    if competition not in PHOTOS:
+def run(name: str) -> None:
+    """Write `raw/`: the archive of all files, and its tables; or what the own code generates."""
+    competition, layout = load_competition(name), Layout(name)
+    ((source, settings),) = competition.source.items()
+    if source == GENERATE:
+        own = hook(name, GENERATE)
+        if own is None:
+            raise ConfigError(f"source: there is no ripen/competitions/{name} that generates")
         with fresh_folder(layout.raw) as folder:
-            builtin.fetch(DATASETS[competition], settings, config.seed, folder)
+            own(settings, competition.seed, folder)
         return
-    photos = photos_of(config, competition)
-    if isinstance(settings, SubsetFetch):
-        classes = dict(zip(photos.chosen, photos.classes, strict=True))
-        with fresh_folder(layout.raw) as folder:
-            collect(Path(settings.images), classes, folder / f"{PHOTOGRAPHS}.zip")
-        return
-    archive = fetch_archive(photos, settings.sources, layout.download)
-    with fresh_folder(layout.raw) as folder, opened(archive) as checked:
-        if photos.submitted:
-            extract_sample(checked, layout.sample)
+    archive = fetch_archive(competition, layout)
+    with fresh_folder(layout.raw) as folder:
+        try:
+            with Archive(archive) as found:
+                extract_tables(found, competition, folder)
+        except DataError as error:
+            raise DataError(
+                f"{error} ({archive} is taken as long as it is there: delete it)"
+            ) from None
         link_or_copy(archive, folder / archive.name)
 
 
-def fetch_archive(photos: Photos, sources: Sequence[SourceName], folder: Path) -> Path:
-    """Bring the archive of all files of one of Kaggle's competitions, or make that of a list.
+def fetch_archive(competition: Competition, layout: Layout) -> Path:
+    """Bring the archive of all files; one that is in the download folder is taken as it is.
 
-    One that somebody has put into the folder is taken.
+    A local folder is packed each time: its files may have changed.
     """
-    name = photos.kaggle or PHOTOGRAPHS
-    target = folder / f"{name}.zip"
-    if target.exists():
-        return target
-    if photos.kaggle:
-        fetch(sources, Item(target.name, kaggle=KaggleFile(name, target.name)), target)
-    else:
-        items = [
-            Item(file, sha256=sha256, url=f"{photos.source}/raw/master/{file}")
-            for file, sha256 in photos.photographs().items()
-        ]
-        gather(sources, items, target)
+    ((source, address),) = competition.source.items()
+    slug = address.partition("/")[0] if source == "kaggle" else layout.competition
+    target = layout.download / f"{slug}.zip"
+    if source == LOCAL:
+        if str(address).endswith(".zip"):
+            if not Path(address).exists():
+                raise DataError(f"{address}: no such file. Correct source.folder")
+            return Path(address)
+        target.unlink(missing_ok=True)
+    if not target.exists():
+        item = Item(target.name, at=competition.source)
+        fetch(["mirror", source] if source != LOCAL else [source], item, target)
     return target
+
+
+def extract_tables(archive: Archive, competition: Competition, folder: Path) -> None:
+    """Take the competition's tables out of its archive, wherever in it they lie.
+
+    Raises
+    ------
+    DataError
+        If the archive has no sample submission where one is needed, or it is damaged.
+    """
+    wanted = set(as_mapping(competition.files).values())
+    for member in archive.members:
+        name = PurePosixPath(member.name).name
+        if name in wanted and not (folder / name).exists():
+            archive.extract(member.name, folder / name)
+    sample = competition.files.sample
+    if competition.predict and not (folder / sample).exists():
+        tables = [m.name for m in archive.members if m.name.endswith(".csv")]
+        raise DataError(
+            f"{archive.path}: has no {sample} (files.sample). Its tables: "
+            f"{', '.join(tables[:10]) or 'none'}"
+        )
 
 
 def link_or_copy(file: Path, target: Path) -> None:
@@ -69,34 +87,3 @@ def link_or_copy(file: Path, target: Path) -> None:
         target.hardlink_to(file)
     except OSError:  # another file system, or one without hard links
         shutil.copyfile(file, target)
-
-
-@contextmanager
-def opened(archive: Path) -> Iterator[Archive]:
-    """Open what was fetched, or put there.
-
-    Raises
-    ------
-    DataError
-        If it is not what it should be.
-    """
-    try:
-        with Archive(archive) as found:
-            yield found
-    except DataError as error:
-        raise DataError(f"{error} ({archive} is taken as long as it is there: delete it)") from None
-
-
-def extract_sample(archive: Archive, target: Path) -> None:
-    """Take the sample submission, by either of Kaggle's names, out of a competition's archive.
-
-    Raises
-    ------
-    DataError
-        If the archive has none, or it is damaged.
-    """
-    for member in archive.members:
-        if PurePosixPath(member.name).name in SAMPLES:
-            archive.extract(member.name, target)
-            return
-    raise DataError(f"{archive.path}: has no sample submission. Needed: {' or '.join(SAMPLES)}")

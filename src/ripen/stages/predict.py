@@ -1,146 +1,76 @@
 """predict: write `submission.csv` in the exact form of the competition's sample."""
 
 import json
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
-from ripen import predictions
-from ripen.atomic import write_text
-from ripen.datasets import DATASETS, PHOTOS
-from ripen.datasets.tabular import Competition, read_sample
-from ripen.errors import ConfigError, DataError
-from ripen.evaluation.calibration import Calibration, read
-from ripen.images import index as indexes
-from ripen.layout import Layout
-from ripen.schema import CompetitionName, Config
-from ripen.schema.common import Predict
-from ripen.tracking import Tracker
+from ripen.competition import index as indexes
+from ripen.competition import predictions
+from ripen.competition.index import Index
+from ripen.competition.submission import fill, read_sample
+from ripen.core.atomic import write_text
+from ripen.core.layout import Layout
+from ripen.judge.evaluation.calibration import Calibration, read
+from ripen.settings.compose import load_competition
+from ripen.settings.schema import Predict
+from ripen.track.tracking import Tracker
 
-NAMED = 3  # broken test pictures, in the warning
+NAMED = 3  # excluded test rows, in the warning
 
 
-def run(config: Config, competition: CompetitionName) -> None:
-    """Read the probabilities and the sample, write the submission of the chosen model."""
-    layout = Layout(competition)
-    dataset: Competition = (PHOTOS if competition in PHOTOS else DATASETS)[competition]
-    sample = read_sample(layout.sample, dataset)
-    metrics = json.loads(layout.metrics.read_text(encoding="utf-8"))
-    settings = getattr(config.competition, competition).predict
-    model = chosen_model(settings.model, metrics)
-    table = pd.concat(predictions.read_left(layout).values())
-    rows = table[(table.model == model) & (table.part == "test")]
-    rows = calibrated(rows, read(layout.calibration, model), settings)
-    if competition in PHOTOS:
-        index = indexes.read(layout.prepared / "index.csv")
-        tell_broken(index)
-        rows = by_sample_id(rows, index)
-    submission = predict(rows, sample, dataset, layout.sample)
+def run(name: str) -> None:
+    """Read the predictions and the sample, write the submission of the chosen model."""
+    competition, layout = load_competition(name), Layout(name)
+    assert competition.predict is not None  # or the stage is not in the graph
+    index = indexes.read(layout, competition)
+    file = layout.raw / competition.files.sample
+    sample = read_sample(file, competition.id)
+    model = competition.predict.model
+    if model == "best":
+        model = str(json.loads(layout.metrics.read_text(encoding="utf-8"))["best"])
+    table = predictions.read(layout, [model])[model]
+    table = table[table["part"] == "test"]
+    found = predictions.outputs(table)
+    if index.task.classifies:
+        found = calibrated(found, read(layout.calibration, model), competition.predict)
+    whole = with_excluded(found, table["row"].to_numpy(), index)
+    submission = fill(sample, file, competition, index, whole)
     write_text(layout.submission, submission.to_csv(index=False, lineterminator="\n"))
-    with Tracker(config, competition, "predict") as tracker:
+    with Tracker(name, "predict") as tracker:
         tracker.pipeline.set_tags({"submitted": model})
         tracker.pipeline.log_artifacts(layout.submission, "submission")
 
 
-def chosen_model(name: str, metrics: dict[str, dict[str, object]]) -> str:
-    """Return the name of the model to submit.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such model.
-    """
-    if name == "best":
-        return str(metrics["best"])
-    if name not in metrics["models"]:
-        allowed = ", ".join(["best", *metrics["models"]])
-        raise ConfigError(f"predict.model is '{name}': no such model. Allowed: {allowed}")
-    return name
-
-
-def calibrated(rows: pd.DataFrame, fitted: Calibration, settings: Predict) -> pd.DataFrame:
-    """Scale and clip a model's probabilities, as the settings ask for.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        One model's probabilities (`ripen.predictions`).
-    fitted : Calibration
-        On the model's validation rows.
-    settings : Predict
-    """
+def calibrated(
+    outputs: NDArray[np.float64], fitted: Calibration, settings: Predict
+) -> NDArray[np.float64]:
+    """Scale and clip probabilities as the settings say."""
     clip = None if settings.clip == "validation" else settings.clip
-    probabilities = predictions.probabilities(rows)
-    better = fitted.calibrated(probabilities, settings.temperature, clip)
-    return rows.assign(**{f"p{k}": column for k, column in enumerate(better.T)})
+    return fitted.calibrated(outputs, settings.temperature, clip)
 
 
-def by_sample_id(rows: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
-    """Give rows the ids of the sample for numbers of index rows; broken pictures get the prior.
+def with_excluded(
+    outputs: NDArray[np.float64], rows: NDArray[np.int64], index: Index
+) -> NDArray[np.float64]:
+    """Return outputs for every test row: an excluded one gets what the training rows have.
 
-    The prior is the share of each class among the whole training pictures.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Calibrated probabilities on the whole test pictures.
-    index : DataFrame
-        As `ripen.images.index` has it.
+    That is the share of each class, or the mean. A broken image cannot be predicted, and a
+    submission must have every id. Prints one line that names them.
     """
-    test = index[index.part == "test"]
-    classes = predictions.probabilities(rows).shape[1]
-    whole = index[(index.part == "train") & (index.problem == "")]
-    prior = np.bincount(whole.label, minlength=classes) / len(whole)
-    broken = test.index[test.problem != ""].to_numpy()
-    filled = predictions.table("prior", "test", broken, np.tile(prior, (len(broken), 1)))
-    known = pd.concat([rows, filled]) if len(broken) else rows
-    return known.assign(id=index.id.loc[known["id"]].astype(np.int64).to_numpy())
-
-
-def tell_broken(index: pd.DataFrame) -> None:
-    """Print one line that names the broken test pictures, if there are any."""
-    broken = index.name[(index.part == "test") & (index.problem != "")].tolist()
-    if broken:
-        more = f" and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
-        names = ", ".join(broken[:NAMED])
-        print(f"predict: warning: broken, so that they get the prior: {names}{more}")
-
-
-def predict(
-    rows: pd.DataFrame, sample: pd.DataFrame, dataset: Competition, sample_file: Path
-) -> pd.DataFrame:
-    """Return the submission: the sample's columns, ids and order, our probabilities.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        One model's probabilities on the test rows (`ripen.predictions`).
-    sample : DataFrame
-        Columns id and those submitted.
-    dataset : Competition
-        The names of these columns.
-    sample_file : Path
-        Where the sample is from, for the error.
-
-    Returns
-    -------
-    DataFrame
-        Each column submitted holds the probability of its class.
-
-    Raises
-    ------
-    DataError
-        If the sample's ids are not those of the test rows.
-    """
-    known = pd.DataFrame(predictions.probabilities(rows), index=rows["id"].to_numpy())
-    ids = sample[dataset.id]
-    for given, other, what in (
-        (ids, known.index, "is not an id of the test part"),
-        (rows["id"], ids, "of the test part is missing"),
-    ):
-        odd = given[~given.isin(other)]
-        if len(odd):
-            raise DataError(f"{sample_file}: column '{dataset.id}': {odd.iloc[0]} {what}")
-    chosen = known.loc[ids]
-    return sample.assign(**{name: chosen[k].to_numpy() for name, k in dataset.submitted.items()})
+    test = np.flatnonzero((index.rows["part"] == "test").to_numpy())
+    excluded = np.setdiff1d(test, rows)
+    targets = index.targets[index.learnable()]
+    if index.task.classifies:
+        prior = np.bincount(targets.astype(np.int64), minlength=index.outputs) / len(targets)
+    else:
+        prior = np.array([targets.mean()])
+    if len(excluded):
+        label = "name" if "name" in index.rows else "id"
+        names = index.rows[label].iloc[excluded].tolist()
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        shown = ", ".join(names[:NAMED])
+        print(f"predict: warning: broken, so they get the training rows' mean: {shown}{more}")
+    found = np.tile(prior, (len(index.rows), 1))
+    found[rows] = outputs
+    return found[test]

@@ -1,34 +1,190 @@
 """settings: is params.yaml what conf/ composes to?"""
 
 import os
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from ripen.config import CONF, PARAMS, compose, from_mapping, leaves, read
-from ripen.errors import ConfigError
-from ripen.schema import Config
+from ripen.competition.metrics import METRICS
+from ripen.competition.own import code
+from ripen.competition.splitters import splitter
+from ripen.competition.tasks import TASKS
+from ripen.core.errors import ConfigError
+from ripen.core.layout import Layout
+from ripen.core.lineage import leaves
+from ripen.core.registry import nearest
+from ripen.data.readers import READERS
+from ripen.data.sources import source
+from ripen.learn.estimator import estimator
+from ripen.nets import frozen
+from ripen.nets.contract import contract
+from ripen.settings import compose as settings
+from ripen.settings.compose import CONF, PARAMS, as_mapping, check
+from ripen.settings.schema import Competition
+
+STAGES = ("fetch", "prepare", "evaluate", "report")
+"""What every competition goes through."""
 
 
-def run(params: Path = PARAMS, conf: Path = CONF) -> Config:
-    """Return the settings, once `params.yaml` and `conf/` with the recorded overrides agree.
+def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> tuple[dict[str, Any], list[str]]:
+    """Compose `conf/` with Hydra's overrides, and check all of it.
 
-    Inside `dvc exp run` DVC has composed `params.yaml` itself, so that it is the truth and there
-    is nothing to compare.
+    Returns
+    -------
+    dict, list of str
+        The values of `params.yaml`, and a line for each override that some competition ignores.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first setting that is unknown, missing or not allowed.
+    """
+    composed = settings.compose(overrides, conf)
+    run = settings.run_of(composed.run, conf)
+    competitions = {
+        name: complete(name, values, f"{conf}/competition/{name}.yaml")
+        for name, values in composed.competitions.items()
+    }
+    values = as_mapping(run) | {"graph": graph(competitions)}
+    plain = {name: as_mapping(competition) for name, competition in competitions.items()}
+    return values | {"competition": plain}, composed.notes
+
+
+def complete(name: str, values: dict[str, Any], where: str) -> Competition:
+    """Check a competition's settings, and fill in what its estimators have by themselves."""
+    models = {model: section for model, section in (values.get("models") or {}).items() if section}
+    features = {key: each for key, each in (values.get("features") or {}).items() if each}
+    competition = check(values | {"models": models, "features": features}, Competition, where)
+    for registry, key in ((TASKS, competition.task), (METRICS, competition.metric)):
+        registry[key]
+    READERS[competition.reader]
+    if (origin := next(iter(competition.source))) != "generate":
+        source.find(origin)
+    splitter(competition.validation)
+    for key, each in features.items():
+        frozen.settings(each, f"{where}: features.{key}")
+    filled = {}
+    for model, section in models.items():
+        found = estimator(section, f"{where}: models.{model}")
+        for used in found.inputs:
+            if used not in ("table", "images") and used not in features:
+                raise ConfigError(
+                    f"{where}: models.{model}.inputs names '{used}', which is none of the features"
+                    f"{nearest(used, features)}"
+                )
+        filled[model] = {"estimator": section["estimator"]} | given(as_mapping(found))
+    if competition.predict and competition.predict.model not in ("best", *models):
+        raise ConfigError(
+            f"{where}: predict.model is '{competition.predict.model}': no such model"
+            f"{nearest(competition.predict.model, ['best', *models])}"
+        )
+    needs = METRICS[competition.metric].needs
+    if (needs == "value") == TASKS[competition.task].classifies:
+        raise ConfigError(
+            f"{where}: metric '{competition.metric}' needs a {needs}, which task "
+            f"'{competition.task}' does not give"
+        )
+    return settings.changed(competition, models=filled)
+
+
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is null, which is what estimators take for not given."""
+    return {
+        key: given(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def graph(competitions: dict[str, Competition]) -> dict[str, dict[str, dict[str, str]]]:
+    """Return what each stage of dvc.yaml runs for: its instances, with what differs among them."""
+    found: dict[str, dict[str, dict[str, str]]] = {
+        "weights": {}, "fetch": {}, "prepare": {}, "features": {}, "colours": {}, "sweep": {},
+        "fit": {}, "finetune": {}, "evaluate": {}, "predict": {}, "report": {},
+    }  # fmt: skip
+    for name, competition in competitions.items():
+        own = {"code": code(name).as_posix()}
+        for stage in STAGES:
+            found[stage][name] = own
+        if competition.predict:
+            found["predict"][name] = {}
+        if competition.sweep:
+            found["sweep"][name] = {}
+        for key, section in competition.features.items():
+            item = {"competition": name, "name": key}
+            net = section.get("net")
+            if net:
+                found["features"][f"{name}.{key}"] = item | _of_net(net)
+            else:
+                found["colours"][f"{name}.{key}"] = item
+        for model, section in competition.models.items():
+            nets = estimator(section, model).nets()
+            item = {"competition": name, "name": model}
+            if nets:
+                found["finetune"][f"{name}.{model}"] = item | _of_net(nets[0])
+            else:
+                found["fit"][f"{name}.{model}"] = item | {"reads": _reads(competition, model)}
+    for stage in ("features", "finetune"):
+        for item in found[stage].values():
+            found["weights"][item["net"]] = {"file": item["file"]}
+    return found
+
+
+def _of_net(net: str) -> dict[str, str]:
+    """Return a net of the zoo and the file of its weights.
+
+    Raises
+    ------
+    ConfigError
+        If no weights of it are published.
+    """
+    file = contract(net).caffemodel
+    if file is None:
+        raise ConfigError(f"net '{net}' has no published weights: use one that has")
+    return {"net": net, "file": file}
+
+
+def _reads(competition: Competition, model: str) -> str:
+    """Return the narrowest folder with all that a model learns from."""
+    section, sweep = competition.models[model], competition.sweep
+    swept = model == "net" and sweep is not None and sweep.train_best
+    return "inputs/prepared" if section["inputs"] == ["table"] and not swept else "inputs"
+
+
+def run(params: Path = PARAMS, conf: Path = CONF) -> None:
+    """Make sure that `params.yaml` and `conf/` with the recorded overrides agree.
+
+    Inside `dvc exp run` DVC has changed `params.yaml` itself, so it is the truth: it is checked
+    against the schema alone. Models that the settings no longer have are removed.
 
     Raises
     ------
     ConfigError
         If `params.yaml` does not fit the schema, or naming the first key that differs.
     """
-    found = read(params)
-    settings = from_mapping(found, str(params))
-    if "DVC_EXP_BASELINE_REV" in os.environ:
-        return settings
-    here, there = dict(leaves(found)), dict(leaves(compose(settings.overrides, conf)))
-    for key in [*there, *here]:
-        ours, theirs = here.get(key), there.get(key)
-        if ours != theirs:
-            raise ConfigError(
-                f"{params} and {conf}/ disagree on '{key}': {ours!r} and {theirs!r}. "
-                f"To take {conf}/: ripen compose. To keep the value: ripen run {key}={ours}"
-            )
-    return settings
+    found = settings.read(params)
+    chosen = settings.run_of(found, params)
+    competitions = found.get("competition") or {}
+    for name, values in competitions.items():
+        complete(name, values, f"{params}: competition.{name}")
+    if "DVC_EXP_BASELINE_REV" not in os.environ:
+        here = dict(leaves(found))
+        there = dict(leaves(compose(chosen.overrides, conf)[0]))
+        for key in [*there, *here]:
+            ours, theirs = here.get(key), there.get(key)
+            if ours != theirs:
+                raise ConfigError(
+                    f"{params} and {conf}/ disagree on '{key}': {ours!r} and {theirs!r}. "
+                    f"To take {conf}/: ripen compose. To keep the value: ripen run {key}={ours}"
+                )
+    for name, values in competitions.items():
+        remove_others(Layout(name), values)
+
+
+def remove_others(layout: Layout, values: dict[str, Any]) -> None:
+    """Remove models and features that a competition no longer has: later stages read folders."""
+    for folder, kept in ((layout.models, values["models"]), (layout.features, values["features"])):
+        for path in folder.glob("*"):
+            if path.stem not in kept:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,11 +1,11 @@
 """sweep: trainings with other settings, and which of them is the best by validation."""
 
-from ripen.atomic import fresh_folder
-from ripen.layout import Layout
-from ripen.schema import CompetitionName, Config
-from ripen.sweeps import results
-from ripen.sweeps.plan import plan
-from ripen.sweeps.report import swept
+from ripen.core.atomic import fresh_folder
+from ripen.core.layout import Layout
+from ripen.learn.sweeps import results
+from ripen.learn.sweeps.plan import plan
+from ripen.learn.sweeps.report import swept
+from ripen.settings.schema import CompetitionName, Config
 
 
 def run(config: Config, competition: CompetitionName) -> None:

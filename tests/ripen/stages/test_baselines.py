@@ -7,9 +7,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import StratifiedKFold
 
-from ripen.datasets.prepared import Part
-from ripen.models.baselines import estimators, folds
-from ripen.schema import Config
+from ripen.competition.datasets.prepared import Part
+from ripen.learn.models.baselines import estimators, folds
+from ripen.settings.schema import Config
 from ripen.stages.baselines import cross_validation, learning_curve
 
 MakeConfig = Callable[..., Config]

@@ -1,24 +1,27 @@
-"""features: the same numbers as the net gives, each picture done once, whoever asks."""
+"""features: the numbers that the net computes, for every image at every run."""
 
 import json
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 import caffe
-from ripen.errors import ConfigError
-from ripen.images import index as indexes
-from ripen.images.decode import read
-from ripen.images.files import opened
-from ripen.layout import SHELVES, Layout
-from ripen.schema import Config
+from ripen.core.errors import ConfigError
+from ripen.core.layout import Layout
+from ripen.data import batches, decode, image_input
+from ripen.data import image_index as indexes
+from ripen.data.decode import open_archives
+from ripen.data.image_input import Input
+from ripen.nets import frozen
+from ripen.nets.zoo import DEFINITIONS
+from ripen.settings.schema import Config
 from ripen.stages import features
-from ripen.zoo import DEFINITIONS, pictures
-from ripen.zoo.contract import Input
 from tests.ripen.frozen import ALONE, with_weights
 
 LAYOUT = Layout("cats_vs_dogs")
@@ -33,7 +36,7 @@ MakeConfig = Callable[..., Config]
 
 @pytest.fixture
 def prepared(cats: MakeConfig) -> Callable[..., Config]:
-    """Return a function that prepares 14 photographs, and SqueezeNet with random weights."""
+    """Return a function that prepares 14 images, and SqueezeNet with random weights."""
 
     def make(*overrides: str) -> Config:
         config = cats(
@@ -56,7 +59,7 @@ def found(name: str = "squeezenet") -> NDArray[np.floating]:
 
 
 def expected(mirror: bool, side: int = SIDE) -> NDArray[np.float32]:
-    """Return what the whole net's maps are, picture by picture."""
+    """Return the pooled maps of the whole net, computed image by image."""
     definition = DEFINITIONS["squeezenet"].deploy()
     (relu,) = (layer for layer in definition.layer if layer.name == "relu_conv_final")
     relu.top[0] = "after"
@@ -64,10 +67,10 @@ def expected(mirror: bool, side: int = SIDE) -> NDArray[np.float32]:
     net = caffe.Net(definition, caffe.TEST, weights="models/squeezenet/squeezenet.caffemodel")
     net.blobs["data"].reshape(1, 3, side, side)
     rows = []
-    with opened(LAYOUT.raw) as archives:
+    with open_archives(LAYOUT.raw) as archives:
         for file in indexes.files(indexes.read(LAYOUT.prepared / "index.csv"), archives):
-            picture = read(file.read(), file.name)
-            values = pictures.values(picture, WANTED.sized(side, side), mirror=mirror)
+            image = decode.decode(file.read(), file.name)
+            values = image_input.values(image, WANTED.sized(side, side), mirror=mirror)
             net.forward(data=values[np.newaxis])
             maps = [net.blobs[name].data[0] for name in ("fire9/concat", "conv_final")]
             pooled = [f(m, axis=(1, 2)) for m in maps for f in (np.mean, np.max)]
@@ -75,7 +78,7 @@ def expected(mirror: bool, side: int = SIDE) -> NDArray[np.float32]:
     return np.array(rows)
 
 
-def test_the_features_of_both_views(prepared: MakeConfig) -> None:
+def test_features_of_both_views(prepared: MakeConfig) -> None:
     features.run(prepared(f"{SECTION}.precision=float32"), "cats_vs_dogs")
     with h5py.File(LAYOUT.features / "squeezenet.h5") as file:
         assert file["row"][()].tolist() == list(range(14))
@@ -87,7 +90,7 @@ def test_the_features_of_both_views(prepared: MakeConfig) -> None:
     assert (described["pictures"], described["size"]) == (14, 3024)
 
 
-def test_one_size_after_the_other(prepared: MakeConfig) -> None:
+def test_views_of_one_size_follow_those_of_the_other(prepared: MakeConfig) -> None:
     config = prepared(
         f"{SECTION}.precision=float32", f"{SECTION}.nets.squeezenet.sides=[{SIDE},{SMALLER}]"
     )
@@ -95,36 +98,37 @@ def test_one_size_after_the_other(prepared: MakeConfig) -> None:
     assert found().shape == (14, 4, 3024)
     for view, (side, mirror) in enumerate(product((SIDE, SMALLER), (False, True))):
         np.testing.assert_allclose(found()[:, view], expected(mirror, side), rtol=1e-4, atol=1e-4)
-    assert len(list(SHELVES.iterdir())) == 2
 
 
-def test_half_precision_is_the_same_rounded(prepared: MakeConfig) -> None:
+def test_half_precision_is_rounded_single_precision(prepared: MakeConfig) -> None:
     features.run(prepared(), "cats_vs_dogs")
     assert found().dtype == np.float16
     np.testing.assert_allclose(found()[:, 0], expected(False), rtol=1e-3, atol=1e-3)
 
 
-def test_each_picture_is_done_once(prepared: MakeConfig) -> None:
+def test_a_change_of_decoding_changes_what_is_written(
+    prepared: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = prepared()
     features.run(config, "cats_vs_dogs")
     first = {path.name: path.read_bytes() for path in LAYOUT.features.iterdir()}
-    (shelf,) = SHELVES.iterdir()
-    (file,) = shelf.iterdir()
-    # Whatever is on the shelf is taken, by the picture's hash.
-    with h5py.File(file, "r+") as stored:
-        (row,) = np.flatnonzero(
-            stored["sha256"][()] == indexes.read(LAYOUT.prepared / "index.csv").sha256[3].encode()
-        )
-        stored["features"][row] = 7
-    features.run(config, "cats_vs_dogs")
-    assert (found()[3] == 7).all()
-    assert [path.name for path in shelf.iterdir()] == [file.name]
-    file.unlink()
     features.run(config, "cats_vs_dogs")
     assert {path.name: path.read_bytes() for path in LAYOUT.features.iterdir()} == first
 
+    plain = decode.decode
 
-def test_broken_pictures_have_no_features(prepared: MakeConfig) -> None:
+    def darker(*given: Any) -> Image.Image:
+        return plain(*given).point(lambda value: value // 2)
+
+    monkeypatch.setattr(batches, "decode", darker)
+    monkeypatch.setattr(frozen, "decode", darker)
+    features.run(config, "cats_vs_dogs")
+    second = {path.name: path.read_bytes() for path in LAYOUT.features.iterdir()}
+    assert second["squeezenet.h5"] != first["squeezenet.h5"]
+    assert second["histogram.h5"] != first["histogram.h5"]
+
+
+def test_broken_images_have_no_features(prepared: MakeConfig) -> None:
     config = prepared()
     index = indexes.read(LAYOUT.prepared / "index.csv")
     index.loc[2, "problem"] = "is broken"
@@ -134,7 +138,7 @@ def test_broken_pictures_have_no_features(prepared: MakeConfig) -> None:
         assert file["row"][()].tolist() == [0, 1, *range(3, 14)]
 
 
-def test_a_layer_that_there_is_not(prepared: MakeConfig) -> None:
+def test_an_unknown_layer_suggests_a_known_one(prepared: MakeConfig) -> None:
     config = prepared(f"{SECTION}.nets.squeezenet.layers=[fire9/conca]")
     with pytest.raises(ConfigError, match="'FireNet' has no layer 'fire9/conca'; did you mean"):
         features.run(config, "cats_vs_dogs")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ripen.errors import DataError
-from ripen.layout import Layout
-from ripen.schema import Config
+from ripen.core.errors import DataError
+from ripen.core.layout import Layout
+from ripen.settings.schema import Config
 from ripen.stages import fetch
 from tests.ripen.photographs import cats_and_dogs, write_raw, zipped
 
@@ -59,7 +59,7 @@ def test_a_file_system_without_hard_links(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (zipped(cats_and_dogs())[:-99], r"the zip is cut short\. Fetch it again"),
+        (zipped(cats_and_dogs())[:-99], r"the zip is truncated\. Fetch it again"),
         (zipped({"train.zip": b""}), r"has no sample submission\. Needed: \S+ or \S+"),
     ],
 )

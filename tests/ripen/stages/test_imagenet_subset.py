@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ripen import predictions
-from ripen.errors import ConfigError, DataError, RipenError
-from ripen.images import index as indexes
-from ripen.layout import Layout
-from ripen.schema import Config
+from ripen.competition import predictions
+from ripen.core.errors import ConfigError, DataError, RipenError
+from ripen.core.layout import Layout
+from ripen.data import image_index as indexes
+from ripen.settings.schema import Config
 from ripen.stages import fetch, prepare
 from tests.ripen.conftest import ROOT
 from tests.ripen.frozen import SMALL, run_all
@@ -94,28 +94,28 @@ def test_from_folders_and_a_tar_to_metrics(config: MakeConfig) -> None:
     [
         (
             lambda: shutil.rmtree("mine/n02123045"),
-            r"^mine: has neither a folder n02123045 nor n02123045\.tar\. Put the photographs "
-            r"there, or name the folder that has them: competition\.\S+\.fetch\.images$",
+            r"^mine: has neither a folder n02123045 nor n02123045\.tar\. Put the images "
+            r"there, or change the folder in the settings$",
         ),
         (lambda: shutil.rmtree("mine"), "^mine: has neither a folder n02085620 nor n02085620.tar"),
         (
             lambda: [path.unlink() for path in Path("mine/n02123394").iterdir()],
-            r"^mine/n02123394: there is no picture of Persian cat \(n02123394\)$",
+            r"^mine/n02123394: no image of Persian cat \(n02123394\) found$",
         ),
         (
             lambda: write({"n02123394/words.txt": b""}),
-            r"^n02123394/words\.txt: is no picture's name",
+            r"^n02123394/words\.txt: is not an image's name",
         ),
         (
             lambda: (shutil.rmtree("mine/n02123045"), write({"n02123045.tar": b"text" * 400})),
-            r"^mine/n02123045\.tar: is no tar, or is cut short",
+            r"^mine/n02123045\.tar: is not a tar, or is truncated",
         ),
         (
             lambda: (
                 as_tar("n02123045"),
                 write({"n02123045.tar": Path("mine/n02123045.tar").read_bytes()[:1700]}),
             ),
-            r"^mine/n02123045\.tar: is no tar, or is cut short",
+            r"^mine/n02123045\.tar: is not a tar, or is truncated",
         ),
     ],
 )
@@ -134,9 +134,7 @@ def test_a_class_of_fewer_pictures_than_folds(config: MakeConfig) -> None:
     made = config()
     write(of_synsets(SYNSETS[1:], 2) | of_synsets(SYNSETS[:1], 1))
     fetch.run(made, "imagenet_subset")
-    message = (
-        r"^class 'Chihuahua \(n02085620\)' has 1 whole training pictures\. Needed: at least 2$"
-    )
+    message = r"^class 'Chihuahua \(n02085620\)' has 1 good training images\. Needed: at least 2$"
     with pytest.raises(DataError, match=message):
         prepare.run(made, "imagenet_subset")
 

@@ -15,11 +15,12 @@ from sklearn.metrics import log_loss, roc_auc_score
 import caffe
 from caffe import layers as L
 from caffe.formats import to_text
-from ripen import predictions, report
-from ripen.evaluation.calibration import scaled
-from ripen.images import index as indexes
-from ripen.layout import Layout
-from ripen.schema import Config
+from ripen.competition import predictions
+from ripen.core.layout import Layout
+from ripen.data import image_index as indexes
+from ripen.judge import report
+from ripen.judge.evaluation.calibration import scaled
+from ripen.settings.schema import Config
 from ripen.stages import evaluate, predict, prepare
 from tests.ripen.conftest import ROOT
 from tests.ripen.photographs import cats_and_dogs, write_raw

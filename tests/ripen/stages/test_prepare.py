@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ripen.datasets import avocado
-from ripen.datasets.avocado import DATASET
-from ripen.errors import DataError
-from ripen.schema import Config
-from ripen.sources import builtin
+from ripen.competition.datasets import avocado
+from ripen.competition.datasets.avocado import DATASET
+from ripen.core.errors import DataError
+from ripen.data.sources import builtin
+from ripen.settings.schema import Config
 from ripen.stages.prepare import Prepared, prepare, read_test
 
 MakeConfig = Callable[..., Config]

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from ripen import cli
-from ripen.config import as_mapping, dump
-from ripen.evaluation import calibration
-from ripen.layout import Layout
-from ripen.schema import Config
+from ripen.core.layout import Layout
+from ripen.judge.evaluation import calibration
+from ripen.settings.compose import as_mapping, dump
+from ripen.settings.schema import Config
 from tests.ripen.conftest import ROOT
 from tests.ripen.frozen import SMALL, run_all
 from tests.ripen.photographs import cats_and_dogs, write_raw

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from ripen import config
-from ripen.errors import ConfigError
+from ripen.core.errors import ConfigError
+from ripen.settings import compose as config
 from ripen.stages import settings
 
 CONF = Path(__file__).parents[3] / "conf"

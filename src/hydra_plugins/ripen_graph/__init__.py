@@ -1,5 +1,0 @@
-"""Hydra finds this by its place: what conf/ asks of ripen, also where DVC does the composing."""
-
-from ripen import graph
-
-graph.register()

@@ -1,0 +1,152 @@
+"""The index: one row for each thing that is predicted, in the order in which everything stands.
+
+Stage `prepare` writes it for every competition alike. All later files name a row by its number in
+the index, and only the submission goes back to the ids.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ripen.competition.tasks import TASKS, Targets, Task
+from ripen.core.atomic import replacing, write_text
+from ripen.core.errors import DataError
+from ripen.core.layout import Layout
+from ripen.settings.schema import Competition
+
+INDEX, CLASSES = "index.csv", "classes.json"
+COLUMNS = {
+    "id": "str",  # as the user's files spell it
+    "part": "str",  # "train", "test", or "more": labelled rows for the learning curve alone
+    "target": "str",  # a class or a number, "" where it is unknown
+    "group": "str",  # rows of a group are alike, or belong together
+    "fold": "int64",  # in which a row is held out; -1 where it always trains, or never
+    "problem": "str",  # why a row is excluded, "" for most
+}
+# What images have beside that; other columns of an index are text.
+IMAGES = {
+    "width": "int64",
+    "height": "int64",
+    "bytes": "int64",
+    "brightness": "float64",
+}
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Index:
+    """The index with what its targets mean.
+
+    Attributes
+    ----------
+    rows : DataFrame of n rows
+        The columns of `COLUMNS`, and those of the reader.
+    task : Task
+    classes : tuple of str
+        Values of the target in the order of their labels; none in regression.
+    names : tuple of str
+        What the classes are called.
+    """
+
+    rows: pd.DataFrame
+    task: Task
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @property
+    def targets(self) -> Targets:
+        """Labels, -1 where unknown; or values, NaN where unknown. Shape (n,)."""
+        return self.task.encode(self.rows["target"], self.classes)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a model gives for a row."""
+        return self.task.outputs(self.classes)
+
+    @property
+    def folds(self) -> Ints:
+        return self.rows["fold"].to_numpy(np.int64)
+
+    def known(self) -> NDArray[np.bool_]:
+        """Return whether each row's target is known, shape (n,)."""
+        return (self.rows["target"] != "").to_numpy()
+
+    def learnable(self) -> Ints:
+        """Return the numbers of the rows that models learn from."""
+        return self._numbers("train")
+
+    def part(self, name: str) -> Ints:
+        """Return the numbers of a part's rows, without the excluded ones."""
+        return self._numbers(name)
+
+    def _numbers(self, part: str) -> Ints:
+        good = (self.rows["part"] == part) & (self.rows["problem"] == "")
+        return np.flatnonzero(good.to_numpy()).astype(np.int64)
+
+
+def write(folder: Path, rows: pd.DataFrame, names: dict[str, str]) -> None:
+    """Write the index and its classes, value to name in the order of the labels."""
+    with replacing(folder / INDEX) as temporary:
+        rows.to_csv(temporary, index=False, lineterminator="\n")
+    text = json.dumps(names, indent=2, ensure_ascii=False)
+    write_text(folder / CLASSES, text + "\n")
+
+
+def read(layout: Layout, competition: Competition) -> Index:
+    """Read what `write` wrote."""
+    types = COLUMNS | IMAGES
+    rows = pd.read_csv(layout.prepared / INDEX, dtype=str, keep_default_na=False)
+    rows = rows.astype({name: types[name] for name in rows.columns if name in types})
+    names = json.loads((layout.prepared / CLASSES).read_text(encoding="utf-8"))
+    return Index(rows, TASKS[competition.task], tuple(names), tuple(names.values()))
+
+
+def classes_of(
+    competition: Competition, found: Sequence[str], known: dict[str, str], where: str
+) -> dict[str, str]:
+    """Return the classes, value to name in the order of their labels.
+
+    Parameters
+    ----------
+    competition : Competition
+    found : sequence of str
+        Values of the target.
+    known : dict of str to str
+        All that the reader knows of, with their names, where it does.
+    where : str
+        For the error.
+
+    Raises
+    ------
+    DataError
+        If a value is none of the competition's classes, or the task needs another number of them.
+    """
+    task = TASKS[competition.task]
+    if not task.classifies:
+        return {}
+    declared = competition.classes
+    if isinstance(declared, dict):
+        classes = declared
+    elif declared is not None:
+        classes = {value: known.get(value, value) for value in declared}
+    else:
+        classes = known or {value: value for value in sorted(set(found), key=_in_order)}
+    if unknown := sorted(set(found) - set(classes)):
+        raise DataError(
+            f"{where}: unknown class '{unknown[0]}'. Allowed: {', '.join(list(classes)[:20])}"
+        )
+    task.check_classes(list(classes), where)
+    return classes
+
+
+def _in_order(value: str) -> tuple[float, str]:
+    """Sort numbers by size, and before words."""
+    try:
+        return (float(value), value)
+    except ValueError:
+        return (float("inf"), value)

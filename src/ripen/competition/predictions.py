@@ -1,0 +1,66 @@
+"""Predictions in one form for every model: a row of the index, and the model's outputs.
+
+Those of the part "validation" are out-of-fold: each by a model that had not seen the row.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ripen.competition.index import Ints
+from ripen.core.atomic import replacing
+from ripen.core.errors import DataError
+from ripen.core.layout import Layout
+
+FILE = "predictions.csv"
+PARTS = ("validation", "test")
+
+
+def table(part: str, rows: Ints, outputs: NDArray[np.floating]) -> pd.DataFrame:
+    """Return a model's outputs on one part.
+
+    Parameters
+    ----------
+    part : "validation" or "test"
+    rows : int64 ndarray of shape (n,)
+        Of the index.
+    outputs : ndarray of shape (n, k)
+        Probabilities of each class, whose rows sum to 1; or one value, k = 1.
+
+    Returns
+    -------
+    DataFrame of n rows
+        Columns part, row, p0, p1, …
+    """
+    columns = {f"p{k}": column for k, column in enumerate(outputs.T.astype(np.float64))}
+    return pd.DataFrame({"part": part, "row": rows, **columns})
+
+
+def outputs(predicted: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the outputs of a table's rows, shape (n, k)."""
+    return predicted.filter(regex=r"^p\d+$").to_numpy(np.float64)
+
+
+def write(folder: Path, tables: list[pd.DataFrame]) -> None:
+    """Write a model's tables as CSV, every digit kept."""
+    with replacing(folder / FILE) as temporary:
+        pd.concat(tables).to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read(layout: Layout, models: list[str]) -> dict[str, pd.DataFrame]:
+    """Read the predictions of models, by name.
+
+    Raises
+    ------
+    DataError
+        If one is missing.
+    """
+    found = {}
+    for name in models:
+        file = layout.model(name) / FILE
+        if not file.exists():
+            raise DataError(f"{file}: no such file. Run: dvc repro")
+        found[name] = pd.read_csv(file)
+    return found

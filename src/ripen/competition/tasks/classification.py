@@ -1,0 +1,9 @@
+"""One of two classes, or one of several."""
+
+from ripen.competition.tasks import TASKS, Task
+
+METRICS = ("accuracy", "top5", "log_loss", "roc_auc", "brier")
+MANY = 100_000
+
+TASKS.register("binary")(Task("binary", True, 2, 2, "SoftmaxWithLoss", METRICS))
+TASKS.register("multiclass")(Task("multiclass", True, 2, MANY, "SoftmaxWithLoss", METRICS))

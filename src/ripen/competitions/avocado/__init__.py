@@ -1,0 +1,44 @@
+"""The avocados: what is particular to them beside `conf/competition/avocado.yaml`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ripen.competition import index as indexes
+from ripen.competition.metrics import DECIMALS, scores
+from ripen.competition.tasks import TASKS
+from ripen.competitions.avocado import distribution, regions
+from ripen.core.layout import Layout
+from ripen.settings.compose import check
+from ripen.settings.schema import Competition
+
+
+def generate(settings: Mapping[str, Any], seed: int, folder: Path) -> None:
+    """Write the competition's files, drawn from the distribution."""
+    drawn = check(settings, distribution.Drawn, "source.generate")
+    for name, frame in distribution.generate(drawn, seed).items():
+        frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+
+
+def bayes(competition: Competition, layout: Layout) -> dict[str, Any]:
+    """Score the best possible rule: on the test rows, and its expected accuracy."""
+    noise = float(competition.source["generate"]["label_noise"])
+    test = pd.read_csv(layout.raw / competition.files.test)
+    ripe = distribution.bayes_probability(test, noise)
+    index = indexes.read(layout, competition)
+    labels = index.targets[index.part("test")]
+    expected = distribution.bayes_accuracy(
+        noise, np.random.default_rng(competition.seed), int(competition.own["bayes_sample"])
+    )
+    return {
+        "test": scores(TASKS["binary"].metrics, labels, np.stack([1 - ripe, ripe], axis=1)),
+        "expected": {"accuracy": round(expected, DECIMALS)},
+    }
+
+
+def draw(competition: Competition, layout: Layout, folder: Path) -> None:
+    """Draw the talk's network while it learns, and its decisions over two columns."""
+    regions.draw(competition, layout, folder)

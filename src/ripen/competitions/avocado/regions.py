@@ -1,0 +1,63 @@
+"""The talk's drawings of the avocado's net: its nodes and edges, its decisions over two columns."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+import caffe
+from ripen.competition import index as indexes
+from ripen.core.layout import Layout
+from ripen.data.tables import Encoder
+from ripen.judge import plots
+from ripen.judge.evaluation import network
+from ripen.learn.inputs import TABLE
+from ripen.nets.engines.pycaffe import probabilities
+from ripen.settings.schema import Competition
+
+STEPS = 80  # of the regions, along each column
+
+
+def draw(competition: Competition, layout: Layout, folder: Path) -> None:
+    """Write the network's figures and ``regions.svg`` into a folder that exists."""
+    index = indexes.read(layout, competition)
+    table = pd.read_parquet(layout.prepared / TABLE)
+    network.draw(layout.model("net"), list(table), index.names, folder)
+    shown = list(competition.own["regions"])
+    train = table.iloc[index.learnable()[index.folds[index.learnable()] != 0]]
+    held = index.learnable()[index.folds[index.learnable()] == 0]
+    encoder = Encoder().fit(train)
+    points = table.iloc[held][shown].set_axis(["x", "y"], axis=1)
+    points["label"] = np.array(index.names)[index.targets[held].astype(np.int64)]
+    x, y, probability = landscape(layout, encoder, table.iloc[held], shown)
+    names = (shown[0], shown[1], index.names[-1])
+    plots.save(plots.regions(x, y, probability, points, names), folder / "regions.svg")
+
+
+def landscape(
+    layout: Layout, encoder: Encoder, rows: pd.DataFrame, shown: list[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
+    """Return the net's probabilities over two columns, the others at the rows' medians.
+
+    Returns
+    -------
+    x, y : ndarray of shape (STEPS,)
+        Values of the columns, over the range of the rows and a twentieth around it.
+    probability : ndarray of shape (STEPS, STEPS)
+        Of the last class; a row for each y.
+    """
+    x, y = (_range(rows[name].to_numpy()) for name in shown)
+    medians = rows.median().to_numpy()
+    grid = pd.DataFrame(np.tile(medians, (STEPS * STEPS, 1)), columns=list(rows))
+    grid[shown] = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    folder = layout.model("net")
+    net = caffe.Net(str(folder / "deploy.prototxt"), str(folder / "model.caffemodel"), caffe.TEST)
+    found = probabilities(net, encoder.transform(grid))
+    return x, y, found[:, -1].reshape(STEPS, STEPS)
+
+
+def _range(column: NDArray[np.float64]) -> NDArray[np.float64]:
+    low, high = column.min(), column.max()
+    room = (high - low) / 20
+    return np.linspace(low - room, high + room, STEPS)

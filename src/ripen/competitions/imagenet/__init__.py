@@ -1,0 +1,1 @@
+"""ImageNet's samples: `samples.csv` lists the images, and the hash of each."""

@@ -1,0 +1,54 @@
+"""Errors that a user can cause. Each prints as one line on standard error and sets an exit code."""
+
+
+class RipenError(Exception):
+    """An error whose message names the place, the problem, the allowed values and the next step."""
+
+    exit_code = 1
+
+
+class DataError(RipenError):
+    """A data file is missing, invalid or damaged, or cannot be written."""
+
+
+class StoreError(RipenError):
+    """A store of runs or trials cannot be read or written."""
+
+
+class TrainingError(RipenError):
+    """Training cannot continue, because the loss is infinite or not a number."""
+
+
+class EngineUnavailable(RipenError):
+    """Real Caffe is not installed; the message explains how to install it."""
+
+
+class EngineRefused(RipenError):
+    """Caffe rejected its input; the message is Caffe's last fatal line."""
+
+
+class UsageError(RipenError):
+    """The command line names something that does not exist."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A setting is unknown, invalid or out of range, or conf/ and params.yaml differ."""
+
+
+class SourceError(RipenError):
+    """A source does not have a file, or refuses to send it.
+
+    Parameters
+    ----------
+    reason : str
+        What happened, without a full stop at the end.
+    advice : str
+        What the user can do about it; "" for nothing.
+    """
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(f"{reason}. {advice}" if advice else reason)
+        self.reason = reason
+        self.advice = advice

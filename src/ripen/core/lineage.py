@@ -1,0 +1,143 @@
+"""What a stage is made from, as one hash: the same inputs give the same hash on every machine."""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ripen.core.errors import DataError
+
+PIPELINE, PARAMS = Path("dvc.yaml"), Path("params.yaml")
+MODELS = ("fit", "finetune")
+"""The stages whose instances are models."""
+
+Stage = dict[str, Any]
+
+
+def stage_hash(stage: str, key: str, root: Path = Path()) -> str:
+    """Hash a stage's command, its settings and the contents of all it depends on.
+
+    Parameters
+    ----------
+    stage, key : str
+        For instance "fit" and "titanic.svm", an instance of dvc.yaml.
+    root : Path
+        The folder of dvc.yaml, to which the dependencies are relative.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    DataError
+        If a dependency is missing.
+    """
+    return _hash(_inputs(_stages(root)[f"{stage}@{key}"], root))
+
+
+def model_hash(competition: str, model: str, root: Path = Path()) -> str:
+    """Hash what a model is made from, whichever stage fits it."""
+    stages = _stages(root)
+    names = [f"{stage}@{competition}.{model}" for stage in MODELS]
+    return next(_hash(_inputs(stages[name], root)) for name in names if name in stages)
+
+
+def made_from(stage: str, key: str, root: Path = Path()) -> str:
+    """Hash the contents of all that a stage depends on: data and code, no settings.
+
+    Raises
+    ------
+    DataError
+        If a dependency is missing.
+    """
+    deps = _stages(root)[f"{stage}@{key}"]["deps"]
+    return _hash([[dep, _content(root / dep)] for dep in sorted(deps)])
+
+
+def pipeline_hash(competition: str, root: Path = Path()) -> str:
+    """Hash what a whole pipeline run is made from: its settings and its code, no stage's output."""
+    stages = [stage for name, stage in _stages(root).items() if _competition(name) == competition]
+    outputs = {
+        _path(out)
+        for stage in stages
+        for kind in ("outs", "metrics")
+        for out in stage.get(kind, [])
+    }
+    return _hash([_inputs(stage, root, outputs) for stage in stages])
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's file names and contents; compiled Python is left out."""
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each setting as its dotted key and its value; a list is one value."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _stages(root: Path) -> dict[str, Stage]:
+    """Return every instance of dvc.yaml's stages by its name, as DVC resolves them."""
+    text = (root / PIPELINE).read_text(encoding="utf-8")
+    params = yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))
+    found = {}
+    for name, stage in yaml.safe_load(text)["stages"].items():
+        if "foreach" not in stage:
+            found[name] = stage
+            continue
+        instances = params["graph"][stage["foreach"].removeprefix("${graph.").removesuffix("}")]
+        for key, item in instances.items():
+            written = json.dumps(stage["do"]).replace("${key}", key)
+            for field, value in item.items():
+                written = written.replace(f"${{item.{field}}}", value)
+            found[f"{name}@{key}"] = json.loads(written)
+    return found
+
+
+def _competition(name: str) -> str:
+    return name.partition("@")[2].partition(".")[0]
+
+
+def _inputs(stage: Stage, root: Path, left_out: Collection[str] = ()) -> list[Any]:
+    settings = dict(leaves(yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))))
+    chosen = {
+        name: value
+        for key in stage.get("params", [])
+        for name, value in settings.items()
+        if name == key or name.startswith(f"{key}.")
+    }
+    deps = {dep: _content(root / dep) for dep in stage["deps"] if not _within(dep, left_out)}
+    return [stage["cmd"], sorted(chosen.items()), sorted(deps.items())]
+
+
+def _content(path: Path) -> str:
+    if not path.exists():
+        raise DataError(f"{path} is missing. Run: dvc repro")
+    return content_hash(path)
+
+
+def _within(dep: str, outs: Collection[str]) -> bool:
+    """Whether a dependency is an output, part of one, or a folder of some."""
+    return any(f"{dep}/".startswith(f"{out}/") or out.startswith(f"{dep}/") for out in outs)
+
+
+def _path(out: str | dict[str, Any]) -> str:
+    return out if isinstance(out, str) else next(iter(out))
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

@@ -1,0 +1,99 @@
+"""Registries: one name, one entry, and a new entry is one new file.
+
+A registry is a package. Its modules register what they define; the registry imports them all the
+first time that somebody looks a name up, so no list of them exists anywhere.
+"""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from ripen.core.errors import ConfigError
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T]):
+    """Entries by name, from the modules of one package.
+
+    Parameters
+    ----------
+    what : str
+        What an entry is, for errors: "metric", "estimator".
+    package : str
+        The package whose modules register the entries.
+    """
+
+    def __init__(self, what: str, package: str) -> None:
+        self._what, self._package = what, package
+        self._entries: dict[str, T] = {}
+        self._imported = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that adds an entry under a name.
+
+        Raises
+        ------
+        ValueError
+            If the name is taken.
+        """
+
+        def registered(entry: T) -> T:
+            if name in self._entries:
+                raise ValueError(f"two {self._what}s are called '{name}'")
+            self._entries[name] = entry
+            return entry
+
+        return registered
+
+    def __getitem__(self, name: str) -> T:
+        """Return an entry.
+
+        Raises
+        ------
+        ConfigError
+            If there is none of that name: names the nearest.
+        """
+        entries = self._all()
+        if name not in entries:
+            raise ConfigError(f"unknown {self._what} '{name}'{nearest(name, entries)}")
+        return entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        # Mapping's own test expects a KeyError, and ours is for the user.
+        return name in self._all()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._all()))
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> dict[str, T]:
+        if not self._imported:
+            package = importlib.import_module(self._package)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self._package}.{module.name}")
+            self._imported = True
+        return self._entries
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """Return the end of an error's sentence: the name that was probably meant, or all of them.
+
+    >>> nearest("log_los", ["accuracy", "log_loss"])
+    "; did you mean 'log_loss'?"
+    >>> nearest("x", ["accuracy", "log_loss"])
+    '. Allowed: accuracy, log_loss'
+    """
+    candidates = list(allowed)
+    last = name.rsplit(".", 1)[-1]
+    close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6) or [
+        candidate for candidate in candidates if candidate.rsplit(".", 1)[-1] == last
+    ]
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    shown = [candidate for candidate in candidates if "." not in candidate]
+    return f". Allowed: {', '.join(shown)}" if shown else ""

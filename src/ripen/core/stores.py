@@ -1,0 +1,102 @@
+"""Errors of MLflow's and Optuna's stores, reduced to one line with the next step in it."""
+
+import shlex
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from ripen.core.errors import StoreError
+
+ERRORS = (SQLAlchemyError, sqlite3.Error, Timeout, OSError)
+_LOCKED = "the store is locked by another {}. {}, and run again: finished work is kept"
+_READ_ONLY = "the store is read-only. Make it writable, or choose another (study.uri, tracking.uri)"
+_FULL = "there is no space left. Finished trials are kept: free some space, and run again"
+_MEANINGS = (
+    ("database is locked", _LOCKED.format("program", "Close it")),
+    ("could not be acquired", _LOCKED.format("sweep or stage", "Wait for it")),
+    ("readonly database", _READ_ONLY),
+    ("read-only file system", _READ_ONLY),
+    ("permission denied", "the store is not writable. Make it writable, or choose another"),
+    ("unable to open database", "the store cannot be opened. Does its folder exist, writable?"),
+    ("is full", _FULL),
+    ("no space left", _FULL),
+    # SQLite's message when even its journal does not fit on the disk.
+    ("disk i/o error", "the disk is full or failing. Check it, and run again"),
+    (
+        "out-of-date database schema",
+        "the store was made by another version of MLflow. Copy it, then run: "
+        "mlflow db upgrade {address}",
+    ),
+    (
+        "table schema",
+        "the store was made by another version of Optuna. Copy it, then run: "
+        "optuna storage upgrade --storage {address}",
+    ),
+    ("not a database", "the file is not an SQLite database. Move it away, or choose another"),
+    ("malformed", "the database is damaged. Move it away; DVC's outputs are not affected"),
+    ("connection refused", "connection refused. Is the server running, and the address right?"),
+    ("could not translate host", "host not found"),
+    ("password", "the server needs a user and a password: PGUSER and PGPASSWORD, or ~/.pgpass"),
+)
+
+
+@contextmanager
+def speaking(uri: str, *others: type[Exception]) -> Iterator[None]:
+    """Turn the errors of a store, and exceptions of the types `others`, into StoreErrors.
+
+    Raises
+    ------
+    StoreError
+        Naming the store, the problem and the next step.
+    """
+    expected: tuple[type[Exception], ...] = (*ERRORS, *others)
+    try:
+        yield
+    except expected as error:
+        raise StoreError(explained(uri, error)) from None
+
+
+def explained(uri: str, error: BaseException) -> str:
+    """Return the problem with a store in one line, its password hidden."""
+    texts = []
+    # MLflow and Optuna wrap the database's own error several times: search the whole chain.
+    cause: BaseException | None = error
+    while cause is not None:
+        texts.append(str(cause))
+        cause = cause.__cause__ or cause.__context__
+    text = " ".join(texts).lower()
+    for sign, meaning in _MEANINGS:
+        if sign in text:
+            return f"{_shown(uri)}: {meaning.format(address=shlex.quote(uri))}"
+    return f"{_shown(uri)}: {' '.join(texts[-1].split())}"
+
+
+@contextmanager
+def file_lock(uri: str, file: Path, timeout: float) -> Iterator[None]:
+    """Hold a lock on a store's file. The system releases it when the process dies, even killed.
+
+    Raises
+    ------
+    StoreError
+        If the lock is not free within `timeout` seconds.
+    """
+    with speaking(uri):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(file, timeout=timeout)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _shown(uri: str) -> str:
+    try:
+        return make_url(uri).render_as_string(hide_password=True)
+    except ArgumentError:  # not a URI: the path of a folder
+        return uri

@@ -1,0 +1,191 @@
+"""Tables: CSV files read and checked value by value; columns encoded as numbers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from ripen.core.errors import DataError
+from ripen.settings.schema import Column
+
+LEVELS = 30  # of a category that get a column of their own, the rest share one
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a column must hold.
+
+    Attributes
+    ----------
+    check : pandera Column
+    allowed : str
+        The same in words, for errors: "a number from 0 to 1".
+    missing : bool
+        Whether a value may be blank.
+    """
+
+    check: pa.Column
+    allowed: str
+    missing: bool = False
+
+
+def identifier() -> Expected:
+    """Return the form of an id: any text, once."""
+    return Expected(pa.Column(str, pa.Check(lambda value: value != ""), unique=True), "an id")
+
+
+def number(column: Column) -> Expected:
+    """Return the form of a finite number, in the column's range."""
+    low, high = column.min, column.max
+    checks = [pa.Check(np.isfinite)]
+    words = "a number"
+    if low is not None:
+        checks.append(pa.Check.ge(low))
+        words += f" from {low:g}"
+    if high is not None:
+        checks.append(pa.Check.le(high))
+        words += f" to {high:g}"
+    check = pa.Column(np.float64, checks, coerce=True, nullable=column.missing)
+    return Expected(check, words, column.missing)
+
+
+def category(column: Column, classes: list[str] | None = None) -> Expected:
+    """Return the form of one of some values, or of any text."""
+    if classes is None:
+        check = pa.Check(lambda value: value != "") if not column.missing else None
+        return Expected(pa.Column(str, check), "a value", column.missing)
+    shown = ", ".join(classes[:20])
+    return Expected(pa.Column(str, pa.Check.isin(classes)), f"a class: {shown}")
+
+
+def is_number(values: "pd.Series[str]", column: Column) -> bool:
+    """Whether all values that are not blank are numbers."""
+    if column.min is not None or column.max is not None:
+        return True
+    given = values[values != ""]
+    return len(given) > 0 and bool(pd.to_numeric(given, errors="coerce").notna().all())
+
+
+def read_table(
+    path: Path, text: pd.DataFrame, wanted: Mapping[str, Expected], ignored: Iterable[str]
+) -> pd.DataFrame:
+    """Check every value of a file that was read as text.
+
+    Parameters
+    ----------
+    path : Path
+        For errors.
+    text : DataFrame
+        From `read_text`.
+    wanted : mapping of str to Expected
+        The columns that the file must have, in any order.
+    ignored : iterable of str
+        Columns that it may have besides.
+
+    Returns
+    -------
+    DataFrame
+        Columns in the order of `wanted`: float64 numbers, NaN where blank, and text.
+
+    Raises
+    ------
+    DataError
+        One line that names file, row (the first after the header is 1), column, what is allowed.
+    """
+    names = ", ".join(wanted)
+    if missing := [name for name in wanted if name not in text]:
+        raise DataError(f"{path}: column '{missing[0]}' is missing. Needed: {names}")
+    if extra := [name for name in map(str, text) if name not in wanted and name not in ignored]:
+        raise DataError(f"{path}: column '{extra[0]}' is one too many. Allowed: {names}")
+    blanked = text[list(wanted)].copy()
+    for name, expected in wanted.items():
+        if (
+            expected.missing
+            and expected.check.dtype is not None
+            and "float" in str(expected.check.dtype)
+        ):
+            blanked[name] = blanked[name].replace("", np.nan)
+    schema = pa.DataFrameSchema({name: expected.check for name, expected in wanted.items()})
+    try:
+        return schema.validate(blanked, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        raise DataError(f"{path}: {_first_failure(error.failure_cases, text, wanted)}") from None
+
+
+def _first_failure(cases: pd.DataFrame, text: pd.DataFrame, wanted: Mapping[str, Expected]) -> str:
+    rows = cases.dropna(subset=["index"]).sort_values("index", kind="stable")
+    first = rows.iloc[0]
+    row, column = int(first["index"]), str(first["column"])
+    if first["check"] == "field_uniqueness":
+        # Both of a pair are listed; the later one is the one to correct.
+        row = int(text[column].duplicated().argmax())
+        earlier = int(text[column].eq(text[column].iloc[row]).argmax())
+        value: Any = text[column].iloc[row]
+        return f"row {row + 1}, column '{column}': {value!r} is in row {earlier + 1} already"
+    value = text[column].iloc[row]
+    return f"row {row + 1}, column '{column}': {value!r} is not {wanted[column].allowed}"
+
+
+class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Turns typed columns into float32 numbers, fitted on the training rows alone.
+
+    Numbers are standardized; blanks become the median, with a column that says so. A category
+    becomes one column a level, of the `LEVELS` most frequent ones.
+
+    Parameters
+    ----------
+    scale : float, optional
+        All numbers are divided by this in place of being standardized.
+    """
+
+    def __init__(self, scale: float | None = None) -> None:
+        self.scale = scale
+
+    def fit(self, table: pd.DataFrame, targets: object = None) -> Self:
+        """Learn means, medians and levels. Of a table of shape (n, columns)."""
+        self.columns_ = list(table.columns)
+        numbers = [name for name in table if pd.api.types.is_numeric_dtype(table[name])]
+        categories = [name for name in table if name not in numbers]
+        steps: list[Any] = [] if self.scale else [StandardScaler()]
+        if table[numbers].isna().any(axis=None):
+            steps.insert(0, SimpleImputer(strategy="median", add_indicator=True))
+        self.transformer_ = ColumnTransformer(
+            [
+                ("numbers", make_pipeline(*steps) if steps else "passthrough", numbers),
+                (
+                    "categories",
+                    OneHotEncoder(
+                        handle_unknown="infrequent_if_exist",
+                        max_categories=LEVELS,
+                        sparse_output=False,
+                    ),
+                    categories,
+                ),
+            ],
+            sparse_threshold=0,
+        ).fit(table)
+        return self
+
+    def transform(self, table: pd.DataFrame) -> NDArray[np.float32]:
+        """Return numbers of shape (n, features).
+
+        Raises
+        ------
+        DataError
+            If a column is missing.
+        """
+        if missing := [name for name in self.columns_ if name not in table]:
+            needed = ", ".join(self.columns_)
+            raise DataError(f"input: column '{missing[0]}' is missing. Needed: {needed}")
+        found = np.asarray(self.transformer_.transform(table[self.columns_]), np.float32, order="C")
+        return found / np.float32(self.scale) if self.scale else found

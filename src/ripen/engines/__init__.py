@@ -1,1 +1,0 @@
-"""Who runs a Caffe net: ripen's own Caffe in process, or real Caffe 1.0 over files."""

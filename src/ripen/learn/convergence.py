@@ -1,0 +1,130 @@
+"""When training ends, as the talk puts it: it changes little from the version before, or a maximum
+of iterations, since life is short; and when the validation loss no longer improves.
+"""
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import pandas as pd
+
+from ripen.core.atomic import write_text
+
+
+class Reason(StrEnum):
+    """What ended a training. The last two are of trials: `Convergence` never gives them."""
+
+    CONVERGED = "converged"
+    EARLY_STOPPING = "early_stopping"
+    MAX_ITER = "max_iter"
+    DIVERGED = "diverged"
+    PRUNED = "pruned"
+
+
+@dataclass
+class Convergence:
+    """Watches the checks of a training and says when to end it.
+
+    Parameters
+    ----------
+    tolerance : float
+        A change of the smoothed loss below this, against the check before, is no change.
+    patience : int
+        That many checks without change, one after the other, are convergence.
+    early_stopping : int
+        That many checks without a new best validation loss end the training too.
+    max_iter : int
+        Iterations after which it ends in any case.
+
+    Attributes
+    ----------
+    best_iteration : int
+        The iteration of the lowest validation loss so far; 0 before the first check.
+    best_validation_loss : float
+    """
+
+    tolerance: float
+    patience: int
+    early_stopping: int
+    max_iter: int
+    best_iteration: int = 0
+    best_validation_loss: float = float("inf")
+    _previous: float = field(default=float("inf"), repr=False)
+    _unchanged: int = field(default=0, repr=False)
+    _since_best: int = field(default=0, repr=False)
+
+    def check(self, iteration: int, loss: float, validation_loss: float) -> Reason | None:
+        """Take in one check.
+
+        Parameters
+        ----------
+        iteration : int
+            Iterations done so far.
+        loss : float
+            Training loss, smoothed.
+        validation_loss : float
+
+        Returns
+        -------
+        Reason or None
+            Why training ends here, or None to go on.
+        """
+        self._unchanged = self._unchanged + 1 if abs(self._previous - loss) < self.tolerance else 0
+        self._previous = loss
+        self._since_best += 1
+        if validation_loss < self.best_validation_loss:
+            self.best_iteration, self.best_validation_loss = iteration, validation_loss
+            self._since_best = 0
+        if self._unchanged >= self.patience:
+            return Reason.CONVERGED
+        if self._since_best >= self.early_stopping:
+            return Reason.EARLY_STOPPING
+        return Reason.MAX_ITER if iteration >= self.max_iter else None
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a training stood after `iteration` iterations.
+
+    `loss` is the mean over the iterations since the check before, `gradient_norm` the Euclidean
+    norm of all parameters' gradients in the last of them.
+    """
+
+    iteration: int
+    loss: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    gradient_norm: float
+    seconds_per_iteration: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a training went: why it ended and when, all its checks, and which of them was best.
+
+    Where the last weights are kept, and not the best, the last check stands for the best.
+    """
+
+    stopped: Reason
+    iterations: int
+    best_iteration: int
+    best_validation_loss: float
+    checks: tuple[Check, ...]
+
+    def curve(self) -> pd.DataFrame:
+        """Return the checks as rows, without what depends on the clock."""
+        return pd.DataFrame(self.checks).drop(columns="seconds_per_iteration")
+
+
+def write_training(folder: Path, training: Training) -> None:
+    """Write `training.json` (what ended it, and when) and `curve.csv` (the checks)."""
+    values = {
+        "stopped": training.stopped,
+        "iterations": training.iterations,
+        "best_iteration": training.best_iteration,
+    }
+    write_text(folder / "training.json", json.dumps(values, indent=2) + "\n")
+    curve = training.curve().to_csv(index=False, lineterminator="\n")
+    write_text(folder / "curve.csv", curve)

@@ -1,0 +1,154 @@
+"""What an estimator is: settings that fit, and what they leave, which predicts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ripen.competition.tasks import Targets, Task
+from ripen.core.registry import Registry
+from ripen.learn.convergence import Check, Training
+from ripen.settings.compose import check
+from ripen.settings.schema import Competition
+from ripen.settings.typed import Count, typed
+
+if TYPE_CHECKING:  # engines import torch, which most estimators do without
+    from ripen.nets.engines.engine import Engine
+
+Outputs = NDArray[np.floating]
+Callback = Callable[[Check], None]
+
+
+def ignore(found: Check) -> None:
+    """Do nothing with a check."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows to learn from, or to predict.
+
+    Attributes
+    ----------
+    x : object of length n
+        As the model's input gives them (`ripen.learn.inputs`).
+    y : ndarray of shape (n,)
+        Labels or values; of rows to predict what is known of them.
+    """
+
+    x: Any
+    y: Targets
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a fit needs beside its rows.
+
+    Attributes
+    ----------
+    competition : str
+    task : Task
+    outputs : int
+        Numbers that a model gives for a row.
+    seed, threads : int
+    engine : Engine
+        Who runs Caffe nets.
+    folder : Path
+        Exists; gets the model's files.
+    encode : callable
+        Returns an unfitted transformer of the input's rows into float32 arrays, None where they
+        are arrays already.
+    settings : Competition
+        All of the competition's.
+    callback : callable
+        Is given each check of a training.
+    history : bool
+        Whether to keep weights on the way, for the figures of a net that learns.
+    """
+
+    competition: str
+    task: Task
+    outputs: int
+    seed: int
+    threads: int
+    engine: "Engine"
+    folder: Path
+    encode: Callable[[], Any]
+    settings: Competition
+    callback: Callback = ignore
+    history: bool = False
+
+
+class Fitted(Protocol):
+    """A fitted model."""
+
+    @property
+    def training(self) -> Training | None:
+        """How its training went, of a net."""
+
+    def predict(self, x: Any) -> Outputs:
+        """Return outputs of shape (n, outputs): probabilities whose rows sum to 1, or values."""
+
+    def save(self, folder: Path) -> None:
+        """Write what serves the model (`ripen.learn.models.served`) into an existing folder."""
+
+
+@typed
+class Estimator:
+    """Settings of a model, and how they fit. One file of `ripen.learn.estimators` each.
+
+    Attributes
+    ----------
+    inputs : list of str
+        What a row is: ["table"], ["images"], or names of features, side by side.
+    folds : int, optional
+        In how many of the folds rows are held out; all where it is not given.
+    """
+
+    inputs: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["table"])
+    folds: Count | None = None
+
+    refits: ClassVar[bool | None] = None
+    """Whether the test rows are predicted by a model of all labelled rows, or by the mean of the
+    folds' models; None where the splitter says it."""
+    learns: ClassVar[bool] = True
+    has_learning_curve: ClassVar[bool] = True
+
+    def nets(self) -> list[str]:
+        """Return the nets of the zoo whose weights it begins with."""
+        return []
+
+    def least(self) -> tuple[int, int]:
+        """Return how many training rows are needed: of each class, and in all."""
+        return (1, 1)
+
+    def fit(self, train: Rows, validation: Rows | None, work: Work) -> Fitted:
+        """Fit to rows.
+
+        Parameters
+        ----------
+        train : Rows
+        validation : Rows or None
+            By which a training is followed, and may end; None where all rows train.
+        work : Work
+        """
+        raise NotImplementedError
+
+
+ESTIMATORS: Registry[type[Estimator]] = Registry("estimator", "ripen.learn.estimators")
+
+
+def estimator(settings: Mapping[str, Any], where: str) -> Estimator:
+    """Return the estimator that a section of `models` names, with its settings.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name, or its settings do not fit.
+    """
+    values = {key: value for key, value in settings.items() if value is not None}
+    kind = ESTIMATORS[str(values.pop("estimator", ""))]
+    return check(values, kind, where)

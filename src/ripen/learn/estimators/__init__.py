@@ -1,0 +1,1 @@
+"""Estimators by name, each with its settings: one file an estimator, and nothing else to edit."""

@@ -1,0 +1,58 @@
+"""The talk's network: fully connected layers on encoded rows, trained by a Caffe solver."""
+
+import numpy as np
+
+from ripen.core.atomic import write_text
+from ripen.learn.arrays import FittedNet, write_rows
+from ripen.learn.estimator import ESTIMATORS, Estimator, Rows, Work
+from ripen.settings.schema import Net, Solver, Train
+from ripen.settings.typed import typed
+
+
+@ESTIMATORS.register("caffe_net")
+@typed
+class CaffeNet(Estimator):
+    """A net of `net`'s layers, which `solver` trains until `train` ends it.
+
+    The weights of the best validation loss are kept.
+    """
+
+    net: Net
+    solver: Solver
+    train: Train
+
+    refits = False  # without validation rows nothing would end its training
+
+    def fit(self, train: Rows, validation: Rows | None, work: Work) -> FittedNet:
+        """Train; the folder gets Caffe's files and the rows (`Estimator.fit`)."""
+        # Here, because the settings are read where nobody trains, and these import torch.
+        from ripen.learn.models import mlp
+        from ripen.learn.models.caffe_net import train_net
+
+        assert validation is not None
+        encoder = work.encode()
+        x = encoder.fit_transform(train.x) if encoder is not None else train.x
+        held_out = encoder.transform(validation.x) if encoder is not None else validation.x
+        unit = (0.0, 1.0)
+        if not work.task.classifies:  # a net learns numbers of the size of its weights
+            unit = float(np.mean(train.y)), float(np.std(train.y)) or 1.0
+        mean, scale = unit
+        y, held_y = (
+            rows.y if work.task.classifies else np.asarray((rows.y - mean) / scale, np.float64)
+            for rows in (train, validation)
+        )
+        rows = write_rows(work.folder, "train", x, y), min(self.train.batch_size, len(x))
+        held = write_rows(work.folder, "validation", held_out, held_y), len(held_out)
+        deploy = mlp.deploy(self.net, x.shape[1], work.outputs, work.task.loss)
+        write_text(work.folder / "deploy.prototxt", mlp.to_text(deploy))
+        training = train_net(
+            mlp.train_val(self.net, work.outputs, rows, held, work.task.loss),
+            self.solver,
+            self.train,
+            work.seed,
+            work.folder,
+            work.callback,
+            engine=work.engine,
+            history=work.folder / "history" if work.history else None,
+        )
+        return FittedNet(work.engine, work.folder, encoder, x.shape[1:], training, unit)

@@ -1,0 +1,268 @@
+"""Fit one model: out-of-fold predictions of every labelled row, then the test rows.
+
+One way for every estimator. A fold's files are kept beside the pipeline until the model is whole,
+so that a fit that was killed goes on with the next fold.
+"""
+
+import gc
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ripen.competition import predictions
+from ripen.competition.index import Index, Ints
+from ripen.competition.metrics import METRICS
+from ripen.competition.splitters import Splitter
+from ripen.core.atomic import replacing
+from ripen.core.errors import DataError
+from ripen.learn.convergence import Training, write_training
+from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work, ignore
+from ripen.learn.inputs import Input
+
+KEPT = Path(".ripen") / "folds"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One model of a competition, about to be fitted.
+
+    Attributes
+    ----------
+    estimator : Estimator
+    splitter : Splitter
+    index : Index
+    input : Input
+    work : Work
+        Its folder is the model's.
+    key : str
+        Hash of all that the result depends on, which names what is kept of a killed fit.
+    say : callable
+        Is given a line of progress for each step.
+    """
+
+    estimator: Estimator
+    splitter: Splitter
+    index: Index
+    input: Input
+    work: Work
+    key: str
+    say: Say
+
+    def rows(self, numbers: Ints) -> Rows:
+        """Return rows of the index with what the model takes of them."""
+        return Rows(self.input.take(numbers), self.index.targets[numbers])
+
+    @property
+    def refits(self) -> bool:
+        """Whether the test rows are predicted by a model of all labelled rows."""
+        own = self.estimator.refits
+        return self.splitter.refit if own is None else own
+
+    def folds(self) -> list[int]:
+        """Return the folds in which rows are held out for this model."""
+        known = np.unique(self.index.folds[self.index.learnable()])
+        numbers = [int(number) for number in known if number >= 0]
+        return numbers[: self.estimator.folds]
+
+
+def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
+    """Fit a model without each fold, then predict the test rows.
+
+    Returns
+    -------
+    list of DataFrame, Fitted
+        Its predictions (`ripen.competition.predictions`), and the model that stands for it: of all
+        rows where it refits, else that of the first fold.
+
+    Raises
+    ------
+    DataError
+        If without some fold there are too few rows to learn from.
+    """
+    test, learnable = fit.index.part("test"), fit.index.learnable()
+    folds, kept = fit.folds(), KEPT / fit.key
+    # The last fold is always fitted here: its model stands for all where none is refitted.
+    restored = _restore(kept, fit.work.folder, len(folds) - 1)
+    held_out, outputs, answers, curves = [], [], [], []
+    fitted: Fitted | None = None
+    for place, k in enumerate(folds):
+        held_out.append(learnable[fit.index.folds[learnable] == k])
+        if place >= restored:
+            fitted, out, answer = _fold(fit, k, place, held_out[-1], test)
+            _keep(kept, fit.work.folder, place, out, answer, fitted.training)
+        saved = np.load(kept / f"{place}.npz")
+        outputs.append(saved["outputs"])
+        answers.append(saved["answers"])
+        if (kept / f"{place}.csv").exists():
+            curves.append(pd.read_csv(kept / f"{place}.csv"))
+        fit.say(f"without fold {k}")
+    tables = []
+    if folds:
+        found = np.concatenate(outputs)
+        tables.append(predictions.table("validation", np.concatenate(held_out), found))
+    if fit.refits or fitted is None:
+        fitted = _everything(fit, learnable, curves)
+        answer = fitted.predict(fit.input.take(test)) if len(test) else None
+        fit.say("on all rows")
+    else:
+        answer = np.mean(answers, axis=0) if len(test) else None
+    if answer is not None:
+        tables.append(predictions.table("test", test, answer))
+    shutil.rmtree(kept, ignore_errors=True)
+    return tables, fitted
+
+
+def _fold(fit: Fit, k: int, place: int, held: Ints, test: Ints) -> tuple[Fitted, Outputs, Outputs]:
+    """Fit without a fold; return the model, its outputs on the fold, and on the test rows."""
+    learnable = fit.index.learnable()
+    train = learnable[fit.splitter.trains(fit.index.folds[learnable], k)]
+    check_enough(fit, train, f"without fold {k} ")
+    # Nets hold reference cycles. Collect them now, or two nets' arrays are in memory at once.
+    gc.collect()
+    with _folder(fit, place) as folder:
+        first = folder == fit.work.folder
+        work = replace(fit.work, folder=folder, callback=fit.work.callback if first else ignore)
+        fitted = fit.estimator.fit(fit.rows(train), fit.rows(held), work)
+        out = fitted.predict(fit.input.take(held))
+        answers = fitted.predict(fit.input.take(test)) if len(test) and not fit.refits else out[:0]
+        if fitted.training is not None and not fit.refits:
+            write_training(folder, fitted.training)
+    return fitted, out, answers
+
+
+def _everything(fit: Fit, learnable: Ints, curves: Sequence[pd.DataFrame]) -> Fitted:
+    """Fit to all labelled rows; its curve's validation is the mean of the folds' curves."""
+    if fit.estimator.learns:
+        check_enough(fit, learnable, "")
+    gc.collect()
+    fitted = fit.estimator.fit(fit.rows(learnable), None, fit.work)
+    if fitted.training is not None:
+        write_training(fit.work.folder, fitted.training)
+        curve = fitted.training.curve()
+        for column in ("validation_loss", "validation_accuracy"):
+            if curves:
+                curve[column] = np.mean([each[column] for each in curves], axis=0)
+        curve.to_csv(fit.work.folder / "curve.csv", index=False, lineterminator="\n")
+    return fitted
+
+
+def check_enough(fit: Fit, train: Ints, when: str) -> None:
+    """Make sure that there are rows enough to learn from.
+
+    Raises
+    ------
+    DataError
+        If there are not.
+    """
+    if reason := _lack(fit, train):
+        raise DataError(f"{when}{reason}")
+
+
+def _lack(fit: Fit, train: Ints) -> str:
+    """Say which rows a model lacks; "" if none."""
+    per_class, rows = fit.estimator.least()
+    if len(train) < rows:
+        return f"there are {len(train)} rows to learn from, and the model needs {rows}"
+    if not fit.index.task.classifies:
+        return ""
+    counts = np.bincount(fit.index.targets[train].astype(np.int64), minlength=len(fit.index.names))
+    # A class may be absent from one fold's training rows only where it is rare in all of them.
+    if counts.min() < per_class:
+        name = fit.index.names[int(counts.argmin())]
+        return f"class '{name}' has {counts.min()} rows, and the model needs {per_class}"
+    return ""
+
+
+def learning_curve(fit: Fit, sizes: Sequence[int]) -> pd.DataFrame:
+    """Score the model fitted to ever more rows.
+
+    Rows come from the training part and from `more`, in their order, and the score is that of the
+    test part, where these are known; else they are drawn from all folds but the first, by which
+    they are scored. Sizes beyond that, or too small to learn from, are absent.
+
+    Returns
+    -------
+    DataFrame
+        Columns n_train and score: accuracy, or the competition's metric in regression.
+    """
+    pool, held, validation = _pool(fit)
+    measured = []
+    if fit.estimator.has_learning_curve and len(held):
+        for size in sizes:
+            if size > len(pool) or _lack(fit, pool[:size]):
+                continue
+            with tempfile.TemporaryDirectory() as temporary:
+                work = replace(fit.work, folder=Path(temporary), callback=ignore, history=False)
+                fitted = fit.estimator.fit(fit.rows(pool[:size]), fit.rows(validation), work)
+                out = fitted.predict(fit.input.take(held)).astype(np.float64)
+            measured.append({"n_train": size, "score": score(fit, held, out)})
+            fit.say(f"learning curve: {size} rows")
+    return pd.DataFrame(measured, columns=["n_train", "score"])
+
+
+def score(fit: Fit, rows: Ints, outputs: NDArray[np.float64]) -> float:
+    """Return the score of a learning curve: accuracy, or RMSE in regression."""
+    name = "accuracy" if fit.index.task.classifies else "rmse"
+    return METRICS[name](fit.index.targets[rows], outputs)
+
+
+def _pool(fit: Fit) -> tuple[Ints, Ints, Ints]:
+    """Return the rows to learn from, those to score on, and those to validate on."""
+    learnable, folds = fit.index.learnable(), fit.index.folds
+    test, more = fit.index.part("test"), fit.index.part("more")
+    known = test[fit.index.known()[test]]
+    first = learnable[folds[learnable] == 0]
+    others = learnable[folds[learnable] != 0]
+    if len(known):
+        return np.concatenate([others, more]), known, first
+    order = np.random.default_rng(fit.work.seed).permutation(others)
+    return order, first, first
+
+
+@contextmanager
+def _folder(fit: Fit, place: int) -> Iterator[Path]:
+    """Yield the folder of a fold's files, which are kept where they stand for the model."""
+    if fit.refits:
+        with tempfile.TemporaryDirectory() as temporary:
+            yield Path(temporary)
+        return
+    folder = fit.work.folder if place == 0 else fit.work.folder / f"fold_{place}"
+    folder.mkdir(exist_ok=True)
+    yield folder
+
+
+def _keep(
+    kept: Path,
+    folder: Path,
+    place: int,
+    outputs: Outputs,
+    answers: Outputs,
+    training: Training | None,
+) -> None:
+    """Keep what a fold left, whole or not at all: the arrays come last."""
+    if place == 0:
+        shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(folder, kept / "files", dirs_exist_ok=True)
+    if training is not None:
+        training.curve().to_csv(kept / f"{place}.csv", index=False, lineterminator="\n")
+    with replacing(kept / f"{place}.npz") as temporary, temporary.open("wb") as file:
+        np.savez(file, outputs=outputs, answers=answers)
+
+
+def _restore(kept: Path, folder: Path, most: int) -> int:
+    """Bring back the files of the folds that a killed fit had finished; return how many."""
+    done = 0
+    while done < most and (kept / f"{done}.npz").exists():
+        done += 1
+    if done:
+        shutil.copytree(kept / "files", folder, dirs_exist_ok=True)
+    return done

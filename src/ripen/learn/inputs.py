@@ -1,0 +1,137 @@
+"""What a model takes of each row: the table's columns, features of images, or images."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ripen.competition.index import Index, Ints
+from ripen.core.layout import Layout
+from ripen.data.tables import Encoder
+from ripen.settings.schema import Competition
+
+TABLE = "table.parquet"
+READ_AT_ONCE = 1000  # rows of features: all at once would take the most memory
+
+
+class Input(Protocol):
+    """Rows of one kind."""
+
+    def take(self, rows: Ints) -> Any:
+        """Return what a model takes of rows of the index."""
+
+    def encoder(self) -> Any:
+        """Return an unfitted transformer of that into float32 arrays; None where it is one."""
+
+    def save(self, folder: Path) -> None:
+        """Write how raw data becomes it, for a served model, into a folder that has the model."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Typed columns, which an encoder turns into numbers."""
+
+    columns: pd.DataFrame
+    scale: float | None
+
+    def take(self, rows: Ints) -> pd.DataFrame:
+        """Return the rows' columns."""
+        return self.columns.iloc[rows]
+
+    def encoder(self) -> Encoder:
+        """Return the encoder of these columns."""
+        return Encoder(self.scale)
+
+    def save(self, folder: Path) -> None:
+        """Write nothing: the model has the encoder."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of several nets side by side, each the mean over an image's views.
+
+    Attributes
+    ----------
+    values : float32 ndarray of shape (m, d)
+    places : int64 ndarray of shape (n,)
+        Of each row of the index among the values; -1 where it has none.
+    """
+
+    values: NDArray[np.float32]
+    places: Ints
+    names: Sequence[str]
+    competition: Competition
+
+    def take(self, rows: Ints) -> NDArray[np.float32]:
+        """Return the rows' features."""
+        at = self.places[rows]
+        # Rows that follow each other are a slice, which copies nothing.
+        if len(at) and at[-1] - at[0] == len(at) - 1 and (np.diff(at) == 1).all():
+            return self.values[at[0] : at[-1] + 1]
+        return self.values[at]
+
+    def encoder(self) -> None:
+        """Return nothing: features are arrays."""
+        return
+
+    def save(self, folder: Path) -> None:
+        """Write which features of an image they are."""
+        from ripen.learn.models.photographs import photographs
+        from ripen.learn.models.served import write_input
+
+        write_input(folder, photographs(self.competition, self.names))
+
+
+def read_features(
+    layout: Layout, names: Sequence[str], n: int, competition: Competition
+) -> Features:
+    """Read features of nets side by side.
+
+    Parameters
+    ----------
+    layout : Layout
+    names : sequence of str
+        Of the section `features`.
+    n : int
+        Rows of the index.
+    """
+    with ExitStack() as stack:
+        files = [stack.enter_context(h5py.File(layout.features / f"{name}.h5")) for name in names]
+        rows, nets = files[0]["row"][()], [file["features"] for file in files]
+        values = np.empty((len(rows), sum(net.shape[2] for net in nets)), np.float32)
+        for start in range(0, len(rows), READ_AT_ONCE):
+            some = slice(start, start + READ_AT_ONCE)
+            means = [net[some].mean(axis=1, dtype=np.float32) for net in nets]
+            np.concatenate(means, axis=1, out=values[some])
+    places = np.full(n, -1)
+    places[rows] = np.arange(len(rows))
+    return Features(values, places, names, competition)
+
+
+@contextmanager
+def opened(
+    names: Sequence[str], competition: Competition, layout: Layout, index: Index
+) -> Iterator[Input]:
+    """Open what a model takes.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The model's `inputs`.
+    """
+    if list(names) == ["table"]:
+        scale = competition.columns.scale if competition.columns else None
+        yield Table(pd.read_parquet(layout.prepared / TABLE), scale)
+    elif list(names) == ["images"]:
+        from ripen.learn.images import opened as opened_images
+
+        with opened_images(layout, index, competition) as images:
+            yield images
+    else:
+        yield read_features(layout, names, len(index.rows), competition)

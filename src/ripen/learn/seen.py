@@ -1,0 +1,38 @@
+"""Which net of a model takes an image: what figures of filters and saliency are drawn from."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from ripen.core.atomic import write_text
+from ripen.data.image_input import Input
+from ripen.settings.compose import as_mapping
+
+SEEN = "seen.json"
+
+
+def whole(wanted: Input) -> Input:
+    """Return the input of a net that was trained on whole images, whatever it takes otherwise."""
+    return replace(wanted, crop=None)
+
+
+def write(folder: Path, deploy: Path, weights: Path, before: Path | None, wanted: Input) -> None:
+    """Write `seen.json` into a model's folder.
+
+    Parameters
+    ----------
+    folder : Path
+    deploy, weights : Path
+        The net's, relative to the repository's root.
+    before : Path or None
+        The weights that its training began with.
+    wanted : Input
+        How an image becomes its input.
+    """
+    values = {
+        "deploy": deploy.as_posix(),
+        "weights": weights.as_posix(),
+        "before": None if before is None else before.as_posix(),
+        "input": as_mapping(wanted),
+    }
+    write_text(folder / SEEN, json.dumps(values, indent=2) + "\n")

@@ -1,0 +1,365 @@
+"""Compose `conf/` with Hydra's overrides; read and check what it composes to, `params.yaml`.
+
+Each competition is composed by itself: its file, on top of its kind, with the overrides that apply
+to it. So an override at the top level (`solver.base_lr=0.01`) holds for every competition that has
+the setting, and `competition.NAME.` in front of a key restricts it to one.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import TypeAdapter, ValidationError
+
+from ripen.core.errors import ConfigError
+from ripen.core.lineage import leaves
+from ripen.core.registry import nearest
+from ripen.settings.schema import Competition, Run
+from ripen.settings.typed import key_of
+
+PARAMS = Path("params.yaml")
+CONF = Path("conf")
+OWN = "competition."
+_CREDENTIALS = {
+    "tracking": "MLflow takes those from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    "study": "PostgreSQL's client takes those from PGUSER and PGPASSWORD, or from ~/.pgpass",
+}
+SETTINGS = {key_of(field.name) for kind in (Run, Competition) for field in fields(kind)}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What `conf/` and overrides come to.
+
+    Attributes
+    ----------
+    run : dict
+        The settings of the run, as `Run` types them.
+    competitions : dict of str to dict
+        Each chosen competition's settings. `Competition` types them.
+    notes : list of str
+        A line for each override that does not apply to one of them.
+    """
+
+    run: dict[str, Any]
+    competitions: dict[str, dict[str, Any]]
+    notes: list[str]
+
+
+def available(conf: Path = CONF) -> list[str]:
+    """Return the names of all competitions: the files of `conf/competition/`."""
+    return sorted(path.stem for path in (conf / "competition").glob("*.yaml"))
+
+
+def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> Composed:
+    """Compose `conf/` with Hydra's overrides, all interpolations resolved.
+
+    Raises
+    ------
+    ConfigError
+        If an override names an unknown key or option, applies to no chosen competition, or a file
+        cannot be composed.
+    """
+    run_keys = {field.name for field in fields(Run)}
+    of_run = [o for o in overrides if _key(o).partition(".")[0] in run_keys]
+    run = _Definition("run", read(conf / "config.yaml"), conf).resolved(of_run)
+    names = [str(name) for name in run.get("competitions") or ()]
+    for name in names:
+        if name not in available(conf):
+            raise ConfigError(
+                f"competitions: there is no {conf}/competition/{name}.yaml"
+                f"{nearest(name, available(conf))}"
+            )
+    competitions, notes = {}, []
+    unused = [override for override in overrides if override not in of_run]
+    for name in names:
+        definition = _Definition(name, _competition(name, conf), conf)
+        mine = []
+        for override in [override for override in overrides if override not in of_run]:
+            owner, stripped = _owner(override, names)
+            if owner not in (None, name):
+                continue
+            if definition.takes(_key(stripped)):
+                mine.append(stripped)
+                unused = [other for other in unused if other != override]
+            else:
+                notes.append(f"'{_key(stripped)}' does not apply to {name}")
+        competitions[name] = definition.resolved(mine)
+    for override in unused:
+        known = {key for each in competitions.values() for key, _ in leaves(each)}
+        known |= {key.rpartition(".")[0] for key in known} | run_keys - {""}
+        raise ConfigError(
+            f"'{_key(override)}' is no setting of {', '.join(names)}"
+            f"{nearest(_key(override), sorted(known))}"
+        )
+    return Composed(run | {"overrides": list(overrides)}, competitions, notes)
+
+
+def check(values: Any, schema: type[T], where: str) -> T:
+    """Check plain values against a type.
+
+    Parameters
+    ----------
+    values : mapping
+        What a YAML file holds.
+    schema : type
+        One of `ripen.settings.schema`, or of a registry's entry.
+    where : str
+        The file, and the key of the section where it is a part of one; for the error.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown or missing key, a wrong type or a value that is not allowed: names the key
+        and, where one is near, the right one.
+    """
+    try:
+        # JSON, because strict Python input would have to be dataclasses already.
+        return TypeAdapter(schema).validate_json(json.dumps(values))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            raise ConfigError(f"{where}: unknown key '{key}'{nearest(key, keys(schema))}") from None
+        if first["type"] in ("missing", "missing_argument"):
+            raise ConfigError(f"{where}: key '{key}' is missing") from None
+        if key.startswith(("tracking.uri", "study.uri")):
+            raise ConfigError(
+                f"{where}: {'.'.join(key.split('.')[:2])} must be an address without user and "
+                f"password: {_CREDENTIALS[key.partition('.')[0]]}"
+            ) from None
+        if first["type"] == "value_error":  # of a whole section
+            section = f"{key}: " if key else ""
+            raise ConfigError(f"{where}: {section}{first['ctx']['error']}") from None
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise ConfigError(f"{where}: {key} is {first['input']!r}: {message}") from None
+
+
+def as_mapping(section: object) -> dict[str, Any]:
+    """Return a section as plain values, as `params.yaml` holds them."""
+    values: dict[str, Any] = TypeAdapter(type(section)).dump_python(section, by_alias=True)
+    return values
+
+
+def changed(section: T, **values: Any) -> T:
+    """Return a section with some of its values changed, and checked as it was itself."""
+    adapter = TypeAdapter(type(section))
+    return adapter.validate_json(json.dumps(as_mapping(section) | values))
+
+
+def load_run(params: Path = PARAMS) -> Run:
+    """Read the settings of the run from `params.yaml`.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is not YAML, or does not fit.
+    """
+    return run_of(read(params), params)
+
+
+def run_of(values: Mapping[str, Any], params: Path = PARAMS) -> Run:
+    """Return the settings of the run among the values of `params.yaml`."""
+    kept = {field.name: values[field.name] for field in fields(Run) if field.name in values}
+    return check(kept, Run, str(params))
+
+
+def load_competition(name: str, params: Path = PARAMS) -> Competition:
+    """Read one competition's settings from `params.yaml`.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is not YAML, does not hold the competition, or does not fit.
+    """
+    chosen = read(params).get("competition")
+    if not isinstance(chosen, Mapping) or name not in chosen:
+        raise ConfigError(f"{params} holds no {name}. Run: ripen compose competitions=[{name}]")
+    return check(chosen[name], Competition, f"{params}: {OWN}{name}")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a section without sections of its own on one line, so that the whole is read."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_mapping(
+        self, tag: str, mapping: Any, flow_style: bool | None = None
+    ) -> yaml.MappingNode:
+        nested = any(isinstance(value, Mapping) for value in dict(mapping).values())
+        return super().represent_mapping(tag, mapping, flow_style=not nested)
+
+
+def dump(values: Mapping[str, Any]) -> str:
+    """Write values as the text of `params.yaml`."""
+    text: str = yaml.dump(
+        dict(values),
+        Dumper=_Dumper,
+        sort_keys=False,
+        default_flow_style=None,
+        width=100,
+        allow_unicode=True,
+    )
+    return text
+
+
+def keys(schema: Any, prefix: str = "") -> Iterator[str]:
+    """Yield every dotted key that a schema has."""
+    for field in fields(schema):
+        name = f"{prefix}{key_of(field.name)}"
+        yield name
+        for kind in (field.type, *get_args(field.type)):
+            if is_dataclass(kind):
+                yield from keys(kind, f"{name}.")
+
+
+def read(params: Path) -> dict[str, Any]:
+    """Read a file of settings as plain values, unchecked.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is not YAML in UTF-8, or is no mapping.
+    """
+    try:
+        loaded = OmegaConf.load(params)  # whose YAML reads 1e-4 as a number, as users expect
+    except FileNotFoundError:
+        raise ConfigError(f"{params} is missing. Run: ripen compose") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{params}: {' '.join(str(error).split())}") from None
+    if not isinstance(loaded, DictConfig):
+        raise ConfigError(f"{params}: a mapping of settings is needed")
+    values = OmegaConf.to_container(loaded)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def _competition(name: str, conf: Path) -> dict[str, Any]:
+    """Return a competition's file as Hydra's primary config, on top of its kind."""
+    file = conf / "competition" / f"{name}.yaml"
+    values = read(file)
+    defaults = values.pop("defaults", None) or ["/kind/table"]
+    if not isinstance(defaults, list):
+        raise ConfigError(f"{file}: defaults must be a list, for instance [/kind/table]")
+    below = [each for each in defaults if each != "_self_"]
+    # Presets come last: they are chosen for a run, and so win over the file.
+    return {"defaults": [*below, "_self_", {"/preset": "default"}], **values}
+
+
+class _Definition:
+    """A primary config of Hydra's that is kept in memory.
+
+    In memory, so that a competition's file needs none of Hydra's package headers.
+    """
+
+    def __init__(self, name: str, values: Mapping[str, Any], conf: Path) -> None:
+        self._name, self._values, self._conf = name, values, conf
+        composed = self._composed(values, [])
+        self._referenced = _referenced(OmegaConf.to_container(composed))
+        self._plain = self._container(composed)
+
+    def takes(self, key: str) -> bool:
+        """Whether something reads such a setting, or has a section that it can be added to."""
+        if key == "preset":
+            return True
+        first, *rest = key.split(".")
+        if first not in SETTINGS and first not in self._referenced:
+            return False
+        if (self._conf / key).is_dir():  # a group of options: solver=adam
+            return key in self._plain
+        section: Any = self._plain
+        for part in [first, *rest][:-1]:
+            section = section.get(part) if isinstance(section, Mapping) else None
+        return isinstance(section, Mapping)
+
+    def resolved(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """Return the values with overrides, without the sections that only serve interpolations."""
+        # What others refer to comes first: models.net.solver may be `${solver}`, of which a part
+        # can be overridden only once it has values of its own.
+        first = [o for o in overrides if self._is_group(o) or self._root(o) in self._referenced]
+        values = self._container(self._composed(self._values, first))
+        # A file that names another splitter than its kind does not want that one's settings.
+        own = self._values.get("validation")
+        if isinstance(own, Mapping) and "split" in own:
+            values["validation"] = dict(own)
+        if later := [override for override in overrides if override not in first]:
+            values = self._container(self._composed(values, later))
+        return {
+            key: value
+            for key, value in values.items()
+            if key in SETTINGS or not (key in self._referenced or (self._conf / key).is_dir())
+        }
+
+    def _composed(self, values: Mapping[str, Any], overrides: Sequence[str]) -> DictConfig:
+        """Let Hydra compose; interpolations stay as they are."""
+        # Imported here because a stage that reads params.yaml needs no Hydra.
+        from hydra import compose as hydra_compose
+        from hydra import initialize_config_dir
+        from hydra.core.config_store import ConfigStore
+        from hydra.errors import HydraException
+
+        ConfigStore.instance().store(f"ripen_{self._name}", OmegaConf.create(dict(values)))
+        # Each may add a key: the schema says which exist, and estimators have their own defaults.
+        given = [o if o[:1] in "+~" or self._is_group(o) else f"++{o}" for o in overrides]
+        try:
+            with initialize_config_dir(str(self._conf.absolute()), version_base=None):
+                return hydra_compose(f"ripen_{self._name}", given)
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+            raise ConfigError(self._reason(error, overrides)) from None
+
+    def _container(self, composed: DictConfig) -> dict[str, Any]:
+        try:
+            values = OmegaConf.to_container(composed, resolve=True)
+        except OmegaConfBaseException as error:
+            raise ConfigError(self._reason(error, ())) from None
+        assert isinstance(values, dict)
+        return {str(key): value for key, value in values.items()}
+
+    def _is_group(self, override: str) -> bool:
+        return (self._conf / _key(override)).is_dir()
+
+    @staticmethod
+    def _root(override: str) -> str:
+        return _key(override).partition(".")[0]
+
+    def _reason(self, error: Exception, overrides: Sequence[str]) -> str:
+        """Return Hydra's error as one line that names the override to correct."""
+        for override in filter(self._is_group, overrides):
+            key, _, value = override.lstrip("+~").partition("=")
+            options = sorted(path.stem for path in (self._conf / key).glob("[!_]*.yaml"))
+            if value not in options:
+                return f"{self._conf}/{key}/ has no '{value}'{nearest(value, options)}"
+        reason = " ".join(str(error).split())
+        return f"{self._conf}/ cannot be composed for {self._name}: {reason}"
+
+
+def _referenced(values: Any) -> set[str]:
+    """Return the first keys of all interpolations: `${solver.base_lr}` gives "solver"."""
+    if isinstance(values, Mapping | list):
+        inner = values.values() if isinstance(values, Mapping) else values
+        return {key for each in inner for key in _referenced(each)}
+    return set(re.findall(r"\$\{(\w+)", values)) if isinstance(values, str) else set()
+
+
+def _owner(override: str, names: Iterable[str]) -> tuple[str | None, str]:
+    """Split `competition.NAME.` off an override; without it the owner is None."""
+    prefix = override[: len(override) - len(override.lstrip("+~"))]
+    rest = override.lstrip("+~")
+    if not rest.startswith(OWN):
+        return None, override
+    name, _, inner = rest.removeprefix(OWN).partition(".")
+    if name not in names:
+        raise ConfigError(f"'{_key(override)}': {name} is not chosen. Chosen: {', '.join(names)}")
+    return name, prefix + inner
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]

@@ -1,0 +1,174 @@
+"""Saved views of MLflow's page of an experiment: which runs, columns and charts it opens with.
+
+MLflow 3 lists them in the page's menu "Views", and keeps each as a tag of the experiment. The tag
+is written here as MLflow's page writes it.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ripen.competition.metrics import METRICS
+
+TAG = "mlflow.sharedViewState."
+OURS = f"{TAG}ripen-"
+LOSS = "validation/log_loss"
+SECTION = "ripen"
+
+Chart = dict[str, Any]
+
+
+def models(evaluation: str, decides: str) -> dict[str, str]:
+    """Return the tag of the view of all models of one evaluation, the best first.
+
+    Parameters
+    ----------
+    evaluation : str
+        Hash of what the evaluation was made from, as the models' runs have it in a tag.
+    decides : str
+        The part and the metric by which one is the best: "validation/log_loss".
+    """
+    metric = METRICS[decides.partition("/")[2]]
+    charts = [
+        _line("error against iterations", ["curve/loss", "curve/validation_loss"], "linear"),
+        _bars(f"{decides.partition('/')[0]} {metric.title}", decides),
+        _bars("test accuracy", "test/accuracy"),
+        _points("what the time brings", ("METRIC", "training_seconds"), decides),
+    ]
+    columns = [
+        *_metrics(decides, "test/accuracy", "training_seconds", "iterations", "best_iteration"),
+        *_tags("dvc.stage", "stopped"),
+    ]
+    query = f"tags.`dvc.evaluate_hash` = '{evaluation}'"
+    return _tag("models", query, columns, charts, decides, not metric.greater_is_better)
+
+
+def trials(sweep: str, parent: str, parameters: Sequence[str]) -> dict[str, str]:
+    """Return the tag of the view of a sweep's trials, the best first.
+
+    Parameters
+    ----------
+    sweep : str
+        Its name.
+    parent : str
+        The id of its run.
+    parameters : sequence of str
+        The settings that it varies.
+    """
+    charts = [
+        _line("error against iterations", ["curve/validation_loss"], "log"),
+        _parallel(parameters, ["best_iteration", LOSS]),
+        *[_points(f"{key}: how far", ("PARAM", key), "iterations") for key in parameters],
+        _bars("validation log loss", LOSS),
+    ]
+    columns = [
+        *_metrics(LOSS, "validation/accuracy", "iterations", "converged_at", "training_seconds"),
+        *[f"params.`{key}`" for key in parameters],
+        *_tags("stopped"),
+    ]
+    query = f"tags.`mlflow.parentRunId` = '{parent}'"
+    return _tag(f"sweep {sweep}", query, columns, charts)
+
+
+def paths(experiment: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the addresses of an experiment's views, below the server's, by their names.
+
+    Parameters
+    ----------
+    experiment : str
+        Its id.
+    tags : mapping
+        Its tags.
+    """
+    page = f"/#/experiments/{experiment}/runs"
+    shown = "compareRunsMode=CHART&workflowType=machine_learning"
+    ours = sorted(key for key in tags if key.startswith(OURS))
+    return {
+        json.loads(tags[key])["name"]: f"{page}?viewStateShareKey={key.removeprefix(TAG)}&{shown}"
+        for key in ours
+    }
+
+
+def _tag(
+    name: str,
+    query: str,
+    columns: list[str],
+    charts: list[Chart],
+    order: str = LOSS,
+    ascending: bool = True,
+) -> dict[str, str]:
+    state = {
+        "searchFilter": query,
+        "orderByKey": f"metrics.`{order}`",
+        "orderByAsc": ascending,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": columns,
+        "columnOrder": [],
+        "columnWidths": {},
+        "runsHiddenMode": "SHOW_ALL",
+        # In the order given, and not by the alphabet.
+        "isAccordionReordered": True,
+        "hideEmptyCharts": True,
+        "compareRunSections": [
+            {"uuid": SECTION, "name": SECTION, "display": True, "isReordered": True, "columns": 2}
+        ],
+        "compareRunCharts": charts,
+    }
+    now = int(time.time() * 1000)
+    view = {"name": name, "createdAt": now, "updatedAt": now, "state": json.dumps(state)}
+    return {f"{OURS}{name.replace(' ', '-')}": json.dumps(view)}
+
+
+def _line(name: str, keys: list[str], scale: str) -> Chart:
+    return _chart(
+        "LINE",
+        name,
+        metricKey=keys[-1],
+        selectedMetricKeys=keys,
+        xAxisKey="step",
+        xAxisScaleType="linear",
+        scaleType=scale,
+        yAxisKey="metric",
+        range={},
+        lineSmoothness=0,
+        useGlobalXaxisKey=True,
+        useGlobalLineSmoothing=True,
+    )
+
+
+def _bars(name: str, key: str) -> Chart:
+    return _chart("BAR", name, metricKey=key)
+
+
+def _points(name: str, x: tuple[str, str], y: str) -> Chart:
+    kind, key = x
+    xaxis, yaxis = {"type": kind, "key": key}, {"type": "METRIC", "key": y}
+    return _chart("SCATTER", name, xaxis=xaxis, yaxis=yaxis)
+
+
+def _parallel(parameters: Sequence[str], metrics: list[str]) -> Chart:
+    return _chart(
+        "PARALLEL",
+        "parallel coordinates",
+        selectedParams=list(parameters),
+        selectedMetrics=metrics,
+        showAllRuns=False,
+    )
+
+
+def _chart(kind: str, name: str, **values: Any) -> Chart:
+    usual = {"runsCountToCompare": 100, "deleted": False, "isGenerated": False}
+    named = {"type": kind, "uuid": name, "displayName": name, "metricSectionId": SECTION}
+    return named | usual | values
+
+
+def _metrics(*keys: str) -> list[str]:
+    return [f"metrics.`{key}`" for key in keys]
+
+
+def _tags(*keys: str) -> list[str]:
+    return [f"tags.`{key}`" for key in keys]

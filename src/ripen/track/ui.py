@@ -1,0 +1,173 @@
+"""MLflow's own pages on the runs: the server, and the addresses of what shows something at once."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import psutil
+
+from ripen.core.errors import StoreError, UsageError
+from ripen.settings.schema import Run
+from ripen.track import saved_views, tracking
+
+HOST = "127.0.0.1"
+STARTING = 120.0  # seconds
+ENDING = 10.0  # seconds
+# One process answers one user; MLflow's jobs are of what ripen does not log.
+SERVER = ["-m", "mlflow", "ui", "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
+
+
+def run(settings: Run, port: int, *, browser: bool) -> int:
+    """Show the runs until Ctrl-C; those of a server that is there already, without waiting.
+
+    Parameters
+    ----------
+    settings : Run
+        Sections `tracking` and `competitions`.
+    port : int
+        Of this machine.
+    browser : bool
+        Whether to open one, where there is a screen.
+
+    Returns
+    -------
+    int
+        Exit code.
+
+    Raises
+    ------
+    UsageError
+        If the port is not free.
+    StoreError
+        If the store cannot be read, or the server does not start.
+    """
+    store = tracking.store_uri(settings)
+    pages = experiment_pages(settings)
+    if store.startswith(("http://", "https://")):
+        show(store.rstrip("/"), pages, browser=browser)
+        return 0
+    check_free(port)
+    with server(store, port) as ended:
+        show(f"http://{HOST}:{port}", pages, browser=browser)
+        print("Ctrl-C ends it", flush=True)
+        return ended()
+
+
+def experiment_pages(settings: Run) -> dict[str, str]:
+    """Return what can be shown, each with its address below the server's.
+
+    That is the saved views of each competition's experiment; its list of runs where it has none.
+    """
+    pages: dict[str, str] = {}
+    for competition in settings.competitions:
+        found = tracking.experiment(settings, competition)
+        if found is not None:
+            views = saved_views.paths(found.experiment_id, found.tags)
+            plain = {"runs": f"/#/experiments/{found.experiment_id}/runs"}
+            pages |= {f"{competition}, {k}": path for k, path in (views or plain).items()}
+    return pages
+
+
+def show(address: str, pages: dict[str, str], *, browser: bool) -> None:
+    """Say where the pages are, and open the first."""
+    print(f"the runs are at {address}")
+    for name, path in pages.items():
+        print(f"  {name}: {address}{path}")
+    if not pages:
+        print("  there are none yet. Run: ripen run")
+    if browser and _screen():
+        webbrowser.open(address + next(iter(pages.values()), ""))
+
+
+def check_free(port: int) -> None:
+    """Refuse a port that cannot be had.
+
+    Raises
+    ------
+    UsageError
+        Saying what to do.
+    """
+    with socket.socket() as probe:
+        # As servers ask for it: what ended a moment ago does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            other = port + 1 if 1024 <= port < 65535 else 5000
+            raise UsageError(
+                f"port {port} cannot be had: {(error.strerror or str(error)).lower()}. "
+                f"Is it open already, at http://{HOST}:{port}? Else: ripen ui --port {other}"
+            ) from None
+
+
+@contextmanager
+def server(store: str, port: int) -> Iterator[Callable[[], int]]:
+    """Run MLflow's server; yield what waits for its end. All that it started ends with the block.
+
+    Raises
+    ------
+    StoreError
+        If it does not start.
+    """
+    command = [sys.executable, *SERVER, "--host", HOST, "--port", str(port)]
+    # SIGINT too: who starts this in the background of a script starts it without.
+    before = {one: signal.signal(one, _interrupt) for one in (signal.SIGINT, signal.SIGTERM)}
+    process = subprocess.Popen(
+        [*command, "--backend-store-uri", store], env=os.environ | QUIET, stdout=subprocess.DEVNULL
+    )
+    try:
+        _wait_for(process, port)
+        yield process.wait
+    except KeyboardInterrupt:
+        print()
+    finally:
+        _end(process)
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
+    end = time.monotonic() + STARTING
+    while True:
+        try:
+            urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=5).close()
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > end:
+                raise StoreError(
+                    "MLflow's server did not start; what it said is above. Try: mlflow ui"
+                ) from None
+            time.sleep(0.2)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process and all that it started."""
+    if process.poll() is not None:
+        return
+    family = psutil.Process(process.pid)
+    everyone = [*family.children(recursive=True), family]
+    for one in everyone:
+        one.terminate()
+    _, alive = psutil.wait_procs(everyone, timeout=ENDING)
+    for one in alive:
+        one.kill()
+
+
+def _screen() -> bool:
+    """Whether a browser would have somewhere to open, other than in this terminal."""
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))

@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+
+from ripen.core import lineage
+
+DVC = """
+stages:
+  settings: {cmd: check, deps: [params.yaml]}
+  prepare:
+    matrix: {competition: "${competitions}"}
+    cmd: prepare ${item.competition}
+    deps: [code.py, "data/${item.competition}/raw"]
+    params: [seed, "competition.${item.competition}"]
+    outs: ["data/${item.competition}/prepared"]
+  evaluate:
+    matrix: {competition: "${competitions}"}
+    cmd: evaluate ${item.competition}
+    deps: [other.py, "data/${item.competition}/prepared/y"]
+    params: [evaluate]
+    metrics: ["m/${item.competition}.json": {cache: false}]
+"""
+PARAMS = "{competitions: [a, b], seed: 1, competition: {a: {n: 3}, b: {n: 4}}, evaluate: {k: 5}}"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    (tmp_path / "dvc.yaml").write_text(DVC)
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    for name in ("code.py", "other.py", "data/a/raw/x", "data/a/prepared/y", "data/b/raw/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+def both(repository: Path) -> tuple[str, str]:
+    return lineage.stage_hash("prepare", "a", repository), lineage.pipeline_hash("a", repository)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "stage_changes", "pipeline_changes"),
+    [
+        ("code.py", "new", True, True),
+        ("other.py", "new", False, True),
+        ("data/a/raw/x", "new", True, True),
+        ("data/a/raw/more", "new", True, True),
+        ("data/a/prepared/y", "new", False, False),
+        ("data/b/raw/x", "new", False, False),
+        ("params.yaml", PARAMS.replace("seed: 1", "seed: 2"), True, True),
+        ("params.yaml", PARAMS.replace("n: 3", "n: 5"), True, True),
+        ("params.yaml", PARAMS.replace("n: 4", "n: 5"), False, False),
+        ("params.yaml", PARAMS.replace("k: 5", "k: 6"), False, True),
+        ("data/a/raw/__pycache__/x.pyc", "new", False, False),
+    ],
+)
+def test_what_changes_a_hash(
+    repository: Path, file: str, content: str, stage_changes: bool, pipeline_changes: bool
+) -> None:
+    stage, pipeline = both(repository)
+    (repository / file).parent.mkdir(exist_ok=True)
+    (repository / file).write_text(content)
+    new_stage, new_pipeline = both(repository)
+    assert (new_stage != stage, new_pipeline != pipeline) == (stage_changes, pipeline_changes)
+
+
+def test_a_hash_does_not_know_where_it_stands(repository: Path, tmp_path: Path) -> None:
+    before = both(repository)
+    moved = tmp_path.with_name(f"{tmp_path.name}-moved")
+    repository.rename(moved)
+    assert both(moved) == before
+
+
+def test_competitions_have_hashes_of_their_own(repository: Path) -> None:
+    a, b = (lineage.stage_hash("prepare", name, repository) for name in "ab")
+    assert a != b

@@ -1,0 +1,128 @@
+"""A store that is locked, read-only or full: an error of one line, and the old content is kept."""
+
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ripen.core.errors import StoreError
+from ripen.core.stores import explained
+from ripen.settings.schema import Config
+from ripen.track.tracking import Tracker, training_seconds
+from tests.ripen.track.test_tracking import DVC
+
+MakeConfig = Callable[..., Config]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "dvc.yaml").write_text(DVC)
+    (tmp_path / "params.yaml").write_text("seed: 1\n")
+    (tmp_path / "code.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Return a function that mounts something on a new folder and returns the folder."""
+    folders: list[Path] = []
+
+    def mount(*options: str | Path) -> Path:
+        folder = tmp_path / f"mounted-{len(folders)}"
+        folder.mkdir()
+        try:
+            subprocess.run(["mount", *options, folder], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"mounting is not possible here: {error}")
+        folders.append(folder)
+        return folder
+
+    yield mount
+    for folder in reversed(folders):
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def train(config: Config, *, values: int = 1) -> None:
+    """Log a model of the stage `train`."""
+    with Tracker(config, "avocado", "train") as tracker, tracker.model("net") as net:
+        net.log_params({f"setting-{n}": "x" * 1000 for n in range(values)})
+        net.log_metrics({"training_seconds": 2.0})
+
+
+def test_a_locked_store(
+    repository: Path, make_config: MakeConfig, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # SQLite waits one second instead of its default of five.
+    config = make_config(f"tracking.uri='sqlite:///{repository / 'mlflow.db'}?timeout=1'")
+    holder = sqlite3.connect(repository / "mlflow.db", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    for use in (train, lambda config: training_seconds(config, "avocado")):
+        with pytest.raises(StoreError, match=r"mlflow\.db.*: the store is locked") as caught:
+            use(config)
+        assert "\n" not in str(caught.value)
+    holder.close()
+    assert capfd.readouterr().err == ""
+    train(config)
+    assert training_seconds(config, "avocado") == {"net": 2.0}
+
+
+def test_a_read_only_store(
+    repository: Path, make_config: MakeConfig, mounted: Callable[..., Path]
+) -> None:
+    own = repository / "own"
+    own.mkdir()
+    train(make_config(f"tracking.uri='sqlite:///{own / 'mlflow.db'}'"))
+    there = mounted("--bind", "-o", "ro", own)
+    config = make_config(f"tracking.uri='sqlite:///{there / 'mlflow.db'}'")
+    with pytest.raises(StoreError, match=r"mlflow\.db: the store is read-only"):
+        train(config)
+    assert training_seconds(config, "avocado") == {"net": 2.0}
+
+
+def test_a_full_store(
+    repository: Path,
+    make_config: MakeConfig,
+    mounted: Callable[..., Path],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    there = mounted("-t", "tmpfs", "-o", "size=3m", "tmpfs")
+    config = make_config(f"tracking.uri='sqlite:///{there / 'mlflow.db'}'")
+    train(config)
+    (repository / "code.py").write_text("changed")
+    with pytest.raises(StoreError, match=r"mlflow\.db: there is no space left"):
+        train(config, values=4000)
+    (repository / "code.py").write_text("")
+    assert training_seconds(config, "avocado") == {"net": 2.0}
+    assert capfd.readouterr().err == ""
+
+
+def test_a_read_only_folder(
+    repository: Path,
+    make_config: MakeConfig,
+    mounted: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(mounted("--bind", "-o", "ro", repository))
+    with pytest.raises(StoreError, match=r"mlflow\.db: the store is read-only"):
+        train(make_config())
+
+
+@pytest.mark.parametrize(
+    ("uri", "message", "expected"),
+    [
+        (
+            "sqlite:////ann's/mlflow.db",
+            "Detected out-of-date database schema (found version 1, but expected 2)",
+            """mlflow db upgrade 'sqlite:////ann'"'"'s/mlflow.db'""",
+        ),
+        ("sqlite:///s.db", "compatible with the table schema", "--storage sqlite:///s.db"),
+        ("./mlruns", "database or disk is full", "./mlruns: there is no space left"),
+        ("postgresql://db/ripen", "anything\nelse", "postgresql://db/ripen: anything else"),
+    ],
+)
+def test_an_error_becomes_one_line_of_advice(uri: str, message: str, expected: str) -> None:
+    assert expected in (line := explained(uri, RuntimeError(message)))
+    assert "\n" not in line

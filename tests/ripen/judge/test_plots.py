@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from ripen.judge import plots
+
+CURVE = pd.DataFrame({"iteration": [1, 2], "loss": [0.9, 0.4], "validation_loss": [0.8, 0.5]})
+RATES = pd.DataFrame(
+    {
+        "model": ["a", "a", "b", "b"],
+        "false_positive_rate": [0, 1, 0, 1],
+        "true_positive_rate": [0, 1, 0.5, 1],
+    }
+)
+LEARNT = pd.DataFrame({"model": ["a", "a"], "n_train": [10, 100], "accuracy": [0.7, 0.9]})
+POINTS = pd.DataFrame({"x": [0.2, 0.7], "y": [0.5, 0.6], "label": ["no", "yes"]})
+FIGURES = {
+    "error": lambda: plots.error_curve(CURVE, "converged", 2),
+    "confusion": lambda: plots.confusion(pd.DataFrame([[3, 1], [0, 6]]), ("no", "yes"), "net"),
+    "reliability": lambda: plots.reliability(
+        pd.DataFrame({"predicted": [0.1, 0.9], "observed": [0.2, 0.8]}), "net"
+    ),
+    "roc": lambda: plots.roc(RATES, "test"),
+    "regions": lambda: plots.regions(
+        np.array([0.0, 1.0]),
+        np.array([0.0, 1.0]),
+        np.array([[0.1, 0.9], [0.2, 0.8]]),
+        POINTS,
+        ("squishiness", "green", "ripe"),
+    ),
+    "learning": lambda: plots.learning_curve(LEARNT, 0.95),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_the_same_bytes_each_time_and_holds_no_date(name: str, tmp_path: Path) -> None:
+    for i in range(2):
+        plots.save(FIGURES[name](), tmp_path / f"{i}.svg")
+    first, second = ((tmp_path / f"{i}.svg").read_bytes() for i in range(2))
+    assert first == second
+    assert b"<dc:date>" not in first
+
+
+def lines(figure: Figure) -> dict[str, list[list[float]]]:
+    return {
+        str(line.get_label()): [list(map(float, xy)) for xy in line.get_xydata()]
+        for line in figure.axes[0].get_lines()
+    }
+
+
+def test_the_error_curve_shows_both_losses_and_what_was_kept() -> None:
+    drawn = lines(FIGURES["error"]())
+    assert drawn["training"] == [[1.0, 0.9], [2.0, 0.4]]
+    assert drawn["validation"] == [[1.0, 0.8], [2.0, 0.5]]
+    assert [x for x, _ in drawn["kept"]] == [2.0, 2.0]
+
+
+def test_the_learning_curve_has_a_line_a_model_and_the_best_possible() -> None:
+    drawn = lines(FIGURES["learning"]())
+    assert drawn["a"] == [[10.0, 0.7], [100.0, 0.9]]
+    assert {y for _, y in drawn["best possible"]} == {0.95}
+
+
+def test_the_confusion_matrix_writes_its_counts() -> None:
+    texts = [text.get_text() for text in FIGURES["confusion"]().axes[0].texts]
+    assert texts == ["3", "1", "0", "6"]
+
+
+def test_regions_part_at_one_half_and_mark_each_class() -> None:
+    figure = FIGURES["regions"]()
+    boundary = figure.axes[0].collections[1].get_paths()[0].vertices
+    # By hand: 0.1 + 0.8 x and 0.2 + 0.6 x are 0.5 at x = 0.5.
+    np.testing.assert_allclose(boundary[:, 0], 0.5)
+    drawn = {each.get_label(): each.get_offsets()[0] for each in figure.axes[0].collections[2:]}
+    np.testing.assert_allclose(drawn["no"], [0.2, 0.5])
+    np.testing.assert_allclose(drawn["yes"], [0.7, 0.6])
+
+
+def test_a_saved_figure_says_what_it_shows(tmp_path: Path) -> None:
+    plots.save(FIGURES["error"](), tmp_path / "error.svg")
+    text = (tmp_path / "error.svg").read_text()
+    assert "<title>error (log loss) against iterations: ended by: converged</title>" in text
+
+
+def test_of_many_classes_names_are_cut_and_zeros_left_out() -> None:
+    names = [f"class {k} of a very long name" for k in range(12)]
+    counts = pd.DataFrame(np.eye(12, dtype=int) * 3)
+    axes = plots.confusion(counts, names, "net").axes[0]
+    assert [text.get_text() for text in axes.texts if text.get_text()] == ["3"] * 12
+    assert [label.get_text() for label in axes.get_yticklabels()][0] == "class 0 of a very long…"

@@ -48,6 +48,7 @@ def run(name: str, model: str) -> None:
 
         @cache
         def start_engine() -> "Engine":
+            from ripen.nets.engines.engine import chosen
 
             return stack.enter_context(chosen(competition.engine))
 
@@ -65,8 +66,8 @@ def run(name: str, model: str) -> None:
             index,
             taken,
             Work(
-                name, index.task, index.outputs, competition.seed, competition.threads, start_engine,
-                folder, taken.encoder, competition, follow, history=True,
+                name, index.task, index.outputs, competition.seed, competition.threads,
+                start_engine, folder, taken.encoder, competition, follow, history=True,
             ),
             lineage.model_hash(name, model),
             advance,

@@ -79,19 +79,23 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_classify)
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="file, folder, or - to read one")
     parser.add_argument("--net", default="squeezenet", help="a folder of models/ (%(default)s)")
-    parser.add_argument("--top", type=_count, default=5, help="how many guesses (%(default)s)")
+    parser.add_argument(
+        "--top", type=_count, default=5, help="number of classes to print (%(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_import_net)
-    parser.add_argument("net", metavar="NAME", help="a folder of models/, new with --arch")
+    parser.add_argument("net", metavar="NAME", help="a folder of models/; with --arch a new one")
     parser.add_argument(
         "--weights", type=Path, metavar="FILE", help="a local file, .pth or .safetensors"
     )
-    parser.add_argument("--arch", help="a network of PyTorch: torchvision:NAME or timm:NAME")
-    parser.add_argument("--outputs", type=_count, help="its classes, where not the usual 1000")
-    parser.add_argument("--size", type=_count, help="its picture's side, where not the usual")
+    parser.add_argument("--arch", help="a PyTorch network: torchvision:NAME or timm:NAME")
+    parser.add_argument("--outputs", type=_count, help="number of classes, if not 1000")
+    parser.add_argument(
+        "--size", type=_count, help="height and width of the input, if not the default"
+    )
 
 
 def _add_submit(parser: argparse.ArgumentParser) -> None:

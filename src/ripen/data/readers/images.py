@@ -10,6 +10,7 @@ import pandas as pd
 
 from ripen.core.archives import Archive
 from ripen.core.atomic import replacing, write_text
+from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 from ripen.core.progress import progress
@@ -18,7 +19,6 @@ from ripen.data.decode import decode, open_archives
 from ripen.data.labels import Known, Labels, Reader, read_table, reader
 from ripen.data.readers import READERS, Read
 from ripen.data.scan import Duplicates
-from ripen.data.tables import read_text
 from ripen.settings.compose import check
 from ripen.settings.schema import Competition
 from ripen.settings.typed import typed

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 from ripen.data.readers import READERS, Read

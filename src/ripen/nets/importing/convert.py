@@ -168,21 +168,28 @@ def _normalized(before: Piece, norm: Piece, scale: Piece) -> Piece:
 
 def _without_flattens(pieces: Pieces) -> Pieces:
     """Drop Flatten layers whose only users are dense layers, which flatten their input anyway."""
-    takers: dict[str, list[Piece]] = {}
+    users: dict[str, list[Piece]] = {}
     for each in pieces.items:
         for bottom in each.bottoms:
-            takers.setdefault(bottom, []).append(each)
+            users.setdefault(bottom, []).append(each)
 
-    def summed(top: str) -> bool:
+    def flattened_anyway(top: str) -> bool:
         through = ("ReLU", "Dropout")
-        found = takers.get(top, [])
+        found = users.get(top, [])
         return (
             bool(found)
             and top != pieces.output
-            and all(p.type == "InnerProduct" or p.type in through and summed(p.name) for p in found)
+            and all(
+                p.type == "InnerProduct" or p.type in through and flattened_anyway(p.name)
+                for p in found
+            )
         )
 
-    names = {p.name: p.bottoms[0] for p in pieces.items if p.type == "Flatten" and summed(p.name)}
+    names = {
+        p.name: p.bottoms[0]
+        for p in pieces.items
+        if p.type == "Flatten" and flattened_anyway(p.name)
+    }
     return pieces.renamed([p for p in pieces.items if p.name not in names], names)
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from ripen.core.atomic import write_text
 from ripen.learn.arrays import FittedNet, write_rows
+from ripen.learn.classic import no_regression
 from ripen.learn.estimator import ESTIMATORS, Estimator, Rows, Work
 from ripen.settings.schema import Finetune as FinetuneSettings
 from ripen.settings.schema import Solver, Train
@@ -41,6 +42,8 @@ class Finetune(Estimator):
         from ripen.nets.surgery import Change, finetuned
 
         assert validation is not None
+        if not work.task.classifies:
+            raise no_regression("finetune")
         wanted, start = self.finetune, Path(self.finetune.from_)
         change = Change(
             wanted.replace,

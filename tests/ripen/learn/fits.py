@@ -30,7 +30,7 @@ CLASSES = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "regression":
 
 @cache
 def competition(*overrides: str) -> Competition:
-    """Return the settings of a competition of conf/: the first override chooses it, else the avocados."""
+    """Return the settings of a competition of conf/, by default the avocado."""
     chosen = overrides or ("competitions=[avocado]",)
     (values,) = compose(chosen, ROOT / "conf")[0]["competition"].values()
     return check(values, Competition, "test")

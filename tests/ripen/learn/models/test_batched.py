@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ripen.competition.datasets.prepared import Part, write_part
 from sklearn.datasets import make_blobs, make_moons
 
 import caffe
 from caffe.proto import caffe_pb2
+from ripen.competition.datasets.prepared import Part, write_part
 from ripen.core.errors import TrainingError
 from ripen.learn.convergence import Reason
 from ripen.learn.models import mlp

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ripen.competition.datasets.prepared import Part, write_part
 from sklearn.datasets import make_moons
 
 import caffe
+from ripen.competition.datasets.prepared import Part, write_part
 from ripen.core.errors import TrainingError
 from ripen.learn.convergence import Reason
 from ripen.learn.models import mlp

@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ripen.learn.models.baselines import estimators
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -14,6 +13,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 import caffe
 from ripen.core.errors import DataError
 from ripen.learn.models import mlp, served
+from ripen.learn.models.baselines import estimators
 from ripen.learn.models.caffe_net import CaffeNet
 from ripen.nets.zoo import lenet
 from ripen.settings.schema import Config

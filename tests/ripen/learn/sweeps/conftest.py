@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ripen.competition.datasets.prepared import Part, write_part
-from ripen.settings.schema.sweep import Sweep
 
+from ripen.competition.datasets.prepared import Part, write_part
 from ripen.learn.sweeps.plan import Plan, plan
 from ripen.settings import compose as config
 from ripen.settings.schema import Config
+from ripen.settings.schema.sweep import Sweep
 
 ROOT = Path(__file__).parents[4]
 QUICK = ("train.check_interval=20", "train.batch_size=50", "solver.max_iter=100")

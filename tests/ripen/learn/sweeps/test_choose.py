@@ -3,11 +3,11 @@ from collections.abc import Callable
 import numpy as np
 import optuna
 import pytest
-from ripen.settings.schema.sweep import Pruner
 
 from ripen.learn.sweeps import choose
 from ripen.learn.sweeps.outcome import Finished, Outcome, Point, thinned
 from ripen.learn.sweeps.plan import Plan
+from ripen.settings.schema.sweep import Pruner
 
 MakePlan = Callable[..., Plan]
 DRAWN = ("solver.base_lr=tag(log,interval(0.001,10))", "net.hidden_layers=[4],[8],[8,8]")

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import mlflow
-from ripen.competition.datasets.prepared import write_part
 
+from ripen.competition.datasets.prepared import write_part
 from ripen.core.layout import Layout
 from ripen.settings import compose as config
 from ripen.stages import sweep as stage

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy
-from ripen.settings.schema.sweep import Launcher, Study
 
 from ripen.core.errors import StoreError, UsageError
 from ripen.learn.sweeps.database import address
 from ripen.learn.sweeps.plan import Plan
 from ripen.learn.sweeps.run import run
 from ripen.learn.sweeps.store import Store
+from ripen.settings.schema.sweep import Launcher, Study
 
 MakePlan = Callable[..., Plan]
 BASIC = Launcher(name="basic", workers=1, address=None)

@@ -11,10 +11,10 @@ from typing import Any
 import optuna
 import psutil
 import pytest
-from ripen.settings.schema.sweep import Launcher, Study
 
 from ripen.learn.sweeps.plan import Plan
 from ripen.learn.sweeps.run import run
+from ripen.settings.schema.sweep import Launcher, Study
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'ripen[ray]'")
 MakePlan = Callable[..., Plan]

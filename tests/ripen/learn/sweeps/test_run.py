@@ -13,7 +13,6 @@ import mlflow
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from ripen.settings.schema.sweep import Launcher, Study
 
 from ripen.learn.sweeps import database, plan, report, results
 from ripen.learn.sweeps.outcome import Finished, Outcome
@@ -21,6 +20,7 @@ from ripen.learn.sweeps.plan import Plan
 from ripen.learn.sweeps.run import run
 from ripen.learn.sweeps.store import Store
 from ripen.settings import compose as config
+from ripen.settings.schema.sweep import Launcher, Study
 from tests.ripen.learn.sweeps.conftest import changed, environment
 
 MakePlan = Callable[..., Plan]

@@ -64,7 +64,13 @@ def zipped(files: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> byte
     return stream.getvalue()
 
 
-def write_raw(raw: Path, files: Mapping[str, bytes], name: str = NAME, test: str = "test1") -> Path:
+def write_raw(
+    raw: Path,
+    files: Mapping[str, bytes],
+    name: str = NAME,
+    test: str = "test1",
+    sample: str = "sampleSubmission.csv",
+) -> Path:
     """Write what `fetch` leaves of such files: archives in an archive, which is returned."""
     parts = {
         f"{part}.zip": zipped({n: content for n, content in files.items() if n.startswith(part)})
@@ -72,8 +78,8 @@ def write_raw(raw: Path, files: Mapping[str, bytes], name: str = NAME, test: str
     }
     ids = [Path(n).stem for n in files if n.startswith(test)]
     numbers = sorted(int(each) for each in ids if each.isdecimal())
-    sample = "id,label\n" + "".join(f"{number},0\n" for number in numbers)
+    text = "id,label\n" + "".join(f"{number},0\n" for number in numbers)
     raw.mkdir(parents=True)
-    (raw / "sample_submission.csv").write_text(sample)
-    (raw / f"{name}.zip").write_bytes(zipped(parts | {"sampleSubmission.csv": sample.encode()}))
+    (raw / sample).write_text(text)
+    (raw / f"{name}.zip").write_bytes(zipped(parts | {sample: text.encode()}))
     return raw / f"{name}.zip"

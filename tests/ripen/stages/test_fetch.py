@@ -87,16 +87,14 @@ def test_without_a_source_that_has_it_each_is_named(
     here: Here, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("RIPEN_MIRROR", str(tmp_path / "empty"))
-    here("competitions=[cats_vs_dogs]", "source={url: file:///nothing.zip}")
-    with pytest.raises(
-        SourceError, match=r"^cats_vs_dogs\.zip not found\. Tried mirror: "
-    ):
+    here("competitions=[cats_vs_dogs]", "~source.kaggle", "source.url=file:///nothing.zip")
+    with pytest.raises(SourceError, match=r"^cats_vs_dogs\.zip not found\. Tried mirror: "):
         fetch.run("cats_vs_dogs")
     assert not LAYOUT.raw.exists()
 
 
 def test_a_local_folder_is_packed_each_time_and_its_tables_are_taken(here: Here) -> None:
-    here("competitions=[cats_vs_dogs]", "source={folder: mine}")
+    here("competitions=[cats_vs_dogs]", "~source.kaggle", "source.folder=mine")
     Path("mine/below").mkdir(parents=True)
     Path("mine/below/sampleSubmission.csv").write_text("id,label\n")
     Path("mine/train.csv").write_text("first")
@@ -115,10 +113,10 @@ def test_a_local_folder_is_packed_each_time_and_its_tables_are_taken(here: Here)
 
 def test_a_local_archive_is_read_where_it_is(here: Here, tmp_path: Path) -> None:
     (tmp_path / "mine.zip").write_bytes(zipped({"x/sampleSubmission.csv": b"id,label\n"}))
-    here("competitions=[cats_vs_dogs]", "source={folder: mine.zip}")
+    here("competitions=[cats_vs_dogs]", "~source.kaggle", "source.folder=mine.zip")
     fetch.run("cats_vs_dogs")
     assert {path.name for path in LAYOUT.raw.iterdir()} == {"mine.zip", "sampleSubmission.csv"}
-    here("competitions=[cats_vs_dogs]", "source={folder: yours.zip}")
+    here("competitions=[cats_vs_dogs]", "~source.kaggle", "source.folder=yours.zip")
     with pytest.raises(DataError, match=r"^yours\.zip: no such file\. Correct source\.folder$"):
         fetch.run("cats_vs_dogs")
 
@@ -141,6 +139,6 @@ def test_what_own_code_generates(here: Here) -> None:
 
 
 def test_a_competition_without_own_code_generates_nothing(here: Here) -> None:
-    here("competitions=[cats_vs_dogs]", "source={generate: {}}")
+    here("competitions=[cats_vs_dogs]", "~source.kaggle", "source.generate={}")
     with pytest.raises(ConfigError, match=r"^source: there is no ripen/competitions/cats_vs_dogs"):
         fetch.run("cats_vs_dogs")

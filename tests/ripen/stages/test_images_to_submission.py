@@ -136,9 +136,7 @@ def test_from_predictions_to_the_submission(
 
     predict.run("cats_vs_dogs")
     (warning,) = capsys.readouterr().out.splitlines()[-1:]
-    assert warning == (
-        "predict: warning: broken, so they get the training rows' mean: test1/2.jpg"
-    )
+    assert warning == ("predict: warning: broken, so they get the training rows' mean: test1/2.jpg")
     rows = pd.read_csv(LAYOUT.submission, dtype=str)
     assert rows.columns.tolist() == ["id", "label"]
     assert rows.id.tolist() == [str(i) for i in range(1, TESTS + 1)]

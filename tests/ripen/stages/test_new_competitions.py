@@ -78,7 +78,9 @@ def test_images_with_labels_in_a_table_and_in_folders(
     run_all("mine", values)
     layout = Layout("mine")
     index = indexes.read(layout, load_competition("mine"))
-    assert index.rows.part.value_counts().to_dict() == dict(zip(("train", "test"), rows, strict=True))
+    assert index.rows.part.value_counts().to_dict() == dict(
+        zip(("train", "test"), rows, strict=True)
+    )
     assert len(index.classes) == 10
     validation = predictions.read(layout, ["bayes"])["bayes"].query("part == 'validation'")
     assert sorted(validation.row) == index.learnable().tolist()
@@ -122,7 +124,9 @@ def test_a_table_of_numbers_a_category_and_blanks(new: Callable[[str], dict[str,
     submission = pd.read_csv(layout.submission, dtype=str)
     assert submission.number.tolist() == [f"{row:04}" for row in range(59, 49, -1)]
     assert set(submission.sold) == {"no", "yes"}
-    right = submission.sold.to_numpy() == np.where(signal[50:][::-1] > np.median(signal), "yes", "no")
+    right = submission.sold.to_numpy() == np.where(
+        signal[50:][::-1] > np.median(signal), "yes", "no"
+    )
     assert right.mean() >= 0.7
 
 

@@ -23,9 +23,7 @@ def competition(**values: Any) -> Competition:
     return changed(fits.competition(), **values)
 
 
-def index(
-    ids: list[str], task: str = "binary", classes: tuple[str, ...] | None = None
-) -> Index:
+def index(ids: list[str], task: str = "binary", classes: tuple[str, ...] | None = None) -> Index:
     """Return an index of six labelled rows, of which two are of the second class, and a test."""
     names = fits.CLASSES[task] if classes is None else classes
     labelled = ["1.0", "4.0"] * 3 if task == "regression" else [*[names[0]] * 4, *[names[1]] * 2]

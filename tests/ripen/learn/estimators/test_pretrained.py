@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import caffe
+from ripen.competition import predictions
 from ripen.competition.index import Index
 from ripen.competition.splitters import splitter
 from ripen.core.archives import Archive
@@ -25,13 +27,15 @@ NAMES = ("n01514859_hen.JPEG", "n01806143_peacock.JPEG", "n02510455_giant_panda.
 SECTION = {"estimator": "pretrained", "inputs": ["images"], "net": "squeezenet", "batch_size": 2}
 
 
-def predicted(section: dict[str, object], index: Index, files: list[File], folder: Path) -> object:
+def predicted(
+    section: dict[str, object], index: Index, files: list[File], folder: Path
+) -> NDArray[np.float64]:
     """Return a net's outputs for test images, shape (n, classes)."""
     fit = fits.fit_of(section, index, Images(files), folder, splitter({"split": "none"}))
     (table,), _ = fitting.run(fit)
     assert set(table["part"]) == {"test"}
     assert table["row"].tolist() == list(range(len(files)))
-    return table.filter(regex="^p").to_numpy()
+    return predictions.outputs(table)
 
 
 def test_it_gives_what_ripen_classify_gives(mirror: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ripen.stages import prepare
 from tests.ripen.photographs import cats_and_dogs, write_raw
 
 ROOT = Path(__file__).parents[2]
+SOURCES = os.pathsep.join(["src", "packages/caffe/src"])  # of a clone, in its folder
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ class Clone:
         """Return the environment of an activated virtual environment, nothing held."""
         kept = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
         here = Path(sys.executable).parent
-        kept |= {"PATH": f"{here}{os.pathsep}{kept['PATH']}", "PYTHONPATH": "src"}
+        kept |= {"PATH": f"{here}{os.pathsep}{kept['PATH']}", "PYTHONPATH": SOURCES}
         return kept | {"GIT_CONFIG_GLOBAL": os.devnull, "COLUMNS": "200"}
 
     def run(self, *command: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:

@@ -12,14 +12,16 @@ from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
+from ripen.core.lineage import leaves
 from ripen.core.registry import nearest
 from ripen.data.readers import READERS
 from ripen.data.sources import source
 from ripen.learn.estimator import estimator
+from ripen.learn.sweeps.space import SWEPT
 from ripen.nets import frozen
 from ripen.nets.contract import contract
 from ripen.settings import compose as settings
-from ripen.settings.compose import CONF, PARAMS, as_mapping, check, leaves
+from ripen.settings.compose import CONF, PARAMS, as_mapping, check
 from ripen.settings.schema import Competition
 
 STAGES = ("fetch", "prepare", "evaluate", "report")
@@ -108,12 +110,15 @@ def graph(competitions: dict[str, Competition]) -> dict[str, dict[str, dict[str,
             found[stage][name] = own
         if competition.predict:
             found["predict"][name] = {}
-        if competition.sweep:
-            found["sweep"][name] = {}
+        if competition.sweep and SWEPT in competition.models:
+            found["sweep"][name] = {"also": _beside(competition)}
         for key, section in competition.features.items():
             item = {"competition": name, "name": key}
             net = section.get("net")
-            found["features" if net else "colours"][f"{name}.{key}"] = item | _of_net(net)
+            if net:
+                found["features"][f"{name}.{key}"] = item | _of_net(net)
+            else:
+                found["colours"][f"{name}.{key}"] = item
         for model, section in competition.models.items():
             nets = estimator(section, model).nets()
             item = {"competition": name, "name": model}
@@ -127,15 +132,30 @@ def graph(competitions: dict[str, Competition]) -> dict[str, dict[str, dict[str,
     return found
 
 
-def _of_net(net: str | None) -> dict[str, str]:
-    """Return a net of the zoo and the file of its weights."""
-    return {"net": net, "file": contract(net).caffemodel} if net else {}
+def _of_net(net: str) -> dict[str, str]:
+    """Return a net of the zoo and the file of its weights.
+
+    Raises
+    ------
+    ConfigError
+        If no weights of it are published.
+    """
+    file = contract(net).caffemodel
+    if file is None:
+        raise ConfigError(f"net '{net}' has no published weights: use one that has")
+    return {"net": net, "file": file}
+
+
+def _beside(competition: Competition) -> str:
+    """Return the folder that trials of a sweep read beside the prepared index and table."""
+    taken = competition.models[SWEPT]["inputs"]
+    return "inputs/features" if set(taken) & set(competition.features) else "raw"
 
 
 def _reads(competition: Competition, model: str) -> str:
     """Return the narrowest folder with all that a model learns from."""
     section, sweep = competition.models[model], competition.sweep
-    swept = model == "net" and sweep is not None and sweep.train_best
+    swept = model == SWEPT and sweep is not None and sweep.train_best
     return "inputs/prepared" if section["inputs"] == ["table"] and not swept else "inputs"
 
 

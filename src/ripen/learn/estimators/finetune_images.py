@@ -66,7 +66,7 @@ class FinetuneImages(Estimator):
         from ripen.learn import seen
         from ripen.learn.fed import Fed, Feeding, Watched
         from ripen.learn.models import mlp
-        from ripen.learn.models.caffe_net import train_net
+        from ripen.learn.models.train_net import train_net
         from ripen.nets.weights import caffemodel
 
         assert validation is not None
@@ -174,7 +174,7 @@ class FittedOnImages:
             views(self.views),
             self.threads,
         )
-        return found.mean(axis=1)
+        return np.asarray(found.mean(axis=1))
 
     def save(self, folder: Path) -> None:
         """Write nothing: nets of whole images are not served."""

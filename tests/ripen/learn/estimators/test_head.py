@@ -13,7 +13,7 @@ from ripen.core.atomic import write_text
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import Rows
 from ripen.learn.estimators.head import DEPLOY, FOLDER, Head, write_rows
-from ripen.learn.models.caffe_net import train_net
+from ripen.learn.models.train_net import train_net
 from ripen.nets import head
 from ripen.nets.engines.engine import TorchEngine
 from ripen.nets.surgery import output, trunk

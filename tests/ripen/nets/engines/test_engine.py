@@ -18,7 +18,7 @@ from ripen.learn import fitting
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import Rows, estimator
 from ripen.learn.inputs import opened
-from ripen.learn.models.caffe_net import train_net
+from ripen.learn.models.train_net import train_net
 from ripen.nets.engines.engine import Engine, RealEngine, TorchEngine
 from ripen.settings import compose as settings
 from ripen.settings.schema import Competition, Solver, Train

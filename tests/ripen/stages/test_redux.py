@@ -10,7 +10,6 @@ import pytest
 
 from ripen import cli
 from ripen.core.layout import Layout
-from ripen.judge.evaluation import calibration
 from ripen.stages import report
 from tests.ripen.frozen import SMALL, with_weights
 from tests.ripen.images import cats_and_dogs, write_raw
@@ -45,7 +44,7 @@ def test_from_the_archive_to_a_dry_run_of_submitting(
     metrics = json.loads(LAYOUT.metrics.read_text())
     net = metrics["models"]["net"]
     assert (net["validation"]["n"], metrics["best_by"]) == (2 * EACH, "validation/log_loss")
-    limit = calibration.read(LAYOUT.calibration, metrics["best"]).clip_scaled
+    limit = pd.read_csv(LAYOUT.calibration, index_col="model").clip_scaled[metrics["best"]]
     assert rows.label.between(limit, 1 - limit).all()
     report.run(COMPETITION)
     assert "Dogs vs. Cats Redux: Kernels Edition" in LAYOUT.report.read_text()

@@ -14,8 +14,8 @@ from caffe.proto.caffe_pb2 import Datum, NetParameter
 from ripen.competition.metrics import scores
 from ripen.core.atomic import write_text
 from ripen.data.decode import open_archives
-from ripen.learn.models import mlp
 from ripen.learn.convergence import Training
+from ripen.learn.models import mlp
 from ripen.learn.models.train_net import train_net
 from ripen.nets.engines.engine import Engine, RealEngine, TorchEngine
 from ripen.nets.surgery import Change, finetuned

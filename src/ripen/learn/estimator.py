@@ -120,6 +120,10 @@ class Estimator:
         """Return the nets of the zoo whose weights it begins with."""
         return []
 
+    def files(self) -> list[Path]:
+        """Return the folders of the repository that it reads beside its inputs."""
+        return []
+
     def least(self) -> tuple[int, int]:
         """Return how many training rows are needed: of each class, and in all."""
         return (1, 1)

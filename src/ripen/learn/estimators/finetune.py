@@ -29,6 +29,10 @@ class Finetune(Estimator):
 
     refits = False  # without validation rows nothing would end its training
 
+    def files(self) -> list[Path]:
+        """Return the folder of the pretrained net (`Estimator.files`)."""
+        return [Path(self.finetune.from_)]
+
     def fit(self, train: Rows, validation: Rows | None, work: Work) -> FittedNet:
         """Train; the folder gets Caffe's files and the rows (`Estimator.fit`)."""
         # Here, because the settings are read where nobody trains, and these import torch.

@@ -73,7 +73,7 @@ def fill(
         if len(odd):
             raise DataError(f"{where}: column '{column}': {odd.iloc[0]} {what}")
     chosen = known.loc[ids].to_numpy()
-    names = [name for name in sample if name != column]
+    names = [str(name) for name in sample if name != column]
     return sample.assign(**columns(names, chosen, competition, index, where))
 
 

@@ -15,7 +15,6 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from ripen.core.csv_files import read_text as read_text
 from ripen.core.errors import DataError
 from ripen.settings.schema import Column
 
@@ -106,7 +105,7 @@ def read_table(
     names = ", ".join(wanted)
     if missing := [name for name in wanted if name not in text]:
         raise DataError(f"{path}: column '{missing[0]}' is missing. Needed: {names}")
-    if extra := [name for name in text if name not in wanted and name not in ignored]:
+    if extra := [name for name in map(str, text) if name not in wanted and name not in ignored]:
         raise DataError(f"{path}: column '{extra[0]}' is one too many. Allowed: {names}")
     blanked = text[list(wanted)].copy()
     for name, expected in wanted.items():

@@ -85,8 +85,9 @@ class Work:
 class Fitted(Protocol):
     """A fitted model."""
 
-    training: Training | None
-    """How its training went, of a net."""
+    @property
+    def training(self) -> Training | None:
+        """How its training went, of a net."""
 
     def predict(self, x: Any) -> Outputs:
         """Return outputs of shape (n, outputs): probabilities whose rows sum to 1, or values."""

@@ -20,10 +20,11 @@ from caffe.proto.caffe_pb2 import (
     PoolingParameter,
 )
 from ripen.core.errors import ConfigError
+from ripen.core.registry import nearest
 from ripen.data.image_input import Input
 from ripen.nets.contract import contract
 from ripen.nets.zoo import DEFINITIONS
-from ripen.settings.compose import changed, nearest
+from ripen.settings.compose import changed
 
 # The field with the settings of each layer type that computes scores.
 SCORES = {"InnerProduct": "inner_product_param", "Convolution": "convolution_param"}

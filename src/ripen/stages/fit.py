@@ -1,6 +1,7 @@
 """fit: one model of a competition, out-of-fold and on the test rows."""
 
 import time
+from pathlib import Path
 
 from ripen.competition import index as indexes
 from ripen.competition import predictions
@@ -8,13 +9,14 @@ from ripen.competition.splitters import splitter
 from ripen.core import lineage
 from ripen.core.atomic import fresh_folder, write_text
 from ripen.core.layout import Layout
+from ripen.core.lineage import leaves
 from ripen.core.progress import progress
 from ripen.learn import fitting
 from ripen.learn.convergence import Check
 from ripen.learn.estimator import Work, estimator
 from ripen.learn.inputs import opened
 from ripen.nets.engines.engine import chosen
-from ripen.settings.compose import as_mapping, leaves, load_competition
+from ripen.settings.compose import as_mapping, load_competition
 from ripen.track.tracking import Tracker
 
 
@@ -56,7 +58,12 @@ def run(name: str, model: str) -> None:
         tables, fitted = fitting.run(fit)
         predictions.write(folder, tables)
         tracked.log_training(fitted.training, time.perf_counter() - started)
-        tracked.log_model(folder, lambda served: (fitted.save(served), taken.save(served)))
+
+        def save(served: Path) -> None:
+            fitted.save(served)
+            taken.save(served)
+
+        tracked.log_model(folder, save)
         curve = fitting.learning_curve(fit, competition.learning_curve)
         if len(curve):
             text = curve.to_csv(index=False, lineterminator="\n")

@@ -12,6 +12,7 @@ from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
+from ripen.core.lineage import leaves
 from ripen.core.registry import nearest
 from ripen.data.readers import READERS
 from ripen.data.sources import source
@@ -19,7 +20,7 @@ from ripen.learn.estimator import estimator
 from ripen.nets import frozen
 from ripen.nets.contract import contract
 from ripen.settings import compose as settings
-from ripen.settings.compose import CONF, PARAMS, as_mapping, check, leaves
+from ripen.settings.compose import CONF, PARAMS, as_mapping, check
 from ripen.settings.schema import Competition
 
 SWEPT = "net"
@@ -123,7 +124,10 @@ def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
         for key, section in competition.features.items():
             item = {"competition": name, "name": key}
             net = section.get("net")
-            found["features" if net else "colours"][f"{name}.{key}"] = item | _of_net(net)
+            if net:
+                found["features"][f"{name}.{key}"] = item | _of_net(net)
+            else:
+                found["colours"][f"{name}.{key}"] = item
         for model, section in competition.models.items():
             settings = estimator(section, model)
             item = {"competition": name, "name": model}
@@ -165,9 +169,18 @@ def _comparable(competition: Competition) -> list[str]:
     return max(groups.values(), key=len, default=[])
 
 
-def _of_net(net: str | None) -> dict[str, str]:
-    """Return a net of the zoo and the file of its weights."""
-    return {"net": net, "file": contract(net).caffemodel} if net else {}
+def _of_net(net: str) -> dict[str, str]:
+    """Return a net of the zoo and the file of its weights.
+
+    Raises
+    ------
+    ConfigError
+        If no weights of it are published.
+    """
+    file = contract(net).caffemodel
+    if file is None:
+        raise ConfigError(f"net '{net}' has no published weights: use one that has")
+    return {"net": net, "file": file}
 
 
 def _beside(competition: Competition) -> str:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -41,7 +42,7 @@ class LabelSettings:
     table: str | None = None
     id: str = "id"
     label: str = "label"
-    part: str = "train"
+    part: Literal["train", "test"] = "train"
 
 
 @READERS.register("images")
@@ -114,8 +115,7 @@ def _known(
         )
     # Some of the 1,000 have the same name as another.
     names = {synset: f"{titles[synset]} ({synset})" for synset in declared or titles}
-    part = "test" if settings.part == "test" else "train"
-    return Known(classes=tuple(names.values()), ids=ids, part=part), names
+    return Known(classes=tuple(names.values()), ids=ids, part=settings.part), names
 
 
 def sample_ids(path: Path, id: str) -> list[str]:

@@ -16,7 +16,6 @@ from ripen.data.tables import (
     is_number,
     number,
     read_table,
-    read_text,
 )
 from ripen.settings.schema import Column, Columns, Competition
 
@@ -54,8 +53,8 @@ def read(competition: Competition, layout: Layout) -> Read:
         tables.append(table[features])
         beside.append(text[[name for name in _fold_columns(competition) if name in text]])
         rows.append(_rows(part, table[competition.id], target))
-    joined = [pd.concat(each, ignore_index=True) for each in (rows, tables, beside)]
-    return Read(*joined)
+    index, columns, others = (pd.concat(each, ignore_index=True) for each in (rows, tables, beside))
+    return Read(index, columns, others)
 
 
 def _features(competition: Competition, train: pd.DataFrame, path: Path) -> list[str]:
@@ -63,13 +62,15 @@ def _features(competition: Competition, train: pd.DataFrame, path: Path) -> list
     assert competition.columns is not None
     for name in (competition.id, competition.target):
         if name not in train:
-            raise DataError(f"{path}: column '{name}' is missing. Found: {', '.join(train)}")
+            raise DataError(
+                f"{path}: column '{name}' is missing. Found: {', '.join(map(str, train))}"
+            )
     for name in (*competition.columns.drop, *competition.columns.types):
         if name not in train:
             raise DataError(f"{path}: column '{name}', which columns names, is missing")
     used = {competition.id, competition.target, *competition.columns.drop}
     used |= _fold_columns(competition)
-    return [name for name in train if name not in used]
+    return [name for name in map(str, train) if name not in used]
 
 
 def _fold_columns(competition: Competition) -> set[str]:

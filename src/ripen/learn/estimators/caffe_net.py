@@ -38,7 +38,7 @@ class CaffeNet(Estimator):
             unit = float(np.mean(train.y)), float(np.std(train.y)) or 1.0
         mean, scale = unit
         y, held_y = (
-            rows.y if work.task.classifies else (rows.y - mean) / scale
+            rows.y if work.task.classifies else np.asarray((rows.y - mean) / scale, np.float64)
             for rows in (train, validation)
         )
         rows = write_rows(work.folder, "train", x, y), min(self.train.batch_size, len(x))

@@ -171,7 +171,7 @@ class FittedOnImages:
             views(self.views),
             self.threads,
         )
-        return found.mean(axis=1)
+        return np.asarray(found.mean(axis=1))
 
     def save(self, folder: Path) -> None:
         """Write nothing: nets of whole images are not served."""

@@ -118,7 +118,7 @@ def test_a_stage_depends_on_the_code_that_it_imports(stage: str, graph: grimp.Im
     declared = {dep for dep in definition(stage)["deps"] if "src/" in dep and "$" not in dep}
     assert needed <= declared
     # No others, but the file without code that stands where a stage has no own code.
-    assert declared - needed <= {settings.NOTHING, "src/ripen/data"}
+    assert declared - needed <= {settings.NOTHING}
 
 
 @pytest.mark.parametrize("stage", DVC)
@@ -263,7 +263,7 @@ def test_nothing_has_to_run_where_nothing_has_changed(made: Clone) -> None:
         ("src/ripen/settings", tuple(DVC)),
         ("src/ripen/competition", tuple(DVC)),
         ("src/ripen/data", DATA),
-        ("src/caffe" if not (ROOT / CAFFE).exists() else CAFFE, (*NETS, "evaluate")),
+        (CAFFE, (*NETS, "evaluate")),
         ("src/ripen/nets", (*NETS, "evaluate")),
         ("src/ripen/learn", LEARN),
         ("src/ripen/judge", ("sweep", "evaluate", "predict", "report")),

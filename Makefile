@@ -23,8 +23,9 @@ check: $(BIN)/ripen
 	$(PYTEST)
 
 # torch first and by its exact version, so that nothing else chooses a build of it.
-$(BIN)/ripen: pyproject.toml constraints.txt
+$(BIN)/ripen: pyproject.toml packages/caffe/pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		-e ./packages/caffe -e '.[dev]'
 	touch $@

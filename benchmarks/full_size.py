@@ -80,7 +80,7 @@ def write_repository(
     """Write what the stages need, `raw/` as `fetch` leaves it; return the archive's bytes."""
     values = config.compose(overrides, ROOT / "conf")
     (root / "params.yaml").write_text(config.dump(values), encoding="utf-8")
-    for name in ("conf", "models", "src", "dvc.yaml"):
+    for name in ("conf", "models", "src", "packages", "dvc.yaml"):
         (root / name).symlink_to(ROOT / name)
     raw = root / LAYOUT.raw
     raw.mkdir(parents=True)
@@ -133,7 +133,7 @@ def measured(root: Path, stage: str) -> Run:
     process = subprocess.Popen(
         [sys.executable, "-m", "ripen.stages", stage, COMPETITION],
         cwd=root,
-        env=os.environ | {"PYTHONPATH": "src"},
+        env=os.environ | {"PYTHONPATH": "src:packages/caffe/src"},
         stdout=subprocess.DEVNULL,
     )
     most = 0

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.batched_sweep import parts
 from ripen.competition.datasets.prepared import write_part
+
+from benchmarks.batched_sweep import parts
 from ripen.core.layout import Layout
 from ripen.learn.sweeps import report, results
 from ripen.learn.sweeps.plan import Plan, plan
@@ -31,7 +32,7 @@ def prepare(folder: Path) -> None:
 
     MLflow's store is made as well: that is paid once, and by no sweep after the first.
     """
-    for name in ("conf", "src", "dvc.yaml", "params.yaml"):
+    for name in ("conf", "src", "packages", "dvc.yaml", "params.yaml"):
         (folder / name).symlink_to(ROOT / name)
     os.chdir(folder)
     prepared = Layout("avocado").prepared

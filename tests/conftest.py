@@ -16,7 +16,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("ripen")
-pytest_plugins = ["tests.parity.measured"]
 
 # What works on one clone that has been reproduced, and what kills one of the machine's processes.
 TOGETHER = (

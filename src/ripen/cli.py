@@ -11,7 +11,6 @@ from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError, RipenError, UsageError
 from ripen.core.layout import Layout
 from ripen.settings import compose as config
-from ripen.settings.schema import COMPETITIONS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_sweep)
-    parser.add_argument("competition", metavar="C", choices=COMPETITIONS, help="the competition")
+    parser.add_argument("competition", metavar="C", help="the competition")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. sweep=nodes")
     parser.add_argument(
         "-m", "--multirun", nargs="*", metavar="KEY=V1,V2", help="sweep these, in Hydra's syntax"
@@ -177,21 +176,20 @@ def _ui(chosen: argparse.Namespace) -> int:
 def _sweep(chosen: argparse.Namespace) -> int:
     """Train a competition's net with many settings, and show which are best."""
     from ripen.core import reproducibility
-    from ripen.learn.sweeps import multirun
+    from ripen.learn.sweeps import space
 
-    settings, sweep = multirun.compose(chosen.competition, chosen.overrides, chosen.multirun)
-    compute = getattr(settings.competition, chosen.competition).compute
-    reproducibility.hold(compute.reproducibility, compute.threads)
-    # Only now: these import numpy and torch, which read their environment once.
-    from ripen.learn.sweeps import plan, report
+    name = chosen.competition
+    run, competition = space.compose(name, chosen.overrides, chosen.multirun)
+    reproducibility.hold(competition["reproducibility"], competition["threads"])
+    # Only now: the stage imports numpy and torch, which read their environment once.
+    from ripen.stages import sweep
 
-    agreed = (lambda trials: True) if chosen.yes else _agreed
-    report.show(plan.plan(settings, chosen.competition, sweep, agreed))
+    sweep.show(name, run, competition, (lambda trials: True) if chosen.yes else _confirmed)
     return 0
 
 
-def _agreed(trials: int) -> bool:
-    """Ask whether so many trials may begin, where somebody is there to answer."""
+def _confirmed(trials: int) -> bool:
+    """Ask whether so many trials may begin; on no terminal the answer is no."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     return input(f"{trials:,} trials. Train them all? [y/N] ").strip().lower() == "y"

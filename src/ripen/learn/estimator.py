@@ -16,7 +16,8 @@ from ripen.settings.compose import check
 from ripen.settings.schema import Competition
 from ripen.settings.typed import Count, typed
 
-if TYPE_CHECKING:  # engines import torch, which most estimators do without
+if TYPE_CHECKING:  # these import torch, which most estimators do without
+    from ripen.learn.models.group import Trial
     from ripen.nets.engines.engine import Engine
 
 Outputs = NDArray[np.floating]
@@ -124,6 +125,13 @@ class Estimator:
     def files(self) -> list[Path]:
         """Return the folders of the repository that it reads beside its inputs."""
         return []
+
+    def trial(self, task: Task, seed: int) -> "Trial | None":
+        """Return its training as a trial of a stack, None where it trains alone.
+
+        Trials of a sweep that can be stacked train side by side (`ripen.learn.models.batched`).
+        """
+        return None
 
     def least(self) -> tuple[int, int]:
         """Return how many training rows are needed: of each class, and in all."""

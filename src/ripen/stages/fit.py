@@ -1,5 +1,6 @@
 """fit: one model of a competition, out-of-fold and on the test rows."""
 
+import json
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ripen.learn import fitting
 from ripen.learn.convergence import Check
 from ripen.learn.estimator import Work, estimator
 from ripen.learn.inputs import opened
+from ripen.learn.sweeps.space import SWEPT, with_settings
 from ripen.nets.engines.engine import chosen
 from ripen.settings.compose import as_mapping, load_competition
 from ripen.track.tracking import Tracker
@@ -23,6 +25,9 @@ from ripen.track.tracking import Tracker
 def run(name: str, model: str) -> None:
     """Read `inputs/`, write `models/<model>/` and an MLflow run."""
     competition, layout = load_competition(name), Layout(name)
+    if model == SWEPT and competition.sweep is not None and competition.sweep.train_best:
+        best = json.loads(layout.swept.read_text(encoding="utf-8"))
+        competition = with_settings(competition, best)
     index = indexes.read(layout, competition)
     settings = estimator(competition.models[model], f"models.{model}")
     described = as_mapping(settings) | {"seed": competition.seed, "engine": competition.engine}

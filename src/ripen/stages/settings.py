@@ -17,14 +17,12 @@ from ripen.core.registry import nearest
 from ripen.data.readers import READERS
 from ripen.data.sources import source
 from ripen.learn.estimator import estimator
+from ripen.learn.sweeps.space import SWEPT
 from ripen.nets import frozen
 from ripen.nets.contract import contract
 from ripen.settings import compose as settings
 from ripen.settings.compose import CONF, PARAMS, as_mapping, check
 from ripen.settings.schema import Competition
-
-SWEPT = "net"
-"""The model that a sweep trains."""
 
 NOTHING = "src/ripen/competitions/__init__.py"
 """A file without code: the dependency of an instance that has none of its own in a place."""

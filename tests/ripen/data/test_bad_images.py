@@ -218,7 +218,7 @@ def test_a_full_disk_is_one_line_on_standard_error(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-B", "-m", "ripen.stages", "prepare", "cats_vs_dogs"],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        env=os.environ | {"PYTHONPATH": f"{ROOT}/src:{ROOT}/packages/caffe/src"},
         capture_output=True,
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),

@@ -19,7 +19,7 @@ from ripen.core.progress import progress
 from ripen.learn.arrays import write_rows
 from ripen.learn.convergence import Check, write_training
 from ripen.learn.models import mlp
-from ripen.learn.models.caffe_net import train_net
+from ripen.learn.models.train_net import train_net
 from ripen.nets.zoo import lenet
 from ripen.settings.compose import check
 from ripen.settings.schema import Solver, Train

@@ -47,7 +47,7 @@ class Finetune(Estimator):
         """Train; the folder gets Caffe's files and the rows (`Estimator.fit`)."""
         # Here, because the settings are read where nobody trains, and these import torch.
         from ripen.learn.models import mlp
-        from ripen.learn.models.caffe_net import train_net
+        from ripen.learn.models.train_net import train_net
 
         assert validation is not None
         deploy, start = self._definition(DEPLOY, work), Path(self.finetune.from_) / WEIGHTS

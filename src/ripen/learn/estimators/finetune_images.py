@@ -65,7 +65,7 @@ class FinetuneImages(Estimator):
         from ripen.learn import seen
         from ripen.learn.fed import Fed, Feeding, Watched
         from ripen.learn.models import mlp
-        from ripen.learn.models.caffe_net import train_net
+        from ripen.learn.models.train_net import train_net
         from ripen.nets.weights import caffemodel
 
         assert validation is not None

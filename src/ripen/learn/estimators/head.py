@@ -49,7 +49,7 @@ class Head(Estimator):
         """
         # Here, because the settings are read where nobody trains, and these import torch.
         from caffe.formats import to_text
-        from ripen.learn.models.caffe_net import train_net
+        from ripen.learn.models.train_net import train_net
         from ripen.nets import head
 
         folder, labels = work.folder / FOLDER, train.y.astype(np.int64)

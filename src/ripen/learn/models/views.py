@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ripen.data.batches import batches, prepare_views
 from ripen.data.decode import File
 from ripen.data.image_input import Input, View
-from ripen.learn.models.caffe_net import CaffeNet
+from ripen.learn.models.train_net import CaffeNet
 from ripen.nets.engines.engine import TrainedNet
 
 AT_ONCE = 8  # views, whatever the number of each picture: no more than a training holds

@@ -13,7 +13,7 @@ from ripen.core.layout import Layout
 from ripen.judge.evaluation import network
 from ripen.learn.models import mlp
 from ripen.learn.models.batched import first_weights
-from ripen.learn.models.caffe_net import CaffeNet, fit, write_training
+from ripen.learn.models.train_net import CaffeNet, fit, write_training
 from ripen.nets.zoo import DEFINITIONS
 from ripen.settings.schema import Config
 

@@ -26,7 +26,7 @@ from ripen.learn.models.batched import (
     fits,
     head,
 )
-from ripen.learn.models.caffe_net import Check, Training, train_net
+from ripen.learn.models.train_net import Check, Training, train_net
 from ripen.settings.schema import Config
 
 MakeConfig = Callable[..., Config]

@@ -14,7 +14,7 @@ import caffe
 from ripen.core.errors import DataError
 from ripen.learn.models import mlp, served
 from ripen.learn.models.baselines import estimators
-from ripen.learn.models.caffe_net import CaffeNet
+from ripen.learn.models.train_net import CaffeNet
 from ripen.nets.zoo import lenet
 from ripen.settings.schema import Config
 

@@ -10,7 +10,7 @@ import caffe
 from caffe.formats import to_text
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.core.atomic import write_text
-from ripen.learn.models.caffe_net import Training, train_net
+from ripen.learn.models.train_net import Training, train_net
 from ripen.learn.training import heads
 from ripen.nets import head
 from ripen.nets.engines.engine import TorchEngine

@@ -13,7 +13,7 @@ from ripen.competition.metrics import scores
 from ripen.core.errors import EngineRefused, TrainingError
 from ripen.data.sources import builtin
 from ripen.learn.models import mlp
-from ripen.learn.models.caffe_net import Training, fit
+from ripen.learn.models.train_net import Training, fit
 from ripen.learn.training.pictures import Task, predict, pretrain, train_way, ways_from
 from ripen.nets.engines.engine import Engine, RealEngine, TorchEngine
 from ripen.settings.schema import Config

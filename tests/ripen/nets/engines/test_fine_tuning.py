@@ -15,7 +15,7 @@ from ripen.competition.metrics import scores
 from ripen.core.atomic import write_text
 from ripen.data.decode import open_archives
 from ripen.learn.models import mlp
-from ripen.learn.models.caffe_net import Training, train_net
+from ripen.learn.models.train_net import Training, train_net
 from ripen.nets.engines.engine import Engine, RealEngine, TorchEngine
 from ripen.nets.surgery import Change, finetuned
 from ripen.nets.zoo import DEFINITIONS

@@ -5,8 +5,6 @@ dependency, and a change of it runs nothing.
 """
 
 import re
-import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator

@@ -25,6 +25,10 @@ DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 COMPETITIONS = ("avocado", "digits", "cats_vs_dogs")
 UNTRACED = "ripen.track"
 CAFFE = "packages/caffe/src/caffe"
+NOT_CALLED = {
+    "generate": ("ripen.judge",),  # for the hook `draw`, which `evaluate` calls
+    "sweep": ("ripen.stages.settings",),  # for the command `ripen sweep`, which composes settings
+}
 
 
 def definition(stage: str) -> dict[str, list[str]]:
@@ -106,12 +110,9 @@ def test_each_stage_runs_a_module_of_its_own_or_shares_one() -> None:
 @pytest.mark.parametrize("stage", DVC)
 def test_a_stage_depends_on_the_code_that_it_imports(stage: str, graph: grimp.ImportGraph) -> None:
     modules = {f"ripen.stages.{module(stage)}", "ripen.stages.__main__"}
-    without = [UNTRACED]
-    own = "${item.code}" in definition(stage)["deps"]
-    if own:
+    without = [UNTRACED, *NOT_CALLED.get(stage, ())]
+    if "${item.code}" in definition(stage)["deps"]:
         modules |= graph.find_descendants("ripen.competitions")
-        if stage == "generate":
-            without.append("ripen.judge")  # for the hook `draw`, which `evaluate` alone calls
     needed = places(imported(graph, modules, without))
     declared = {dep for dep in definition(stage)["deps"] if "src/" in dep and "$" not in dep}
     assert needed <= declared

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ripen.conftest import Clone
+from tests.ripen.conftest import SOURCES, Clone
 
 pytestmark = pytest.mark.slow
 QEMU = shutil.which("qemu-x86_64")
@@ -40,7 +40,7 @@ def run_stages(clone: Clone, *emulator: str) -> dict[str, str]:
     clone.run("ripen", "compose", *SMALLER)
     python = os.path.realpath(sys.executable)
     packages = [path for path in sys.path if path.endswith("site-packages")]
-    environment = clone.environment() | {"PYTHONPATH": os.pathsep.join(["src", *packages])}
+    environment = clone.environment() | {"PYTHONPATH": os.pathsep.join([SOURCES, *packages])}
     for stage in STAGES:
         subprocess.run(
             [*emulator, python, "-m", "ripen.stages", stage, "avocado"],

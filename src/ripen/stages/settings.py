@@ -24,8 +24,8 @@ from ripen.settings import compose as settings
 from ripen.settings.compose import CONF, PARAMS, as_mapping, check
 from ripen.settings.schema import Competition
 
-STAGES = ("fetch", "prepare", "evaluate", "report")
-"""What every competition goes through."""
+NOTHING = "src/ripen/competitions/__init__.py"
+"""A file without code: the dependency of an instance that has none of its own in a place."""
 
 
 def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> tuple[dict[str, Any], list[str]]:
@@ -98,19 +98,26 @@ def given(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def graph(competitions: dict[str, Competition]) -> dict[str, dict[str, dict[str, str]]]:
-    """Return what each stage of dvc.yaml runs for: its instances, with what differs among them."""
+def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
+    """Return what each stage of dvc.yaml runs for: its instances, with what differs among them.
+
+    ``plots`` names the competitions whose files `dvc plots` shows.
+    """
     found: dict[str, dict[str, dict[str, str]]] = {
-        "weights": {}, "fetch": {}, "prepare": {}, "features": {}, "colours": {}, "sweep": {},
-        "fit": {}, "finetune": {}, "evaluate": {}, "predict": {}, "report": {},
+        "weights": {}, "fetch": {}, "generate": {}, "prepare": {}, "features": {}, "colours": {},
+        "sweep": {}, "fit": {}, "finetune": {}, "evaluate": {}, "predict": {}, "report": {},
     }  # fmt: skip
     for name, competition in competitions.items():
+        swept = competition.sweep is not None and SWEPT in competition.models
+        generated = "generate" in competition.source
         own = {"code": code(name).as_posix()}
-        for stage in STAGES:
-            found[stage][name] = own
+        found["generate" if generated else "fetch"][name] = own if generated else {}
+        found["prepare"][name] = {}
+        found["evaluate"][name] = own
+        found["report"][name] = {"also": f"data/{name}/sweep" if swept else NOTHING}
         if competition.predict:
             found["predict"][name] = {}
-        if competition.sweep and SWEPT in competition.models:
+        if swept:
             found["sweep"][name] = {"also": _beside(competition)}
         for key, section in competition.features.items():
             item = {"competition": name, "name": key}
@@ -120,16 +127,44 @@ def graph(competitions: dict[str, Competition]) -> dict[str, dict[str, dict[str,
             else:
                 found["colours"][f"{name}.{key}"] = item
         for model, section in competition.models.items():
-            nets = estimator(section, model).nets()
+            settings = estimator(section, model)
             item = {"competition": name, "name": model}
-            if nets:
+            if nets := settings.nets():
                 found["finetune"][f"{name}.{model}"] = item | _of_net(nets[0])
             else:
-                found["fit"][f"{name}.{model}"] = item | {"reads": _reads(competition, model)}
+                beside = [file.as_posix() for file in settings.files()] or [NOTHING]
+                item |= {"reads": _reads(competition, model), "also": beside[0]}
+                found["fit"][f"{name}.{model}"] = item
     for stage in ("features", "finetune"):
         for item in found[stage].values():
             found["weights"][item["net"]] = {"file": item["file"]}
-    return found
+    return found | {"plots": plots(competitions)}
+
+
+def plots(competitions: dict[str, Competition]) -> dict[str, Any]:
+    """Return the competitions that `dvc plots` shows, and their models with a line each.
+
+    Top-level plots of dvc.yaml have no instances. So most show the first competition. Trainings are
+    compared in the first that has several nets of one estimator, as their losses are comparable.
+    """
+    compared = {name: _comparable(competition) for name, competition in competitions.items()}
+    first = next(iter(competitions))
+    nets = next((name for name, models in compared.items() if len(models) > 1), first)
+    learning = [
+        model
+        for model, section in competitions[first].models.items()
+        if estimator(section, model).has_learning_curve
+    ]
+    return {"first": first, "learning": learning, "nets": nets, "trainings": compared[nets]}
+
+
+def _comparable(competition: Competition) -> list[str]:
+    """Return the nets of one estimator: those of which there are the most."""
+    groups: dict[str, list[str]] = {}
+    for model, section in competition.models.items():
+        if "solver" in section:
+            groups.setdefault(section["estimator"], []).append(model)
+    return max(groups.values(), key=len, default=[])
 
 
 def _of_net(net: str) -> dict[str, str]:

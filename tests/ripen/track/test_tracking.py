@@ -135,7 +135,10 @@ def test_a_killed_run_is_marked_at_the_next_start(
     repository: Path, make_config: MakeConfig
 ) -> None:
     source = Path(__file__).parents[3]
-    environment = os.environ | {"CONF": str(source / "conf"), "PYTHONPATH": str(source / "src")}
+    environment = os.environ | {
+        "CONF": str(source / "conf"),
+        "PYTHONPATH": f"{source}/src:{source}/packages/caffe/src",
+    }
     subprocess.run([sys.executable, "-c", KILLED], env=environment, check=False)
     assert [run.info.status for run in runs(repository)] == ["RUNNING", "RUNNING"]
     with Tracker(make_config(), "avocado", "train") as tracker, tracker.model("net"):

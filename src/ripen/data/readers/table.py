@@ -53,8 +53,10 @@ def read(competition: Competition, layout: Layout) -> Read:
         tables.append(table[features])
         beside.append(text[[name for name in _fold_columns(competition) if name in text]])
         rows.append(_rows(part, table[competition.id], target))
-    index, columns, others = (pd.concat(each, ignore_index=True) for each in (rows, tables, beside))
-    return Read(index, columns, others)
+    index, columns, unlearnt = (
+        pd.concat(each, ignore_index=True) for each in (rows, tables, beside)
+    )
+    return Read(index, columns, unlearnt)
 
 
 def _features(competition: Competition, train: pd.DataFrame, path: Path) -> list[str]:

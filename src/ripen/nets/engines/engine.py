@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import caffe
+from caffe.errors import RealCaffeRefused
+from caffe.real import Process
 from ripen.core.errors import EngineRefused
 from ripen.nets.engines import pycaffe
 from ripen.nets.engines.environment import SCRIPT, interpreter
-from ripen.nets.engines.process import Process
 from ripen.nets.engines.pycaffe import Interval
 
 
@@ -187,8 +188,8 @@ class RealEngine:
         EngineRefused
         """
         try:
-            return self._process.ask(call, **request)["result"]
-        except EngineRefused as refused:
+            return self._process.call(call, **request)["result"]
+        except RealCaffeRefused as refused:
             reason = " ".join(str(refused).split())
             raise EngineRefused(f"real Caffe 1.0 refuses: {reason}") from None
 

@@ -1,24 +1,7 @@
-# /// script
-# requires-python = "==3.9.*"
-# dependencies = [
-#   "imageio==2.37.2",
-#   "kendryte-caffe==1.0.0.20210829",
-#   "lazy-loader==0.6",
-#   "networkx==3.2.1",
-#   "numpy==1.26.4",
-#   "packaging==26.3",
-#   "pillow==11.3.0",
-#   "protobuf==3.20.3",
-#   "scikit-image==0.24.0",
-#   "scipy==1.13.1",
-#   "six==1.17.0",
-#   "tifffile==2024.8.30",
-# ]
-# ///
 """The work of an engine, written against pycaffe's interface so that both Caffes run this file.
 
 Ripen imports it. As a script on CPython 3.9, where `caffe` is real Caffe 1.0 (a wheel of BVLC's
-source), it answers one JSON request per line; `ripen.nets.engines.process` sends them.
+source), it answers one JSON request per line; `caffe.real.Process` sends them.
 """
 
 from __future__ import annotations

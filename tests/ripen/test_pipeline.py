@@ -39,7 +39,10 @@ def definition(stage: str) -> dict[str, list[str]]:
 
 def module(stage: str) -> str:
     """Return the name of the module that a stage runs."""
-    return str(definition(stage)["cmd"]).split()[3]
+    command = str(definition(stage)["cmd"])
+    # So that an experiment in a folder of its own runs that folder's code, not the installed one.
+    assert command.startswith("PYTHONPATH=src:packages/caffe/src python -m ripen.stages ")
+    return command.split()[4]
 
 
 def layers() -> list[str]:

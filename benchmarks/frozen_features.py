@@ -21,17 +21,10 @@ from caffe.formats import read_binary, to_text
 from caffe.proto.caffe_pb2 import TEST, TRAIN, Datum, NetParameter, SolverParameter
 from ripen.core.atomic import write_text
 from ripen.data.decode import decode, open_archives
-<<<<<<< HEAD
-from ripen.nets.engines.choice import Engine
-from ripen.nets.engines.real import RealEngine
-from ripen.nets.engines.torch import TorchEngine
-=======
 from ripen.nets.engines.engine import Engine, RealEngine, TorchEngine
 from ripen.nets.surgery import Change, finetuned
->>>>>>> nets-room
 from ripen.nets.zoo import DEFINITIONS
-from ripen.nets.zoo.deep_compression import decode as decompressed
-from ripen.nets.zoo.finetune import Change, finetuned
+from ripen.nets.zoo.squeezenet import decode as decompressed
 
 LAST = "fire9/concat"  # of what is frozen
 NEW = "conv_final_pets"

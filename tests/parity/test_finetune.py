@@ -6,7 +6,7 @@ from google.protobuf import text_format
 
 import caffe
 from caffe.proto.caffe_pb2 import SolverParameter
-from ripen.competition.datasets.prepared import Part, write_part
+from ripen.learn.arrays import write_rows
 from ripen.nets.surgery import Change, finetuned
 from ripen.nets.zoo import DEFINITIONS, lenet
 from tests.parity.compare import assert_equal, params, state
@@ -29,7 +29,7 @@ def weights_only(arrays):
 def test_the_same_weights_after_20_steps(real_caffe, measured, tmp_path, change):
     random = np.random.default_rng(0)
     data = random.uniform(0, 1, (30, 1, 8, 8)).astype(np.float32)
-    source = write_part(tmp_path, "part", Part(np.arange(30), data, np.arange(30) % 3))
+    source = write_rows(tmp_path, "part", data, np.arange(30) % 3)
     written = finetuned(lenet.lenet8_train_val(5, (source, 10), (source, 30)), change)
     (tmp_path / "net.prototxt").write_text(text_format.MessageToString(written))
     definition = SolverParameter(

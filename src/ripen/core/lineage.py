@@ -42,9 +42,13 @@ def stage_hash(stage: str, key: str, root: Path = Path()) -> str:
 
 def model_hash(competition: str, model: str, root: Path = Path()) -> str:
     """Hash what a model is made from, whichever stage fits it."""
+    return stage_hash(model_stage(competition, model, root), f"{competition}.{model}", root)
+
+
+def model_stage(competition: str, model: str, root: Path = Path()) -> str:
+    """Return the stage that fits a model."""
     stages = _stages(root)
-    names = [f"{stage}@{competition}.{model}" for stage in MODELS]
-    return next(_hash(_inputs(stages[name], root)) for name in names if name in stages)
+    return next(stage for stage in MODELS if f"{stage}@{competition}.{model}" in stages)
 
 
 def made_from(stage: str, key: str, root: Path = Path(), without: Collection[str] = ()) -> str:

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
@@ -17,6 +16,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ripen.core.errors import DataError
 from ripen.settings.schema import Column
+
+if TYPE_CHECKING:  # only the stage that reads raw files needs it, and it takes long
+    import pandera.pandas as pa
 
 LEVELS = 30  # of a category that get a column of their own, the rest share one
 
@@ -34,18 +36,22 @@ class Expected:
         Whether a value may be blank.
     """
 
-    check: pa.Column
+    check: "pa.Column"
     allowed: str
     missing: bool = False
 
 
 def identifier() -> Expected:
     """Return the form of an id: any text, once."""
+    import pandera.pandas as pa
+
     return Expected(pa.Column(str, pa.Check(lambda value: value != ""), unique=True), "an id")
 
 
 def number(column: Column) -> Expected:
     """Return the form of a finite number, in the column's range."""
+    import pandera.pandas as pa
+
     low, high = column.min, column.max
     checks = [pa.Check(np.isfinite)]
     words = "a number"
@@ -61,6 +67,8 @@ def number(column: Column) -> Expected:
 
 def category(column: Column, classes: list[str] | None = None) -> Expected:
     """Return the form of one of some values, or of any text."""
+    import pandera.pandas as pa
+
     if classes is None:
         check = pa.Check(lambda value: value != "") if not column.missing else None
         return Expected(pa.Column(str, check), "a value", column.missing)
@@ -102,6 +110,8 @@ def read_table(
     DataError
         One line that names file, row (the first after the header is 1), column, what is allowed.
     """
+    import pandera.pandas as pa
+
     names = ", ".join(wanted)
     if missing := [name for name in wanted if name not in text]:
         raise DataError(f"{path}: column '{missing[0]}' is missing. Needed: {names}")

@@ -55,8 +55,8 @@ class Work:
     outputs : int
         Numbers that a model gives for a row.
     seed, threads : int
-    engine : Engine
-        Who runs Caffe nets.
+    start_engine : callable
+        Returns the engine that runs Caffe nets.
     folder : Path
         Exists; gets the model's files.
     encode : callable
@@ -75,12 +75,17 @@ class Work:
     outputs: int
     seed: int
     threads: int
-    engine: "Engine"
+    start_engine: Callable[[], "Engine"]
     folder: Path
     encode: Callable[[], Any]
     settings: Competition
     callback: Callback = ignore
     history: bool = False
+
+    @property
+    def engine(self) -> "Engine":
+        """The engine that runs Caffe nets: most estimators never ask for it, and it takes long."""
+        return self.start_engine()
 
 
 class Fitted(Protocol):

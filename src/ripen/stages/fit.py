@@ -2,7 +2,10 @@
 
 import json
 import time
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ripen.competition import index as indexes
 from ripen.competition import predictions
@@ -17,9 +20,11 @@ from ripen.learn.convergence import Check
 from ripen.learn.estimator import Work, estimator
 from ripen.learn.inputs import opened
 from ripen.learn.sweeps.space import SWEPT, with_settings
-from ripen.nets.engines.engine import chosen
 from ripen.settings.compose import as_mapping, load_competition
 from ripen.track.tracking import Tracker
+
+if TYPE_CHECKING:  # engines import torch, which most models do without
+    from ripen.nets.engines.engine import Engine
 
 
 def run(name: str, model: str) -> None:
@@ -33,13 +38,20 @@ def run(name: str, model: str) -> None:
     described = as_mapping(settings) | {"seed": competition.seed, "engine": competition.engine}
     with (
         opened(settings.inputs, competition, layout, index) as taken,
-        chosen(competition.engine) as engine,
+        ExitStack() as stack,
         fresh_folder(layout.model(model)) as folder,
-        Tracker(name, "fit", f"{name}.{model}") as tracker,
+        Tracker(name, lineage.model_stage(name, model), f"{name}.{model}") as tracker,
         tracker.model(model) as tracked,
         progress(f"fit {model}", None) as advance,
     ):
         started = time.perf_counter()
+
+        @cache
+        def start_engine() -> "Engine":
+            from ripen.nets.engines.engine import chosen
+
+            return stack.enter_context(chosen(competition.engine))
+
         tracked.log_params(dict(leaves(described)))
         rows = index.learnable()
         tracked.log_dataset(layout.prepared / indexes.INDEX, name, rows, index.targets[rows])
@@ -54,10 +66,10 @@ def run(name: str, model: str) -> None:
             index,
             taken,
             Work(
-                name, index.task, index.outputs, competition.seed, competition.threads, engine,
-                folder, taken.encoder, competition, follow, history=True,
+                name, index.task, index.outputs, competition.seed, competition.threads,
+                start_engine, folder, taken.encoder, competition, follow, history=True,
             ),
-            lineage.stage_hash("fit", f"{name}.{model}"),
+            lineage.model_hash(name, model),
             advance,
         )  # fmt: skip
         tables, fitted = fitting.run(fit)

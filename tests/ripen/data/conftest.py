@@ -9,17 +9,17 @@ import pytest
 from PIL import Image
 
 from ripen.data.decode import File
-from tests.ripen.photographs import encoded, photograph
+from tests.ripen import images
 
 
 @pytest.fixture
 def make_image() -> Callable[..., Image.Image]:
-    return photograph
+    return images.make_image
 
 
 @pytest.fixture
 def encode() -> Callable[..., bytes]:
-    return encoded
+    return images.encoded
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from ripen.core.errors import DataError
 from ripen.data.decode import AHEAD, MAX_PIXELS, decode, examine, files_of, in_order, open_archives
 from ripen.data.image_index import build, survey
 from ripen.data.labels import Known, Labels, reader
-from tests.ripen.photographs import zipped
+from tests.ripen.images import zipped
 
 MakeImage = Callable[..., Image.Image]
 Encode = Callable[..., bytes]

@@ -15,7 +15,7 @@ from ripen.core.errors import ConfigError, DataError
 from ripen.data.decode import open_archives
 from ripen.data.image_index import build, survey
 from ripen.data.labels import Known, Labels, Part, read_table, reader, registry
-from tests.ripen.photographs import encoded, photograph, zipped
+from tests.ripen.images import encoded, make_image, zipped
 
 PETS = ("cat", "dog")
 
@@ -273,7 +273,7 @@ def test_folders_to_an_index_sorted_by_class_and_number(tmp_path: Path) -> None:
         "train/cat/a10.jpg",
         "train/cat/a9.jpg",
     ]
-    files = {name: encoded(photograph(i, 48, 36)) for i, name in enumerate(names)}
+    files = {name: encoded(make_image(i, 48, 36)) for i, name in enumerate(names)}
     (tmp_path / "all.zip").write_bytes(zipped(files))
 
     def read_labels(names: Sequence[str]) -> Labels:

@@ -13,9 +13,9 @@ from ripen.core.errors import ConfigError, DataError
 from ripen.data.decode import File, decode
 from ripen.data.image_input import histogram
 from ripen.nets.frozen import Block, Features, colours, extract, write
-from ripen.settings.schema.photos import FrozenNet
+from ripen.settings.schema import FrozenNet
 from tests.ripen.frozen import with_weights
-from tests.ripen.photographs import encoded, photograph
+from tests.ripen.images import encoded, make_image
 
 SQUEEZENET = FrozenNet(
     net="squeezenet", layers=["fire9/concat"], pools=["AVE"], sides=[83, 67], views="mirror"
@@ -24,7 +24,7 @@ SIZE = 512
 
 
 def images(count: int) -> list[File]:
-    contents = [encoded(photograph(seed, 48, 36)) for seed in range(count)]
+    contents = [encoded(make_image(seed, 48, 36)) for seed in range(count)]
     return [File(f"{i}.jpg", lambda content=content: content) for i, content in enumerate(contents)]
 
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from ripen.core.atomic import write_text
 from ripen.data.decode import File
+from ripen.learn.classic import no_regression
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
 from ripen.settings.compose import as_mapping, changed
@@ -69,6 +70,8 @@ class FinetuneImages(Estimator):
         from ripen.nets.weights import caffemodel
 
         assert validation is not None
+        if not work.task.classifies:
+            raise no_regression("finetune_images")
         net, start = self.net(work), caffemodel(self.finetune.from_)
         deploy = work.folder / "deploy.prototxt"
         write_text(deploy, mlp.to_text(net.deploy))

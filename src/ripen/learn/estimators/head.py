@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripen.core.atomic import write_text
+from ripen.learn.classic import no_regression
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
 from ripen.settings.schema import Solver, Train
@@ -52,6 +53,8 @@ class Head(Estimator):
         from ripen.learn.models.train_net import train_net
         from ripen.nets import head
 
+        if not work.task.classifies:
+            raise no_regression("head")
         folder, labels = work.folder / FOLDER, train.y.astype(np.int64)
         folder.mkdir(exist_ok=True)
         # In a random order, and again from the first.

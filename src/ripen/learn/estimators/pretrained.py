@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ripen.learn.classic import no_regression
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
 from ripen.settings.typed import Count, typed
@@ -38,6 +39,8 @@ class Pretrained(Estimator):
         from ripen.nets.contract import contract
         from ripen.nets.weights import caffemodel, definition
 
+        if not work.task.classifies:
+            raise no_regression("pretrained")
         deploy = work.folder / "deploy.prototxt"
         write_text(deploy, to_text(definition(self.net).deploy()))
         wanted = contract(self.net).input

@@ -307,14 +307,16 @@ def compose(
     varied = [text for text in given if not _within(text, OF_SWEEP)]
     kept = given if multirun is None else [text for text in given if text not in varied]
     chosen = f"competitions=[{name}]"
-    base = composing.compose([chosen]).competitions[name]
+    composed = composing.compose([chosen])
+    base = composed.competitions[name]
     if not base.get("sweep"):
         raise ConfigError(
             f"{name} has no sweep. Add a section 'sweep' to {CONF}/competition/{name}.yaml, then: "
             "ripen compose"
         )
     _refuse_others(base, name, kept)
-    composed = composing.compose([chosen, *kept])
+    if kept:
+        composed = composing.compose([chosen, *kept])
     values = composed.competitions[name]
     named = [text.partition("=")[2] for text in kept if text.startswith("sweep=")]
     if named or multirun is not None:

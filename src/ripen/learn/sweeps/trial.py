@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import optuna
 from optuna.trial import TrialState
@@ -25,9 +25,11 @@ from ripen.learn.convergence import Check
 from ripen.learn.estimator import Rows, Work
 from ripen.learn.inputs import opened
 from ripen.learn.models import batched
-from ripen.learn.models.train_net import TORCH
 from ripen.learn.sweeps.space import SWEPT, Settings, swept_net
 from ripen.settings.schema import Competition, Pruner
+
+if TYPE_CHECKING:
+    from ripen.nets.engines.engine import Engine
 
 # --- Records -------------------------------------------------------------------------------------
 
@@ -321,7 +323,7 @@ def _fit(spec: TrialSpec, data: FirstFold, callback: Callable[[Check], None]) ->
     competition = spec.competition
     with tempfile.TemporaryDirectory(prefix="ripen-trial-") as temporary:
         work = Work(
-            spec.name, data.task, data.outputs, competition.seed, competition.threads, TORCH,
+            spec.name, data.task, data.outputs, competition.seed, competition.threads, _torch,
             Path(temporary), data.encode, competition, callback,
         )  # fmt: skip
         fitted = swept_net(competition).fit(data.train, data.validation, work)
@@ -331,6 +333,13 @@ def _fit(spec: TrialSpec, data: FirstFold, callback: Callable[[Check], None]) ->
             f"'{competition.models[SWEPT]['estimator']}' of the model '{SWEPT}' has none"
         )
     return str(fitted.training.stopped)
+
+
+def _torch() -> "Engine":
+    """Return our own Caffe: trials leave no files for another one to read."""
+    from ripen.learn.models.train_net import TORCH
+
+    return TORCH
 
 
 def _point(check: Check) -> Point:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ CONF = ROOT / "conf"
 QUICK = ("train.check_interval=20", "train.batch_size=50", "solver.max_iter=100")
 
 
+@cache  # Hydra takes a second
 def competition(*overrides: str, name: str = "avocado") -> Competition:
     """Return a competition as conf/ and overrides compose it."""
     values, _ = compose([f"competitions=[{name}]", *overrides], CONF)

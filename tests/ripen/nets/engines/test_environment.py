@@ -1,19 +1,16 @@
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import pytest
-from ripen.competition.datasets.prepared import Part, write_part
 
 from ripen.core.errors import EngineUnavailable
 from ripen.core.layout import Layout
 from ripen.nets.engines.environment import VARIABLE, interpreter
 from ripen.settings import compose as config
-from ripen.settings.schema import Config
+from ripen.stages.settings import compose
 
 ROOT = Path(__file__).parents[4]
 
@@ -36,23 +33,26 @@ def test_where_there_is_no_cpython_3_9(bare: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_stage_says_it_in_one_line(bare: Path, make_config: Callable[..., Config]) -> None:
-    shutil.copytree(ROOT / "conf", bare / "conf")
-    composed = config.dump(config.compose(["engine=real"], ROOT / "conf"))
-    (bare / "params.yaml").write_text(composed, encoding="utf-8")
-    prepared = bare / Layout("avocado").prepared
+def test_a_stage_gives_the_reason_in_one_line(bare: Path) -> None:
+    layout = Layout("avocado")
+    values, _ = compose(["competitions=[avocado]", "engine=real"], ROOT / "conf")
+    (bare / "params.yaml").write_text(config.dump(values), encoding="utf-8")
+    prepared = bare / layout.prepared
     prepared.mkdir(parents=True)
-    rows = Part(np.arange(4), np.zeros((4, 2), np.float32), np.arange(4) % 2)
-    for name in ("train", "validation", "test", "more"):
-        write_part(prepared, name, rows)
+    rows = "".join(f"{i},train,{i % 2},,{i // 2 - 1},\n" for i in range(4))
+    (prepared / "index.csv").write_text(f"id,part,target,group,fold,problem\n{rows}")
+    (prepared / "classes.json").write_text('{"0": "0", "1": "1"}')
+    pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0]}).to_parquet(prepared / "table.parquet")
+    sources = os.pathsep.join(str(ROOT / part) for part in ("src", "packages/caffe/src"))
     done = subprocess.run(
-        [sys.executable, "-m", "ripen.stages", "train", "avocado"],
+        [sys.executable, "-m", "ripen.stages", "fit", "avocado", "net"],
         cwd=bare,
-        env=os.environ | {"PYTHONPATH": f"{ROOT}/src:{ROOT}/packages/caffe/src"},
+        env=os.environ | {"PYTHONPATH": sources},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("train@avocado: real Caffe 1.0 needs CPython 3.9, which was")
+    expected = "fit@avocado.net: real Caffe 1.0 needs CPython 3.9, which was"
+    assert done.stderr.startswith(expected), done.stderr
     assert done.stderr.count("\n") == 1
-    assert not (bare / Layout("avocado").train).exists()
+    assert not (bare / layout.model("net")).exists()

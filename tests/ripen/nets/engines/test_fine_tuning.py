@@ -14,8 +14,9 @@ from caffe.proto.caffe_pb2 import Datum, NetParameter
 from ripen.competition.metrics import scores
 from ripen.core.atomic import write_text
 from ripen.data.decode import open_archives
+from ripen.learn.convergence import Training
 from ripen.learn.models import mlp
-from ripen.learn.models.train_net import Training, train_net
+from ripen.learn.models.train_net import train_net
 from ripen.nets.engines.engine import Engine, RealEngine, TorchEngine
 from ripen.nets.surgery import Change, finetuned
 from ripen.nets.zoo import DEFINITIONS
@@ -107,7 +108,9 @@ def test_both_engines_reach_the_same_metrics(
     # Measured: 5e-6, and the curve within 1.4e-4 of its values.
     np.testing.assert_allclose(found[1], found[0], rtol=0, atol=2e-4)
     np.testing.assert_allclose(trained[1].curve(), trained[0].curve(), rtol=2e-3)
-    ours, theirs = (scores(labels[160:], probabilities) for probabilities in found)
+    ours, theirs = (
+        scores(("accuracy", "log_loss"), labels[160:], probabilities) for probabilities in found
+    )
     assert ours["log_loss"] < 0.4  # log 2 = 0.69 without learning
     assert theirs["accuracy"] == ours["accuracy"]
     assert theirs["log_loss"] == pytest.approx(ours["log_loss"], abs=2e-4)

@@ -1,4 +1,4 @@
-"""The files of a way of training, in real Caffe: it loads them and trains as we do."""
+"""The files of a net that is trained further, in real Caffe: it trains as we do."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 import caffe
 from ripen.learn.models import mlp
 from ripen.nets.surgery import Change, trainable
-from ripen.settings.schema.net import Solver
+from ripen.settings.schema import Solver
 from tests.parity.compare import assert_equal
 
 TRAIN = """

@@ -7,7 +7,7 @@ dependency, and a change of it runs nothing.
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -172,8 +172,6 @@ def test_the_picture_is_short() -> None:
 
 # --- What `dvc status` names ---------------------------------------------------------------------
 
-Status = Callable[[], set[str]]
-
 
 def fill(folder: Path, stage: dict[str, list[str]], item: dict[str, str], key: str) -> None:
     """Leave what an instance of a stage would: a file for each output."""
@@ -216,7 +214,7 @@ def compose(clone: Clone, *overrides: str) -> None:
 def status(clone: Clone) -> set[str]:
     """Return the instances that `dvc status` names."""
     with Repo(str(clone.path)) as repo:
-        return {name.removeprefix("dvc.yaml:") for name in repo.status()}
+        return {name.rpartition(":")[2] for name in repo.status()}
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import pytest
 from mlflow.entities import Run
 from playwright.sync_api import Page
 
-from ripen.settings.schema import Config
+from ripen.settings.schema import Run as RunSettings
 from ripen.track.ui import run
 from tests.ripen.browser import WIDTHS, browser, needs_chromium, opened, screenshot
 from tests.ripen.conftest import Clone
@@ -177,7 +177,7 @@ def test_a_run_in_a_browser(ui: Ui, visit: Visit, width: int) -> None:
 def test_the_curve_of_a_run_in_a_browser(
     ui: Ui, visit: Visit, reproduced: Clone, width: int
 ) -> None:
-    checks = len(pd.read_csv(reproduced.path / "data/avocado/models/train/curve.csv"))
+    checks = len(pd.read_csv(reproduced.path / "data/avocado/models/net/curve.csv"))
     run = f"{ui.address}/#/experiments/1/runs/{run_of(ui, 'net').info.run_id}"
     with visit(f"{run}/model-metrics?workflowType=machine_learning", width) as page:
         # There is a chart for each metric, each drawn when it comes into sight.
@@ -191,7 +191,7 @@ def test_the_curve_of_a_run_in_a_browser(
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_comparison_of_runs_in_a_browser(ui: Ui, visit: Visit, width: int) -> None:
     client = mlflow.MlflowClient(ui.address)
-    runs = client.search_runs(["1"], "tags.`dvc.stage` = 'baselines@avocado'")
+    runs = client.search_runs(["1"], "tags.`dvc.stage` LIKE 'fit@avocado.%'")
     ids = quote(json.dumps([run.info.run_id for run in runs]))
     address = f"{ui.address}/#/compare-runs?runs={ids}&experiments={quote(json.dumps(['1']))}"
     with visit(address, width) as page:
@@ -210,17 +210,17 @@ def test_a_port_in_use_is_one_line(ui: Ui, reproduced: Clone) -> None:
 
 
 def test_the_pages_of_a_server_that_is_there_are_named(
-    ui: Ui, make_config: Callable[..., Config], capsys: pytest.CaptureFixture[str]
+    ui: Ui, make_run: Callable[..., RunSettings], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = make_config(f"tracking.uri={ui.address}")
-    assert run(config, ui.port, browser=False) == 0
+    settings = make_run(f"tracking.uri={ui.address}")
+    assert run(settings, ui.port, browser=False) == 0
     assert capsys.readouterr().out == ui.printed.read_text().removesuffix("Ctrl-C ends it\n")
 
 
 def test_the_server_gives_the_curve_of_the_net(ui: Ui, reproduced: Clone) -> None:
     client, net = mlflow.MlflowClient(ui.address), run_of(ui, "net")
     history = client.get_metric_history(net.info.run_id, "curve/validation_loss")
-    curve = pd.read_csv(reproduced.path / "data/avocado/models/train/curve.csv")
+    curve = pd.read_csv(reproduced.path / "data/avocado/models/net/curve.csv")
     assert [point.step for point in history] == curve.iteration.tolist()
     assert [point.value for point in history] == pytest.approx(curve.validation_loss.tolist())
     assert net.data.tags["stopped"] in ("converged", "early_stopping", "max_iter")
@@ -231,13 +231,11 @@ def test_the_server_gives_the_curve_of_the_net(ui: Ui, reproduced: Clone) -> Non
 PREDICT = """
 import sys
 import mlflow
-import h5py, pandas
+import pandas
 
 mlflow.set_tracking_uri(sys.argv[1])
-avocados = pandas.read_csv(f"{sys.argv[2]}/avocado/raw/test.csv")
-with h5py.File(f"{sys.argv[2]}/digits/raw/test.h5") as file:
-    digits = file["data"][()]
-for name, given in (("avocado", avocados.drop(columns="id")), ("digits", digits)):
+for name in ("avocado", "digits"):
+    given = pandas.read_csv(f"{sys.argv[2]}/{name}/raw/test.csv").drop(columns="id")
     found = mlflow.pyfunc.load_model(f"models:/ripen-{name}@best").predict(given)
     found.to_csv(f"{name}.csv", index=False)
 """
@@ -256,9 +254,8 @@ def test_the_best_models_predict_raw_data(reproduced: Clone, tmp_path: Path) -> 
         metrics = json.loads(reproduced.read(f"metrics/{competition}.json"))
         assert version.tags["model"] == metrics["best"]
         assert version.tags["best_by"] == metrics["best_by"]
-        files = (data / competition / "models").glob("*/predictions.csv")
-        left = pd.concat([pd.read_csv(file) for file in files])
-        expected = left[(left.model == metrics["best"]) & (left.part == "test")]
+        left = pd.read_csv(data / competition / "models" / metrics["best"] / "predictions.csv")
+        expected = left[left.part == "test"]
         found = pd.read_csv(tmp_path / f"{competition}.csv")
         probabilities = found.drop(columns="class")
         np.testing.assert_allclose(probabilities, expected[probabilities.columns], atol=1e-6)

@@ -20,7 +20,7 @@ from ripen.learn.sweeps.plan import Plan, plan
 from ripen.learn.sweeps.run import run
 from ripen.settings import compose as config
 from ripen.settings.schema import Config
-from ripen.track.tracking import open_experiment
+from ripen.track.experiments import open_experiment
 
 ROOT = Path(__file__).parents[1]
 RATES = "solver.base_lr=0.003,0.01,0.03,0.1,0.2,0.3,0.4,0.5"

@@ -1,4 +1,4 @@
-"""The configuration of conf/, and a temporary clone of the repository, for the tests of ripen."""
+"""Settings composed from conf/, and a temporary clone of the repository, for the tests of ripen."""
 
 import os
 import signal
@@ -12,49 +12,70 @@ import pytest
 from ripen.core.errors import EngineUnavailable
 from ripen.nets.engines.real import RealEngine
 from ripen.settings import compose as config
-from ripen.settings.schema import Config
-from ripen.stages import prepare
+from ripen.settings.schema import Competition, Run
+from ripen.stages import prepare, settings
 from tests.ripen.photographs import cats_and_dogs, write_raw
 
 ROOT = Path(__file__).parents[2]
+SOURCES = os.pathsep.join(["src", "packages/caffe/src"])  # of a clone, in its folder
 
 
 @pytest.fixture
-def make_config() -> Callable[..., Config]:
-    """Return a function from Hydra overrides to the typed configuration."""
+def make_competition() -> Callable[..., Competition]:
+    """Return a function from a competition's name and Hydra overrides to its settings."""
 
-    def make(*overrides: str) -> Config:
-        return config.from_mapping(config.compose(overrides, ROOT / "conf"), "test")
+    def make(name: str, *overrides: str) -> Competition:
+        composed = config.compose([f"competitions=[{name}]", *overrides], ROOT / "conf")
+        return settings.complete(name, composed.competitions[name], "test")
 
     return make
 
 
 @pytest.fixture
+def make_run() -> Callable[..., Run]:
+    """Return a function from Hydra overrides to the settings of a run."""
+
+    def make(*overrides: str) -> Run:
+        return config.run_of(config.compose(overrides, ROOT / "conf").run)
+
+    return make
+
+
+@pytest.fixture
+def write_params() -> Callable[..., None]:
+    """Return a function from Hydra overrides to `params.yaml` in the working folder."""
+
+    def write(*overrides: str) -> None:
+        values, _ = settings.compose(overrides, ROOT / "conf")
+        config.PARAMS.write_text(config.dump(values), encoding="utf-8")
+
+    return write
+
+
+@pytest.fixture
 def cats(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_config: Callable[..., Config]
-) -> Callable[..., Config]:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_params: Callable[..., None]
+) -> Callable[..., Competition]:
     """Return a function that leaves the test in a folder in which `cats_vs_dogs` is prepared.
 
-    It takes how many photographs there are of each class and in the test part (by default 6 and 4,
-    of 48 by 36 pixels, cats redder than dogs) and Hydra overrides, and returns the configuration,
-    in which there are two folds.
+    It takes the number of images of each class and of test images (by default 6 and 4, of 48 by 36
+    pixels, cats redder than dogs) and Hydra overrides, and returns the settings, with two folds.
     """
 
-    def make(*overrides: str, each: int = 6, tests: int = 4) -> Config:
-        section = "competition.cats_vs_dogs.prepare"
-        config = make_config(f"{section}.folds=2", *overrides)
+    def make(*overrides: str, each: int = 6, tests: int = 4) -> Competition:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "models").symlink_to(ROOT / "models")
+        write_params("competitions=[cats_vs_dogs]", "validation.folds=2", *overrides)
         write_raw(Path("data/cats_vs_dogs/raw"), cats_and_dogs(each, tests))
-        prepare.run(config, "cats_vs_dogs")
-        return config
+        prepare.run("cats_vs_dogs")
+        return config.load_competition("cats_vs_dogs")
 
     return make
 
 
 @pytest.fixture(scope="session")
 def real() -> Iterator[RealEngine]:
-    """Real Caffe as an engine; the test is skipped where it cannot be had."""
+    """Real Caffe as an engine; the test is skipped where it is not available."""
     engine = RealEngine()
     try:
         engine.__enter__()
@@ -75,7 +96,7 @@ class Clone:
         """Return the environment of an activated virtual environment, nothing held."""
         kept = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
         here = Path(sys.executable).parent
-        kept |= {"PATH": f"{here}{os.pathsep}{kept['PATH']}", "PYTHONPATH": "src"}
+        kept |= {"PATH": f"{here}{os.pathsep}{kept['PATH']}", "PYTHONPATH": SOURCES}
         return kept | {"GIT_CONFIG_GLOBAL": os.devnull, "COLUMNS": "200"}
 
     def run(self, *command: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:

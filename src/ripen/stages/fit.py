@@ -15,7 +15,7 @@ from ripen.learn.inputs import opened
 from ripen.learn.convergence import Check
 from ripen.nets.engines.choice import chosen
 from ripen.settings.compose import as_mapping, leaves, load_competition
-from ripen.track.tracking import Tracker
+from ripen.track.tracker import Tracker
 
 
 def run(name: str, model: str) -> None:

@@ -10,7 +10,8 @@ import pytest
 from ripen.core.errors import StoreError
 from ripen.core.stores import explained
 from ripen.settings.schema import Config
-from ripen.track.tracking import Tracker, training_seconds
+from ripen.track.experiments import training_seconds
+from ripen.track.tracker import Tracker
 from tests.ripen.track.test_tracking import DVC
 
 MakeConfig = Callable[..., Config]

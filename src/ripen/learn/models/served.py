@@ -151,5 +151,5 @@ def _read_input(folder: Path) -> Photographs:
 
 
 def _load_pyfunc(path: str) -> Served:
-    """Load what `ripen.track.registry` logged; MLflow looks for this name."""
+    """Load what `ripen.track.evaluations` logged; MLflow looks for this name."""
     return read(Path(path))

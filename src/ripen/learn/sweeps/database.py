@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from ripen.core import stores
 from ripen.core.errors import StoreError, UsageError
-from ripen.track.tracking import repository_root
+from ripen.track.experiments import repository_root
 
 SUPPORTED = ("sqlite", "postgresql")
 

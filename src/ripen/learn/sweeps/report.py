@@ -20,7 +20,7 @@ from ripen.learn.sweeps.plan import Plan
 from ripen.learn.sweeps.run import run
 from ripen.learn.sweeps.runs import SweepRuns
 from ripen.learn.sweeps.store import Store
-from ripen.track.tracking import repository_root
+from ripen.track.experiments import repository_root
 
 SHOWN = 10  # trials in the table
 

@@ -12,14 +12,8 @@ from ripen.learn.sweeps.plan import Plan
 from ripen.learn.sweeps.store import Store
 from ripen.settings.compose import leaves
 from ripen.track import saved_views
-from ripen.track.tracking import (
-    Client,
-    TrackedRun,
-    git_commit,
-    locked,
-    open_experiment,
-    process_tags,
-)
+from ripen.track.experiments import Client, locked, open_experiment
+from ripen.track.tracker import TrackedRun, git_commit, process_tags
 
 SECONDS_BETWEEN = 2.0  # two looks at what has ended
 

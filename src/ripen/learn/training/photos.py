@@ -24,7 +24,7 @@ from ripen.nets.zoo.trunk import trunk
 from ripen.settings.compose import as_mapping, leaves
 from ripen.settings.schema import CompetitionName, Config
 from ripen.settings.schema.photos import Features, Head
-from ripen.track.tracking import TrackedRun, Tracker
+from ripen.track.tracker import TrackedRun, Tracker
 
 
 def run(config: Config, competition: CompetitionName) -> None:

@@ -19,7 +19,7 @@ from ripen.nets.zoo import pictures, weights
 from ripen.nets.zoo.contract import Input, contract
 from ripen.settings.schema import CompetitionName, Config
 from ripen.settings.schema.photos import Pretrained
-from ripen.track.tracking import Tracker
+from ripen.track.tracker import Tracker
 
 DIGITS = 6  # of a probability: a thousand of them a row
 

@@ -40,7 +40,7 @@ from ripen.settings.compose import as_mapping, changed, leaves
 from ripen.settings.schema import CompetitionName, Config
 from ripen.settings.schema.net import Train
 from ripen.settings.schema.photos import Ways
-from ripen.track.tracking import TrackedRun, Tracker
+from ripen.track.tracker import TrackedRun, Tracker
 
 Way = Literal["scratch", "head", "full"]
 Rows = NDArray[np.int64]

@@ -37,7 +37,7 @@ from ripen.nets.zoo.definition import (
 )
 from ripen.settings.compose import as_mapping, changed
 from ripen.settings.schema import Config, Engine
-from ripen.track.tracking import Tracker
+from ripen.track.tracker import Tracker
 
 WAYS = ("scratch", "head", "full")
 Cats = Callable[..., Config]

@@ -11,6 +11,7 @@ from ripen.competition.metrics import METRICS
 from ripen.competition.own import code
 from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS
+from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
 from ripen.core.registry import nearest
@@ -152,8 +153,8 @@ def run(params: Path = PARAMS, conf: Path = CONF) -> None:
     """Make sure that `params.yaml` and `conf/` with the recorded overrides agree.
 
     Inside `dvc exp run` DVC has changed `params.yaml` itself, so it is the truth: it is checked
-    against the schema, and its `graph` against its competitions. Models that the settings no longer
-    have are removed.
+    against the schema, and its `graph` against its competitions, and brought back to the form of
+    `ripen compose`. Models that the settings no longer have are removed.
 
     Raises
     ------
@@ -174,6 +175,8 @@ def run(params: Path = PARAMS, conf: Path = CONF) -> None:
                 f"{params}: dvc exp run -S cannot choose competitions, models or nets. Run: ripen "
                 "compose with the same settings, then dvc exp run without them"
             )
+        # DVC wraps lines and splits lists in its own way: a diff would show no single setting.
+        write_text(params, settings.dump(found))
     else:
         here = dict(leaves(found))
         there = dict(leaves(compose(chosen.overrides, conf)[0]))

@@ -35,7 +35,8 @@ def trained(client: mlflow.MlflowClient, folder: Path | None) -> str:
     if folder is not None:
         data = np.random.default_rng(0).normal(size=(20, 1)).astype(np.float32)
         folder.mkdir()
-        served.write_pipeline(folder, GaussianNB().fit(data, data[:, 0] > 0))
+        model = GaussianNB().fit(data, data[:, 0] > 0)
+        served.write_pipeline(folder, model, "binary", 2)
         client.log_artifacts(run, str(folder), FOLDER)
     client.set_terminated(run)
     return str(run)

@@ -163,7 +163,8 @@ def read(folder: Path) -> Served:
     mean, scale = about["unit"]
 
     def outputs(rows: NDArray[np.float32]) -> NDArray[np.floating]:
-        return probabilities(net, rows.reshape(len(rows), *about["shape"])) * scale + mean
+        found: NDArray[np.floating] = probabilities(net, rows.reshape(-1, *about["shape"]))
+        return found * scale + mean
 
     return Served(_values(folder, encoder, encodes=True), outputs)
 

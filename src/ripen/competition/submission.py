@@ -75,7 +75,7 @@ def fill(
         if len(odd):
             raise DataError(f"{where}: column '{column}': {odd.iloc[0]} {what}")
     chosen = known.loc[ids].to_numpy()
-    names = [name for name in sample if name != column]
+    names = [str(name) for name in sample if name != column]
     return sample.assign(**columns(names, chosen, competition, index, where))
 
 
@@ -88,12 +88,17 @@ def columns(
 ) -> dict[str, NDArray[np.generic]]:
     """Return what the submission's columns hold.
 
-    A single column holds what `submission` says; columns of the classes' values or names hold
-    their probabilities.
+    A single column holds what the setting `submission` names: a class, the probability of the
+    second of two classes, or a value. Columns of the classes' values or names hold probabilities.
     """
-    if len(names) == 1:
+    if len(names) == 1 and names[0] not in (*index.classes, *index.names):
         if competition.submission == "label" and index.task.classifies:
             return {names[0]: np.array(index.classes)[outputs.argmax(axis=1)]}
+        if len(index.classes) > 2:
+            raise DataError(
+                f"{where}: its only column '{names[0]}' cannot hold the probabilities of "
+                f"{len(index.classes)} classes. Set: submission: label"
+            )
         return {names[0]: outputs[:, -1]}
     places = {name: k for k, name in enumerate(index.classes)}
     places |= {name: k for k, name in enumerate(index.names)}

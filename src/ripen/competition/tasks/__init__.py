@@ -26,8 +26,11 @@ class Task:
         Numbers of classes that are allowed.
     loss : str
         Caffe's layer on the scores and the labels.
+    error : str
+        The name of that loss in a figure.
     metrics : tuple of str
-        Those that a report shows beside the competition's own, in this order.
+        Those that are reported beside the competition's own. The first one is that of learning
+        curves.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Task:
     least: int
     most: int
     loss: str
+    error: str
     metrics: tuple[str, ...]
 
     def outputs(self, classes: Sequence[str]) -> int:
@@ -70,7 +74,7 @@ class Task:
         if not self.classifies:
             return pd.to_numeric(targets.replace("", np.nan)).to_numpy(np.float64)
         places = {value: place for place, value in enumerate(classes)} | {"": -1}
-        return targets.map(places).to_numpy(np.int64)
+        return np.asarray(targets.map(places), np.int64)
 
 
 TASKS: Registry[Task] = Registry("task", "ripen.competition.tasks")

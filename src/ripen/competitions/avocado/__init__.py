@@ -23,8 +23,13 @@ def generate(settings: Mapping[str, Any], seed: int, folder: Path) -> None:
         frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
 
 
-def bayes(competition: Competition, layout: Layout) -> dict[str, Any]:
-    """Score the best possible rule: on the test rows, and its expected accuracy."""
+def bayes(competition: Competition, layout: Layout) -> dict[str, Any] | None:
+    """Score the best possible rule: on the test rows, and its expected accuracy.
+
+    None for avocados from another source, whose distribution is unknown.
+    """
+    if "generate" not in competition.source:
+        return None
     noise = float(competition.source["generate"]["label_noise"])
     test = pd.read_csv(layout.raw / competition.files.test)
     ripe = distribution.bayes_probability(test, noise)
@@ -40,5 +45,5 @@ def bayes(competition: Competition, layout: Layout) -> dict[str, Any]:
 
 
 def draw(competition: Competition, layout: Layout, folder: Path) -> None:
-    """Draw the talk's network while it learns, and its decisions over two columns."""
+    """Draw the talk's network while it learns, and its decisions over two columns (`regions`)."""
     regions.draw(competition, layout, folder)

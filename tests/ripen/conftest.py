@@ -6,33 +6,65 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ripen.core.errors import EngineUnavailable
 from ripen.nets.engines.real import RealEngine
 from ripen.settings import compose as config
-from ripen.settings.schema import Config
-from ripen.stages import prepare
+from ripen.settings.schema import Competition
 from tests.ripen.photographs import cats_and_dogs, write_raw
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def make_config() -> Callable[..., Config]:
+def make_competition() -> Callable[..., Competition]:
+    """Return a function from a competition's name and Hydra overrides to its typed settings."""
+
+    def make(name: str, *overrides: str) -> Competition:
+        from ripen.stages.settings import complete
+
+        composed = config.compose((f"competitions=[{name}]", *overrides), ROOT / "conf")
+        return complete(name, composed.competitions[name], "test")
+
+    return make
+
+
+@pytest.fixture
+def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return a function that leaves the test in a folder with `params.yaml` of Hydra overrides."""
+
+    def make(*overrides: str, conf: Path = ROOT / "conf") -> Path:
+        from ripen.stages.settings import compose
+
+        monkeypatch.chdir(ROOT)  # where the nets of models/ are
+        values = compose(overrides, conf)[0]
+        monkeypatch.chdir(tmp_path)
+        Path("params.yaml").write_text(config.dump(values))
+        for name in ("dvc.yaml", "models", "src", "constraints.txt"):
+            if not Path(name).exists():
+                Path(name).symlink_to(ROOT / name)
+        return tmp_path
+
+    return make
+
+
+@pytest.fixture
+def make_config() -> Callable[..., Any]:
     """Return a function from Hydra overrides to the typed configuration."""
 
-    def make(*overrides: str) -> Config:
-        return config.from_mapping(config.compose(overrides, ROOT / "conf"), "test")
+    def make(*overrides: str) -> Any:
+        return config.from_mapping(config.compose(overrides, ROOT / "conf"), "test")  # type: ignore[attr-defined]
 
     return make
 
 
 @pytest.fixture
 def cats(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_config: Callable[..., Config]
-) -> Callable[..., Config]:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_config: Callable[..., Any]
+) -> Callable[..., Any]:
     """Return a function that leaves the test in a folder in which `cats_vs_dogs` is prepared.
 
     It takes how many photographs there are of each class and in the test part (by default 6 and 4,
@@ -40,7 +72,9 @@ def cats(
     in which there are two folds.
     """
 
-    def make(*overrides: str, each: int = 6, tests: int = 4) -> Config:
+    def make(*overrides: str, each: int = 6, tests: int = 4) -> Any:
+        from ripen.stages import prepare
+
         section = "competition.cats_vs_dogs.prepare"
         config = make_config(f"{section}.folds=2", *overrides)
         monkeypatch.chdir(tmp_path)

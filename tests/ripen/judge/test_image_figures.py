@@ -1,4 +1,4 @@
-"""The worst mistakes: which they are, and the page that shows them."""
+"""The worst mistakes, the figure that shows them, and the images of the rows."""
 
 import base64
 import io
@@ -10,10 +10,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ripen.judge.evaluation.gallery import Gallery
-from ripen.judge.evaluation.mistakes import draw, worst
-from ripen.judge.evaluation.scored import Scored
-from ripen.judge.evaluation.sheet import Tile, fitted, sheet
+from ripen.judge.image_figures import (
+    RowImages,
+    Tile,
+    draw_mistakes,
+    fitted,
+    tile_figure,
+    worst,
+)
+from ripen.judge.scoring import Scored
 from tests.ripen.photographs import photograph
 
 CLASSES = ("cat", "dog & co")
@@ -26,28 +31,28 @@ def scored(dog: list[float], labels: list[int]) -> Scored:
     return Scored("net", "validation", ids, np.array(labels), probabilities)
 
 
-def test_the_worst_come_first_and_what_is_right_does_not_come() -> None:
+def test_the_worst_mistakes_come_first_without_rows_that_are_right() -> None:
     found = worst(scored([0.9, 0.2, 0.99, 0.4, 0.7], [1, 1, 0, 0, 0]), CLASSES)
     assert found.to_dict("list") == {
-        "id": [12, 11, 14],
+        "row": [12, 11, 14],
         "actual": ["cat", "dog & co", "cat"],
         "predicted": ["dog & co", "cat", "dog & co"],
         "probability": [0.99, 0.8, 0.7],
         "probability_of_actual": [0.01, 0.2, 0.3],
     }
-    assert worst(scored([0.9] * 30, [0] * 30), CLASSES)["id"].tolist() == list(range(10, 34))
+    assert worst(scored([0.9] * 30, [0] * 30), CLASSES)["row"].tolist() == list(range(10, 34))
 
 
-def test_the_page_has_each_picture_with_its_text(tmp_path: Path) -> None:
-    asked = []
+def test_the_figure_has_each_image_with_its_caption(tmp_path: Path) -> None:
+    opened = []
 
-    def picture(id: int) -> Image.Image:
-        asked.append(id)
-        return Image.new("RGB", (30, 20), (id, 0, 0))
+    def image(row: int) -> Image.Image:
+        opened.append(row)
+        return Image.new("RGB", (30, 20), (row, 0, 0))
 
     one = scored([0.9, 0.2, 0.99, 0.4, 0.7], [1, 1, 0, 0, 0])
-    draw(one, CLASSES, Gallery(picture, lambda id: f"train/{id}.jpg"), tmp_path)
-    assert asked == [12, 11, 14]
+    draw_mistakes(one, CLASSES, RowImages(image, lambda row: f"train/{row}.jpg"), tmp_path)
+    assert opened == [12, 11, 14]
     table = pd.read_csv(tmp_path / "mistakes.csv")
     assert table.name.tolist() == ["train/12.jpg", "train/11.jpg", "train/14.jpg"]
 
@@ -56,14 +61,14 @@ def test_the_page_has_each_picture_with_its_text(tmp_path: Path) -> None:
     assert page.get("aria-label") == "net, validation: the worst 3 of 3 mistakes"
     groups = [group for group in page.iter(f"{SVG}g") if group.get("role") == "img"]
     assert [group.get("aria-label") for group in groups] == [
-        "train/12.jpg is cat, said dog & co, by 99.0%",
-        "train/11.jpg is dog & co, said cat, by 80.0%",
-        "train/14.jpg is cat, said dog & co, by 70.0%",
+        "train/12.jpg true: cat, pred: dog & co, p = 99.0%",
+        "train/11.jpg true: dog & co, pred: cat, p = 80.0%",
+        "train/14.jpg true: cat, pred: dog & co, p = 70.0%",
     ]
     assert [line.text for line in groups[1].iter(f"{SVG}text")] == [
-        "is dog & co",
-        "said cat",
-        "by 80.0%",
+        "true: dog & co",
+        "pred: cat",
+        "p = 80.0%",
     ]
     reds = []
     for data in re.findall(r"base64,([^\"]+)", text):
@@ -74,24 +79,24 @@ def test_the_page_has_each_picture_with_its_text(tmp_path: Path) -> None:
 
 
 def test_a_model_without_a_mistake(tmp_path: Path) -> None:
-    def picture(id: int) -> Image.Image:
-        raise AssertionError(id)
+    def image(row: int) -> Image.Image:
+        raise AssertionError(row)
 
-    draw(scored([0.9, 0.2], [1, 0]), CLASSES, Gallery(picture, str), tmp_path)
+    draw_mistakes(scored([0.9, 0.2], [1, 0]), CLASSES, RowImages(image, str), tmp_path)
     assert "no mistake among 2" in (tmp_path / "mistakes.svg").read_text()
     assert len(pd.read_csv(tmp_path / "mistakes.csv")) == 0
 
 
-def test_a_long_line_is_cut_and_its_title_is_whole() -> None:
+def test_a_long_line_is_shortened_and_its_title_is_whole() -> None:
     name = "n01514859 a hen with a very long name"
-    text = sheet("page", [[Tile(photograph(1), (name,))]])
+    text = tile_figure("figure", [[Tile(photograph(1), (name,))]])
     (shown,) = re.findall(r"<text x=\"8\" y=\"\d+\">([^<]+)</text>", text)
     assert shown.endswith("…")
     assert name.startswith(shown[:-1])
     assert f"<title>{name}</title>" in text
 
 
-def test_pictures_fit_their_squares() -> None:
+def test_images_fit_their_squares() -> None:
     assert fitted(photograph(1, 300, 200)).size == (112, 75)
     assert fitted(photograph(1, 8, 4)).size == (112, 56)
     assert fitted(photograph(1, 8, 4), 400).size == (400, 200)

@@ -3,7 +3,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from ripen.judge import drawings
+from ripen.judge import network
 
 SVG = "{http://www.w3.org/2000/svg}"
 # Two inputs, three hidden nodes, one output.
@@ -24,7 +24,7 @@ def lines(svg: ET.Element) -> list[ET.Element]:
 
 
 def test_circles_and_arrows_are_as_many_as_nodes_and_weights() -> None:
-    svg = drawn(drawings.network(NET, *NAMES, "after"))
+    svg = drawn(network.network(NET, *NAMES, "after"))
     assert len(list(svg.iter(f"{SVG}circle"))) == 2 + 3 + 1
     assert len(lines(svg)) == 2 * 3 + 3 * 1
     texts = [text.text for text in svg.iter(f"{SVG}text")]
@@ -34,7 +34,7 @@ def test_circles_and_arrows_are_as_many_as_nodes_and_weights() -> None:
 def test_an_arrow_is_as_thick_as_its_weight_and_coloured_by_its_sign() -> None:
     weights = [1.0, -2.0, 0.5, 0.0, 4.0, -0.25, 3.0, -1.0, 2.0]
     for largest, thickest in ((None, 4.0), (8.0, 8.0)):
-        arrows = lines(drawn(drawings.network(NET, *NAMES, "after", largest)))
+        arrows = lines(drawn(network.network(NET, *NAMES, "after", largest)))
         widths = [float(line.attrib["stroke-width"]) for line in arrows]
         assert widths == pytest.approx([6 * abs(w) / thickest for w in weights], abs=0.0051)
     signs = [weight < 0 for weight in weights]
@@ -43,7 +43,7 @@ def test_an_arrow_is_as_thick_as_its_weight_and_coloured_by_its_sign() -> None:
 
 
 def test_an_arrow_goes_from_its_input_to_its_node() -> None:
-    svg = drawn(drawings.network(NET, *NAMES, ""))
+    svg = drawn(network.network(NET, *NAMES, ""))
     places = [(float(c.attrib["cx"]), float(c.attrib["cy"])) for c in svg.iter(f"{SVG}circle")]
     # -2: from the second input to the first hidden node, which are circles 1 and 2.
     line = lines(svg)[1]
@@ -57,7 +57,7 @@ def test_an_arrow_goes_from_its_input_to_its_node() -> None:
 
 
 def test_a_strip_has_each_net_to_one_scale() -> None:
-    svg = drawn(drawings.strip(FRAMES, *NAMES, "learning"))
+    svg = drawn(network.strip(FRAMES, *NAMES, "learning"))
     assert len(list(svg.iter(f"{SVG}circle"))) == 3 * 6
     widths = [float(line.attrib["stroke-width"]) for line in lines(svg)]
     assert len(widths) == 3 * 9
@@ -69,7 +69,7 @@ def test_a_strip_has_each_net_to_one_scale() -> None:
 
 
 def test_an_animation_goes_through_every_frames_widths_and_signs() -> None:
-    svg = drawn(drawings.animation(FRAMES, *NAMES, "learning"))
+    svg = drawn(network.animation(FRAMES, *NAMES, "learning"))
     moves = {
         move.attrib["attributeName"]: move.attrib["values"].split(";")
         for move in lines(svg)[0].iter(f"{SVG}animate")
@@ -90,13 +90,13 @@ def test_an_animation_goes_through_every_frames_widths_and_signs() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: drawings.network(NET, *NAMES, "A & B <net>"),
-        lambda: drawings.strip(FRAMES, *NAMES, "A & B <net>"),
-        lambda: drawings.animation(FRAMES, *NAMES, "A & B <net>"),
+        lambda: network.network(NET, *NAMES, "A & B <net>"),
+        lambda: network.strip(FRAMES, *NAMES, "A & B <net>"),
+        lambda: network.animation(FRAMES, *NAMES, "A & B <net>"),
     ],
     ids=["network", "strip", "animation"],
 )
-def test_it_says_what_it_shows_and_is_the_same_each_time(make: object) -> None:
+def test_a_figure_has_a_description_and_is_the_same_each_time(make: object) -> None:
     assert callable(make)
     svg = drawn(make())
     assert make() == make()
@@ -110,5 +110,5 @@ def test_it_says_what_it_shows_and_is_the_same_each_time(make: object) -> None:
 
 def test_a_net_of_zeros_has_no_thick_arrow() -> None:
     zeros = [(np.zeros_like(weight), bias) for weight, bias in NET]
-    arrows = lines(drawn(drawings.network(zeros, *NAMES, "")))
+    arrows = lines(drawn(network.network(zeros, *NAMES, "")))
     assert {line.attrib["stroke-width"] for line in arrows} == {"0.00"}

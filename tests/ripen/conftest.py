@@ -52,6 +52,45 @@ def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
 
 
 @pytest.fixture
+def trained_avocado(composed: Callable[..., Path]) -> Competition:
+    """Leave the test in a folder in which a small net of avocado is trained, with its history."""
+    from ripen.competition import index as indexes
+    from ripen.core.layout import Layout
+    from ripen.learn.convergence import write_training
+    from ripen.learn.estimator import Rows, Work, estimator, ignore
+    from ripen.learn.inputs import opened
+    from ripen.nets.engines.choice import chosen
+    from ripen.stages import fetch, prepare
+
+    composed(
+        "competitions=[avocado]", "source.generate={n_train: 300, n_test: 20, n_more: 0}",
+        "validation={split: holdout, size: 0.34}", "net.hidden_layers=[3]", "solver.max_iter=100",
+        "train.check_interval=10", "seed=7",
+    )  # fmt: skip
+    competition, layout = config.load_competition("avocado"), Layout("avocado")
+    fetch.run("avocado")
+    prepare.run("avocado")
+    index = indexes.read(layout, competition)
+    settings = estimator(competition.models["net"], "test")
+    rows, folds = index.learnable(), index.folds[index.learnable()]
+    folder = layout.model("net")
+    folder.mkdir(parents=True)
+    with opened(["table"], competition, layout, index) as table, chosen("torch") as engine:
+        train, held = (
+            Rows(table.take(some), index.targets[some])
+            for some in (rows[folds < 0], rows[folds == 0])
+        )
+        work = Work(
+            "avocado", index.task, 2, competition.seed, 1, engine, folder, table.encoder,
+            ignore, history=True,
+        )  # fmt: skip
+        training = settings.fit(train, held, work).training
+    assert training is not None
+    write_training(folder, training)
+    return competition
+
+
+@pytest.fixture
 def make_config() -> Callable[..., Any]:
     """Return a function from Hydra overrides to the typed configuration."""
 

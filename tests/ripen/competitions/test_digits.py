@@ -1,49 +1,125 @@
-from collections.abc import Callable
+"""The digits: each image in one file with its own label, and classes dealt alike."""
+
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import pytest
+import yaml
 from sklearn.datasets import load_digits
 
-from ripen.competition.datasets import digits
-from ripen.settings.schema import Config
+from ripen.competitions import digits
+from ripen.core.errors import ConfigError
+from tests.ripen.conftest import ROOT
 
-MakeConfig = Callable[..., Config]
+PIXELS = [f"pixel_{k}" for k in range(64)]
+CLASSES = ["5", "6", "7", "8", "9"]
+SOLVER = {"type": "SGD", "base_lr": 0.02, "lr_policy": "fixed", "max_iter": 5}
 
 
-def test_every_picture_is_in_one_file_with_its_own_label(make_config: MakeConfig) -> None:
-    files, tables = digits.generate(make_config().competition.digits.fetch, seed=1)
-    sizes = {name: len(raw.ids) for name, raw in files.items()}
-    assert sizes == {"pretrain": 901, "train": 125, "more": 275, "test": 496}
-    ids = np.concatenate([raw.ids for raw in files.values()])
-    assert sorted(ids) == list(range(1, 1798))
+def settings(**changed: Any) -> dict[str, Any]:
+    """Return the settings of conf/, with five iterations of pretraining."""
+    values = yaml.safe_load((ROOT / "conf/competition/digits.yaml").read_text())
+    found = values["source"]["generate"]
+    found["pretrain"]["solver"] |= {"max_iter": 5}
+    return found | changed
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the competition's files, of seed 1."""
+    folder: Path = tmp_path_factory.mktemp("raw")
+    digits.generate(settings(), 1, folder)
+    return folder
+
+
+def read(folder: Path) -> dict[str, pd.DataFrame]:
+    return {path.stem: pd.read_csv(path) for path in folder.glob("*.csv")}
+
+
+def pixels(table: pd.DataFrame) -> np.ndarray:
+    return table[PIXELS].to_numpy().astype(np.uint8)
+
+
+def test_every_image_is_in_one_file_with_its_own_label(raw: Path) -> None:
+    files = read(raw)
+    sizes = {name: len(files[name]) for name in ("train", "more", "test")}
+    assert sizes == {"train": 125, "more": 275, "test": 496}
+    ids = np.concatenate([files[name].id for name in sizes])
+    assert len(set(ids)) == len(ids) == 896
+    assert set(ids) <= set(range(1, 1798))
     source = load_digits()
     known = {
-        (picture.astype(np.uint8).tobytes(), label)
-        for picture, label in zip(source.images, source.target, strict=True)
+        (image.astype(np.uint8).tobytes(), label)
+        for image, label in zip(source.images, source.target, strict=True)
     }
-    for name, first in (("pretrain", 0), ("train", 5), ("more", 5)):
-        raw = files[name]
-        assert raw.labels is not None
-        for picture, label in zip(raw.pictures, raw.labels, strict=True):
-            assert (picture.tobytes(), label + first) in known
-    assert files["test"].labels is None
-    assert tables["solution"].id.tolist() == files["test"].ids.tolist()
-    for picture, label in zip(files["test"].pictures, tables["solution"].label, strict=True):
-        assert (picture.tobytes(), label + 5) in known
+    for name in ("train", "more"):
+        for image, label in zip(pixels(files[name]), files[name].label, strict=True):
+            assert (image.tobytes(), label) in known
+    assert "label" not in files["test"]
+    assert files["solution"].id.tolist() == files["test"].id.tolist()
+    for image, label in zip(pixels(files["test"]), files["solution"].label, strict=True):
+        assert (image.tobytes(), label) in known
 
 
-def test_train_and_more_hold_as_many_of_each_class(make_config: MakeConfig) -> None:
-    files, _ = digits.generate(make_config().competition.digits.fetch, seed=1)
+def test_train_and_more_hold_as_many_of_each_class(raw: Path) -> None:
+    files = read(raw)
     for name, each in (("train", 25), ("more", 55)):
-        assert np.bincount(files[name].labels).tolist() == [each] * 5  # type: ignore[arg-type]
+        assert files[name].label.value_counts().to_dict() == {int(c): each for c in CLASSES}
 
 
-def test_a_seed_gives_one_dealing(make_config: MakeConfig) -> None:
-    settings = make_config().competition.digits.fetch
-    first, again, other = (digits.generate(settings, seed)[0]["train"].ids for seed in (1, 1, 2))
-    assert first.tolist() == again.tolist() != other.tolist()
+def test_a_fifth_of_each_class_validates_and_the_others_take_turns(raw: Path) -> None:
+    train = read(raw)["train"]
+    kept, held = train[train.fold == -1], train[train.fold == 0]
+    assert held.label.value_counts().to_dict() == {int(c): 5 for c in CLASSES}
+    assert kept.label.tolist() == [5, 6, 7, 8, 9] * 20
+    assert train.fold.tolist() == [-1] * 100 + [0] * 25
 
 
-def test_the_sample_guesses_every_class_alike(make_config: MakeConfig) -> None:
-    sample = digits.generate(make_config().competition.digits.fetch, seed=1)[1]["sample_submission"]
-    assert sample.columns.tolist() == ["id", "5", "6", "7", "8", "9"]
-    assert (sample[list(digits.CLASSES)] == 0.2).all(axis=None)
+def test_a_seed_gives_one_deal(raw: Path, tmp_path: Path) -> None:
+    for seed in (1, 2):
+        (tmp_path / str(seed)).mkdir()
+        digits.generate(settings(), seed, tmp_path / str(seed))
+    first, again, other = (
+        read(folder)["train"].id.tolist() for folder in (raw, tmp_path / "1", tmp_path / "2")
+    )
+    assert first == again != other
+    weights = [
+        (folder / "pretrained/model.caffemodel").read_bytes() for folder in (raw, tmp_path / "1")
+    ]
+    assert weights[0] == weights[1]
+
+
+def test_the_sample_gives_every_class_the_same(raw: Path) -> None:
+    sample = read(raw)["sample_submission"]
+    assert sample.columns.tolist() == ["id", *CLASSES]
+    assert (sample[CLASSES] == 0.2).all(axis=None)
+
+
+def test_the_pretrained_net_is_whole(raw: Path) -> None:
+    curve = pd.read_csv(raw / "pretrained/curve.csv")
+    assert curve.iteration.tolist() == [5]
+    assert {"deploy.prototxt", "model.caffemodel", "training.json"} <= {
+        path.name for path in (raw / "pretrained").iterdir()
+    }
+
+
+def test_rows_keep_their_order_within_a_class_when_classes_take_turns() -> None:
+    labels = np.array([1, 0, 0, 1, 1, 0, 2])
+    found = digits.in_turn(np.arange(7), labels)
+    assert found.tolist() == [1, 0, 6, 2, 3, 5, 4]
+    assert labels[found].tolist() == [0, 1, 2, 0, 1, 0, 1]
+
+
+def test_a_split_is_stratified_and_complete() -> None:
+    labels = np.arange(30) // 6
+    kept, held = digits.split(np.arange(30), labels, 1 / 3, seed=1)
+    assert sorted([*kept, *held]) == list(range(30))
+    assert np.bincount(labels[held]).tolist() == [2] * 5
+    assert labels[kept].tolist() == [0, 1, 2, 3, 4] * 4
+
+
+def test_too_few_images_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"source\.generate.*n_train"):
+        digits.generate(settings(n_train=5), 1, tmp_path)

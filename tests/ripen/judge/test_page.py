@@ -12,6 +12,7 @@ from ripen.competition.index import Index
 from ripen.competition.tasks import TASKS
 from ripen.judge.page import Figure, Page, facts, figures, html
 from ripen.judge.scoring import leaderboard
+from ripen.settings.compose import changed
 from ripen.settings.schema import Competition
 from tests.ripen.browser import WIDTHS, needs_chromium, opened, screenshot
 from tests.ripen.conftest import Clone
@@ -81,7 +82,8 @@ def test_headings_and_order_are_those_of_the_metric() -> None:
 def test_the_facts_name_task_metric_validation_and_rows(
     make_competition: Callable[..., Competition],
 ) -> None:
-    competition = make_competition("avocado", "validation={split: stratified, folds: 3}")
+    validation = {"split": "stratified", "folds": 3}
+    competition = changed(make_competition("avocado"), validation=validation)
     rows = pd.DataFrame(
         {
             "part": ["train"] * 5 + ["more"] + ["test"] * 2,
@@ -134,7 +136,14 @@ def test_a_data_card_is_shown_where_there_is_one() -> None:
 
 
 def test_figures_are_the_nets_and_those_of_all(tmp_path: Path) -> None:
-    for name in ("net/error.svg", "net/roc.svg", "svm/roc.svg", "roc.svg", "trainings.svg", "roc.csv"):
+    for name in (
+        "net/error.svg",
+        "net/roc.svg",
+        "svm/roc.svg",
+        "roc.svg",
+        "trainings.svg",
+        "roc.csv",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     (tmp_path / "sweep").mkdir()

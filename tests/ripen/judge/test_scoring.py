@@ -135,9 +135,7 @@ def test_the_best_has_the_lowest_validation_log_loss() -> None:
 
 
 def test_a_model_scored_on_fewer_rows_is_not_the_best() -> None:
-    few = Scored(
-        "full", "validation", *(x[:2] for x in (np.arange(4), LABELS)), NET[0].outputs[:2]
-    )
+    few = Scored("full", "validation", *(x[:2] for x in (np.arange(4), LABELS)), NET[0].outputs[:2])
     metrics = evaluate([*SVM, few], {}, None)
     losses = {name: values["validation"]["log_loss"] for name, values in metrics["models"].items()}
     assert losses["full"] < losses["svm"]

@@ -20,7 +20,8 @@ def generate(settings: Mapping[str, Any], seed: int, folder: Path) -> None:
     """Write the competition's files, drawn from the distribution."""
     drawn = check(settings, distribution.Drawn, "source.generate")
     for name, frame in distribution.generate(drawn, seed).items():
-        frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        if len(frame):  # a table without rows is an error to its reader
+            frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
 
 
 def bayes(competition: Competition, layout: Layout) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from tests.ripen.photographs import cats_and_dogs, write_raw
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_competition() -> Callable[..., Competition]:
     """Return a function from a competition's name and Hydra overrides to its typed settings."""
 
+    @cache
     def make(name: str, *overrides: str) -> Competition:
         from ripen.stages.settings import complete
 
@@ -43,7 +45,7 @@ def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
         values = compose(overrides, conf)[0]
         monkeypatch.chdir(tmp_path)
         Path("params.yaml").write_text(config.dump(values))
-        for name in ("dvc.yaml", "models", "src", "constraints.txt"):
+        for name in ("dvc.yaml", "models", "src", "packages", "constraints.txt"):
             if not Path(name).exists():
                 Path(name).symlink_to(ROOT / name)
         return tmp_path

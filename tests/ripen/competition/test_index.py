@@ -1,5 +1,6 @@
 """The index: its round trip, its parts, and the classes of a competition."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ripen.competition import index as indexes
@@ -116,10 +117,9 @@ def test_a_regression_has_no_classes(make_competition: Make) -> None:
     assert indexes.classes_of(competition, ["1.5"], {}, "train.csv") == {}
 
 
+@settings(max_examples=30)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0")), min_size=1))
 def test_any_text_survives_as_an_id(ids: list[str]) -> None:
-    import tempfile
-
     rows = pd.DataFrame({name: [""] * len(ids) for name in COLUMNS} | {"id": ids, "fold": -1})
     with tempfile.TemporaryDirectory() as folder:
         indexes.write(Path(folder), rows, {"0": "no", "1": "yes"})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -14,6 +14,7 @@ from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 
 
+@settings(max_examples=30)
 @given(hnp.arrays(np.float64, (4, 3), elements=st.floats(0, 1)))
 def test_every_digit_survives_the_file(values: np.ndarray) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ripen.competition.index import Index
@@ -94,14 +94,10 @@ def test_ids_are_text_as_the_user_writes_them(make_competition: Make) -> None:
     assert found == "id,ripe\n7,0.2\na b,0.7\n007,0.1\n"
 
 
+@settings(max_examples=20)
 @given(order=st.permutations(range(6)))
-def test_every_id_gets_its_own_prediction(order: list[int]) -> None:
-    from ripen.settings import compose
-    from ripen.stages.settings import complete
-    from tests.ripen.conftest import ROOT
-
-    composed = compose.compose(("competitions=[avocado]",), ROOT / "conf")
-    competition = complete("avocado", composed.competitions["avocado"], "test")
+def test_every_id_gets_its_own_prediction(make_competition: Make, order: list[int]) -> None:
+    competition = make_competition("avocado")
     ids = tuple(str(k) for k in range(6))
     ripe = np.arange(6) / 10
     sample = pd.DataFrame({"id": [ids[k] for k in order], "ripe": "0.5"})

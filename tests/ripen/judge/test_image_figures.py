@@ -3,23 +3,33 @@
 import base64
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
+from ripen.competition.index import Index
+from ripen.competition.tasks import TASKS
+from ripen.core.archives import Archive
+from ripen.core.layout import Layout
+from ripen.data.images.decode import read
 from ripen.judge.image_figures import (
     RowImages,
     Tile,
     draw_mistakes,
     fitted,
+    open_images,
     tile_figure,
     worst,
 )
 from ripen.judge.scoring import Scored
-from tests.ripen.photographs import photograph
+from ripen.learn.inputs import TABLE
+from ripen.settings.schema import Competition
+from tests.ripen.photographs import cats_and_dogs, photograph, write_raw
 
 CLASSES = ("cat", "dog & co")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -100,3 +110,47 @@ def test_images_fit_their_squares() -> None:
     assert fitted(photograph(1, 300, 200)).size == (112, 75)
     assert fitted(photograph(1, 8, 4)).size == (112, 56)
     assert fitted(photograph(1, 8, 4), 400).size == (400, 200)
+
+
+def rows_of(**columns: list[str]) -> Index:
+    """Return an index of two classes with these columns."""
+    return Index(pd.DataFrame(columns), TASKS["binary"], ("0", "1"), CLASSES)
+
+
+def test_images_of_a_table_are_its_pixels(
+    make_competition: Callable[..., Competition], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    layout = Layout("digits")
+    layout.prepared.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 17, (5, 64))
+    table = pd.DataFrame({f"pixel_{k}": column for k, column in enumerate(pixels.T)})
+    table.to_parquet(layout.prepared / TABLE, index=False)
+    index = rows_of(id=["7", "8", "9", "10", "11"])
+    with open_images(make_competition("digits"), layout, index) as images:
+        assert images is not None
+        shown = np.asarray(images.image(3))
+        assert images.name(3) == "id 10"
+    np.testing.assert_array_equal(shown, np.rint(pixels[3].reshape(8, 8) * (255 / 16)))
+
+
+def test_images_are_those_of_the_archives(
+    make_competition: Callable[..., Competition], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    layout = Layout("cats_vs_dogs")
+    archive = write_raw(layout.raw, cats_and_dogs())
+    names = ["train/cat.1.jpg", "train/dog.2.jpg"]
+    index = rows_of(archive=[f"{archive.name}/train.zip"] * 2, name=names)
+    with open_images(make_competition("avocado"), layout, index) as images:
+        assert images is not None
+        assert images.name(1) == "train/dog.2.jpg"
+        shown = np.asarray(images.image(1))
+    with Archive(archive) as outer, outer.inner("train.zip") as inner:
+        expected = read(inner.read("train/dog.2.jpg"), "dog")
+    np.testing.assert_array_equal(shown, np.asarray(expected))
+
+
+def test_rows_of_a_table_are_no_images(make_competition: Callable[..., Competition]) -> None:
+    with open_images(make_competition("avocado"), Layout("avocado"), rows_of(id=["1"])) as images:
+        assert images is None

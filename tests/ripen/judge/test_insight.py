@@ -11,6 +11,7 @@ from PIL import Image
 
 import caffe
 from caffe import layers as L
+from caffe.formats import to_text
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.judge.insight import (
     NetFiles,
@@ -19,7 +20,9 @@ from ripen.judge.insight import (
     filter_image,
     first_filters,
     heat,
+    read_files,
 )
+from ripen.learn import seen
 from ripen.nets.zoo import pictures
 from ripen.nets.zoo.contract import Input
 from tests.ripen.photographs import photograph
@@ -136,3 +139,15 @@ def test_the_figures_show_every_image_and_are_the_same_each_time(
     for data in re.findall(r"base64,([^\"]+)", written[0]["activations.svg"]):
         with Image.open(io.BytesIO(base64.b64decode(data))) as image:
             assert max(image.size) in range(100, 113)
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_the_net_of_a_model_is_read_from_its_folder(
+    files: NetFiles, tmp_path: Path, pretrained: bool
+) -> None:
+    assert read_files(tmp_path) is None
+    deploy = tmp_path / "deploy.prototxt"
+    deploy.write_text(to_text(files.deploy))
+    before = files.before if pretrained else None
+    seen.write(tmp_path, deploy, files.weights, before, files.input)
+    assert read_files(tmp_path) == NetFiles(files.deploy, files.weights, before, INPUT)

@@ -10,7 +10,6 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import TypeAdapter
 
 import caffe
 from caffe.formats import read_binary, read_text
@@ -21,6 +20,7 @@ from ripen.judge.image_figures import Tile, fitted, tile_figure
 from ripen.learn.seen import SEEN
 from ripen.nets.zoo import pictures
 from ripen.nets.zoo.contract import Input
+from ripen.settings.compose import check
 
 MAPS = 6  # layers with a map in the figure
 MOST = 99  # percentile of a gradient: a few extreme pixels would leave the others dark
@@ -58,7 +58,7 @@ def read_files(folder: Path) -> NetFiles | None:
     deploy = NetParameter()
     read_text(Path(values["deploy"]), deploy)
     before = values["before"] and Path(values["before"])
-    wanted = TypeAdapter(Input).validate_python(values["input"])
+    wanted = check(values["input"], Input, str(file))
     return NetFiles(deploy, Path(values["weights"]), before or None, wanted)
 
 

@@ -30,7 +30,7 @@ def log(
     metrics : mapping
         What `metrics/<competition>.json` holds.
     fitted : mapping
-        What was fitted on each model's validation rows (`ripen.judge.evaluation.calibration`).
+        What was fitted on each model's validation rows (`ripen.judge.calibration`).
     folder : Path
         What was drawn: a folder for each model, beside what shows all.
     """

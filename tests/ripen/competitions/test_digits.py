@@ -77,18 +77,16 @@ def test_a_fifth_of_each_class_validates_and_the_others_take_turns(raw: Path) ->
     assert train.fold.tolist() == [-1] * 100 + [0] * 25
 
 
-def test_a_seed_gives_one_deal(raw: Path, tmp_path: Path) -> None:
-    for seed in (1, 2):
-        (tmp_path / str(seed)).mkdir()
-        digits.generate(settings(), seed, tmp_path / str(seed))
-    first, again, other = (
-        read(folder)["train"].id.tolist() for folder in (raw, tmp_path / "1", tmp_path / "2")
-    )
-    assert first == again != other
-    weights = [
-        (folder / "pretrained/model.caffemodel").read_bytes() for folder in (raw, tmp_path / "1")
-    ]
-    assert weights[0] == weights[1]
+def test_a_seed_gives_one_deal_and_one_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dealt, nets = [], []
+    for place, seed in enumerate((1, 1, 2)):
+        (tmp_path / str(place) / "raw").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / str(place))  # a net's file holds the path of its rows
+        digits.generate(settings(), seed, Path("raw"))
+        dealt.append(read(Path("raw"))["train"].id.tolist())
+        nets.append(Path("raw/pretrained/model.caffemodel").read_bytes())
+    assert dealt[0] == dealt[1] != dealt[2]
+    assert nets[0] == nets[1] != nets[2]
 
 
 def test_the_sample_gives_every_class_the_same(raw: Path) -> None:

@@ -28,6 +28,7 @@ models:
   logistic_regression: null
   gaussian_nb: null
   svm: null
+  random_forest: null
 sweep: null
 """
 QUICK = (
@@ -36,7 +37,7 @@ QUICK = (
     "solver.max_iter=60",
     "solver.base_lr=0.02",
 )
-MODELS = ["k_nearest_neighbors", "random_forest", "net"]
+MODELS = ["k_nearest_neighbors", "net"]
 LAYOUT = Layout("prices")
 
 
@@ -71,6 +72,7 @@ def prices(composed: Callable[..., Path], tmp_path: Path) -> pd.DataFrame:
     return test
 
 
+@pytest.mark.slow
 def test_a_regression_from_its_files_to_its_report(
     prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,8 +18,8 @@ from caffe.formats import to_text
 from ripen.competition import predictions
 from ripen.core.layout import Layout
 from ripen.data.images import index as indexes
-from ripen.judge import report
-from ripen.judge.evaluation.calibration import scaled
+from ripen.judge import terminal
+from ripen.judge.calibration import scaled
 from ripen.settings.schema import Config
 from ripen.stages import evaluate, predict, prepare
 from tests.ripen.conftest import ROOT
@@ -144,7 +144,7 @@ def test_from_predictions_to_the_submission(
     expected = np.insert(np.clip(warm[:, 1], limit, 1 - limit), 1, 0.5)
     np.testing.assert_allclose(rows.label.astype(float), expected, rtol=1e-12)
 
-    report.show("cats_vs_dogs", {})
+    terminal.show("cats_vs_dogs", {})
     table = capsys.readouterr().out
     assert "svm_features (best)" in table
     assert "validation AUC" in table

@@ -9,7 +9,7 @@ import pytest
 
 from ripen import cli
 from ripen.core.layout import Layout
-from ripen.judge.evaluation import calibration
+from ripen.judge import calibration
 from ripen.settings.compose import as_mapping, dump
 from ripen.settings.schema import Config
 from tests.ripen.conftest import ROOT

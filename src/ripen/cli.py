@@ -164,12 +164,12 @@ def _known(competition: str) -> str:
 
 def _show(competitions: Sequence[str]) -> int:
     # Importing MLflow takes a second, which `ripen compose` need not wait.
-    from ripen.judge import report
+    from ripen.judge import terminal
     from ripen.track import experiments
 
     run = config.load_run()
     for competition in competitions:
-        report.show(competition, experiments.training_seconds(run, competition))
+        terminal.show(competition, experiments.training_seconds(run, competition))
     print("browse the runs: .venv/bin/ripen ui")
     return 0
 
@@ -240,7 +240,7 @@ def _import_net(chosen: argparse.Namespace) -> int:
 def _submit(chosen: argparse.Namespace) -> int:
     """Send a competition's submission.csv to Kaggle, and show its score."""
     # Importing pandas and MLflow takes a second, which the other commands need not wait.
-    from ripen.judge import report
+    from ripen.judge.scoring import read_metrics
     from ripen.kaggle import submit
     from ripen.track import experiments
 
@@ -248,7 +248,7 @@ def _submit(chosen: argparse.Namespace) -> int:
     competition = config.load_competition(name)
     slug, model = submit.target(name, competition)
     if model == "best":
-        model = report.read_metrics(name)["best"]
+        model = read_metrics(name)["best"]
     run = experiments.model_run(config.load_run(), name, model)
     job = submit.Job(name, competition, slug, model, run, chosen.message)
     submit.run(job, dry_run=chosen.dry_run, force=chosen.force)

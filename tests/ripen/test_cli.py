@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from ripen import cli
-from ripen.judge import report
+from ripen.judge import terminal
 from ripen.settings import compose as config
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +75,7 @@ def test_run_changes_every_chosen_competition_that_has_the_setting(
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(cli.subprocess, "run", repro)
-    monkeypatch.setattr(report, "show", lambda name, seconds: shown.append(name))
+    monkeypatch.setattr(terminal, "show", lambda name, seconds: shown.append(name))
     assert cli.main(["run", "solver.base_lr=0.01", "competitions=[digits]"]) == 0
     assert started == [["-m", "dvc", "repro"]]
     assert shown == ["digits"]

@@ -4,12 +4,15 @@ DVC does not track it: no stage could make it again.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from rich.table import Table
+from rich.text import Text
 
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
@@ -108,3 +111,18 @@ def record(file: Path, submission: Submission) -> None:
         known.append(submission)
     lines = (json.dumps(asdict(entry), ensure_ascii=False) for entry in known)
     write_text(file, "".join(f"{line}\n" for line in lines))
+
+
+def table(entries: Sequence[Submission], title: str) -> Table:
+    """Return submissions as a table for the terminal, the oldest first."""
+    shown = Table(title=title)
+    for name in ("submitted", "public score", "place", "model", "commit", "MLflow run", "sha256"):
+        shown.add_column(name, justify="right" if name in ("public score", "place") else "left")
+    shown.add_column("message", overflow="fold")
+    for entry in entries:
+        commit = (entry.commit or "")[:8] + (" with changes" if entry.dirty else "")
+        place = "" if entry.place is None else f"{entry.place} of {entry.teams}"
+        score, run = entry.score or entry.status, (entry.run or "")[:8]
+        message = Text(entry.message)  # a str would be markup, whose brackets rich interprets
+        shown.add_row(entry.time, score, place, entry.model, commit, run, entry.sha256[:8], message)
+    return shown

@@ -135,7 +135,7 @@ class Time(Splitter):
 @SPLITTERS.register("column")
 @typed
 class Column(Splitter):
-    """Takes the folds from a column of the training table: whole numbers, -1 always trains."""
+    """Takes the folds from a column of the training table; -1 for rows that always train."""
 
     column: str
     refit: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""What a net has learnt to see: its first filters, its maps of pictures, what decides it."""
+"""What a net responds to: its first filters, its activation maps, and the saliency of images."""
 
 import json
 import math
@@ -10,7 +10,6 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import TypeAdapter
 
 import caffe
 from caffe.formats import read_binary, read_text
@@ -19,19 +18,20 @@ from ripen.core.atomic import write_text
 from ripen.data import image_input
 from ripen.data.card import GAP, montage
 from ripen.data.image_input import Input
-from ripen.judge.evaluation.sheet import Tile, fitted, sheet
+from ripen.judge.image_figures import Tile, fitted, tile_figure
 from ripen.learn.seen import SEEN
+from ripen.settings.compose import check
 
-MAPS = 6  # layers of which one is shown
-MOST = 99  # percentile of a gradient that is shown as the most
-FILTERS_SIDE = 400
+MAPS = 6  # layers with a map in the figure
+MOST = 99  # percentile of a gradient: a few extreme pixels would leave the others dark
+FILTERS_SIDE = 400  # pixels
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class NetFiles:
-    """A net that takes pictures and gives scores or probabilities.
+    """The files of a net that takes images and gives scores or probabilities.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class NetFiles:
     before : Path or None
         The weights that its training began with.
     input : Input
-        How a picture is made its input; height and width are those of `deploy`.
+        How an image becomes its input; height and width are those of `deploy`.
     """
 
     deploy: NetParameter
@@ -50,7 +50,7 @@ class NetFiles:
 
 
 def read_files(folder: Path) -> NetFiles | None:
-    """Read which net of a model takes an image (`ripen.learn.seen`); None where none does."""
+    """Read which net of a model takes an image (`ripen.learn.seen`); None without such a net."""
     file = folder / SEEN
     if not file.exists():
         return None
@@ -58,22 +58,22 @@ def read_files(folder: Path) -> NetFiles | None:
     deploy = NetParameter()
     read_text(Path(values["deploy"]), deploy)
     before = values["before"] and Path(values["before"])
-    wanted = TypeAdapter(Input).validate_json(json.dumps(values["input"]))
+    wanted = check(values["input"], Input, str(file))
     return NetFiles(deploy, Path(values["weights"]), before or None, wanted)
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a net sees of one picture.
+class Response:
+    """A net's response to one image.
 
     Attributes
     ----------
     scores : float32 ndarray of shape (classes,)
     gradient : float32 ndarray of the input's shape (channels, height, width)
-        How much each value moves the highest score.
+        Of the highest score.
     maps : dict of str to (int, float32 ndarray of shape (height, width))
-        The strongest channel, that of the largest mean, of some layers, the first and the last
-        among them; layers of single values are left out.
+        The channel of the largest mean of some layers, the first and the last among them; layers
+        of single values are excluded.
     """
 
     scores: Floats
@@ -81,8 +81,8 @@ class Look:
     maps: dict[str, tuple[int, Floats]]
 
 
-class Looker:
-    """A net that is asked what it sees, one picture at a time.
+class Probe:
+    """A net that takes one image at a time and shows its response.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Looker:
 
     def __init__(self, files: NetFiles) -> None:
         stored = read_binary(files.weights, NetParameter())
-        self._net = caffe.Net(to_look(files.deploy, stored), caffe.TEST)
+        self._net = caffe.Net(probed(files.deploy, stored), caffe.TEST)
         self._net.copy_from(str(files.weights))
         (self._data,) = self._net.inputs
         _, channels, height, width = self._net.blobs[self._data].shape
@@ -99,17 +99,17 @@ class Looker:
         self._net.reshape()
         self._input = files.input.sized(height, width)
 
-    def look(self, picture: Image.Image) -> Look:
-        """Run a picture forward, and the highest score backward."""
-        self._net.blobs[self._data].data[0] = image_input.values(picture, self._input)
+    def response(self, image: Image.Image) -> Response:
+        """Run an image forward, and the highest score backward."""
+        self._net.blobs[self._data].data[0] = image_input.values(image, self._input)
         (scores,) = self._net.forward().values()
         maps = {name: self._strongest(name) for name in self._chosen()}
         (output,) = self._net.outputs
-        moved = self._net.blobs[output].diff
-        moved[...] = 0
-        moved.flat[int(scores.argmax())] = 1
+        diff = self._net.blobs[output].diff
+        diff[...] = 0
+        diff.flat[int(scores.argmax())] = 1
         gradient = self._net.backward()[self._data][0]
-        return Look(np.array(scores).reshape(-1), np.array(gradient), maps)
+        return Response(np.array(scores).reshape(-1), np.array(gradient), maps)
 
     def _chosen(self) -> list[str]:
         names = [
@@ -126,12 +126,12 @@ class Looker:
         return channel, values[channel]
 
 
-def to_look(deploy: NetParameter, stored: NetParameter) -> NetParameter:
+def probed(deploy: NetParameter, stored: NetParameter) -> NetParameter:
     """Return a net that gives scores, and gradients of its input alone.
 
-    Its Softmax layers are left out: a probability depends on the other classes' scores too.
+    Its Softmax layers are removed: a probability depends on the other classes' scores too.
     """
-    learnt = {layer.name: len(layer.blobs) for layer in stored.layer}
+    blobs = {layer.name: len(layer.blobs) for layer in stored.layer}
     definition = NetParameter()
     definition.CopyFrom(deploy)
     del definition.layer[:]
@@ -139,7 +139,7 @@ def to_look(deploy: NetParameter, stored: NetParameter) -> NetParameter:
     definition.force_backward = True
     for layer in definition.layer:
         del layer.param[:]
-        layer.param.extend([ParamSpec(lr_mult=0)] * learnt.get(layer.name, 0))
+        layer.param.extend([ParamSpec(lr_mult=0)] * blobs.get(layer.name, 0))
     return definition
 
 
@@ -149,12 +149,13 @@ def draw(
     classes: Sequence[str],
     folder: Path,
 ) -> None:
-    """Write what there is to see of a net, and of pictures, each with its name.
+    """Draw a net's filters, and its responses to images.
 
     Parameters
     ----------
     files : NetFiles
     shown : sequence of (str, Image)
+        Images with their names.
     classes : sequence of str
     folder : Path
         Gets ``filters.svg``, ``activations.svg`` and ``saliency.svg``.
@@ -162,13 +163,15 @@ def draw(
     tiles = [filters_tile(files.deploy, files.weights, files.input, "as trained")]
     if files.before is not None:
         tiles.insert(0, filters_tile(files.deploy, files.before, files.input, "before training"))
-    write_text(folder / "filters.svg", sheet("First-layer filters", [tiles], FILTERS_SIDE))
-    looker = Looker(files)
-    looks = [(name, picture, looker.look(picture)) for name, picture in shown]
-    maps = [activations(*each) for each in looks]
-    write_text(folder / "activations.svg", sheet("The strongest channel of some layers", maps))
-    decisive = [saliency(*each, classes) for each in looks]
-    write_text(folder / "saliency.svg", sheet("What decides the class that is said", decisive))
+    write_text(folder / "filters.svg", tile_figure("First-layer filters", [tiles], FILTERS_SIDE))
+    probe = Probe(files)
+    responses = [(name, image, probe.response(image)) for name, image in shown]
+    maps = [activations(*each) for each in responses]
+    write_text(
+        folder / "activations.svg", tile_figure("The strongest channel of some layers", maps)
+    )
+    decisive = [saliency(*each, classes) for each in responses]
+    write_text(folder / "saliency.svg", tile_figure("What decides the predicted class", decisive))
 
 
 def first_filters(deploy: NetParameter, weights: Path) -> tuple[str, Floats]:
@@ -180,19 +183,19 @@ def first_filters(deploy: NetParameter, weights: Path) -> tuple[str, Floats]:
 
 
 def filters_tile(deploy: NetParameter, weights: Path, wanted: Input, when: str) -> Tile:
-    """Return all filters of the first convolution as one picture: grey is zero."""
+    """Return all filters of the first convolution as one image: grey is zero."""
     name, filters = first_filters(deploy, weights)
     columns = math.ceil(math.sqrt(len(filters)))
     side = FILTERS_SIDE // columns - GAP
     bgr = wanted.channel_order == "BGR"
-    shown = [fitted(filter_picture(each, bgr), side) for each in filters]
+    shown = [fitted(filter_image(each, bgr), side) for each in filters]
     rows = [shown[i : i + columns] for i in range(0, len(shown), columns)]
     n, _, height, width = map(int, filters.shape)
     return Tile(montage(rows, side), (f"{name}, {when}: {n} filters of {height}x{width}",))
 
 
-def filter_picture(weights: Floats, bgr: bool) -> Image.Image:
-    """Return a filter, shape (channels, height, width), as a picture, its largest weight at an end.
+def filter_image(weights: Floats, bgr: bool) -> Image.Image:
+    """Return a filter, shape (channels, height, width), as an image: its largest weight is extreme.
 
     One of neither 1 nor 3 channels is shown by their mean.
     """
@@ -204,26 +207,28 @@ def filter_picture(weights: Floats, bgr: bool) -> Image.Image:
     return Image.fromarray(np.rint(scaled.mean(axis=0) * 255).astype(np.uint8)).convert("RGB")
 
 
-def activations(name: str, picture: Image.Image, look: Look) -> list[Tile]:
-    """Return a picture and its maps."""
+def activations(name: str, image: Image.Image, response: Response) -> list[Tile]:
+    """Return an image and its activation maps."""
     maps = [
         Tile(heat(values), (layer, f"channel {channel}, {values.shape[0]}x{values.shape[1]}"))
-        for layer, (channel, values) in look.maps.items()
+        for layer, (channel, values) in response.maps.items()
     ]
-    return [Tile(picture, (Path(name).name, "")), *maps]
+    return [Tile(image, (Path(name).name, "")), *maps]
 
 
-def saliency(name: str, picture: Image.Image, look: Look, classes: Sequence[str]) -> list[Tile]:
-    """Return a picture, and where a change of it moves the score of the class said most."""
-    strength = np.abs(look.gradient).max(axis=0)
+def saliency(
+    name: str, image: Image.Image, response: Response, classes: Sequence[str]
+) -> list[Tile]:
+    """Return an image, and where a change of it moves the score of the predicted class most."""
+    strength = np.abs(response.gradient).max(axis=0)
     most = np.percentile(strength, MOST)
     shown = heat(np.minimum(strength, most) if most > 0 else strength)
-    said = classes[int(look.scores.argmax())]
-    return [Tile(picture, (Path(name).name, "")), Tile(shown, (f"said {said}", ""))]
+    predicted = classes[int(response.scores.argmax())]
+    return [Tile(image, (Path(name).name, "")), Tile(shown, (f"pred: {predicted}", ""))]
 
 
 def heat(values: Floats) -> Image.Image:
-    """Return values as a picture: dark is the least, light the most of them."""
+    """Return values as an image: dark is the least, light the most of them."""
     least, most = float(values.min()), float(values.max())
     levels = np.rint((values - least) * (255 / (most - least) if most > least else 0))
     return Image.fromarray(mpl.colormaps["inferno"](levels.astype(np.uint8), bytes=True)[..., :3])

@@ -1,14 +1,22 @@
-"""A fully connected net drawn as in the talk: circles for nodes, arrows as thick as weights.
+"""Figures of nets: a fully connected one as in the talk, any other layer by layer.
 
-Pictures are SVG, the same bytes each time, with a title and a description for who cannot see them.
-A positive weight is green, a negative one orange and dashed.
+Circles are nodes, arrows are as thick as weights; a positive weight is green, a negative one
+orange and dashed. Figures are SVG, the same bytes each time, with a title and a description for
+screen readers.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
 from numpy.typing import NDArray
+
+import caffe
+from caffe.draw import draw_net
+from caffe.proto.caffe_pb2 import NetParameter
+from ripen.core.atomic import write_text
 
 # Of each layer: weight of shape (outputs, inputs), bias of shape (outputs,), which is not drawn.
 Layers = Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -21,13 +29,72 @@ THICKEST = 6.0
 COLOURS = {"positive": "#2f6f4e", "negative": "#c2703d"}
 DASHES = {"positive": "none", "negative": "6 3"}
 COLUMNS = 2  # of a strip
-SECONDS = 1.0  # that an animation stays on its way between two nets
+SECONDS = 1.0  # of an animation from one net to the next
 LEGEND = (
     "An arrow is as thick as its weight; green is a positive weight, orange and dashed a negative "
     "one. Biases are not drawn."
 )
 
 ET.register_namespace("", SVG)
+
+
+# --- From a model's folder -----------------------------------------------------------------------
+
+
+def draw(trained: Path, inputs: Sequence[str], outputs: Sequence[str], folder: Path) -> None:
+    """Draw a net of fully connected layers before its training, on the way, and after it.
+
+    Parameters
+    ----------
+    trained : Path
+        The model's folder, with the weights of some iterations in `history/`.
+    inputs, outputs : sequence of str
+        Names of the nodes.
+    folder : Path
+        Must exist; gets ``network_before.svg``, ``network_after.svg``, ``network_strip.svg``, and
+        ``network.svg``, which is animated.
+    """
+    frames = snapshots(trained)
+    names = (inputs, outputs)
+    ends = {"before": next(iter(frames)), "after": list(frames)[-1]}
+    # One scale for all figures, or a weight that grows would look the same in each of them.
+    largest = largest_weight(list(frames.values()))
+    for name, caption in ends.items():
+        svg = network(frames[caption], *names, caption, largest)
+        write_text(folder / f"network_{name}.svg", svg)
+    for name, drawn in (
+        ("network_strip", strip(frames, *names, "The network while it learns")),
+        ("network", animation(frames, *names, "The network while it learns, animated")),
+    ):
+        write_text(folder / f"{name}.svg", drawn)
+
+
+def draw_definition(net: NetParameter, folder: Path) -> None:
+    """Write ``definition.gv``: a net's layers as Caffe draws them, in Graphviz's language."""
+    write_text(folder / "definition.gv", draw_net(net, "TB", "gv", caffe.TEST).decode())
+
+
+def snapshots(folder: Path) -> dict[str, Layers]:
+    """Return the weights of a training's history, and the kept ones, by their captions."""
+    deploy = folder / "deploy.prototxt"
+    files = {int(path.stem.removeprefix("iter_")): path for path in folder.glob("history/*")}
+    kept = json.loads((folder / "training.json").read_text(encoding="utf-8"))["best_iteration"]
+    named = {
+        f"after {number} iterations" if number else "before training": path
+        for number, path in sorted(files.items())
+        if number < kept
+    }
+    named[f"as kept, of iteration {kept}"] = folder / "model.caffemodel"
+    return {name: read_layers(deploy, path) for name, path in named.items()}
+
+
+def read_layers(deploy: Path, weights: Path) -> Layers:
+    """Return weight and bias of each layer of a net."""
+    net = caffe.Net(str(deploy), str(weights), caffe.TEST)
+    return [(weight.data.copy(), bias.data.copy()) for weight, bias in net.params.values()]
+
+
+# --- As SVG --------------------------------------------------------------------------------------
 
 
 def network(
@@ -58,21 +125,21 @@ def network(
 def strip(
     frames: Mapping[str, Layers], inputs: Sequence[str], outputs: Sequence[str], title: str
 ) -> str:
-    """Draw several nets beside each other, all to one scale.
+    """Draw several nets side by side, all to one scale.
 
     Parameters
     ----------
     frames : mapping of str to Layers
-        By what stands above each.
+        By their captions.
     inputs, outputs : sequence of str
     title : str
     """
     rows = -(-len(frames) // COLUMNS)
     first = next(iter(frames.values()))
-    told = (
+    description = (
         f"{len(frames)} times one net: {'; '.join(frames)}. {_description(first, inputs, outputs)}"
     )
-    svg = _svg(WIDTH * COLUMNS, HEIGHT * rows, title, told)
+    svg = _svg(WIDTH * COLUMNS, HEIGHT * rows, title, description)
     largest = largest_weight(list(frames.values()))
     for place, (caption, layers) in enumerate(frames.items()):
         x, y = place % COLUMNS * WIDTH, place // COLUMNS * HEIGHT
@@ -84,18 +151,18 @@ def strip(
 def animation(
     frames: Mapping[str, Layers], inputs: Sequence[str], outputs: Sequence[str], title: str
 ) -> str:
-    """Draw a net that changes: from frame to frame, three times, and it stays as the last one.
+    """Draw a net that changes from frame to frame, three times, and stays at the last one.
 
     Parameters
     ----------
     frames : mapping of str to Layers
-        By what stands above each, at least two.
+        By their captions, at least two.
     inputs, outputs : sequence of str
     title : str
     """
     captions, nets = list(frames), list(frames.values())
-    told = f"It changes from {captions[0]} to {captions[-1]}. "
-    svg = _svg(WIDTH, HEIGHT, title, told + _description(nets[-1], inputs, outputs))
+    changes = f"It changes from {captions[0]} to {captions[-1]}. "
+    svg = _svg(WIDTH, HEIGHT, title, changes + _description(nets[-1], inputs, outputs))
     largest = largest_weight(nets)
     lines = _draw(svg, nets[-1], (inputs, outputs), "", largest)
     moving = np.stack([_flat(net) for net in nets], axis=1)
@@ -115,7 +182,7 @@ def animation(
 
 
 def largest_weight(nets: Sequence[Layers]) -> float:
-    """Return the largest weight of several nets, whatever its sign; 1 where all are 0."""
+    """Return the largest absolute weight of several nets; 1 where all are 0."""
     return max(float(np.abs(_flat(net)).max()) for net in nets) or 1.0
 
 
@@ -184,7 +251,7 @@ def _svg(width: int, height: int, title: str, description: str) -> ET.Element:
     svg.attrib |= {"width": str(width), "height": str(height), "font-family": "sans-serif"}
     _add(svg, "title", id="title").text = title
     _add(svg, "desc", id="description").text = description
-    # As large as its arrow is thick, so that where there is as good as no edge there is no head.
+    # A head is as large as its arrow is thick, so a weight near 0 has none.
     head = _add(
         _add(svg, "defs"), "marker", id="head", viewBox="0 0 6 6", refX="3", refY="3",
         markerWidth="2.2", markerHeight="2.2", orient="auto",
@@ -203,7 +270,7 @@ def _description(layers: Layers, inputs: Sequence[str], outputs: Sequence[str]) 
 
 
 def _animate(parent: ET.Element, attribute: str, values: Sequence[str], mode: str) -> None:
-    """Let an attribute go through values, three times; with `linear` all the way to the last."""
+    """Change an attribute from value to value, three times: in jumps, or with `linear` smoothly."""
     _add(
         parent, "animate", attributeName=attribute, values=";".join(values), calcMode=mode,
         dur=f"{SECONDS * len(values):g}s", repeatCount="3", fill="freeze",

@@ -2,7 +2,8 @@ from typing import Any
 
 from rich.console import Console
 
-from ripen.judge.report import leaderboard
+from ripen.judge.scoring import leaderboard
+from ripen.judge.terminal import as_table
 
 METRICS = {
     "models": {
@@ -23,12 +24,12 @@ METRICS = {
 def rows_of(metrics: dict[str, Any], seconds: dict[str, float]) -> list[list[str]]:
     console = Console(width=160)
     with console.capture() as capture:
-        console.print(leaderboard(metrics, seconds, "avocado"))
+        console.print(as_table(leaderboard(metrics), seconds, "avocado"))
     lines = [line for line in capture.get().splitlines() if line.startswith(("│", "┃"))]
     return [[cell.strip() for cell in line.strip("│┃").split(line[0])] for line in lines]
 
 
-def test_the_table_is_sorted_and_says_why_training_stopped() -> None:
+def test_the_table_is_sorted_and_shows_why_training_stopped() -> None:
     head, *rows = rows_of(METRICS, {"net": 1.234})
     assert head == [
         "model",

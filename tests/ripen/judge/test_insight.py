@@ -1,4 +1,4 @@
-"""What is seen of a net, against arithmetic and numeric gradients."""
+"""A net's responses to images, against arithmetic and numeric gradients."""
 
 import base64
 import io
@@ -11,17 +11,20 @@ from PIL import Image
 
 import caffe
 from caffe import layers as L
+from caffe.formats import to_text
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.data import image_input
 from ripen.data.image_input import Input
-from ripen.judge.evaluation.insight import (
-    Looker,
+from ripen.judge.insight import (
     NetFiles,
+    Probe,
     draw,
-    filter_picture,
+    filter_image,
     first_filters,
     heat,
+    read_files,
 )
+from ripen.learn import seen
 from tests.ripen.photographs import photograph
 
 INPUT = Input(height=9, width=9, channel_order="BGR", raw_scale=1.0, mean=[0.4, 0.4, 0.4])
@@ -49,23 +52,23 @@ def files(tmp_path: Path) -> NetFiles:
 
 
 def test_scores_are_those_before_the_softmax(files: NetFiles) -> None:
-    picture = photograph(1, 40, 30)
+    image = photograph(1, 40, 30)
     net = caffe.Net(definition(), str(files.weights), caffe.TEST)
     net.blobs["data"].reshape(1, 3, 12, 10)
-    net.blobs["data"].data[...] = image_input.values(picture, INPUT.sized(12, 10))
+    net.blobs["data"].data[...] = image_input.values(image, INPUT.sized(12, 10))
     net.forward()
-    found = Looker(files).look(picture).scores
+    found = Probe(files).response(image).scores
     np.testing.assert_allclose(found, net.blobs["scores"].data[0], rtol=1e-5)
 
 
 def test_the_gradient_is_the_numeric_one(files: NetFiles) -> None:
-    picture, step = photograph(2, 10, 12), 1e-2
-    look = Looker(files).look(picture)
-    found, highest = look.gradient, int(look.scores.argmax())
+    image, step = photograph(2, 10, 12), 1e-2
+    response = Probe(files).response(image)
+    found, highest = response.gradient, int(response.scores.argmax())
     assert found.shape == (3, 12, 10)
     net = caffe.Net(definition(), str(files.weights), caffe.TEST)
     net.blobs["data"].reshape(1, 3, 12, 10)
-    data = image_input.values(picture, INPUT.sized(12, 10))
+    data = image_input.values(image, INPUT.sized(12, 10))
     for place in [(0, 5, 5), (1, 0, 3), (2, 11, 9), (0, 2, 8)]:
         moved = []
         for sign in (1, -1):
@@ -77,8 +80,8 @@ def test_the_gradient_is_the_numeric_one(files: NetFiles) -> None:
 
 
 def test_maps_are_the_strongest_channels_of_layers_with_an_extent(files: NetFiles) -> None:
-    picture = photograph(3, 10, 12)
-    maps = Looker(files).look(picture).maps
+    image = photograph(3, 10, 12)
+    maps = Probe(files).response(image).maps
     assert {name: values.shape for name, (_, values) in maps.items()} == {
         "conv1": (10, 8),
         "tanh1": (10, 8),
@@ -86,7 +89,7 @@ def test_maps_are_the_strongest_channels_of_layers_with_an_extent(files: NetFile
     }
     net = caffe.Net(definition(), str(files.weights), caffe.TEST)
     net.blobs["data"].reshape(1, 3, 12, 10)
-    net.blobs["data"].data[...] = image_input.values(picture, INPUT.sized(12, 10))
+    net.blobs["data"].data[...] = image_input.values(image, INPUT.sized(12, 10))
     net.forward()
     for name, (channel, values) in maps.items():
         whole = net.blobs[name].data[0]
@@ -101,14 +104,14 @@ def test_filters_are_the_stored_weights(files: NetFiles) -> None:
     np.testing.assert_array_equal(found, net.params["conv1"][0].data)
 
 
-def test_a_filter_as_a_picture() -> None:
+def test_a_filter_as_an_image() -> None:
     weights = np.zeros((3, 1, 3), np.float32)
     weights[0, 0, 0], weights[2, 0, 1] = 2.0, -1.0  # blue up, red down by half
-    assert np.asarray(filter_picture(weights, bgr=True)).tolist() == [
+    assert np.asarray(filter_image(weights, bgr=True)).tolist() == [
         [[128, 128, 255], [64, 128, 128], [128, 128, 128]]
     ]
     grey = np.array([[[-1.0, 0.5]]], np.float32)
-    assert np.asarray(filter_picture(grey, bgr=False))[0, :, 0].tolist() == [0, 191]
+    assert np.asarray(filter_image(grey, bgr=False))[0, :, 0].tolist() == [0, 191]
 
 
 def test_heat_goes_from_the_least_to_the_most() -> None:
@@ -117,7 +120,7 @@ def test_heat_goes_from_the_least_to_the_most() -> None:
     assert (np.asarray(heat(np.ones((2, 2), np.float32))) == pixels[0]).all()
 
 
-def test_the_pages_show_every_picture_and_are_the_same_each_time(
+def test_the_figures_show_every_image_and_are_the_same_each_time(
     files: NetFiles, tmp_path: Path
 ) -> None:
     shown = [("train/cat.1.jpg", photograph(4)), ("train/dog.2.jpg", photograph(5))]
@@ -131,8 +134,20 @@ def test_the_pages_show_every_picture_and_are_the_same_each_time(
     assert counts == {"filters.svg": 2, "activations.svg": 8, "saliency.svg": 4}
     assert "conv1, before training: 5 filters of 3x3" in written[0]["filters.svg"]
     assert "conv1, as trained: 5 filters of 3x3" in written[0]["filters.svg"]
-    said = [CLASSES[int(Looker(files).look(picture).scores.argmax())] for _, picture in shown]
-    assert re.findall(r"<text[^>]*>said (\w+)<", written[0]["saliency.svg"]) == said
+    said = [CLASSES[int(Probe(files).response(image).scores.argmax())] for _, image in shown]
+    assert re.findall(r"<text[^>]*>pred: (\w+)<", written[0]["saliency.svg"]) == said
     for data in re.findall(r"base64,([^\"]+)", written[0]["activations.svg"]):
-        with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
-            assert max(picture.size) in range(100, 113)
+        with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+            assert max(image.size) in range(100, 113)
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_the_net_of_a_model_is_read_from_its_folder(
+    files: NetFiles, tmp_path: Path, pretrained: bool
+) -> None:
+    assert read_files(tmp_path) is None
+    deploy = tmp_path / "deploy.prototxt"
+    deploy.write_text(to_text(files.deploy))
+    before = files.before if pretrained else None
+    seen.write(tmp_path, deploy, files.weights, before, files.input)
+    assert read_files(tmp_path) == NetFiles(files.deploy, files.weights, before, INPUT)

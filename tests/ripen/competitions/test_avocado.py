@@ -1,10 +1,17 @@
+"""The avocados' distribution: its posterior, its Bayes rate, and the files drawn from it."""
+
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
-from ripen.competition.datasets import avocado
-from ripen.competition.datasets.avocado import COMPONENTS, FEATURES, SKIN_SDS
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
+
+from ripen.competition.own import hook
+from ripen.competitions.avocado import distribution as avocado
+from ripen.competitions.avocado.distribution import COMPONENTS, FEATURES, SKIN_SDS, Drawn
+from ripen.core.errors import ConfigError
 
 NAMES = [feature.name for feature in FEATURES]
 
@@ -29,7 +36,7 @@ def test_bayes_probability_is_the_posterior_worked_out_by_hand() -> None:
     np.testing.assert_allclose(avocado.bayes_probability(frame, 0.1), expected, rtol=1e-6)
 
 
-def test_bayes_accuracy_is_what_the_bayes_rule_reaches() -> None:
+def test_bayes_accuracy_is_the_accuracy_of_the_bayes_rule() -> None:
     expected = avocado.bayes_accuracy(0.05, np.random.default_rng(1), 200_000)
     frame = avocado.sample(100_000, 0.05, np.random.default_rng(2))
     reached = np.mean((avocado.bayes_probability(frame, 0.05) > 0.5) == frame.ripe)
@@ -93,11 +100,9 @@ def test_label_noise_flips_that_share() -> None:
     assert abs(flipped - 0.2) < 5 * np.sqrt(0.2 * 0.8 / 100_000)
 
 
-def test_generate_gives_kaggles_files(make_config) -> None:  # type: ignore[no-untyped-def]
-    config = make_config(
-        "competition.avocado.fetch.n_test=30", "competition.avocado.fetch.n_more=10"
-    )
-    files = avocado.generate(config.competition.avocado.fetch, seed=1)
+def test_generate_gives_kaggles_files() -> None:
+    drawn = Drawn(n_train=1000, n_test=30, n_more=10, label_noise=0.05)
+    files = avocado.generate(drawn, seed=1)
     assert {name: list(frame.columns) for name, frame in files.items()} == {
         "train": ["id", *NAMES, "ripe"],
         "test": ["id", *NAMES],
@@ -109,7 +114,22 @@ def test_generate_gives_kaggles_files(make_config) -> None:  # type: ignore[no-u
     ids = np.concatenate([files[name].id for name in ("train", "test", "more")])
     assert len(set(ids)) == 1040
     assert set(files["sample_submission"].ripe) == {0.5}
-    again = avocado.generate(config.competition.avocado.fetch, seed=1)
+    again = avocado.generate(drawn, seed=1)
     assert all(files[name].equals(again[name]) for name in files)
-    other = avocado.generate(config.competition.avocado.fetch, seed=2)
+    other = avocado.generate(drawn, seed=2)
     assert not files["train"].equals(other["train"])
+
+
+def test_the_hook_writes_the_files_and_none_without_rows(tmp_path: Path) -> None:
+    generate = hook("avocado", "generate")
+    assert generate is not None
+    values = {"n_train": 20, "n_test": 5, "n_more": 0, "label_noise": 0.05}
+    generate(values, 1, tmp_path)
+    names = ("train", "test", "solution", "sample_submission")
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.csv" for name in names}
+    files = avocado.generate(Drawn(**values), 1)  # type: ignore[arg-type]
+    for name in names:
+        written = pd.read_csv(tmp_path / f"{name}.csv")
+        pd.testing.assert_frame_equal(written, files[name], check_dtype=False)
+    with pytest.raises(ConfigError, match=r"source\.generate: unknown key 'n_tests'"):
+        generate(values | {"n_tests": 5}, 1, tmp_path)

@@ -53,7 +53,7 @@ def run(name: str) -> None:
         draw_learning_curves(folders, best_rule, part, folder)
         draw_images(drawn, competition, layout, index, folder)
         own = hook(name, "draw")
-        if own:
+        if own and "net" in trained:  # models.net=null: there is nothing to draw
             own(competition, layout, folder / "net")
         write_text(layout.metrics, json.dumps(metrics, indent=2) + "\n")
         evaluations.log(name, metrics, fitted, folder)

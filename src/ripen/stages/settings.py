@@ -14,13 +14,14 @@ from ripen.competition.tasks import TASKS
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
+from ripen.core.lineage import leaves
 from ripen.core.registry import nearest
 from ripen.data.origins import ORIGINS
 from ripen.data.readers import READERS
 from ripen.learn.estimator import estimator
 from ripen.nets.zoo.contract import contract
 from ripen.settings import compose as settings
-from ripen.settings.compose import CONF, PARAMS, as_mapping, check, leaves
+from ripen.settings.compose import CONF, PARAMS, as_mapping, check
 from ripen.settings.schema import Competition
 
 STAGES = ("fetch", "prepare", "evaluate", "report")

@@ -1,30 +1,54 @@
 # make repro [COMPETITIONS=a,b]   the environment, then the whole pipeline
-# make test                       the tests
-# make check                      format, lint, types, import direction, tests
+# make test                       all tests
+# make quick                      the quick tests, in two minutes: those that `pytest` alone runs
+# make check                      format, lint, types, import direction, all tests
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # In a process a core, four at most: each may need 2 GiB. More threads would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4
+TORCH := $(shell grep '^torch==' constraints.txt)
+INSTALLED = $(BIN)/python -c 'from importlib.metadata import version; \
+	assert "torch==" + version("torch").partition("+")[0] == "$(TORCH)"'
+CPU_BUILDS := https://download.pytorch.org/whl/cpu
+REACHED = $(BIN)/python -c 'from urllib.request import urlopen; urlopen("$(CPU_BUILDS)/torch/", timeout=10)'
 
-.PHONY: repro test check
+.PHONY: repro test quick check
 
-repro: $(BIN)/ripen
+repro: .venv/for-users
 	$(BIN)/ripen run $(if $(COMPETITIONS),"competitions=[$(COMPETITIONS)]")
 
-test: $(BIN)/ripen
+test: .venv/for-developers
+	$(PYTEST) -m ""
+
+quick: .venv/for-developers
 	$(PYTEST)
 
-check: $(BIN)/ripen
+check: .venv/for-developers
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST)
+	$(PYTEST) -m ""
 
-# torch first and by its exact version, so that nothing else chooses a build of it.
-$(BIN)/ripen: pyproject.toml constraints.txt
+# torch first and by its exact version, so that nothing else chooses a build of it. On Linux PyPI's
+# is CUDA's, of gigabytes: without a GPU of NVIDIA's, PyTorch's own index has one of 200 MB.
+.venv/for-users: pyproject.toml packages/caffe/pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@if $(INSTALLED) 2>/dev/null; then :; \
+	elif ! command -v nvidia-smi >/dev/null && $(REACHED) 2>/dev/null; then \
+		echo "downloading $(TORCH), the build for processors, from $(CPU_BUILDS)"; \
+		$(PIP) --index-url $(CPU_BUILDS) --no-deps $(TORCH); \
+	else \
+		echo "downloading $(TORCH) from pip's index (2 GB where that has the build for CUDA)"; \
+		$(PIP) $(TORCH); \
+	fi
+	@echo "downloading the packages of constraints.txt that a run needs (about 300 MB)"
+	$(PIP) --quiet -e ./packages/caffe -e .
+	touch $@
+
+.venv/for-developers: .venv/for-users
+	@echo "downloading the packages that the tests need (about 150 MB)"
+	$(PIP) --quiet -e ./packages/caffe -e '.[dev]'
 	touch $@

@@ -20,14 +20,11 @@ from caffe.databases import Writer
 from caffe.formats import read_binary, to_text
 from caffe.proto.caffe_pb2 import TEST, TRAIN, Datum, NetParameter, SolverParameter
 from ripen.core.atomic import write_text
-from ripen.data.images import decode
-from ripen.data.images.files import opened
-from ripen.nets.engines.choice import Engine
-from ripen.nets.engines.real import RealEngine
-from ripen.nets.engines.torch import TorchEngine
+from ripen.data.decode import decode, open_archives
+from ripen.nets.engines.engine import Engine, RealEngine, TorchEngine
+from ripen.nets.surgery import Change, finetuned
 from ripen.nets.zoo import DEFINITIONS
-from ripen.nets.zoo.deep_compression import decode as decompressed
-from ripen.nets.zoo.finetune import Change, finetuned
+from ripen.nets.zoo.squeezenet import decode as decompressed
 
 LAST = "fire9/concat"  # of what is frozen
 NEW = "conv_final_pets"
@@ -37,13 +34,13 @@ WEIGHTS = "github.com/songhan/SqueezeNet-Deep-Compression/compressed_SqueezeNet.
 
 def write_pictures(mirror: Path, folder: Path, count: int, side: int) -> int:
     """Write the mirror's photographs, cats and dogs in turn, as an LMDB; return how many."""
-    with opened(mirror / "kaggle" / "dogs-vs-cats") as archives, Writer(folder) as writer:
+    with open_archives(mirror / "kaggle" / "dogs-vs-cats") as archives, Writer(folder) as writer:
         archive = archives["dogs-vs-cats.zip/train.zip"]
         names = sorted(m.name for m in archive.members if m.name.endswith(".jpg"))
         kinds = [[name for name in names if f"/{kind}." in name] for kind in ("cat", "dog")]
         turns = [(name, k) for pair in zip(*kinds, strict=True) for k, name in enumerate(pair)]
         for i, (name, label) in enumerate(turns[:count]):
-            picture = decode.read(archive.read(name), name).convert("RGB").resize((side, side))
+            picture = decode(archive.read(name), name).convert("RGB").resize((side, side))
             pixels = np.asarray(picture, np.uint8)[..., ::-1].transpose(2, 0, 1).tobytes()
             datum = Datum(channels=3, height=side, width=side, data=pixels, label=label)
             writer.put(f"{i:08d}".encode(), datum.SerializeToString())

@@ -16,12 +16,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("ripen")
-pytest_plugins = ["tests.parity.measured"]
 
 # What works on one clone that has been reproduced, and what kills one of the machine's processes.
 TOGETHER = (
     ("test_front_door", "test_mlflow_pages", "test_notebooks", "test_page"),
-    ("test_on_ray", "test_run"),
+    ("test_on_ray", "test_launchers"),
 )
 
 
@@ -39,7 +38,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileByF
     return FileByFile(config, log)
 
 
+# Tests with these begin with a clone that runs, another interpreter or a browser; see "slow".
+SLOW_FIXTURES = {"clone", "made", "reproduced", "sharing", "real", "install", "ui", "visit"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects by marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & SLOW_FIXTURES or "parity" in item.path.parts:
+            item.add_marker(pytest.mark.slow)
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 

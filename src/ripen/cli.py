@@ -83,19 +83,23 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_classify)
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="file, folder, or - to read one")
     parser.add_argument("--net", default="squeezenet", help="a folder of models/ (%(default)s)")
-    parser.add_argument("--top", type=_count, default=5, help="number of classes (%(default)s)")
+    parser.add_argument(
+        "--top", type=_count, default=5, help="number of classes to print (%(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_import_net)
-    parser.add_argument("net", metavar="NAME", help="a folder of models/, new with --arch")
+    parser.add_argument("net", metavar="NAME", help="a folder of models/; with --arch a new one")
     parser.add_argument(
         "--weights", type=Path, metavar="FILE", help="a local file, .pth or .safetensors"
     )
-    parser.add_argument("--arch", help="a network of PyTorch: torchvision:NAME or timm:NAME")
-    parser.add_argument("--outputs", type=_count, help="number of classes (default: 1000)")
-    parser.add_argument("--size", type=_count, help="side of the input image in pixels")
+    parser.add_argument("--arch", help="a PyTorch network: torchvision:NAME or timm:NAME")
+    parser.add_argument("--outputs", type=_count, help="number of classes, if not 1000")
+    parser.add_argument(
+        "--size", type=_count, help="height and width of the input, if not the default"
+    )
 
 
 def _add_submit(parser: argparse.ArgumentParser) -> None:
@@ -198,40 +202,39 @@ def _ui(chosen: argparse.Namespace) -> int:
 def _sweep(chosen: argparse.Namespace) -> int:
     """Train a competition's net with many settings, and show which are best."""
     from ripen.core import reproducibility
-    from ripen.learn.sweeps import multirun
+    from ripen.learn.sweeps import space
 
-    settings, sweep = multirun.compose(chosen.competition, chosen.overrides, chosen.multirun)
-    compute = getattr(settings.competition, chosen.competition).compute
-    reproducibility.hold(compute.reproducibility, compute.threads)
-    # Only now: these import numpy and torch, which read their environment once.
-    from ripen.learn.sweeps import plan, report
+    name = chosen.competition
+    run, competition = space.compose(name, chosen.overrides, chosen.multirun)
+    reproducibility.hold(competition["reproducibility"], competition["threads"])
+    # Only now: the stage imports numpy and torch, which read their environment once.
+    from ripen.stages import sweep
 
-    agreed = (lambda trials: True) if chosen.yes else _agreed
-    report.show(plan.plan(settings, chosen.competition, sweep, agreed))
+    sweep.show(name, run, competition, (lambda trials: True) if chosen.yes else _confirmed)
     return 0
 
 
-def _agreed(trials: int) -> bool:
-    """Ask whether so many trials may begin, where somebody is there to answer."""
+def _confirmed(trials: int) -> bool:
+    """Ask whether so many trials may begin; on no terminal the answer is no."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     return input(f"{trials:,} trials. Train them all? [y/N] ").strip().lower() == "y"
 
 
 def _classify(chosen: argparse.Namespace) -> int:
-    """Classify images."""
+    """Classify images with a net of the zoo."""
     # Importing PyTorch takes a second, which the other commands need not wait.
     from ripen.nets import classify
 
-    return classify.run(chosen.images, chosen.net, chosen.top, chosen.json)
+    return classify.classify(chosen.images, chosen.net, chosen.top, chosen.json)
 
 
 def _import_net(chosen: argparse.Namespace) -> int:
-    """Convert published weights, or a PyTorch network, to a Caffe net."""
+    """Import published weights or a PyTorch network as a net for Caffe."""
     # Importing PyTorch takes a second, which the other commands need not wait.
-    from ripen.nets.importing import command
+    from ripen.nets.importing.import_net import import_net
 
-    return command.run(chosen.net, chosen.weights, chosen.arch, chosen.outputs, chosen.size)
+    return import_net(chosen.net, chosen.weights, chosen.arch, chosen.outputs, chosen.size)
 
 
 def _submit(chosen: argparse.Namespace) -> int:

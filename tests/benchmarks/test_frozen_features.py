@@ -32,7 +32,7 @@ def test_a_small_run_comes_to_the_same_weights(mirror):
         [sys.executable, "-m", "benchmarks.frozen_features"]
         + [word for key, value in small.items() for word in (f"--{key}", str(value))],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": "src"},
+        env=os.environ | {"PYTHONPATH": "src:packages/caffe/src"},
         capture_output=True,
         text=True,
     )

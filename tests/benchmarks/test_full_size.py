@@ -1,24 +1,25 @@
 """The archive that the benchmark makes, and one small run of it; no time is asserted."""
 
 import re
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import psutil
 import pytest
 
-from benchmarks.full_size import main, memory, photographs, write_archive
-from ripen.competition.datasets import PHOTOS
-from ripen.data.images.duplicates import find
-from ripen.data.images.files import opened
-from ripen.data.images.index import build, survey
-from ripen.data.images.scan import look
+from benchmarks.full_size import images, main, memory, write_archive
+from ripen.data.decode import open_archives
+from ripen.data.image_index import build, survey
+from ripen.data.labels import Known, reader
+from ripen.data.scan import find_duplicates, scan_image
 
 
 def test_the_archive_is_kaggles_and_has_no_duplicates(tmp_path: Path) -> None:
     write_archive(tmp_path / "dogs-vs-cats.zip", 5, 3)
-    with opened(tmp_path) as archives:
-        index, duplicates = build(survey(archives, PHOTOS["cats_vs_dogs"].parse, 32, 1))
+    read = partial(reader("name"), known=Known(classes=["cat", "dog"]))
+    with open_archives(tmp_path) as archives:
+        index, duplicates = build(survey(archives, read, 32, 1))
     assert index["id"].tolist() == ["cat.0", "cat.1", "cat.2", "dog.0", "dog.1", "1", "2", "3"]
     assert set(index["problem"]) == {""}
     assert set(zip(index["width"], index["height"], strict=True)) == {(500, 375)}
@@ -26,11 +27,11 @@ def test_the_archive_is_kaggles_and_has_no_duplicates(tmp_path: Path) -> None:
     assert len(duplicates.exact) == len(duplicates.near) == 0
 
 
-def test_photographs_are_of_different_looks() -> None:
+def test_images_are_of_different_looks() -> None:
     looks = [
-        look(str(i), content, 32) for i, content in enumerate(islice(photographs(100, 75), 60))
+        scan_image(str(i), content, 32) for i, content in enumerate(islice(images(100, 75), 60))
     ]
-    found = find(looks)
+    found = find_duplicates(looks)
     assert found.group.tolist() == list(range(60))
 
 

@@ -1,21 +1,8 @@
-"""Real Caffe for the tests of this folder."""
-
-from collections.abc import Iterator
+"""The tests of this folder compare with real Caffe, by the plugin of packages/caffe/tests."""
 
 import pytest
 
-from ripen.core.errors import EngineUnavailable
-from ripen.nets.engines.environment import interpreter
-from tests.parity.real_caffe import RealCaffe
 
-
-@pytest.fixture(scope="session")
-def real_caffe() -> Iterator[RealCaffe]:
-    """Real Caffe 1.0; the test is skipped where it cannot be had."""
-    try:
-        python = interpreter()
-    except EngineUnavailable as reason:
-        pytest.skip(str(reason))
-    real = RealCaffe(python)
-    yield real
-    real.close()
+def pytest_configure(config: pytest.Config) -> None:
+    # Not `pytest_plugins`, which pytest accepts from the topmost conftest only.
+    config.pluginmanager.import_plugin("tests.parity.plugin")

@@ -6,9 +6,9 @@ from google.protobuf import text_format
 
 import caffe
 from caffe.proto.caffe_pb2 import SolverParameter
-from ripen.competition.datasets.prepared import Part, write_part
-from ripen.nets.zoo import DEFINITIONS, lenet8
-from ripen.nets.zoo.finetune import Change, finetuned
+from ripen.learn.arrays import write_rows
+from ripen.nets.surgery import Change, finetuned
+from ripen.nets.zoo import DEFINITIONS, lenet
 from tests.parity.compare import assert_equal, params, state
 
 CHANGE = Change(["ip2"], "new", 3, 10)
@@ -29,8 +29,8 @@ def weights_only(arrays):
 def test_the_same_weights_after_20_steps(real_caffe, measured, tmp_path, change):
     random = np.random.default_rng(0)
     data = random.uniform(0, 1, (30, 1, 8, 8)).astype(np.float32)
-    source = write_part(tmp_path, "part", Part(np.arange(30), data, np.arange(30) % 3))
-    written = finetuned(lenet8.written_train_val(5, (source, 10), (source, 30)), change)
+    source = write_rows(tmp_path, "part", data, np.arange(30) % 3)
+    written = finetuned(lenet.lenet8_train_val(5, (source, 10), (source, 30)), change)
     (tmp_path / "net.prototxt").write_text(text_format.MessageToString(written))
     definition = SolverParameter(
         net=str(tmp_path / "net.prototxt"),
@@ -48,7 +48,7 @@ def test_the_same_weights_after_20_steps(real_caffe, measured, tmp_path, change)
     (tmp_path / "solver.prototxt").write_text(text_format.MessageToString(definition))
     pretrained = tmp_path / "pretrained.caffemodel"
     caffe.set_random_seed(3)
-    caffe.Net(finetuned(lenet8.written_deploy(5), Change([], "", 1)), caffe.TEST).save(
+    caffe.Net(finetuned(lenet.lenet8_deploy(5), Change([], "", 1)), caffe.TEST).save(
         str(pretrained)
     )
     solver = caffe.get_solver(str(tmp_path / "solver.prototxt"))
@@ -65,10 +65,10 @@ def test_the_same_weights_after_20_steps(real_caffe, measured, tmp_path, change)
 
 def test_real_caffe_copies_the_weights_that_stay(real_caffe, tmp_path):
     caffe.set_random_seed(3)
-    old = caffe.Net(lenet8.written_deploy(5), caffe.TEST)
+    old = caffe.Net(lenet.lenet8_deploy(5), caffe.TEST)
     pretrained = tmp_path / "pretrained.caffemodel"
     old.save(str(pretrained))
-    changed = finetuned(lenet8.written_deploy(5), CHANGE)
+    changed = finetuned(lenet.lenet8_deploy(5), CHANGE)
     data = np.random.default_rng(0).uniform(0, 1, (1, 1, 8, 8)).astype(np.float32)
     expected = real_caffe.forward_backward(
         text_format.MessageToString(changed),

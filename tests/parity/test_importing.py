@@ -8,11 +8,11 @@ import torch
 from google.protobuf import text_format
 
 from caffe.proto.caffe_pb2 import NetParameter
+from ripen.data.image_input import Input
 from ripen.nets.importing import convert
-from ripen.nets.importing.files import trained, used
-from ripen.nets.zoo.contract import Input
+from ripen.nets.importing.import_net import with_losses, with_probabilities
 from tests.parity.compare import check_net, relative_difference
-from tests.ripen.nets.importing.networks import NETWORKS, SHAPE, SIZE, answers, network
+from tests.ripen.nets.importing.networks import NETWORKS, SHAPE, SIZE, network, outputs
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -22,13 +22,13 @@ def test_real_caffe_gives_pytorchs_answers(real_caffe, measured, tmp_path: Path,
     converted.filled().save(str(tmp_path / "net.caffemodel"))
     data = np.random.default_rng(0).normal(size=(1, *SHAPE)).astype(np.float32)
     found = real_caffe.forward_backward(
-        text_format.MessageToString(used(converted.net)),
+        text_format.MessageToString(with_probabilities(converted.net)),
         {"data": data},
         phase=1,
         backward=False,
         weights=tmp_path / "net.caffemodel",
     )
-    expected = answers(module, torch.from_numpy(data))
+    expected = outputs(module, torch.from_numpy(data))
     top = converted.net.layer[-1].top[0]
     difference = relative_difference(found[f"data/{top}"], expected.numpy())
     assert difference <= 1e-5
@@ -41,7 +41,7 @@ def test_real_caffe_gives_pytorchs_answers(real_caffe, measured, tmp_path: Path,
 @pytest.mark.parametrize("name", ["vgg", "resnet", "squeezenet"])
 def test_training_is_the_same_in_both(real_caffe, measured, name: str):
     promised = Input(height=SIZE, width=SIZE, channel_order="BGR", raw_scale=255.0)
-    net = trained(convert(network(name), SHAPE).net, promised)
+    net = with_losses(convert(network(name), SHAPE).net, promised)
     text = text_format.MessageToString(without_data(net))
     random = np.random.default_rng(0)
     data = random.normal(size=(4, *SHAPE)).astype(np.float32)

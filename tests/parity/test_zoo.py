@@ -7,9 +7,11 @@ import pytest
 from google.protobuf import text_format
 
 import caffe
-from ripen.nets.zoo import DEFINITIONS, pictures
-from ripen.nets.zoo.contract import Input
-from ripen.nets.zoo.deep_compression import decode
+from ripen.data import image_input
+from ripen.data.decode import decode as read_image
+from ripen.data.image_input import Input
+from ripen.nets.zoo import DEFINITIONS
+from ripen.nets.zoo.squeezenet import decode
 from tests.parity.compare import Arrays, assert_equal, ours, params, state
 
 SQUEEZENET = Input(
@@ -88,8 +90,8 @@ def test_real_caffe_sees_the_same_in_the_cat(real_caffe, measured, mirror: Path,
     net = caffe.Net(definition, caffe.TEST)
     decode(file.read_bytes(), net, "file")
     net.save(str(tmp_path / "squeezenet.caffemodel"))
-    picture = pictures.read(mirror / "BVLC/caffe/examples/images/cat.jpg", "cat.jpg")
-    data = pictures.values(picture, SQUEEZENET)[np.newaxis]
+    picture = read_image(mirror / "BVLC/caffe/examples/images/cat.jpg", "cat.jpg")
+    data = image_input.values(picture, SQUEEZENET)[np.newaxis]
     expected = real_caffe.forward_backward(
         text_format.MessageToString(definition),
         {"data": data},

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ripen.core.errors import EngineUnavailable
-from ripen.nets.engines.real import RealEngine
+from ripen.nets.engines.engine import RealEngine
 from ripen.settings import compose as config
 from ripen.settings.schema import Competition, Run
 from ripen.stages import prepare, settings

@@ -1,79 +1,10 @@
-"""Pictures that look like photographs, made from a seed, and Kaggle's archives of them."""
+"""Old names of `tests.ripen.images`: to be deleted with their last import."""
 
-import io
-import zipfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from tests.ripen.images import cats_and_dogs as cats_and_dogs
+from tests.ripen.images import encoded as encoded
+from tests.ripen.images import make_image as photograph
+from tests.ripen.images import of_synsets as of_synsets
+from tests.ripen.images import write_raw as write_raw
+from tests.ripen.images import zipped as zipped
 
-import numpy as np
-from PIL import Image
-
-NAME = "dogs-vs-cats"
-
-
-def photograph(seed: int, width: int = 160, height: int = 120) -> Image.Image:
-    """Return smooth random colours: 6 by 8 of them, spread over the picture, and some grain."""
-    rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8))
-    smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), np.int64)
-    grain = rng.integers(-8, 9, smooth.shape)
-    return Image.fromarray(np.clip(smooth + grain, 0, 255).astype(np.uint8))
-
-
-def encoded(picture: Image.Image, format: str = "JPEG", **settings: Any) -> bytes:
-    """Return a picture as a file's bytes."""
-    stream = io.BytesIO()
-    picture.save(stream, format, **settings)
-    return stream.getvalue()
-
-
-def cats_and_dogs(each: int = 6, tests: int = 4, test: str = "test1") -> dict[str, bytes]:
-    """Return small photographs by their names in Kaggle's archives: cats are redder than dogs.
-
-    Test pictures are cats and dogs by turns, the first a cat.
-    """
-    tints = [Image.new("RGB", (48, 36), colour) for colour in ("firebrick", "steelblue")]
-    names = [f"train/{name}.{i}.jpg" for i in range(each) for name in ("cat", "dog")]
-    names += [f"{test}/{i + 1}.jpg" for i in range(tests)]
-    return {
-        name: encoded(Image.blend(photograph(i, 48, 36), tints[i % 2], 0.4))
-        for i, name in enumerate(names)
-    }
-
-
-def of_synsets(synsets: Sequence[str], each: int = 6) -> dict[str, bytes]:
-    """Return small photographs by their names in ImageNet: each class of another tint."""
-    colours = ("firebrick", "steelblue", "darkolivegreen", "goldenrod", "orchid", "black", "white")
-    tints = [Image.new("RGB", (48, 36), colour) for colour in colours[: len(synsets)]]
-    return {
-        f"{synset}/{synset}_{i}.JPEG": encoded(
-            Image.blend(photograph(1000 * k + i, 48, 36), tints[k], 0.5)
-        )
-        for k, synset in enumerate(synsets)
-        for i in range(each)
-    }
-
-
-def zipped(files: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
-    """Return an archive's bytes."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return stream.getvalue()
-
-
-def write_raw(raw: Path, files: Mapping[str, bytes], name: str = NAME, test: str = "test1") -> Path:
-    """Write what `fetch` leaves of such files, and return the archive: archives in an archive."""
-    parts = {
-        f"{part}.zip": zipped({n: content for n, content in files.items() if n.startswith(part)})
-        for part in ("train", test)
-    }
-    ids = [Path(n).stem for n in files if n.startswith(test)]
-    numbers = sorted(int(each) for each in ids if each.isdecimal())
-    sample = "id,label\n" + "".join(f"{number},0\n" for number in numbers)
-    raw.mkdir(parents=True)
-    (raw / "sample_submission.csv").write_text(sample)
-    (raw / f"{name}.zip").write_bytes(zipped(parts | {"sampleSubmission.csv": sample.encode()}))
-    return raw / f"{name}.zip"
+__all__ = ["photograph"]

@@ -32,7 +32,8 @@ def test_it_runs(
     output = tmp_path / notebook.name
     subprocess.run(
         ["jupyter-execute", str(reproduced.path / "notebooks" / notebook.name), "--output", output],
-        env=reproduced.environment() | {"PYTHONPATH": str(reproduced.path / "src")},
+        env=reproduced.environment()
+        | {"PYTHONPATH": f"{reproduced.path}/src:{reproduced.path}/packages/caffe/src"},
         check=True,
         capture_output=True,
         timeout=300,

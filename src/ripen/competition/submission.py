@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ripen.competition.index import Index
+from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.settings.schema import Competition
 
@@ -21,9 +22,6 @@ def read_sample(path: Path, id: str) -> pd.DataFrame:
     DataError
         If it is missing, is no table, has no column beside the ids, or an id twice.
     """
-    # Here, because a table's reader imports more than a submission needs.
-    from ripen.data.tables import read_text
-
     sample = read_text(path)
     if len(sample.columns) < 2:
         raise DataError(f"{path}: has no column beside '{sample.columns[0]}'")
@@ -75,7 +73,7 @@ def fill(
         if len(odd):
             raise DataError(f"{where}: column '{column}': {odd.iloc[0]} {what}")
     chosen = known.loc[ids].to_numpy()
-    names = [name for name in sample if name != column]
+    names = [str(name) for name in sample if name != column]
     return sample.assign(**columns(names, chosen, competition, index, where))
 
 

@@ -1,7 +1,7 @@
-"""Zip archives from elsewhere, read member by member, with nothing in them taken on trust.
+"""Untrusted zip archives, validated on opening and read member by member.
 
-A member is read straight from the archive; an archive in an archive, as Kaggle makes them, through
-a window into the outer one where it is only stored there, else from a temporary file.
+Kaggle nests archives. A nested archive that is stored uncompressed is read through a window into
+the outer file; one that is compressed is unpacked to a temporary file first.
 """
 
 import errno
@@ -37,15 +37,25 @@ _BROKEN = (
     LookupError,
     ArithmeticError,
 )
-"""What `zipfile` raises on damaged bytes, beside OSError."""
+"""Everything that `zipfile` raises on damaged bytes, besides OSError."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much an archive may hold, far above any real competition's.
+    """Upper limits on an archive, far above those of any real competition.
 
-    `ratio` is of a member's size to its compressed size; a member of less than `small` bytes may
-    have any, since a table of zeros is no bomb. Members up to `at_once` bytes are read into memory.
+    Attributes
+    ----------
+    members : int
+        Number of members.
+    total : int
+        Bytes of all members, uncompressed.
+    ratio : float
+        Size of a member over its compressed size.
+    small : int
+        Members below this many bytes may have any ratio: a table of zeros is not a bomb.
+    at_once : int
+        Bytes of one member that `Archive.read` may hold in memory.
     """
 
     members: int = 1_000_000
@@ -57,29 +67,29 @@ class Limits:
 
 @dataclass(frozen=True)
 class Member:
-    """A file in an archive: its name, with slashes, and its bytes."""
+    """A file in an archive: its name, with forward slashes, and its size in bytes."""
 
     name: str
     size: int
 
 
 class Archive(AbstractContextManager["Archive"]):
-    """A zip that is open for reading; every name and size in it has been checked.
+    """A zip file open for reading, every member name and size checked.
 
     Parameters
     ----------
     path : Path
         The file.
     limits : Limits
-        How much it may hold.
+        Largest archive to accept.
     file : file object or None
-        The same, where it is open already; `path` is then what messages call it.
+        An open file to read in place of `path`, which then only appears in messages.
 
     Raises
     ------
     DataError
-        If it is not there, cut short, or has a member that is outside of it, no plain file,
-        there twice, encrypted, or a bomb.
+        If the file is missing or truncated, or has a member that is encrypted, duplicated, a zip
+        bomb, not a regular file, or outside the archive.
     """
 
     def __init__(
@@ -104,19 +114,19 @@ class Archive(AbstractContextManager["Archive"]):
 
     @property
     def members(self) -> list[Member]:
-        """Its files, in the archive's order."""
+        """The files, in the archive's order; folders are not members."""
         return [Member(name, info.file_size) for name, info in self._infos.items()]
 
     def __contains__(self, name: str) -> bool:
         return name in self._infos
 
     def read(self, name: str) -> bytes:
-        """Return a member's bytes.
+        """Return the bytes of a member.
 
         Raises
         ------
         DataError
-            If it is not there, damaged, or too large to be held in memory.
+            If the member is missing, damaged, or larger than `Limits.at_once`.
         """
         size = self._info(name).file_size
         if size > self._limits.at_once:
@@ -127,12 +137,12 @@ class Archive(AbstractContextManager["Archive"]):
         return b"".join(self._chunks(name))
 
     def extract(self, name: str, target: Path) -> None:
-        """Write a member's bytes to a file, whole or not at all.
+        """Write a member to a file, atomically.
 
         Raises
         ------
         DataError
-            If it is not there or damaged, or the disk is full.
+            If the member is missing or damaged, or the disk is full.
         """
         with (
             replacing(target) as temporary,
@@ -142,7 +152,7 @@ class Archive(AbstractContextManager["Archive"]):
             self._copy(name, file)
 
     def unpack(self, folder: Path) -> None:
-        """Write all files into a folder, whole or not at all; what it held before is gone.
+        """Write all members to a folder, which is replaced; on an error no folder is left.
 
         Raises
         ------
@@ -151,7 +161,8 @@ class Archive(AbstractContextManager["Archive"]):
         """
         with self._writing("", folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
-            _make_room(folder.parent, sum(info.file_size for info in self._infos.values()))
+            # Refuse before writing: hours of unpacking may otherwise end in a full disk.
+            _check_free(folder.parent, sum(info.file_size for info in self._infos.values()))
             with fresh_folder(folder):
                 for name in self._infos:
                     with self._writing(name, folder / name):
@@ -161,19 +172,20 @@ class Archive(AbstractContextManager["Archive"]):
 
     @contextmanager
     def inner(self, name: str, scratch: Path | None = None) -> Iterator["Archive"]:
-        """Open an archive in this one.
+        """Open a nested archive.
 
         Parameters
         ----------
         name : str
+            Member to open.
         scratch : Path or None
-            Where it is unpacked when it is compressed once more, the system's temporary folder by
-            default; it is gone from there at the end.
+            Folder for the temporary file of a compressed member, by default the system's. The file
+            is unlinked while it is open, so that a killed process leaves nothing behind.
 
         Raises
         ------
         DataError
-            As for this one.
+            As the constructor.
         """
         info, path = self._info(name), Path(f"{self.path}: {name}")
         if info.compress_type == zipfile.ZIP_STORED:
@@ -190,7 +202,7 @@ class Archive(AbstractContextManager["Archive"]):
         return self._infos[name]
 
     def _chunks(self, name: str) -> Iterator[bytes]:
-        """Yield a member's bytes; its CRC is checked at the end."""
+        """Yield the bytes of a member; `zipfile` checks the CRC at the end."""
         with self._opened(self._info(name)) as member:
             while chunk := member.read(CHUNK):
                 yield chunk
@@ -223,28 +235,33 @@ class Archive(AbstractContextManager["Archive"]):
 
     @contextmanager
     def _writing(self, name: str, target: Path) -> Iterator[None]:
-        """Turn what can go wrong in writing into one line."""
+        """Turn an OSError while writing into a DataError of one line."""
         try:
             yield
         except OSError as error:
             what = f"member {name!r}" if name else "it"
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            advice = ". Make room, then run it again" if full else ""
+            advice = ". Free some space, then run it again" if full else ""
             raise DataError(
                 f"{self.path}: {what} cannot be written to {target}: {error.strerror}{advice}"
             ) from None
 
     def _start(self, info: zipfile.ZipInfo) -> int:
-        """Where a stored member's bytes begin: behind its local header and that one's extras."""
-        with self._opened(info):  # compares that header with the directory
+        """Return the offset of a stored member's bytes, behind its local header."""
+        # Opening makes zipfile compare the local header with the central directory.
+        with self._opened(info):
             pass
+        # The local header's extra field may be longer than the directory's: read its own lengths.
         self._file.seek(info.header_offset + 26)
         name, extra = struct.unpack("<HH", self._file.read(4))
         return int(info.header_offset + 30 + name + extra)
 
 
 class _Window(io.RawIOBase):
-    """Bytes `start` to `start + size` of an open file, as a file."""
+    """Bytes `start` to `start + size` of an open file, as a file of their own.
+
+    Every read seeks first, because the outer archive and other windows move the same file position.
+    """
 
     def __init__(self, file: IO[bytes], start: int, size: int) -> None:
         self._file, self._start, self._size, self._at = file, start, size, 0
@@ -271,39 +288,42 @@ class _Window(io.RawIOBase):
 def _directory(path: Path, file: IO[bytes]) -> zipfile.ZipFile:
     file.seek(0)
     begins_as_zip = file.read(len(_START)) == _START
-    cut = DataError(f"{path}: the zip is cut short. Fetch it again")
+    truncated = DataError(f"{path}: the zip is truncated. Fetch it again")
     try:
         directory = zipfile.ZipFile(file)
     except (*_BROKEN, OSError) as error:
         if begins_as_zip:
-            raise cut from None
+            raise truncated from None
         raise DataError(f"{path}: is not a zip: {_words(error)}") from None
-    # What zipfile finds at the end of a cut one may be the directory of an archive in it.
+    # zipfile searches the end of the file for a directory. In a truncated outer archive it may find
+    # the directory of a nested one, whose first member then does not start at byte 0.
     if begins_as_zip and min((info.header_offset for info in directory.infolist()), default=0):
-        raise cut
+        raise truncated
     return directory
 
 
 def _checked(
     path: Path, infos: list[zipfile.ZipInfo], limits: Limits, size: int
 ) -> dict[str, zipfile.ZipInfo]:
-    """Return the files of an archive by name, once nothing is wrong with any of them."""
+    """Return the files of an archive by name, or raise for the first invalid member."""
     if len(infos) > limits.members:
         raise DataError(f"{path}: has {len(infos)} members. Allowed: {limits.members}")
     if (total := sum(info.file_size for info in infos)) > limits.total:
         raise DataError(
-            f"{path}: unpacks to {total // MEGABYTE} MB: a bomb. Allowed: "
+            f"{path}: unpacks to {total // MEGABYTE} MB: a zip bomb. Allowed: "
             f"{limits.total // MEGABYTE} MB"
         )
     if sum(info.compress_size for info in infos) > size:
-        raise DataError(f"{path}: its members lie over one another: a bomb")
+        # Only possible when several directory entries share the same compressed bytes.
+        raise DataError(f"{path}: its members overlap: a zip bomb")
     files: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
         if problem := _problem(info, limits):
             raise DataError(f"{path}: member {info.filename!r} {problem}")
+        # Compare normalised names: `a//x` and `./a/x` would overwrite `a/x` when unpacked.
         plain = str(PurePosixPath(info.filename))
         if plain in files:
-            raise DataError(f"{path}: member {info.filename!r} is there twice")
+            raise DataError(f"{path}: member {info.filename!r} is duplicated")
         if not info.is_dir():
             files[plain] = info
     for plain in files:
@@ -314,13 +334,13 @@ def _checked(
 
 
 def _problem(info: zipfile.ZipInfo, limits: Limits) -> str | None:
-    """Return what is wrong with a member, if anything."""
-    # orig_filename has what zipfile cuts off: all from a null character on.
+    """Return why a member is refused, or None."""
+    # orig_filename keeps everything from a null character on, which zipfile strips from filename.
     name, kind = info.orig_filename, stat.S_IFMT(info.external_attr >> 16)
     if not name.strip("/.") or "\0" in name or "\\" in name:
-        return "has a name that no file can have everywhere"
+        return "has a name that is not portable"
     if name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/"):
-        return "has a name that leads out of the archive"
+        return "has a path outside the archive"
     if kind == stat.S_IFLNK:
         return "is a symbolic link"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -328,14 +348,14 @@ def _problem(info: zipfile.ZipInfo, limits: Limits) -> str | None:
     if info.flag_bits & 0x1:
         return "is encrypted"
     if info.compress_type not in _METHODS:
-        return f"is compressed in an unknown way ({info.compress_type})"
+        return f"has an unsupported compression method ({info.compress_type})"
     ratio = info.file_size / max(info.compress_size, 1)
     if ratio > limits.ratio and info.file_size > limits.small:
-        return f"unpacks to {ratio:.0f} times its size: a bomb. Allowed: {limits.ratio:g}"
+        return f"unpacks to {ratio:.0f} times its size: a zip bomb. Allowed: {limits.ratio:g}"
     return None
 
 
-def _make_room(folder: Path, needed: int) -> None:
+def _check_free(folder: Path, needed: int) -> None:
     if needed > shutil.disk_usage(folder).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or not there."""
+"""Atomic writes: a file or folder is either complete or absent."""
 
 import errno
 import os
@@ -9,14 +9,15 @@ from pathlib import Path
 
 from ripen.core.errors import DataError
 
+# No space, over quota, over the limit on a file's size.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what was written there takes its place at the end.
+    """Yield a temporary path in the same folder, which replaces `path` when the block ends.
 
-    When the block raises, the temporary file is removed and `path` is as it was.
+    When the block raises, the temporary file is removed and `path` is unchanged.
 
     Raises
     ------
@@ -24,10 +25,11 @@ def replacing(path: Path) -> Iterator[Path]:
         If the disk is full.
     """
     temporary = path.with_name(f".{path.name}.tmp")
-    with _room_for(path):
+    with _full_disk_reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            # Without fsync, a power cut after the rename may leave an empty file under the name.
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
             temporary.replace(path)
@@ -43,26 +45,26 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def fresh_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder at `path`, removed again when the block raises.
+    """Yield an empty folder at `path`, removed when the block raises.
 
     Raises
     ------
     DataError
         If the disk is full.
     """
-    with _room_for(path):
+    with _full_disk_reported(path):
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
         try:
             yield path
-        except BaseException:
+        except BaseException:  # Ctrl-C too: half a folder would pass for a complete one
             shutil.rmtree(path, ignore_errors=True)
             raise
 
 
 @contextmanager
-def _room_for(path: Path) -> Iterator[None]:
-    """Turn a full disk into one line."""
+def _full_disk_reported(path: Path) -> Iterator[None]:
+    """Turn the error of a full disk into a DataError of one line."""
     try:
         yield
     except OSError as error:
@@ -70,5 +72,5 @@ def _room_for(path: Path) -> Iterator[None]:
             raise
         reason = os.strerror(error.errno)
         raise DataError(
-            f"{path}: cannot be written: {reason}. Make room, then run it again"
+            f"{path}: cannot be written: {reason}. Free some space, then run it again"
         ) from None

@@ -1,51 +1,51 @@
-"""Errors that a user can cause: one clear line on standard error and an exit code."""
+"""Errors that a user can cause. Each prints as one line on standard error and sets an exit code."""
 
 
 class RipenError(Exception):
-    """What was wrong, where, what is allowed and what to do next, in one line."""
+    """An error whose message names the place, the problem, the allowed values and the next step."""
 
     exit_code = 1
 
 
 class DataError(RipenError):
-    """A file of the competition is not what it should be."""
+    """A data file is missing, invalid or damaged, or cannot be written."""
 
 
 class StoreError(RipenError):
-    """A store of runs or of trials cannot be read or written."""
+    """A store of runs or trials cannot be read or written."""
 
 
 class TrainingError(RipenError):
-    """Training cannot go on: the loss overflowed or is not a number."""
+    """Training cannot continue, because the loss is infinite or not a number."""
 
 
 class EngineUnavailable(RipenError):
-    """Real Caffe cannot be had here; the message says how to get it."""
+    """Real Caffe is not installed; the message explains how to install it."""
 
 
 class EngineRefused(RipenError):
-    """A Caffe refuses what it was given; the message is its last fatal line."""
+    """Caffe rejected its input; the message is Caffe's last fatal line."""
 
 
 class UsageError(RipenError):
-    """The command line asks for something that does not exist."""
+    """The command line names something that does not exist."""
 
     exit_code = 2
 
 
 class ConfigError(UsageError):
-    """A setting is unknown, of the wrong type or out of range, or conf/ and params.yaml differ."""
+    """A setting is unknown, invalid or out of range, or conf/ and params.yaml differ."""
 
 
 class SourceError(RipenError):
-    """A source does not have, or does not give, what is asked of it.
+    """A source does not have a file, or refuses to send it.
 
     Parameters
     ----------
     reason : str
-        What happened, with no full stop at the end.
+        What happened, without a full stop at the end.
     advice : str
-        What the user can do about it, where there is something.
+        What the user can do about it; "" for nothing.
     """
 
     def __init__(self, reason: str, advice: str = "") -> None:

@@ -42,13 +42,25 @@ def stage_hash(stage: str, key: str, root: Path = Path()) -> str:
 
 def model_hash(competition: str, model: str, root: Path = Path()) -> str:
     """Hash what a model is made from, whichever stage fits it."""
+    return stage_hash(model_stage(competition, model, root), f"{competition}.{model}", root)
+
+
+def model_stage(competition: str, model: str, root: Path = Path()) -> str:
+    """Return the stage that fits a model."""
     stages = _stages(root)
-    names = [f"{stage}@{competition}.{model}" for stage in MODELS]
-    return next(_hash(_inputs(stages[name], root)) for name in names if name in stages)
+    return next(stage for stage in MODELS if f"{stage}@{competition}.{model}" in stages)
 
 
-def made_from(stage: str, key: str, root: Path = Path()) -> str:
+def made_from(stage: str, key: str, root: Path = Path(), without: Collection[str] = ()) -> str:
     """Hash the contents of all that a stage depends on: data and code, no settings.
+
+    Parameters
+    ----------
+    stage, key : str
+    root : Path
+        The folder of dvc.yaml.
+    without : collection of str
+        Dependencies that decide nothing.
 
     Raises
     ------
@@ -56,7 +68,7 @@ def made_from(stage: str, key: str, root: Path = Path()) -> str:
         If a dependency is missing.
     """
     deps = _stages(root)[f"{stage}@{key}"]["deps"]
-    return _hash([[dep, _content(root / dep)] for dep in sorted(deps)])
+    return _hash([[dep, _content(root / dep)] for dep in sorted(deps) if dep not in without])
 
 
 def pipeline_hash(competition: str, root: Path = Path()) -> str:

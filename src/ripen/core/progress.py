@@ -1,4 +1,4 @@
-"""Progress of a long step: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of a long step: a bar on a terminal, an occasional plain line elsewhere."""
 
 import sys
 import time
@@ -12,15 +12,16 @@ SECONDS_BETWEEN_LINES = 2.0
 
 @contextmanager
 def progress(description: str, total: int | None) -> Iterator[Callable[..., None]]:
-    """Yield a function `advance(message, steps=1)` that shows how far the step has come.
+    """Yield a callback `advance(message, steps=1)` that displays progress.
 
     Parameters
     ----------
     description : str
-        What is being done.
+        Name of the step.
     total : int or None
-        Number of steps that make the whole, None where nobody knows it.
+        Number of steps, or None if unknown.
     """
+    # A bar would fill the logs of DVC and CI with control characters.
     if not sys.stdout.isatty():
         yield _plain(description, total)
         return

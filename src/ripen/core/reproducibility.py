@@ -1,8 +1,8 @@
-"""Hold the numbers to one path: the same bytes on any x86-64 processor with AVX2.
+"""Pin the numeric kernels, so that results are the same bytes on any x86-64 processor with AVX2.
 
-numpy, MKL, OpenBLAS, oneDNN and torch choose their kernels by the processor, and kernels differ in
-the last bits. The settings below keep each of them to what every such processor has;
-`docs/portability.md` says how that was found, which result needs which, and what still differs.
+numpy, MKL, OpenBLAS, oneDNN and torch choose kernels by processor, and kernels differ in the last
+bits. The variables below restrict each library to kernels that all such processors have.
+`docs/portability.md` has the experiments behind them, and the differences that remain.
 """
 
 import os
@@ -14,7 +14,7 @@ PORTABLE = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "OPENBLAS_CORETYPE": "Haswell",
-    # All that numpy 2.4 dispatches to; its argsort in AVX2 would also crash the tests' emulator.
+    # Every feature that numpy 2.4 dispatches on. Its AVX2 argsort also crashes the tests' emulator.
     "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
 }
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -26,15 +26,15 @@ def hold(reproducibility: Literal["portable", "fast"], threads: int) -> None:
     Parameters
     ----------
     reproducibility : "portable" or "fast"
-        Whether to hold the kernels to those of every processor with AVX2.
+        "portable" restricts the kernels to those of every processor with AVX2.
     threads : int
-        Threads of every library: the number is part of the result, because sums of other parts
-        round otherwise.
+        Threads of every library. The number is part of the result: it decides how sums are split,
+        and so how they round.
 
     Raises
     ------
     RuntimeError
-        If numpy or torch is imported already, and the environment it has read was another one.
+        If numpy or torch is already imported, and has read different values.
     """
     wanted = dict.fromkeys(THREADS, str(threads))
     if reproducibility == "portable":
@@ -42,9 +42,9 @@ def hold(reproducibility: Literal["portable", "fast"], threads: int) -> None:
     late = [name for name in ("numpy", "torch") if name in sys.modules]
     if late and any(os.environ.get(key) != value for key, value in wanted.items()):
         raise RuntimeError(
-            f"hold() comes too late: {late[0]} is imported already; call it before the import, or "
-            "set the same variables before Python starts"
+            f"hold() was called too late: {late[0]} is already imported. Call it before the "
+            "import, or set the same variables before Python starts"
         )
     os.environ.update(wanted)
     if reproducibility == "portable":
-        os.environ.pop("NPY_ENABLE_CPU_FEATURES", None)  # numpy refuses to be told both
+        os.environ.pop("NPY_ENABLE_CPU_FEATURES", None)  # numpy refuses to import with both set

@@ -1,14 +1,12 @@
 """Tables: CSV files read and checked value by value; columns encoded as numbers."""
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
@@ -18,6 +16,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ripen.core.errors import DataError
 from ripen.settings.schema import Column
+
+if TYPE_CHECKING:  # only the stage that reads raw files needs it, and it takes long
+    import pandera.pandas as pa
 
 LEVELS = 30  # of a category that get a column of their own, the rest share one
 
@@ -35,18 +36,22 @@ class Expected:
         Whether a value may be blank.
     """
 
-    check: pa.Column
+    check: "pa.Column"
     allowed: str
     missing: bool = False
 
 
 def identifier() -> Expected:
     """Return the form of an id: any text, once."""
+    import pandera.pandas as pa
+
     return Expected(pa.Column(str, pa.Check(lambda value: value != ""), unique=True), "an id")
 
 
 def number(column: Column) -> Expected:
     """Return the form of a finite number, in the column's range."""
+    import pandera.pandas as pa
+
     low, high = column.min, column.max
     checks = [pa.Check(np.isfinite)]
     words = "a number"
@@ -56,15 +61,17 @@ def number(column: Column) -> Expected:
     if high is not None:
         checks.append(pa.Check.le(high))
         words += f" to {high:g}"
-    check = pa.Column(np.float64, checks, coerce=True, nullable=column.missing)
-    return Expected(check, words, column.missing)
+    check = pa.Column(np.float64, checks, coerce=True, nullable=bool(column.missing))
+    return Expected(check, words, bool(column.missing))
 
 
 def category(column: Column, classes: list[str] | None = None) -> Expected:
     """Return the form of one of some values, or of any text."""
+    import pandera.pandas as pa
+
     if classes is None:
         check = pa.Check(lambda value: value != "") if not column.missing else None
-        return Expected(pa.Column(str, check), "a value", column.missing)
+        return Expected(pa.Column(str, check), "a value", bool(column.missing))
     shown = ", ".join(classes[:20])
     return Expected(pa.Column(str, pa.Check.isin(classes)), f"a class: {shown}")
 
@@ -75,36 +82,6 @@ def is_number(values: "pd.Series[str]", column: Column) -> bool:
         return True
     given = values[values != ""]
     return len(given) > 0 and bool(pd.to_numeric(given, errors="coerce").notna().all())
-
-
-def read_text(path: Path) -> pd.DataFrame:
-    """Read a CSV file, UTF-8, comma-separated, with a header: every value as the text it is.
-
-    Raises
-    ------
-    DataError
-        If it is missing, not UTF-8, not a table, or has no rows.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            text = pd.read_csv(
-                path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
-            )
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file. Run: dvc repro") from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: byte {error.start} is not UTF-8. Save the file with encoding UTF-8"
-        ) from None
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path}: the file is empty. A header and rows are needed") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        reason = " ".join(str(error).removeprefix("Error tokenizing data.").split())
-        raise DataError(f"{path}: not a table of one header and equal rows: {reason}") from None
-    if text.empty:
-        raise DataError(f"{path}: has a header and no rows. At least one row is needed")
-    return text
 
 
 def read_table(
@@ -133,10 +110,12 @@ def read_table(
     DataError
         One line that names file, row (the first after the header is 1), column, what is allowed.
     """
+    import pandera.pandas as pa
+
     names = ", ".join(wanted)
     if missing := [name for name in wanted if name not in text]:
         raise DataError(f"{path}: column '{missing[0]}' is missing. Needed: {names}")
-    if extra := [name for name in text if name not in wanted and name not in ignored]:
+    if extra := [name for name in map(str, text) if name not in wanted and name not in ignored]:
         raise DataError(f"{path}: column '{extra[0]}' is one too many. Allowed: {names}")
     blanked = text[list(wanted)].copy()
     for name, expected in wanted.items():

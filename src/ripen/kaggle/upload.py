@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ripen.core.errors import SourceError
-from ripen.data.sources import kaggle_client, partial
+from ripen.data.sources import download, kaggle_client
+from ripen.data.sources.download import Interrupted
 from ripen.data.sources.kaggle_client import KAGGLE, SITE, explained, retried
-from ripen.data.sources.partial import Interrupted
 from ripen.kaggle.history import Status
 
 POLL = 5.0
@@ -119,7 +119,7 @@ def _upload(api: Any, competition: str, file: Path) -> str:
 
     # The address expires, and the client resumes only an upload that it knows was begun.
     place, begun = retried(start), False
-    for pause in (0.0, *partial.WAITS):
+    for pause in (0.0, *download.WAITS):
         time.sleep(pause)
         with explained():
             came = api.upload_complete(str(file), place.create_url, True, resume=begun)

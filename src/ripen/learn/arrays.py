@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from ripen.competition.tasks import Targets
 from ripen.core.atomic import write_text
-from ripen.learn.estimator import Outputs
 from ripen.learn.convergence import Training
+from ripen.learn.estimator import Outputs
 
 if TYPE_CHECKING:  # engines import torch
-    from ripen.nets.engines.choice import Engine
+    from ripen.nets.engines.engine import Engine
 
 
 def write_rows(folder: Path, name: str, x: NDArray[np.float32], y: Targets) -> Path:

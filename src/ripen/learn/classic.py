@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ripen.competition.tasks import Task
 from ripen.core.errors import ConfigError
-from ripen.learn.estimator import Estimator, Outputs, Rows, Work
 from ripen.learn.convergence import Training
+from ripen.learn.estimator import Estimator, Outputs, Rows, Work
 from ripen.settings.typed import Count, typed
 
 

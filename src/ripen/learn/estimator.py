@@ -13,10 +13,12 @@ from ripen.competition.tasks import Targets, Task
 from ripen.core.registry import Registry
 from ripen.learn.convergence import Check, Training
 from ripen.settings.compose import check
+from ripen.settings.schema import Competition
 from ripen.settings.typed import Count, typed
 
-if TYPE_CHECKING:  # engines import torch, which most estimators do without
-    from ripen.nets.engines.choice import Engine
+if TYPE_CHECKING:  # these import torch, which most estimators do without
+    from ripen.learn.models.group import Trial
+    from ripen.nets.engines.engine import Engine
 
 Outputs = NDArray[np.floating]
 Callback = Callable[[Check], None]
@@ -53,13 +55,15 @@ class Work:
     outputs : int
         Numbers that a model gives for a row.
     seed, threads : int
-    engine : Engine
-        Who runs Caffe nets.
+    start_engine : callable
+        Returns the engine that runs Caffe nets.
     folder : Path
         Exists; gets the model's files.
     encode : callable
         Returns an unfitted transformer of the input's rows into float32 arrays, None where they
         are arrays already.
+    settings : Competition
+        All of the competition's.
     callback : callable
         Is given each check of a training.
     history : bool
@@ -71,18 +75,25 @@ class Work:
     outputs: int
     seed: int
     threads: int
-    engine: "Engine"
+    start_engine: Callable[[], "Engine"]
     folder: Path
     encode: Callable[[], Any]
+    settings: Competition
     callback: Callback = ignore
     history: bool = False
+
+    @property
+    def engine(self) -> "Engine":
+        """The engine that runs Caffe nets: most estimators never ask for it, and it takes long."""
+        return self.start_engine()
 
 
 class Fitted(Protocol):
     """A fitted model."""
 
-    training: Training | None
-    """How its training went, of a net."""
+    @property
+    def training(self) -> Training | None:
+        """How its training went, of a net."""
 
     def predict(self, x: Any) -> Outputs:
         """Return outputs of shape (n, outputs): probabilities whose rows sum to 1, or values."""
@@ -115,6 +126,17 @@ class Estimator:
     def nets(self) -> list[str]:
         """Return the nets of the zoo whose weights it begins with."""
         return []
+
+    def files(self) -> list[Path]:
+        """Return the folders of the repository that it reads beside its inputs."""
+        return []
+
+    def trial(self, task: Task, seed: int) -> "Trial | None":
+        """Return its training as a trial of a stack, None where it trains alone.
+
+        Trials of a sweep that can be stacked train side by side (`ripen.learn.models.batched`).
+        """
+        return None
 
     def least(self) -> tuple[int, int]:
         """Return how many training rows are needed: of each class, and in all."""

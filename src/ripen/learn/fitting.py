@@ -22,9 +22,9 @@ from ripen.competition.metrics import METRICS
 from ripen.competition.splitters import Splitter
 from ripen.core.atomic import replacing
 from ripen.core.errors import DataError
+from ripen.learn.convergence import Training, write_training
 from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work, ignore
 from ripen.learn.inputs import Input
-from ripen.learn.convergence import Training, write_training
 
 KEPT = Path(".ripen") / "folds"
 Say = Callable[[str], None]

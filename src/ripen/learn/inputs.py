@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import h5py
@@ -28,6 +29,9 @@ class Input(Protocol):
     def encoder(self) -> Any:
         """Return an unfitted transformer of that into float32 arrays; None where it is one."""
 
+    def save(self, folder: Path) -> None:
+        """Write how raw data becomes it, for a served model, into a folder that has the model."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -44,6 +48,9 @@ class Table:
         """Return the encoder of these columns."""
         return Encoder(self.scale)
 
+    def save(self, folder: Path) -> None:
+        """Write nothing: the model has the encoder."""
+
 
 @dataclass(frozen=True)
 class Features:
@@ -58,6 +65,8 @@ class Features:
 
     values: NDArray[np.float32]
     places: Ints
+    names: Sequence[str]
+    competition: Competition
 
     def take(self, rows: Ints) -> NDArray[np.float32]:
         """Return the rows' features."""
@@ -71,8 +80,17 @@ class Features:
         """Return nothing: features are arrays."""
         return
 
+    def save(self, folder: Path) -> None:
+        """Write which features of an image they are."""
+        from ripen.learn.models.photographs import photographs
+        from ripen.learn.models.served import write_input
 
-def read_features(layout: Layout, names: Sequence[str], n: int) -> Features:
+        write_input(folder, photographs(self.competition, self.names))
+
+
+def read_features(
+    layout: Layout, names: Sequence[str], n: int, competition: Competition
+) -> Features:
     """Read features of nets side by side.
 
     Parameters
@@ -93,7 +111,7 @@ def read_features(layout: Layout, names: Sequence[str], n: int) -> Features:
             np.concatenate(means, axis=1, out=values[some])
     places = np.full(n, -1)
     places[rows] = np.arange(len(rows))
-    return Features(values, places)
+    return Features(values, places, names, competition)
 
 
 @contextmanager
@@ -108,12 +126,11 @@ def opened(
         The model's `inputs`.
     """
     if list(names) == ["table"]:
-        scale = competition.columns.scale if competition.columns else None
-        yield Table(pd.read_parquet(layout.prepared / TABLE), scale)
+        yield Table(pd.read_parquet(layout.prepared / TABLE), competition.columns.scale)
     elif list(names) == ["images"]:
         from ripen.learn.images import opened as opened_images
 
         with opened_images(layout, index, competition) as images:
             yield images
     else:
-        yield read_features(layout, names, len(index.rows))
+        yield read_features(layout, names, len(index.rows), competition)

@@ -1,13 +1,19 @@
 """Which net of a model takes an image: what figures of filters and saliency are drawn from."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from ripen.core.atomic import write_text
-from ripen.nets.zoo.contract import Input
+from ripen.data.image_input import Input
 from ripen.settings.compose import as_mapping
 
 SEEN = "seen.json"
+
+
+def whole(wanted: Input) -> Input:
+    """Return the input of a net that was trained on whole images, whatever it takes otherwise."""
+    return replace(wanted, crop=None)
 
 
 def write(folder: Path, deploy: Path, weights: Path, before: Path | None, wanted: Input) -> None:

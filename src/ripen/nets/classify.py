@@ -1,4 +1,4 @@
-"""Name what a picture shows: `ripen classify`, the talk's demonstration."""
+"""`ripen classify`: names the content of images with a net of the zoo."""
 
 import io
 import json
@@ -13,16 +13,17 @@ import numpy as np
 from PIL import Image
 
 from ripen.core.errors import DataError, UsageError
-from ripen.nets.zoo import pictures
-from ripen.nets.zoo.contract import Label, contract, labels
-from ripen.nets.zoo.weights import load
+from ripen.data import image_input
+from ripen.data.decode import decode
+from ripen.nets.contract import Label, contract, labels
+from ripen.nets.weights import load
 
 STANDARD_INPUT = "-"
-BAR = 30
+BAR = 30  # characters, for a probability of 1
 
 
 @dataclass(frozen=True)
-class Guess:
+class Prediction:
     """A class and its probability."""
 
     label: Label
@@ -30,93 +31,98 @@ class Guess:
 
 
 class Classifier:
-    """A net of the zoo that names pictures.
+    """A net of the zoo that classifies images.
 
     Parameters
     ----------
     name : str
-        The net's.
+        The net.
 
     Raises
     ------
     UsageError
-        If there is no such net, or it names no classes.
+        If the net does not exist, or its contract names no classes.
     SourceError, DataError
-        If its weights cannot be had, or are not its own.
+        If its weights are not found, or belong to another net.
     """
 
     def __init__(self, name: str) -> None:
         self._labels = labels(name)
         if not self._labels:
-            raise UsageError(f"net '{name}' names no classes: its contract has no 'classes'")
+            raise UsageError(f"net '{name}' has no class names: its contract lacks 'classes'")
         self._net = load(name)
         self._input = contract(name).input
         self._net.blobs["data"].reshape(1, *self._net.blobs["data"].shape[1:])
 
-    def guess(self, picture: Image.Image, top: int) -> list[Guess]:
-        """Return the `top` most probable classes of a picture, the best first.
+    def classify(self, image: Image.Image, top: int) -> list[Prediction]:
+        """Return the `top` most probable classes of an image, the most probable first.
 
-        A picture of any size becomes what the net's contract says: squeezed, as Caffe's own
-        demonstration does it, or its middle.
+        The net's contract defines the preprocessing: the whole image is squeezed into the net's
+        input, as in Caffe's own demonstration, or its centre is cropped.
         """
-        data = pictures.values(picture, self._input)
+        data = image_input.values(image, self._input)
         (scores,) = self._net.forward(data=data[np.newaxis]).values()
         probabilities = scores.reshape(-1)
         best = np.argsort(-probabilities, kind="stable")[:top]
-        return [Guess(self._labels[i], float(probabilities[i])) for i in best]
+        return [Prediction(self._labels[i], float(probabilities[i])) for i in best]
 
 
-def run(images: Iterable[str], net: str, top: int, as_json: bool) -> int:
-    """Classify pictures and print what they show; return the exit code.
+def classify(images: Iterable[str], net: str, top: int, as_json: bool) -> int:
+    """Classify images and print their classes; return the exit code.
 
-    A picture that cannot be read is named on standard error, and the others still run.
+    An image that cannot be read is named on standard error; the others are still classified.
     """
-    with redirect_stdout(sys.stderr):  # where a fetch shows its progress
+    # Fetching weights prints its progress, which must not get into the JSON on standard output.
+    with redirect_stdout(sys.stderr):
         classifier = Classifier(net)
-    guesses: dict[str, list[Guess]] = {}
+    predictions: dict[str, list[Prediction]] = {}
     code = 0
     for name in _files(images):
         try:
-            guesses[name] = classifier.guess(_read(name), top)
+            predictions[name] = classifier.classify(_read(name), top)
         except DataError as error:
             print(f"ripen: {error}", file=sys.stderr)
             code = error.exit_code
             continue
         if not as_json:
-            print(table(name, guesses[name]), flush=True)
+            print(table(name, predictions[name]), flush=True)
     if as_json:
-        print(json.dumps([_plain(name, net, found) for name, found in guesses.items()], indent=2))
+        print(
+            json.dumps([_plain(name, net, found) for name, found in predictions.items()], indent=2)
+        )
     return code
 
 
-def table(image: str, guesses: list[Guess]) -> str:
-    """Return the best name of a picture, and a line with a bar for each guess."""
-    width = max(len(_short(guess.label)) for guess in guesses)
-    lines = [f"{image}: {_short(guesses[0].label)}"]
-    for guess in guesses:
-        bar = "█" * round(BAR * guess.probability)
-        lines.append(f"  {guess.probability:6.1%}  {_short(guess.label):<{width}}  {bar}".rstrip())
+def table(image: str, predictions: list[Prediction]) -> str:
+    """Return the most probable name of an image, and a line with a bar for each class."""
+    width = max(len(_short(prediction.label)) for prediction in predictions)
+    lines = [f"{image}: {_short(predictions[0].label)}"]
+    for prediction in predictions:
+        bar = "█" * round(BAR * prediction.probability)
+        lines.append(
+            f"  {prediction.probability:6.1%}  {_short(prediction.label):<{width}}  {bar}".rstrip()
+        )
     return "\n".join(lines)
 
 
 def _short(label: Label) -> str:
-    """The first of a synset's names."""
+    """Return the first of a synset's names."""
     return label.name.partition(",")[0]
 
 
-def _plain(image: str, net: str, guesses: list[Guess]) -> dict[str, Any]:
+def _plain(image: str, net: str, predictions: list[Prediction]) -> dict[str, Any]:
     return {
         "image": image,
         "net": net,
         "top": [
-            {"name": g.label.name, "synset": g.label.synset, "probability": g.probability}
-            for g in guesses
+            {"name": p.label.name, "synset": p.label.synset, "probability": p.probability}
+            for p in predictions
         ],
     }
 
 
 def _files(images: Iterable[str]) -> Iterator[str]:
-    """Yield the files named, and those of the folders named whose suffix is a picture's."""
+    """Yield the files among the names, and the images in the folders among them."""
     suffixes = {suffix.lower() for suffix in Image.registered_extensions()}
     for name in images:
         folder = Path(name)
@@ -125,7 +131,7 @@ def _files(images: Iterable[str]) -> Iterator[str]:
             continue
         found = [str(p) for p in sorted(folder.iterdir()) if p.suffix.lower() in suffixes]
         if not found:
-            raise UsageError(f"{name}: the folder holds no picture. Known: {_known(suffixes)}")
+            raise UsageError(f"{name}: the folder has no images. Known: {_known(suffixes)}")
         yield from found
 
 
@@ -135,5 +141,5 @@ def _known(suffixes: set[str]) -> str:
 
 def _read(name: str) -> Image.Image:
     if name == STANDARD_INPUT:
-        return pictures.read(io.BytesIO(sys.stdin.buffer.read()), "standard input")
-    return pictures.read(Path(name), name)
+        return decode(io.BytesIO(sys.stdin.buffer.read()), "standard input")
+    return decode(Path(name), name)

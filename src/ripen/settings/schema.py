@@ -115,7 +115,7 @@ class Train:
 
 @typed
 class Finetune:
-    """What is changed in a pretrained net (`ripen.nets.zoo.finetune`).
+    """What is changed in a pretrained net (`ripen.nets.surgery`).
 
     `from` names the net whose weights it begins with; `replace` the layers that give its scores.
     The head alone learns where nothing up to the layer `freeze_until` does. New layers learn
@@ -138,7 +138,7 @@ class FrozenNet:
 
     `pools` are Caffe's: AVE, the mean over a map's places, and MAX, the largest of them. `sides`
     are the input's height and width in pixels, one after the other; `views` what it is shown of
-    each picture at each of them (`ripen.data.images.views`).
+    each picture at each of them (`ripen.data.image_input`).
     """
 
     net: str
@@ -150,7 +150,7 @@ class FrozenNet:
 
 @typed
 class Augment:
-    """How far a training picture may be changed (`ripen.data.images.augment.Augmentation`)."""
+    """How far a training picture may be changed (`ripen.data.batches.Augmentation`)."""
 
     mirror: bool
     crop: Literal["none", "area", "caffe"]
@@ -258,7 +258,7 @@ class Column:
     """
 
     type: Literal["number", "category"] | None = None
-    missing: bool = False
+    missing: bool | None = None
     min: float | None = None
     max: float | None = None
 
@@ -347,7 +347,7 @@ class Competition:
         What a single column of the submission holds. With a column a class it holds probabilities.
     validation : mapping
         ``split`` names a splitter of the registry, beside it stand that splitter's settings.
-    columns : Columns, optional
+    columns : Columns
     images : Images, optional
     features : dict of str to mapping
         Features of images by names of their own, extracted once (`ripen.nets.frozen`).
@@ -378,7 +378,7 @@ class Competition:
     metric: str
     submission: Literal["label", "probability", "value"]
     validation: Named
-    columns: Columns | None = None
+    columns: Columns = Field(default_factory=Columns)
     images: Images | None = None
     features: dict[Name, Named] = Field(default_factory=dict)
     models: Annotated[dict[Name, Named], Field(min_length=1)]
@@ -389,12 +389,9 @@ class Competition:
     own: Named = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _the_readers_section_is_given(self) -> Self:
-        sections = {"table": ("columns", self.columns), "images": ("images", self.images)}
-        if self.reader in sections:
-            key, section = sections[self.reader]
-            if section is None:
-                raise ValueError(f"reader '{self.reader}' needs the section '{key}'")
+    def _images_are_described(self) -> Self:
+        if self.reader == "images" and self.images is None:
+            raise ValueError("reader 'images' needs the section 'images'")
         return self
 
 

@@ -1,14 +1,89 @@
 """fetch: bring the competition's files, as they are published."""
 
+import shutil
+from pathlib import Path, PurePosixPath
+
+from ripen.competition.own import hook
+from ripen.core.archives import Archive
 from ripen.core.atomic import fresh_folder
+from ripen.core.errors import ConfigError, DataError
 from ripen.core.layout import Layout
-from ripen.data.origins import ORIGINS
-from ripen.settings.compose import load_competition
+from ripen.data.sources import Item, fetch
+from ripen.settings.compose import as_mapping, load_competition
+from ripen.settings.schema import Competition
+
+GENERATE = "generate"
+LOCAL = "folder"
 
 
 def run(name: str) -> None:
-    """Write `raw/`."""
+    """Write `raw/`: the archive of all files, and its tables; or what the own code generates."""
     competition, layout = load_competition(name), Layout(name)
-    ((origin, settings),) = competition.source.items()
+    ((source, settings),) = competition.source.items()
+    if source == GENERATE:
+        own = hook(name, GENERATE)
+        if own is None:
+            raise ConfigError(f"source: there is no ripen/competitions/{name} that generates")
+        with fresh_folder(layout.raw) as folder:
+            own(settings, competition.seed, folder)
+        return
+    archive = fetch_archive(competition, layout)
     with fresh_folder(layout.raw) as folder:
-        ORIGINS[origin](settings, competition, layout, folder)
+        try:
+            with Archive(archive) as found:
+                extract_tables(found, competition, folder)
+        except DataError as error:
+            raise DataError(
+                f"{error} ({archive} is taken as long as it is there: delete it)"
+            ) from None
+        link_or_copy(archive, folder / archive.name)
+
+
+def fetch_archive(competition: Competition, layout: Layout) -> Path:
+    """Bring the archive of all files; one that is in the download folder is taken as it is.
+
+    A local folder is packed each time: its files may have changed.
+    """
+    ((source, address),) = competition.source.items()
+    slug = address.partition("/")[0] if source == "kaggle" else layout.competition
+    target = layout.download / f"{slug}.zip"
+    if source == LOCAL:
+        if str(address).endswith(".zip"):
+            if not Path(address).exists():
+                raise DataError(f"{address}: no such file. Correct source.folder")
+            return Path(address)
+        target.unlink(missing_ok=True)
+    if not target.exists():
+        item = Item(target.name, at=competition.source)
+        fetch(["mirror", source] if source != LOCAL else [source], item, target)
+    return target
+
+
+def extract_tables(archive: Archive, competition: Competition, folder: Path) -> None:
+    """Take the competition's tables out of its archive, wherever in it they lie.
+
+    Raises
+    ------
+    DataError
+        If the archive has no sample submission where one is needed, or it is damaged.
+    """
+    wanted = set(as_mapping(competition.files).values())
+    for member in archive.members:
+        name = PurePosixPath(member.name).name
+        if name in wanted and not (folder / name).exists():
+            archive.extract(member.name, folder / name)
+    sample = competition.files.sample
+    if competition.predict and not (folder / sample).exists():
+        tables = [m.name for m in archive.members if m.name.endswith(".csv")]
+        raise DataError(
+            f"{archive.path}: has no {sample} (files.sample). Its tables: "
+            f"{', '.join(tables[:10]) or 'none'}"
+        )
+
+
+def link_or_copy(file: Path, target: Path) -> None:
+    """Give a file a second place: what was fetched stays, since code changes more often than it."""
+    try:
+        target.hardlink_to(file)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(file, target)

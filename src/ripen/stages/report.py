@@ -19,7 +19,7 @@ def run(name: str) -> None:
         competition=name,
         metrics=json.loads(layout.metrics.read_text(encoding="utf-8")),
         card=json.loads(card.read_text(encoding="utf-8")) if card.exists() else None,
-        figures=page.figures(layout.evaluate, layout.sweep / "pictures"),
+        figures=page.figures(layout.evaluate, layout.sweep / "figures"),
         settings={
             key: yaml.safe_dump(value).split("\n")[0]
             for key, value in leaves(as_mapping(competition))

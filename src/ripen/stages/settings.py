@@ -16,16 +16,18 @@ from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
 from ripen.core.lineage import leaves
 from ripen.core.registry import nearest
-from ripen.data.origins import ORIGINS
 from ripen.data.readers import READERS
+from ripen.data.sources import source
 from ripen.learn.estimator import estimator
-from ripen.nets.zoo.contract import contract
+from ripen.learn.sweeps.space import SWEPT
+from ripen.nets import frozen
+from ripen.nets.contract import contract
 from ripen.settings import compose as settings
 from ripen.settings.compose import CONF, PARAMS, as_mapping, check
 from ripen.settings.schema import Competition
 
-STAGES = ("fetch", "prepare", "evaluate", "report")
-"""What every competition goes through."""
+NOTHING = "src/ripen/competitions/__init__.py"
+"""A file without code: the dependency of an instance that has none of its own in a place."""
 
 
 def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> tuple[dict[str, Any], list[str]]:
@@ -49,6 +51,8 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> tuple[dict[str,
     }
     values = as_mapping(run) | {"graph": graph(competitions)}
     plain = {name: as_mapping(competition) for name, competition in competitions.items()}
+    for section in plain.values():
+        section["columns"]["types"] = given(section["columns"]["types"])
     return values | {"competition": plain}, composed.notes
 
 
@@ -61,8 +65,11 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
         for registry, key in ((TASKS, competition.task), (METRICS, competition.metric)):
             registry[key]
         READERS[competition.reader]
-        ORIGINS[next(iter(competition.source))]
+        if (origin := next(iter(competition.source))) != "generate":
+            source.find(origin)
         splitter(competition.validation)
+    for key, each in features.items():
+        frozen.settings(each, f"{where}: features.{key}")
     filled = {}
     for model, section in models.items():
         with located(f"{where}: models.{model}"):
@@ -107,46 +114,99 @@ def given(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def graph(competitions: dict[str, Competition]) -> dict[str, dict[str, dict[str, str]]]:
-    """Return what each stage of dvc.yaml runs for: its instances, with what differs among them."""
+def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
+    """Return what each stage of dvc.yaml runs for: its instances, with what differs among them.
+
+    ``plots`` names the competitions whose files `dvc plots` shows.
+    """
     found: dict[str, dict[str, dict[str, str]]] = {
-        "weights": {}, "fetch": {}, "prepare": {}, "features": {}, "colours": {}, "sweep": {},
-        "fit": {}, "finetune": {}, "evaluate": {}, "predict": {}, "report": {},
+        "weights": {}, "fetch": {}, "generate": {}, "prepare": {}, "features": {}, "colours": {},
+        "sweep": {}, "fit": {}, "finetune": {}, "evaluate": {}, "predict": {}, "report": {},
     }  # fmt: skip
     for name, competition in competitions.items():
+        swept = competition.sweep is not None and SWEPT in competition.models
+        generated = "generate" in competition.source
         own = {"code": code(name).as_posix()}
-        for stage in STAGES:
-            found[stage][name] = own
+        found["generate" if generated else "fetch"][name] = own if generated else {}
+        found["prepare"][name] = {}
+        found["evaluate"][name] = own
+        found["report"][name] = {"also": f"data/{name}/sweep" if swept else NOTHING}
         if competition.predict:
             found["predict"][name] = {}
-        if competition.sweep:
-            found["sweep"][name] = {}
+        if swept:
+            found["sweep"][name] = {"also": _beside(competition)}
         for key, section in competition.features.items():
             item = {"competition": name, "name": key}
             net = section.get("net")
-            found["features" if net else "colours"][f"{name}.{key}"] = item | _of_net(net)
+            if net:
+                found["features"][f"{name}.{key}"] = item | _of_net(net)
+            else:
+                found["colours"][f"{name}.{key}"] = item
         for model, section in competition.models.items():
-            nets = estimator(section, model).nets()
+            settings = estimator(section, model)
             item = {"competition": name, "name": model}
-            if nets:
+            if nets := settings.nets():
                 found["finetune"][f"{name}.{model}"] = item | _of_net(nets[0])
             else:
-                found["fit"][f"{name}.{model}"] = item | {"reads": _reads(competition, model)}
+                beside = [file.as_posix() for file in settings.files()] or [NOTHING]
+                item |= {"reads": _reads(competition, model), "also": beside[0]}
+                found["fit"][f"{name}.{model}"] = item
     for stage in ("features", "finetune"):
         for item in found[stage].values():
             found["weights"][item["net"]] = {"file": item["file"]}
-    return found
+    return found | {"plots": plots(competitions)}
 
 
-def _of_net(net: str | None) -> dict[str, str]:
-    """Return a net of the zoo and the file of its weights."""
-    return {"net": net, "file": contract(net).caffemodel} if net else {}
+def plots(competitions: dict[str, Competition]) -> dict[str, Any]:
+    """Return the competitions that `dvc plots` shows, and their models with a line each.
+
+    Top-level plots of dvc.yaml have no instances. So most show the first competition. Trainings are
+    compared in the first that has several nets of one estimator, as their losses are comparable.
+    """
+    compared = {name: _comparable(competition) for name, competition in competitions.items()}
+    first = next(iter(competitions))
+    nets = next((name for name, models in compared.items() if len(models) > 1), first)
+    learning = [
+        model
+        for model, section in competitions[first].models.items()
+        if estimator(section, model).has_learning_curve
+    ]
+    return {"first": first, "learning": learning, "nets": nets, "trainings": compared[nets]}
+
+
+def _comparable(competition: Competition) -> list[str]:
+    """Return the nets of one estimator: those of which there are the most."""
+    groups: dict[str, list[str]] = {}
+    for model, section in competition.models.items():
+        if "solver" in section:
+            groups.setdefault(section["estimator"], []).append(model)
+    return max(groups.values(), key=len, default=[])
+
+
+def _of_net(net: str) -> dict[str, str]:
+    """Return a net of the zoo and the file of its weights.
+
+    Raises
+    ------
+    ConfigError
+        If no weights of it are published.
+    """
+    file = contract(net).caffemodel
+    if file is None:
+        raise ConfigError(f"net '{net}' has no published weights: use one that has")
+    return {"net": net, "file": file}
+
+
+def _beside(competition: Competition) -> str:
+    """Return the folder that trials of a sweep read beside the prepared index and table."""
+    taken = competition.models[SWEPT]["inputs"]
+    return "inputs/features" if set(taken) & set(competition.features) else "raw"
 
 
 def _reads(competition: Competition, model: str) -> str:
     """Return the narrowest folder with all that a model learns from."""
     section, sweep = competition.models[model], competition.sweep
-    swept = model == "net" and sweep is not None and sweep.train_best
+    swept = model == SWEPT and sweep is not None and sweep.train_best
     return "inputs/prepared" if section["inputs"] == ["table"] and not swept else "inputs"
 
 

@@ -46,7 +46,7 @@ def test_a_full_disk_is_one_line_that_names_the_file(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", "old")
     (tmp_path / ".a.txt.tmp").symlink_to("/dev/full")
     with pytest.raises(
-        DataError, match=r"a\.txt: cannot be written: No space left on device\. Make"
+        DataError, match=r"a\.txt: cannot be written: No space left on device\. Free"
     ):
         write_text(tmp_path / "a.txt", "new")
     assert (tmp_path / "a.txt").read_text() == "old"

@@ -3,7 +3,9 @@ import pytest
 from ripen.core.progress import progress
 
 
-def test_without_a_terminal_the_end_is_a_plain_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_the_last_step_prints_a_plain_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with progress("train", 3) as advance:
         advance("loss 0.9")
         advance("loss 0.5")
@@ -11,7 +13,7 @@ def test_without_a_terminal_the_end_is_a_plain_line(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == "train: 3/3 loss 0.1\n"
 
 
-def test_a_slow_step_says_so_in_between(
+def test_without_a_terminal_a_slow_step_prints_lines_in_between(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 1.0, 2.5, 2.5, 3.0, 3.5])

@@ -1,4 +1,4 @@
-"""In processes of their own: what is set has to be set before numpy and torch are imported."""
+"""Each test starts a process, because the variables must be set before numpy is imported."""
 
 import os
 import subprocess
@@ -40,7 +40,7 @@ def test_the_number_of_threads_is_the_setting(choice: str, threads: int) -> None
     assert (done.stdout, done.stderr) == (f"{threads} {{{threads}}}\n", "")
 
 
-def test_portable_holds_torch_to_avx2_and_numpy_to_its_baseline() -> None:
+def test_portable_limits_torch_to_avx2_and_numpy_to_its_baseline() -> None:
     done = python(
         "hold('portable', 1)\n"
         "import torch\n"
@@ -51,21 +51,21 @@ def test_portable_holds_torch_to_avx2_and_numpy_to_its_baseline() -> None:
     assert (done.stdout, done.stderr) == ("AVX2 False\n", "")
 
 
-def test_too_late_is_an_error() -> None:
+def test_a_late_call_is_an_error() -> None:
     done = python("import numpy\nhold('portable', 1)")
     assert done.returncode == 1
     assert (
-        "RuntimeError: hold() comes too late: numpy is imported already; call it before the import"
+        "RuntimeError: hold() was called too late: numpy is already imported. Call it before"
         in done.stderr
     )
 
 
-def test_numpy_is_not_told_both() -> None:
+def test_numpys_enabled_features_are_unset() -> None:
     code = "hold('portable', 1)\nimport numpy\nprint('well')"
     assert python(code, NPY_ENABLE_CPU_FEATURES="X86_V3").stdout == "well\n"
 
 
-def test_what_is_set_inside_equals_what_is_set_before_the_start() -> None:
+def test_hold_equals_variables_set_before_the_start() -> None:
     code = """import hashlib
 import numpy as np, torch
 x = np.random.default_rng(0).integers(-999, 999, (300, 6)) / 500
@@ -79,6 +79,6 @@ print(hashlib.sha256(b"".join(np.asarray(b).tobytes() for b in bytes_)).hexdiges
     assert len(inside.stdout) == 65
 
 
-def test_late_is_well_where_it_was_held_before() -> None:
+def test_a_late_call_with_the_same_values_is_fine() -> None:
     code = "hold('portable', 1)\nimport numpy\nhold('portable', 1)\nprint('well')"
     assert python(code).stdout == "well\n"

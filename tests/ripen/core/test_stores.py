@@ -1,4 +1,4 @@
-"""MLflow's store where it cannot be read or written: one line, and what was there is kept."""
+"""A store that is locked, read-only or full: an error of one line, and the old content is kept."""
 
 import sqlite3
 import subprocess
@@ -28,7 +28,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Return a function that mounts something on a new folder, whose path is returned."""
+    """Return a function that mounts something on a new folder and returns the folder."""
     folders: list[Path] = []
 
     def mount(*options: str | Path) -> Path:
@@ -37,7 +37,7 @@ def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         try:
             subprocess.run(["mount", *options, folder], check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            pytest.skip(f"nothing can be mounted here: {error}")
+            pytest.skip(f"mounting is not possible here: {error}")
         folders.append(folder)
         return folder
 
@@ -61,7 +61,7 @@ def train(*, values: int = 1) -> None:
 
 
 def test_a_locked_store(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    # SQLite is asked to wait a second, in place of its own five.
+    # SQLite waits one second instead of its default of five.
     run = run_with(f"{repository}/mlflow.db?timeout=1")
     holder = sqlite3.connect(repository / "mlflow.db", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
@@ -96,14 +96,14 @@ def test_a_full_store(
     run = run_with(there / "mlflow.db")
     train()
     (repository / "code.py").write_text("changed")
-    with pytest.raises(StoreError, match=r"mlflow\.db: there is no room left"):
+    with pytest.raises(StoreError, match=r"mlflow\.db: there is no space left"):
         train(values=4000)
     (repository / "code.py").write_text("")
     assert training_seconds(run, "avocado") == {"net": 2.0}
     assert capfd.readouterr().err == ""
 
 
-def test_a_folder_that_is_read_only(
+def test_a_read_only_folder(
     repository: Path,
     mounted: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
@@ -114,7 +114,7 @@ def test_a_folder_that_is_read_only(
 
 
 @pytest.mark.parametrize(
-    ("uri", "said", "told"),
+    ("uri", "message", "expected"),
     [
         (
             "sqlite:////ann's/mlflow.db",
@@ -122,10 +122,10 @@ def test_a_folder_that_is_read_only(
             """mlflow db upgrade 'sqlite:////ann'"'"'s/mlflow.db'""",
         ),
         ("sqlite:///s.db", "compatible with the table schema", "--storage sqlite:///s.db"),
-        ("./mlruns", "database or disk is full", "./mlruns: there is no room left"),
+        ("./mlruns", "database or disk is full", "./mlruns: there is no space left"),
         ("postgresql://db/ripen", "anything\nelse", "postgresql://db/ripen: anything else"),
     ],
 )
-def test_one_line_says_what_to_do(uri: str, said: str, told: str) -> None:
-    assert told in (line := explained(uri, RuntimeError(said)))
+def test_an_error_becomes_one_line_of_advice(uri: str, message: str, expected: str) -> None:
+    assert expected in (line := explained(uri, RuntimeError(message)))
     assert "\n" not in line

@@ -61,12 +61,12 @@ def test_a_data_card_is_shown_where_there_is_one() -> None:
         "title": "Cheeses",
         "source": "a shop",
         "licence": "CC0",
-        "pictures": {"train": {"brie": 12, "left out": 0}},
+        "images": {"train": {"brie": 12, "excluded": 0}},
     }
     page = html(made(card=card))
     assert "Cheeses. Source: a shop. Licence: CC0." in page
     assert "<td>brie</td><td>12</td>" in page
-    assert "left out" not in page
+    assert "excluded" not in page
     assert 'href="#data"' not in html(made())
 
 

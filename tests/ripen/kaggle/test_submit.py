@@ -13,7 +13,7 @@ import pytest
 
 from ripen import cli
 from ripen.core.errors import DataError, SourceError, UsageError
-from ripen.data.sources import partial
+from ripen.data.sources import download
 from ripen.kaggle import history, upload
 from ripen.kaggle.submit import Job, check, run, target
 from ripen.settings.schema import Competition
@@ -38,7 +38,7 @@ SHA256 = hashlib.sha256(GOOD.encode()).hexdigest()
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    monkeypatch.setattr(partial, "WAITS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(download, "WAITS", (0.0, 0.0, 0.0))
     monkeypatch.setattr(upload, "POLL", 0.0)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "home").mkdir()
@@ -254,7 +254,7 @@ def test_an_upload_that_fails(
         (
             "CreateSubmission",
             Answer(b"", headers={"Content-Length": "90", "Content-Type": "text/plain"}, cut=0),
-            r"^Kaggle: the connection was cut\. Run it again.* it may have arrived$",
+            r"^Kaggle: the connection was lost\. Run it again.* it may have arrived$",
         ),
     ],
 )
@@ -270,7 +270,7 @@ def test_with_a_wrong_key(
     stand_in: Kaggle, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sign_in(monkeypatch, stand_in.server, tmp_path / "home", "wrong key")
-    with pytest.raises(SourceError, match=r"^Kaggle says 401 Unauthorized access\. Kaggle does no"):
+    with pytest.raises(SourceError, match=r"^Kaggle says 401 Unauthorized access\. The token or"):
         run(job, dry_run=False, force=False)
 
 

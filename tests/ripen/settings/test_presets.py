@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from ripen.nets.surgery import trunk
 from ripen.nets.zoo import DEFINITIONS
-from ripen.nets.zoo.trunk import trunk
 from ripen.settings.schema import Competition
 
 NETS = {

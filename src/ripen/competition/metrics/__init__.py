@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from ripen.core.registry import Registry
 DECIMALS = 4  # what survives another processor's last bits
 
 Needs = Literal["label", "probability", "value"]
-Score = Callable[[NDArray[np.generic], NDArray[np.float64]], float]
+Score = Callable[[NDArray[Any], NDArray[np.float64]], float]
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class Task:
         if not self.classifies:
             return pd.to_numeric(targets.replace("", np.nan)).to_numpy(np.float64)
         places = {value: place for place, value in enumerate(classes)} | {"": -1}
-        return targets.map(places).to_numpy(np.int64)
+        return np.asarray(targets.map(places), np.int64)
 
 
 TASKS: Registry[Task] = Registry("task", "ripen.competition.tasks")

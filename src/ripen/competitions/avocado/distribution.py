@@ -34,7 +34,6 @@ rule is enough.
 """
 
 from dataclasses import dataclass
-
 from typing import Annotated
 
 import numpy as np

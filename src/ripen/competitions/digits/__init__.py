@@ -17,10 +17,10 @@ from sklearn.model_selection import train_test_split
 from ripen.core.atomic import write_text
 from ripen.core.progress import progress
 from ripen.learn.arrays import write_rows
-from ripen.learn.models import mlp
 from ripen.learn.convergence import Check, write_training
-from ripen.learn.models.caffe_net import train_net
-from ripen.nets.zoo import lenet8
+from ripen.learn.models import mlp
+from ripen.learn.models.train_net import train_net
+from ripen.nets.zoo import lenet
 from ripen.settings.compose import check
 from ripen.settings.schema import Solver, Train
 from ripen.settings.typed import Share, typed
@@ -131,8 +131,8 @@ def pretrain(
         for name, chosen in zip(("train", "validation"), rows, strict=True)
     )
     first = train[0], min(settings.train.batch_size, train[1])
-    net = lenet8.written_train_val(PRETRAINED, first, held)
-    write_text(folder / "deploy.prototxt", mlp.to_text(lenet8.written_deploy(PRETRAINED)))
+    net = lenet.lenet8_train_val(PRETRAINED, first, held)
+    write_text(folder / "deploy.prototxt", mlp.to_text(lenet.lenet8_deploy(PRETRAINED)))
     with progress("pretrain", settings.solver.max_iter) as advance:
 
         def show(found: Check) -> None:

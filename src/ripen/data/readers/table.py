@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 from ripen.data.readers import READERS, Read
@@ -15,7 +16,6 @@ from ripen.data.tables import (
     is_number,
     number,
     read_table,
-    read_text,
 )
 from ripen.settings.schema import Column, Columns, Competition
 
@@ -32,7 +32,6 @@ def read(competition: Competition, layout: Layout) -> Read:
     DataError
         One line that names file, row (the first after the header is 1), column, what is allowed.
     """
-    assert competition.columns is not None
     raw, files = layout.raw, competition.files
     paths = {"train": raw / files.train, "test": raw / files.test, "more": raw / files.more}
     texts = {
@@ -53,22 +52,25 @@ def read(competition: Competition, layout: Layout) -> Read:
         tables.append(table[features])
         beside.append(text[[name for name in _fold_columns(competition) if name in text]])
         rows.append(_rows(part, table[competition.id], target))
-    joined = [pd.concat(each, ignore_index=True) for each in (rows, tables, beside)]
-    return Read(*joined)
+    index, columns, unlearnt = (
+        pd.concat(each, ignore_index=True) for each in (rows, tables, beside)
+    )
+    return Read(index, columns, unlearnt)
 
 
 def _features(competition: Competition, train: pd.DataFrame, path: Path) -> list[str]:
     """Return the columns to learn from, in the file's order."""
-    assert competition.columns is not None
     for name in (competition.id, competition.target):
         if name not in train:
-            raise DataError(f"{path}: column '{name}' is missing. Found: {', '.join(train)}")
+            raise DataError(
+                f"{path}: column '{name}' is missing. Found: {', '.join(map(str, train))}"
+            )
     for name in (*competition.columns.drop, *competition.columns.types):
         if name not in train:
             raise DataError(f"{path}: column '{name}', which columns names, is missing")
     used = {competition.id, competition.target, *competition.columns.drop}
     used |= _fold_columns(competition)
-    return [name for name in train if name not in used]
+    return [name for name in map(str, train) if name not in used]
 
 
 def _fold_columns(competition: Competition) -> set[str]:

@@ -1,8 +1,8 @@
-"""Kaggle's own client, as far as a user may need it: signing in, and what its errors mean.
+"""Kaggle's own client: signing in, and its errors turned into ours.
 
-The package `kaggle` signs in when it is imported, prints on the way and ends the process when it
-cannot; so it is imported here alone, when asked for, and spoken to with its output held back. What
-a user sees is made of Kaggle's status codes, never of what was sent.
+The package `kaggle` signs in when it is imported, prints while it does, and exits the process when
+it fails. It is therefore imported here only, on demand and with its output suppressed. Our messages
+are made from Kaggle's responses and never contain what we sent.
 """
 
 import base64
@@ -18,8 +18,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from ripen.core.errors import SourceError
-from ripen.data.sources import partial, web
-from ripen.data.sources.partial import Interrupted, Unreachable
+from ripen.data.sources import download
+from ripen.data.sources.download import Interrupted, Unreachable
 
 T = TypeVar("T")
 SITE = "https://www.kaggle.com"
@@ -30,9 +30,9 @@ _TOKEN = (
     "KAGGLE_KEY)"
 )
 _INSTALL = "Install it: .venv/bin/pip install -c constraints.txt -e '.[kaggle]'"
-_LONGEST_WORDS = 300
-_TALKATIVE = ("VERBOSE", "VERBOSE_OUTPUT")
-"""Variables on which the client prints each request, the token included."""
+_LONGEST_MESSAGE = 300
+_VERBOSE = ("VERBOSE", "VERBOSE_OUTPUT")
+"""Variables that make the client print each request, the token included."""
 
 
 def connect() -> Any:
@@ -40,34 +40,33 @@ def connect() -> Any:
 
     Returns
     -------
-    KaggleApi
-        Of the package `kaggle`.
+    kaggle.api.kaggle_api_extended.KaggleApi
 
     Raises
     ------
     SourceError
-        If it is not installed, finds no credentials, or cannot reach Kaggle.
+        If the client is not installed, finds no credentials, or cannot reach Kaggle.
     """
     with _quiet():
         try:
             from kaggle.api.kaggle_api_extended import KaggleApi
         except ImportError:
             raise SourceError("Kaggle's client is not installed", _INSTALL) from None
-        except OSError as error:  # It makes its folder when it is imported.
+        except OSError as error:  # importing it creates its folder
             raise SourceError(f"Kaggle's client cannot start: {error.strerror}") from None
 
-    class Patient(KaggleApi):  # type: ignore[misc]
-        """The client, which of itself waits for an answer for ever."""
+    class WithTimeout(KaggleApi):  # type: ignore[misc]
+        """The client with a timeout, without which it may wait forever."""
 
         def build_kaggle_client(self) -> Any:
             client = super().build_kaggle_client()
             http = client.http_client()
             http._init_session()
             for scheme in ("https://", "http://"):
-                http._session.mount(scheme, _Timed())
+                http._session.mount(scheme, _TimeoutAdapter())
             return client
 
-    api = Patient()
+    api = WithTimeout()
     retried(lambda: _sign_in(api))
     return api
 
@@ -80,22 +79,22 @@ def _sign_in(api: Any) -> None:
             raise _not_signed_in() from None
 
 
-class _Timed(HTTPAdapter):
+class _TimeoutAdapter(HTTPAdapter):
     def send(  # type: ignore[override]
         self, request: requests.PreparedRequest, **settings: Any
     ) -> requests.Response:
-        return super().send(request, **settings | {"timeout": web.TIMEOUT})
+        return super().send(request, **settings | {"timeout": download.TIMEOUT})
 
 
 def retried(call: Callable[[], T]) -> T:
-    """Return what a call gives, made again a few times when it is interrupted.
+    """Return the result of a call, repeated a few times when it is interrupted.
 
     Raises
     ------
     SourceError
-        If it is interrupted each time.
+        If every attempt is interrupted.
     """
-    waits = iter(partial.WAITS)
+    waits = iter(download.WAITS)
     while True:
         try:
             return call()
@@ -108,60 +107,61 @@ def retried(call: Callable[[], T]) -> T:
 
 @contextlib.contextmanager
 def explained(advice: Mapping[int, str] | None = None) -> Iterator[None]:
-    """Run a request of the client, silent, its failures turned into ours.
+    """Silence the client during a request, and turn its errors into ours.
 
     Parameters
     ----------
     advice : mapping of int to str
-        What to do, by HTTP status, where Kaggle's general advice is not enough.
+        What to do, by HTTP status, beside the general advice.
 
     Raises
     ------
     SourceError
-        If Kaggle says no.
+        If Kaggle refuses.
     Interrupted
-        If it cannot be reached, or asks to wait.
+        If Kaggle is unreachable or busy.
     """
-    by_status = {401: f"Kaggle does not know this token or key. {_TOKEN}"} | dict(advice or {})
+    by_status = {401: f"The token or key is not valid. {_TOKEN}"} | dict(advice or {})
     try:
         with _quiet():
             yield
     except requests.HTTPError as error:
         raise _refusal(error, by_status) from None
     except requests.JSONDecodeError:
-        raise SourceError(f"{KAGGLE} gives an answer that cannot be read") from None
+        raise SourceError(f"{KAGGLE} sends a response that is not JSON") from None
     except requests.RequestException as error:
-        raise web.failure(error, KAGGLE) from None
+        raise download.request_error(error, KAGGLE) from None
 
 
 def advice(competition: str) -> dict[int, str]:
-    """Return what to do when Kaggle refuses something of a competition, by HTTP status."""
+    """Return what to do when Kaggle refuses a request about a competition, by HTTP status."""
     return {
         403: f"Accept the rules at {SITE}/c/{competition}/rules as the owner of the token",
-        404: f"Look at {SITE}/c/{competition}/data: the competition or the file is not there",
+        404: f"Check the names of the competition and its files at {SITE}/c/{competition}/data",
     }
 
 
 def _refusal(error: requests.HTTPError, advice: Mapping[int, str]) -> SourceError | Interrupted:
-    """Return our error for Kaggle's: its status, its own words where it says some, our advice."""
+    """Return our error for Kaggle's: its status, its message if it sends one, and our advice."""
     response = error.response
     if response is None:
-        return SourceError(f"{KAGGLE} says no")
+        return SourceError(f"{KAGGLE} refuses the request")
     try:
-        told = response.json()
+        body = response.json()
     except requests.RequestException:
-        told = {}
-    told = told if isinstance(told, dict) else {}
-    status = told.get("code", response.status_code)
-    words = " ".join(str(told.get("message", response.reason)).split())[:_LONGEST_WORDS]
-    reason = f"{KAGGLE} says {status} {_without_secrets(words, response.request)}".rstrip(" .")
-    return web.refusal(int(status), reason, response, advice)
+        body = {}
+    body = body if isinstance(body, dict) else {}
+    status = body.get("code", response.status_code)
+    message = " ".join(str(body.get("message", response.reason)).split())[:_LONGEST_MESSAGE]
+    reason = f"{KAGGLE} says {status} {_redacted(message, response.request)}".rstrip(" .")
+    return download.status_error(int(status), reason, response, advice)
 
 
-def _without_secrets(text: str, request: requests.PreparedRequest) -> str:
-    """Return what a server says without what we had sent it to prove who we are."""
+def _redacted(text: str, request: requests.PreparedRequest) -> str:
+    """Return a server's message without our credentials, should it repeat them."""
     _, _, sent = str(request.headers.get("Authorization", "")).partition(" ")
     secrets = [sent]
+    # Basic authentication encodes "user:key": the key alone may be repeated, too.
     with contextlib.suppress(ValueError):
         secrets += base64.b64decode(sent, validate=True).decode().split(":")[1:]
     for secret in filter(None, secrets):
@@ -174,14 +174,14 @@ def _not_signed_in() -> SourceError:
 
     token, _ = get_access_token_from_env()
     if token:
-        return SourceError("Kaggle does not accept the access token", f"It may be old. {_TOKEN}")
+        return SourceError("Kaggle refuses the access token", f"It may have expired. {_TOKEN}")
     return SourceError("no Kaggle credentials were found", _TOKEN)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hold back what the client prints and, below warnings, what it and its HTTP library log."""
-    hidden = {name: os.environ.pop(name) for name in _TALKATIVE if name in os.environ}
+    """Suppress the client's output, and its and urllib3's log messages below warnings."""
+    hidden = {name: os.environ.pop(name) for name in _VERBOSE if name in os.environ}
     before = logging.root.manager.disable
     logging.disable(max(before, logging.INFO))
     try:

@@ -10,8 +10,8 @@ from PIL import Image
 
 from ripen.competition.index import Index
 from ripen.core.layout import Layout
-from ripen.data.images.decode import read
-from ripen.data.images.files import opened as opened_archives
+from ripen.data.decode import decode as read
+from ripen.data.decode import open_archives as opened_archives
 from ripen.learn.inputs import TABLE
 from ripen.settings.schema import Competition
 

@@ -16,11 +16,11 @@ import caffe
 from caffe.formats import read_binary, read_text
 from caffe.proto.caffe_pb2 import NetParameter, ParamSpec
 from ripen.core.atomic import write_text
-from ripen.data.images.grid import GAP, montage
+from ripen.data import image_input
+from ripen.data.card import GAP, montage
+from ripen.data.image_input import Input
 from ripen.judge.evaluation.sheet import Tile, fitted, sheet
 from ripen.learn.seen import SEEN
-from ripen.nets.zoo import pictures
-from ripen.nets.zoo.contract import Input
 
 MAPS = 6  # layers of which one is shown
 MOST = 99  # percentile of a gradient that is shown as the most
@@ -58,7 +58,7 @@ def read_files(folder: Path) -> NetFiles | None:
     deploy = NetParameter()
     read_text(Path(values["deploy"]), deploy)
     before = values["before"] and Path(values["before"])
-    wanted = TypeAdapter(Input).validate_python(values["input"])
+    wanted = TypeAdapter(Input).validate_json(json.dumps(values["input"]))
     return NetFiles(deploy, Path(values["weights"]), before or None, wanted)
 
 
@@ -101,7 +101,7 @@ class Looker:
 
     def look(self, picture: Image.Image) -> Look:
         """Run a picture forward, and the highest score backward."""
-        self._net.blobs[self._data].data[0] = pictures.values(picture, self._input)
+        self._net.blobs[self._data].data[0] = image_input.values(picture, self._input)
         (scores,) = self._net.forward().values()
         maps = {name: self._strongest(name) for name in self._chosen()}
         (output,) = self._net.outputs

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-
 import caffe
 from caffe.draw import draw_net
 from caffe.proto.caffe_pb2 import NetParameter

@@ -10,7 +10,7 @@ from html import escape
 
 from PIL import Image, ImageOps
 
-from ripen.data.images.grid import jpeg
+from ripen.data.card import jpeg
 
 SIDE = 112  # pixels of a picture's square
 GAP = 8

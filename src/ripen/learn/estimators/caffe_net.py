@@ -1,12 +1,18 @@
 """The talk's network: fully connected layers on encoded rows, trained by a Caffe solver."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from ripen.competition.tasks import Task
 from ripen.core.atomic import write_text
 from ripen.learn.arrays import FittedNet, write_rows
 from ripen.learn.estimator import ESTIMATORS, Estimator, Rows, Work
 from ripen.settings.schema import Net, Solver, Train
 from ripen.settings.typed import typed
+
+if TYPE_CHECKING:  # imports torch
+    from ripen.learn.models.group import Trial
 
 
 @ESTIMATORS.register("caffe_net")
@@ -23,11 +29,18 @@ class CaffeNet(Estimator):
 
     refits = False  # without validation rows nothing would end its training
 
+    def trial(self, task: Task, seed: int) -> "Trial | None":
+        """Return the trial of a classifier by plain SGD (`Estimator.trial`)."""
+        from ripen.learn.models import batched
+
+        trial = batched.Trial(self.net, self.solver, self.train, seed)
+        return trial if task.classifies and batched.fits(trial) else None
+
     def fit(self, train: Rows, validation: Rows | None, work: Work) -> FittedNet:
         """Train; the folder gets Caffe's files and the rows (`Estimator.fit`)."""
         # Here, because the settings are read where nobody trains, and these import torch.
         from ripen.learn.models import mlp
-        from ripen.learn.models.caffe_net import train_net
+        from ripen.learn.models.train_net import train_net
 
         assert validation is not None
         encoder = work.encode()
@@ -38,7 +51,7 @@ class CaffeNet(Estimator):
             unit = float(np.mean(train.y)), float(np.std(train.y)) or 1.0
         mean, scale = unit
         y, held_y = (
-            rows.y if work.task.classifies else (rows.y - mean) / scale
+            rows.y if work.task.classifies else np.asarray((rows.y - mean) / scale, np.float64)
             for rows in (train, validation)
         )
         rows = write_rows(work.folder, "train", x, y), min(self.train.batch_size, len(x))

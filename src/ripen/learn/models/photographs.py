@@ -13,15 +13,15 @@ import caffe
 from caffe.formats import to_text
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
-from ripen.data.images.batches import batches, of_views
-from ripen.data.images.decode import read as decoded
-from ripen.data.images.files import File
-from ripen.data.images.histogram import histogram
-from ripen.data.images.views import views
+from ripen.data.batches import batches, prepare_views
+from ripen.data.decode import File
+from ripen.data.decode import decode as decoded
+from ripen.data.image_input import Input, histogram, views
 from ripen.learn.models.views import AT_ONCE
+from ripen.nets import frozen
+from ripen.nets.contract import contract
+from ripen.nets.surgery import trunk
 from ripen.nets.zoo import DEFINITIONS
-from ripen.nets.zoo.contract import Input, contract
-from ripen.nets.zoo.trunk import trunk
 from ripen.settings.schema import Competition, FrozenNet
 from ripen.settings.typed import typed
 
@@ -30,7 +30,7 @@ Array = NDArray[np.float32]
 
 @typed
 class Look:
-    """How one frozen net looks at a picture, as `ripen.data.images.features` does."""
+    """How one frozen net looks at a picture, as `ripen.nets.frozen` does."""
 
     net: FrozenNet
     wanted: Input
@@ -50,15 +50,19 @@ class Photographs:
 
 
 def photographs(competition: Competition, names: Sequence[str]) -> Photographs:
-    """Return what a model on the features of some nets takes; "histogram" is one of the names."""
-    looks = []
+    """Return what a model on the features of some nets takes; colours may be among them."""
+    images = competition.images
+    assert images is not None  # or there would be no features
+    looks, bins = [], 0
     for name in names:
-        if name != "histogram":
-            net = settings.nets[name]
+        found = frozen.settings(competition.features[name], f"features.{name}")
+        if isinstance(found, frozen.OfColours):
+            bins = found.bins
+        else:
+            net = frozen.frozen_net(competition.features[name])
             wanted = contract(net.net).input
-            look = Look(net=net, wanted=wanted, crop=settings.crop, precision=settings.precision)
+            look = Look(net=net, wanted=wanted, crop=images.crop, precision=images.precision)
             looks.append(look)
-    bins = settings.histogram_bins if "histogram" in names else 0
     return Photographs(looks=looks, bins=bins)
 
 
@@ -125,7 +129,7 @@ def _features(look: Look, net: caffe.Net, files: Sequence[File]) -> Array:
 def _each_view(look: Look, wanted: Input, net: caffe.Net, files: Sequence[File]) -> Iterator[Array]:
     """Yield what one net says of each view of pictures of one size, shape (n, d)."""
     seen = views(look.net.views, look.crop)
-    size, prepare = max(1, AT_ONCE // len(seen)), of_views(wanted, seen)
+    size, prepare = max(1, AT_ONCE // len(seen)), prepare_views(wanted, seen)
     (output,) = net.outputs
     found = []
     for batch in batches(files, wanted, prepare, size, threads=1):

@@ -1,14 +1,15 @@
 """Small nets of one depth side by side: one matrix product a layer for all of them.
 
-The arithmetic is that of Caffe's layers and of its SGDSolver, net by net: what one of them computes
-depends on no other, so that one that overflows leaves the rest alone.
+Each net's arithmetic is that of Caffe's layers and of SGDSolver, and no net depends on another: one
+that overflows does not change the rest.
 
-Products are numpy's over the tensors' memory: held to what every processor has, its OpenBLAS is
-twice as quick with such small matrices as torch's MKL (`docs/portability.md`). The rest is torch's.
+Matrix products are numpy's, over the tensors' memory. In portable mode its OpenBLAS is twice as
+fast on such small matrices as torch's MKL (`docs/portability.md`). All else is torch's.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -32,12 +33,80 @@ _BACKWARD: dict[Activation, Callable[..., Any]] = {
 }
 
 
-class Stack:
-    """The parameters of all nets, their gradients, and what the solver remembers of them.
+@dataclass(frozen=True)
+class Batch:
+    """Labelled rows as a stack takes them, one a column.
 
-    Each is a flat tensor, layer after layer; a layer's part has shape (nets, outputs, inputs + 1),
-    the bias being its last column. What a narrower net lacks is zero and stays so: `mask` is 0
-    there and 1 elsewhere, and nothing flows out of a node whose outgoing weights are zero.
+    Attributes
+    ----------
+    data : float32 ndarray of shape (features + 1, n)
+        The last row is ones, which multiply the first layer's bias.
+    labels : int64 Tensor of shape (n,)
+    places : int64 Tensor of shape (n,)
+        Of each label's score among those of a net, shape (classes, n) made flat.
+    target : float32 Tensor of shape (classes, n)
+        -1 / n at the label and 0 elsewhere. Probability / n + target is the gradient of the mean
+        loss with respect to the scores.
+    """
+
+    data: NDArray[np.float32]
+    labels: torch.Tensor
+    places: torch.Tensor
+    target: torch.Tensor
+
+    @classmethod
+    def of(cls, x: NDArray[np.float32], y: NDArray[np.int64], classes: int) -> "Batch":
+        """Take rows `x` of shape (n, features) with labels `y` of shape (n,)."""
+        data = np.ones((x.shape[1] + 1, len(x)), np.float32)
+        data[:-1] = x.T
+        return cls.labelled(data, torch.tensor(y), classes)
+
+    @classmethod
+    def labelled(cls, data: NDArray[np.float32], labels: torch.Tensor, classes: int) -> "Batch":
+        """Add what the loss needs to data of shape (features + 1, n)."""
+        n = len(labels)
+        target = torch.zeros(classes, n).scatter_(0, labels[None], -1 / n)
+        return cls(data, labels, labels * n + torch.arange(n), target)
+
+
+class Batches:
+    """The batches of HDF5Data: the rows in their order, starting over after the last.
+
+    Parameters
+    ----------
+    rows : Batch
+        All training rows.
+    size : int
+        At most as many as there are rows.
+    """
+
+    def __init__(self, rows: Batch, size: int) -> None:
+        self.size, self._n, self._classes = size, len(rows.labels), len(rows.target)
+        # The first rows once more at the end, so that a batch past the last row is one slice.
+        self._data = np.concatenate([rows.data, rows.data[:, :size]], 1)
+        self._labels = torch.cat([rows.labels, rows.labels[:size]])
+        # There are n / gcd(n, size) different batches: too many to keep if size divides n badly.
+        self._few = size // math.gcd(self._n, size) <= 8
+        self._kept: dict[int, Batch] = {}
+
+    def __getitem__(self, iteration: int) -> Batch:
+        """Return the batch of an iteration, counted from 0."""
+        start = iteration * self.size % self._n
+        if start in self._kept:
+            return self._kept[start]
+        rows = slice(start, start + self.size)
+        batch = Batch.labelled(self._data[:, rows], self._labels[rows], self._classes)
+        if self._few:
+            self._kept[start] = batch
+        return batch
+
+
+class Stack:
+    """The parameters of all nets, their gradients and the solver's velocities.
+
+    Each is a flat tensor, layer after layer. A layer's block has shape (nets, outputs, inputs + 1);
+    its last column is the bias. The entries that a narrower net lacks are zero and stay zero:
+    `mask` is 0 there and 1 elsewhere, and a node with zero outgoing weights passes nothing on.
 
     Parameters
     ----------
@@ -47,7 +116,7 @@ class Stack:
     Attributes
     ----------
     values, gradient, velocity, best, mask : flat Tensor
-        `best` is a copy of values, for who trains to keep the best ones in.
+        `best` begins as a copy of values. The training loop updates it.
     """
 
     def __init__(self, nets: Sequence[Layers]) -> None:
@@ -64,7 +133,7 @@ class Stack:
         return len(self._shapes)
 
     def blocks(self, flat: torch.Tensor) -> list[torch.Tensor]:
-        """Return each layer's part of a flat tensor, of shape (nets, outputs, inputs + 1)."""
+        """Return each layer's block of a flat tensor, of shape (nets, outputs, inputs + 1)."""
         shapes = [(len(self), o, i + 1) for o, i in zip(self.outputs, self._inputs, strict=True)]
         parts = torch.split(flat, [math.prod(shape) for shape in shapes])
         return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
@@ -76,7 +145,7 @@ class Stack:
         ----------
         numbers : Tensor of shape (nets,)
         of_biases : Tensor of shape (nets,) or None
-            What biases get instead, where that is something else.
+            What biases get instead.
         """
         spread = numbers[self._owner]
         if of_biases is None:
@@ -84,9 +153,9 @@ class Stack:
         return torch.where(self._is_bias, of_biases[self._owner], spread)
 
     def update(self, rate: torch.Tensor, momentum: torch.Tensor, decay: torch.Tensor) -> None:
-        """Move all once, as SGDSolver does: v = momentum v + rate (g + decay w); w = w - v.
+        """Update once, as SGDSolver does: v = momentum v + rate (g + decay w); w = w - v.
 
-        All three are flat; a rate that is 0 where the mask is leaves out what is not there.
+        All three are flat. The rate must be 0 where the mask is, so that padding stays zero.
         """
         self.gradient.addcmul_(self.values, decay)
         self.velocity.mul_(momentum).addcmul_(self.gradient, rate)
@@ -101,7 +170,7 @@ class Stack:
         return torch.stack(squares).sum(0).sqrt()
 
     def best_of(self, net: int) -> Layers:
-        """Return copies of a net's arrays in `best`, of the net's own sizes."""
+        """Return copies of a net's arrays in `best`, without the padding."""
         layers = []
         for block, (outputs, inputs) in zip(self.blocks(self.best), self._shapes[net], strict=True):
             own = block[net, :outputs].numpy()
@@ -109,7 +178,7 @@ class Stack:
         return layers
 
     def keep(self, nets: Sequence[int]) -> None:
-        """Go on with these nets only; flat tensors and passes from before are no longer its own."""
+        """Drop the other nets. Flat tensors and passes made before are no longer valid."""
         chosen = torch.tensor(nets)
         kept = {
             name: torch.cat([block[chosen].flatten() for block in self.blocks(getattr(self, name))])
@@ -121,7 +190,7 @@ class Stack:
         self._index()
 
     def _index(self) -> None:
-        """Note whose each parameter is, and whether it is a bias."""
+        """Record the net of each parameter, and whether it is a bias."""
         owners, biases = [], []
         for o, i in zip(self.outputs, self._inputs, strict=True):
             owners.append(torch.arange(len(self)).repeat_interleave(o * (i + 1)))
@@ -140,14 +209,14 @@ class Stack:
 
 
 class Pass:
-    """A stack's way over some number of rows, and back.
+    """The forward and backward pass of a stack over a fixed number of rows.
 
     Parameters
     ----------
     stack : Stack
-        As it stands now; after `Stack.keep` another pass is needed.
+        After `Stack.keep` a new pass is needed.
     activation : "sigmoid", "tanh" or "relu"
-        After every layer but the last.
+        Of every layer but the last.
     rows : int
     """
 
@@ -155,20 +224,20 @@ class Pass:
         nets = len(stack)
         self._activate, self._back = _FORWARD[activation], _BACKWARD[activation]
         self._weights, self._gradients = stack.blocks(stack.values), stack.blocks(stack.gradient)
-        # What enters an activation, and on the way back the gradient there.
+        # Each layer's output before its activation; the backward pass puts the gradient there.
         self._z = [torch.empty(nets, outputs, rows) for outputs in stack.outputs]
-        # What leaves it, and below that the ones that the next layer's bias is the weight of.
+        # The activations, with a last row of ones, which multiply the next layer's bias.
         self._y = [torch.ones(nets, outputs + 1, rows) for outputs in stack.outputs[:-1]]
         self._activated = [y[:, :-1] for y in self._y]
         self._view()
 
     def _view(self) -> None:
-        """See the same memory as numpy does."""
+        """Make numpy views of the tensors' memory."""
         ys, zs = [y.numpy() for y in self._y], [z.numpy() for z in self._z]
         weights, gradients = (
             [part.numpy() for part in parts] for parts in (self._weights, self._gradients)
         )
-        # The first layer sees the same rows in all nets: one product for all.
+        # All nets read the same rows, so their first layers are one matrix product.
         self._first, self._first_z, self._first_gradient = (
             parts[0].reshape(-1, parts[0].shape[-1]) for parts in (weights, zs, gradients)
         )
@@ -180,7 +249,7 @@ class Pass:
         )
 
     def forward(self, x: NDArray[np.float32]) -> torch.Tensor:
-        """Return the scores, shape (nets, classes, rows), overwritten by the next pass.
+        """Return the scores, shape (nets, classes, rows), valid until the next pass.
 
         Parameters
         ----------
@@ -194,7 +263,7 @@ class Pass:
         return self._z[-1]
 
     def backward(self, x: NDArray[np.float32]) -> None:
-        """Turn the gradient that stands where `forward` left the scores into the stack's."""
+        """Compute the stack's gradient, from that of the scores in place of the scores."""
         for below in range(len(self._y) - 1, -1, -1):
             above, y, gradient = self._gradients_of[below]
             np.matmul(above, y, out=gradient)

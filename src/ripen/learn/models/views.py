@@ -5,18 +5,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ripen.data.images.batches import batches, of_views
-from ripen.data.images.files import File
-from ripen.data.images.views import View
-from ripen.learn.models.caffe_net import CaffeNet
-from ripen.nets.engines.choice import Answering
-from ripen.nets.zoo.contract import Input
+from ripen.data.batches import batches, prepare_views
+from ripen.data.decode import File
+from ripen.data.image_input import Input, View
+from ripen.learn.models.train_net import CaffeNet
+from ripen.nets.engines.engine import TrainedNet
 
 AT_ONCE = 8  # views, whatever the number of each picture: no more than a training holds
 
 
 def answers(
-    net: CaffeNet | Answering,
+    net: CaffeNet | TrainedNet,
     files: Sequence[File],
     rows: Sequence[int],
     wanted: Input,
@@ -28,7 +27,7 @@ def answers(
 
     Parameters
     ----------
-    net : CaffeNet or Answering
+    net : CaffeNet or TrainedNet
     files : sequence of File
     rows : sequence of int
         Which of them.
@@ -51,7 +50,7 @@ def answers(
     """
     size = max(1, AT_ONCE // len(views))
     found = []
-    for batch in batches(files, wanted, of_views(wanted, views), size, threads, order=rows):
+    for batch in batches(files, wanted, prepare_views(wanted, views), size, threads, order=rows):
         probabilities = net.predict_proba(batch.data)
         found.append(probabilities.reshape(len(batch.rows), len(views), -1))
         advance(len(batch.rows))

@@ -1,59 +1,79 @@
-"""Who runs the trials: this process, processes of its own, or a Ray cluster. No result differs."""
+"""Running a sweep: trials are claimed, run by a launcher, and stored as soon as they end.
+
+A launcher runs them in this process, in processes of its own, or on a Ray cluster. The choice
+changes no result.
+"""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any, Protocol
 
-from ripen.learn.sweeps.outcome import Outcome
-from ripen.learn.sweeps.trial import Job, run, run_each
-from ripen.settings.schema.sweep import Launcher
+from ripen.core.errors import TrainingError
+from ripen.learn.sweeps.store import ClaimedTrial, Store
+from ripen.learn.sweeps.study import Study
+from ripen.learn.sweeps.trial import (
+    FinishedTrial,
+    Result,
+    TrialSpec,
+    as_trial,
+    files,
+    run,
+    run_each,
+)
+from ripen.settings.schema import Launcher as LauncherSettings
 
 STACK = 64  # trials side by side
-Done = list[tuple[int, Outcome | None]]
+ATTEMPTS = 3  # at a trial whose worker was lost
+POLL = 0.5  # seconds, while other processes run the trials that are left
+
+Done = list[tuple[int, Result | None]]
+Callback = Callable[[Store, list[FinishedTrial]], None]
 
 
-class Runs(Protocol):
+# --- Launchers -----------------------------------------------------------------------------------
+
+
+class Launcher(Protocol):
     """Runs trials."""
 
     @property
     def room(self) -> int:
         """How many trials may be submitted now."""
 
-    def submit(self, trial: int, job: Job) -> None:
-        """Begin a trial, or put it on the list."""
+    def submit(self, trial: int, spec: TrialSpec) -> None:
+        """Begin a trial, or queue it."""
 
     def done(self) -> Done:
-        """Wait for at least one trial; return those that ended, None for one lost with its worker.
+        """Wait for at least one trial; return the ended ones, None for one whose worker was lost.
 
         Raises
         ------
         Exception
-            What a trial raised.
+            The exception of a trial.
         """
 
     def close(self) -> None:
-        """Let the workers go."""
+        """Release the workers."""
 
 
 class Basic:
-    """In this process: side by side where trials stack, else one after the other."""
+    """In this process: side by side where trials can be stacked, else one after the other."""
 
-    def __init__(self, prepared: Path, *, stacks: bool) -> None:
-        self._prepared = prepared
-        self._together = STACK if stacks else 1
+    def __init__(self, *, stacked: bool) -> None:
+        self._together = STACK if stacked else 1
         self._begun = 0
-        self._waiting: list[tuple[int, Job]] = []
-        self._running: Iterator[tuple[int, Outcome]] = iter(())
+        self._waiting: list[tuple[int, TrialSpec]] = []
+        self._running: Iterator[tuple[int, Result]] = iter(())
 
     @property
     def room(self) -> int:
         return 0 if self._begun else self._together
 
-    def submit(self, trial: int, job: Job) -> None:
-        self._waiting.append((trial, job))
+    def submit(self, trial: int, spec: TrialSpec) -> None:
+        self._waiting.append((trial, spec))
         self._begun += 1
 
     def done(self) -> Done:
@@ -64,10 +84,10 @@ class Basic:
         self._begun -= 1
         return [ended]
 
-    def _begin(self) -> Iterator[tuple[int, Outcome]]:
+    def _begin(self) -> Iterator[tuple[int, Result]]:
         waiting, self._waiting = self._waiting, []
-        for place, outcome in run_each([job for _, job in waiting], self._prepared):
-            yield waiting[place][0], outcome
+        for place, result in run_each([spec for _, spec in waiting]):
+            yield waiting[place][0], result
 
     def close(self) -> None:
         pass
@@ -76,25 +96,24 @@ class Basic:
 class Joblib:
     """In processes of this machine."""
 
-    def __init__(self, prepared: Path, workers: int | None) -> None:
-        self._prepared = prepared
+    def __init__(self, workers: int | None) -> None:
         self._workers = workers or os.cpu_count() or 1
-        self._running: dict[Future[Outcome], int] = {}
+        self._running: dict[Future[Result], int] = {}
 
     @property
     def room(self) -> int:
         return self._workers - len(self._running)
 
-    def submit(self, trial: int, job: Job) -> None:
+    def submit(self, trial: int, spec: TrialSpec) -> None:
         # Joblib's own pool of processes: it gives a fresh one where a worker was killed.
         from joblib.externals.loky import get_reusable_executor
 
         pool = get_reusable_executor(max_workers=self._workers)
         try:
-            future = pool.submit(run, job, self._prepared)
+            future = pool.submit(run, spec)
         except BrokenProcessPool:  # noticed only now
             pool = get_reusable_executor(max_workers=self._workers)
-            future = pool.submit(run, job, self._prepared)
+            future = pool.submit(run, spec)
         self._running[future] = trial
 
     def done(self) -> Done:
@@ -107,15 +126,15 @@ class Joblib:
         get_reusable_executor(max_workers=self._workers).shutdown(kill_workers=True)
 
 
-def _result(future: Future[Outcome]) -> Outcome | None:
+def _result(future: Future[Result]) -> Result | None:
     try:
         return future.result()
     except BrokenProcessPool:
         return None
 
 
-def launcher(settings: Launcher, prepared: Path, *, stacks: bool) -> Runs:
-    """Return who runs the trials on the prepared parts, `stacks` saying whether side by side.
+def launcher(settings: LauncherSettings, study: Study) -> Launcher:
+    """Return the launcher that the settings name.
 
     Raises
     ------
@@ -123,15 +142,93 @@ def launcher(settings: Launcher, prepared: Path, *, stacks: bool) -> Runs:
         If Ray is not installed, or its cluster cannot be reached.
     """
     make: dict[str, Callable[[], Any]] = {
-        "basic": lambda: Basic(prepared, stacks=stacks),
-        "joblib": lambda: Joblib(prepared, settings.workers),
-        "ray": lambda: _ray(settings, prepared),
+        "basic": lambda: Basic(stacked=as_trial(study.competition) is not None),
+        "joblib": lambda: Joblib(settings.workers),
+        "ray": lambda: _ray(settings, study),
     }
-    runs: Runs = make[settings.name]()
-    return runs
+    made: Launcher = make[settings.name]()
+    return made
 
 
-def _ray(settings: Launcher, prepared: Path) -> Runs:
+def _ray(settings: LauncherSettings, study: Study) -> Launcher:
     from ripen.learn.sweeps.on_ray import Ray  # only here: it is an extra
 
-    return Ray(prepared, settings.workers, settings.address)
+    data = files(study.competition_name, study.competition)
+    return Ray(data, settings.workers, settings.address)
+
+
+# --- A whole sweep -------------------------------------------------------------------------------
+
+
+def run_study(store: Store, settings: LauncherSettings, callback: Callback) -> list[FinishedTrial]:
+    """Run all trials of a sweep that have not ended yet.
+
+    Parameters
+    ----------
+    store : Store
+        Not yet entered.
+    settings : Launcher
+    callback : callable
+        Receives the store and the finished trials after each change.
+
+    Returns
+    -------
+    list of FinishedTrial
+        All trials, in their order.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be read or written. The finished trials are kept.
+    TrainingError
+        If a trial's worker is lost again and again.
+    """
+    with store:
+        while True:
+            claimed = store.claim(1)
+            if claimed:
+                _work(store, settings, claimed, callback)
+            finished = store.finished()
+            callback(store, finished)
+            if len(finished) == store.study.count:
+                return finished
+            time.sleep(POLL)
+
+
+def _work(
+    store: Store, settings: LauncherSettings, claimed: list[ClaimedTrial], callback: Callback
+) -> None:
+    """Run trials until none is left to claim."""
+    workers = launcher(settings, store.study)
+    running: dict[int, ClaimedTrial] = {}
+    lost: dict[int, int] = {}
+    try:
+        while claimed or running:
+            for trial in claimed:
+                running[trial.id] = trial
+                workers.submit(trial.id, _spec(store.study, trial))
+            for number, result in workers.done():
+                if result is None:
+                    _again(store.study, workers, running[number], lost)
+                else:
+                    store.finish(running.pop(number), result)
+            callback(store, store.finished())
+            claimed = store.claim(workers.room) if workers.room else []
+    finally:
+        workers.close()
+
+
+def _again(study: Study, workers: Launcher, trial: ClaimedTrial, lost: dict[int, int]) -> None:
+    """Begin a trial again whose worker was lost, some times at most."""
+    lost[trial.id] = lost.get(trial.id, 0) + 1
+    if lost[trial.id] == ATTEMPTS:
+        raise TrainingError(
+            f"trial {trial.index} ({trial.settings}) lost its worker {ATTEMPTS} times: is "
+            "there too little memory? The finished ones are kept. Choose fewer launcher.workers"
+        )
+    workers.submit(trial.id, _spec(study, trial))
+
+
+def _spec(study: Study, trial: ClaimedTrial) -> TrialSpec:
+    competition = study.with_settings(trial.settings)
+    return TrialSpec(study.competition_name, competition, study.sweep.pruner, trial.history)

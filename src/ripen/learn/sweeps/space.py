@@ -1,18 +1,33 @@
-"""What a sweep varies: overrides in Hydra's own syntax, made values or intervals."""
+"""What a sweep varies: Hydra's overrides as choices or intervals, and one trial's settings.
+
+The command line composes its settings here too. Nothing may import numpy before that is done: numpy
+reads its environment once, and the composed settings decide it (`ripen.core.reproducibility`).
+"""
 
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
 
 from ripen.core.errors import ConfigError
-from ripen.settings.compose import CONF, as_mapping, compose, from_mapping, leaves, nearest
-from ripen.settings.schema import CompetitionName, Config
-from ripen.settings.schema.sweep import Sweep
+from ripen.core.lineage import leaves
+from ripen.core.registry import nearest
+from ripen.settings import compose as composing
+from ripen.settings.compose import CONF, OWN, as_mapping, check, read
+from ripen.settings.schema import Competition, Sweep
+
+if TYPE_CHECKING:  # imports numpy
+    from ripen.learn.estimator import Estimator
 
 Settings = dict[str, Any]
-FIRST = 1000  # values of a setting that are checked before a sweep begins, the others as they come
+SWEPT = "net"
+"""The model that a sweep varies."""
+FIRST = 1000  # values of a setting that are checked before a sweep begins; later ones when used
+OF_SWEEP = ("sweep", "launcher", "study", "tracking")
+FIXED = ("inputs", "folds")  # all trials of a sweep learn from the same rows
 
 
 @dataclass(frozen=True)
@@ -25,7 +40,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Interval:
-    """A setting that takes any number from low to high, ends included; `whole` ones only."""
+    """A setting that takes any number from low to high, ends included; `whole` numbers only."""
 
     key: str
     low: float
@@ -36,7 +51,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Space:
-    """What is varied, and what holds for every trial."""
+    """The settings that vary (`axes`), and those that are the same in every trial (`fixed`)."""
 
     axes: tuple[Choices | Interval, ...]
     fixed: Settings
@@ -50,7 +65,7 @@ class Space:
         return {axis.key: chosen[axis.key] for axis in self.axes} | self.fixed
 
     def size(self) -> int:
-        """Return how many places the grid has."""
+        """Return the number of places of the grid."""
         return math.prod(len(axis.values) for axis in self._choices())
 
     def _choices(self) -> list[Choices]:
@@ -63,13 +78,16 @@ class Space:
         return [axis for axis in self.axes if isinstance(axis, Choices)]
 
 
+# --- Reading overrides ---------------------------------------------------------------------------
+
+
 def parse(overrides: Sequence[str]) -> Space:
-    """Read overrides: those with several values are varied, the others hold for every trial.
+    """Read overrides: those with several values vary, the others are the same in every trial.
 
     Raises
     ------
     ConfigError
-        If one is not Hydra's syntax, is there twice, or none has several values.
+        If one is not in Hydra's syntax or is given twice, or if none has several values.
     """
     # Imported here because the command line need not wait for it.
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -101,12 +119,12 @@ def parse(overrides: Sequence[str]) -> Space:
 
 
 def count(space: Space, sweep: Sweep) -> int:
-    """Return how many trials a sweep has.
+    """Return the number of trials of a sweep.
 
     Raises
     ------
     ConfigError
-        If an interval has no grid, or it is not said how many trials are drawn.
+        If an interval has no grid, or `sweep.trials` is missing for a sampler that draws.
     """
     if sweep.sampler == "grid":
         return min(space.size(), sweep.trials or space.size())
@@ -115,61 +133,13 @@ def count(space: Space, sweep: Sweep) -> int:
     return sweep.trials
 
 
-def check(space: Space, config: Config, competition: CompetitionName) -> None:
-    """Make sure that values fit the schema, before anything is trained.
-
-    Raises
-    ------
-    ConfigError
-        Naming the first key that is unknown, or whose value is not allowed.
-    """
-    for key, values in _all_values(space):
-        for value in values[:FIRST]:
-            with_settings(config, competition, {key: value})
-
-
-def with_settings(config: Config, competition: CompetitionName, settings: Settings) -> Config:
-    """Return the configuration with other settings of the competition's net.
-
-    Parameters
-    ----------
-    config : Config
-    competition : str
-    settings : dict
-        ``seed``, keys of the competition's section `train` (``solver.base_lr``), or a group of
-        conf/ with the name of one of its files (``net=mlp``).
-
-    Raises
-    ------
-    ConfigError
-        If a key is unknown or a value not allowed.
-    """
-    values = as_mapping(config)
-    section = values["competition"][competition]["train"]
-    known = ["seed", *(key for key, _ in leaves(section))]
-    for key, value in settings.items():
-        if key == "seed":
-            values["seed"] = value
-        elif key in section and (CONF / key).is_dir():
-            section[key] = compose([f"{key}={value}"])[key]
-        elif key in known:
-            _set(section, key.split("."), value)
-        else:
-            hint = nearest(key, known)
-            raise ConfigError(f"sweep: {competition}'s net has no setting '{key}'{hint}")
-    try:
-        return from_mapping(values, "sweep")
-    except ConfigError as error:
-        raise ConfigError(str(error).replace(f"competition.{competition}.train.", "")) from None
-
-
 def encoded(value: Any) -> Any:
     """Return a value as Optuna keeps it: a list as its text."""
     return json.dumps(value) if isinstance(value, list | Mapping) else value
 
 
 def _axis(key: str, override: Any) -> Choices | Interval:
-    """Read what follows KEY= of an override with several values."""
+    """Read the part after KEY= of an override with several values."""
     from hydra.core.override_parser.types import Glob, IntervalSweep
 
     value = override.value()
@@ -195,6 +165,99 @@ def _plain(value: Any) -> Any:
     return value.text if hasattr(value, "text") else value
 
 
+# --- One trial's settings ------------------------------------------------------------------------
+
+
+def swept_net(competition: Competition) -> "Estimator":
+    """Return the model that a sweep varies.
+
+    Raises
+    ------
+    ConfigError
+        If the competition has no such model.
+    """
+    from ripen.learn.estimator import estimator  # imports numpy
+
+    if SWEPT not in competition.models:
+        raise ConfigError(
+            f"a sweep varies the model '{SWEPT}', which this competition does not have. "
+            f"Its models: {', '.join(competition.models)}"
+        )
+    return estimator(competition.models[SWEPT], f"models.{SWEPT}")
+
+
+def with_settings(competition: Competition, settings: Settings) -> Competition:
+    """Return the competition with other settings of the model that is swept.
+
+    Parameters
+    ----------
+    competition : Competition
+    settings : dict
+        ``seed``, keys of ``models.net`` (``solver.base_lr``), or a group of conf/ with the name of
+        one of its files (``net=mlp``).
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value not allowed.
+    """
+    from ripen.learn.estimator import estimator  # imports numpy
+
+    # From the estimator, not from the file: it has the settings that stand at their defaults too.
+    section, seed = as_mapping(swept_net(competition)), competition.seed
+    known = ["seed", *(key for key, _ in leaves(section) if key not in FIXED)]
+    for key, value in settings.items():
+        if key == "seed":
+            seed = value
+        elif key in section and (CONF / key).is_dir():
+            section[key] = option(key, str(value))
+        elif key in known:
+            _set(section, key.split("."), value)
+        else:
+            hint = nearest(key, known)
+            raise ConfigError(f"sweep: the model '{SWEPT}' has no setting '{key}'{hint}")
+    section = {"estimator": competition.models[SWEPT]["estimator"]} | section
+    estimator(section, "sweep")
+    values = as_mapping(competition)
+    changes = {"seed": seed, "models": values["models"] | {SWEPT: section}}
+    return check(values | changes, Competition, "sweep")
+
+
+def check_values(space: Space, competition: Competition) -> None:
+    """Make sure that values fit the schema, before any trial begins.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first key that is unknown, or whose value is not allowed.
+    """
+    for key, values in _all_values(space):
+        for value in values[:FIRST]:
+            with_settings(competition, {key: value})
+
+
+def option(group: str, name: str) -> dict[str, Any]:
+    """Return a file of a group of conf/, with the files of its defaults list below it.
+
+    Raises
+    ------
+    ConfigError
+        If the group has no such file.
+    """
+    options = sorted(path.stem for path in (CONF / group).glob("[!_]*.yaml"))
+    if name not in options:
+        raise ConfigError(f"sweep: {CONF}/{group}/ has no '{name}'{nearest(name, options)}")
+    return _layered(group, name)
+
+
+def _layered(group: str, name: str) -> dict[str, Any]:
+    values = read(CONF / group / f"{name}.yaml")
+    below = [_layered(group, each) for each in values.pop("defaults", ()) if each != "_self_"]
+    merged = OmegaConf.to_container(OmegaConf.merge(*below, values))
+    assert isinstance(merged, dict)
+    return {str(key): value for key, value in merged.items()}
+
+
 def _all_values(space: Space) -> Iterator[tuple[str, Sequence[Any]]]:
     for axis in space.axes:
         if isinstance(axis, Choices):
@@ -210,3 +273,92 @@ def _set(section: dict[str, Any], path: Sequence[str], value: Any) -> None:
     for part in path[:-1]:
         section = section[part]
     section[path[-1]] = value
+
+
+# --- The command line ----------------------------------------------------------------------------
+
+
+def compose(
+    name: str, overrides: Sequence[str], multirun: Sequence[str] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Compose the settings of ``ripen sweep NAME``.
+
+    Parameters
+    ----------
+    name : str
+        The competition.
+    overrides : sequence of str
+        Hydra's; ``sweep=NAME`` chooses a file of conf/sweep/.
+    multirun : sequence of str or None
+        The overrides after ``-m``. If not None, even if empty, all that are no settings of the
+        sweep itself make a grid; else the sweep is the competition's.
+
+    Returns
+    -------
+    dict, dict
+        The run's settings and the competition's, unchecked; the sweep is in its section `sweep`.
+
+    Raises
+    ------
+    ConfigError
+        If the competition has no sweep, or a setting is unknown, or belongs to an earlier stage.
+    """
+    given = [*overrides, *(multirun or ())]
+    varied = [text for text in given if not _within(text, OF_SWEEP)]
+    kept = given if multirun is None else [text for text in given if text not in varied]
+    chosen = f"competitions=[{name}]"
+    composed = composing.compose([chosen])
+    base = composed.competitions[name]
+    if not base.get("sweep"):
+        raise ConfigError(
+            f"{name} has no sweep. Add a section 'sweep' to {CONF}/competition/{name}.yaml, then: "
+            "ripen compose"
+        )
+    _refuse_others(base, name, kept)
+    if kept:
+        composed = composing.compose([chosen, *kept])
+    values = composed.competitions[name]
+    named = [text.partition("=")[2] for text in kept if text.startswith("sweep=")]
+    if named or multirun is not None:
+        values["sweep"] = _other_sweep(named[-1] if named else "grid", values["sweep"], kept)
+    if multirun is not None:
+        if not varied:
+            raise ConfigError(
+                "sweep: -m: nothing is varied. For instance: -m solver.base_lr=0.01,0.1"
+            )
+        values["sweep"] |= {"name": "multirun", "parameters": varied}
+    return composed.run, values
+
+
+def _other_sweep(name: str, composed: dict[str, Any], kept: Sequence[str]) -> dict[str, Any]:
+    """Return a file of conf/sweep/ with the overrides of single keys.
+
+    The composed section will not do: a competition's own parameters would stand in it, on top of
+    those of the file that was chosen.
+    """
+    values = option("sweep", name)
+    for text in kept:
+        _, *path = text.partition("=")[0].split(".")
+        if path and text.startswith("sweep."):
+            value: Any = composed
+            for part in path:
+                value = value[part]
+            _set(values, path, value)
+    return values
+
+
+def _refuse_others(base: dict[str, Any], name: str, kept: Sequence[str]) -> None:
+    """Make sure that no override is a setting of an earlier stage, whose files exist already."""
+    net = (base.get("models") or {}).get(SWEPT) or {}
+    own = (*OF_SWEEP, "seed", *net, f"models.{SWEPT}")
+    for text in kept:
+        if not _within(text.removeprefix(f"{OWN}{name}."), own):
+            raise ConfigError(
+                f"'{text}' is a setting of an earlier stage. Write it into {CONF}/, then: ripen run"
+            )
+
+
+def _within(override: str, sections: Sequence[str]) -> bool:
+    """Whether an override belongs to one of some sections."""
+    key = override.lstrip("+~").partition("=")[0]
+    return any(key == section or key.startswith(f"{section}.") for section in sections)

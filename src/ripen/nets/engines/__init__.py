@@ -1,1 +1,1 @@
-"""Who runs a Caffe net: ripen's own Caffe in process, or real Caffe 1.0 over files."""
+"""Engines that run Caffe nets: ripen's own Caffe in this process, or real Caffe 1.0 over files."""

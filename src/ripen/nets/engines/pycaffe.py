@@ -1,24 +1,7 @@
-# /// script
-# requires-python = "==3.9.*"
-# dependencies = [
-#   "imageio==2.37.2",
-#   "kendryte-caffe==1.0.0.20210829",
-#   "lazy-loader==0.6",
-#   "networkx==3.2.1",
-#   "numpy==1.26.4",
-#   "packaging==26.3",
-#   "pillow==11.3.0",
-#   "protobuf==3.20.3",
-#   "scikit-image==0.24.0",
-#   "scipy==1.13.1",
-#   "six==1.17.0",
-#   "tifffile==2024.8.30",
-# ]
-# ///
-"""What every engine does, in pycaffe's words alone, so that either Caffe runs this very file.
+"""The work of an engine, written against pycaffe's interface so that both Caffes run this file.
 
-ripen imports it. As a script on CPython 3.9, where `caffe` is real Caffe 1.0 (a wheel of BVLC's
-source), it answers one JSON request a line; `ripen.nets.engines.process` is the other end.
+Ripen imports it. As a script on CPython 3.9, where `caffe` is real Caffe 1.0 (a wheel of BVLC's
+source), it answers one JSON request per line; `caffe.real.Process` sends them.
 """
 
 from __future__ import annotations
@@ -36,20 +19,20 @@ from numpy.typing import NDArray
 import caffe
 
 
-class Stretch(TypedDict):
-    """Some iterations, and a look at the net after them.
+class Interval(TypedDict):
+    """The result of some iterations and of the validation after them.
 
     Attributes
     ----------
     losses : list of float
-        Of each iteration, up to the first that is not finite; after such a one nothing else is
-        looked at and the other values are not numbers.
+        The loss of each iteration. A loss that is not finite is the last: training stops there,
+        and the values of the validation are NaN.
     gradient_norm : float
         Euclidean norm of all parameters' gradients in the last iteration.
     validation_loss, validation_accuracy : float
         Tops ``loss`` and ``accuracy`` of the test net.
     seconds : float
-        That the iterations took.
+        Duration of the iterations.
     """
 
     losses: list[float]
@@ -59,25 +42,25 @@ class Stretch(TypedDict):
     seconds: float
 
 
-class Solving:
-    """A solver at work on its own data layers.
+class RunningSolver:
+    """A solver that trains on its own data layers.
 
     Parameters
     ----------
     solver : str
         A solver's prototxt with one test net.
     start : str, optional
-        The caffemodel whose weights the layers of the same names begin with.
+        A caffemodel with initial weights for the layers of the same names.
     """
 
     def __init__(self, solver: str, start: str | None = None) -> None:
         self._solver = _solver(solver, start)
         self._gradients = _Gradients(self._solver)
 
-    def advance(self, iterations: int) -> Stretch:
+    def advance(self, iterations: int) -> Interval:
         """Train for some iterations, then validate."""
         solver = self._solver
-        self._gradients.look_after(iterations)
+        self._gradients.measure_after(iterations)
         losses: list[float] = []
         started = time.perf_counter()
         while len(losses) < iterations and (not losses or math.isfinite(losses[-1])):
@@ -94,7 +77,7 @@ class Solving:
         }
 
     def snapshot(self) -> None:
-        """Write what the solver writes: weights and its state, by its prefix and the iteration."""
+        """Write the weights and the solver's state, named by its prefix and the iteration."""
         self._solver.snapshot()
 
     def _validate(self) -> tuple[float, float]:
@@ -106,15 +89,15 @@ class Solving:
         return float(test.blobs["loss"].data), accuracy
 
 
-class Fed:
-    """A solver at work whose MemoryData layer is given the pictures of each iteration.
+class FedSolver:
+    """A solver whose MemoryData layer gets the images of each iteration.
 
     Parameters
     ----------
     solver, start : str
-        As of `Solving`; a test net is not needed.
+        As for `RunningSolver`; a test net is not needed.
     deploy : str
-        The net that answers.
+        The net for inference.
     """
 
     def __init__(self, solver: str, start: str | None, deploy: str) -> None:
@@ -123,7 +106,7 @@ class Fed:
         self._net = caffe.Net(deploy, caffe.TEST)
 
     def step(
-        self, data: NDArray[np.float32], labels: NDArray[np.float32], look: bool
+        self, data: NDArray[np.float32], labels: NDArray[np.float32], with_norm: bool
     ) -> tuple[float, float]:
         """Train for one iteration.
 
@@ -131,18 +114,19 @@ class Fed:
         ----------
         data : float32 ndarray of shape (batch_size * iter_size, channels, height, width)
         labels : float32 ndarray of shape (batch_size * iter_size,)
-        look : bool
-            Whether the norm is wanted.
+        with_norm : bool
+            Whether to compute the norm.
 
         Returns
         -------
         float
-            The loss; in real Caffe, whose mean is not shown, that of the last of `iter_size`.
+            The loss, the mean over `iter_size` batches. Real Caffe does not expose that mean: there
+            it is the loss of the last batch.
         float
-            Euclidean norm of all parameters' gradients, or no number.
+            Euclidean norm of all parameters' gradients, or NaN.
         """
-        self._fed = data, labels  # read where they are, so they are kept as long
-        self._gradients.look_after(int(look))
+        self._fed = data, labels  # the layer reads them in place: they must live as long as it
+        self._gradients.measure_after(int(with_norm))
         self._solver.net.set_input_arrays(data, labels)
         self._solver.step(1)
         shown = getattr(self._solver, "smoothed_loss", None)
@@ -150,7 +134,7 @@ class Fed:
         return float(loss), self._gradients.norm
 
     def probabilities(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what the net makes of pictures by now, shape (n, classes)."""
+        """Return the probabilities of images with the current weights, shape (n, classes)."""
         self._net.share_with(self._solver.net)
         return probabilities(self._net, data)
 
@@ -160,17 +144,17 @@ class Fed:
 
 
 class _Gradients:
-    """The norm of a solver's gradients, in the iterations that are to be looked at."""
+    """The norm of a solver's gradients, computed in chosen iterations only."""
 
     def __init__(self, solver: caffe.Solver) -> None:
         self._solver = solver
         self._wanted = 0
         self.norm = math.nan
-        # After the update a parameter's diff is the update, as in Caffe.
+        # Before the update: afterwards a parameter's diff is the update, no longer the gradient.
         solver.add_callback(lambda: None, self._on_ready)
 
-    def look_after(self, iterations: int) -> None:
-        """Take the norm in the last of the iterations to come."""
+    def measure_after(self, iterations: int) -> None:
+        """Compute the norm in the last of the next iterations."""
         self._wanted, self.norm = self._solver.iter + iterations, math.nan
 
     def _on_ready(self) -> None:
@@ -184,7 +168,7 @@ class _Gradients:
 
 
 def save_first_weights(solver: str, start: str | None, weights: str) -> None:
-    """Write the weights that a solver begins with as a caffemodel."""
+    """Write the initial weights of a solver as a caffemodel."""
     _solver(solver, start).net.save(weights)
 
 
@@ -196,33 +180,33 @@ def _solver(solver: str, start: str | None) -> caffe.Solver:
 
 
 def probabilities(net: caffe.Net, data: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return ``prob`` of a net's ``data``, an array of any length; shape (n, classes)."""
+    """Return a net's ``prob`` for ``data``, an array of any length; shape (n, classes)."""
     net.blobs["data"].reshape(*data.shape)
     return np.array(net.forward(data=data)["prob"]).reshape(len(data), -1)
 
 
 class Requests:
-    """What may be asked for over the pipe, by the names of the methods; arrays are .npy files."""
+    """The requests that the pipe accepts, by the names of the methods; arrays are .npy files."""
 
     def __init__(self) -> None:
         self._at_work: Any = None
 
     def solver(self, solver: str, start: str) -> None:
-        """Begin with a solver, in place of the one before."""
-        self._at_work = None  # its memory is free before the next one's is taken
-        self._at_work = Solving(solver, start)
+        """Start a solver in place of the previous one."""
+        self._at_work = None  # frees its memory before the next one takes its own
+        self._at_work = RunningSolver(solver, start)
 
-    def fed(self, solver: str, start: str, deploy: str) -> None:
-        """Begin with a solver that is fed, in place of the one before."""
+    def fed_solver(self, solver: str, start: str, deploy: str) -> None:
+        """Start a solver with a MemoryData layer in place of the previous one."""
         self._at_work = None
-        self._at_work = Fed(solver, start, deploy)
+        self._at_work = FedSolver(solver, start, deploy)
 
-    def advance(self, iterations: int) -> Stretch:
-        stretch: Stretch = self._at_work.advance(iterations)
-        return stretch
+    def advance(self, iterations: int) -> Interval:
+        interval: Interval = self._at_work.advance(iterations)
+        return interval
 
-    def step(self, data: str, labels: str, look: bool) -> tuple[float, float]:
-        loss, norm = self._at_work.step(np.load(data), np.load(labels), look)
+    def step(self, data: str, labels: str, with_norm: bool) -> tuple[float, float]:
+        loss, norm = self._at_work.step(np.load(data), np.load(labels), with_norm)
         return loss, norm
 
     def probabilities(self, data: str, found: str) -> None:
@@ -237,8 +221,8 @@ class Requests:
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
-    # Answers go where standard output went; what libraries print goes to the log.
+    """Answer requests until standard input ends."""
+    # Answers go to the original standard output; anything that libraries print goes to the log.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     requests = Requests()

@@ -1,6 +1,6 @@
-"""PyTorch networks as Caffe nets: traced, rewritten in layers that Caffe 1.0 has, checked, written.
+"""PyTorch networks as Caffe nets: traced, rewritten in layers of Caffe 1.0, compared, written.
 
-`convert` takes any module; `ripen import-net` one of torchvision's or timm's.
+`convert` takes any module; `ripen import-net` takes a network of torchvision or timm.
 """
 
 from ripen.nets.importing.convert import Converted, convert

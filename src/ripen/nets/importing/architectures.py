@@ -1,8 +1,9 @@
-"""Networks of torchvision and timm, by name, and the pictures that they take."""
+"""Networks of torchvision and timm by name, and their weights from a file."""
 
 import difflib
 import importlib
 import json
+import pickle
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,24 +14,25 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
-from ripen.core.errors import UsageError
-from ripen.nets.zoo.contract import Input
+from ripen.core.errors import DataError, UsageError
+from ripen.data.image_input import Input
 
+INSTALL = ".venv/bin/pip install -e '.[import]'"
 PIXEL = 255.0
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network whose weights are still to be filled.
+    """A network without its trained weights.
 
     Attributes
     ----------
     module : Module
-        Takes pictures in RGB, less their mean and divided by their deviation.
+        Takes images in RGB, less their mean, divided by their standard deviation.
     input : Input
-        What the Caffe net made of it will take: BGR, less the mean.
+        The input of the Caffe net that it becomes: BGR, less the mean.
     deviation : three floats
-        In the order RGB, for values from 0 to 255.
+        Standard deviation in the order RGB, for values from 0 to 255.
     """
 
     module: nn.Module
@@ -46,17 +48,17 @@ def build(name: str, weights: Path, outputs: int | None, size: int | None) -> Ar
     name : str
         Such as "torchvision:resnet18" or "timm:mobilenetv2_100".
     weights : Path
-        Where torchvision has several for the network, the file's name tells which these are, and
-        so how their pictures are made.
+        If torchvision has several weights for the network, the file's name identifies them, and
+        with them their preprocessing.
     outputs : int, optional
-        How many classes it tells apart, where not as many as usual.
+        Number of classes, if not the network's default.
     size : int, optional
-        Its picture's height and width, where not the usual.
+        Height and width of the input, if not the network's default.
 
     Raises
     ------
     UsageError
-        If there is no such network, or the library is not installed.
+        If the network does not exist, or the library is not installed.
     """
     library, _, network = name.partition(":")
     if library not in _LIBRARIES or not network:
@@ -80,7 +82,7 @@ def _torchvision(
 
 
 def _timm(network: str, weights: Path, classes: dict[str, int], size: int | None) -> Architecture:
-    _imported("torchvision")  # which timm imports
+    _imported("torchvision")  # timm imports it: this message is the better one
     timm: Any = _imported("timm")
     _known(network, timm.list_models(), "timm")
     module = timm.create_model(network, pretrained=False, **classes)
@@ -127,19 +129,17 @@ _declared: list[Any] = []
 
 
 def _imported(name: str) -> Any:
-    """Import a library that is not needed for anything else.
+    """Import an optional library.
 
-    A torchvision built for another PyTorch, such as PyPI's beside one without CUDA, has no
-    operators of its own, none of which a classifier needs, and stops at the first that it misses.
-    Declared, they are not missed.
+    A torchvision that was built for another PyTorch, such as PyPI's beside a PyTorch without CUDA,
+    lacks its own operators, and its import fails at the first of them. Classifiers need none, so
+    that it is enough to declare them.
     """
     while True:
         try:
             return importlib.import_module(name)
         except ImportError as error:
-            raise UsageError(
-                f"{name} cannot be imported: {error}. Run pip install 'ripen[import]'"
-            ) from None
+            raise UsageError(f"{name} cannot be imported: {error}. Run {INSTALL}") from None
         except RuntimeError as error:
             missed = _LACKING.search(str(error))
             if missed is None:
@@ -147,3 +147,80 @@ def _imported(name: str) -> Any:
             library: Any = torch.library.Library
             _declared.append(library("torchvision", "FRAGMENT"))
             _declared[-1].define(f"{missed[1]}(Tensor x) -> Tensor")
+
+
+State = dict[str, torch.Tensor]
+# A counter of training batches, which inference does not use and old files lack.
+COUNTER = "num_batches_tracked"
+# Names in torchvision's old files of DenseNets: since PyTorch 0.4 a module's name has no dot.
+_OLD = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
+
+
+def load_state(module: nn.Module, file: Path) -> None:
+    """Fill a module's weights.
+
+    Parameters
+    ----------
+    module : Module
+    file : Path
+        A state saved with `torch.save`, alone or under the key "state_dict" or "model"; or a
+        `.safetensors` file. Reading it runs no code.
+
+    Raises
+    ------
+    DataError
+        If the file is not a state, or belongs to another network.
+    UsageError
+        If it is a `.safetensors` file and the package that reads them is not installed.
+    """
+    state = {_OLD.sub(r"\1\2.", key): value for key, value in read_state(file).items()}
+    own: State = module.state_dict()
+    for key, value in own.items():
+        if key not in state:
+            if not key.endswith(COUNTER):
+                raise DataError(f"{file}: '{key}' is missing")
+            state[key] = value
+        if state[key].shape != value.shape:
+            found, wanted = tuple(state[key].shape), tuple(value.shape)
+            raise DataError(f"{file}: '{key}' has shape {found}; expected {wanted}")
+    if more := sorted(set(state) - set(own)):
+        raise DataError(f"{file}: unexpected '{more[0]}', which this network does not have")
+    module.load_state_dict(state)
+
+
+def read_state(file: Path) -> State:
+    """Return the tensors of a file by name."""
+    found = _safetensors(file) if file.suffix == ".safetensors" else _saved(file)
+    for key in ("state_dict", "model"):
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    if not isinstance(found, dict) or not found or not all(map(torch.is_tensor, found.values())):
+        raise DataError(f"{file}: not a dict of tensors")
+    # torch.nn.DataParallel adds this prefix to the names of the module that it wraps.
+    return {str(key).removeprefix("module."): value for key, value in found.items()}
+
+
+def _saved(file: Path) -> object:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{file}: not a file of PyTorch weights: {reason}") from None
+
+
+def _safetensors(file: Path) -> object:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError:
+        raise UsageError(
+            f"{file}: the package safetensors is not installed. Run {INSTALL}"
+        ) from None
+    try:
+        return load_file(file)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except SafetensorError as error:
+        raise DataError(f"{file}: not a .safetensors file: {error}") from None

@@ -1,23 +1,26 @@
-"""A PyTorch module as a Caffe net that gives the same, which is made sure of."""
+"""A PyTorch module as a Caffe net with the same outputs, which are compared."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import nn
 
 import caffe
-from caffe.proto.caffe_pb2 import NetParameter
-from ripen.core.errors import DataError
-from ripen.nets.importing.operators import write
-from ripen.nets.importing.pieces import INPUT, Pieces
-from ripen.nets.importing.rewrite import folded, in_place, of_pixels, without_flattens
-from ripen.nets.importing.trace import Trace, exported
-from ripen.nets.zoo.folding import Array
+from caffe.proto.caffe_pb2 import LayerParameter, NetParameter
+from ripen.core.errors import DataError, UsageError
+from ripen.nets.folding import Array, Filter, Normalization
+from ripen.nets.importing import operators, windows  # noqa: F401 - they register their writers
+from ripen.nets.importing.trace import INPUT, Piece, Pieces, Trace, exported, write
 
 TOLERANCE = 1e-4
 Weights = dict[str, tuple[Array, ...]]
+FILTERS = ("Convolution", "InnerProduct")
+# A layer may work in place on its bottom if the layer below does not read its own output in the
+# backward pass.
+IN_PLACE = ("ReLU", "Dropout", "BatchNorm", "Scale")
+BELOW = (*FILTERS, "Eltwise", "Concat", "BatchNorm", "Scale", "ReLU", "Dropout", "Pooling", "Power")
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,12 @@ class Converted:
     Attributes
     ----------
     net : NetParameter
-        To be used: an Input layer `data`, no labels, no loss.
+        The net for inference: an Input layer `data`, no labels, no loss.
     weights : dict of str to arrays
         In the order of each layer's blobs.
     difference : float
-        How far the net's answers to random pictures are from the module's, as a share of the
-        largest.
+        Largest difference between the outputs of net and module for random images, relative to the
+        largest output.
     """
 
     net: NetParameter
@@ -55,26 +58,26 @@ def convert(
     Parameters
     ----------
     module : Module
-        Is run in evaluation, and left in it.
+        Put into evaluation mode, and left in it.
     shape : (C, H, W)
-        Of the pictures that it takes.
+        Shape of its images.
     title : str
-        Name of the net; the module's class, if none is given.
+        Name of the net; the module's class by default.
     deviation : three floats, optional
-        What the module expects its pictures in RGB to be divided by. The net then takes pictures
-        in BGR that are not: Caffe's.
+        The standard deviation by which the module expects its RGB images to be divided. The net
+        then takes Caffe's images: BGR, not divided.
 
     Returns
     -------
     Converted
-        Whose answers are the module's: for scores, no Softmax is added.
+        A net with the module's outputs: scores get no Softmax.
 
     Raises
     ------
     UsageError
-        If the module does what no layer of Caffe 1.0 does; it is named.
+        If an operator of the module has no layer in Caffe 1.0; names it.
     DataError
-        If the net's answers are others.
+        If the net's outputs differ from the module's.
     """
     module.eval()
     program = exported(module, shape)
@@ -82,15 +85,15 @@ def convert(
     for node in program.graph.nodes:
         if node.op == "call_function":
             write(trace, node)
-    pieces = without_flattens(folded(trace.finished(program.graph.output_node())))
+    pieces = _without_flattens(_folded(trace.finished(program.graph.output_node())))
     if deviation is not None:
-        pieces = of_pixels(pieces, np.array(deviation))
+        pieces = _of_pixels(pieces, np.array(deviation))
     net, weights = _written(title or type(module).__name__, shape, pieces)
     found = _difference(module, _filled(net, weights), shape, deviation)
     if not found <= TOLERANCE:
         raise DataError(
-            f"{net.name}: the net's answers differ from the network's by {found:.2g} of the "
-            f"largest, and {TOLERANCE:g} is allowed"
+            f"{net.name}: the net's outputs differ from the network's by {found:.2g} of the "
+            f"largest. Allowed: {TOLERANCE:g}"
         )
     return Converted(net, weights, found)
 
@@ -99,7 +102,7 @@ def _written(title: str, shape: Sequence[int], pieces: Pieces) -> tuple[NetParam
     net = NetParameter(name=title)
     given = net.layer.add(name=INPUT, type="Input", top=[INPUT])
     given.input_param.shape.add(dim=[1, *shape])
-    net.layer.extend(in_place(pieces))
+    net.layer.extend(_in_place(pieces))
     return net, {each.name: each.weights for each in pieces.items if each.weights}
 
 
@@ -114,7 +117,7 @@ def _filled(net: NetParameter, weights: Weights) -> caffe.Net:
 def _difference(
     module: nn.Module, net: caffe.Net, shape: Sequence[int], deviation: Sequence[float] | None
 ) -> float:
-    """Return how far the answers to two pictures of random numbers are apart."""
+    """Return the largest difference between the outputs for two random images, relative."""
     random = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
     given = random
     if deviation is not None:
@@ -125,5 +128,116 @@ def _difference(
     net.blobs[INPUT].reshape(*given.shape)
     (found,) = net.forward(data=given).values()
     if found.shape != expected.shape:
-        raise DataError(f"the net gives {found.shape}, and the network {expected.shape}")
+        raise DataError(f"the net returns {found.shape}, the network {expected.shape}")
     return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30))
+
+
+def _folded(pieces: Pieces) -> Pieces:
+    """Fold each BatchNorm into the convolution or dense layer before it.
+
+    A BatchNorm stays if that layer has other uses, or if the layer before it is of another type.
+    """
+    uses, kept, names = pieces.uses(), dict[str, Piece](), dict[str, str]()
+    followers = {p.bottoms[0]: p for p in pieces.items if p.type == "Scale" and len(p.bottoms) == 1}
+    for each in pieces.items:
+        if each.name in names:
+            continue
+        bottom = each.bottoms[0]
+        before = kept.get(names.get(bottom, bottom))
+        if each.type == "BatchNorm" and before and before.type in FILTERS and uses[bottom] == 1:
+            scale = followers[each.name]
+            kept[before.name] = _normalized(before, each, scale)
+            names |= {each.name: bottom, scale.name: bottom}
+        else:
+            kept[each.name] = each
+    return pieces.renamed(list(kept.values()), names)
+
+
+def _normalized(before: Piece, norm: Piece, scale: Piece) -> Piece:
+    (mean, variance), (factor, shift) = norm.weights[:2], scale.weights
+    after = Normalization(mean, variance, factor, shift, norm.layer.batch_norm_param.eps)
+    weight, *bias = before.weights
+    plain = Filter(weight, bias[0] if bias else np.zeros(len(weight)))
+    layer = before.taking(before.bottoms).layer
+    settings = (
+        layer.convolution_param if before.type == "Convolution" else layer.inner_product_param
+    )
+    settings.ClearField("bias_term")
+    return Piece(layer, tuple(plain.normalized(after)))
+
+
+def _without_flattens(pieces: Pieces) -> Pieces:
+    """Drop Flatten layers whose only users are dense layers, which flatten their input anyway."""
+    users: dict[str, list[Piece]] = {}
+    for each in pieces.items:
+        for bottom in each.bottoms:
+            users.setdefault(bottom, []).append(each)
+
+    def flattened_anyway(top: str) -> bool:
+        through = ("ReLU", "Dropout")
+        found = users.get(top, [])
+        return (
+            bool(found)
+            and top != pieces.output
+            and all(
+                p.type == "InnerProduct" or p.type in through and flattened_anyway(p.name)
+                for p in found
+            )
+        )
+
+    names = {
+        p.name: p.bottoms[0]
+        for p in pieces.items
+        if p.type == "Flatten" and flattened_anyway(p.name)
+    }
+    return pieces.renamed([p for p in pieces.items if p.name not in names], names)
+
+
+def _of_pixels(pieces: Pieces, deviation: Array) -> Pieces:
+    """Return the net for images in BGR that are not divided by their standard deviation.
+
+    Parameters
+    ----------
+    pieces : Pieces
+        The net for images in RGB, less their mean, divided by their standard deviation.
+    deviation : array of shape (3,)
+        In the order RGB.
+
+    Raises
+    ------
+    UsageError
+        If a layer other than a convolution reads the image.
+    """
+    items = []
+    for each in pieces.items:
+        if INPUT in each.bottoms:
+            if each.type != "Convolution" or each.layer.convolution_param.group != 1:
+                raise UsageError(
+                    f"{each.name} ({each.type}) reads the image; channel order and scale can be "
+                    "folded into convolutions without groups only"
+                )
+            weight, *bias = each.weights
+            filter = Filter(weight, np.zeros(len(weight))).of_pixels(deviation, reverse=True)
+            each = replace(each, weights=(filter.weight, *bias))
+        items.append(each)
+    return replace(pieces, items=items)
+
+
+def _in_place(pieces: Pieces) -> list[LayerParameter]:
+    """Return the layers; those that are the only users of their bottom work in place."""
+    uses, types = pieces.uses(), {p.name: p.type for p in pieces.items}
+    tops: dict[str, str] = {}
+    layers = []
+    for each in pieces.items:
+        bottom = each.bottoms[0]
+        layer = each.taking([tops.get(name, name) for name in each.bottoms]).layer
+        if (
+            each.type in IN_PLACE
+            and len(each.bottoms) == 1
+            and types.get(bottom) in BELOW
+            and uses[bottom] == 1
+        ):
+            tops[each.name] = tops.get(bottom, bottom)
+            layer.top[:] = [tops[each.name]]
+        layers.append(layer)
+    return layers

@@ -1,7 +1,11 @@
-"""A PyTorch module, traced once with torch.export, operator by operator."""
+"""A PyTorch module traced with `torch.export`, and the Caffe layers that its operators become.
+
+`operators` and `windows` hold one writer for each operator; `@writes("conv2d")` registers it.
+"""
 
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,23 +15,96 @@ from torch import nn
 from torch.export import ExportedProgram
 from torch.fx import Node
 
+from caffe.proto.caffe_pb2 import LayerParameter
 from ripen.core.errors import UsageError
-from ripen.nets.importing.pieces import INPUT, Piece, Pieces, piece
-from ripen.nets.zoo.folding import Array, Sides
+from ripen.nets.folding import Array, Sides
 
-# Of the traced picture's axis: with 1, an operator could not tell it from an axis without numbers.
+INPUT = "data"
+# Batch size of the trace. With 1, the batch axis could be mistaken for an axis to broadcast.
 BATCH = 2
 NONE: Sides = (0, 0)
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A layer with its weights, and one top of its own, named like the layer."""
+
+    layer: LayerParameter
+    weights: tuple[Array, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return str(self.layer.name)
+
+    @property
+    def type(self) -> str:
+        return str(self.layer.type)
+
+    @property
+    def bottoms(self) -> list[str]:
+        return list(self.layer.bottom)
+
+    def taking(self, bottoms: Sequence[str]) -> "Piece":
+        """Return the layer with other bottoms."""
+        layer = LayerParameter()
+        layer.CopyFrom(self.layer)
+        layer.bottom[:] = bottoms
+        return Piece(layer, self.weights)
+
+
+@dataclass
+class Pieces:
+    """All layers of a net in the order in which they run, and the net's output."""
+
+    items: list[Piece]
+    output: str
+
+    def uses(self) -> Counter[str]:
+        """Count the uses of each top; being the output counts as one."""
+        used = (bottom for piece in self.items for bottom in piece.bottoms)
+        return Counter([*used, self.output])
+
+    def renamed(self, kept: Sequence[Piece], names: dict[str, str]) -> "Pieces":
+        """Return some of the layers, with some of their bottoms renamed.
+
+        Parameters
+        ----------
+        kept : sequence of Piece
+        names : dict
+            The new bottom by the old one; may itself be renamed.
+        """
+
+        def newest(top: str) -> str:
+            while top in names:
+                top = names[top]
+            return top
+
+        return Pieces([p.taking([newest(b) for b in p.bottoms]) for p in kept], newest(self.output))
+
+    def alive(self) -> "Pieces":
+        """Return the layers on which the output depends."""
+        wanted, kept = {self.output}, []
+        for each in reversed(self.items):
+            if each.name in wanted:
+                wanted.update(each.bottoms)
+                kept.append(each)
+        return Pieces(kept[::-1], self.output)
+
+
+def piece(name: str, type: str, bottoms: Sequence[str], *weights: Array, **settings: Any) -> Piece:
+    """Return a layer; `settings` are fields of its LayerParameter."""
+    layer = LayerParameter(name=name, type=type, bottom=bottoms, top=[name], **settings)
+    return Piece(layer, weights)
+
+
+@dataclass(frozen=True)
 class Map:
-    """What an operator gave: a top, and zeros that are still to be put about its maps.
+    """The result of an operator: a top, and the zeros around its maps that no layer has added yet.
 
     Attributes
     ----------
     before, after : (int, int)
-        Above and left, below and right.
+        Zeros above and left, below and right.
     """
 
     top: str
@@ -36,32 +113,32 @@ class Map:
 
 
 def exported(module: nn.Module, shape: Sequence[int]) -> ExportedProgram:
-    """Trace a module in evaluation, for a picture of shape (C, H, W).
+    """Trace a module in evaluation mode, for images of shape (C, H, W).
 
     Raises
     ------
     UsageError
-        If what it does depends on the picture's values, or PyTorch cannot say what it does.
+        If PyTorch cannot trace it, for example because its operators depend on the image's values.
     """
     try:
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what PyTorch says of its own trace
+            warnings.simplefilter("ignore")  # PyTorch warns of its own internals
             return torch.export.export(module, (torch.zeros(BATCH, *shape),), strict=False)
-    except Exception as error:  # whatever the module raises for such a picture
+    except Exception as error:  # a module may raise anything
         reason = str(error).strip().partition("\n")[0]
         raise UsageError(
-            f"{type(module).__name__} cannot be traced for a picture of {tuple(shape)}: {reason}"
+            f"{type(module).__name__} cannot be traced for images of shape {tuple(shape)}: {reason}"
         ) from None
 
 
 class Trace:
-    """The layers written so far, and which of their tops each operator's answer is.
+    """The layers written so far, and the top that holds each operator's result.
 
     Parameters
     ----------
     module : Module
     program : ExportedProgram
-        Its trace.
+        The module's trace.
     """
 
     def __init__(self, module: nn.Module, program: ExportedProgram) -> None:
@@ -80,20 +157,22 @@ class Trace:
         self._maps |= {node: Map(INPUT) for node in program.graph.nodes if node.name == user_input}
 
     def map(self, node: Any) -> Map:
-        """Return what an operator gave."""
+        """Return the result of an operator."""
         return self._maps[node]
 
     def top(self, node: Node, bottom: Any) -> str:
-        """Return the top of what an operator takes.
+        """Return the top of an operator's operand.
 
         Raises
         ------
         UsageError
-            If it has zeros about it that no layer of Caffe would put there.
+            If the operand is padded with zeros: only Caffe's convolutions pad.
         """
         found = self._maps[bottom]
         if found.before != NONE or found.after != NONE:
-            raise self.unsupported(node, "takes maps padded with zeros", "before a convolution")
+            raise self.unsupported(
+                node, "has maps padded with zeros", "padding before convolutions"
+            )
         return found.top
 
     def array(self, node: Node, of: Any) -> Array:
@@ -102,28 +181,28 @@ class Trace:
         Raises
         ------
         UsageError
-            If it is no weight but something computed.
+            If it is not a stored weight but computed.
         """
         if not isinstance(of, Node) or of.name not in self._stored:
-            raise self.unsupported(node, "has computed weights", "weights that are stored")
+            raise self.unsupported(node, "has computed weights", "stored weights")
         stored = self._state[self._stored[of.name]]
         return np.asarray(stored.detach().cpu().to(torch.float64).numpy())
 
     def add(
         self, node: Node, type: str, bottoms: Sequence[str], *weights: Array, **settings: Any
     ) -> str:
-        """Write a layer named for an operator's module; return its top."""
+        """Add a layer named after an operator's module; return its top."""
         part = settings.pop("part", "")
         name = self._free(self._name(node) + (f"/{part}" if part else ""))
         self.items.append(piece(name, type, bottoms, *weights, **settings))
         return name
 
-    def give(self, node: Node, found: Map | str, changed: Node | None = None) -> None:
-        """Note what an operator gave; `changed` is what it changed in place."""
-        answer = Map(found) if isinstance(found, str) else found
+    def record(self, node: Node, found: Map | str, changed: Node | None = None) -> None:
+        """Record the result of an operator; `changed` is the operand that it changed in place."""
+        result = Map(found) if isinstance(found, str) else found
         for each in (node, changed):
             if each is not None:
-                self._maps[each] = answer
+                self._maps[each] = result
 
     def finished(self, output: Node) -> Pieces:
         """Return the layers.
@@ -131,18 +210,18 @@ class Trace:
         Raises
         ------
         UsageError
-            If the module gives more than one tensor, or only what it was given.
+            If the module returns several tensors, or its input unchanged.
         """
-        (answers,) = output.args
-        if not isinstance(answers, tuple | list) or len(answers) != 1:
-            raise UsageError("the network gives several tensors. Allowed: one")
-        top = self.top(output, answers[0])
+        (results,) = output.args
+        if not isinstance(results, tuple | list) or len(results) != 1:
+            raise UsageError("the network returns several tensors. Allowed: one")
+        top = self.top(output, results[0])
         if top == INPUT:
-            raise UsageError("the network gives what it is given: it has no layers")
+            raise UsageError("the network returns its input: it has no layers")
         return Pieces(self.items, top).alive()
 
     def unsupported(self, node: Node, what: str, allowed: str) -> UsageError:
-        """Return the error for an operator that Caffe has no layer for."""
+        """Return the error for an operator without a layer in Caffe."""
         where, kind = _module(node)
         return UsageError(f"{where or 'the network'} ({kind}) {what}. Allowed: {allowed}")
 
@@ -164,7 +243,7 @@ class Trace:
 
 
 def operator(node: Node) -> str:
-    """Return an operator's name, the same whether it works in place or not: relu for relu_."""
+    """Return an operator's name, without the underscore of in-place operators: relu for relu_."""
     schema = getattr(node.target, "_schema", None)
     if schema is None:
         return str(getattr(node.target, "__name__", node.target))
@@ -173,7 +252,7 @@ def operator(node: Node) -> str:
 
 
 def arguments(node: Node) -> dict[str, Any]:
-    """Return an operator's arguments by the names in its schema, defaults filled in."""
+    """Return an operator's arguments and defaults, by the names in its schema."""
     schema: Any = getattr(node.target, "_schema")  # noqa: B009 - mypy knows no such attribute
     names = [each.name for each in schema.arguments]
     given = dict(zip(names, node.args, strict=False)) | node.kwargs
@@ -181,14 +260,49 @@ def arguments(node: Node) -> dict[str, Any]:
 
 
 def shape(node: Any) -> tuple[int, ...]:
-    """Return the shape of what an operator gave."""
+    """Return the shape of an operator's result."""
     return tuple(int(size) for size in node.meta["val"].shape)
 
 
 def _module(node: Node) -> tuple[str, str]:
-    """Return the path of the module that an operator is of, and its class."""
+    """Return the path and the class of the module that an operator belongs to."""
     stack = list(node.meta.get("nn_module_stack", {}).values())
     if not stack:
         return "", operator(node)
     where, kind = stack[-1]
     return str(where), str(kind).rpartition(".")[2]
+
+
+Arguments = dict[str, Any]
+Writer = Callable[[Trace, Node, Arguments], str | Map]
+_WRITERS: dict[str, Writer] = {}
+
+
+def writes(*operators: str) -> Callable[[Writer], Writer]:
+    """Register a function as the writer of some operators."""
+
+    def register(writer: Writer) -> Writer:
+        for name in operators:
+            if name in _WRITERS:
+                raise ValueError(f"operator '{name}' has two writers")
+            _WRITERS[name] = writer
+        return writer
+
+    return register
+
+
+def write(trace: Trace, node: Node) -> None:
+    """Write an operator's layers.
+
+    Raises
+    ------
+    UsageError
+        If Caffe has no layers for it.
+    """
+    writer = _WRITERS.get(operator(node))
+    if writer is None:
+        raise trace.unsupported(node, f"calls {node.target}", ", ".join(sorted(_WRITERS)))
+    given = arguments(node)
+    schema: Any = getattr(node.target, "_schema")  # noqa: B009 - mypy knows no such attribute
+    changed = node.args[0] if schema.is_mutable else None
+    trace.record(node, writer(trace, node, given), changed if isinstance(changed, Node) else None)

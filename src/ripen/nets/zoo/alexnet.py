@@ -1,7 +1,7 @@
-"""AlexNet (Krizhevsky, Sutskever and Hinton, 2012) and its kin, as Caffe's zoo has them.
+"""AlexNet (Krizhevsky, Sutskever and Hinton, 2012) and its variants in Caffe's zoo.
 
-CaffeNet pools before it normalizes; flickr_style is CaffeNet with a new last layer, trained on from
-its weights; rcnn_ilsvrc13 is CaffeNet with the detectors of R-CNN (Girshick et al., 2014) on top.
+CaffeNet pools before it normalizes. flickr_style is CaffeNet fine-tuned with a new last layer.
+rcnn_ilsvrc13 is CaffeNet with the detectors of R-CNN (Girshick et al., 2014) as its last layer.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from caffe import NetSpec
 from caffe import layers as L
 from caffe.net_spec import Top
 from caffe.proto.caffe_pb2 import SolverParameter
-from ripen.nets.zoo.definition import (
+from ripen.nets.definition import (
     LEARNT,
     Body,
     Definition,
@@ -23,6 +23,7 @@ from ripen.nets.zoo.definition import (
     ilsvrc,
     loss_and_accuracy,
     max_pool,
+    register,
     softmax,
     train_val,
 )
@@ -33,7 +34,7 @@ MEAN = {"mean_file": "data/ilsvrc12/imagenet_mean.binaryproto"}
 
 @dataclass(frozen=True)
 class Last:
-    """The layer that gives the scores."""
+    """The layer that computes the scores."""
 
     name: str = "fc8"
     num_output: int = 1000
@@ -67,7 +68,10 @@ def _pool_and_norm(n: NetSpec, bottom: Top, stage: int, pool_first: bool) -> Top
 
 
 def _body(n: NetSpec, *, pool_first: bool, bias: float, last: Last) -> Top:
-    """Five convolutions and three layers of weighted sums; `bias` is where most biases begin."""
+    """Add five convolutions and three fully connected layers.
+
+    `bias` is the initial bias of every layer except conv1, conv3 and the last, which begin at 0.
+    """
 
     def conv(bottom: Top, stage: int, num_output: int, bias: float, **more: Any) -> Top:
         filled = {"weight_filler": gaussian(0.01), "bias_filler": constant(bias)}
@@ -89,6 +93,7 @@ def _body(n: NetSpec, *, pool_first: bool, bias: float, last: Last) -> Top:
     x = conv(_pool_and_norm(n, x, 2, pool_first), 3, 384, 0, pad=1, kernel_size=3)
     x = conv(x, 4, 384, bias, pad=1, kernel_size=3, group=2)
     n.pool5 = max_pool(conv(x, 5, 256, bias, pad=1, kernel_size=3, group=2))
+    # A new last layer learns faster than the pretrained layers below it.
     rates = [{**spec, "lr_mult": spec["lr_mult"] * last.lr_mult} for spec in LEARNT]
     n[last.name] = L.InnerProduct(
         dense(dense(n.pool5, 6), 7),
@@ -129,30 +134,45 @@ def _solver(**changed: Any) -> SolverParameter:
 _caffenet = partial(_body, pool_first=True, bias=1)
 _ilsvrc = ilsvrc({"crop_size": 227, **MEAN}, batch_size=256)
 
-alexnet = _definition(
-    "AlexNet",
-    partial(_body, pool_first=False, bias=0.1, last=Last()),
-    _ilsvrc,
-    _solver(snapshot_prefix="caffe_alexnet_train"),
-)
-caffenet = _definition(
-    "CaffeNet",
-    partial(_caffenet, last=Last()),
-    _ilsvrc,
-    _solver(snapshot_prefix="caffenet_train"),
-)
-flickr_style = _definition(
-    "FlickrStyleCaffeNet",
-    partial(_caffenet, last=Last("fc8_flickr", 20, lr_mult=10)),
-    Source(_list(True), _list(False), type="ImageData"),
-    _solver(
-        test_iter=[100],
-        base_lr=0.001,
-        stepsize=20_000,
-        max_iter=100_000,
-        snapshot_prefix="finetune_flickr_style",
+register(
+    "alexnet",
+    _definition(
+        "AlexNet",
+        partial(_body, pool_first=False, bias=0.1, last=Last()),
+        _ilsvrc,
+        _solver(snapshot_prefix="caffe_alexnet_train"),
     ),
 )
-rcnn_ilsvrc13 = Definition(
-    partial(deploy, "R-CNN-ilsvrc13", SHAPE, partial(_caffenet, last=Last("fc-rcnn", 200)), None)
+register(
+    "caffenet",
+    _definition(
+        "CaffeNet",
+        partial(_caffenet, last=Last()),
+        _ilsvrc,
+        _solver(snapshot_prefix="caffenet_train"),
+    ),
+)
+register(
+    "flickr_style",
+    _definition(
+        "FlickrStyleCaffeNet",
+        partial(_caffenet, last=Last("fc8_flickr", 20, lr_mult=10)),
+        Source(_list(True), _list(False), type="ImageData"),
+        _solver(
+            test_iter=[100],
+            base_lr=0.001,
+            stepsize=20_000,
+            max_iter=100_000,
+            snapshot_prefix="finetune_flickr_style",
+        ),
+    ),
+)
+# Its last layer holds SVMs that were trained outside Caffe: there is no train_val, and no Softmax.
+register(
+    "rcnn_ilsvrc13",
+    Definition(
+        partial(
+            deploy, "R-CNN-ilsvrc13", SHAPE, partial(_caffenet, last=Last("fc-rcnn", 200)), None
+        )
+    ),
 )

@@ -1,4 +1,4 @@
-"""The nets of Caffe's CIFAR-10 example (after Krizhevsky's cuda-convnet): 32x32 colour pictures."""
+"""The nets of Caffe's CIFAR-10 example (after Krizhevsky's cuda-convnet): 32x32 colour images."""
 
 from functools import partial
 from typing import Any
@@ -8,7 +8,7 @@ from caffe import layers as L
 from caffe import params as P
 from caffe.net_spec import Top
 from caffe.proto.caffe_pb2 import SolverParameter
-from ripen.nets.zoo.definition import (
+from ripen.nets.definition import (
     BIAS_TWICE,
     Body,
     Definition,
@@ -18,6 +18,7 @@ from ripen.nets.zoo.definition import (
     gaussian,
     loss_and_accuracy,
     max_pool,
+    register,
     softmax,
     train_val,
 )
@@ -31,7 +32,7 @@ def _conv(bottom: Top, num_output: int, std: float, **more: Any) -> Any:
 
 
 def _relu_stages(n: NetSpec, *, norm: bool) -> Top:
-    """Three convolutions, the first pooled by its largest and the others by their mean."""
+    """Add three convolutions; the first is max-pooled, the others average-pooled."""
 
     def normalized(bottom: Top, stage: int) -> Top:
         if not norm:
@@ -53,7 +54,7 @@ def _relu_stages(n: NetSpec, *, norm: bool) -> Top:
 
 
 def _sigmoid_stages(n: NetSpec, *, batch_norm: bool) -> Top:
-    """The same with sigmoids, which learn little here unless their inputs are normalized."""
+    """Add the same with sigmoids, which learn little here without batch normalization."""
 
     def normalized(bottom: Top, stage: int) -> Top:
         if not batch_norm:
@@ -105,6 +106,7 @@ def _source(train_batch: int, test_batch: int) -> Source:
     return Source(lmdb("train", train_batch), lmdb("test", test_batch), name="cifar")
 
 
+# The published files name the deploy net and the train_val net differently.
 def _definition(
     titles: tuple[str, str], body: Body, source: Source, solver: SolverParameter
 ) -> Definition:
@@ -138,33 +140,45 @@ def _sigmoid_solver(prefix: str) -> SolverParameter:
     return solver
 
 
-cifar10_quick = _definition(
-    ("CIFAR10_quick_test", "CIFAR10_quick"),
-    _quick,
-    _source(100, 100),
-    _solver(
-        test_interval=500,
-        display=100,
-        max_iter=4000,
-        snapshot=4000,
-        snapshot_prefix="cifar10_quick",
+register(
+    "cifar10_quick",
+    _definition(
+        ("CIFAR10_quick_test", "CIFAR10_quick"),
+        _quick,
+        _source(100, 100),
+        _solver(
+            test_interval=500,
+            display=100,
+            max_iter=4000,
+            snapshot=4000,
+            snapshot_prefix="cifar10_quick",
+        ),
     ),
 )
-cifar10_full = _definition(
-    ("CIFAR10_full_deploy", "CIFAR10_full"),
-    _full,
-    _source(100, 100),
-    _solver(snapshot_format="HDF5", snapshot_prefix="cifar10_full"),
+register(
+    "cifar10_full",
+    _definition(
+        ("CIFAR10_full_deploy", "CIFAR10_full"),
+        _full,
+        _source(100, 100),
+        _solver(snapshot_format="HDF5", snapshot_prefix="cifar10_full"),
+    ),
 )
-cifar10_full_sigmoid = _definition(
-    ("CIFAR10_full_sigmoid", "CIFAR10_full"),
-    partial(_full, sigmoid=True),
-    _source(111, 1000),
-    _sigmoid_solver("cifar10_full_sigmoid"),
+register(
+    "cifar10_full_sigmoid",
+    _definition(
+        ("CIFAR10_full_sigmoid", "CIFAR10_full"),
+        partial(_full, sigmoid=True),
+        _source(111, 1000),
+        _sigmoid_solver("cifar10_full_sigmoid"),
+    ),
 )
-cifar10_full_sigmoid_bn = _definition(
-    ("CIFAR10_full_sigmoid_bn", "CIFAR10_full"),
-    partial(_full, sigmoid=True, batch_norm=True),
-    _source(100, 1000),
-    _sigmoid_solver("cifar10_full_sigmoid_bn"),
+register(
+    "cifar10_full_sigmoid_bn",
+    _definition(
+        ("CIFAR10_full_sigmoid_bn", "CIFAR10_full"),
+        partial(_full, sigmoid=True, batch_norm=True),
+        _source(100, 1000),
+        _sigmoid_solver("cifar10_full_sigmoid_bn"),
+    ),
 )

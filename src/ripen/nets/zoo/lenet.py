@@ -1,25 +1,33 @@
-"""LeNet (LeCun et al., 1998) as Caffe's MNIST example has it: ReLU where there were sigmoids."""
+"""LeNet (LeCun et al., 1998): as in Caffe's MNIST example, and a smaller one for 8x8 images.
+
+Caffe's LeNet has a ReLU where the paper has sigmoids.
+"""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from caffe import NetSpec
 from caffe import layers as L
 from caffe.net_spec import Top
-from caffe.proto.caffe_pb2 import SolverParameter
-from ripen.nets.zoo.definition import (
+from caffe.proto.caffe_pb2 import NetParameter, SolverParameter
+from ripen.nets.definition import (
     BIAS_TWICE,
+    LEARNT,
     XAVIER,
     Definition,
     Source,
     deploy,
     loss_and_accuracy,
     max_pool,
+    register,
     softmax,
     train_val,
 )
 
 FILLED: dict[str, Any] = {"param": BIAS_TWICE, "weight_filler": XAVIER}
+FILLED8: dict[str, Any] = {"param": LEARNT, "weight_filler": XAVIER}
+TITLE8 = "LeNet8"
 
 
 def _body(n: NetSpec) -> Top:
@@ -43,28 +51,75 @@ def _lmdb(train: bool) -> dict[str, Any]:
     }
 
 
-lenet = Definition(
-    partial(deploy, "LeNet", (64, 1, 28, 28), _body, softmax),
-    partial(
-        train_val,
-        "LeNet",
-        Source(_lmdb(True), _lmdb(False), name="mnist"),
-        _body,
-        loss_and_accuracy,
+def _body8(n: NetSpec, classes: int) -> Top:
+    """Add two small convolutions, each pooled, and two dense layers."""
+    x = n.data
+    for stage, num_output in ((1, 16), (2, 32)):
+        n[f"conv{stage}"] = L.Convolution(x, num_output=num_output, kernel_size=3, pad=1, **FILLED8)
+        n[f"relu{stage}"] = L.ReLU(n[f"conv{stage}"], in_place=True)
+        n[f"pool{stage}"] = x = max_pool(n[f"relu{stage}"], kernel_size=2)
+    n.ip1 = L.InnerProduct(x, num_output=64, **FILLED8)
+    n.relu3 = L.ReLU(n.ip1, in_place=True)
+    n.ip2 = L.InnerProduct(n.relu3, num_output=classes, **FILLED8)
+    return n.ip2
+
+
+def lenet8_train_val(
+    classes: int, train: tuple[Path, int], validation: tuple[Path, int]
+) -> NetParameter:
+    """Return LeNet8 for training.
+
+    Parameters
+    ----------
+    classes : int
+        Number of outputs.
+    train, validation : (Path, int)
+        The list file of an HDF5Data layer, and the batch size.
+    """
+    parts = [
+        {"source": source.as_posix(), "batch_size": size} for source, size in (train, validation)
+    ]
+    source = Source(parts[0], parts[1], type="HDF5Data")
+    return train_val(TITLE8, source, partial(_body8, classes=classes), loss_and_accuracy)
+
+
+def lenet8_deploy(classes: int) -> NetParameter:
+    """Return LeNet8 for inference: input ``data``, output ``prob``."""
+    return deploy(TITLE8, (1, 1, 8, 8), partial(_body8, classes=classes), softmax)
+
+
+register(
+    "lenet",
+    Definition(
+        partial(deploy, "LeNet", (64, 1, 28, 28), _body, softmax),
+        partial(
+            train_val,
+            "LeNet",
+            Source(_lmdb(True), _lmdb(False), name="mnist"),
+            _body,
+            loss_and_accuracy,
+        ),
+        SolverParameter(
+            net="train_val.prototxt",
+            test_iter=[100],
+            test_interval=500,
+            base_lr=0.01,
+            momentum=0.9,
+            weight_decay=5e-4,
+            lr_policy="inv",
+            gamma=1e-4,
+            power=0.75,
+            display=100,
+            max_iter=10_000,
+            snapshot=5000,
+            snapshot_prefix="lenet",
+        ),
     ),
-    SolverParameter(
-        net="train_val.prototxt",
-        test_iter=[100],
-        test_interval=500,
-        base_lr=0.01,
-        momentum=0.9,
-        weight_decay=5e-4,
-        lr_policy="inv",
-        gamma=1e-4,
-        power=0.75,
-        display=100,
-        max_iter=10_000,
-        snapshot=5000,
-        snapshot_prefix="lenet",
+)
+register(
+    "lenet8",
+    Definition(
+        partial(lenet8_deploy, 10),
+        partial(lenet8_train_val, 10, (Path("train.txt"), 100), (Path("test.txt"), 100)),
     ),
 )

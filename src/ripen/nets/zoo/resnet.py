@@ -1,7 +1,7 @@
-"""ResNet-50 (He, Zhang, Ren and Sun, 2016): what a block adds to what goes past it.
+"""ResNet-50 (He, Zhang, Ren and Sun, 2016): each block adds a residual to its input.
 
-A block narrows its channels, filters them, and widens them again. Normalizations take the means and
-variances that were stored after training, in training further too, as the net's makers advise.
+A block narrows its channels, filters them, and widens them again. The BatchNorm layers use their
+stored mean and variance, in fine-tuning too, as the authors of the net advise.
 """
 
 from functools import partial
@@ -10,7 +10,7 @@ from typing import Any
 from caffe import NetSpec
 from caffe import layers as L
 from caffe.net_spec import Top
-from ripen.nets.zoo.definition import (
+from ripen.nets.definition import (
     LEARNT,
     Definition,
     average_pool,
@@ -20,12 +20,13 @@ from ripen.nets.zoo.definition import (
     ilsvrc,
     loss_and_accuracy,
     max_pool,
+    register,
     softmax,
     train_val,
 )
 
 TITLE = "ResNet-50"
-# Blocks of each stage, and its narrow channels; a block gives four times as many.
+# Number of blocks and narrow channels of each stage; a block outputs four times as many channels.
 STAGES = {2: (3, 64), 3: (4, 128), 4: (6, 256), 5: (3, 512)}
 MEAN = [103.0626, 115.9029, 123.1516]
 FROZEN = [{"lr_mult": 0, "decay_mult": 0}] * 3
@@ -34,7 +35,7 @@ FROZEN = [{"lr_mult": 0, "decay_mult": 0}] * 3
 def _conv(
     n: NetSpec, name: str, bottom: Top, num_output: int, size: int, *, relu: bool, **more: Any
 ) -> Top:
-    """Add a convolution and its normalization: `res2a_branch1`, `bn2a_branch1`, `scale2a_...`."""
+    """Add a convolution, its BatchNorm and Scale: `res2a_branch1`, `bn2a_...`, `scale2a_...`."""
     first = name == "conv1"
     bias = {"bias_filler": constant()} if first else {"bias_term": False}
     n[name] = L.Convolution(
@@ -56,14 +57,14 @@ def _conv(
 
 
 def _block(n: NetSpec, name: str, bottom: Top, narrow: int, stride: int, first: bool) -> Top:
-    past = bottom
+    shortcut = bottom
     if first:
         settings: dict[str, Any] = {"stride": stride, "relu": False}
-        past = _conv(n, f"{name}_branch1", bottom, 4 * narrow, 1, **settings)
+        shortcut = _conv(n, f"{name}_branch1", bottom, 4 * narrow, 1, **settings)
     x = _conv(n, f"{name}_branch2a", bottom, narrow, 1, stride=stride, relu=True)
     x = _conv(n, f"{name}_branch2b", x, narrow, 3, pad=1, relu=True)
     x = _conv(n, f"{name}_branch2c", x, 4 * narrow, 1, relu=False)
-    n[name] = L.Eltwise(past, x)
+    n[name] = L.Eltwise(shortcut, x)
     n[f"{name}_relu"] = L.ReLU(n[name], in_place=True)
     return n[f"{name}_relu"]
 
@@ -81,9 +82,16 @@ def _body(n: NetSpec) -> Top:
     return n.fc1000
 
 
-resnet50 = Definition(
-    partial(deploy, TITLE, (1, 3, 224, 224), _body, softmax),
-    partial(
-        train_val, TITLE, ilsvrc({"crop_size": 224, "mean_value": MEAN}), _body, loss_and_accuracy
+register(
+    "resnet50",
+    Definition(
+        partial(deploy, TITLE, (1, 3, 224, 224), _body, softmax),
+        partial(
+            train_val,
+            TITLE,
+            ilsvrc({"crop_size": 224, "mean_value": MEAN}),
+            _body,
+            loss_and_accuracy,
+        ),
     ),
 )

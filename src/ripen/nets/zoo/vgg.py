@@ -1,4 +1,4 @@
-"""VGG-16 (Simonyan and Zisserman, 2015): nothing but 3x3 windows, thirteen times, and sums."""
+"""VGG-16 (Simonyan and Zisserman, 2015): thirteen 3x3 convolutions, three dense layers."""
 
 from functools import partial
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from caffe import NetSpec
 from caffe import layers as L
 from caffe.net_spec import Top
-from ripen.nets.zoo.definition import (
+from ripen.nets.definition import (
     LEARNT,
     Definition,
     constant,
@@ -15,12 +15,13 @@ from ripen.nets.zoo.definition import (
     ilsvrc,
     loss_and_accuracy,
     max_pool,
+    register,
     softmax,
     train_val,
 )
 
 TITLE = "VGG_ILSVRC_16_layers"
-# Channels of each stage, and how many convolutions it has; a pooling ends it.
+# Channels and number of convolutions of each stage; max pooling ends a stage.
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 MEAN = [103.939, 116.779, 123.68]
 FILLED: dict[str, Any] = {"param": LEARNT, "bias_filler": constant()}
@@ -55,9 +56,16 @@ def _body(n: NetSpec) -> Top:
     return n.fc8
 
 
-vgg16 = Definition(
-    partial(deploy, TITLE, (10, 3, 224, 224), _body, softmax),
-    partial(
-        train_val, TITLE, ilsvrc({"crop_size": 224, "mean_value": MEAN}), _body, loss_and_accuracy
+register(
+    "vgg16",
+    Definition(
+        partial(deploy, TITLE, (10, 3, 224, 224), _body, softmax),
+        partial(
+            train_val,
+            TITLE,
+            ilsvrc({"crop_size": 224, "mean_value": MEAN}),
+            _body,
+            loss_and_accuracy,
+        ),
     ),
 )

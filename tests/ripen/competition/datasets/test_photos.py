@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-
 from ripen.competition.datasets import PHOTOS
 from ripen.competition.datasets.imagenet import DATASET as IMAGENET
+
 from ripen.core.errors import DataError
-from ripen.data.images.names import Named
-from ripen.nets.zoo.contract import labels
+from ripen.data.labels import Labelled
+from ripen.nets.contract import labels
 
 
 def test_imagenets_classes_are_those_of_the_nets() -> None:
@@ -19,7 +19,7 @@ def test_imagenets_classes_are_those_of_the_nets() -> None:
 
 def test_every_listed_photograph_is_of_another_class() -> None:
     listed = IMAGENET.photographs()
-    named = [IMAGENET.parse(file) for file in listed]
+    named = IMAGENET.read_labels(list(listed)).images
     assert len({found.label for found in named if found}) == len(listed) == 256
     for file, found in zip(listed, named, strict=True):
         assert found is not None
@@ -35,28 +35,33 @@ def test_the_mirror_has_them(mirror: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("n01440764_tench.JPEG", Named(1, 0, 0, "n01440764_tench")),
-        ("train/n01443537/n01443537_16.JPEG", Named(1, 1, 0, "n01443537_16")),
-        ("val/n01440764/ILSVRC2012_val_00000293.JPEG", Named(1, 0, 0, "ILSVRC2012_val_00000293")),
+        ("n01440764_tench.JPEG", ("test", 0, "n01440764_tench")),
+        ("train/n01443537/n01443537_16.JPEG", ("test", 1, "n01443537_16")),
+        ("val/n01440764/ILSVRC2012_val_00000293.JPEG", ("test", 0, "ILSVRC2012_val_00000293")),
         ("val/n01440764/", None),
         ("readme/.DS_Store", None),
     ],
 )
-def test_names_of_imagenet(name: str, expected: Named | None) -> None:
-    assert IMAGENET.parse(name) == expected
+def test_names_of_imagenet(name: str, expected: tuple[str, int, str] | None) -> None:
+    (found,) = IMAGENET.read_labels([name]).images
+    if expected is None:
+        assert found is None
+    else:
+        part, label, id = expected
+        assert found == Labelled(part, label, (id,), id)
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("tench.JPEG", r"^tench\.JPEG: is no picture's name. Allowed: <synset>_<name>\.JPEG$"),
-        ("n01440764_tench.txt", r"^n01440764_tench\.txt: is no picture's name"),
-        ("n00000001_x.JPEG", r"^n00000001_x\.JPEG: synset n00000001 is none of the 1000 classes$"),
+        ("tench.JPEG", r"^tench\.JPEG: is not an image's name. Allowed: <synset>_<name>\.JPEG$"),
+        ("n01440764_tench.txt", r"^n01440764_tench\.txt: is not an image's name"),
+        ("n00000001_x.JPEG", r"^n00000001_x\.JPEG: synset n00000001 is not one of the 1000 cl"),
     ],
 )
 def test_names_that_are_none(name: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        IMAGENET.parse(name)
+        IMAGENET.read_labels([name])
 
 
 def test_the_others_have_their_classes() -> None:

@@ -12,6 +12,8 @@ from PIL import Image
 import caffe
 from caffe import layers as L
 from caffe.proto.caffe_pb2 import NetParameter
+from ripen.data import image_input
+from ripen.data.image_input import Input
 from ripen.judge.evaluation.insight import (
     Looker,
     NetFiles,
@@ -20,8 +22,6 @@ from ripen.judge.evaluation.insight import (
     first_filters,
     heat,
 )
-from ripen.nets.zoo import pictures
-from ripen.nets.zoo.contract import Input
 from tests.ripen.photographs import photograph
 
 INPUT = Input(height=9, width=9, channel_order="BGR", raw_scale=1.0, mean=[0.4, 0.4, 0.4])
@@ -52,7 +52,7 @@ def test_scores_are_those_before_the_softmax(files: NetFiles) -> None:
     picture = photograph(1, 40, 30)
     net = caffe.Net(definition(), str(files.weights), caffe.TEST)
     net.blobs["data"].reshape(1, 3, 12, 10)
-    net.blobs["data"].data[...] = pictures.values(picture, INPUT.sized(12, 10))
+    net.blobs["data"].data[...] = image_input.values(picture, INPUT.sized(12, 10))
     net.forward()
     found = Looker(files).look(picture).scores
     np.testing.assert_allclose(found, net.blobs["scores"].data[0], rtol=1e-5)
@@ -65,7 +65,7 @@ def test_the_gradient_is_the_numeric_one(files: NetFiles) -> None:
     assert found.shape == (3, 12, 10)
     net = caffe.Net(definition(), str(files.weights), caffe.TEST)
     net.blobs["data"].reshape(1, 3, 12, 10)
-    data = pictures.values(picture, INPUT.sized(12, 10))
+    data = image_input.values(picture, INPUT.sized(12, 10))
     for place in [(0, 5, 5), (1, 0, 3), (2, 11, 9), (0, 2, 8)]:
         moved = []
         for sign in (1, -1):
@@ -86,7 +86,7 @@ def test_maps_are_the_strongest_channels_of_layers_with_an_extent(files: NetFile
     }
     net = caffe.Net(definition(), str(files.weights), caffe.TEST)
     net.blobs["data"].reshape(1, 3, 12, 10)
-    net.blobs["data"].data[...] = pictures.values(picture, INPUT.sized(12, 10))
+    net.blobs["data"].data[...] = image_input.values(picture, INPUT.sized(12, 10))
     net.forward()
     for name, (channel, values) in maps.items():
         whole = net.blobs[name].data[0]

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import StandardScaler
-
 from ripen.competition.datasets import avocado
 from ripen.competition.datasets.prepared import Part, write_part, write_scaler
+from sklearn.preprocessing import StandardScaler
+
 from ripen.core.layout import Layout
 from ripen.judge.evaluation import network
 from ripen.learn.models import mlp
 from ripen.learn.models.batched import first_weights
-from ripen.learn.models.caffe_net import CaffeNet, fit, write_training
+from ripen.learn.models.train_net import CaffeNet, fit, write_training
 from ripen.nets.zoo import DEFINITIONS
 from ripen.settings.schema import Config
 

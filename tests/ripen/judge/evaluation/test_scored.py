@@ -6,24 +6,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from ripen.competition.datasets.digits import DATASET
+from ripen.competition.datasets.pictures import read_raw
+from ripen.competition.datasets.prepared import write_part
+from ripen.judge.evaluation.nets import of_photographs, of_small_pictures, trained_folders
 
 import caffe
 from caffe.formats import to_text
 from ripen.competition import predictions
-from ripen.competition.datasets.digits import DATASET
-from ripen.competition.datasets.pictures import read_raw
-from ripen.competition.datasets.prepared import write_part
 from ripen.competition.predictions import read_left
 from ripen.core.archives import Archive
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
-from ripen.data.images import index as indexes
-from ripen.data.images.decode import read
+from ripen.data import image_index as indexes
+from ripen.data.decode import decode as read
 from ripen.data.sources import builtin
 from ripen.judge.evaluation.gallery import photographs, small_pictures
-from ripen.judge.evaluation.nets import of_photographs, of_small_pictures, trained_folders
 from ripen.judge.evaluation.scored import Truth, join, known_photos
-from ripen.nets.zoo import DEFINITIONS, lenet8
+from ripen.nets.zoo import DEFINITIONS, lenet
 from ripen.settings.schema import Config
 from ripen.stages.prepare import prepare_pictures
 
@@ -112,7 +112,7 @@ def test_nets_of_small_pictures_begin_with_the_pretrained_but_for_scratch(tmp_pa
     folders = {"net": tmp_path / "full", "scratch": tmp_path / "scratch"}
     for folder in folders.values():
         folder.mkdir()
-        (folder / "deploy.prototxt").write_text(to_text(lenet8.written_deploy(5)))
+        (folder / "deploy.prototxt").write_text(to_text(lenet.lenet8_deploy(5)))
     found = of_small_pictures(folders, tmp_path / "pretrained", DATASET)
     assert found["net"].before == tmp_path / "pretrained" / "model.caffemodel"
     assert found["scratch"].before is None

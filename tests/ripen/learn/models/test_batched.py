@@ -1,4 +1,4 @@
-"""Each trial of a stack against `caffe_net.fit` training it alone."""
+"""Each trial of a stack against `train_net` training it alone."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -12,9 +12,11 @@ from sklearn.datasets import make_blobs, make_moons
 
 import caffe
 from caffe.proto import caffe_pb2
-from ripen.competition.datasets.prepared import Part, write_part
 from ripen.core.errors import TrainingError
-from ripen.learn.convergence import Reason
+from ripen.learn.arrays import write_rows
+from ripen.learn.convergence import Check, Reason, Training
+from ripen.learn.estimator import Rows
+from ripen.learn.estimators.caffe_net import CaffeNet
 from ripen.learn.models import mlp
 from ripen.learn.models.batched import (
     Trained,
@@ -26,39 +28,38 @@ from ripen.learn.models.batched import (
     fits,
     head,
 )
-from ripen.learn.models.caffe_net import Check, Training, train_net
-from ripen.settings.schema import Config
+from ripen.learn.models.train_net import train_net
 
-MakeConfig = Callable[..., Config]
+MakeNet = Callable[..., CaffeNet]
 BUDGET = ("solver.max_iter=170", "train.check_interval=20", "solver.stepsize=50")
 # Measured: at most 2e-6 where training does not jump about.
 CLOSE = {"rtol": 1e-4, "atol": 1e-6}
 
 
-def moons(n: int, seed: int) -> Part:
+def moons(n: int, seed: int) -> Rows:
     data, labels = make_moons(n, noise=0.1, random_state=seed)
-    return Part(np.arange(n), data.astype(np.float32), labels.astype(np.int64))
+    return Rows(data.astype(np.float32), labels.astype(np.int64))
 
 
 TRAIN, VALIDATION = moons(130, 0), moons(70, 1)  # 130 rows in batches of 50: each is another one
 
 
-def trial(config: Config, seed: int = 2016, **settings: Any) -> Trial:
-    """Return the configuration's trial with other settings, whichever section has their names."""
+def trial(base: CaffeNet, seed: int = 2016, **settings: Any) -> Trial:
+    """Return the net's trial with other settings, of whichever section has their names."""
     sections = []
-    for section in (config.net, config.solver, config.train):
+    for section in (base.net, base.solver, base.train):
         names = {field.name for field in fields(section)} & set(settings)
         sections.append(replace(section, **{name: settings.pop(name) for name in names}))
     assert not settings
     return Trial(*sections, seed)
 
 
-def alone(one: Trial, folder: Path, classes: int, train: Part, validation: Part) -> Training:
+def alone(one: Trial, folder: Path, classes: int, train: Rows, validation: Rows) -> Training:
     """Train by Caffe's solver; leaves `model.caffemodel`."""
     folder.mkdir()
     lists = [
-        (write_part(folder, name, part), len(part.ids))
-        for name, part in (("train", train), ("validation", validation))
+        (write_rows(folder, name, rows.x, rows.y), len(rows.x))
+        for name, rows in (("train", train), ("validation", validation))
     ]
     batch = (lists[0][0], min(one.train.batch_size, lists[0][1]))
     net = mlp.train_val(one.net, classes, batch, lists[1])
@@ -87,12 +88,12 @@ def compare(found: Trained, expected: Training, folder: Path) -> None:
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
 def test_each_trial_is_as_if_alone(
-    make_config: MakeConfig, activation: str, depth: int, tmp_path: Path
+    make_net: MakeNet, activation: str, depth: int, tmp_path: Path
 ) -> None:
-    config = make_config(*BUDGET, f"net.activation={activation}", "train.batch_size=50")
+    base = make_net(*BUDGET, f"net.activation={activation}", "train.batch_size=50")
     trials = [
         trial(
-            config, seed, hidden_layers=[width] * depth, weights=weights, base_lr=rate,
+            base, seed, hidden_layers=[width] * depth, weights=weights, base_lr=rate,
             momentum=momentum, weight_decay=decay, lr_policy=policy,
         )
         for width, weights, rate, momentum, decay, policy, seed in (
@@ -107,15 +108,15 @@ def test_each_trial_is_as_if_alone(
 
 
 def test_each_ends_for_its_own_reason_and_the_others_go_on(
-    make_config: MakeConfig, tmp_path: Path
+    make_net: MakeNet, tmp_path: Path
 ) -> None:
     settings: dict[Reason, dict[str, Any]] = {
         Reason.MAX_ITER: {},
         Reason.CONVERGED: {"tolerance": 0.02, "patience": 2},
         Reason.EARLY_STOPPING: {"early_stopping": 2, "base_lr": 1e-20},
     }
-    config = make_config(*BUDGET, "net.activation=relu", "solver.base_lr=0.05")
-    trials = [trial(config, **own) for own in settings.values()]
+    base = make_net(*BUDGET, "net.activation=relu", "solver.base_lr=0.05")
+    trials = [trial(base, **own) for own in settings.values()]
     order = [number for number, _ in fit_each(trials, 2, TRAIN, VALIDATION)]
     assert order == [2, 1, 0]
     results = fit(trials, 2, TRAIN, VALIDATION)
@@ -124,12 +125,10 @@ def test_each_ends_for_its_own_reason_and_the_others_go_on(
         compare(found, alone(one, tmp_path / str(i), 2, TRAIN, VALIDATION), tmp_path / str(i))
 
 
-def test_one_that_diverges_says_so_and_spoils_no_other(
-    make_config: MakeConfig, tmp_path: Path
-) -> None:
-    config = make_config(*BUDGET, "net.activation=relu", "solver.base_lr=0.05")
-    good, bad = trial(config), trial(config, base_lr=1e30)
-    later = trial(config, momentum=0.0, weight_decay=42.0)  # weights grow, sign by sign
+def test_one_that_diverges_says_so_and_spoils_no_other(make_net: MakeNet, tmp_path: Path) -> None:
+    base = make_net(*BUDGET, "net.activation=relu", "solver.base_lr=0.05")
+    good, bad = trial(base), trial(base, base_lr=1e30)
+    later = trial(base, momentum=0.0, weight_decay=42.0)  # weights grow, sign by sign
     with_bad = fit([bad, good, later], 2, TRAIN, VALIDATION)
     without = fit([good], 2, TRAIN, VALIDATION)[0]
     np.testing.assert_allclose(with_bad[1].training.curve(), without.training.curve(), rtol=1e-5)
@@ -148,27 +147,25 @@ def test_one_that_diverges_says_so_and_spoils_no_other(
     np.testing.assert_array_equal(with_bad[0].layers[0][0], first[0][0])
 
 
-def test_the_kept_weights_give_the_kept_probabilities(make_config: MakeConfig) -> None:
-    config = make_config(*BUDGET, "solver.base_lr=1.5")
-    one, other = (trial(config, hidden_layers=[nodes]) for nodes in (5, 9))
+def test_the_kept_weights_give_the_kept_probabilities(make_net: MakeNet) -> None:
+    base = make_net(*BUDGET, "solver.base_lr=1.5")
+    one, other = (trial(base, hidden_layers=[nodes]) for nodes in (5, 9))
     for found in fit([one, other], 2, TRAIN, VALIDATION):
         net = as_caffe(one.net if len(found.layers[0][1]) == 5 else other.net, found.layers)
-        net.blobs["data"].reshape(*VALIDATION.data.shape)
-        probabilities = net.forward(data=VALIDATION.data)["prob"]
+        net.blobs["data"].reshape(*VALIDATION.x.shape)
+        probabilities = net.forward(data=VALIDATION.x)["prob"]
         np.testing.assert_allclose(found.validation, probabilities, rtol=1e-5)
-        chosen = probabilities[np.arange(70), VALIDATION.labels]
+        chosen = probabilities[np.arange(70), VALIDATION.y]
         assert -np.log(chosen).mean() == pytest.approx(
             found.training.best_validation_loss, rel=1e-5
         )
         kept = found.training.checks[found.training.best_iteration // 20 - 1]
-        right = probabilities.argmax(axis=1) == VALIDATION.labels
+        right = probabilities.argmax(axis=1) == VALIDATION.y
         assert kept.validation_accuracy == pytest.approx(right.mean())
 
 
-def test_first_weights_are_those_of_the_solvers_net(
-    make_config: MakeConfig, tmp_path: Path
-) -> None:
-    one = trial(make_config(*BUDGET), seed=5, hidden_layers=[3, 4])
+def test_first_weights_are_those_of_the_solvers_net(make_net: MakeNet, tmp_path: Path) -> None:
+    one = trial(make_net(*BUDGET), seed=5, hidden_layers=[3, 4])
     alone(one, tmp_path / "alone", 2, TRAIN, VALIDATION)
     solver = caffe.get_solver(str(tmp_path / "alone" / "solver.prototxt"))
     first = first_weights(one.net, 2, 2, 5)
@@ -177,16 +174,16 @@ def test_first_weights_are_those_of_the_solvers_net(
             np.testing.assert_array_equal(blob.data, array)
 
 
-def test_a_listener_prunes(make_config: MakeConfig) -> None:
-    config = make_config(*BUDGET)
-    trials = [trial(config, seed) for seed in range(3)]
+def test_a_callback_prunes(make_net: MakeNet) -> None:
+    base = make_net(*BUDGET)
+    trials = [trial(base, seed) for seed in range(3)]
     seen: list[tuple[int, int]] = []
 
-    def listener(number: int, check: Check) -> bool:
+    def callback(number: int, check: Check) -> bool:
         seen.append((number, check.iteration))
         return not (number == 1 and check.iteration == 40)
 
-    pruned = fit(trials, 2, TRAIN, VALIDATION, listener)
+    pruned = fit(trials, 2, TRAIN, VALIDATION, callback)
     assert [one.training.stopped for one in pruned] == [
         Reason.MAX_ITER, Reason.PRUNED, Reason.MAX_ITER,
     ]  # fmt: skip
@@ -199,17 +196,17 @@ def test_a_listener_prunes(make_config: MakeConfig) -> None:
         )
 
 
-def blobs(n: int, seed: int) -> Part:
+def blobs(n: int, seed: int) -> Rows:
     data, labels = make_blobs(n, 20, centers=np.eye(3, 20) * 4, random_state=seed)
-    return Part(np.arange(n), data.astype(np.float32), labels.astype(np.int64))
+    return Rows(data.astype(np.float32), labels.astype(np.int64))
 
 
-def test_heads_over_features(make_config: MakeConfig, tmp_path: Path) -> None:
-    config = make_config(*BUDGET, "train.batch_size=1000")  # more than there are: all at once
+def test_heads_over_features(make_net: MakeNet, tmp_path: Path) -> None:
+    base = make_net(*BUDGET, "train.batch_size=1000")  # more than there are: all at once
     train, validation = blobs(90, 0), blobs(60, 1)
     trials = [
         head(
-            replace(config.solver, base_lr=rate, weight_decay=decay), config.train, seed,
+            replace(base.solver, base_lr=rate, weight_decay=decay), base.train, seed,
             lr_mult=(10, 20), decay_mult=(1, 0),
         )
         for rate, decay, seed in itertools.product((0.01, 0.001), (0.0, 0.1), (1, 2))
@@ -221,12 +218,12 @@ def test_heads_over_features(make_config: MakeConfig, tmp_path: Path) -> None:
     assert results[0].training.checks[-1].validation_accuracy > 0.8
 
 
-def test_many_rooms_for_probabilities_or_few(
-    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+def test_room_for_many_probabilities_or_few(
+    make_net: MakeNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = trial(make_config(*BUDGET, "train.batch_size=40"))
+    one = trial(make_net(*BUDGET, "train.batch_size=40"))
     whole = fit([one], 2, TRAIN, VALIDATION)[0]
-    monkeypatch.setattr("ripen.learn.models.trials.ROOM", 3 * 40)
+    monkeypatch.setattr("ripen.learn.models.group.ROOM", 3 * 40)
     pieces = fit([one], 2, TRAIN, VALIDATION)[0]
     np.testing.assert_allclose(pieces.training.curve(), whole.training.curve(), rtol=1e-6)
 
@@ -241,18 +238,18 @@ def test_many_rooms_for_probabilities_or_few(
         {"iter_size": 2},
     ],
 )
-def test_what_cannot_be_stacked_is_refused(
-    make_config: MakeConfig, settings: dict[str, Any]
+def test_trials_that_cannot_be_stacked_are_refused(
+    make_net: MakeNet, settings: dict[str, Any]
 ) -> None:
-    one = trial(make_config(), **settings)
+    one = trial(make_net(), **settings)
     assert not fits(one)
-    assert fits(trial(make_config()))
+    assert fits(trial(make_net()))
     with pytest.raises(ValueError, match="only SGD can be stacked"):
         fit([one], 2, TRAIN, VALIDATION)
 
 
-def test_every_policy(make_config: MakeConfig, tmp_path: Path) -> None:
-    config = make_config(*BUDGET, "solver.gamma=0.99", "solver.base_lr=0.05")
+def test_every_policy(make_net: MakeNet, tmp_path: Path) -> None:
+    base = make_net(*BUDGET, "solver.gamma=0.99", "solver.base_lr=0.05")
     policies: list[dict[str, Any]] = [
         {"lr_policy": "exp"},
         {"lr_policy": "inv", "power": 0.75},
@@ -260,7 +257,7 @@ def test_every_policy(make_config: MakeConfig, tmp_path: Path) -> None:
         {"lr_policy": "poly", "power": 2.0},
         {"lr_policy": "sigmoid", "stepsize": 60},
     ]
-    trials = [trial(config, hidden_layers=[4], **own) for own in policies]
+    trials = [trial(base, hidden_layers=[4], **own) for own in policies]
     for i, found in enumerate(fit(trials, 2, TRAIN, VALIDATION)):
         folder = tmp_path / str(i)
         compare(found, alone(trials[i], folder, 2, TRAIN, VALIDATION), folder)
@@ -270,10 +267,10 @@ def numbers(results: Sequence[Trained]) -> list[float]:
     return [one.training.best_validation_loss for one in results]
 
 
-def test_results_are_in_the_trials_order_whatever_their_group(make_config: MakeConfig) -> None:
-    config = make_config(*BUDGET, "solver.max_iter=40")
+def test_results_are_in_the_trials_order_whatever_their_group(make_net: MakeNet) -> None:
+    base = make_net(*BUDGET, "solver.max_iter=40")
     trials = [
-        trial(config, seed, hidden_layers=layers)
+        trial(base, seed, hidden_layers=layers)
         for seed, layers in ((1, [4]), (2, [4, 4]), (3, [4]), (4, [3, 3, 3]))
     ]
     apart = [fit([one], 2, TRAIN, VALIDATION)[0] for one in trials]

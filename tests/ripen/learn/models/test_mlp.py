@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 
 import caffe
+from ripen.learn.estimators.caffe_net import CaffeNet
 from ripen.learn.models import mlp
-from ripen.settings.schema import Config
 
-MakeConfig = Callable[..., Config]
+MakeNet = Callable[..., CaffeNet]
 PARTS = (Path("train.txt"), 100), (Path("validation.txt"), 200)
 
 
-def test_the_default_net_layer_by_layer(make_config: MakeConfig) -> None:
-    net = mlp.train_val(make_config().net, 2, *PARTS)
+def test_the_default_net_layer_by_layer(make_net: MakeNet) -> None:
+    net = mlp.train_val(make_net().net, 2, *PARTS)
     assert [(layer.type, layer.name, *layer.bottom, "->", *layer.top) for layer in net.layer] == [
         ("HDF5Data", "data", "->", "data", "label"),
         ("HDF5Data", "data", "->", "data", "label"),
@@ -46,47 +46,47 @@ def test_the_default_net_layer_by_layer(make_config: MakeConfig) -> None:
     ],
 )
 def test_layers_and_activation_follow_conf(
-    make_config: MakeConfig, overrides: list[str], types: list[str]
+    make_net: MakeNet, overrides: list[str], types: list[str]
 ) -> None:
-    net = mlp.deploy(make_config(*overrides).net, features=6, classes=3)
+    net = mlp.deploy(make_net(*overrides).net, features=6, outputs=3)
     assert [layer.type for layer in net.layer] == ["Input", *types, "Softmax"]
     assert caffe.Net(net, phase=caffe.TEST).blobs["prob"].shape == (1, 3)
 
 
-def weights(make_config: MakeConfig, choice: str) -> list[np.ndarray]:
+def weights(make_net: MakeNet, choice: str) -> list[np.ndarray]:
     caffe.set_random_seed(0)
-    config = make_config(f"net.weights={choice}", "net.hidden_layers=[200,100]")
-    net = caffe.Net(mlp.deploy(config.net, 6, 2), phase=caffe.TEST)
+    own = make_net(f"net.weights={choice}", "net.hidden_layers=[200,100]")
+    net = caffe.Net(mlp.deploy(own.net, 6, 2), phase=caffe.TEST)
     return [blobs[0].data for blobs in net.params.values()]
 
 
-def test_weights_of_all_ones_because_we_are_lazy(make_config: MakeConfig) -> None:
-    assert all((values == 1).all() for values in weights(make_config, "ones"))
+def test_weights_of_all_ones_because_we_are_lazy(make_net: MakeNet) -> None:
+    assert all((values == 1).all() for values in weights(make_net, "ones"))
 
 
 def test_xavier_weights_are_within_the_root_of_three_over_the_inputs(
-    make_config: MakeConfig,
+    make_net: MakeNet,
 ) -> None:
-    for values in weights(make_config, "xavier"):
+    for values in weights(make_net, "xavier"):
         bound = np.sqrt(3 / values.shape[1])
         assert np.abs(values).max() <= bound
         # The standard deviation of a uniform on [-b, b] is b / sqrt(3).
         assert values.std() == pytest.approx(bound / np.sqrt(3), rel=0.1)
 
 
-def test_random_weights_are_standard_normal(make_config: MakeConfig) -> None:
-    values = weights(make_config, "random")[1]
+def test_random_weights_are_standard_normal(make_net: MakeNet) -> None:
+    values = weights(make_net, "random")[1]
     assert (values.mean(), values.std()) == pytest.approx((0, 1), abs=0.03)
 
 
-def test_the_solver_has_the_fields_of_conf(make_config: MakeConfig) -> None:
-    config = make_config("solver.base_lr=0.25", "solver.lr_policy=fixed", "seed=5").solver
-    written = mlp.solver(config, Path("net.prototxt"), Path("folder/model"), 5)
+def test_the_solver_has_the_fields_of_conf(make_net: MakeNet) -> None:
+    settings = make_net("solver.base_lr=0.25", "solver.lr_policy=fixed").solver
+    written = mlp.solver(settings, Path("net.prototxt"), Path("folder/model"), 5)
     assert (written.base_lr, written.lr_policy, written.random_seed) == (0.25, "fixed", 5)
     assert (written.net, written.snapshot_prefix) == ("net.prototxt", "folder/model")
 
 
-def test_every_type_and_policy_and_of_each_only_what_differs(make_config: MakeConfig) -> None:
+def test_every_type_and_policy_without_the_fields_at_their_defaults(make_net: MakeNet) -> None:
     chosen = (
         "solver.type=Adam",
         "solver.lr_policy=multistep",
@@ -98,7 +98,7 @@ def test_every_type_and_policy_and_of_each_only_what_differs(make_config: MakeCo
         "+solver.regularization_type=L1",
         "~solver.stepsize",
     )
-    written = mlp.solver(make_config(*chosen).solver, Path("net"), Path("model"), 5)
+    written = mlp.solver(make_net(*chosen).solver, Path("net"), Path("model"), 5)
     fields = {field.name: value for field, value in written.ListFields()}
     assert fields == {
         "net": "net",

@@ -25,9 +25,9 @@ from ripen.data.tables import Encoder
 from ripen.learn.arrays import write_rows
 from ripen.learn.estimator import ESTIMATORS, Fitted, Rows, Work, estimator
 from ripen.learn.models import mlp, served
-from ripen.learn.models.caffe_net import CaffeNet
-from ripen.nets.engines.torch import TorchEngine
-from ripen.nets.zoo import lenet8
+from ripen.learn.models.train_net import CaffeNet
+from ripen.nets.engines.engine import TorchEngine
+from ripen.nets.zoo import lenet
 from ripen.track.evaluations import REQUIREMENTS
 
 DIGITS = load_digits()
@@ -196,8 +196,8 @@ def finetuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Fitted, Path]:
     start.mkdir()
     arrays = np.float32(DIGITS.images[:20, None] / 16), DIGITS.target[:20] % 5
     parts = [(write_rows(start, name, *arrays), 10) for name in ("train", "validation")]
-    write_text(start / "deploy.prototxt", mlp.to_text(lenet8.written_deploy(5)))
-    write_text(start / "train_val.prototxt", mlp.to_text(lenet8.written_train_val(5, *parts)))
+    write_text(start / "deploy.prototxt", mlp.to_text(lenet.lenet8_deploy(5)))
+    write_text(start / "train_val.prototxt", mlp.to_text(lenet.lenet8_train_val(5, *parts)))
     changes = {"from": str(start), "replace": ["ip2"], "freeze_until": "relu3", "lr_mult_new": 10.0}
     settings = {
         "estimator": "finetune",
@@ -235,7 +235,7 @@ def test_pixels_of_another_number_are_refused(finetuned: tuple[Fitted, Path]) ->
 
 
 def test_a_net_answers_as_before(tmp_path: Path) -> None:
-    (tmp_path / "deploy.prototxt").write_text(mlp.to_text(lenet8.written_deploy(5)))
+    (tmp_path / "deploy.prototxt").write_text(mlp.to_text(lenet.lenet8_deploy(5)))
     drawn = caffe.Net(str(tmp_path / "deploy.prototxt"), caffe.TEST)
     drawn.save(str(tmp_path / "model.caffemodel"))
     net = CaffeNet(tmp_path / "deploy.prototxt", tmp_path / "model.caffemodel")

@@ -12,13 +12,14 @@ import optuna
 import psutil
 import pytest
 
-from ripen.learn.sweeps.plan import Plan
-from ripen.learn.sweeps.run import run
-from ripen.settings.schema.sweep import Launcher, Study
+from ripen.learn.sweeps.launchers import run_study
+from ripen.learn.sweeps.store import Store
+from ripen.learn.sweeps.study import Study
+from ripen.settings.schema import Launcher
+from ripen.settings.schema import Study as StudySettings
 
-pytest.importorskip("ray", reason="Ray is not installed: pip install 'ripen[ray]'")
-MakePlan = Callable[..., Plan]
-PREPARED = Path("data/avocado/inputs/prepared")
+pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+MakeStudy = Callable[..., Study]
 
 
 @pytest.fixture
@@ -50,10 +51,10 @@ def _title(process: psutil.Process) -> str:
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_worker_killed_in_the_middle_costs_no_trial(
-    make_plan: MakePlan, cluster: str, repository: Path
+    make_study: MakeStudy, cluster: str, repository: Path
 ) -> None:
-    made = make_plan("seed=1,2,3,4", "solver.max_iter=3000")
-    study = Study(uri=f"sqlite:///{repository / 'studies.db'}", timeout=30)
+    made = make_study("seed=1,2,3,4", "solver.max_iter=3000")
+    settings = StudySettings(uri=f"sqlite:///{repository / 'studies.db'}", timeout=30)
     killed: list[int] = []
 
     def kill() -> None:
@@ -66,9 +67,9 @@ def test_a_worker_killed_in_the_middle_costs_no_trial(
     killer = threading.Thread(target=kill)
     killer.start()
     launcher = Launcher(name="ray", workers=None, address=cluster)
-    finished = run(made, study, launcher, PREPARED, lambda store, finished: None)
+    finished = run_study(Store(made, settings), launcher, lambda store, finished: None)
     killer.join()
     assert killed
     assert [one.settings["seed"] for one in finished] == [1, 2, 3, 4]
-    trials: list[Any] = optuna.load_study(study_name=made.name, storage=study.uri).trials
+    trials: list[Any] = optuna.load_study(study_name=made.name, storage=settings.uri).trials
     assert sorted(trial.user_attrs["index"] for trial in trials) == [0, 1, 2, 3]

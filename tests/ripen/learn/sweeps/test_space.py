@@ -1,18 +1,18 @@
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ripen.core.errors import ConfigError
+from ripen.learn.estimators.caffe_net import CaffeNet
 from ripen.learn.sweeps import space
-from ripen.learn.sweeps.plan import Plan
-from ripen.learn.sweeps.space import Choices, Interval, Space
-from ripen.settings import compose as config
+from ripen.learn.sweeps.space import Choices, Interval, Space, swept_net
+from ripen.learn.sweeps.study import Study
+from ripen.settings.schema import Competition
+from tests.ripen.learn.sweeps.conftest import CONF, competition
 
-MakePlan = Callable[..., Plan]
-CONF = Path(__file__).parents[4] / "conf"
+MakeStudy = Callable[..., Study]
 
 
 def test_hydras_own_syntax() -> None:
@@ -40,7 +40,7 @@ def test_hydras_own_syntax() -> None:
     assert found.fixed == {"solver.max_iter": 200}
 
 
-def test_a_value_that_is_there_twice_counts_once() -> None:
+def test_a_repeated_value_counts_once() -> None:
     assert space.parse(["seed=1,2,1"]).axes == (Choices("seed", (1, 2)),)
 
 
@@ -73,49 +73,60 @@ def test_the_grid_has_every_combination_once(sizes: list[int]) -> None:
         (["seed=range(1,1000001)"], r"1,000,000 trials are more than sweep\.ask_above=1,000"),
     ],
 )
-def test_what_is_wrong_with_a_sweep_is_one_line(
-    parameters: list[str], message: str, make_plan: MakePlan
+def test_an_invalid_sweep_is_one_line(
+    parameters: list[str], message: str, make_study: MakeStudy
 ) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
-        make_plan(*parameters)
+        make_study(*parameters)
     assert "\n" not in str(caught.value)
 
 
-def test_a_drawn_sweep_says_how_many(make_plan: MakePlan) -> None:
+def test_a_sampler_that_draws_needs_a_number_of_trials(make_study: MakeStudy) -> None:
     with pytest.raises(ConfigError, match=r"Set sweep\.trials"):
-        make_plan("solver.base_lr=interval(0.1,1)", sampler="random")
-    assert make_plan("solver.base_lr=interval(0.1,1)", sampler="random", trials=7).count == 7
-    assert make_plan("seed=1,2,3,4", trials=3).count == 3
+        make_study("solver.base_lr=interval(0.1,1)", sampler="random")
+    assert make_study("solver.base_lr=interval(0.1,1)", sampler="random", trials=7).count == 7
+    assert make_study("seed=1,2,3,4", trials=3).count == 3
 
 
-def test_a_group_is_swept_by_its_files_names(make_plan: MakePlan) -> None:
-    made = make_plan("seed=1,2", "net=mlp", overrides=("net.hidden_layers=[3]",))
-    own = made.trial_config(made.settings(0, [])).competition.avocado.train.net
-    assert own.hidden_layers == [8, 8]
+def test_a_group_is_swept_by_its_files_names(make_study: MakeStudy) -> None:
+    made = make_study("seed=1,2", "net=mlp", overrides=("net.hidden_layers=[3]",))
+    assert net(made.competition).net.hidden_layers == [3]
+    own = net(made.with_settings(made.suggest(0, [])))
+    assert own.net.hidden_layers == [8, 8]
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("sweep/[!_]*.yaml")))
 def test_the_sweeps_of_conf_fit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(CONF.parent)
-    settings = config.from_mapping(config.compose([f"sweep={name}"], CONF), "test")
+    settings = competition(f"sweep={name}")
+    assert settings.sweep is not None
     assert settings.sweep.name == name
     found = space.parse(settings.sweep.parameters)
-    space.check(found, settings, "avocado")
+    space.check_values(found, settings)
     assert 4 <= space.count(found, settings.sweep) <= settings.sweep.ask_above
 
 
-def test_the_digits_own_sweep_fits() -> None:
-    settings = config.from_mapping(config.compose([], CONF), "test")
-    found = space.parse(settings.competition.digits.sweep.parameters)
-    space.check(found, settings, "digits")
-    changed = space.with_settings(settings, "digits", {"solver.base_lr": 0.5})
-    assert changed.competition.digits.train.solver.base_lr == 0.5
-    assert changed.solver == settings.solver
+def test_the_digits_own_sweep_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CONF.parent)
+    settings = competition(name="digits")
+    assert settings.sweep is not None
+    found = space.parse(settings.sweep.parameters)
+    space.check_values(found, settings)
+    changed = space.with_settings(settings, {"solver.base_lr": 0.5})
+    assert changed.models["net"]["solver"]["base_lr"] == 0.5
+    assert changed.models["head"] == settings.models["head"]
 
 
-def test_a_trial_changes_its_competitions_section_alone(make_plan: MakePlan) -> None:
-    plan = make_plan("seed=1,2")
-    changed = plan.trial_config({"solver.base_lr": 0.7, "seed": 5})
-    assert changed.competition.avocado.train.solver.base_lr == 0.7
-    assert changed.solver == plan.config.solver
-    assert changed.seed == 5
+def test_a_trial_changes_its_net_alone(make_study: MakeStudy) -> None:
+    study = make_study("seed=1,2")
+    changed = study.with_settings({"solver.base_lr": 0.7, "seed": 5})
+    assert net(changed).solver.base_lr == 0.7
+    assert net(study.competition).solver.base_lr == 0.1
+    assert {**changed.models, "net": None} == {**study.competition.models, "net": None}
+    assert (changed.seed, study.competition.seed) == (5, 2016)
+
+
+def net(settings: Competition) -> CaffeNet:
+    found = swept_net(settings)
+    assert isinstance(found, CaffeNet)
+    return found

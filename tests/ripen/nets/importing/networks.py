@@ -1,4 +1,4 @@
-"""Small networks of PyTorch in the manner of well-known ones, with numbers in every weight."""
+"""Small PyTorch networks modelled on well-known ones, without a zero among their weights."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ class Residual(nn.Module):
 
 
 def resnet() -> nn.Module:
-    """Its first pooling is where rounding up would make another map than rounding down."""
+    """Return a ResNet whose first pooling depends on whether its size is rounded up or down."""
     stem = [nn.Conv2d(3, 6, 7, 2, 3, bias=False), nn.BatchNorm2d(6), nn.ReLU(inplace=True)]
     blocks = [nn.MaxPool2d(3, 2, 1), Residual(6, 6, 1), Residual(6, 8, 2)]
     return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
@@ -46,7 +46,7 @@ def vgg() -> nn.Module:
 
 
 class Inverted(nn.Module):
-    """MobileNet's block, its window padded on one side as TensorFlow does it."""
+    """MobileNet's block, padded on one side as in TensorFlow."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class MobileNet(nn.Module):
 
 
 class DenseNet(nn.Module):
-    """Its normalizations come before the convolutions, where they cannot be folded."""
+    """Its normalizations come before the convolutions and cannot be folded."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 
 
 def network(name: str) -> nn.Module:
-    """Return a network in evaluation whose normalizations have something to do."""
+    """Return a network in evaluation mode whose normalizations are not the identity."""
     torch.manual_seed(0)
     made = NETWORKS[name]()
     for each in made.modules():
@@ -155,6 +155,6 @@ def network(name: str) -> nn.Module:
     return made.eval()
 
 
-def answers(module: nn.Module, pictures: Tensor) -> Tensor:
+def outputs(module: nn.Module, images: Tensor) -> Tensor:
     with torch.no_grad():
-        return module(pictures)
+        return module(images)

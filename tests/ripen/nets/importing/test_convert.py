@@ -1,4 +1,4 @@
-"""PyTorch networks as Caffe nets: the same answers, few layers, clear refusals."""
+"""PyTorch networks as Caffe nets: the same outputs, few layers, clear refusals."""
 
 from collections import Counter
 
@@ -14,33 +14,33 @@ from ripen.core.errors import DataError, UsageError
 from ripen.nets.importing import convert
 from ripen.nets.importing.convert import _difference
 from ripen.nets.importing.windows import windows
-from tests.ripen.nets.importing.networks import NETWORKS, SHAPE, SIZE, answers, network
+from tests.ripen.nets.importing.networks import NETWORKS, SHAPE, SIZE, network, outputs
 
 DEVIATION = (58.4, 57.1, 57.4)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_answers_are_pytorchs(name: str) -> None:
+def test_outputs_are_pytorchs(name: str) -> None:
     module = network(name)
     converted = convert(module, SHAPE)
     random = np.random.default_rng(1).normal(size=(3, *SHAPE)).astype(np.float32)
-    expected = answers(module, torch.from_numpy(random)).numpy()
+    expected = outputs(module, torch.from_numpy(random)).numpy()
     net = converted.filled()
     net.blobs["data"].reshape(*random.shape)
     (found,) = net.forward(data=random).values()
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
-    assert expected.std(axis=0).min() > 1e-4  # the pictures matter
+    assert expected.std(axis=0).min() > 1e-4  # the output depends on the image
     assert converted.difference <= 1e-5
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_pictures_in_bgr_that_nobody_divided(name: str) -> None:
+def test_images_in_bgr_that_are_not_divided(name: str) -> None:
     module = network(name)
     net = convert(module, SHAPE, deviation=DEVIATION).filled()
     bgr = np.random.default_rng(2).uniform(-120, 130, (1, *SHAPE)).astype(np.float32)
     rgb = bgr[:, ::-1] / np.array(DEVIATION, np.float32).reshape(1, 3, 1, 1)
-    expected = answers(module, torch.from_numpy(rgb)).numpy()
+    expected = outputs(module, torch.from_numpy(rgb)).numpy()
     (found,) = net.forward(data=bgr).values()
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
@@ -60,7 +60,7 @@ def test_normalizations_that_cannot_be_folded_stay() -> None:
     assert found["BatchNorm"] == found["Scale"] == 3
 
 
-def test_a_convolution_that_others_use_too_is_not_folded() -> None:
+def test_a_convolution_with_other_uses_is_not_folded() -> None:
     class Shared(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -73,7 +73,7 @@ def test_a_convolution_that_others_use_too_is_not_folded() -> None:
     assert types(Shared())["BatchNorm"] == 1
 
 
-def test_layers_are_named_as_modules_and_stand_in_place() -> None:
+def test_layers_are_named_like_modules_and_work_in_place() -> None:
     net = convert(network("vgg"), SHAPE, title="vgg").net
     assert net.name == "vgg"
     found = [(layer.name, layer.type, layer.bottom[:], layer.top[:]) for layer in net.layer[1:4]]
@@ -87,7 +87,7 @@ def test_layers_are_named_as_modules_and_stand_in_place() -> None:
     assert names[4:9] == ["4/conv1", "4/relu", "4/conv2", "4/add", "4/relu_2"]
 
 
-def test_what_leads_nowhere_is_left_out() -> None:
+def test_unused_layers_are_dropped() -> None:
     class Dead(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -128,29 +128,29 @@ class Applied(nn.Module):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU()), r"1 \(GELU\) does aten.gelu.default. All"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU()), r"1 \(GELU\) calls aten.gelu.default. All"),
         (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(19, 2)), r"1 \(Linear\) takes \(2, 4, 19, 19"),
-        (nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False)), r"0 \(BatchNorm2d\) follows"),
-        (nn.AdaptiveAvgPool2d(4), r"AdaptiveAvgPool2d.* makes \(4, 4\) of \(21, 21\). All"),
+        (nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False)), r"0 \(BatchNorm2d\) normali"),
+        (nn.AdaptiveAvgPool2d(4), r"AdaptiveAvgPool2d.* pools \(21, 21\) to \(4, 4\). All"),
         (nn.MaxPool2d(2, 4, ceil_mode=True), None),
         (nn.MaxPool2d(2, dilation=2), r"has dilation \[2, 2\]"),
-        (nn.AvgPool2d(3, padding=1, count_include_pad=False), "leaves zeros uncounted"),
-        (nn.AvgPool2d(3, divisor_override=2), "divides by a number of its own"),
+        (nn.AvgPool2d(3, padding=1, count_include_pad=False), "does not count padding"),
+        (nn.AvgPool2d(3, divisor_override=2), "divides by divisor_override"),
         (Applied(lambda x: F.pad(x, (1, 1, 1, 1), value=2)), r"pads by \[1, 1, 1, 1\]"),
-        (Applied(lambda x: F.relu(F.pad(x, (1, 1)))), "takes maps padded with zeros"),
-        (Applied(lambda x: x + x[:, :1]), r"does aten.slice"),
-        (Applied(lambda x: x + x.mean((2, 3), keepdim=True)), r"joins \(2, 4, 1, 1\) and \(2, "),
-        (Applied(lambda x: (x, x)), "the network gives several tensors. Allowed: one"),
-        (Applied(lambda x: x.reshape(2, 2, 2, 20, 20)), r"makes \(2, 4, 20, 20\) \(2, 2, 2, 20, "),
-        (Applied(lambda x: x if x.sum() > 0 else -x), "Applied cannot be traced for a picture of"),
+        (Applied(lambda x: F.relu(F.pad(x, (1, 1)))), "has maps padded with zeros"),
+        (Applied(lambda x: x + x[:, :1]), r"calls aten.slice"),
+        (Applied(lambda x: x + x.mean((2, 3), keepdim=True)), r"combines \(2, 4, 1, 1\) and \(2, "),
+        (Applied(lambda x: (x, x)), "the network returns several tensors. Allowed: one"),
+        (Applied(lambda x: x.reshape(2, 2, 2, 20, 20)), r"reshapes \(2, 4, 20, 20\) to \(2, 2, "),
+        (Applied(lambda x: x if x.sum() > 0 else -x), "Applied cannot be traced for images of"),
         (Applied(lambda x: x.clamp(-1, 1)), r"clamps to \(-1, 1\). Allowed: from 0 to a positive"),
-        (Applied(lambda x: x.mean(1)), r"means over axes \[1\]"),
-        (Applied(lambda x: F.conv2d(x, x[:, :, :2, :2])), "does aten.slice"),
+        (Applied(lambda x: x.mean(1)), r"averages axes \[1\]"),
+        (Applied(lambda x: F.conv2d(x, x[:, :, :2, :2])), "calls aten.slice"),
         (Applied(lambda x: F.conv2d(x, x)), "has computed weights"),
-        (nn.Identity(), "the network gives what it is given"),
+        (nn.Identity(), "the network returns its input"),
     ],
 )  # fmt: skip
-def test_what_caffe_has_no_layer_for(module: nn.Module, message: str | None) -> None:
+def test_operators_without_a_layer_in_caffe(module: nn.Module, message: str | None) -> None:
     if message is None:
         assert convert(module, SHAPE).difference == 0
         return
@@ -159,13 +159,13 @@ def test_what_caffe_has_no_layer_for(module: nn.Module, message: str | None) -> 
     assert "\n" not in str(error.value)
 
 
-def test_a_picture_that_is_not_convolved() -> None:
-    with pytest.raises(UsageError, match=r"0 \(Pooling\) takes the picture itself"):
+def test_a_first_layer_that_is_not_a_convolution() -> None:
+    with pytest.raises(UsageError, match=r"0 \(Pooling\) reads the image"):
         convert(nn.Sequential(nn.MaxPool2d(2)), SHAPE, deviation=DEVIATION)
 
 
-def test_a_net_with_other_answers_is_refused() -> None:
-    """A network that does in evaluation what its trace does not."""
+def test_a_net_with_other_outputs_is_refused() -> None:
+    """A network whose trace differs from what it computes."""
 
     class Fickle(nn.Module):
         def __init__(self) -> None:
@@ -175,12 +175,12 @@ def test_a_net_with_other_answers_is_refused() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.conv(x) * (1 + torch.compiler.is_exporting())
 
-    with pytest.raises(DataError, match="the net's answers differ from the network's by 1 of the"):
+    with pytest.raises(DataError, match="the net's outputs differ from the network's by 1 of the"):
         convert(Fickle(), SHAPE)
 
 
 @given(st.integers(1, 30), st.integers(1, 5), st.integers(1, 5), st.integers(0, 2), st.booleans())
-def test_windows_are_as_many_as_caffes_pooling_makes(
+def test_number_of_windows_is_that_of_caffes_pooling(
     size: int, kernel: int, stride: int, pad: int, ceil: bool
 ) -> None:
     """PyTorch's rule is Caffe's wherever a window of it begins in the map or its padding."""
@@ -195,7 +195,7 @@ def test_windows_are_as_many_as_caffes_pooling_makes(
         assert found[0] == expected[0] + 1
 
 
-def test_the_difference_of_another_net() -> None:
+def test_difference_of_another_net() -> None:
     module = network("vgg")
     net = convert(module, SHAPE).filled()
     net.params["12"][1].data[...] += 1

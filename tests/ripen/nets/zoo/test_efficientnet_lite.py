@@ -1,4 +1,4 @@
-"""EfficientNet-lite: its blocks, the folding of its layers, and its values against PyTorch's."""
+"""EfficientNet-lite: its blocks, its folded layers, and its probabilities against PyTorch's."""
 
 import io
 from pathlib import Path
@@ -12,12 +12,14 @@ from torch.nn import functional
 
 import caffe
 from ripen.core.errors import DataError, SourceError
-from ripen.nets.zoo import DEFINITIONS, pictures, weights
-from ripen.nets.zoo.contract import contract
-from ripen.nets.zoo.definition import relu6
-from ripen.nets.zoo.efficientnet_lite import SCALES, blocks
-from ripen.nets.zoo.efficientnet_weights import decode
-from ripen.nets.zoo.folding import Filter, Normalization, same
+from ripen.data import image_input
+from ripen.data.decode import decode as read_image
+from ripen.nets import weights
+from ripen.nets.contract import contract
+from ripen.nets.definition import relu6
+from ripen.nets.folding import Filter, Normalization, same
+from ripen.nets.zoo import DEFINITIONS
+from ripen.nets.zoo.efficientnet_lite import SCALES, blocks, decode
 
 ROOT = Path(__file__).parents[4]
 
@@ -30,7 +32,7 @@ def test_same_padding(size: int, kernel: int, stride: int, zeros: tuple[int, int
     assert same(size, kernel, stride) == zeros
 
 
-def test_the_blocks_of_the_smallest() -> None:
+def test_blocks_are_the_published_ones() -> None:
     found = list(blocks(SCALES[0]))
     assert [b.outputs for b in found] == [
         16,
@@ -49,8 +51,10 @@ def test_the_blocks_of_the_smallest() -> None:
 
 
 @given(st.integers(5, 12), st.sampled_from([1, 3, 5]), st.integers(1, 2), st.integers(0, 2**32 - 1))
-def test_a_folded_filter_gives_the_same(size: int, kernel: int, stride: int, seed: int) -> None:
-    """Padding on one side, a convolution and its normalization, against one wider convolution."""
+def test_a_folded_filter_has_the_same_values(
+    size: int, kernel: int, stride: int, seed: int
+) -> None:
+    """Padding on one side, a convolution and its normalization equal one wider convolution."""
     random = np.random.default_rng(seed)
     x, weight = random.normal(size=(2, 3, size, size)), random.normal(size=(4, 3, kernel, kernel))
     mean, scale, shift = random.normal(size=(3, 4))
@@ -70,7 +74,7 @@ def test_a_folded_filter_gives_the_same(size: int, kernel: int, stride: int, see
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
-def test_relu6_of_layers_that_caffe_has() -> None:
+def test_relu6_in_layers_of_caffe() -> None:
     n = caffe.NetSpec()
     n.data = caffe.layers.Input(shape={"dim": [7]})
     relu6(n, n.data, "x")
@@ -89,19 +93,19 @@ def saved(state: object) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no weights", "file: is no file of PyTorch weights"),
-        (saved([1, 2]), "file: holds no dict of tensors"),
-        (saved({"x": torch.zeros(1)}), "file: has no '_conv_stem.weight'"),
+        (b"no weights", "file: not a file of PyTorch weights"),
+        (saved([1, 2]), "file: not a dict of tensors"),
+        (saved({"x": torch.zeros(1)}), "file: '_conv_stem.weight' is missing"),
     ],
 )
-def test_files_that_are_not_its_weights(content: bytes, message: str) -> None:
+def test_files_with_other_content(content: bytes, message: str) -> None:
     net = caffe.Net(DEFINITIONS["efficientnet_lite0"].deploy(), caffe.TEST)
     with pytest.raises(DataError, match=message):
         decode(content, net, "file")
 
 
 def reference(state: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    """Run the published net as PyTorch does, from its own weights: probabilities."""
+    """Return the probabilities of the published net, computed with PyTorch from its own weights."""
 
     def conv(x: torch.Tensor, name: str, norm: str, stride: int = 1) -> torch.Tensor:
         weight = state[f"{name}.weight"]
@@ -131,7 +135,7 @@ def test_probabilities_are_pytorchs(mirror: Path, monkeypatch: pytest.MonkeyPatc
         pytest.skip(str(error))
     files = sorted((mirror / "EliSchwartz/imagenet-sample-images").glob("*.JPEG"))[:4]
     promised = contract("efficientnet_lite0").input
-    data = np.stack([pictures.values(pictures.read(f, f.name), promised) for f in files])
+    data = np.stack([image_input.values(read_image(f, f.name), promised) for f in files])
     net.blobs["data"].reshape(*data.shape)
     found = net.forward(data=data)["prob"]
     state = torch.load(

@@ -1,0 +1,78 @@
+"""What a script passes to a net: constructor arguments, and values for its blobs."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caffe.blob import Blob
+from caffe.errors import NetError, ShapeError
+from caffe.proto.caffe_pb2 import TEST, TRAIN
+
+
+def net_options(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    """Return Net's arguments by name: ``phase, level, stages, weights``, or ``weights, phase``.
+
+    Raises
+    ------
+    NetError
+        If an argument is given twice, there are too many, or the phase is missing.
+    """
+    old = given and isinstance(given[0], str | os.PathLike)
+    names = ("weights", "phase") if old else ("phase", "level", "stages", "weights")
+    twice = sorted(set(names[: len(given)]) & set(named))
+    if len(given) > len(names) or twice:
+        what = f"{', '.join(twice)} twice" if twice else f"{len(given)} arguments after the file"
+        raise NetError(f"Net was given {what}. Allowed: phase, level, stages, weights")
+    options = dict(zip(names, given, strict=False)) | named
+    options = {name: value for name, value in options.items() if value is not None}
+    if options.get("phase") not in (TRAIN, TEST):
+        came = f"is {options['phase']!r}" if "phase" in options else "is missing"
+        raise NetError(f"Net(file, phase): the phase {came}. Allowed: caffe.TRAIN, TEST")
+    if isinstance(options.get("stages"), str):
+        raise NetError(f"stages is '{options['stages']}'. Allowed: a list of names")
+    return options
+
+
+def set_inputs(
+    blobs: Mapping[str, Blob], names: Sequence[str], given: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write values into a net's input blobs, all of them.
+
+    Raises
+    ------
+    NetError
+        If the names are not those of the inputs.
+    ShapeError
+        As `assign`.
+    """
+    if set(given) != set(names):
+        raise NetError(f"inputs {sorted(given)} do not match the net's inputs {sorted(names)}")
+    for name, values in given.items():
+        assign(name, blobs[name].data, values)
+
+
+def assign(name: str, target: NDArray[Any], values: NDArray[Any]) -> None:
+    """Write values into a blob's view; another shape with as many elements will do.
+
+    Raises
+    ------
+    ShapeError
+        If the first axes differ, or the values do not broadcast to the blob.
+    """
+    shape = np.shape(values)
+    if shape[:1] != target.shape[:1]:
+        raise ShapeError(
+            f"blob '{name}' has shape {target.shape}; the values have {shape}. "
+            "The first axis must be the same: reshape the blob first"
+        )
+    try:
+        same = np.size(values) == target.size
+        target[...] = np.reshape(values, target.shape) if same else values
+    except ValueError:
+        raise ShapeError(
+            f"blob '{name}' has shape {target.shape}; the values have {shape}, "
+            "which do not broadcast to it: reshape the blob first"
+        ) from None

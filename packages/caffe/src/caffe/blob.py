@@ -1,0 +1,178 @@
+"""Blobs: arrays with a gradient, shared between layers and scripts.
+
+A layer works on torch tensors (`tensor`, `grad`) and stores its results with `set_data` and
+`set_diff`, which keep a reference and copy nothing. Once a script has taken the numpy view (`data`,
+`diff`), that view stays live, as in pycaffe: from then on results are copied into the array that
+the script holds, contiguous and in C order, and the next layer reads what the script writes there.
+
+On a GPU, `data` and `diff` are copies in host memory, fetched at each access and sent back before a
+layer reads them.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from caffe.device import Device, current
+from caffe.errors import ShapeError
+from caffe.memory import Array, Reshaped, shared, with_shape
+
+MAX_COUNT = 2**31 - 1  # Caffe counts elements in an int (blob.cpp)
+
+
+class BlobVec(list["Blob"]):
+    """The learnt blobs of a layer."""
+
+    def add_blob(self, *shape: int) -> None:
+        """Add a blob of zeros, as layers written in Python do in `setup`."""
+        self.append(Blob(shape))
+
+
+class Blob:
+    """An array of values and, where needed, of their gradients.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Sizes of the axes, the slowest first, usually (N, C, H, W).
+    dtype : torch.dtype
+        float32, as Caffe's; float64 for numeric gradient checks.
+
+    Raises
+    ------
+    ShapeError
+        If a size is negative, or there are more elements than Caffe can count (2^31 - 1).
+    """
+
+    __slots__ = ("_data", "_diff", "_shape", "dtype")
+
+    def __init__(self, shape: Sequence[int] = (), dtype: torch.dtype = torch.float32) -> None:
+        self.dtype = dtype
+        self._data: Array | Reshaped = Array(current())
+        self._diff: Array | Reshaped = Array(current())
+        self._shape = _checked(shape)
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """The values as a torch tensor of any memory format."""
+        return self._data.get(self._shape, self.dtype)
+
+    @property
+    def grad(self) -> torch.Tensor:
+        """The gradients as a torch tensor of any memory format; zeros at first."""
+        return self._diff.get(self._shape, self.dtype)
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """The values as a live numpy view, contiguous."""
+        return self._data.view(self._shape, self.dtype)
+
+    @property
+    def diff(self) -> NDArray[Any]:
+        """The gradients as a live numpy view, contiguous."""
+        return self._diff.view(self._shape, self.dtype)
+
+    @property
+    def seen(self) -> bool:
+        """Whether a view of the values exists, so that results must be copied into it."""
+        return self._data.seen
+
+    def set_data(self, value: torch.Tensor) -> None:
+        """Take a layer's result as the values; its shape must be the blob's."""
+        self._data.set(value)
+
+    def set_diff(self, value: torch.Tensor) -> None:
+        """Take a layer's result as the gradients; its shape must be the blob's."""
+        self._diff.set(value)
+
+    def defer_data(self, compute: Callable[[], torch.Tensor]) -> None:
+        """Compute the values by this function, when they are first read."""
+        self._data.defer(compute)
+
+    def defer_diff(self, compute: Callable[[], torch.Tensor]) -> None:
+        """Compute the gradients by this function, when they are first read."""
+        self._diff.defer(compute)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._shape
+
+    @property
+    def count(self) -> int:
+        return math.prod(self._shape)
+
+    @property
+    def num(self) -> int:
+        return self._legacy_axis(0)
+
+    @property
+    def channels(self) -> int:
+        return self._legacy_axis(1)
+
+    @property
+    def height(self) -> int:
+        return self._legacy_axis(2)
+
+    @property
+    def width(self) -> int:
+        return self._legacy_axis(3)
+
+    def axis(self, index: int) -> int:
+        """Return an axis counted from the front; a negative index counts from the end.
+
+        Raises
+        ------
+        ShapeError
+            If the blob has no such axis.
+        """
+        if not -len(self._shape) <= index < len(self._shape):
+            raise ShapeError(f"axis {index} of a blob of shape {self._shape}")
+        return index % len(self._shape)
+
+    def reshape(self, *shape: int) -> None:
+        """Change the shape; values are kept if the memory is large enough."""
+        if shape == self._shape:
+            return
+        sizes = _checked(shape)
+        self._data = with_shape(self._data, self._shape, sizes)
+        self._diff = with_shape(self._diff, self._shape, sizes)
+        self._shape = sizes
+
+    def share_data(self, other: "Blob") -> None:
+        """Share the other's values: either blob's writes are seen by both."""
+        self._data = shared(other._data, other._shape, self._shape)
+
+    def share_diff(self, other: "Blob") -> None:
+        """Share the other's gradients."""
+        self._diff = shared(other._diff, other._shape, self._shape)
+
+    def follow(self, device: Device | None) -> None:
+        """Keep the values on a device from now on; None is the CPU."""
+        self._data.follow(device)
+        self._diff.follow(device)
+
+    def to(self, dtype: torch.dtype) -> None:
+        """Change the precision; existing views keep the old values."""
+        self._data.to(dtype)
+        self._diff.to(dtype)
+        self.dtype = dtype
+
+    def _legacy_axis(self, index: int) -> int:
+        if len(self._shape) > 4:
+            raise ShapeError(f"num, channels, height, width of a blob of shape {self._shape}")
+        return self._shape[index] if index < len(self._shape) else 1
+
+    def __repr__(self) -> str:
+        return f"Blob{self._shape}"
+
+
+def _checked(shape: Sequence[int]) -> tuple[int, ...]:
+    sizes = tuple(int(size) for size in shape)
+    if any(size < 0 for size in sizes) or math.prod(sizes) > MAX_COUNT:
+        raise ShapeError(
+            f"shape {sizes}: sizes must not be negative, and at most {MAX_COUNT} elements in all"
+        )
+    return sizes

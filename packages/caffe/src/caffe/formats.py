@@ -1,0 +1,260 @@
+"""Caffe's files: prototxt and binary messages, and blobs in them."""
+
+import math
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError, Message
+from numpy.typing import NDArray
+
+from caffe import forks
+from caffe.errors import FormatError, naming
+from caffe.proto.caffe_pb2 import BlobProto, NetParameter, SolverParameter
+from caffe.proto.fields import is_repeated
+
+M = TypeVar("M", bound=Message)
+_STRING_OR_COMMENT = re.compile(r"""#.*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
+_ESCAPE = re.compile(r"\\([0-7]{1,3}|.)")
+HDF5 = b"\x89HDF\r\n\x1a\n"  # the first bytes of such a file
+
+
+def read_text(path: str | os.PathLike[str], message: M, strict: bool = False) -> M:
+    """Read a prototxt file into a message.
+
+    Parameters
+    ----------
+    path : path
+    message : Message
+        One of `caffe_pb2`; the text is merged into it.
+    strict : bool
+        Refuse fields and types that only forks of Caffe have (`caffe.forks`), as real Caffe does.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be read, is not text, or has an unknown or invalid field; the message
+        gives line and column, counted from 1.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise FormatError(
+            f"{path}: is binary; a text file (prototxt) of {message.DESCRIPTOR.name} is needed"
+        ) from None
+    return parse_text(text, message, str(path), strict)
+
+
+def parse_text(text: str, message: M, source: str = "text", strict: bool = False) -> M:
+    """Parse prototxt text into a message; `source` names it in the error."""
+    kind = type(message)
+    name = message.DESCRIPTOR.name
+    _check_escapes(text, source, name)
+    try:
+        if strict:
+            text_format.Parse(text, message)
+        else:
+            message.MergeFrom(forks.plain(text_format.Parse(text, forks.superset(kind)()), kind))
+    except text_format.ParseError as error:
+        where = f"{source}:{error.GetLine() or 1}:{error.GetColumn() or 1}"
+        raise FormatError(f"{where}: {_reason(error)} (reading {name})") from None
+    except FormatError as error:
+        raise FormatError(f"{source}: {error} (reading {name})") from None
+    if strict:
+        _refuse_forks(message, source)
+    return message
+
+
+def _check_escapes(text: str, source: str, name: str) -> None:
+    """Refuse escapes that C++ refuses; protobuf's Python parser only warns about them."""
+    for number, line in enumerate(text.split("\n") if "\\" in text else (), 1):
+        for part in _STRING_OR_COMMENT.finditer(line):
+            for escape in _ESCAPE.finditer("" if part[0].startswith("#") else part[0]):
+                code = escape[1]
+                octal = set(code) <= set("01234567")
+                if int(code, 8) > 0o377 if octal else code not in "abfnrtvxuU\"'\\":
+                    where = f"{source}:{number}:{part.start() + escape.start() + 1}"
+                    raise FormatError(
+                        f"{where}: \\{code} is not a valid escape in a string (reading {name})"
+                    )
+
+
+def _reason(error: text_format.ParseError) -> str:
+    reason = re.sub(r"^\d+:\d+ : ", "", str(error)).strip()
+    if reason.startswith("'"):
+        reason = reason.rpartition("': ")[2]  # the message begins with the line itself
+    unknown = re.search(r'has no field named "(\w+)"', reason)
+    whose = forks.of_field(unknown[1]) if unknown else ""
+    return f"{reason} It is {whose}." if whose else reason
+
+
+def _refuse_forks(message: Message, source: str) -> None:
+    nets = [message] if isinstance(message, NetParameter) else []
+    if isinstance(message, SolverParameter):
+        nets = [message.net_param, message.train_net_param, *message.test_net_param]
+    for layer in (layer for net in nets for layer in net.layer):
+        if whose := forks.of_type(layer.type):
+            raise FormatError(f"{source}: layer '{layer.name}': type '{layer.type}' is {whose}")
+
+
+def to_text(message: Message) -> str:
+    """Return a message as prototxt."""
+    whole = forks.superset(type(message)).FromString(message.SerializeToString())
+    return text_format.MessageToString(whole)
+
+
+def read_binary(path: str | os.PathLike[str], message: M) -> M:
+    """Read a binary file into a message.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be read, is truncated, empty or of another format.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+    name = message.DESCRIPTOR.name
+    try:
+        message.ParseFromString(content)
+        whole = True
+    except DecodeError:
+        whole = False
+    if whole and message.ListFields():
+        _check_strings(message, path)
+        return message
+    if content.strip() and _is_text(content):
+        raise FormatError(f"{path}: is text; a binary file of {name} is needed")
+    if content.startswith(HDF5):
+        raise FormatError(f"{path}: is HDF5; a binary file of {name} is needed")
+    if whole:
+        raise FormatError(f"{path}: holds no {name}")
+    raise FormatError(f"{path}: is not a binary {name}, or is truncated")
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return all(character.isprintable() or character in "\t\r\n\f" for character in text)
+
+
+def _check_strings(message: Message, path: str | os.PathLike[str]) -> None:
+    """Refuse strings that are not UTF-8, which protobuf returns as bytes."""
+    for field, value in message.ListFields():
+        parts = value if is_repeated(field) else (value,)
+        if field.message_type is not None:
+            for part in parts:
+                _check_strings(part, path)
+        elif field.type == field.TYPE_STRING and any(isinstance(part, bytes) for part in parts):
+            name = message.DESCRIPTOR.name
+            raise FormatError(f"{path}: the {field.name} of a {name} is not UTF-8 text")
+
+
+def write_binary(path: str | os.PathLike[str], message: Message) -> None:
+    """Write a message as a binary file: deterministic bytes, completely or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(message.SerializeToString(deterministic=True))
+
+
+def write_text(path: str | os.PathLike[str], message: Message) -> None:
+    """Write a message as a prototxt file, completely or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(to_text(message), encoding="utf-8")
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path to write to; on success it replaces the file.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be written; the file is then unchanged.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def blob_shape(proto: BlobProto) -> tuple[int, ...]:
+    """Return a stored blob's shape; blobs older than BlobShape have four axes."""
+    if has_four_axes(proto):
+        return (proto.num, proto.channels, proto.height, proto.width)
+    if proto.HasField("shape"):
+        return tuple(proto.shape.dim)
+    return (len(proto.data) or len(proto.double_data),)
+
+
+def has_four_axes(proto: BlobProto) -> bool:
+    """Return whether a blob is older than BlobShape: padded with leading axes of size 1."""
+    return any(proto.HasField(axis) for axis in ("num", "channels", "height", "width"))
+
+
+def blob_array(proto: BlobProto, *, diff: bool = False) -> NDArray[Any]:
+    """Return a stored blob's values (or gradients) as float32, or float64 if stored so.
+
+    Raises
+    ------
+    FormatError
+        If the number of values does not fit the shape.
+    """
+    double = proto.double_diff if diff else proto.double_data
+    single = proto.diff if diff else proto.data
+    values = np.array(double, np.float64) if len(double) else np.array(single, np.float32)
+    shape = blob_shape(proto)
+    if values.size != math.prod(shape) or min(shape, default=0) < 0:
+        raise FormatError(f"a blob of shape {shape} is stored with {values.size} values")
+    return values.reshape(shape)
+
+
+def read_blob(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Read a file of one blob (`mean.binaryproto`, an infogain matrix).
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read, is not such a file, or holds no values.
+    """
+    proto = read_binary(path, BlobProto())
+    with naming(path):
+        values = blob_array(proto)
+        if not values.size:
+            raise FormatError("holds no BlobProto with values")
+    return values
+
+
+def set_blob(proto: BlobProto, values: NDArray[Any], diff: NDArray[Any] | None = None) -> None:
+    """Store an array, and its gradients if given, in a message."""
+    proto.shape.dim.extend(values.shape)
+    for number, array in ((5, values), (6, diff)):
+        if array is not None:
+            content = np.ascontiguousarray(array, np.dtype("<f4")).tobytes()
+            # Merge the packed field in wire format: appending millions of floats is slow.
+            proto.MergeFromString(bytes([number << 3 | 2]) + _varint(len(content)) + content)
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)

@@ -1,0 +1,114 @@
+"""Layers that run fused: relu(s - relu(s - x)), which is x clamped between 0 and s.
+
+Caffe 1.0 has no such layer; nets with ReLU6 write it as Power, ReLU, Power, ReLU, with the ReLUs in
+place. One clamp takes a quarter of the time and is exact, while the four layers round x to the
+precision of numbers of the size of s. The values of the blobs in between are computed only when
+something reads them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from caffe.blob import Blob
+from caffe.build import Step
+from caffe.device import current
+
+COUNT = 4
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """Four layers that clamp `x` between 0 and `bound` into `top`, via `middle`."""
+
+    steps: Sequence[Step]
+    bound: float
+
+    @property
+    def losses(self) -> list[tuple[Blob, float]]:
+        """No losses, as for any step without one."""
+        return []
+
+    @property
+    def _blobs(self) -> tuple[Blob, Blob, Blob]:
+        first, _, third, _ = self.steps
+        return first.bottom[0], first.top[0], third.top[0]
+
+    @property
+    def unseen(self) -> bool:
+        """Whether there is no view of its blobs, which would have to be kept up to date."""
+        return current() is None and not any(blob.seen for blob in self._blobs)
+
+    @property
+    def learns(self) -> bool:
+        """Whether the gradient passes through all four layers."""
+        return all(step.need_backward and all(step.propagate_down) for step in self.steps)
+
+    def forward(self) -> None:
+        for step in self.steps:
+            step.reshape()
+        below, middle, top = self._blobs
+        x, bound = below.tensor, self.bound
+        # Rarely read: computed only if a script looks at the blob in between.
+        middle.defer_data(lambda: torch.relu(bound - x))
+        top.set_data(x.clamp(0, bound))
+
+    def backward(self) -> None:
+        below, middle, top = self._blobs
+        x, grad = below.tensor, top.grad
+        passed = torch.ops.aten.hardtanh_backward(grad, x, 0, self.bound)
+        below.set_diff(passed)
+        middle.defer_diff(lambda: -passed)
+        top.defer_diff(lambda: torch.ops.aten.threshold_backward(grad, x, 0))
+
+
+def clamps(steps: Sequence[Step]) -> dict[int, Clamp]:
+    """Return a net's clamps by the index of their first layer."""
+    found = ((i, _clamp(steps[i : i + COUNT])) for i in range(len(steps) - COUNT + 1))
+    return {i: clamp for i, clamp in found if clamp is not None}
+
+
+def upward(
+    steps: Sequence[Step], fused: Mapping[int, Clamp], first: int, last: int
+) -> Iterator[tuple[int, Step | Clamp]]:
+    """Yield the steps from first to last with their indexes, fused where possible."""
+    i = first
+    while i <= last:
+        clamp = fused.get(i)
+        whole = clamp is not None and i + COUNT - 1 <= last and clamp.unseen
+        yield i, clamp if clamp is not None and whole else steps[i]
+        i += COUNT if whole else 1
+
+
+def downward(
+    steps: Sequence[Step], fused: Mapping[int, Clamp], first: int, last: int
+) -> Iterator[tuple[int, Step | Clamp]]:
+    """Yield the steps from first down to last, in the order of the backward pass."""
+    i = first
+    while i >= last:
+        clamp = fused.get(i - COUNT + 1)
+        whole = clamp is not None and i - COUNT + 1 >= last and clamp.unseen and clamp.learns
+        yield i, clamp if clamp is not None and whole else steps[i]
+        i -= COUNT if whole else 1
+
+
+def _clamp(steps: Sequence[Step]) -> Clamp | None:
+    if [step.layer.type for step in steps] != ["Power", "ReLU"] * 2:
+        return None
+    first, inner, second, outer = steps
+    bound = first.layer.param.power_param.shift
+    chained = (
+        first.top[0] is inner.bottom[0] is inner.top[0] is second.bottom[0]
+        and second.top[0] is outer.bottom[0] is outer.top[0]
+        and len({id(first.bottom[0]), id(first.top[0]), id(second.top[0])}) == 3
+    )
+    mirrors = all(
+        (power.power, power.scale, power.shift) == (1, -1, bound)
+        for power in (step.layer.param.power_param for step in (first, second))
+    )
+    straight = not any(step.layer.param.relu_param.negative_slope for step in (inner, outer))
+    silent = not any(weight for step in steps for weight in step.loss_weights)
+    return (
+        Clamp(steps, bound) if bound > 0 and chained and mirrors and straight and silent else None
+    )

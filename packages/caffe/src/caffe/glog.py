@@ -1,0 +1,123 @@
+"""The log in glog's format, so that tools for real Caffe's logs work on ours.
+
+    I1124 20:00:01.123456 12345 solver.cpp:239] Iteration 0, loss = 2.3
+
+Lines go to the Python logger `caffe`; each names the source line of real Caffe that writes it. A
+script that only imports the package sees none of them, unless it calls `caffe.init_log()`, sets one
+of the environment variables `GLOG_minloglevel` and `GLOG_logtostderr`, or adds handlers of its own.
+The commands (`python -m caffe`) always print them.
+"""
+
+import getpass
+import logging
+import os
+import re
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+from google.protobuf.message import Message
+
+from caffe.errors import FormatError
+from caffe.formats import to_text
+
+logger = logging.getLogger("caffe")
+
+# glog's severities. FATAL is raised as an error instead; as a level it silences the log.
+INFO, WARNING, ERROR, FATAL = range(4)
+_LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL + 1)
+
+
+class GlogFormatter(logging.Formatter):
+    """Formats a record as a line of glog."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.localtime(record.created)
+        clock = time.strftime("%m%d %H:%M:%S", moment)
+        where = getattr(record, "where", f"{record.filename}:{record.lineno}")
+        micro = int(record.created % 1 * 1e6)
+        letter = record.levelname[0].replace("C", "F").replace("D", "I")
+        thread, text = threading.get_native_id(), record.getMessage().removesuffix("\n")
+        return f"{letter}{clock}.{micro:06d} {thread:5d} {where}] {text}"
+
+
+class _ToStandardError(logging.Handler):
+    """Writes to the current `sys.stderr`, even if that was replaced after set-up."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(self.format(record) + "\n")
+        sys.stderr.flush()
+
+
+def info(where: str, message: str, *arguments: object) -> None:
+    """Log a line; `where` is its place in real Caffe's source, such as solver.cpp:239."""
+    logger.info(message, *arguments, extra={"where": where})
+
+
+def warning(where: str, message: str, *arguments: object) -> None:
+    """Log a warning."""
+    logger.warning(message, *arguments, extra={"where": where})
+
+
+def error(where: str, message: str, *arguments: object) -> None:
+    """Log an error; the program goes on."""
+    logger.error(message, *arguments, extra={"where": where})
+
+
+def text(message: Message) -> str:
+    """Return a message as prototxt with numbers as C++ writes them: 1, not 1.0."""
+    return re.sub(r"(: -?\d+)\.0$", r"\1", to_text(message), flags=re.MULTILINE)
+
+
+def enabled() -> bool:
+    """Return whether lines are shown at all; check it before formatting an expensive one."""
+    return logger.isEnabledFor(logging.INFO)
+
+
+def init_log(level: int = INFO) -> None:
+    """Print the log on standard error from this severity on: 0 info, 1 warning, 2 error, 3 none."""
+    logger.setLevel(_LEVELS[min(max(level, INFO), FATAL)])
+    if not any(isinstance(handler, _ToStandardError) for handler in logger.handlers):
+        handler = _ToStandardError()
+        handler.setFormatter(GlogFormatter())
+        logger.addHandler(handler)
+
+
+def log(message: str) -> None:
+    """Write a script's own line to the log, as pycaffe's `caffe.log`."""
+    info("_caffe.cpp:55", "%s", message)
+
+
+def log_to_folder(folder: str | os.PathLike[str], program: str) -> Path:
+    """Write the log to a file as well, named as glog names it; return its path.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be written.
+    """
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    name = f"{program}.{socket.gethostname()}.{getpass.getuser()}.log.INFO.{stamp}.{os.getpid()}"
+    path = Path(folder) / name
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be written: {error.strerror}") from None
+    handler.setFormatter(GlogFormatter())
+    logger.addHandler(handler)
+    return path
+
+
+def level_of_environment() -> int:
+    """Return the severity in GLOG_minloglevel; INFO if it is not set."""
+    given = os.environ.get("GLOG_minloglevel", "")  # noqa: SIM112 - its name
+    return int(given) if given.isdecimal() else INFO
+
+
+def init_from_environment() -> None:
+    """Print the log if an environment variable of glog is set."""
+    variables = ("GLOG_minloglevel", "GLOG_logtostderr", "GLOG_alsologtostderr")
+    if any(os.environ.get(name) for name in variables):
+        init_log(level_of_environment())

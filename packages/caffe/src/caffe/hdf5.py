@@ -1,0 +1,219 @@
+"""Caffe's HDF5 files of weights and solver states: `.caffemodel.h5`, `.solverstate.h5`.
+
+Weights: a group `data` (and `diff`) with a group for each layer, with a dataset for each blob,
+named by its index; shared blobs are stored for their owner only. A layer with a slash in its name
+is a nested group: real Caffe cannot write such nets and skips these layers when it reads.
+
+State: `iter`, `current_step`, `learned_net`, and a group `history` of numbered datasets.
+"""
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from caffe.blob import MAX_COUNT, Blob
+from caffe.errors import FormatError, naming
+from caffe.formats import HDF5, blob_array, read_binary, replacing, set_blob, write_binary
+from caffe.layers.base import Layer
+from caffe.proto.caffe_pb2 import SolverState
+
+Path = str | os.PathLike[str]
+MOST_COMPRESSED = 2000  # no valid file exceeds it: gzip, HDF5's best, stays below 1:1032
+
+
+def is_hdf5(path: Path) -> bool:
+    """Return whether a file begins like HDF5; False if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(HDF5)) == HDF5
+    except OSError:
+        return False
+
+
+def write_weights(
+    path: Path, layers: Iterable[Layer], owned: Sequence[Blob], write_diff: bool = False
+) -> None:
+    """Write the blobs of layers, except those not in `owned`, which another layer owns.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be written, or two layers have the same name.
+    """
+    own = {id(blob) for blob in owned}
+    with _created(path) as file:
+        for layer in layers:
+            values, diffs = _layer_groups(file, layer.name, write_diff)
+            for i, blob in enumerate(layer.blobs):
+                if id(blob) in own:
+                    values[str(i)] = blob.data
+                if diffs is not None:
+                    diffs[str(i)] = blob.diff
+
+
+def _layer_groups(
+    file: h5py.File, name: str, write_diff: bool
+) -> tuple[h5py.Group, h5py.Group | None]:
+    if f"data/{name}/." in file:
+        raise FormatError(f"HDF5 cannot hold two layers with the same name, '{name}'")
+    return (
+        file.create_group(f"data/{name}"),
+        file.create_group(f"diff/{name}") if write_diff else None,
+    )
+
+
+@contextmanager
+def reading_weights(path: Path) -> Iterator["Weights"]:
+    """Open a file of weights.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read, is damaged, or does not hold weights.
+    """
+    with naming(path), opened(path) as file:
+        if not isinstance(file.get("data"), h5py.Group):
+            raise FormatError("is HDF5 without a group 'data'; weights are needed")
+        yield Weights(file["data"])
+
+
+class Weights:
+    """The weights in an open file."""
+
+    def __init__(self, data: h5py.Group) -> None:
+        self._data = data
+
+    def names(self) -> list[str]:
+        """Return the names of layers; of a name with a slash only the part before it."""
+        return list(self._data)
+
+    def blobs(self, layer: str) -> dict[int, h5py.Dataset] | None:
+        """Return a layer's datasets by index; None if the file lacks that layer."""
+        group = self._data.get(layer) if layer else None
+        if not isinstance(group, h5py.Group):
+            return None
+        return {
+            int(name): item
+            for name, item in group.items()
+            if name.isdecimal() and isinstance(item, h5py.Dataset)
+        }
+
+
+def write_state(path: Path, state: SolverState) -> None:
+    """Write a solver's state, as HDF5 if the file's name ends in `.h5`.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be written.
+    """
+    if not os.fspath(path).endswith(".h5"):
+        write_binary(path, state)
+        return
+    with _created(path) as file:
+        file["iter"] = np.array([state.iter], np.int32)
+        file["learned_net"] = np.bytes_(state.learned_net.encode() + b"\0")
+        file["current_step"] = np.array([state.current_step], np.int32)
+        history = file.create_group("history")
+        for i, proto in enumerate(state.history):
+            history[str(i)] = blob_array(proto)
+
+
+def read_state(path: Path) -> SolverState:
+    """Read a solver's state, binary or HDF5.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read, is damaged, or is not a solver's state.
+    """
+    if not is_hdf5(path):
+        state = read_binary(path, SolverState())
+        if not state.HasField("iter"):
+            raise FormatError(f"{path}: holds no SolverState with an iter")
+        return state
+    with naming(path), opened(path) as file:
+        history = file.get("history")
+        if not isinstance(history, h5py.Group) or "iter" not in file:
+            raise FormatError("is HDF5 without 'iter' and 'history'; a SolverState is needed")
+        state = SolverState(iter=_number(file, "iter"))
+        if "learned_net" in file:
+            state.learned_net = _text(_dataset(file, "learned_net"))
+        if "current_step" in file:
+            state.current_step = _number(file, "current_step")
+        for i in range(len(history)):
+            set_blob(state.history.add(), read_numbers(_dataset(history, str(i))))
+    return state
+
+
+def read_numbers(dataset: h5py.Dataset) -> NDArray[Any]:
+    """Return a dataset's numbers as float32; refuse a size that the file cannot hold.
+
+    Raises
+    ------
+    FormatError
+        If they are not numbers, or the dataset is truncated or implausibly large.
+    """
+    _check_numbers(dataset)
+    return np.asarray(dataset[()], np.float32)
+
+
+def _check_numbers(dataset: h5py.Dataset) -> None:
+    name, count = dataset.name, math.prod(dataset.shape or ())
+    if dataset.shape is None or dataset.dtype.kind not in "fiu":
+        raise FormatError(f"dataset '{name}' is of {dataset.dtype}. Needed: numbers")
+    stored = dataset.id.get_storage_size()
+    if count > MAX_COUNT or stored * MOST_COMPRESSED < count * dataset.dtype.itemsize:
+        raise FormatError(
+            f"dataset '{name}' has shape {dataset.shape} in {stored} bytes; it is damaged"
+        )
+
+
+def _number(file: h5py.File, name: str) -> int:
+    dataset = _dataset(file, name)
+    _check_numbers(dataset)
+    if dataset.size != 1:
+        raise FormatError(f"'{name}' holds {dataset.size} numbers. Needed: 1")
+    return int(np.reshape(dataset[()], -1)[0])
+
+
+def _text(dataset: h5py.Dataset) -> str:
+    content = dataset[()]
+    if not isinstance(content, bytes):
+        raise FormatError(f"'{dataset.name}' is of {dataset.dtype}. Needed: text")
+    return content.partition(b"\0")[0].decode()
+
+
+def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+    found = group.get(name)
+    if not isinstance(found, h5py.Dataset):
+        raise FormatError(f"'{group.name}' has no dataset '{name}'")
+    return found
+
+
+@contextmanager
+def _created(path: Path) -> Iterator[h5py.File]:
+    with naming(path), replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        yield file
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Open a file for reading; any error of h5py becomes a FormatError.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read or is damaged, even if that shows only later in the block.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
+        raise FormatError(f"{path}: is not a complete HDF5 file: {error}") from None

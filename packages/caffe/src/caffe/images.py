@@ -1,0 +1,141 @@
+"""Images for scripts, with pycaffe's function names: float32 (H, W, K) in [0, 1], RGB."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from scipy.ndimage import zoom
+
+from caffe.errors import FormatError, InputError
+
+Array = NDArray[np.float32]
+_GRAY = np.array(
+    [0.2125, 0.7154, 0.0721]
+)  # weights of red, green, blue: scikit-image's, as in pycaffe
+_HIGHEST = {"I;16": 2**16 - 1, "I": 2**31 - 1, "F": 1}
+
+
+def load_image(filename: str | os.PathLike[str], color: bool = True) -> Array:
+    """Load an image; transparency is dropped.
+
+    Parameters
+    ----------
+    filename : path
+    color : bool
+        False for grayscale.
+
+    Returns
+    -------
+    float32 ndarray of shape (H, W, 3) in RGB, or (H, W, 1) if not `color`
+        In [0, 1].
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be read or is not an image.
+    """
+    try:
+        with Image.open(filename) as image:
+            pixels = _pixels(image)
+    except UnidentifiedImageError:
+        raise FormatError(f"{filename}: is not an image that can be decoded") from None
+    except FileNotFoundError as error:
+        raise FormatError(f"{filename}: cannot be read: {error.strerror}") from None
+    except Exception as error:  # Pillow raises errors of any type for a damaged file
+        raise FormatError(f"{filename}: cannot be decoded: {error}") from None
+    if pixels.ndim == 2:
+        return np.repeat(pixels[:, :, np.newaxis], 3 if color else 1, axis=2).astype(np.float32)
+    pixels = pixels[:, :, :3]
+    return (pixels if color else (pixels @ _GRAY)[:, :, np.newaxis]).astype(np.float32)
+
+
+def _pixels(image: Image.Image) -> NDArray[np.float64]:
+    mode = "I;16" if image.mode.startswith("I;16") else image.mode
+    if mode in _HIGHEST:
+        return np.asarray(image).astype(np.float64) / _HIGHEST[mode]
+    if mode == "1":
+        image = image.convert("L")
+    elif mode not in ("L", "RGB"):
+        image = image.convert("RGBA" if "A" in image.getbands() else "RGB")
+    return np.asarray(image).astype(np.float64) / 255
+
+
+def resize_image(im: NDArray[Any], new_dims: Sequence[int], interp_order: int = 1) -> Array:
+    """Resize an image by interpolation, without smoothing.
+
+    One or three channels are resized as scikit-image did in Caffe's time: beyond its edge the image
+    continues with its lowest value. Other numbers of channels go through scipy's `zoom`, which maps
+    corner pixels to corner pixels.
+
+    Parameters
+    ----------
+    im : ndarray of shape (H, W, K)
+    new_dims : (height, width)
+    interp_order : int
+        1 for linear.
+
+    Returns
+    -------
+    float32 ndarray of shape (height, width, K)
+
+    Raises
+    ------
+    InputError
+        If the image does not have three axes, or a size is less than 1.
+    """
+    height, width = (int(size) for size in new_dims)
+    if im.ndim != 3 or min(*im.shape, height, width) < 1:
+        raise InputError(f"an image of shape {im.shape} cannot be resized to {height}x{width}")
+    factors = (height / im.shape[0], width / im.shape[1], 1)
+    if im.shape[2] not in (1, 3):
+        return _float32(zoom(im, factors, order=interp_order))
+    lowest, highest = im.min(), im.max()
+    if not highest > lowest:
+        return np.full((height, width, im.shape[2]), lowest, np.float32)
+    spread = (im - lowest) / (highest - lowest)
+    resized = zoom(spread, factors, order=interp_order, mode="grid-constant", grid_mode=True)
+    return _float32(np.clip(resized, 0, 1) * (highest - lowest) + lowest)
+
+
+def _float32(values: NDArray[Any]) -> Array:
+    return values.astype(np.float32)
+
+
+def oversample(images: Sequence[NDArray[Any]], crop_dims: Sequence[int]) -> Array:
+    """Crop the four corners and the centre of each image, and mirror them.
+
+    Parameters
+    ----------
+    images : sequence of ndarray of shape (H, W, K)
+    crop_dims : (height, width)
+
+    Returns
+    -------
+    float32 ndarray of shape (10 * N, height, width, K)
+        For each image upper left, upper right, lower left, lower right, centre; then their mirror
+        images.
+
+    Raises
+    ------
+    InputError
+        If an image is smaller than the crops.
+    """
+    height, width = (int(size) for size in crop_dims)
+    h, w, channels = images[0].shape
+    if any(image.shape != images[0].shape for image in images) or h < height or w < width:
+        shapes = sorted({image.shape for image in images})
+        raise InputError(
+            f"images of shapes {shapes} cannot be cropped to {height}x{width}: they must be "
+            "equal in shape, and at least as large"
+        )
+    corners = [(y, x) for y in (0, h - height) for x in (0, w - width)]
+    corners.append((int(h / 2 - height / 2), int(w / 2 - width / 2)))
+    crops = np.empty((len(images), 10, height, width, channels), np.float32)
+    for image, cut in zip(images, crops, strict=True):
+        for i, (y, x) in enumerate(corners):
+            cut[i] = image[y : y + height, x : x + width]
+    crops[:, 5:] = crops[:, :5, :, ::-1]
+    return crops.reshape(-1, height, width, channels)

@@ -1,0 +1,266 @@
+"""pycaffe's `caffe.io`: images, their preparation for a net, and arrays in messages."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from caffe.errors import FormatError, InputError
+from caffe.formats import blob_array, set_blob
+from caffe.images import load_image, oversample, resize_image
+from caffe.proto.caffe_pb2 import BlobProto, BlobProtoVector, Datum
+
+__all__ = [
+    "Transformer",
+    "array_to_blobproto",
+    "array_to_datum",
+    "arraylist_to_blobprotovector_str",
+    "blobproto_to_array",
+    "blobprotovector_str_to_arraylist",
+    "datum_to_array",
+    "load_image",
+    "oversample",
+    "resize_image",
+]
+
+
+def blobproto_to_array(blob: BlobProto, return_diff: bool = False) -> NDArray[np.float64]:
+    """Return a stored blob's values, or its gradients.
+
+    Raises
+    ------
+    FormatError
+        If their number does not fit the shape.
+    """
+    return blob_array(blob, diff=return_diff).astype(np.float64)
+
+
+def array_to_blobproto(arr: NDArray[Any], diff: NDArray[Any] | None = None) -> BlobProto:
+    """Store an array, and its gradients of the same shape, as a blob.
+
+    Raises
+    ------
+    InputError
+        If the two shapes differ.
+    """
+    if diff is not None and diff.shape != arr.shape:
+        raise InputError(f"values of shape {arr.shape} and gradients of {diff.shape}: must agree")
+    blob = BlobProto()
+    set_blob(blob, arr, diff)
+    return blob
+
+
+def arraylist_to_blobprotovector_str(arraylist: Iterable[NDArray[Any]]) -> bytes:
+    """Store arrays as a serialized BlobProtoVector."""
+    return BlobProtoVector(
+        blobs=[array_to_blobproto(array) for array in arraylist]
+    ).SerializeToString()
+
+
+def blobprotovector_str_to_arraylist(str: bytes) -> list[NDArray[np.float64]]:
+    """Return the arrays of a serialized BlobProtoVector.
+
+    Raises
+    ------
+    FormatError
+        If it is not one.
+    """
+    vector = BlobProtoVector()
+    try:
+        vector.ParseFromString(str)
+    except DecodeError:
+        raise FormatError("the bytes are not a BlobProtoVector, or are truncated") from None
+    return [blobproto_to_array(blob) for blob in vector.blobs]
+
+
+def array_to_datum(arr: NDArray[Any], label: int | None = None) -> Datum:
+    """Store an array (C, H, W) as a Datum: uint8 as bytes, others as floats.
+
+    Raises
+    ------
+    InputError
+        If it does not have three axes.
+    """
+    if arr.ndim != 3:
+        raise InputError(f"Incorrect array shape: {arr.shape}. Needed: (C, H, W)")
+    channels, height, width = arr.shape
+    datum = Datum(channels=channels, height=height, width=width)
+    if arr.dtype == np.uint8:
+        datum.data = arr.tobytes()
+    else:
+        datum.float_data.extend(arr.astype(float).ravel())
+    if label is not None:
+        datum.label = int(label)
+    return datum
+
+
+def datum_to_array(datum: Datum) -> NDArray[Any]:
+    """Return a Datum's array (C, H, W), uint8 or float64; its label is `datum.label`.
+
+    Raises
+    ------
+    FormatError
+        If it is encoded, or its number of values does not fit its shape.
+    """
+    if datum.encoded:
+        raise FormatError("the datum is an encoded image: decode its data with Pillow")
+    values: NDArray[Any] = np.array(datum.float_data, np.float64)
+    if datum.data:
+        values = np.frombuffer(datum.data, np.uint8).copy()
+    shape = (datum.channels, datum.height, datum.width)
+    if min(shape) < 0 or values.size != shape[0] * shape[1] * shape[2]:
+        raise FormatError(f"a datum of shape {shape} has {values.size} values")
+    return values.reshape(shape)
+
+
+class Transformer:
+    """Prepares images for a net's inputs, and turns inputs back into images.
+
+    In this order: resize, transpose to (K, H, W), swap channels, `raw_scale`, mean, `input_scale`.
+
+    Parameters
+    ----------
+    inputs : mapping of str to tuple of int
+        The shape (N, K, H, W) of each input, such as ``{"data": net.blobs["data"].data.shape}``.
+    """
+
+    def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
+        self.inputs = inputs
+        self.transpose: dict[str, Sequence[int]] = {}
+        self.channel_swap: dict[str, Sequence[int]] = {}
+        self.raw_scale: dict[str, float] = {}
+        self.mean: dict[str, NDArray[Any]] = {}
+        self.input_scale: dict[str, float] = {}
+
+    def preprocess(self, in_: str, data: NDArray[Any]) -> NDArray[np.float32]:
+        """Return an image as an input.
+
+        Parameters
+        ----------
+        in_ : str
+            Name of the input.
+        data : ndarray of shape (H, W, K)
+            Of any size; not modified.
+
+        Returns
+        -------
+        float32 ndarray of shape (K, H, W)
+
+        Raises
+        ------
+        InputError
+            If there is no such input, or the shapes do not fit.
+        """
+        self._check_input(in_)
+        result = data.astype(np.float32)
+        dims = tuple(self.inputs[in_][2:])
+        if result.shape[:2] != dims:
+            result = resize_image(result, dims)
+        if in_ in self.transpose:
+            result = result.transpose(self.transpose[in_])
+        if in_ in self.channel_swap:
+            result = self._swapped(result, self.channel_swap[in_])
+        if in_ in self.raw_scale:
+            result *= self.raw_scale[in_]
+        if in_ in self.mean:
+            self._check_mean(in_, result.shape)
+            result -= self.mean[in_]
+        if in_ in self.input_scale:
+            result *= self.input_scale[in_]
+        return result
+
+    def deprocess(self, in_: str, data: NDArray[Any]) -> NDArray[Any]:
+        """Return an input (K, H, W), or one (1, K, H, W), as an image; inverts `preprocess`."""
+        self._check_input(in_)
+        result = data.copy().squeeze()
+        if in_ in self.input_scale:
+            result /= self.input_scale[in_]
+        if in_ in self.mean:
+            self._check_mean(in_, result.shape)
+            result += self.mean[in_]
+        if in_ in self.raw_scale:
+            result /= self.raw_scale[in_]
+        if in_ in self.channel_swap:
+            result = self._swapped(result, np.argsort(self.channel_swap[in_]).tolist())
+        if in_ in self.transpose:
+            result = result.transpose(np.argsort(self.transpose[in_]))
+        return result
+
+    def set_transpose(self, in_: str, order: Sequence[int]) -> None:
+        """Set the order of axes, such as (2, 0, 1) for (H, W, K) into (K, H, W)."""
+        self._check_input(in_)
+        if sorted(order) != list(range(len(self.inputs[in_]) - 1)):
+            raise InputError(
+                f"transpose order {tuple(order)}: needs to have the same number of dimensions as "
+                f"the input, {len(self.inputs[in_]) - 1}"
+            )
+        self.transpose[in_] = order
+
+    def set_channel_swap(self, in_: str, order: Sequence[int]) -> None:
+        """Set the order of channels after transposing, such as (2, 1, 0) for RGB into BGR."""
+        self._check_input(in_)
+        channels = self.inputs[in_][1]
+        if len(order) != channels or not all(0 <= i < channels for i in order):
+            raise InputError(
+                f"channel swap {tuple(order)}: needs to have the same number of dimensions as the "
+                f"input channels, {channels}"
+            )
+        self.channel_swap[in_] = order
+
+    def set_raw_scale(self, in_: str, scale: float) -> None:
+        """Set the factor of images, such as 255 for a net that expects [0, 255]."""
+        self._check_input(in_)
+        self.raw_scale[in_] = scale
+
+    def set_mean(self, in_: str, mean: NDArray[Any]) -> None:
+        """Set the mean, which is subtracted after `raw_scale`.
+
+        Parameters
+        ----------
+        in_ : str
+        mean : ndarray of shape (K,), (H, W) or (K, H, W)
+            A mean of another height and width is resized.
+
+        Raises
+        ------
+        InputError
+            If its shape or number of channels does not fit.
+        """
+        self._check_input(in_)
+        needed = tuple(self.inputs[in_][1:])
+        if mean.ndim == 1:
+            if len(mean) != needed[0]:
+                raise InputError(
+                    f"Mean channels incompatible with input: {len(mean)} and {needed[0]}"
+                )
+            self.mean[in_] = mean[:, np.newaxis, np.newaxis]
+            return
+        if mean.ndim == 2:
+            mean = mean[np.newaxis]
+        if mean.ndim != 3:
+            raise InputError(f"Mean shape invalid: {mean.shape}. Allowed: (K,), (H, W), (K, H, W)")
+        if mean.shape != needed:
+            mean = resize_image(mean.transpose(1, 2, 0), needed[1:]).transpose(2, 0, 1)
+        self.mean[in_] = mean
+
+    def set_input_scale(self, in_: str, scale: float) -> None:
+        """Set the factor that is applied after the mean is subtracted."""
+        self._check_input(in_)
+        self.input_scale[in_] = scale
+
+    def _check_input(self, in_: str) -> None:
+        if in_ not in self.inputs:
+            raise InputError(f"{in_} is not one of the net inputs: {', '.join(self.inputs)}")
+
+    def _check_mean(self, in_: str, shape: tuple[int, ...]) -> None:
+        mean = self.mean[in_].shape
+        if any(m not in (1, n) for m, n in zip(mean, shape, strict=False)):
+            raise InputError(f"input {in_} has shape {shape}, its mean {mean}: must agree")
+
+    @staticmethod
+    def _swapped(values: NDArray[Any], order: Sequence[int]) -> NDArray[Any]:
+        if len(values) <= max(order):
+            raise InputError(f"channels {tuple(order)} of an array of shape {values.shape}")
+        return values[list(order)]

@@ -1,0 +1,35 @@
+"""The random numbers of fillers, dropout and shuffles: one generator, as in Caffe."""
+
+import numpy as np
+import torch
+
+from caffe.device import current
+
+_generator = np.random.default_rng()
+_torch_generator = torch.Generator()
+_torch_generator.seed()
+_on_devices: dict[str, torch.Generator] = {}
+
+
+def set_random_seed(seed: int) -> None:
+    """Seed the generators. The numbers differ from real Caffe's."""
+    global _generator
+    _generator = np.random.default_rng(seed)
+    _torch_generator.manual_seed(seed)
+    _on_devices.clear()
+
+
+def generator() -> np.random.Generator:
+    """Return the generator of fillers and shuffles."""
+    return _generator
+
+
+def torch_generator() -> torch.Generator:
+    """Return the generator of numbers drawn in every pass, such as dropout masks."""
+    device = current()
+    if device is None:
+        return _torch_generator
+    if device.name not in _on_devices:
+        _on_devices[device.name] = torch.Generator(device.name)
+        _on_devices[device.name].manual_seed(_torch_generator.initial_seed())
+    return _on_devices[device.name]

@@ -1,0 +1,35 @@
+"""Choose the device of a command."""
+
+import caffe
+from caffe import glog
+from caffe.errors import CaffeError
+
+
+def choose(gpu: str, where: str) -> None:
+    """Compute on the device of a `-gpu` flag, or on the CPU if it is empty.
+
+    Parameters
+    ----------
+    gpu : str
+        A number, or nothing.
+    where : str
+        The source line of Caffe that logs the choice.
+
+    Raises
+    ------
+    CaffeError
+        For several devices, or if there is none.
+    """
+    if not gpu:
+        glog.info(where, "Use CPU.")
+        caffe.set_mode_cpu()
+        return
+    if gpu == "all" or "," in gpu:
+        raise CaffeError(
+            f"-gpu {gpu}: several devices need NCCL, which is not supported. Allowed: one"
+        )
+    if not gpu.isdecimal():
+        raise CaffeError(f"-gpu {gpu}: is not a device. Allowed: a number, counted from 0")
+    caffe.set_device(int(gpu))
+    caffe.set_mode_gpu()
+    glog.info(where, "Use GPU with device ID %s", gpu)

@@ -1,0 +1,47 @@
+"""Settings that all tests of this distribution share.
+
+They run from the repository's root together with ripen's, and from this folder alone. Helper
+modules are imported as `tests.…` either way: `tests` is a namespace package, which may have several
+folders on the path.
+"""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The speed of today's machine decides no test, and the same commit runs the same examples.
+settings.register_profile(
+    "caffe",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("caffe")
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The folder `github.com` of a mirror of Caffe's definitions; skips the test without one."""
+    folder = os.environ.get("RIPEN_MIRROR")
+    if not folder:
+        pytest.skip("RIPEN_MIRROR names no mirror")
+    return Path(folder) / "github.com"
+
+
+@pytest.fixture(scope="session")
+def install() -> Callable[..., None]:
+    """A function that runs `pip install` on some Python; it skips the test where that fails."""
+
+    def run(python: Path, *arguments: str | Path) -> None:
+        # Isolated, or pip counts what is on PYTHONPATH as installed.
+        pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        done = subprocess.run([*pip, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["pip gave no reason"]
+            pytest.skip(f"not installable here: {lines[-1]}")
+
+    return run

@@ -1,1 +1,0 @@
-"""Pictures: decoding, scanning, duplicates, the split, the data card, batches for nets."""

@@ -1,0 +1,181 @@
+"""A competition of images, in archives: their classes come from names, folders or a table."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from ripen.core.archives import Archive
+from ripen.core.atomic import replacing, write_text
+from ripen.core.csv_files import read_text
+from ripen.core.errors import DataError
+from ripen.core.layout import Layout
+from ripen.core.progress import progress
+from ripen.data import card, image_index
+from ripen.data.decode import decode, open_archives
+from ripen.data.labels import Known, Labels, Reader, read_table, reader
+from ripen.data.readers import READERS, Read
+from ripen.data.scan import Duplicates
+from ripen.settings.compose import check
+from ripen.settings.schema import Competition
+from ripen.settings.typed import typed
+
+GRID = "grid.jpg"
+EACH = 8  # images of a class on the grid
+NAMED = 3  # excluded images, on the terminal; the card has all
+
+
+@typed
+class LabelSettings:
+    """The section `images.labels`.
+
+    `read` names the label reader. `table` is a CSV file: for "csv" one of the competition's, with
+    the columns `id` and `label`; for "synset" one of the repository's that lists all synsets, whose
+    images all belong to one `part`.
+    """
+
+    read: str
+    table: str | None = None
+    id: str = "id"
+    label: str = "label"
+    part: Literal["train", "test"] = "train"
+
+
+@READERS.register("images")
+def read(competition: Competition, layout: Layout) -> Read:
+    """Scan every image of a competition's archives.
+
+    Broken images are excluded, each with its problem; near-duplicates are one group.
+
+    Raises
+    ------
+    DataError
+        If a name is not understood, too many images are broken, two have one id, or the test images
+        are not those of the sample submission.
+    """
+    assert competition.images is not None
+    settings = check(competition.images.labels, LabelSettings, "images.labels")
+    sample = layout.raw / competition.files.sample
+    ids = sample_ids(sample, competition.id) if sample.exists() else []
+    known, names = _known(settings, competition, layout, ids)
+    labels = reader(settings.read)
+    found: list[Labels] = []
+    with open_archives(layout.raw) as archives, progress("prepare", None) as advance:
+        index, duplicates = image_index.build(
+            image_index.survey(
+                archives,
+                partial(_remembered, labels, known, found),
+                competition.images.min_side,
+                competition.threads,
+                advance,
+            )
+        )
+        image_index.check_broken(index, competition.images.max_broken)
+        if ids:
+            image_index.check_ids(index, ids, str(sample))
+        classes = found[0].classes
+        grid = sample_grid(archives, index, classes, competition.seed)
+    print_excluded(index)
+    values = {name: value for value, name in names.items()}
+    targets = [values.get(classes[k], classes[k]) if k >= 0 else "" for k in index["label"]]
+    rows = index.drop(columns="label").assign(target=targets, group=index["group"].astype(str))
+
+    def write(folder: Path, final: pd.DataFrame) -> None:
+        write_card(folder, index, duplicates, competition, classes, hashes(layout.raw), grid)
+
+    return Read(rows, pd.DataFrame(index=rows.index), names=names, write=write)
+
+
+def _remembered(labels: Reader, known: Known, found: list[Labels], names: Sequence[str]) -> Labels:
+    """Read labels, and keep which classes there are."""
+    found.append(labels(names, known))
+    return found[0]
+
+
+def _known(
+    settings: LabelSettings, competition: Competition, layout: Layout, ids: Sequence[str]
+) -> tuple[Known, dict[str, str]]:
+    """Return what a label reader needs to know, and the names of classes that have others."""
+    declared = tuple(competition.classes or ())
+    if settings.read == "csv":
+        file = layout.raw / (settings.table or competition.files.train)
+        table = read_table(file.read_bytes(), str(file), settings.id, settings.label)
+        return Known(classes=declared, ids=ids, table=table), {}
+    if settings.table is None:
+        return Known(classes=declared, ids=ids), {}
+    listed = read_text(Path(settings.table))
+    titles = dict(zip(listed["synset"], listed["name"].str.partition(",")[0], strict=True))
+    if unknown := sorted(set(declared) - set(titles)):
+        raise DataError(
+            f"classes: {unknown[0]} is not one of the {len(titles)} of {settings.table}"
+        )
+    # Some of the 1,000 have the same name as another.
+    names = {synset: f"{titles[synset]} ({synset})" for synset in declared or titles}
+    return Known(classes=tuple(names.values()), ids=ids, part=settings.part), names
+
+
+def sample_ids(path: Path, id: str) -> list[str]:
+    """Return the ids of the sample submission."""
+    sample = read_text(path)
+    return [str(each) for each in sample[id if id in sample else sample.columns[0]]]
+
+
+def sample_grid(
+    archives: Mapping[str, Archive], index: pd.DataFrame, classes: Sequence[str], seed: int
+) -> bytes:
+    """Return a JPEG file of some images: of each class, one class a row, if they are few."""
+    n = len(classes)
+    few = n <= card.FEW and (index["label"] >= 0).any()
+    drawn = (
+        card.sample_by_class(index, n, EACH, seed) if few else card.sample_any(index, EACH, seed)
+    )
+    rows = [
+        [
+            decode(archives[archive].read(name), name, (card.SIDE, card.SIDE))
+            for archive, name in index.loc[row, ["archive", "name"]].itertuples(index=False)
+        ]
+        for row in drawn
+    ]
+    return card.jpeg(card.montage(rows))
+
+
+def hashes(raw: Path) -> dict[str, str]:
+    """Return the SHA-256 of each downloaded file."""
+    found = {}
+    for path in sorted(path for path in raw.iterdir() if path.is_file()):
+        with path.open("rb") as file:
+            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def write_card(
+    folder: Path,
+    index: pd.DataFrame,
+    duplicates: Duplicates,
+    competition: Competition,
+    classes: Sequence[str],
+    sha256: Mapping[str, str],
+    grid: bytes,
+) -> None:
+    """Write the data card in its three forms, and the grid."""
+    about = competition.about
+    origin = card.Origin(about.title, about.source, about.licence, sha256)
+    values = card.card(index, duplicates, classes, origin)
+    with replacing(folder / GRID) as temporary:
+        temporary.write_bytes(grid)
+    write_text(folder / "card.json", json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "card.md", card.markdown(values, GRID))
+    write_text(folder / "card.html", card.html(values, grid))
+
+
+def print_excluded(index: pd.DataFrame) -> None:
+    """Print the first excluded images, a line each, and the number of the others."""
+    bad = index[index["problem"] != ""]
+    for row in bad.head(NAMED).itertuples():
+        print(f"prepare: excluded: {row.name}: {row.problem}")
+    if len(bad) > NAMED:
+        print(f"prepare: excluded: {len(bad) - NAMED} more, listed in card.md")

@@ -1,0 +1,166 @@
+"""A new last layer for frozen nets, trained on their features by a Caffe solver."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ripen.core.atomic import write_text
+from ripen.learn.classic import no_regression
+from ripen.learn.convergence import Training
+from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
+from ripen.settings.schema import Solver, Train
+from ripen.settings.typed import Count, typed
+
+if TYPE_CHECKING:  # engines import torch
+    from ripen.nets.engines.engine import Engine
+
+FOLDER, DEPLOY = "head", "head.prototxt"
+SHARD = 1000  # rows in a file, of which Caffe keeps one in memory
+Array = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+@ESTIMATORS.register("head")
+@typed
+class Head(Estimator):
+    """The last layer of some nets of the zoo, on their features side by side.
+
+    It is trained to the end of its budget; every `check_interval` iterations its curve gets a
+    point. A batch is `batch_size` rows, or all where there are fewer. An image's features are the
+    mean over its views: the scores, which are linear, are then the mean of each view's.
+    """
+
+    batch_size: Count
+    check_interval: Count
+    solver: Solver
+
+    refits = True  # its training is short, and ends by its budget
+    has_learning_curve = False
+
+    def fit(self, train: Rows, validation: Rows | None, work: Work) -> "FittedHead":
+        """Train (`Estimator.fit`).
+
+        A folder `head/` gets Caffe's files; trained on all rows the model's own folder gets the
+        whole net, from the image to the probabilities.
+        """
+        # Here, because the settings are read where nobody trains, and these import torch.
+        from caffe.formats import to_text
+        from ripen.learn.models.train_net import train_net
+        from ripen.nets import head
+
+        if not work.task.classifies:
+            raise no_regression("head")
+        folder, labels = work.folder / FOLDER, train.y.astype(np.int64)
+        folder.mkdir(exist_ok=True)
+        # In a random order, and again from the first.
+        shuffled = np.random.default_rng(work.seed).permutation(len(labels))
+        # Without held-out rows some must stand for them: Caffe's solver wants a test net.
+        held = validation or Rows(train.x[:SHARD], train.y[:SHARD])
+        begin = folder / "start.caffemodel"
+        head.start(work.outputs, head.Scaling.of(train.x, np.arange(len(labels))), begin)
+        write_text(folder / DEPLOY, to_text(head.deploy_head(train.x.shape[1], work.outputs)))
+        net = head.train_val(
+            work.outputs,
+            (write_rows(folder, "train", train.x, labels, shuffled), self._batch(len(labels))),
+            (write_rows(folder, "held_out", held.x, held.y), len(held.y)),
+        )
+        training = train_net(
+            net,
+            self.solver,
+            self.to_the_end(),
+            work.seed,
+            folder,
+            work.callback,
+            begin,
+            engine=work.engine,
+            keep="last",
+        )
+        if validation is None:
+            self._write_whole(work)
+        return FittedHead(work.engine, folder, train.x.shape[1], training)
+
+    def to_the_end(self) -> Train:
+        """Return that a training goes on to the end of its budget, whatever its checks show."""
+        return Train(
+            batch_size=self.batch_size,
+            check_interval=self.check_interval,
+            tolerance=0.0,
+            patience=self.solver.max_iter,
+            early_stopping=self.solver.max_iter,
+        )
+
+    def _batch(self, rows: int) -> int:
+        return min(self.batch_size, rows)
+
+    def _write_whole(self, work: Work) -> None:
+        """Put frozen nets and head together: the net that takes an image."""
+        from caffe.formats import to_text
+        from ripen.learn import seen
+        from ripen.nets import head
+        from ripen.nets.contract import contract
+        from ripen.nets.frozen import frozen_net
+        from ripen.nets.surgery import trunk
+        from ripen.nets.weights import caffemodel
+        from ripen.nets.zoo import DEFINITIONS
+
+        frozen, trunks = {}, []
+        for name in self.inputs:
+            settings = frozen_net(work.settings.features[name])
+            # Two nets may have layers of the same name, and take images of different sizes. A net
+            # that is shown each image in several takes any: the first is as good as another.
+            prefix = f"{name}/" if len(self.inputs) > 1 else ""
+            definition = DEFINITIONS[settings.net].deploy()
+            side = settings.sides[0]
+            trunks.append(trunk(definition, settings.layers, settings.pools, side, prefix))
+            frozen[prefix] = caffemodel(settings.net)
+        whole = head.deploy(trunks, work.outputs)
+        deploy, weights = work.folder / "deploy.prototxt", work.folder / "model.caffemodel"
+        write_text(deploy, to_text(whole))
+        head.write_whole(whole, frozen, work.folder / FOLDER / "model.caffemodel", weights)
+        if len(trunks) == 1:
+            net = frozen_net(work.settings.features[self.inputs[0]]).net
+            wanted = contract(net).input
+            seen.write(work.folder, deploy, weights, None, seen.whole(wanted))
+
+
+@dataclass(frozen=True)
+class FittedHead:
+    """A trained head, in its folder."""
+
+    engine: "Engine"
+    folder: Path
+    features: int
+    training: Training | None
+
+    def predict(self, x: Any) -> Outputs:
+        """Return the head's probabilities for features (`Fitted.predict`)."""
+        files = self.folder / DEPLOY, self.folder / "model.caffemodel"
+        parts = np.array_split(x, -(-len(x) // SHARD))
+        return np.concatenate([self.engine.predict(*files, part) for part in parts])
+
+    def save(self, folder: Path) -> None:
+        """Write Caffe's files of the head; how images become features is the input's to say."""
+        from ripen.learn.models.served import write_net
+
+        write_net(folder, self.folder, None, (self.features,), (0.0, 1.0), DEPLOY)
+
+
+def write_rows(
+    folder: Path, name: str, x: Array, y: NDArray[Any], order: Sequence[int] | Ints | None = None
+) -> Path:
+    """Write rows in an order, in several files that HDF5Data reads; return the list of these."""
+    rows = np.arange(len(y)) if order is None else np.asarray(order)
+    names = []
+    for number, start in enumerate(range(0, len(rows), SHARD)):
+        chosen = rows[start : start + SHARD]
+        names.append(folder / f"{name}_{number}.h5")
+        with h5py.File(names[-1], "w") as file:
+            file["data"] = x[chosen]
+            file["label"] = y[chosen].astype(np.float32)
+    write_text(folder / f"{name}.txt", "".join(f"{path.as_posix()}\n" for path in names))
+    return folder / f"{name}.txt"

@@ -1,0 +1,106 @@
+"""Train a net on batches from memory, and evaluate it on held-out images meanwhile."""
+
+import math
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caffe.errors import CaffeError
+from ripen.core.errors import ConfigError
+from ripen.nets.engines.engine import Engine, FedSolver
+from ripen.nets.engines.pycaffe import Interval
+
+Array = NDArray[np.float32]
+Fed = Generator[tuple[Array, Array]]
+LEAST = 1e-15  # a probability, for its logarithm
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Held-out images by which a training is followed, some at a time.
+
+    Attributes
+    ----------
+    data : list of float32 ndarray of shape (n, channels, height, width)
+    labels : int64 ndarray
+        Of all.
+    """
+
+    data: list[Array]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """Trains a net whose MemoryData layer is given each iteration's images; a `Trainer`.
+
+    Attributes
+    ----------
+    engine : Engine
+        Which runs the net.
+    batches : generator of (data, labels)
+        For each iteration data of shape (batch_size * iter_size, channels, height, width), and as
+        many labels, both float32.
+    deploy : Path
+        The net that is evaluated.
+    watched : Watched
+        On these images.
+    """
+
+    engine: Engine
+    batches: Fed
+    deploy: Path
+    watched: Watched
+
+    def solver(self, solver: Path, start: Path | None = None) -> "FeedingSolver":
+        """Begin to train, as `ripen.nets.engines.engine.Trainer` does.
+
+        Raises
+        ------
+        ConfigError
+            If the net, or the weights that it begins with, take images of another size.
+        """
+        try:
+            return FeedingSolver(self.engine.fed_solver(solver, self.deploy, start), self)
+        except CaffeError as error:
+            raise ConfigError(f"the net cannot be trained at this size: {error}") from None
+
+
+class FeedingSolver:
+    """A running solver, as `ripen.nets.engines.engine.RunningSolver`."""
+
+    def __init__(self, fed: FedSolver, feeding: Feeding) -> None:
+        self._fed, self._feeding = fed, feeding
+
+    def advance(self, iterations: int) -> Interval:
+        """Train for some iterations, then evaluate the net."""
+        losses, norm, started = list[float](), math.nan, time.perf_counter()
+        while len(losses) < iterations and (not losses or math.isfinite(losses[-1])):
+            last = len(losses) + 1 == iterations
+            loss, norm = self._fed.step(*next(self._feeding.batches), last)
+            losses.append(loss)
+        seconds = time.perf_counter() - started
+        loss, accuracy = self._evaluate() if math.isfinite(losses[-1]) else (math.nan, math.nan)
+        return {
+            "losses": losses,
+            "gradient_norm": norm,
+            "validation_loss": loss,
+            "validation_accuracy": accuracy,
+            "seconds": seconds,
+        }
+
+    def snapshot(self) -> None:
+        """Let the solver write its snapshot."""
+        self._fed.snapshot()
+
+    def _evaluate(self) -> tuple[float, float]:
+        """Return log loss and accuracy on the watched images."""
+        labels = self._feeding.watched.labels
+        found = np.concatenate([self._fed.probabilities(x) for x in self._feeding.watched.data])
+        right = found[np.arange(len(labels)), labels].astype(np.float64)
+        loss = -float(np.log(np.maximum(right, LEAST)).mean())
+        return loss, float((found.argmax(axis=1) == labels).mean())

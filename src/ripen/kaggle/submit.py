@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from ripen.competition import index as indexes
 from ripen.competition.submission import id_column, read_sample
 from ripen.competition.tasks import TASKS
+from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError, SourceError, UsageError
 from ripen.core.layout import Layout
 from ripen.data.sources import kaggle_client
-from ripen.data.tables import read_text
 from ripen.kaggle import history, upload
 from ripen.kaggle.history import Submission
 from ripen.settings.schema import Competition

@@ -82,7 +82,8 @@ def target(name: str, competition: Competition) -> tuple[str, str]:
         )
     if competition.predict is None:
         raise UsageError(f"'{name}' cannot be submitted: its setting predict is null")
-    return str(competition.source["kaggle"]), competition.predict.model
+    # An address may name one file of the competition too: slug/file.
+    return str(competition.source["kaggle"]).partition("/")[0], competition.predict.model
 
 
 # --- The form ------------------------------------------------------------------------------------

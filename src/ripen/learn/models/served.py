@@ -164,7 +164,7 @@ def read(folder: Path) -> Served:
 
     def outputs(rows: NDArray[np.float32]) -> NDArray[np.floating]:
         found: NDArray[np.floating] = probabilities(net, rows.reshape(-1, *about["shape"]))
-        return found * scale + mean
+        return np.asarray(found * scale + mean)
 
     return Served(_values(folder, encoder, encodes=True), outputs)
 

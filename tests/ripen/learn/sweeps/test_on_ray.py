@@ -48,6 +48,7 @@ def _title(process: psutil.Process) -> str:
     return " ".join(process.info["cmdline"] or ())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_worker_killed_in_the_middle_costs_no_trial(

@@ -241,7 +241,7 @@ class Column:
     """
 
     type: Literal["number", "category"] | None = None
-    missing: bool = False
+    missing: bool | None = None
     min: float | None = None
     max: float | None = None
 
@@ -330,7 +330,7 @@ class Competition:
         What a single column of the submission holds. With a column a class it holds probabilities.
     validation : mapping
         ``split`` names a splitter of the registry, beside it stand that splitter's settings.
-    columns : Columns, optional
+    columns : Columns
     images : Images, optional
     features : dict of str to mapping
         Features of images by names of their own, extracted once (`ripen.nets.frozen`).
@@ -361,7 +361,7 @@ class Competition:
     metric: str
     submission: Literal["label", "probability", "value"]
     validation: Named
-    columns: Columns | None = None
+    columns: Columns = Field(default_factory=Columns)
     images: Images | None = None
     features: dict[Name, Named] = Field(default_factory=dict)
     models: Annotated[dict[Name, Named], Field(min_length=1)]
@@ -372,12 +372,9 @@ class Competition:
     own: Named = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _the_readers_section_is_given(self) -> Self:
-        sections = {"table": ("columns", self.columns), "images": ("images", self.images)}
-        if self.reader in sections:
-            key, section = sections[self.reader]
-            if section is None:
-                raise ValueError(f"reader '{self.reader}' needs the section '{key}'")
+    def _images_are_described(self) -> Self:
+        if self.reader == "images" and self.images is None:
+            raise ValueError("reader 'images' needs the section 'images'")
         return self
 
 

@@ -49,6 +49,8 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> tuple[dict[str,
     }
     values = as_mapping(run) | {"graph": graph(competitions)}
     plain = {name: as_mapping(competition) for name, competition in competitions.items()}
+    for section in plain.values():
+        section["columns"]["types"] = given(section["columns"]["types"])
     return values | {"competition": plain}, composed.notes
 
 

@@ -22,10 +22,13 @@ def _in_turn(rows: int, held_out: "list[NDArray[np.int64]]") -> Split:
     return Split(np.arange(rows), fold)
 
 
-def _check_classes(labels: Ints, folds: int) -> None:
+def _check_classes(rows: pd.DataFrame, labels: Ints, folds: int) -> None:
     counts = np.bincount(labels)
     if counts.min() < folds:
-        raise too_few(int(counts.min()), folds, str(counts.argmin()))
+        rare = str(counts.argmin())
+        if "target" in rows:  # the name that the user knows it by
+            rare = str(rows["target"].iloc[int(np.argmax(labels == counts.argmin()))])
+        raise too_few(int(counts.min()), folds, rare)
 
 
 @SPLITTERS.register("kfold")
@@ -57,7 +60,7 @@ class Stratified(Splitter):
         from sklearn.model_selection import StratifiedKFold
 
         classes = classes_of(targets)
-        _check_classes(classes, self.folds)
+        _check_classes(rows, classes, self.folds)
         dealt = StratifiedKFold(self.folds, shuffle=True, random_state=seed)
         return _in_turn(len(rows), [held for _, held in dealt.split(classes, classes)])
 
@@ -97,7 +100,7 @@ class StratifiedGroup(Splitter):
         from ripen.competition.shares import deal
 
         classes = classes_of(targets)
-        _check_classes(classes, self.folds)
+        _check_classes(rows, classes, self.folds)
         groups = codes(rows["group"])
         fold = deal(classes, groups, [1 / self.folds] * self.folds, seed)
         return Split(np.arange(len(rows)), fold)

@@ -11,8 +11,8 @@ from rich.text import Text
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 from ripen.judge.evaluation.summary import ended, ranked
-from ripen.kaggle import submissions
-from ripen.kaggle.submissions import Submission
+from ripen.kaggle import history
+from ripen.kaggle.history import Submission
 
 HEADINGS = {
     "n": "rows",
@@ -121,6 +121,6 @@ def show(competition: str, seconds: Mapping[str, float]) -> None:
     console.print(leaderboard(metrics, seconds, competition))
     if layout.submission.exists():
         console.print(f"submission: {layout.submission}", soft_wrap=True)
-    entries = submissions.read(submissions.history(competition))
+    entries = history.read(history.history(competition))
     if entries:
         console.print(submitted(entries, f"{competition}: submissions"))

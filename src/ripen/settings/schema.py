@@ -4,9 +4,11 @@
 registry needs (a source, a splitter, an estimator) is typed beside it: here it is a mapping.
 """
 
+import re
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ripen.settings.typed import Count, NonNegative, Positive, typed
 
@@ -15,6 +17,21 @@ Jitter = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 Named = dict[str, Any]
 """The name of a registry's entry and its settings, as that entry types them."""
+
+_CREDENTIALS = re.compile(
+    r"@|[?&;](user|username|(\w*_)?(password|passwd|pwd|token|secret|key)|sslpassword|apikey)=",
+    re.I,
+)
+
+
+def _without_credentials(address: str) -> str:
+    """Refuse credentials: params.yaml is committed, and an error must not repeat them."""
+    if _CREDENTIALS.search(unquote(address)):
+        raise ValueError("holds credentials")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_without_credentials)]
 
 
 # --- Nets and their training, by Caffe's own names -----------------------------------------------
@@ -203,7 +220,7 @@ class Study:
     or ~/.pgpass. `timeout` is how many seconds a locked store is waited for.
     """
 
-    uri: Annotated[str, Field(pattern=r"^[^@]*$")] | None
+    uri: Address | None
     timeout: Annotated[int, Field(ge=0)]
 
 
@@ -389,7 +406,7 @@ class Tracking:
     MLFLOW_TRACKING_PASSWORD.
     """
 
-    uri: Annotated[str, Field(pattern=r"^[^@]*$")] | None
+    uri: Address | None
 
 
 @typed

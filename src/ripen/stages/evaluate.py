@@ -21,7 +21,7 @@ from ripen.judge.evaluation.gallery import opened
 from ripen.judge.evaluation.scored import Scored
 from ripen.settings.compose import load_competition
 from ripen.settings.schema import Competition
-from ripen.track import results
+from ripen.track import evaluations
 
 LOOKED_AT = 4  # images
 
@@ -56,7 +56,7 @@ def run(name: str) -> None:
         if own:
             own(competition, layout, folder / "net")
         write_text(layout.metrics, json.dumps(metrics, indent=2) + "\n")
-        results.log(name, metrics, fitted, folder)
+        evaluations.log(name, metrics, fitted, folder)
 
 
 def draw_scores(

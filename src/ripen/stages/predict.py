@@ -14,7 +14,7 @@ from ripen.core.layout import Layout
 from ripen.judge.evaluation.calibration import Calibration, read
 from ripen.settings.compose import load_competition
 from ripen.settings.schema import Predict
-from ripen.track.tracking import Tracker
+from ripen.track.tracker import Tracker
 
 NAMED = 3  # excluded test rows, in the warning
 

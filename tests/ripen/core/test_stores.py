@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.ripen.track.test_tracking import DVC
 
 from ripen.core.errors import StoreError
 from ripen.core.stores import explained
 from ripen.settings.schema import Config
-from ripen.track.tracking import Tracker, training_seconds
-from tests.ripen.track.test_tracking import DVC
+from ripen.track.experiments import training_seconds
+from ripen.track.tracker import Tracker
 
 MakeConfig = Callable[..., Config]
 

@@ -3,17 +3,17 @@
 from pathlib import Path
 
 import numpy as np
+from ripen.learn.training import heads
+from ripen.settings.schema.net import Solver
+from ripen.settings.schema.photos import Head
 
 import caffe
 from caffe.formats import to_text
 from ripen.core.atomic import write_text
-from ripen.learn.training import heads
 from ripen.nets import head
 from ripen.nets.engines.engine import RealEngine, TorchEngine
 from ripen.nets.surgery import trunk
 from ripen.nets.zoo import DEFINITIONS
-from ripen.settings.schema.net import Solver
-from ripen.settings.schema.photos import Head
 
 SIDE = 83
 SOLVER = Solver(base_lr=0.001, lr_policy="poly", power=1.0, momentum=0.9, max_iter=30)

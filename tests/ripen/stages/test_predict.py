@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from ripen.competition.datasets.avocado import DATASET
+from ripen.settings.schema.common import Predict
 
 from ripen.competition import predictions
-from ripen.competition.datasets.avocado import DATASET
 from ripen.core.errors import ConfigError, DataError
 from ripen.judge.evaluation.calibration import Calibration
-from ripen.settings.schema.common import Predict
 from ripen.stages.predict import calibrated, chosen_model, predict
 
 SAMPLE = Path("sample_submission.csv")

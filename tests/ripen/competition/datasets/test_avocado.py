@@ -1,11 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
-from sklearn.linear_model import LogisticRegression
-
 from ripen.competition.datasets import avocado
 from ripen.competition.datasets.avocado import COMPONENTS, FEATURES, SKIN_SDS
+from scipy.stats import norm
+from sklearn.linear_model import LogisticRegression
 
 NAMES = [feature.name for feature in FEATURES]
 

@@ -1,9 +1,9 @@
 from collections.abc import Callable
 
 import numpy as np
+from ripen.competition.datasets import digits
 from sklearn.datasets import load_digits
 
-from ripen.competition.datasets import digits
 from ripen.settings.schema import Config
 
 MakeConfig = Callable[..., Config]

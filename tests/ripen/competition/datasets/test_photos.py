@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-
 from ripen.competition.datasets import PHOTOS
 from ripen.competition.datasets.imagenet import DATASET as IMAGENET
+
 from ripen.core.errors import DataError
 from ripen.data.labels import Labelled
 from ripen.nets.contract import labels

@@ -4,7 +4,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-
 from ripen.competition.datasets.digits import DATASET
 from ripen.competition.datasets.pictures import (
     Raw,
@@ -15,6 +14,7 @@ from ripen.competition.datasets.pictures import (
     split,
     write_raw,
 )
+
 from ripen.core.errors import DataError
 
 RAW = Raw(

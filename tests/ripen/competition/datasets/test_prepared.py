@@ -2,9 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import StandardScaler
-
-import caffe
 from ripen.competition.datasets.avocado import DATASET
 from ripen.competition.datasets.prepared import (
     Part,
@@ -13,6 +10,9 @@ from ripen.competition.datasets.prepared import (
     write_part,
     write_scaler,
 )
+from sklearn.preprocessing import StandardScaler
+
+import caffe
 
 PART = Part(
     ids=np.array([7, 8, 9]),

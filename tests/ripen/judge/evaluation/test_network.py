@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import StandardScaler
-
 from ripen.competition.datasets import avocado
 from ripen.competition.datasets.prepared import Part, write_part, write_scaler
+from sklearn.preprocessing import StandardScaler
+
 from ripen.core.layout import Layout
 from ripen.judge.evaluation import network
 from ripen.learn.models import mlp

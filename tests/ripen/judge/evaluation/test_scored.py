@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from ripen.competition.datasets.digits import DATASET
+from ripen.competition.datasets.pictures import read_raw
+from ripen.competition.datasets.prepared import write_part
+from ripen.judge.evaluation.nets import of_photographs, of_small_pictures, trained_folders
 
 import caffe
 from caffe.formats import to_text
 from ripen.competition import predictions
-from ripen.competition.datasets.digits import DATASET
-from ripen.competition.datasets.pictures import read_raw
-from ripen.competition.datasets.prepared import write_part
 from ripen.competition.predictions import read_left
 from ripen.core.archives import Archive
 from ripen.core.errors import DataError
@@ -21,7 +22,6 @@ from ripen.data import image_index as indexes
 from ripen.data.decode import decode as read
 from ripen.data.sources import builtin
 from ripen.judge.evaluation.gallery import photographs, small_pictures
-from ripen.judge.evaluation.nets import of_photographs, of_small_pictures, trained_folders
 from ripen.judge.evaluation.scored import Truth, join, known_photos
 from ripen.nets.zoo import DEFINITIONS, lenet
 from ripen.settings.schema import Config

@@ -196,7 +196,7 @@ def _results() -> set[str]:
     return {trial.user_attrs["result"] for trial in done}
 
 
-def _wait(ready: Callable[[], bool], seconds: float = 60) -> None:
+def _wait(ready: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end

@@ -10,13 +10,14 @@ from mlflow.entities.model_registry import ModelVersion
 from sklearn.naive_bayes import GaussianNB
 
 from ripen.learn.models import served
-from ripen.settings import compose as config
-from ripen.settings.schema import Config
-from ripen.track import registry
-from ripen.track.tracking import open_experiment
+from ripen.settings.compose import compose, run_of
+from ripen.settings.schema import Run
+from ripen.track import evaluations
+from ripen.track.experiments import open_experiment
+from ripen.track.tracker import FOLDER
+from tests.ripen.conftest import ROOT
 
-MakeConfig = Callable[..., Config]
-ROOT = Path(__file__).parents[3]
+MakeRun = Callable[..., Run]
 TAGS = {"model": "gaussian_nb", "best_by": "validation/log_loss"}
 
 
@@ -25,8 +26,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.MlflowCl
     """The store of a folder, with an experiment; each test has its own model."""
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(tmp_path_factory.mktemp("registry"))
-        settings = config.from_mapping(config.compose([], ROOT / "conf"), "test")
-        yield open_experiment(settings, "avocado")[0]
+        yield open_experiment(run_of(compose([], ROOT / "conf").run), "avocado")[0]
 
 
 def trained(client: mlflow.MlflowClient, folder: Path | None) -> str:
@@ -34,9 +34,10 @@ def trained(client: mlflow.MlflowClient, folder: Path | None) -> str:
     run = client.create_run("1", tags={"mlflow.source.git.commit": "c0ffee"}).info.run_id
     if folder is not None:
         data = np.random.default_rng(0).normal(size=(20, 1)).astype(np.float32)
+        folder.mkdir()
         model = GaussianNB().fit(data, data[:, 0] > 0)
-        served.write_estimator(folder, model, served.Columns({"x": (0.0, 1.0)}))
-        client.log_artifacts(run, str(folder), served.FOLDER)
+        served.write_pipeline(folder, model, "binary", 2)
+        client.log_artifacts(run, str(folder), FOLDER)
     client.set_terminated(run)
     return str(run)
 
@@ -47,12 +48,12 @@ def versions(client: mlflow.MlflowClient, competition: str) -> list[ModelVersion
 
 
 def test_a_winner_is_one_version_however_often(
-    client: mlflow.MlflowClient, make_config: MakeConfig, tmp_path: Path
+    client: mlflow.MlflowClient, make_run: MakeRun, tmp_path: Path
 ) -> None:
     first, second = (trained(client, tmp_path / name) for name in ("a", "b"))
     best = []
     for run in (first, first, second, first):
-        registry.register(make_config(), "avocado", run, TAGS)
+        evaluations.register(make_run(), "avocado", run, TAGS)
         best.append(client.get_model_version_by_alias("ripen-avocado", "best").version)
     assert [int(version) for version in best] == [1, 1, 2, 1]
     assert [version.run_id for version in versions(client, "avocado")] == [first, second]
@@ -63,29 +64,29 @@ def test_a_winner_is_one_version_however_often(
 
 
 def test_what_a_killed_process_logged_is_used(
-    client: mlflow.MlflowClient, make_config: MakeConfig, tmp_path: Path
+    client: mlflow.MlflowClient, make_run: MakeRun, tmp_path: Path
 ) -> None:
     run = trained(client, tmp_path / "a")
-    logged = registry._logged(client, client.get_run(run))
-    registry.register(make_config(), "digits", run, TAGS)
+    logged = evaluations._logged(client, client.get_run(run))
+    evaluations.register(make_run(), "digits", run, TAGS)
     assert [version.run_id for version in versions(client, "digits")] == [run]
     (model,) = client.get_run(run).outputs.model_outputs
     assert logged == f"models:/{model.model_id}"
 
 
 def test_a_version_without_the_alias_gets_it(
-    client: mlflow.MlflowClient, make_config: MakeConfig, tmp_path: Path
+    client: mlflow.MlflowClient, make_run: MakeRun, tmp_path: Path
 ) -> None:
     run = trained(client, tmp_path / "a")
-    registry.register(make_config(), "imagenet", run, TAGS)
+    evaluations.register(make_run(), "imagenet", run, TAGS)
     client.delete_registered_model_alias("ripen-imagenet", "best")
-    registry.register(make_config(), "imagenet", run, TAGS)
+    evaluations.register(make_run(), "imagenet", run, TAGS)
     assert client.get_model_version_by_alias("ripen-imagenet", "best").run_id == run
     assert len(versions(client, "imagenet")) == 1
 
 
 def test_a_model_that_cannot_be_served_is_not_registered(
-    client: mlflow.MlflowClient, make_config: MakeConfig
+    client: mlflow.MlflowClient, make_run: MakeRun
 ) -> None:
-    registry.register(make_config(), "cats_vs_dogs", trained(client, None), TAGS)
+    evaluations.register(make_run(), "cats_vs_dogs", trained(client, None), TAGS)
     assert client.search_registered_models("name = 'ripen-cats_vs_dogs'") == []

@@ -1,4 +1,4 @@
-"""A submission on Kaggle, step by step, through Kaggle's own client."""
+"""Upload a submission through Kaggle's own client, wait for its score, and rank it."""
 
 import time
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from ripen.core.errors import SourceError
 from ripen.data.sources import download, kaggle_client
 from ripen.data.sources.download import Interrupted
 from ripen.data.sources.kaggle_client import KAGGLE, SITE, explained, retried
-from ripen.kaggle.submissions import Status
+from ripen.kaggle.history import Status
 
 POLL = 5.0
-"""Seconds between two looks at whether it is scored."""
+"""Seconds between two requests for the score."""
 PATIENCE = 600.0
-"""Seconds after which to stop looking."""
-PAGE = 200
-PAGES = 100
+"""Seconds after which waiting for the score ends."""
+PAGE = 200  # teams of the leaderboard in one answer
+PAGES = 100  # a leaderboard has at most a few thousand teams: more pages would be a loop
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What Kaggle says of a submission."""
+    """A submission's state on Kaggle, with its public score or the reason for an error."""
 
     status: Status
     score: str | None = None
@@ -29,17 +29,17 @@ class Verdict:
 
 
 def send(api: Any, competition: str, file: Path, message: str) -> int:
-    """Upload a file, in parts where the connection is cut, and submit it.
+    """Upload a file, resuming after a lost connection, and submit it.
 
     Parameters
     ----------
     api : KaggleApi
         From `kaggle_client.connect`.
     competition : str
-        Kaggle's name of it.
+        Kaggle's name for it.
     file : Path
     message : str
-        What Kaggle keeps as its description.
+        Its description on Kaggle.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def send(api: Any, competition: str, file: Path, message: str) -> int:
     Raises
     ------
     SourceError
-        If Kaggle says no, or cannot be reached.
+        If Kaggle refuses it, or is unreachable.
     """
     token = _upload(api, competition, file)
     from kagglesdk.competitions.types import competition_api_service as types
@@ -61,21 +61,21 @@ def send(api: Any, competition: str, file: Path, message: str) -> int:
         with explained(_advice(competition)), api.build_kaggle_client() as client:
             answer = client.competitions.competition_api_client.create_submission(request)
     except Interrupted as stop:
-        # Not tried again: it may have come, and Kaggle counts a team's submissions of a day.
+        # No retry: it may have arrived, and Kaggle limits a team's submissions per day.
         advice = f"Before you do, look at {SITE}/c/{competition}/submissions: it may have arrived"
         raise SourceError(stop.reason, f"{stop.advice}. {advice}") from None
     if not answer.ref:
-        raise SourceError(f"{KAGGLE} did not take it: {answer.message}")
+        raise SourceError(f"{KAGGLE} did not accept it: {answer.message}")
     return int(answer.ref)
 
 
 def wait(api: Any, ref: int) -> Verdict:
-    """Wait until a submission is scored, or patience ends: then it is still pending.
+    """Wait until a submission is scored, or for `PATIENCE` seconds: then it is still pending.
 
     Raises
     ------
     SourceError
-        If Kaggle cannot be asked.
+        If Kaggle is unreachable.
     """
     end = time.monotonic() + PATIENCE
     while True:
@@ -86,16 +86,18 @@ def wait(api: Any, ref: int) -> Verdict:
 
 
 def standing(api: Any, competition: str, score: str) -> tuple[int, int] | None:
-    """Return the place of a score on the public leaderboard, and how many teams that has.
+    """Return a score's rank on the public leaderboard, and the number of teams on it.
 
-    Whether much is good is seen from the leaderboard's own order. None where nothing can be told.
+    None if the leaderboard is empty, or all its scores are equal and differ from this one.
 
     Raises
     ------
     SourceError
-        If Kaggle cannot be asked.
+        If Kaggle is unreachable.
     """
     others = _leaderboard(api, competition)
+    # The direction comes from the leaderboard's own order: Kaggle may score by another metric than
+    # the one that the competition's file names.
     if not others or (others[0] == others[-1] != float(score)):
         return None
     sign = 1 if others[0] >= others[-1] else -1
@@ -115,6 +117,7 @@ def _upload(api: Any, competition: str, file: Path) -> str:
         with explained(_advice(competition)), api.build_kaggle_client() as client:
             return client.competitions.competition_api_client.start_submission_upload(request)
 
+    # The address expires, and the client resumes only an upload that it knows was begun.
     place, begun = retried(start), False
     for pause in (0.0, *download.WAITS):
         time.sleep(pause)
@@ -126,8 +129,10 @@ def _upload(api: Any, competition: str, file: Path) -> str:
             place = retried(start)
         begun = came == Result.INCOMPLETE
         if came == Result.FAILED:
-            raise SourceError(f"{KAGGLE} does not take the upload of {file}", "Try again later")
-    raise SourceError(f"the upload of {file} was cut each time", "Try again in a few minutes")
+            raise SourceError(f"{KAGGLE} refuses the upload of {file}", "Try again later")
+    raise SourceError(
+        f"the connection was lost in every upload of {file}", "Try again in a few minutes"
+    )
 
 
 def _verdict(api: Any, ref: int) -> Verdict:
@@ -143,7 +148,7 @@ def _verdict(api: Any, ref: int) -> Verdict:
 
 
 def _leaderboard(api: Any, competition: str) -> list[float]:
-    """Return the teams' public scores, the best first."""
+    """Return the teams' public scores, best first."""
     from kagglesdk.competitions.types import competition_api_service as types
 
     request = types.ApiGetLeaderboardRequest()
@@ -168,5 +173,5 @@ def _advice(competition: str) -> dict[int, str]:
     page = f"{SITE}/c/{competition}"
     return kaggle_client.advice(competition) | {
         400: f"See {page}/overview/evaluation for the form, {page}/submissions for the day's limit",
-        404: f"Is there a competition {page}?",
+        404: f"Does the competition {page} exist?",
     }

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from ripen.data.folds import deal, folds, held_out
 
 from ripen.core.errors import DataError
-from ripen.data.folds import deal, folds, held_out
 
 ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30)), min_size=1, max_size=80)
 

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ripen.core.errors import DataError
-from ripen.kaggle.submissions import Submission, history, read, record
+from ripen.kaggle.history import Submission, history, read, record
 
 ENTRY = Submission(
     time="2016-05-30T12:00:00+00:00",
@@ -23,7 +23,7 @@ ENTRY = Submission(
 )
 
 
-def test_one_line_each_and_a_score_takes_its_place(tmp_path: Path) -> None:
+def test_each_submission_is_a_line_and_its_score_replaces_it(tmp_path: Path) -> None:
     file = tmp_path / history("cats_vs_dogs")
     assert read(file) == []
     record(file, ENTRY)
@@ -43,7 +43,7 @@ def test_one_line_each_and_a_score_takes_its_place(tmp_path: Path) -> None:
         ("<<<<<<< HEAD", "line 2: the line: Invalid JSON"),
     ],
 )
-def test_a_line_that_is_none(tmp_path: Path, line: str, problem: str) -> None:
+def test_a_line_that_is_not_a_submission(tmp_path: Path, line: str, problem: str) -> None:
     file = tmp_path / "c.jsonl"
     record(file, ENTRY)
     file.write_text(file.read_text() + line + "\n")
@@ -53,7 +53,7 @@ def test_a_line_that_is_none(tmp_path: Path, line: str, problem: str) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(message=st.text(st.characters(exclude_categories=["Cs"])))
-def test_any_message_comes_back(tmp_path: Path, message: str) -> None:
+def test_any_message_is_read_back(tmp_path: Path, message: str) -> None:
     file = tmp_path / "c.jsonl"
     file.unlink(missing_ok=True)
     record(file, replace(ENTRY, message=message))

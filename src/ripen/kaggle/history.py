@@ -1,6 +1,6 @@
-"""What was submitted: `submissions/<competition>.jsonl`, one line a submission, kept in git.
+"""The history of submissions: `submissions/<competition>.jsonl`, one line each, kept in git.
 
-DVC has no part in it: it is the user's history, and nothing is made from it again.
+DVC does not track it: no stage could make it again.
 """
 
 import json
@@ -20,10 +20,36 @@ Status = Literal["pending", "complete", "error"]
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
 class Submission:
-    """One submission: when and where, which file, what made it, and what Kaggle said.
+    """One submission to Kaggle.
 
-    `ref` is Kaggle's number of it. `score` and `place` are on the public leaderboard, `place` being
-    where that score stands among its `teams`.
+    Attributes
+    ----------
+    time : str
+        UTC, in ISO 8601.
+    competition : str
+        Kaggle's name for it.
+    ref : int
+        Kaggle's number of the submission.
+    file : str
+        Relative to the repository's root.
+    rows : int
+    sha256 : str
+        Of the file.
+    message : str
+    model : str
+    commit : str or None
+        None outside a git repository.
+    dirty : bool
+        Whether tracked files differed from the commit.
+    run : str or None
+        The model's MLflow run.
+    status : "pending", "complete" or "error"
+    score : str or None
+        Public score, with Kaggle's digits.
+    place, teams : int or None
+        Rank of the score on the public leaderboard when it was read, and the leaderboard's length.
+    error : str or None
+        Kaggle's reason for not scoring it.
     """
 
     time: str
@@ -45,12 +71,12 @@ class Submission:
 
 
 def history(competition: str) -> Path:
-    """Return the file of a competition's submissions."""
+    """Return the file with a competition's submissions."""
     return FOLDER / f"{competition}.jsonl"
 
 
 def read(file: Path) -> list[Submission]:
-    """Return the submissions, the oldest first; none where there is no such file.
+    """Return the submissions, oldest first; an empty list if the file does not exist.
 
     Raises
     ------
@@ -65,6 +91,7 @@ def read(file: Path) -> list[Submission]:
         try:
             found.append(entry.validate_json(line))
         except ValidationError as error:
+            # A merge conflict in a file that people commit is the likely cause, so name the line.
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the line"
             raise DataError(f"{file}: line {number}: {where}: {first['msg']}") from None
@@ -72,7 +99,7 @@ def read(file: Path) -> list[Submission]:
 
 
 def record(file: Path, submission: Submission) -> None:
-    """Add a submission to the file, or put it in the place of the one with the same number."""
+    """Append a submission to the file, or replace the line with the same number."""
     known = read(file)
     refs = [entry.ref for entry in known]
     if submission.ref in refs:

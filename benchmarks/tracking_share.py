@@ -23,7 +23,7 @@ from ripen.learn.sweeps.study import Study, define
 from ripen.settings.compose import as_mapping, changed, load_run
 from ripen.settings.schema import Run
 from ripen.stages import sweep as stage
-from ripen.track.tracking import open_experiment
+from ripen.track.experiments import open_experiment
 
 ROOT = Path(__file__).parents[1]
 RATES = "solver.base_lr=0.003,0.01,0.03,0.1,0.2,0.3,0.4,0.5"

@@ -39,7 +39,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileByF
 
 
 # Tests with these begin with a clone that runs, another interpreter or a browser; see "slow".
-SLOW_FIXTURES = {"clone", "reproduced", "sharing", "real", "install", "ui", "visit"}
+SLOW_FIXTURES = {"clone", "made", "reproduced", "sharing", "real", "install", "ui", "visit"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects by marks

@@ -1,4 +1,4 @@
-"""The README's screenshots, out of those that the browser tests leave where they are told to."""
+"""The README's screenshots, from those that the browser tests write to RIPEN_SCREENSHOTS."""
 
 import sys
 from pathlib import Path
@@ -14,10 +14,10 @@ COLOURS = 256
 
 
 def main(source: Path, docs: Path) -> None:
-    """Write the chosen ones with few colours, which makes them a third as large."""
+    """Write the chosen ones with few colours: a third of the size."""
     for name, written in CHOSEN.items():
-        with Image.open(source / f"{name}.png") as picture:
-            few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        with Image.open(source / f"{name}.png") as image:
+            few = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
             few.save(docs / f"{written}.png", optimize=True)
 
 

@@ -1,27 +1,31 @@
-"""dvc.yaml's plots follow the competition that is chosen, and compare two versions of it."""
+"""dvc.yaml's plots follow the chosen competitions, and compare two versions of them."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
 
 from ripen.settings import compose as config
-from ripen.settings.graph import drawn
+from ripen.stages import settings
 from tests.ripen.conftest import ROOT
 
-EVALUATE = Path("data/cats_vs_dogs/evaluate")
+DATA = Path("data/cats_vs_dogs")
 CURVE = {"iteration": [25, 50]}
 TABLES = {
-    "ways.csv": CURVE | {way: [0.7, 0.5] for way in ("full", "head", "scratch")},
-    "net/error.csv": CURVE | {"loss": [0.6, 0.4], "validation_loss": [0.7, 0.5]},
-    "net/roc.csv": {"false_positive_rate": [0, 1], "true_positive_rate": [0, 1]},
-    "net/reliability.csv": {"predicted": [0.2, 0.8], "observed": [0.1, 0.9]},
-    "net/confusion.csv": {"actual": ["cat", "dog"], "predicted": ["cat", "cat"]},
+    "models/net/curve.csv": CURVE | {"loss": [0.6, 0.4], "validation_loss": [0.7, 0.5]},
+    "sweep/best_curve.csv": CURVE | {"loss": [0.6, 0.4], "validation_loss": [0.7, 0.5]},
+    "sweep/converged_at.csv": {"log10_learning_rate": [-2, -1], "iterations": [900, 200]},
+    "evaluate/trainings.csv": CURVE | {net: [0.7, 0.5] for net in ("full", "head", "scratch")},
+    "evaluate/net/roc.csv": {"false_positive_rate": [0, 1], "true_positive_rate": [0, 1]},
+    "evaluate/net/reliability.csv": {"predicted": [0.2, 0.8], "observed": [0.1, 0.9]},
+    "evaluate/net/confusion.csv": {"actual": ["cat", "dog"], "predicted": ["cat", "cat"]},
 }
+FIGURES = ("roc", "net/mistakes", "net/filters", "net/activations")
 
 
 def run(*command: str) -> str:
@@ -29,42 +33,56 @@ def run(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+def plots(*competitions: str) -> dict[str, Any]:
+    """Return what the plots show where competitions are chosen."""
+    values, _ = settings.compose([f"competitions=[{','.join(competitions)}]"], ROOT / "conf")
+    found: dict[str, Any] = values["graph"]["plots"]
+    return found
+
+
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the test in a repository of plots alone, for cats_vs_dogs, with tables committed."""
+    values, _ = settings.compose(["competitions=[cats_vs_dogs]"], ROOT / "conf")
     monkeypatch.chdir(tmp_path)
-    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
-    own = [each for each in plots if "graph.plots" in str(each)]
+    own = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
     Path("dvc.yaml").write_text(yaml.safe_dump({"plots": own}))
-    values = config.compose(["competitions=[avocado,cats_vs_dogs]"], ROOT / "conf")
     Path("params.yaml").write_text(config.dump(values))
-    for name, table in TABLES.items():
-        (EVALUATE / name).parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(table).to_csv(EVALUATE / name, index=False)
-    for name in ("mistakes", "filters", "activations", "saliency"):
-        (EVALUATE / f"net/{name}.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    learning = {model: [0.6, 0.8] for model in values["graph"]["plots"]["learning"]}
+    curves = {"evaluate/learning_curve.csv": {"n_train": [100, 200]} | learning}
+    for name, table in (TABLES | curves).items():
+        (DATA / name).parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(table).to_csv(DATA / name, index=False)
+    for figure in [f"evaluate/{name}" for name in FIGURES] + ["sweep/figures/curves"]:
+        (DATA / f"{figure}.svg").parent.mkdir(parents=True, exist_ok=True)
+        (DATA / f"{figure}.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     run("git", "init", "--quiet")
     run(sys.executable, "-m", "dvc", "init", "--quiet")
     run("git", "add", ".")
     run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "first")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("repository")
-def test_two_versions_of_a_competition_that_is_chosen() -> None:
-    changed = pd.DataFrame(TABLES["ways.csv"] | {"full": [0.6, 0.2]})
-    changed.to_csv(EVALUATE / "ways.csv", index=False)
+def test_two_versions_of_a_chosen_competition() -> None:
+    changed = pd.DataFrame(TABLES["evaluate/trainings.csv"] | {"full": [0.6, 0.2]})
+    changed.to_csv(DATA / "evaluate/trainings.csv", index=False)
     command = (sys.executable, "-m", "dvc", "plots", "diff", "HEAD", "workspace", "--json")
     answer = json.loads(run(*command, "--split"))
     assert "errors" not in answer, answer["errors"]
     shown = answer["data"]
-    assert {name.replace(f"{EVALUATE}/", "") for name in shown} == {
-        "three ways at the same budget",
+    assert {name.replace(f"{DATA}/", "") for name in shown} == {
+        "accuracy against training rows",
+        "validation error of nets at the same budget",
+        "the sweep's best trial, error against iterations",
+        "the sweep's trials converged at",
         *(f"the net's {what}" for what in ("error against iterations", "ROC")),
         *(f"the net's {what}" for what in ("reliability", "confusion")),
-        *(f"net/{name}.svg" for name in ("mistakes", "filters", "activations", "saliency")),
+        *(f"evaluate/{name}.svg" for name in FIGURES),
+        "sweep/figures/curves.svg",
     }
-    (ways,) = shown["three ways at the same budget"]
-    points = ways["anchor_definitions"]["<DVC_METRIC_DATA>"]
+    (trainings,) = shown["validation error of nets at the same budget"]
+    points = trainings["anchor_definitions"]["<DVC_METRIC_DATA>"]
     last = {
         point["rev"]: float(point["dvc_inferred_y_value"])
         for point in points
@@ -74,15 +92,25 @@ def test_two_versions_of_a_competition_that_is_chosen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("competitions", "expected"),
+    ("competitions", "first", "nets"),
     [
-        (["avocado", "digits"], "digits"),
-        (["avocado"], "digits"),
-        (["digits", "cats_vs_dogs"], "cats_vs_dogs"),
-        (["imagenet_subset", "imagenet"], "imagenet_subset"),
+        (["avocado", "digits"], "avocado", "digits"),
+        (["avocado"], "avocado", "avocado"),
+        (["digits", "cats_vs_dogs"], "digits", "digits"),
+        (["imagenet", "imagenet_subset"], "imagenet", "imagenet_subset"),
     ],
 )
-def test_the_competition_whose_figures_are_shown(competitions: list[str], expected: str) -> None:
-    assert drawn(competitions) == expected
-    values = config.compose([f"competitions=[{','.join(competitions)}]"], ROOT / "conf")
-    assert values["graph"]["plots"] == expected
+def test_the_competitions_that_are_shown(competitions: list[str], first: str, nets: str) -> None:
+    found = plots(*competitions)
+    assert (found["first"], found["nets"]) == (first, nets)
+
+
+def test_nets_of_one_estimator_are_compared() -> None:
+    assert plots("digits")["trainings"] == ["net", "head", "scratch"]
+    assert plots("cats_vs_dogs")["trainings"] == ["scratch", "head", "full"]
+
+
+def test_a_learning_curve_has_a_line_for_each_model_that_has_one() -> None:
+    assert "net" in plots("avocado")["learning"]
+    assert "random_forest" in plots("avocado")["learning"]
+    assert "full" not in plots("cats_vs_dogs")["learning"]  # too slow to train once for each size

@@ -14,16 +14,18 @@ import pytest
 from tests.ripen.conftest import Clone
 
 pytestmark = pytest.mark.slow
-STAGES = ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict")
+STAGES = ("fetch", "prepare", "sweep", "fit", "evaluate", "predict", "report")
 
 
-def wait_for_stage(stage: str, dvc: psutil.Process, seconds: float = 120) -> None:
+def wait_for_stage(stage: str, dvc: psutil.Process, seconds: float = 300) -> None:
     """Wait until a stage has run for a moment, long enough to have begun its work."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for child in dvc.children(recursive=True):
             try:
-                if child.cmdline()[-2:-1] == [stage] and time.time() - child.create_time() > 0.9:
+                words = child.cmdline()
+                running = words[1:3] == ["-m", "ripen.stages"] and words[3] == stage
+                if running and time.time() - child.create_time() > 0.9:
                     return
             except psutil.NoSuchProcess:
                 continue
@@ -65,9 +67,10 @@ def test_the_pretrained_net_is_ahead_at_the_same_budget(reproduced: Clone) -> No
     assert [line.split(",")[0] for line in submission] == [line.split(",")[0] for line in sample]
 
 
-def test_an_experiment_runs_for_the_competitions_that_it_chooses(clone: Clone) -> None:
-    clone.run("dvc", "exp", "run", "-S", "competitions=[digits]")
-    assert "train:\n  - digits\n" in clone.read("params.yaml")
+def test_an_experiment_runs_for_the_chosen_competitions(clone: Clone) -> None:
+    clone.run("ripen", "compose", "competitions=[digits]")
+    clone.run("dvc", "exp", "run")
+    assert "fit:\n    digits.logistic_regression:" in clone.read("params.yaml")
     assert {path.name for path in (clone.path / "data").iterdir() if path.is_dir()} == {"digits"}
 
 
@@ -76,10 +79,10 @@ def test_another_learning_rate_of_the_table_runs_no_digits(reproduced: Clone) ->
     assert json.loads(output) == {}
     before = reproduced.read("params.yaml")
     try:
-        reproduced.run("ripen", "compose", "solver.base_lr=0.2")
+        reproduced.run("ripen", "compose", "competition.avocado.solver.base_lr=0.2")
         status = json.loads(reproduced.run("dvc", "status", "--json").stdout)
         stages = {stage for stage in status if "@" in stage}
-        assert stages == {"sweep@avocado", "train@avocado", "report@avocado"}
+        assert stages == {"sweep@avocado", "fit@avocado.net", "report@avocado"}
     finally:
         (reproduced.path / "params.yaml").write_text(before)
 
@@ -183,29 +186,36 @@ def test_bad_input_ends_prepare_with_one_line_and_nothing_half_written(
 
 
 def test_too_large_a_learning_rate(sharing: Clone) -> None:
-    done = sharing.run("ripen", "run", "solver.base_lr=1e30", "net.activation=relu", code=None)
+    settings = ("solver.base_lr=1e30", "net.activation=relu")
+    done = sharing.run(
+        "ripen", "run", *(f"competition.avocado.{setting}" for setting in settings), code=None
+    )
     assert done.returncode != 0
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("train@avocado: ")]
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("fit@avocado.net: ")]
     assert "training diverged" in line
     assert "solver.base_lr=1e+30 too large?" in line
-    assert not (sharing.path / "data" / "avocado" / "models" / "train").exists()
+    assert not (sharing.path / "data" / "avocado" / "models" / "net").exists()
     client = mlflow.MlflowClient(f"sqlite:///{sharing.path / 'mlflow.db'}")
     (net,) = client.search_runs(["1"], "attributes.run_name = 'net'")
     assert net.info.status == "FAILED"
 
 
+NET = "competition.avocado.models.net.solver"
+FEWER = "competition.avocado.learning_curve=[50]"
+
+
 def test_an_experiment_changes_a_setting_and_the_workspace_can_be_compared(sharing: Clone) -> None:
-    sharing.run("dvc", "exp", "run", "-S", "solver.max_iter=200", "-S", "learning_curve=[50]")
+    sharing.run("dvc", "exp", "run", "-S", f"{NET}.max_iter=200", "-S", FEWER)
     metrics = json.loads(sharing.read("metrics/avocado.json"))
     assert metrics["models"]["net"]["iterations"] == 200
     assert metrics["models"]["net"]["stopped"] == "max_iter"
     difference = json.loads(sharing.run("dvc", "metrics", "diff", "--json").stdout)
     changed = difference["metrics/avocado.json"]["models.net.iterations"]
     assert changed["new"] == 200
-    assert "solver.max_iter" in sharing.run("dvc", "params", "diff").stdout
+    assert f"{NET}.max_iter" in sharing.run("dvc", "params", "diff").stdout
     # Outside an experiment the same settings would be drift.
     done = sharing.run("dvc", "repro", "--force", "--single-item", "settings", code=None)
-    assert "params.yaml and conf/ disagree on 'learning_curve'" in done.stderr
+    assert f"params.yaml and conf/ disagree on '{NET}.max_iter'" in done.stderr
     assert "disagree" not in sharing.run("ripen", "compose").stderr
 
 
@@ -214,14 +224,12 @@ def test_an_edit_in_conf_alone_is_found(clone: Clone) -> None:
     file.write_text(file.read_text().replace("momentum: 0.9", "momentum: 0.8"))
     done = clone.run("dvc", "repro", code=None)
     assert done.returncode != 0
-    assert "params.yaml and conf/ disagree on 'solver.momentum': 0.9 and 0.8" in done.stderr
+    assert f"params.yaml and conf/ disagree on '{NET}.momentum': 0.9 and 0.8" in done.stderr
 
 
 def test_a_temporary_experiment_logs_to_the_repositorys_store(sharing: Clone) -> None:
     before = hashlib.sha256(sharing.read("dvc.lock").encode()).hexdigest()
-    sharing.run(
-        "dvc", "exp", "run", "--temp", "-S", "solver.max_iter=100", "-S", "learning_curve=[50]"
-    )
+    sharing.run("dvc", "exp", "run", "--temp", "-S", f"{NET}.max_iter=100", "-S", FEWER)
     client = mlflow.MlflowClient(f"sqlite:///{sharing.path / 'mlflow.db'}")
     pipelines = client.search_runs(["1"], "params.`solver.max_iter` = '100'")
     nested = {run.info.run_name for run in pipelines if "mlflow.parentRunId" in run.data.tags}
@@ -232,13 +240,15 @@ def test_a_temporary_experiment_logs_to_the_repositorys_store(sharing: Clone) ->
 
 def test_the_picture_and_the_plots(reproduced: Clone) -> None:
     dag = reproduced.run("dvc", "dag", "--dot").stdout
-    assert '"prepare@avocado" -> "train@avocado"' in dag
-    reproduced.run("dvc", "plots", "show")
+    assert '"prepare@avocado" -> "fit@avocado.net"' in dag
+    shown = reproduced.run("dvc", "plots", "show")
+    assert "WARNING" not in shown.stderr  # for a file that is missing
     page = (reproduced.path / "dvc_plots" / "index.html").read_text()
-    swept = [f"sweep/pictures/{name}.svg" for name in ("curves", "converged", "base_lr")]
+    swept = [f"sweep/figures/{name}.svg" for name in ("curves", "converged", "base_lr")]
     for name in (
         "validation_loss",
         "random_forest",
+        "scratch",
         "confusion",
         "roc.svg",
         "converged at",

@@ -20,19 +20,19 @@ import pytest
 from mlflow.entities import Run
 from playwright.sync_api import Page
 
-from ripen.settings.schema import Config
+from ripen.settings.schema import Run as RunSettings
 from ripen.track.ui import run
 from tests.ripen.browser import WIDTHS, browser, needs_chromium, opened, screenshot
 from tests.ripen.conftest import Clone
 
-# What MLflow's own pages come to, whoever opens them: a server without users, charts resized.
+# Errors of MLflow's own pages: a server without users, charts resized.
 THEIRS = (
     "404 /ajax-api/2.0/mlflow/users/current",
     "ResizeObserver loop completed with undelivered notifications.",
 )
 
 
-# MLflow's assistant opens by itself for who is there for the first time, over a third of the page.
+# MLflow's assistant opens by itself at the first visit, over a third of the page.
 SEEN = {"mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true"}
 DRAWN = "svg.main-svg"
 LINE = f"{DRAWN} .scatterlayer .points path"
@@ -57,7 +57,7 @@ class Ui:
 
 @pytest.fixture(scope="module")
 def ui(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
-    """`ripen ui` in the reproduced clone, with a browser that writes down what it is to open."""
+    """`ripen ui` in the reproduced clone, with a browser that records the address it opens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -81,7 +81,7 @@ def ui(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def visit() -> Iterator[Visit]:
-    """Return what opens one of MLflow's pages; no errors of ours by the end.
+    """Return a function that opens one of MLflow's pages; at the end there are no errors of ours.
 
     MLflow's menu, half of a phone's width, is folded there.
     """
@@ -106,7 +106,7 @@ def run_of(ui: Ui, name: str) -> Run:
     return found
 
 
-def test_it_says_where_what_is_and_opens_the_first(ui: Ui) -> None:
+def test_it_prints_the_pages_and_opens_the_first(ui: Ui) -> None:
     first, *views, last = ui.printed.read_text().splitlines()
     assert first == f"the runs are at {ui.address}"
     names, addresses = zip(*(view.split(": ") for view in views), strict=True)
@@ -177,7 +177,7 @@ def test_a_run_in_a_browser(ui: Ui, visit: Visit, width: int) -> None:
 def test_the_curve_of_a_run_in_a_browser(
     ui: Ui, visit: Visit, reproduced: Clone, width: int
 ) -> None:
-    checks = len(pd.read_csv(reproduced.path / "data/avocado/models/train/curve.csv"))
+    checks = len(pd.read_csv(reproduced.path / "data/avocado/models/net/curve.csv"))
     run = f"{ui.address}/#/experiments/1/runs/{run_of(ui, 'net').info.run_id}"
     with visit(f"{run}/model-metrics?workflowType=machine_learning", width) as page:
         # There is a chart for each metric, each drawn when it comes into sight.
@@ -191,7 +191,9 @@ def test_the_curve_of_a_run_in_a_browser(
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_comparison_of_runs_in_a_browser(ui: Ui, visit: Visit, width: int) -> None:
     client = mlflow.MlflowClient(ui.address)
-    runs = client.search_runs(["1"], "tags.`dvc.stage` = 'baselines@avocado'")
+    runs = client.search_runs(
+        ["1"], "tags.`dvc.stage` LIKE 'fit@avocado.%' and attributes.run_name != 'net'"
+    )
     ids = quote(json.dumps([run.info.run_id for run in runs]))
     address = f"{ui.address}/#/compare-runs?runs={ids}&experiments={quote(json.dumps(['1']))}"
     with visit(address, width) as page:
@@ -204,23 +206,23 @@ def test_a_comparison_of_runs_in_a_browser(ui: Ui, visit: Visit, width: int) -> 
 def test_a_port_in_use_is_one_line(ui: Ui, reproduced: Clone) -> None:
     said = reproduced.run("ripen", "ui", "--port", str(ui.port), code=2).stderr
     assert said == (
-        f"ripen: port {ui.port} cannot be had: address already in use. Is it open already, at "
-        f"{ui.address}? Else: ripen ui --port {ui.port + 1}\n"
+        f"ripen: port {ui.port} is not available: address already in use. Is ripen ui running at "
+        f"{ui.address}? If not: ripen ui --port {ui.port + 1}\n"
     )
 
 
 def test_the_pages_of_a_server_that_is_there_are_named(
-    ui: Ui, make_config: Callable[..., Config], capsys: pytest.CaptureFixture[str]
+    ui: Ui, make_run: Callable[..., RunSettings], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = make_config(f"tracking.uri={ui.address}")
-    assert run(config, ui.port, browser=False) == 0
+    settings = make_run(f"tracking.uri={ui.address}")
+    assert run(settings, ui.port, browser=False) == 0
     assert capsys.readouterr().out == ui.printed.read_text().removesuffix("Ctrl-C ends it\n")
 
 
 def test_the_server_gives_the_curve_of_the_net(ui: Ui, reproduced: Clone) -> None:
     client, net = mlflow.MlflowClient(ui.address), run_of(ui, "net")
     history = client.get_metric_history(net.info.run_id, "curve/validation_loss")
-    curve = pd.read_csv(reproduced.path / "data/avocado/models/train/curve.csv")
+    curve = pd.read_csv(reproduced.path / "data/avocado/models/net/curve.csv")
     assert [point.step for point in history] == curve.iteration.tolist()
     assert [point.value for point in history] == pytest.approx(curve.validation_loss.tolist())
     assert net.data.tags["stopped"] in ("converged", "early_stopping", "max_iter")
@@ -231,13 +233,11 @@ def test_the_server_gives_the_curve_of_the_net(ui: Ui, reproduced: Clone) -> Non
 PREDICT = """
 import sys
 import mlflow
-import h5py, pandas
+import pandas
 
 mlflow.set_tracking_uri(sys.argv[1])
-avocados = pandas.read_csv(f"{sys.argv[2]}/avocado/raw/test.csv")
-with h5py.File(f"{sys.argv[2]}/digits/raw/test.h5") as file:
-    digits = file["data"][()]
-for name, given in (("avocado", avocados.drop(columns="id")), ("digits", digits)):
+for name in ("avocado", "digits"):
+    given = pandas.read_csv(f"{sys.argv[2]}/{name}/raw/test.csv")
     found = mlflow.pyfunc.load_model(f"models:/ripen-{name}@best").predict(given)
     found.to_csv(f"{name}.csv", index=False)
 """
@@ -256,9 +256,8 @@ def test_the_best_models_predict_raw_data(reproduced: Clone, tmp_path: Path) -> 
         metrics = json.loads(reproduced.read(f"metrics/{competition}.json"))
         assert version.tags["model"] == metrics["best"]
         assert version.tags["best_by"] == metrics["best_by"]
-        files = (data / competition / "models").glob("*/predictions.csv")
-        left = pd.concat([pd.read_csv(file) for file in files])
-        expected = left[(left.model == metrics["best"]) & (left.part == "test")]
+        left = pd.read_csv(data / competition / "models" / metrics["best"] / "predictions.csv")
+        expected = left[left.part == "test"]
         found = pd.read_csv(tmp_path / f"{competition}.csv")
         probabilities = found.drop(columns="class")
         np.testing.assert_allclose(probabilities, expected[probabilities.columns], atol=1e-6)

@@ -7,7 +7,7 @@ dependency, and a change of it runs nothing.
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,7 +39,10 @@ def definition(stage: str) -> dict[str, list[str]]:
 
 def module(stage: str) -> str:
     """Return the name of the module that a stage runs."""
-    return str(definition(stage)["cmd"]).split()[3]
+    command = str(definition(stage)["cmd"])
+    # So that an experiment in a folder of its own runs that folder's code, not the installed one.
+    assert command.startswith("PYTHONPATH=src:packages/caffe/src python -m ripen.stages ")
+    return command.split()[4]
 
 
 def layers() -> list[str]:
@@ -169,8 +172,6 @@ def test_the_picture_is_short() -> None:
 
 # --- What `dvc status` names ---------------------------------------------------------------------
 
-Status = Callable[[], set[str]]
-
 
 def fill(folder: Path, stage: dict[str, list[str]], item: dict[str, str], key: str) -> None:
     """Leave what an instance of a stage would: a file for each output."""
@@ -213,7 +214,7 @@ def compose(clone: Clone, *overrides: str) -> None:
 def status(clone: Clone) -> set[str]:
     """Return the instances that `dvc status` names."""
     with Repo(str(clone.path)) as repo:
-        return {name.removeprefix("dvc.yaml:") for name in repo.status()}
+        return {name.rpartition(":")[2] for name in repo.status()}
 
 
 @contextmanager
@@ -260,7 +261,7 @@ def test_nothing_has_to_run_where_nothing_has_changed(made: Clone) -> None:
     [
         ("src/ripen/core", tuple(DVC)),
         ("src/ripen/settings", tuple(DVC)),
-        ("src/ripen/competition", tuple(DVC)),
+        ("src/ripen/competition", tuple(stage for stage in DVC if stage != "weights")),
         ("src/ripen/data", DATA),
         (CAFFE, (*NETS, "evaluate")),
         ("src/ripen/nets", (*NETS, "evaluate")),

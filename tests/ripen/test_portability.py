@@ -13,14 +13,23 @@ from tests.ripen.conftest import SOURCES, Clone
 
 pytestmark = pytest.mark.slow
 QEMU = shutil.which("qemu-x86_64")
-STAGES = ("fetch", "prepare", "baselines", "sweep", "train", "evaluate", "predict")
+MODELS = ("logistic_regression", "gaussian_nb", "svm", "k_nearest_neighbors", "random_forest")
+STAGES = (
+    ("fetch", "avocado"),
+    ("prepare", "avocado"),
+    ("sweep", "avocado"),
+    *(("fit", "avocado", model) for model in (*MODELS, "net")),
+    ("evaluate", "avocado"),
+    ("predict", "avocado"),
+)
 # Emulation is some ten to thirty times slower: fewer rows, trees and iterations, the same code.
 SMALLER = (
-    "competition.avocado.fetch.n_test=300",
-    "competition.avocado.fetch.n_more=300",
-    "competition.avocado.evaluate.bayes_sample=2000",
-    "baselines.random_forest.n_estimators=10",
-    "baselines.folds=2",
+    "competitions=[avocado]",
+    "source.generate.n_test=300",
+    "source.generate.n_more=300",
+    "own.bayes_sample=2000",
+    "models.random_forest.n_estimators=10",
+    "models.svm.calibration_folds=2",
     "sweep.parameters=['solver.base_lr=0.1,0.5']",
     "learning_curve=[50,300]",
     "solver.max_iter=300",
@@ -43,7 +52,7 @@ def run_stages(clone: Clone, *emulator: str) -> dict[str, str]:
     environment = clone.environment() | {"PYTHONPATH": os.pathsep.join([SOURCES, *packages])}
     for stage in STAGES:
         subprocess.run(
-            [*emulator, python, "-m", "ripen.stages", stage, "avocado"],
+            [*emulator, python, "-m", "ripen.stages", *stage],
             cwd=clone.path,
             env=environment,
             check=True,

@@ -46,7 +46,7 @@ def dealt(
     Raises
     ------
     DataError
-        If there are too few rows, or one has no target.
+        If there are too few rows, a class has none, or a row has no target.
     """
     rows = read.rows
     learnable = np.flatnonzero(((rows["part"] == "train") & (rows["problem"] == "")).to_numpy())
@@ -54,9 +54,13 @@ def dealt(
     if blank := int((train["target"] == "").sum()):
         first = train.index[train["target"] == ""][0]
         raise DataError(f"{blank} training rows have no target; the first has id {rows.id[first]}")
-    targets = TASKS[competition.task].encode(train["target"], classes)
-    own = rows.drop(columns="fold")  # a file may have a column of that name
-    seen = pd.concat([own, read.columns, read.beside], axis=1).iloc[learnable]
+    task = TASKS[competition.task]
+    targets = task.encode(train["target"], classes)
+    if len(train) and (absent := sorted(set(classes) - set(train["target"]))):
+        raise DataError(f"class '{absent[0]}' has no labelled row. Correct the data, or classes")
+    # A file's own column comes before one of the index of that name.
+    others = [name for name in rows if name not in read.columns and name not in read.beside]
+    seen = pd.concat([rows[others], read.columns, read.beside], axis=1).iloc[learnable]
     split = splitter(competition.validation).split(seen, targets, competition.seed)
     order = np.arange(len(rows))
     order[learnable] = learnable[split.order]

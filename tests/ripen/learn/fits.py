@@ -108,7 +108,9 @@ def work(
     # As a head of the tiny net finds its features described.
     own = settings or changed(competition(), features={"tiny": tiny.FEATURES})
     engine = more.pop("engine", TorchEngine())
-    return Work("pets", index.task, index.outputs, seed, 1, engine, folder, encode, own, **more)
+    return Work(
+        "pets", index.task, index.outputs, seed, 1, lambda: engine, folder, encode, own, **more
+    )
 
 
 def fit_of(

@@ -198,7 +198,7 @@ def check_whole_net(index: indexes.Index, rows: pd.DataFrame) -> None:
 def test_a_model_that_cannot_be_fitted_leaves_no_folder(here: Params) -> None:
     here(
         "competitions=[avocado]",
-        "source.generate={n_train: 20, n_test: 4, n_more: 0, label_noise: 0.05}",
+        "source.generate={n_train: 20, n_test: 4, n_more: 5, label_noise: 0.05}",
     )
     fetch.run("avocado")
     prepare.run("avocado")

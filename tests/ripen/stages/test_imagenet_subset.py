@@ -145,6 +145,7 @@ def test_a_class_of_fewer_images_than_folds(params: Callable[..., dict[str, Any]
     ("synsets", "message"),
     [
         (("n02123045",), r"the target has 1 classes \(n02123045\), and task 'multiclass' needs at"),
+        (("n02123045", "n02123045"), r"the target has 1 classes \(n02123045\), and task 'multicl"),
         (
             ("n02123045", "n00000001"),
             r"^classes: n00000001 is not one of the 1000 of models/classes/imagenet\.csv$",

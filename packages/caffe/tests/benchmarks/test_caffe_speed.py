@@ -34,6 +34,7 @@ def test_nets_have_the_published_number_of_weights(tmp_path, name, weights):
     assert list(trained.params) == list(net.params)
 
 
+@pytest.mark.slow
 def test_run_of_lenet(capsys):
     try:
         interpreter()

@@ -89,6 +89,7 @@ except caffe.CaffeError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(
     ("layer", "message"),
@@ -193,6 +194,7 @@ def test_any_bytes(tmp_path, name, content):
     _read(FORMATS[name][1], tmp_path / "f")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 @MANY
 @given(data=st.data())

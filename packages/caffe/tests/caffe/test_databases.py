@@ -89,6 +89,7 @@ for folder in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_damaged_database_never_ends_the_process(tmp_path_factory, seed):

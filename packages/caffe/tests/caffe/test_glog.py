@@ -30,6 +30,7 @@ def python(code: str, **environment: str) -> str:
 LOGS = "import caffe; from caffe import glog; INIT glog.info('solver.cpp:239', 'a %d', 1)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("init", "environment", "shown"),
     [
@@ -51,6 +52,7 @@ def test_log_is_silent_unless_enabled(init, environment, shown):
         assert found[4] == "a 1"
 
 
+@pytest.mark.slow
 def test_severities():
     code = (
         "import caffe; from caffe import glog; caffe.init_log(1); caffe.log('no');"
@@ -59,6 +61,7 @@ def test_severities():
     assert re.fullmatch(r"W\d{4} [\d:.]+ +\d+ net\.cpp:1\] yes 2\n", python(code))
 
 
+@pytest.mark.slow
 def test_pycaffes_log():
     code = "import caffe; caffe.init_log(); caffe.log('50% done')"
     assert python(code).endswith("] 50% done\n")
@@ -69,6 +72,7 @@ def test_foreign_record_shows_its_own_source_line():
     assert re.fullmatch(r"E\d{4} [\d:.]+ +\d+ b\.py:7\] bad z", glog.GlogFormatter().format(record))
 
 
+@pytest.mark.slow
 def test_a_log_file(tmp_path):
     code = (
         "import caffe; from caffe import glog; caffe.init_log();"

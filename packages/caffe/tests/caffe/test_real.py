@@ -94,6 +94,7 @@ def test_the_named_python_is_used_or_reported_missing(bare, monkeypatch):
         interpreter()
 
 
+@pytest.mark.slow
 def test_wheels_that_cannot_be_installed(installed, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")

@@ -148,7 +148,9 @@ def test_a_missing_file() -> None:
 
 
 def test_types_follow_from_the_values_of_all_files() -> None:
-    own = competition(columns={"drop": ["name"], "types": {"code": {"type": "category"}}})
+    own = competition(
+        columns={"drop": ["name"], "types": {"code": {"type": "category", "missing": True}}}
+    )
     lines = ["id,name,age,code,mixed,empty,ripe"]
     lines += ["a,Ann,1.5,1,2,,0", "b,Bob,,2,3,,1"]
     test = ["id,age,code,mixed,empty", "c,7,,three,"]

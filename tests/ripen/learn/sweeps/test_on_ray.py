@@ -17,6 +17,8 @@ from ripen.learn.sweeps.study import Study
 from ripen.settings.schema import Launcher
 from ripen.settings.schema import Study as StudySettings
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
 MakeStudy = Callable[..., Study]
 

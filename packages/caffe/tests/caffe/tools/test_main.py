@@ -45,6 +45,7 @@ def test_errors_are_one_line_and_status_1(capsys):
     assert printed.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_as_a_process():
     run = subprocess.run(
         [sys.executable, "-m", "caffe", "device_querry"], capture_output=True, text=True

@@ -81,6 +81,7 @@ def test_plot_that_cannot_be_written(path, tmp_path):
         plot(TIMES, str(tmp_path / path))
 
 
+@pytest.mark.slow
 def test_matplotlib_is_imported_for_plots_only(model, tmp_path):
     code = (
         "import sys; from caffe.__main__ import main; "

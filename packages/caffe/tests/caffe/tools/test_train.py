@@ -175,6 +175,7 @@ def rest(process: subprocess.Popen[str]) -> str:
     return log
 
 
+@pytest.mark.slow
 def test_ctrl_c_snapshots_and_stops(running, tmp_path):
     process = running()
     process.send_signal(signal.SIGINT)
@@ -187,6 +188,7 @@ def test_ctrl_c_snapshots_and_stops(running, tmp_path):
     assert model == f"s_iter_{read.iter}.caffemodel"
 
 
+@pytest.mark.slow
 def test_hangup_snapshots_and_continues(running, tmp_path):
     process = running()
     process.send_signal(signal.SIGHUP)
@@ -198,6 +200,7 @@ def test_hangup_snapshots_and_continues(running, tmp_path):
     assert len(files(tmp_path)) == 4
 
 
+@pytest.mark.slow
 def test_other_effects(running, tmp_path):
     process = running("-sigint_effect=snapshot", "-sighup_effect=none")
     process.send_signal(signal.SIGHUP)
@@ -209,6 +212,7 @@ def test_other_effects(running, tmp_path):
     assert len(files(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_stopping_within_a_test(started, tmp_path):
     process = started(tests="test_iter: 100000000")
     until(process, "Testing net (#0)")

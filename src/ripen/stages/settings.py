@@ -17,7 +17,7 @@ from ripen.core.layout import Layout
 from ripen.core.lineage import leaves
 from ripen.core.registry import nearest
 from ripen.data.readers import READERS
-from ripen.data.sources import registry
+from ripen.data.sources import source
 from ripen.learn.estimator import estimator
 from ripen.learn.sweeps.space import SWEPT
 from ripen.nets import frozen
@@ -65,9 +65,8 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
         for registry, key in ((TASKS, competition.task), (METRICS, competition.metric)):
             registry[key]
         READERS[competition.reader]
-        origin, known = next(iter(competition.source)), ["generate", *registry()]
-        if origin not in known:
-            raise ConfigError(f"unknown source '{origin}'{nearest(origin, known)}")
+        if (origin := next(iter(competition.source))) != "generate":
+            source.find(origin)
         splitter(competition.validation)
     for key, each in features.items():
         frozen.settings(each, f"{where}: features.{key}")

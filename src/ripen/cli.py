@@ -165,13 +165,11 @@ def _known(competition: str) -> str:
 def _show(competitions: Sequence[str]) -> int:
     # Importing MLflow takes a second, which `ripen compose` need not wait.
     from ripen.judge import report
-    from ripen.kaggle import history
     from ripen.track import experiments
 
     run = config.load_run()
     for competition in competitions:
         report.show(competition, experiments.training_seconds(run, competition))
-        history.show(competition)
     print("browse the runs: .venv/bin/ripen ui")
     return 0
 

@@ -1,15 +1,18 @@
 """What a run ends with on the terminal: the table of models and what to do next."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 from ripen.judge.evaluation.summary import ended, ranked
+from ripen.kaggle import history
+from ripen.kaggle.history import Submission
 
 HEADINGS = {
     "n": "rows",
@@ -92,6 +95,21 @@ def read_metrics(competition: str) -> dict[str, Any]:
     return metrics
 
 
+def submitted(entries: Sequence[Submission], title: str) -> Table:
+    """Return the table of what was submitted, the oldest first."""
+    table = Table(title=title)
+    for name in ("submitted", "public score", "place", "model", "commit", "MLflow run", "sha256"):
+        table.add_column(name, justify="right" if name in ("public score", "place") else "left")
+    table.add_column("message", overflow="fold")
+    for entry in entries:
+        commit = (entry.commit or "")[:8] + (" with changes" if entry.dirty else "")
+        place = "" if entry.place is None else f"{entry.place} of {entry.teams}"
+        score, run = entry.score or entry.status, (entry.run or "")[:8]
+        message = Text(entry.message)  # whose brackets are no markup
+        table.add_row(entry.time, score, place, entry.model, commit, run, entry.sha256[:8], message)
+    return table
+
+
 def show(competition: str, seconds: Mapping[str, float]) -> None:
     """Print a competition's table, its submission and how to browse its runs."""
     layout = Layout(competition)
@@ -103,3 +121,6 @@ def show(competition: str, seconds: Mapping[str, float]) -> None:
     console.print(leaderboard(metrics, seconds, competition))
     if layout.submission.exists():
         console.print(f"submission: {layout.submission}", soft_wrap=True)
+    entries = history.read(history.history(competition))
+    if entries:
+        console.print(submitted(entries, f"{competition}: submissions"))

@@ -10,9 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
@@ -111,23 +108,3 @@ def record(file: Path, submission: Submission) -> None:
         known.append(submission)
     lines = (json.dumps(asdict(entry), ensure_ascii=False) for entry in known)
     write_text(file, "".join(f"{line}\n" for line in lines))
-
-
-def show(competition: str) -> None:
-    """Print a competition's submissions, oldest first; nothing if there are none."""
-    entries = read(history(competition))
-    if not entries:
-        return
-    table = Table(title=f"{competition}: submissions")
-    for name in ("submitted", "public score", "place", "model", "commit", "MLflow run", "sha256"):
-        table.add_column(name, justify="right" if name in ("public score", "place") else "left")
-    table.add_column("message", overflow="fold")
-    for entry in entries:
-        commit = (entry.commit or "")[:8] + (" with changes" if entry.dirty else "")
-        place = "" if entry.place is None else f"{entry.place} of {entry.teams}"
-        score, run = entry.score or entry.status, (entry.run or "")[:8]
-        message = Text(entry.message)  # its brackets are no markup
-        table.add_row(entry.time, score, place, entry.model, commit, run, entry.sha256[:8], message)
-    console = Console()
-    # A pipe has no width: 80 columns would cut scores and hashes.
-    (console if console.is_terminal else Console(width=140)).print(table)

@@ -3,15 +3,31 @@
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ripen.competition.shares import deal
+from ripen.competition.splitters import splitter
 from ripen.core.errors import DataError
-from ripen.data.folds import deal, folds, held_out
 
 ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30)), min_size=1, max_size=80)
+
+
+def folds(
+    labels: NDArray[np.int64], groups: NDArray[np.int64], k: int, seed: int
+) -> NDArray[np.int64]:
+    """Return the fold of each row, as `stratified_group` deals them."""
+    named = pd.DataFrame({"group": groups.astype(str), "target": [f"class {y}" for y in labels]})
+    return splitter({"split": "stratified_group", "folds": k}).split(named, labels, seed).fold
+
+
+def held_out(
+    labels: NDArray[np.int64], groups: NDArray[np.int64], share: float, seed: int
+) -> NDArray[np.bool_]:
+    return deal(labels, groups, [1 - share, share], seed) == 1
 
 
 def _arrays(rows: list[tuple[int, int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -69,13 +85,15 @@ def test_the_split_depends_on_the_seed() -> None:
     first = held_out(labels, groups, 0.2, seed=7)
     np.testing.assert_array_equal(first, held_out(labels, groups, 0.2, seed=7))
     other = held_out(labels, groups, 0.2, seed=8)
-    # Another fifth: of 200 rows, 40 are expected in both by chance.
+    # Another fifth: of 200 rows, 40 are expected in both at random.
     assert 10 < (first & other).sum() < 80
     assert first.sum() == other.sum() == 200
 
 
 def test_a_class_with_fewer_rows_than_folds() -> None:
-    with pytest.raises(DataError, match="class 1 has 2 rows. Needed: 5, one for each fold"):
+    with pytest.raises(
+        DataError, match=r"class 'class 1' has 2 labelled rows\. Needed: 5, one a fold"
+    ):
         folds(np.array([0] * 10 + [1] * 2), np.arange(12), 5, seed=0)
 
 

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import psutil
 import torch
 from joblib import Parallel, delayed
@@ -22,73 +23,93 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
-from ripen.competition.datasets import avocado
-from ripen.competition.datasets.prepared import Part
+from ripen.competitions.avocado import distribution
+from ripen.learn.estimator import Rows
+from ripen.learn.estimators.caffe_net import CaffeNet
 from ripen.learn.models.batched import Trained, Trial, fit
-from ripen.settings.compose import compose, from_mapping
-from ripen.settings.schema import Config
+from ripen.learn.sweeps.space import swept_net
+from ripen.settings.compose import check
+from ripen.settings.schema import Competition
+from ripen.stages.settings import compose
 
 GRID = {
     "learning_rate_init": [0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5],
     "alpha": [0.0, 1e-4, 2e-4, 1e-3],
     "momentum": [0.8, 0.9],
 }  # 64
+SEED = 2016
 ACTIVATIONS = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
 
 
-def parts(config: Config) -> tuple[Part, Part]:
-    """Draw and scale the training and the validation rows of the competition's sizes."""
-    fetch = config.competition.avocado.fetch
-    table = avocado.sample(fetch.n_train, fetch.label_noise, np.random.default_rng(config.seed))
-    labels = table.pop("ripe").to_numpy()
-    cut = round(len(labels) * (1 - config.prepare.validation_size))
-    scaler = StandardScaler().fit(table[:cut].to_numpy())
-    data = scaler.transform(table.to_numpy()).astype(np.float32)
-    ids = np.arange(len(labels))
-    return Part(ids[:cut], data[:cut], labels[:cut]), Part(ids[cut:], data[cut:], labels[cut:])
+def avocado(*overrides: str) -> Competition:
+    """Return the competition as conf/ and overrides compose it."""
+    conf = Path(__file__).parents[1] / "conf"
+    values, _ = compose(["competitions=[avocado]", *overrides], conf)
+    return check(values["competition"]["avocado"], Competition, "conf")
 
 
-def trials(config: Config, iterations: int) -> list[Trial]:
+def parts(competition: Competition) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Draw the rows that train and those that validate, of the competition's sizes."""
+    drawn = check(competition.source["generate"], distribution.Drawn, "source.generate")
+    rng = np.random.default_rng(competition.seed)
+    table = distribution.sample(drawn.n_train, drawn.label_noise, rng)
+    cut = round(len(table) * (1 - competition.validation["size"]))
+    return table[:cut], table[cut:]
+
+
+def scaled(train: pd.DataFrame, validation: pd.DataFrame) -> tuple[Rows, Rows]:
+    """Return both as arrays, standardized by the rows that train."""
+    scaler = StandardScaler().fit(train.drop(columns="ripe").to_numpy())
+    return tuple(
+        Rows(
+            scaler.transform(rows.drop(columns="ripe").to_numpy()).astype(np.float32),
+            rows["ripe"].to_numpy(np.int64),
+        )
+        for rows in (train, validation)
+    )
+
+
+def trials(net: CaffeNet, iterations: int) -> list[Trial]:
     """Return the grid's trials, each to the end of its iterations."""
-    whole = replace(config.train, tolerance=0.0, early_stopping=10**9)
+    whole = replace(net.train, tolerance=0.0, early_stopping=10**9)
     return [
         Trial(
-            config.net,
+            net.net,
             replace(
-                config.solver, base_lr=rate, weight_decay=decay, momentum=momentum,
+                net.solver, base_lr=rate, weight_decay=decay, momentum=momentum,
                 lr_policy="fixed", max_iter=iterations,
             ),
             whole,
-            config.seed,
+            SEED,
         )
         for rate, decay, momentum in itertools.product(*GRID.values())
     ]  # fmt: skip
 
 
-def ours(jobs: int, config: Config, train: Part, validation: Part, epochs: int) -> float:
+def ours(jobs: int, net: CaffeNet, train: Rows, validation: Rows, epochs: int) -> float:
     """Train all in as many stacks as processes; return the lowest last validation loss."""
-    made = trials(config, epochs * math.ceil(len(train.ids) / config.train.batch_size))
+    made = trials(net, epochs * math.ceil(len(train.x) / net.train.batch_size))
     shares = [made[i::jobs] for i in range(jobs)]
     results = Parallel(n_jobs=jobs)(delayed(_stack)(share, train, validation) for share in shares)
     return min(one.training.checks[-1].validation_loss for share in results for one in share)
 
 
-def _stack(share: list[Trial], train: Part, validation: Part) -> list[Trained]:
+def _stack(share: list[Trial], train: Rows, validation: Rows) -> list[Trained]:
     torch.set_num_threads(1)
     return fit(share, 2, train, validation)
 
 
-def theirs(shuffle: bool, config: Config, train: Part, validation: Part, epochs: int) -> float:
+def theirs(shuffle: bool, net: CaffeNet, train: Rows, validation: Rows, epochs: int) -> float:
     """Train them all by GridSearchCV, one split, no refit."""
-    rows = train.join(validation)
-    split = np.arange(len(train.ids)), np.arange(len(train.ids), len(rows.ids))
+    x, y = np.concatenate([train.x, validation.x]), np.concatenate([train.y, validation.y])
+    split = np.arange(len(train.x)), np.arange(len(train.x), len(x))
     net = MLPClassifier(
-        tuple(config.net.hidden_layers), activation=ACTIVATIONS[config.net.activation],
-        solver="sgd", batch_size=config.train.batch_size, max_iter=epochs, tol=0.0,
-        n_iter_no_change=10**9, nesterovs_momentum=False, shuffle=shuffle, random_state=config.seed,
+        tuple(net.net.hidden_layers), activation=ACTIVATIONS[net.net.activation],
+        solver="sgd", batch_size=net.train.batch_size, max_iter=epochs, tol=0.0,
+        n_iter_no_change=10**9, nesterovs_momentum=False, shuffle=shuffle, random_state=SEED,
     )  # fmt: skip
     search = GridSearchCV(net, GRID, scoring="neg_log_loss", n_jobs=-1, refit=False, cv=[split])
-    return float(-search.fit(rows.data, rows.labels).cv_results_["mean_test_score"].max())
+    return float(-search.fit(x, y).cv_results_["mean_test_score"].max())
 
 
 def processor_seconds() -> float:
@@ -106,10 +127,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     os.environ["PYTHONWARNINGS"] = "ignore"  # that it ran to max_iter, from each of its processes
     warnings.simplefilter("ignore")
-    config = from_mapping(compose(conf=Path(__file__).parents[1] / "conf"), "conf")
-    train, validation = parts(config)
-    batches = math.ceil(len(train.ids) / config.train.batch_size)
-    epochs = given.epochs or config.solver.max_iter // batches
+    competition = avocado()
+    net = swept_net(competition)
+    assert isinstance(net, CaffeNet)
+    train, validation = scaled(*parts(competition))
+    batches = math.ceil(len(train.x) / net.train.batch_size)
+    epochs = given.epochs or net.solver.max_iter // batches
     cores = os.cpu_count() or 1
     runs: dict[str, Callable[..., float]] = {
         f"GridSearchCV, {cores} processes": partial(theirs, True),
@@ -118,15 +141,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"stacked, {cores} processes": partial(ours, cores),
     }
     count = math.prod(map(len, GRID.values()))
-    print(f"{count} trials, {config.net.hidden_layers}, {len(train.ids)} rows, {epochs} epochs")
+    print(f"{count} trials, {net.net.hidden_layers}, {len(train.x)} rows, {epochs} epochs")
     print(f"{'':28}{'s':>9}{'cpu s':>9}{'ratio':>8}{'cpu ratio':>11}{'lowest log loss':>17}")
     for run in runs.values():  # starts their processes, and reads what is read once
-        run(config, train, validation, 5)
+        run(net, train, validation, 5)
     for _ in range(given.rounds):
         first: tuple[float, float] | None = None
         for name, run in runs.items():
             started, used = time.perf_counter(), processor_seconds()
-            loss = run(config, train, validation, epochs)
+            loss = run(net, train, validation, epochs)
             wall, used = time.perf_counter() - started, processor_seconds() - used
             first = first or (wall, used)
             ratios = f"{first[0] / wall:8.1f}{first[1] / used:11.1f}"

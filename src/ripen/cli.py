@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError, RipenError, UsageError
-from ripen.core.layout import Layout
+from ripen.core.registry import nearest
 from ripen.settings import compose as config
 
 
@@ -49,13 +49,18 @@ def _parser() -> argparse.ArgumentParser:
         added = commands.add_parser(name, parents=parents, help=command.__doc__)
         added.set_defaults(command=command)
         if command is _leaderboard:
-            added.add_argument("competition", nargs="?", help="all that are chosen, if none")
+            added.add_argument("competition", nargs="?", metavar="C", help="default: all chosen")
         if command is _find:
             added.add_argument("name", help="a DVC experiment, or an MLflow run's id")
         if command is _ui:
-            added.add_argument("--port", type=_port, default=5000, help="theirs (%(default)s)")
             added.add_argument(
-                "--no-browser", dest="browser", action="store_false", help="only say where"
+                "--port", type=_port, default=5000, help="of the server (%(default)s)"
+            )
+            added.add_argument(
+                "--no-browser",
+                dest="browser",
+                action="store_false",
+                help="print the addresses only",
             )
     _add_sweep(commands.add_parser("sweep", help=_sweep.__doc__))
     _add_classify(commands.add_parser("classify", help=_classify.__doc__))
@@ -101,8 +106,8 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_submit)
     parser.add_argument("competition", metavar="C", help="the competition")
     parser.add_argument("-m", "--message", help="its description on Kaggle")
-    parser.add_argument("--dry-run", action="store_true", help="show it and send nothing")
-    parser.add_argument("--force", action="store_true", help="send the same bytes once more")
+    parser.add_argument("--dry-run", action="store_true", help="check and show it, send nothing")
+    parser.add_argument("--force", action="store_true", help="send a file that was sent before")
 
 
 def _count(text: str) -> int:
@@ -119,7 +124,13 @@ def _port(text: str) -> int:
 
 def _compose(chosen: argparse.Namespace) -> int:
     """Write params.yaml from conf/."""
-    write_text(config.PARAMS, config.dump(config.compose(chosen.overrides)))
+    # Importing pandas takes a second, which the other commands need not wait.
+    from ripen.stages import settings
+
+    values, notes = settings.compose(chosen.overrides)
+    write_text(config.PARAMS, config.dump(values))
+    for note in notes:
+        print(f"note: {note}")
     return 0
 
 
@@ -128,40 +139,55 @@ def _run(chosen: argparse.Namespace) -> int:
     _compose(chosen)
     _drop_broken_lock(Path("dvc.lock"))
     code = subprocess.run([sys.executable, "-m", "dvc", "repro"], env=_environment()).returncode
-    return code or _show(config.load().competitions)
+    return code or _show(config.load_run().competitions)
 
 
 def _leaderboard(chosen: argparse.Namespace) -> int:
-    """Show a competition's table of models and what was submitted."""
-    return _show([chosen.competition] if chosen.competition else config.load().competitions)
+    """Show a competition's models, best first, and its submissions."""
+    one = chosen.competition
+    return _show([_known(one)] if one else config.load_run().competitions)
+
+
+def _known(competition: str) -> str:
+    """Return the name of a competition that has a file in conf/competition/.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file: names the nearest.
+    """
+    names = config.available()
+    if competition not in names:
+        raise UsageError(f"unknown competition '{competition}'{nearest(competition, names)}")
+    return competition
 
 
 def _show(competitions: Sequence[str]) -> int:
     # Importing MLflow takes a second, which `ripen compose` need not wait.
-    from ripen.judge import report
-    from ripen.track import tracking
+    from ripen.judge import terminal
+    from ripen.track import experiments
 
-    settings = config.load()
+    run = config.load_run()
     for competition in competitions:
-        report.show(competition, tracking.training_seconds(settings, competition))
+        terminal.show(competition, experiments.training_seconds(run, competition))
     print("browse the runs: .venv/bin/ripen ui")
     return 0
 
 
 def _find(chosen: argparse.Namespace) -> int:
-    """Name the MLflow runs of a DVC experiment, or the experiments of a run."""
-    from ripen.track import tracking
+    """Find the MLflow runs of a DVC experiment, or the experiments of a run."""
+    from ripen.track import experiments
 
-    settings = config.load()
-    found = tracking.find(settings, chosen.name)
+    run = config.load_run()
+    found = experiments.find(run, chosen.name)
     if not found:
         raise DataError(
-            f"'{chosen.name}' is neither a DVC experiment that MLflow has a run of nor a run's id. "
+            f"'{chosen.name}' is neither a DVC experiment with a run in MLflow nor a run's id. "
             "See: dvc exp list, ripen ui"
         )
-    for run in found:
-        experiments = " ".join(tracking.experiments_of(settings, run)) or "none (dvc repro)"
-        print(f"run {run.info.run_id}  {run.info.run_name}  DVC experiments: {experiments}")
+    for one in found:
+        names = " ".join(experiments.experiments_of(run, one)) or "none (dvc repro)"
+        print(f"run {one.info.run_id}  {one.info.run_name}  DVC experiments: {names}")
     return 0
 
 
@@ -170,7 +196,7 @@ def _ui(chosen: argparse.Namespace) -> int:
     # Importing MLflow takes a second, which the other commands need not wait.
     from ripen.track import ui
 
-    return ui.run(config.load(), chosen.port, browser=chosen.browser)
+    return ui.run(config.load_run(), chosen.port, browser=chosen.browser)
 
 
 def _sweep(chosen: argparse.Namespace) -> int:
@@ -214,41 +240,34 @@ def _import_net(chosen: argparse.Namespace) -> int:
 def _submit(chosen: argparse.Namespace) -> int:
     """Send a competition's submission.csv to Kaggle, and show its score."""
     # Importing pandas and MLflow takes a second, which the other commands need not wait.
-    from ripen.judge import report
-    from ripen.kaggle import submissions, submit
-    from ripen.stages.predict import chosen_model
-    from ripen.track import tracking
+    from ripen.judge.scoring import read_metrics
+    from ripen.kaggle import submit
+    from ripen.track import experiments
 
-    name, competition = submit.kaggle_name(chosen.competition), chosen.competition
-    settings, layout = config.load(), Layout(competition)
-    wanted = getattr(settings.competition, competition).predict.model
-    model = chosen_model(wanted, report.read_metrics(competition))
-    job = submit.Job(
-        name,
-        layout.submission,
-        layout.sample,
-        submissions.history(competition),
-        model,
-        tracking.model_run(settings, competition, model),
-        chosen.message,
-    )
+    name = _known(chosen.competition)
+    competition = config.load_competition(name)
+    slug, model = submit.target(name, competition)
+    if model == "best":
+        model = read_metrics(name)["best"]
+    run = experiments.model_run(config.load_run(), name, model)
+    job = submit.Job(name, competition, slug, model, run, chosen.message)
     submit.run(job, dry_run=chosen.dry_run, force=chosen.force)
     return 0
 
 
 def _drop_broken_lock(lock: Path) -> None:
-    """Remove a lock file that a killed DVC left half written; its run cache remembers the rest."""
+    """Remove a lock file that a killed DVC left truncated; DVC's run cache restores its entries."""
     try:
         whole = not lock.exists() or "schema" in config.read(lock)
     except ConfigError:
         whole = False
     if not whole:
         lock.unlink()
-        print(f"{lock} was not written to its end and is made anew")
+        print(f"{lock} was truncated and is written anew")
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment in which `python` is this one, as the stages' commands expect."""
+    """Return an environment whose `python` is this one, as the stages' commands expect."""
     here = Path(sys.executable).parent
     return os.environ | {"PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}"}
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,76 @@ ROOT = Path(__file__).parents[2]
 SOURCES = os.pathsep.join(["src", "packages/caffe/src"])  # of a clone, in its folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_competition() -> Callable[..., Competition]:
-    """Return a function from a competition's name and Hydra overrides to its settings."""
+    """Return a function from a competition's name and Hydra overrides to its typed settings."""
 
+    @cache
     def make(name: str, *overrides: str) -> Competition:
-        composed = config.compose([f"competitions=[{name}]", *overrides], ROOT / "conf")
-        return settings.complete(name, composed.competitions[name], "test")
+        from ripen.stages.settings import complete
+
+        composed = config.compose((f"competitions=[{name}]", *overrides), ROOT / "conf")
+        return complete(name, composed.competitions[name], "test")
 
     return make
+
+
+@pytest.fixture
+def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return a function that leaves the test in a folder with `params.yaml` of Hydra overrides."""
+
+    def make(*overrides: str, conf: Path = ROOT / "conf") -> Path:
+        from ripen.stages.settings import compose
+
+        monkeypatch.chdir(ROOT)  # where the nets of models/ are
+        values = compose(overrides, conf)[0]
+        monkeypatch.chdir(tmp_path)
+        Path("params.yaml").write_text(config.dump(values))
+        for name in ("dvc.yaml", "models", "src", "packages", "constraints.txt"):
+            if not Path(name).exists():
+                Path(name).symlink_to(ROOT / name)
+        return tmp_path
+
+    return make
+
+
+@pytest.fixture
+def trained_avocado(composed: Callable[..., Path]) -> Competition:
+    """Leave the test in a folder in which a small net of avocado is trained, with its history."""
+    from ripen.competition import index as indexes
+    from ripen.core.layout import Layout
+    from ripen.learn.convergence import write_training
+    from ripen.learn.estimator import Rows, Work, estimator, ignore
+    from ripen.learn.inputs import opened
+    from ripen.nets.engines.engine import chosen
+    from ripen.stages import fetch, prepare
+
+    composed(
+        "competitions=[avocado]", "source.generate={n_train: 300, n_test: 20, n_more: 0}",
+        "validation={split: holdout, size: 0.34}", "net.hidden_layers=[3]", "solver.max_iter=100",
+        "train.check_interval=10", "seed=7",
+    )  # fmt: skip
+    competition, layout = config.load_competition("avocado"), Layout("avocado")
+    fetch.run("avocado")
+    prepare.run("avocado")
+    index = indexes.read(layout, competition)
+    settings = estimator(competition.models["net"], "test")
+    rows, folds = index.learnable(), index.folds[index.learnable()]
+    folder = layout.model("net")
+    folder.mkdir(parents=True)
+    with opened(["table"], competition, layout, index) as table, chosen("torch") as engine:
+        train, held = (
+            Rows(table.take(some), index.targets[some])
+            for some in (rows[folds < 0], rows[folds == 0])
+        )
+        work = Work(
+            "avocado", index.task, 2, competition.seed, 1, lambda: engine, folder, table.encoder,
+            competition, ignore, history=True,
+        )  # fmt: skip
+        training = settings.fit(train, held, work).training
+    assert training is not None
+    write_training(folder, training)
+    return competition
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ripen import cli
+from ripen.judge import terminal
 from ripen.settings import compose as config
 
 ROOT = Path(__file__).parents[2]
@@ -10,27 +13,100 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "conf").symlink_to(ROOT / "conf")
+    for name in ("conf", "models", "dvc.yaml"):
+        (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_compose_writes_params_yaml(repository: Path) -> None:
+def test_compose_writes_params_yaml(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compose", "solver.base_lr=0.25"]) == 0
-    written = config.load(repository / "params.yaml")
-    assert (written.solver.base_lr, written.overrides) == (0.25, ["solver.base_lr=0.25"])
+    for name in ("avocado", "digits"):
+        net = config.load_competition(name).models["net"]
+        assert net["solver"]["base_lr"] == 0.25
+    assert config.load_run().overrides == ["solver.base_lr=0.25"]
+    assert capsys.readouterr().out == ""
 
 
-def test_a_wrong_override_leaves_params_yaml_as_it_was(
+def test_compose_names_the_competitions_that_an_override_does_not_apply_to(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["compose", "net.hidden_layers=[3]"]) == 0
+    assert capsys.readouterr().out == "note: 'net.hidden_layers' does not apply to digits\n"
+    net = config.load_competition("avocado").models["net"]
+    assert net["net"]["hidden_layers"] == [3]
+
+
+def test_an_invalid_override_leaves_params_yaml_as_it_was(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli.main(["compose"])
     before = (repository / "params.yaml").read_bytes()
     assert cli.main(["compose", "solver.bse_lr=0.25"]) == 2
-    message = capsys.readouterr().err
-    assert message == ("ripen: unknown key 'solver.bse_lr'; did you mean 'solver.base_lr'?\n")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ripen: ")
+    assert line.endswith("unknown key 'solver.bse_lr'; did you mean 'solver.base_lr'?")
     assert (repository / "params.yaml").read_bytes() == before
-    assert sorted(path.name for path in repository.iterdir()) == ["conf", "params.yaml"]
+    assert not [path for path in repository.iterdir() if path.name.startswith("params.yaml.")]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["compose", "competitions=[avocdo]"], ["leaderboard", "avocdo"], ["submit", "avocdo"]],
+)
+def test_an_unknown_competition_is_one_line_with_the_nearest_name(
+    repository: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert cli.main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "avocdo" in line
+    assert line.endswith("; did you mean 'avocado'?")
+    assert not (repository / "params.yaml").exists()
+
+
+def test_run_changes_every_chosen_competition_that_has_the_setting(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC itself and the table are elsewhere tested: here, what they are given."""
+    started, shown = [], []
+
+    def repro(command: list[str], **settings: object) -> "subprocess.CompletedProcess[str]":
+        started.append(command[1:])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(cli.subprocess, "run", repro)
+    monkeypatch.setattr(terminal, "show", lambda name, seconds: shown.append(name))
+    assert cli.main(["run", "solver.base_lr=0.01", "competitions=[digits]"]) == 0
+    assert started == [["-m", "dvc", "repro"]]
+    assert shown == ["digits"]
+    params = yaml.safe_load((repository / "params.yaml").read_text())
+    assert list(params["competition"]) == params["competitions"] == ["digits"]
+    models = params["competition"]["digits"]["models"]
+    for name in ("net", "head", "scratch"):
+        assert models[name]["solver"]["base_lr"] == 0.01
+    assert set(params["graph"]["predict"]) == {"digits"}
+
+
+def test_the_exit_code_of_dvc_is_that_of_run(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = subprocess.CompletedProcess([], 255)
+    monkeypatch.setattr(cli.subprocess, "run", lambda command, **settings: failed)
+    assert cli.main(["run", "competitions=[digits]"]) == 255
+
+
+def test_a_truncated_lock_file_is_removed(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repository / "dvc.lock").write_text("")
+    failed = subprocess.CompletedProcess([], 255)
+    monkeypatch.setattr(cli.subprocess, "run", lambda command, **settings: failed)
+    cli.main(["run", "competitions=[digits]"])
+    assert not (repository / "dvc.lock").exists()
+    assert capsys.readouterr().out == "dvc.lock was truncated and is written anew\n"
+    (repository / "dvc.lock").write_text("schema: '2.0'\n")
+    cli.main(["run", "competitions=[digits]"])
+    assert (repository / "dvc.lock").exists()
 
 
 def test_outside_its_repository(

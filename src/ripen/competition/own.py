@@ -5,9 +5,10 @@ It may define any of these functions; the stages call them by name and know noth
 `generate(settings, seed, folder)`
     Writes the raw files, for `source: {generate: {…}}`.
 `bayes(competition, layout)`
-    Returns scores of the best possible rule, for `metrics/<competition>.json`.
+    Returns scores of the best possible rule, for `metrics/<competition>.json`: `test`, a mapping of
+    metrics, and `expected`, the same over the whole distribution; None where it is unknown.
 `draw(competition, layout, folder)`
-    Writes figures into the evaluation's folder of the model `net`.
+    Writes figures into the evaluation's folder, which has a folder for each model that is drawn.
 """
 
 import importlib

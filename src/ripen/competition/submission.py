@@ -86,15 +86,21 @@ def columns(
 ) -> dict[str, NDArray[np.generic]]:
     """Return what the submission's columns hold.
 
-    A single column holds what `submission` says; columns of the classes' values or names hold
-    their probabilities.
+    A single column holds what the setting `submission` names: a class, the probability of the
+    second of two classes, or a value. Columns of the classes' values or names hold probabilities.
     """
-    if len(names) == 1:
-        if competition.submission == "label" and index.task.classifies:
-            return {names[0]: np.array(index.classes)[outputs.argmax(axis=1)]}
-        return {names[0]: outputs[:, -1]}
+    only = names[0] if len(names) == 1 else None
+    if only and competition.submission == "label" and index.task.classifies:
+        return {only: np.array(index.classes)[outputs.argmax(axis=1)]}
     places = {name: k for k, name in enumerate(index.classes)}
     places |= {name: k for k, name in enumerate(index.names)}
+    if only and only not in places:
+        if len(index.classes) > 2:
+            raise DataError(
+                f"{where}: its only column '{only}' cannot hold the probabilities of "
+                f"{len(index.classes)} classes. Set: submission: label"
+            )
+        return {only: outputs[:, -1]}
     if unknown := [name for name in names if name not in places]:
         raise DataError(
             f"{where}: column '{unknown[0]}' is no class. Allowed: {', '.join(index.classes[:20])}"

@@ -61,8 +61,8 @@ def number(column: Column) -> Expected:
     if high is not None:
         checks.append(pa.Check.le(high))
         words += f" to {high:g}"
-    check = pa.Column(np.float64, checks, coerce=True, nullable=column.missing)
-    return Expected(check, words, column.missing)
+    check = pa.Column(np.float64, checks, coerce=True, nullable=bool(column.missing))
+    return Expected(check, words, bool(column.missing))
 
 
 def category(column: Column, classes: list[str] | None = None) -> Expected:
@@ -71,7 +71,7 @@ def category(column: Column, classes: list[str] | None = None) -> Expected:
 
     if classes is None:
         check = pa.Check(lambda value: value != "") if not column.missing else None
-        return Expected(pa.Column(str, check), "a value", column.missing)
+        return Expected(pa.Column(str, check), "a value", bool(column.missing))
     shown = ", ".join(classes[:20])
     return Expected(pa.Column(str, pa.Check.isin(classes)), f"a class: {shown}")
 

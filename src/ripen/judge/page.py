@@ -1,6 +1,6 @@
 """A competition's report: one HTML page that needs no other file, the same bytes each time.
 
-What differs from run to run (the commit, the time, the machine) is MLflow's to keep.
+The commit, the time and the machine differ from run to run, so they are in MLflow only.
 """
 
 import base64
@@ -12,30 +12,37 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ripen.judge.evaluation.summary import ended, ranked
+from ripen.competition.index import Index
+from ripen.competition.metrics import METRICS
+from ripen.judge.scoring import Leaderboard
+from ripen.settings.schema import Competition
 
+NET = "net"  # the model whose figures the page prefers: it has the most
 MEDIA = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif"}
 PACKAGES = ("dvc", "hydra-core", "mlflow", "numpy", "pandas", "pillow", "scikit-learn", "torch")
-# In the page's order: a figure's name, its heading, and what it shows to who cannot see it.
+# In the page's order: a figure's name, its heading, and its description for screen readers.
 TITLES = {
     "error": ("Error against iterations", "Training and validation error at each check"),
-    "trainings": ("Ways of training at the same budget", "Validation error of each at each check"),
-    "learning_curve": ("The more the better", "Accuracy of each model by number of examples"),
+    "trainings": ("Trainings at the same budget", "Validation error of each net at each check"),
+    "learning_curve": ("Learning curve", "Score of each model by number of training rows"),
+    "values": ("Predicted against true values", "The predicted and the true value of each row"),
+    "residuals": ("Residuals", "True minus predicted value by predicted value"),
     "confusion": ("Confusion", "Counts of true class by predicted class"),
     "roc": ("Receiver operating characteristic", "True by false positive rate of each model"),
     "reliability": ("Reliability", "Observed share by predicted probability"),
-    "mistakes": ("Worst mistakes", "Examples whose true class was given the least probability"),
+    "mistakes": ("Worst mistakes", "Images whose true class was given the least probability"),
     "filters": ("First-layer filters", "The first layer's weights before and after training"),
-    "activations": ("Activation maps", "The strongest channel of some layers for some examples"),
-    "saliency": ("What decides", "Where a change of an example moves the score of its class most"),
+    "activations": ("Activation maps", "The strongest channel of some layers for some images"),
+    "saliency": ("Saliency", "Where a change of an image moves the score of its class most"),
 }
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture of the page: its heading, what it shows in words, and its data address."""
+    """A figure of the page: its heading, its description, and its data address."""
 
     title: str
     alt: str
@@ -44,25 +51,27 @@ class Figure:
 
 @dataclass(frozen=True)
 class Page:
-    """All that a page is made from.
+    """The contents of a page.
 
     Attributes
     ----------
     competition : str
-    metrics : mapping
-        What `metrics/<competition>.json` holds.
+    board : Leaderboard
+    facts : mapping of str to str
+        What was predicted, and how it was validated.
     card : mapping or None
         The data card, where the competition has one.
     figures : sequence of Figure
     settings : mapping of str to str
         Dotted key to value.
     hashes : mapping of str to str
-        Folder to the SHA-256 of what it holds.
+        Folder to the SHA-256 of its contents.
     seed : int
     """
 
     competition: str
-    metrics: Mapping[str, Any]
+    board: Leaderboard
+    facts: Mapping[str, str]
     card: Mapping[str, Any] | None
     figures: Sequence[Figure]
     settings: Mapping[str, str]
@@ -70,22 +79,49 @@ class Page:
     seed: int
 
 
-def figures(evaluate: Path, sweep: Path) -> list[Figure]:
-    """Return the pictures of a competition's evaluation, of its net and of its sweep.
+def facts(competition: Competition, index: Index) -> dict[str, str]:
+    """Return what a competition predicts, of how many rows, and how its models are validated."""
+    metric = METRICS[competition.metric]
+    split = dict(competition.validation)
+    settings = [f"{key} {value}" for key, value in split.items() if key != "split"]
+    learnable = index.learnable()
+    held_out = int((index.folds[learnable] >= 0).sum())
+    found = {
+        "task": competition.task,
+        "target": competition.target,
+        "metric": f"{metric.title}, {'higher' if metric.greater_is_better else 'lower'} is better",
+        "validation": ", ".join([str(split["split"]), *settings]),
+        "training rows": f"{len(learnable):,}, of which {held_out:,} validate",
+        "test rows": f"{len(index.part('test')):,}",
+    }
+    if len(more := index.part("more")):
+        found["rows of the learning curve alone"] = f"{len(more):,}"
+    if excluded := int(np.sum(index.rows["problem"] != "")):
+        found["excluded rows"] = f"{excluded:,}"
+    if index.task.classifies:
+        found["classes"] = f"{len(index.classes):,}"
+    return found
+
+
+def figures(evaluate: Path, best: str, sweep: Path) -> list[Figure]:
+    """Return the figures of a competition's evaluation, of one of its models and of its sweep.
 
     Parameters
     ----------
     evaluate : Path
-        Folder of pictures; those of a model in a folder of its name, of which the net's are taken.
+        Folder of figures; those of a model are in a folder of its name. The page shows the net's,
+        or those of the best model where there is no net.
+    best : str
     sweep : Path
-        Folder of pictures; need not exist.
+        Folder of figures; need not exist.
     """
-    # A picture of all models has the net's line too.
+    model = NET if (evaluate / NET).is_dir() else best
+    # By name, as a figure of all models shows more than the same one of a single model.
     files = [
         *{
             file.name: file
-            for folder in (evaluate / "net", evaluate, sweep)
-            for file in _pictures(folder)
+            for folder in (evaluate / model, evaluate, sweep)
+            for file in _files(folder)
         }.values()
     ]
     order = list(TITLES)
@@ -105,33 +141,14 @@ def html(page: Page) -> str:
     )
     return environment.get_template("page.html.jinja").render(
         page=page,
-        rows=leaderboard(page.metrics),
-        # Without the kind of build, which changes no result here.
+        # Without the build's suffix, which changes no result here.
         versions={name: version(name).partition("+")[0] for name in PACKAGES},
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         machine=platform.machine(),
     )
 
 
-def leaderboard(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a row a model, in the order of `ripen.judge.leaderboard`.
-
-    Each has ``model``, ``validation`` and ``test`` (mappings of scores, empty where the part's
-    labels are not known) and ``ended`` (how training ended, or "").
-    """
-    return [
-        {
-            "model": name,
-            "validation": scores.get("validation", {}),
-            "test": scores.get("test", {}),
-            "ended": ended(scores),
-        }
-        for name in ranked(metrics)
-        for scores in [metrics["models"][name]]
-    ]
-
-
-def _pictures(folder: Path) -> list[Path]:
+def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*.*") if file.suffix in MEDIA)
 
 

@@ -1,4 +1,4 @@
-"""The figures: each takes a table and returns a matplotlib figure; `save` writes the same bytes."""
+"""Figures by matplotlib: each function takes a table; `save` writes the same bytes each time."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -13,32 +13,38 @@ from numpy.typing import NDArray
 from ripen.core.atomic import replacing
 
 SIZE = (6.4, 4.0)  # inches
-FEW = 10  # classes that this has room for
+FEW = 10  # classes that fit into a matrix of that size
+POINTS = 2000  # in a scatter plot: an SVG of many more is slow to open
 MARKERS = "xo^sD*"  # of classes
-LETTERS = 24  # of a class
+LETTERS = 24  # of a class's name
 COLOURS = {"train": "#2f6f4e", "validation": "#c2703d", "reference": "#8a8a8a"}
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG with a title, no date, and the same names inside each time."""
+    """Write a figure as SVG with a title."""
+    # matplotlib would write the date, and names of elements at random.
     with mpl.rc_context({"svg.hashsalt": "ripen"}), replacing(path) as temporary:
         named = {"Title": _name(figure), "Date": None, "Creator": None}
         figure.savefig(temporary, format="svg", metadata=named)
 
 
-def error_curve(curve: pd.DataFrame, stopped: str, best_iteration: int) -> Figure:
-    """Error against iterations, as the talk draws it: down is better.
+def error_curve(
+    curve: pd.DataFrame, stopped: str, best_iteration: int, loss: str = "log loss"
+) -> Figure:
+    """Error against iterations, as in the talk: down is better.
 
     Parameters
     ----------
     curve : DataFrame
         Columns iteration, loss, validation_loss.
     stopped : str
-        What ended the training.
+        Why the training ended.
     best_iteration : int
-        Where the kept weights are from.
+        The one whose weights are kept.
+    loss : str
+        The name of the loss.
     """
-    figure, axes = _axes("iterations", "error (log loss)")
+    figure, axes = _axes("iterations", f"error ({loss})")
     axes.plot(curve.iteration, curve.loss, color=COLOURS["train"], label="training")
     axes.plot(
         curve.iteration, curve.validation_loss, color=COLOURS["validation"], label="validation"
@@ -49,15 +55,17 @@ def error_curve(curve: pd.DataFrame, stopped: str, best_iteration: int) -> Figur
     return figure
 
 
-def ways(curves: Mapping[str, pd.DataFrame]) -> Figure:
+def error_curves(curves: Mapping[str, pd.DataFrame], loss: str = "log loss") -> Figure:
     """Error against iterations of several nets: solid in validation, dotted in training.
 
     Parameters
     ----------
     curves : mapping of str to DataFrame
         Columns iteration, loss, validation_loss; one table a net.
+    loss : str
+        The name of the loss.
     """
-    figure, axes = _axes("iterations", "error (log loss)")
+    figure, axes = _axes("iterations", f"error ({loss})")
     for name, curve in curves.items():
         (line,) = axes.plot(curve.iteration, curve.validation_loss, label=name)
         axes.plot(curve.iteration, curve.loss, color=line.get_color(), linestyle=":")
@@ -93,7 +101,7 @@ def confusion(counts: pd.DataFrame, classes: Sequence[str], title: str) -> Figur
 
 
 def reliability(bins: pd.DataFrame, title: str) -> Figure:
-    """How often what is said with some probability is true.
+    """Observed share against predicted probability: on the line they are the same.
 
     Parameters
     ----------
@@ -127,38 +135,62 @@ def roc(points: pd.DataFrame, title: str) -> Figure:
 
 
 def values(points: pd.DataFrame, title: str) -> Figure:
-    """Predicted values against true ones: on the line they are right.
+    """Predicted values against true ones: on the line they are the same.
 
     Parameters
     ----------
     points : DataFrame
         Columns truth and predicted.
+    title : str
     """
     figure, axes = _axes("true value", "predicted value")
-    axes.scatter(points.truth, points.predicted, s=8, alpha=0.5, linewidths=0)
-    ends = [float(points.to_numpy().min()), float(points.to_numpy().max())]
-    axes.plot(ends, ends, color="0.5", linestyle="--")
+    _scatter(axes, points.truth, points.predicted)
+    both = points[["truth", "predicted"]].to_numpy()
+    ends = [float(both.min()), float(both.max())]
+    axes.plot(ends, ends, color=COLOURS["reference"], linestyle=":", label="perfect")
     axes.set_title(title)
+    axes.legend()
     return figure
 
 
-def learning_curve(points: pd.DataFrame, bayes: float | None, part: str = "test") -> Figure:
-    """The more the better: accuracy against the number of training rows.
+def residuals(points: pd.DataFrame, title: str) -> Figure:
+    """Residuals against predicted values: a pattern is something that the model has missed.
+
+    Parameters
+    ----------
+    points : DataFrame
+        Columns predicted and residual (true - predicted).
+    title : str
+    """
+    figure, axes = _axes("predicted value", "residual (true - predicted)")
+    _scatter(axes, points.predicted, points.residual)
+    axes.axhline(0, color=COLOURS["reference"], linestyle=":", label="perfect")
+    axes.set_title(title)
+    axes.legend()
+    return figure
+
+
+def learning_curve(
+    points: pd.DataFrame, best_possible: float | None, score: str = "test accuracy"
+) -> Figure:
+    """Score against the number of training rows.
 
     Parameters
     ----------
     points : DataFrame
         Columns model, n_train, score; a line for each model.
-    bayes : float or None
-        Accuracy of the best possible rule, where it is known.
-    part : str
-        On which the accuracy is.
+    best_possible : float or None
+        The score of the best possible rule, where it is known.
+    score : str
+        Its name.
     """
-    figure, axes = _axes("training rows", f"{part} accuracy")
+    figure, axes = _axes("training rows", score)
     for model, line in points.groupby("model", sort=False):
         axes.plot(line.n_train, line.score, marker="o", label=str(model))
-    if bayes is not None:
-        axes.axhline(bayes, color=COLOURS["reference"], linestyle=":", label="best possible")
+    if best_possible is not None:
+        axes.axhline(
+            best_possible, color=COLOURS["reference"], linestyle=":", label="best possible"
+        )
     axes.set_xscale("log")
     axes.legend()
     return figure
@@ -171,7 +203,7 @@ def regions(
     points: pd.DataFrame,
     names: tuple[str, str, str],
 ) -> Figure:
-    """What a model says over two measurements, with rows whose class is known.
+    """A model's probability over two features, with rows whose class is known.
 
     Parameters
     ----------
@@ -180,7 +212,7 @@ def regions(
     points : DataFrame
         Columns x, y, label.
     names : (str, str, str)
-        Of the two measurements, and of the class whose probability it is.
+        Of the two features, and of the class whose probability it is.
     """
     figure, axes = _axes(*names[:2])
     levels = np.linspace(0, 1, 11)
@@ -192,18 +224,23 @@ def regions(
         axes.scatter(
             rows.x, rows.y, s=14, marker=marker, color="#222222", linewidths=0.8, label=str(label)
         )
-    axes.set_title("the other measurements at their medians")
+    axes.set_title("the other features at their medians")
     axes.legend()
     return figure
 
 
 def _name(figure: Figure) -> str:
-    """Return what a figure shows, for who cannot see it."""
+    """Return the figure's title for screen readers."""
     axes = figure.axes[0] if figure.axes else None
     if axes is None:
         return ""
-    said = f"{axes.get_ylabel()} against {axes.get_xlabel()}" if axes.get_xlabel() else ""
-    return ": ".join(part for part in (said, axes.get_title()) if part)
+    labels = f"{axes.get_ylabel()} against {axes.get_xlabel()}" if axes.get_xlabel() else ""
+    return ": ".join(part for part in (labels, axes.get_title()) if part)
+
+
+def _scatter(axes: mpl.axes.Axes, x: "pd.Series[float]", y: "pd.Series[float]") -> None:
+    step = -(-len(x) // POINTS)
+    axes.scatter(x[::step], y[::step], s=8, alpha=0.5, linewidths=0, color=COLOURS["train"])
 
 
 def _axes(x: str, y: str) -> tuple[Figure, mpl.axes.Axes]:

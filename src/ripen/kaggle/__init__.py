@@ -1,0 +1,1 @@
+"""Submitting to Kaggle, and the history of submissions."""

@@ -45,7 +45,7 @@ class FittedPipeline:
         """Write the pipeline in skops' format, which holds no code."""
         from ripen.learn.models.served import write_pipeline
 
-        write_pipeline(folder, self.pipeline)
+        write_pipeline(folder, self.pipeline, self.task.name, self.outputs)
 
 
 @typed

@@ -126,8 +126,7 @@ def opened(
         The model's `inputs`.
     """
     if list(names) == ["table"]:
-        scale = competition.columns.scale if competition.columns else None
-        yield Table(pd.read_parquet(layout.prepared / TABLE), scale)
+        yield Table(pd.read_parquet(layout.prepared / TABLE), competition.columns.scale)
     elif list(names) == ["images"]:
         from ripen.learn.images import opened as opened_images
 

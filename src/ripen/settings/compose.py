@@ -86,18 +86,21 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> Composed:
             owner, stripped = _owner(override, names)
             if owner not in (None, name):
                 continue
-            if definition.takes(_key(stripped)):
+            if definition.takes(stripped):
                 mine.append(stripped)
                 unused = [other for other in unused if other != override]
             else:
                 notes.append(f"'{_key(stripped)}' does not apply to {name}")
         competitions[name] = definition.resolved(mine)
     for override in unused:
+        if _key(override) == "preset":
+            raise ConfigError(f"'{override}' does not apply to {', '.join(names)}")
         known = {key for each in competitions.values() for key, _ in leaves(each)}
-        known |= {key.rpartition(".")[0] for key in known} | run_keys - {""}
+        # A section may be meant as well as a setting in it: all beginnings of each key.
+        known |= {key[: match.start()] for key in known for match in re.finditer(r"\.", key)}
         raise ConfigError(
             f"'{_key(override)}' is no setting of {', '.join(names)}"
-            f"{nearest(_key(override), sorted(known))}"
+            f"{nearest(_key(override), sorted(known | run_keys))}"
         )
     return Composed(run | {"overrides": list(overrides)}, competitions, notes)
 
@@ -266,10 +269,12 @@ class _Definition:
         self._referenced = _referenced(OmegaConf.to_container(composed))
         self._plain = self._container(composed)
 
-    def takes(self, key: str) -> bool:
+    def takes(self, override: str) -> bool:
         """Whether something reads such a setting, or has a section that it can be added to."""
-        if key == "preset":
-            return True
+        key = _key(override)
+        if key == "preset":  # one for images must not give a table features
+            file = self._conf / key / f"{override.partition('=')[2]}.yaml"
+            return not file.exists() or read(file).keys() <= self._plain.keys()
         first, *rest = key.split(".")
         if first not in SETTINGS and first not in self._referenced:
             return False
@@ -285,13 +290,16 @@ class _Definition:
         # What others refer to comes first: models.net.solver may be `${solver}`, of which a part
         # can be overridden only once it has values of its own.
         first = [o for o in overrides if self._is_group(o) or self._root(o) in self._referenced]
-        values = self._container(self._composed(self._values, first))
+        values = dict(self._plain)
+        if first:
+            values = self._container(self._composed(self._values, first))
         # A file that names another splitter than its kind does not want that one's settings.
         own = self._values.get("validation")
         if isinstance(own, Mapping) and "split" in own:
             values["validation"] = dict(own)
         if later := [override for override in overrides if override not in first]:
-            values = self._container(self._composed(values, later))
+            found = self._container(self._composed(values, later))
+            values = self._container(self._composed(_without_former(values, found, later), later))
         return {
             key: value
             for key, value in values.items()
@@ -339,6 +347,19 @@ class _Definition:
                 return f"{self._conf}/{key}/ has no '{value}'{nearest(value, options)}"
         reason = " ".join(str(error).split())
         return f"{self._conf}/ cannot be composed for {self._name}: {reason}"
+
+
+def _without_former(
+    values: dict[str, Any], found: dict[str, Any], overrides: Sequence[str]
+) -> dict[str, Any]:
+    """Leave out a source's or splitter's settings if overrides name another: Hydra merges them."""
+    kept = dict(values)
+    if any(_key(override) == "source" for override in overrides):
+        kept["source"] = {}
+    before, after = (each.get("validation") or {} for each in (values, found))
+    if before.get("split") != after.get("split"):
+        kept["validation"] = {}
+    return kept
 
 
 def _referenced(values: Any) -> set[str]:

@@ -4,9 +4,11 @@
 registry needs (a source, a splitter, an estimator) is typed beside it: here it is a mapping.
 """
 
+import re
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ripen.settings.typed import Count, NonNegative, Positive, typed
 
@@ -15,6 +17,21 @@ Jitter = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 Named = dict[str, Any]
 """The name of a registry's entry and its settings, as that entry types them."""
+
+_CREDENTIALS = re.compile(
+    r"@|[?&;](user|username|(\w*_)?(password|passwd|pwd|token|secret|key)|sslpassword|apikey)=",
+    re.I,
+)
+
+
+def _without_credentials(address: str) -> str:
+    """Refuse credentials: params.yaml is committed, and an error must not repeat them."""
+    if _CREDENTIALS.search(unquote(address)):
+        raise ValueError("holds credentials")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_without_credentials)]
 
 
 # --- Nets and their training, by Caffe's own names -----------------------------------------------
@@ -203,7 +220,7 @@ class Study:
     or ~/.pgpass. `timeout` is how many seconds a locked store is waited for.
     """
 
-    uri: Annotated[str, Field(pattern=r"^[^@]*$")] | None
+    uri: Address | None
     timeout: Annotated[int, Field(ge=0)]
 
 
@@ -241,7 +258,7 @@ class Column:
     """
 
     type: Literal["number", "category"] | None = None
-    missing: bool = False
+    missing: bool | None = None
     min: float | None = None
     max: float | None = None
 
@@ -330,7 +347,7 @@ class Competition:
         What a single column of the submission holds. With a column a class it holds probabilities.
     validation : mapping
         ``split`` names a splitter of the registry, beside it stand that splitter's settings.
-    columns : Columns, optional
+    columns : Columns
     images : Images, optional
     features : dict of str to mapping
         Features of images by names of their own, extracted once (`ripen.nets.frozen`).
@@ -361,7 +378,7 @@ class Competition:
     metric: str
     submission: Literal["label", "probability", "value"]
     validation: Named
-    columns: Columns | None = None
+    columns: Columns = Field(default_factory=Columns)
     images: Images | None = None
     features: dict[Name, Named] = Field(default_factory=dict)
     models: Annotated[dict[Name, Named], Field(min_length=1)]
@@ -372,12 +389,9 @@ class Competition:
     own: Named = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _the_readers_section_is_given(self) -> Self:
-        sections = {"table": ("columns", self.columns), "images": ("images", self.images)}
-        if self.reader in sections:
-            key, section = sections[self.reader]
-            if section is None:
-                raise ValueError(f"reader '{self.reader}' needs the section '{key}'")
+    def _images_are_described(self) -> Self:
+        if self.reader == "images" and self.images is None:
+            raise ValueError("reader 'images' needs the section 'images'")
         return self
 
 
@@ -392,7 +406,7 @@ class Tracking:
     MLFLOW_TRACKING_PASSWORD.
     """
 
-    uri: Annotated[str, Field(pattern=r"^[^@]*$")] | None
+    uri: Address | None
 
 
 @typed

@@ -1,4 +1,4 @@
-"""evaluate: score every model, and draw what they predict, how they learnt and what they see."""
+"""evaluate: score every model, and draw its predictions, its training and its responses."""
 
 import json
 from collections import defaultdict
@@ -11,19 +11,19 @@ import pandas as pd
 from ripen.competition import index as indexes
 from ripen.competition import predictions
 from ripen.competition.index import Index
+from ripen.competition.metrics import METRICS
 from ripen.competition.own import hook
+from ripen.competition.tasks import Task
 from ripen.core.atomic import fresh_folder, write_text
 from ripen.core.layout import Layout
-from ripen.judge import plots
-from ripen.judge.evaluation import calibration, figures, insight, mistakes, network, scored, summary
-from ripen.judge.evaluation.figures import write_csv
-from ripen.judge.evaluation.gallery import opened
-from ripen.judge.evaluation.scored import Scored
+from ripen.judge import calibration, figures, image_figures, insight, network, plots, scoring
+from ripen.judge.figures import write_csv
+from ripen.judge.scoring import Scored
 from ripen.settings.compose import load_competition
 from ripen.settings.schema import Competition
-from ripen.track import results
+from ripen.track import evaluations
 
-LOOKED_AT = 4  # images
+SHOWN = 4  # images, in the figures of a net's responses
 
 Trainings = dict[str, dict[str, Any]]
 
@@ -32,37 +32,42 @@ def run(name: str) -> None:
     """Read what the models left, write `evaluate/` and `metrics/<competition>.json`."""
     competition, layout = load_competition(name), Layout(name)
     index = indexes.read(layout, competition)
-    models = list(scored.join(predictions.read(layout, list(competition.models)), index))
-    validated = [one for one in models if one.part == "validation" and index.task.classifies]
+    task = index.task
+    models = list(scoring.join(predictions.read(layout, list(competition.models)), index))
     folders = {model: layout.model(model) for model in competition.models}
-    trained = summary.trained(folders.values())
-    trainings = summary.read_trainings(trained)
-    bayes = hook(name, "bayes")
+    trained = scoring.trained(folders.values())
+    trainings = scoring.read_trainings(trained)
+    bayes, draw = hook(name, "bayes"), hook(name, "draw")
     with fresh_folder(layout.evaluate) as folder:
         best_rule = bayes(competition, layout) if bayes else None
-        metrics = summary.evaluate(models, trainings, best_rule, index.task, competition.metric)
-        write_csv(folder / "leaderboard.csv", summary.leaderboard(metrics))
-        fitted = calibration.by_model(validated, competition.seed)
-        write_csv(layout.calibration, calibration.table(fitted))
-        part = scored.last_part(models)
+        metrics = scoring.evaluate(models, trainings, best_rule, task, competition.metric)
+        write_csv(folder / "leaderboard.csv", scoring.table(scoring.leaderboard(metrics)))
+        fitted = calibrate(models, task, competition.seed)
+        write_csv(folder / layout.calibration.name, calibration.table(fitted))
+        part = scoring.drawn_part(models)
         drawn = [one for one in models if one.part == part]
-        for one in drawn:
-            (folder / one.model).mkdir()
-        draw_scores(drawn, index, competition.evaluate.calibration_bins, name, folder)
-        draw_training(trained, same_budget(competition, trained), trainings, folder)
-        draw_learning_curves(folders, best_rule, part, folder)
+        for model in dict.fromkeys([one.model for one in drawn] + list(trained)):
+            (folder / model).mkdir()
+        draw_outputs(drawn, index, competition.evaluate.calibration_bins, name, folder)
+        draw_training(trained, comparable(competition, trained), trainings, task, folder)
+        draw_learning_curves(folders, best_rule, part, task, folder)
         draw_images(drawn, competition, layout, index, folder)
-        own = hook(name, "draw")
-        if own:
-            own(competition, layout, folder / "net")
+        if draw:
+            draw(competition, layout, folder)
         write_text(layout.metrics, json.dumps(metrics, indent=2) + "\n")
-        results.log(name, metrics, fitted, folder)
+        evaluations.log(name, metrics, fitted, folder)
 
 
-def draw_scores(
+def calibrate(models: list[Scored], task: Task, seed: int) -> dict[str, dict[str, float]]:
+    """Fit every classifier's calibration to its validation rows."""
+    validated = [one for one in models if one.part == "validation" and task.classifies]
+    return calibration.by_model(validated, seed)
+
+
+def draw_outputs(
     drawn: list[Scored], index: Index, bins: int, competition: str, folder: Path
 ) -> None:
-    """Draw what the outputs of each model, and of all, look like."""
+    """Draw the outputs of each model, and the ROC of all."""
     if not index.task.classifies:
         for one in drawn:
             figures.draw_values(one, folder / one.model)
@@ -75,8 +80,8 @@ def draw_scores(
     plots.save(plots.roc(points, f"{competition}, {drawn[0].part}"), folder / "roc.svg")
 
 
-def same_budget(competition: Competition, trained: dict[str, Path]) -> list[str]:
-    """Return the nets that one estimator trained, where there are several: they are comparable."""
+def comparable(competition: Competition, trained: dict[str, Path]) -> list[str]:
+    """Return the nets that one estimator trained, where there are several: their losses compare."""
     groups = defaultdict(list)
     for model, section in competition.models.items():
         if model in trained:
@@ -85,49 +90,53 @@ def same_budget(competition: Competition, trained: dict[str, Path]) -> list[str]
 
 
 def draw_training(
-    trained: dict[str, Path], compared: list[str], trainings: Trainings, folder: Path
+    trained: dict[str, Path], compared: list[str], trainings: Trainings, task: Task, folder: Path
 ) -> None:
-    """Draw how the nets were trained."""
+    """Draw the error curve of each net, and those of comparable nets in one figure."""
     curves = {name: pd.read_csv(own / "curve.csv") for name, own in trained.items()}
     for name, curve in curves.items():
         ended = trainings[name]
-        error = plots.error_curve(curve, ended["stopped"], ended["best_iteration"])
+        error = plots.error_curve(curve, ended["stopped"], ended["best_iteration"], task.error)
         plots.save(error, folder / name / "error.svg")
         write_csv(folder / name / "error.csv", curve)
     if len(compared) > 1:
         named = {name: curves[name] for name in compared}
-        write_csv(folder / "trainings.csv", summary.side_by_side(named))
-        plots.save(plots.ways(named), folder / "trainings.svg")
+        write_csv(folder / "trainings.csv", scoring.side_by_side(named))
+        plots.save(plots.error_curves(named, task.error), folder / "trainings.svg")
 
 
 def draw_learning_curves(
-    folders: dict[str, Path], bayes: dict[str, Any] | None, part: str, folder: Path
+    folders: dict[str, Path], bayes: dict[str, Any] | None, part: str, task: Task, folder: Path
 ) -> None:
-    """Draw what more rows bring."""
+    """Draw scores against the number of training rows."""
     files = {name: own / "learning_curve.csv" for name, own in folders.items()}
-    learnt = summary.learning_curves(files)
-    if learnt is None:
+    curves = scoring.learning_curves(files)
+    if curves is None:
         return
-    # One column a model, which is what `dvc plots` draws lines from.
-    wide = learnt.pivot(index="n_train", columns="model", values="score").reset_index()
+    # One column a model: `dvc plots` draws a line from each.
+    wide = curves.pivot(index="n_train", columns="model", values="score").reset_index()
     write_csv(folder / "learning_curve.csv", wide)
-    expected = bayes["expected"]["accuracy"] if bayes else None
-    plots.save(plots.learning_curve(learnt, expected, part), folder / "learning_curve.svg")
+    metric = task.metrics[0]
+    best_possible = bayes.get("expected", {}).get(metric) if bayes else None
+    score = f"{part} {METRICS[metric].title}"
+    figure = plots.learning_curve(curves, best_possible, score)
+    plots.save(figure, folder / "learning_curve.svg")
 
 
 def draw_images(
     drawn: list[Scored], competition: Competition, layout: Layout, index: Index, folder: Path
 ) -> None:
-    """Draw each model's worst mistakes, and what its net sees, where rows are images."""
-    with opened(competition, layout, index) as gallery:
-        if gallery is None or not index.task.classifies:
+    """Draw each classifier's worst mistakes and its net's responses, where rows are images."""
+    with image_figures.open_images(competition, layout, index) as images:
+        if images is None or not index.task.classifies:
             return
         for one in drawn:
-            mistakes.draw(one, index.names, gallery, folder / one.model)
+            image_figures.draw_mistakes(one, index.names, images, folder / one.model)
             files = insight.read_files(layout.model(one.model))
             if files is not None:
-                spread = np.unique(np.linspace(0, len(one.rows) - 1, LOOKED_AT).astype(int))
+                # Spread over the rows, which are often sorted by class.
+                spread = np.unique(np.linspace(0, len(one.rows) - 1, SHOWN).astype(int))
                 rows = [int(row) for row in np.sort(one.rows)[spread]]
-                shown = [(gallery.name(row), gallery.image(row)) for row in rows]
+                shown = [(images.name(row), images.image(row)) for row in rows]
                 insight.draw(files, shown, index.names, folder / one.model)
                 network.draw_definition(files.deploy, folder / one.model)

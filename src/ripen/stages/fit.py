@@ -21,7 +21,7 @@ from ripen.learn.estimator import Work, estimator
 from ripen.learn.inputs import opened
 from ripen.learn.sweeps.space import SWEPT, with_settings
 from ripen.settings.compose import as_mapping, load_competition
-from ripen.track.tracking import Tracker
+from ripen.track.tracker import Tracker
 
 if TYPE_CHECKING:  # engines import torch, which most models do without
     from ripen.nets.engines.engine import Engine

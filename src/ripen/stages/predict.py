@@ -11,10 +11,10 @@ from ripen.competition.index import Index
 from ripen.competition.submission import fill, read_sample
 from ripen.core.atomic import write_text
 from ripen.core.layout import Layout
-from ripen.judge.evaluation.calibration import Calibration, read
+from ripen.judge import calibration
 from ripen.settings.compose import load_competition
 from ripen.settings.schema import Predict
-from ripen.track.tracking import Tracker
+from ripen.track.tracker import Tracker
 
 NAMED = 3  # excluded test rows, in the warning
 
@@ -31,10 +31,10 @@ def run(name: str) -> None:
         model = str(json.loads(layout.metrics.read_text(encoding="utf-8"))["best"])
     table = predictions.read(layout, [model])[model]
     table = table[table["part"] == "test"]
-    found = predictions.outputs(table)
+    outputs = predictions.outputs(table)
     if index.task.classifies:
-        found = calibrated(found, read(layout.calibration, model), competition.predict)
-    whole = with_excluded(found, table["row"].to_numpy(), index)
+        outputs = calibrated(outputs, layout, model, competition.predict)
+    whole = with_excluded(outputs, table["row"].to_numpy(), index)
     submission = fill(sample, file, competition, index, whole)
     write_text(layout.submission, submission.to_csv(index=False, lineterminator="\n"))
     with Tracker(name, "predict") as tracker:
@@ -43,9 +43,18 @@ def run(name: str) -> None:
 
 
 def calibrated(
-    outputs: NDArray[np.float64], fitted: Calibration, settings: Predict
+    outputs: NDArray[np.float64], layout: Layout, model: str, settings: Predict
 ) -> NDArray[np.float64]:
-    """Scale and clip probabilities as the settings say."""
+    """Scale and clip probabilities as the settings demand.
+
+    Raises
+    ------
+    DataError
+        If they demand what is fitted on validation rows, and the model has none.
+    """
+    if not settings.temperature and settings.clip != "validation":
+        return calibration.clipped(outputs, settings.clip)
+    fitted = calibration.read(layout.calibration, model)
     clip = None if settings.clip == "validation" else settings.clip
     return fitted.calibrated(outputs, settings.temperature, clip)
 
@@ -53,10 +62,10 @@ def calibrated(
 def with_excluded(
     outputs: NDArray[np.float64], rows: NDArray[np.int64], index: Index
 ) -> NDArray[np.float64]:
-    """Return outputs for every test row: an excluded one gets what the training rows have.
+    """Return outputs for every test row: an excluded one gets the mean of the training targets.
 
-    That is the share of each class, or the mean. A broken image cannot be predicted, and a
-    submission must have every id. Prints one line that names them.
+    That is the share of each class, or the mean value. A broken image cannot be predicted, and a
+    submission must have every id. Prints one line with the names of excluded rows.
     """
     test = np.flatnonzero((index.rows["part"] == "test").to_numpy())
     excluded = np.setdiff1d(test, rows)

@@ -1,25 +1,32 @@
-"""report: everything about a competition on one page that holds all that it shows."""
+"""report: everything about a competition on one page that needs no other file."""
 
 import json
 
 import yaml
 
+from ripen.competition import index as indexes
 from ripen.core.atomic import write_text
 from ripen.core.layout import Layout
 from ripen.core.lineage import content_hash, leaves
 from ripen.judge import page
+from ripen.judge.scoring import leaderboard, read_metrics
 from ripen.settings.compose import as_mapping, load_competition
+
+CARD = "card.json"  # the data card of images
+SWEPT = "figures"  # the folder of a sweep's figures
 
 
 def run(name: str) -> None:
-    """Read what the stages before left, write `reports/<competition>.html`."""
+    """Read the outputs of the earlier stages, write `reports/<competition>.html`."""
     competition, layout = load_competition(name), Layout(name)
-    card = layout.prepared / "card.json"
+    card = layout.prepared / CARD
+    board = leaderboard(read_metrics(name))
     values = page.Page(
         competition=name,
-        metrics=json.loads(layout.metrics.read_text(encoding="utf-8")),
+        board=board,
+        facts=page.facts(competition, indexes.read(layout, competition)),
         card=json.loads(card.read_text(encoding="utf-8")) if card.exists() else None,
-        figures=page.figures(layout.evaluate, layout.sweep / "figures"),
+        figures=page.figures(layout.evaluate, board.rows[0].model, layout.sweep / SWEPT),
         settings={
             key: yaml.safe_dump(value).split("\n")[0]
             for key, value in leaves(as_mapping(competition))

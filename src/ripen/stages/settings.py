@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ripen.competition.metrics import METRICS
 from ripen.competition.own import code
 from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS
+from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
 from ripen.core.lineage import leaves
@@ -49,6 +51,8 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> tuple[dict[str,
     }
     values = as_mapping(run) | {"graph": graph(competitions)}
     plain = {name: as_mapping(competition) for name, competition in competitions.items()}
+    for section in plain.values():
+        section["columns"]["types"] = given(section["columns"]["types"])
     return values | {"competition": plain}, composed.notes
 
 
@@ -57,17 +61,19 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
     models = {model: section for model, section in (values.get("models") or {}).items() if section}
     features = {key: each for key, each in (values.get("features") or {}).items() if each}
     competition = check(values | {"models": models, "features": features}, Competition, where)
-    for registry, key in ((TASKS, competition.task), (METRICS, competition.metric)):
-        registry[key]
-    READERS[competition.reader]
-    if (origin := next(iter(competition.source))) != "generate":
-        source.find(origin)
-    splitter(competition.validation)
+    with located(where):
+        for registry, key in ((TASKS, competition.task), (METRICS, competition.metric)):
+            registry[key]
+        READERS[competition.reader]
+        if (origin := next(iter(competition.source))) != "generate":
+            source.find(origin)
+        splitter(competition.validation)
     for key, each in features.items():
         frozen.settings(each, f"{where}: features.{key}")
     filled = {}
     for model, section in models.items():
-        found = estimator(section, f"{where}: models.{model}")
+        with located(f"{where}: models.{model}"):
+            found = estimator(section, f"{where}: models.{model}")
         for used in found.inputs:
             if used not in ("table", "images") and used not in features:
                 raise ConfigError(
@@ -87,6 +93,16 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
             f"'{competition.task}' does not give"
         )
     return settings.changed(competition, models=filled)
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Put the file in front of an error that does not name it."""
+    try:
+        yield
+    except ConfigError as error:
+        text = str(error)
+        raise ConfigError(text if text.startswith(where) else f"{where}: {text}") from None
 
 
 def given(values: dict[str, Any]) -> dict[str, Any]:
@@ -198,7 +214,8 @@ def run(params: Path = PARAMS, conf: Path = CONF) -> None:
     """Make sure that `params.yaml` and `conf/` with the recorded overrides agree.
 
     Inside `dvc exp run` DVC has changed `params.yaml` itself, so it is the truth: it is checked
-    against the schema alone. Models that the settings no longer have are removed.
+    against the schema, and its `graph` against its competitions, and brought back to the form of
+    `ripen compose`. Models that the settings no longer have are removed.
 
     Raises
     ------
@@ -208,9 +225,20 @@ def run(params: Path = PARAMS, conf: Path = CONF) -> None:
     found = settings.read(params)
     chosen = settings.run_of(found, params)
     competitions = found.get("competition") or {}
-    for name, values in competitions.items():
-        complete(name, values, f"{params}: competition.{name}")
-    if "DVC_EXP_BASELINE_REV" not in os.environ:
+    checked = {
+        name: complete(name, values, f"{params}: competition.{name}")
+        for name, values in competitions.items()
+    }
+    if "DVC_EXP_BASELINE_REV" in os.environ:
+        # DVC edits values, and does not compose: the stages would not follow such a change.
+        if chosen.competitions != list(checked) or found.get("graph") != graph(checked):
+            raise ConfigError(
+                f"{params}: dvc exp run -S cannot choose competitions, models or nets. Run: ripen "
+                "compose with the same settings, then dvc exp run without them"
+            )
+        # DVC wraps lines and splits lists in its own way: a diff would show no single setting.
+        write_text(params, settings.dump(found))
+    else:
         here = dict(leaves(found))
         there = dict(leaves(compose(chosen.overrides, conf)[0]))
         for key in [*there, *here]:

@@ -22,8 +22,8 @@ from ripen.learn.sweeps.trial import FinishedTrial
 from ripen.settings.compose import CONF, load_competition, load_run, read, run_of
 from ripen.settings.schema import Run
 from ripen.stages.settings import complete
+from ripen.track.experiments import repository_root
 from ripen.track.sweep_runs import SweepRuns
-from ripen.track.tracking import repository_root
 
 SHOWN = 10  # trials in the table
 

@@ -1,7 +1,7 @@
-"""Saved views of MLflow's page of an experiment: which runs, columns and charts it opens with.
+"""Saved views of an experiment's page in MLflow: the runs, columns and charts that it shows first.
 
-MLflow 3 lists them in the page's menu "Views", and keeps each as a tag of the experiment. The tag
-is written here as MLflow's page writes it.
+MLflow 3 lists them in the page's menu "Views", and stores each as a tag of the experiment. The tags
+have the form in which MLflow's own page writes them.
 """
 
 import json
@@ -20,21 +20,21 @@ Chart = dict[str, Any]
 
 
 def models(evaluation: str, decides: str) -> dict[str, str]:
-    """Return the tag of the view of all models of one evaluation, the best first.
+    """Return the tag of the view of all models of one evaluation, best first.
 
     Parameters
     ----------
     evaluation : str
-        Hash of what the evaluation was made from, as the models' runs have it in a tag.
+        Hash of the evaluation's inputs, a tag of the models' runs.
     decides : str
-        The part and the metric by which one is the best: "validation/log_loss".
+        The part and the metric that decide the order: "validation/log_loss".
     """
     metric = METRICS[decides.partition("/")[2]]
     charts = [
         _line("error against iterations", ["curve/loss", "curve/validation_loss"], "linear"),
         _bars(f"{decides.partition('/')[0]} {metric.title}", decides),
         _bars("test accuracy", "test/accuracy"),
-        _points("what the time brings", ("METRIC", "training_seconds"), decides),
+        _points("score against training time", ("METRIC", "training_seconds"), decides),
     ]
     columns = [
         *_metrics(decides, "test/accuracy", "training_seconds", "iterations", "best_iteration"),
@@ -45,7 +45,7 @@ def models(evaluation: str, decides: str) -> dict[str, str]:
 
 
 def trials(sweep: str, parent: str, parameters: Sequence[str]) -> dict[str, str]:
-    """Return the tag of the view of a sweep's trials, the best first.
+    """Return the tag of the view of a sweep's trials, best first.
 
     Parameters
     ----------
@@ -54,12 +54,12 @@ def trials(sweep: str, parent: str, parameters: Sequence[str]) -> dict[str, str]
     parent : str
         The id of its run.
     parameters : sequence of str
-        The settings that it varies.
+        The varied settings.
     """
     charts = [
         _line("error against iterations", ["curve/validation_loss"], "log"),
         _parallel(parameters, ["best_iteration", LOSS]),
-        *[_points(f"{key}: how far", ("PARAM", key), "iterations") for key in parameters],
+        *[_points(f"{key}: iterations", ("PARAM", key), "iterations") for key in parameters],
         _bars("validation log loss", LOSS),
     ]
     columns = [
@@ -72,7 +72,7 @@ def trials(sweep: str, parent: str, parameters: Sequence[str]) -> dict[str, str]
 
 
 def paths(experiment: str, tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the addresses of an experiment's views, below the server's, by their names.
+    """Return the paths of an experiment's views below the server's address, by name.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def _tag(
         "columnOrder": [],
         "columnWidths": {},
         "runsHiddenMode": "SHOW_ALL",
-        # In the order given, and not by the alphabet.
+        # Charts in this order, and not in alphabetical order.
         "isAccordionReordered": True,
         "hideEmptyCharts": True,
         "compareRunSections": [

@@ -13,14 +13,8 @@ from ripen.learn.sweeps.study import Study
 from ripen.learn.sweeps.trial import FinishedTrial, thinned
 from ripen.settings.schema import Run
 from ripen.track import saved_views
-from ripen.track.tracking import (
-    Client,
-    TrackedRun,
-    git_commit,
-    locked,
-    open_experiment,
-    process_tags,
-)
+from ripen.track.experiments import Client, locked, open_experiment
+from ripen.track.tracker import TrackedRun, git_commit, process_tags
 
 SECONDS_BETWEEN = 2.0  # two batches of trials
 

@@ -1,4 +1,4 @@
-"""MLflow's own pages on the runs: the server, and the addresses of what shows something at once."""
+"""MLflow's own pages on the runs: the server, and the addresses of the saved views."""
 
 import os
 import signal
@@ -16,18 +16,18 @@ import psutil
 
 from ripen.core.errors import StoreError, UsageError
 from ripen.settings.schema import Run
-from ripen.track import saved_views, tracking
+from ripen.track import experiments, saved_views
 
 HOST = "127.0.0.1"
 STARTING = 120.0  # seconds
 ENDING = 10.0  # seconds
-# One process answers one user; MLflow's jobs are of what ripen does not log.
+# One worker is enough for one user, and MLflow's jobs concern only what ripen does not log.
 SERVER = ["-m", "mlflow", "ui", "--workers", "1", "--uvicorn-opts", "--log-level warning"]
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
 
 
 def run(settings: Run, port: int, *, browser: bool) -> int:
-    """Show the runs until Ctrl-C; those of a server that is there already, without waiting.
+    """Show the runs until Ctrl-C; if `tracking.uri` is a server, name its pages and return.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def run(settings: Run, port: int, *, browser: bool) -> int:
     port : int
         Of this machine.
     browser : bool
-        Whether to open one, where there is a screen.
+        Whether to open one, if there is a screen.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def run(settings: Run, port: int, *, browser: bool) -> int:
     StoreError
         If the store cannot be read, or the server does not start.
     """
-    store = tracking.store_uri(settings)
+    store = experiments.store_uri(settings)
     pages = experiment_pages(settings)
     if store.startswith(("http://", "https://")):
         show(store.rstrip("/"), pages, browser=browser)
@@ -63,13 +63,13 @@ def run(settings: Run, port: int, *, browser: bool) -> int:
 
 
 def experiment_pages(settings: Run) -> dict[str, str]:
-    """Return what can be shown, each with its address below the server's.
+    """Return the pages of each competition's experiment, by name: paths below the server's address.
 
-    That is the saved views of each competition's experiment; its list of runs where it has none.
+    These are its saved views, or its list of runs if it has none.
     """
     pages: dict[str, str] = {}
     for competition in settings.competitions:
-        found = tracking.experiment(settings, competition)
+        found = experiments.experiment(settings, competition)
         if found is not None:
             views = saved_views.paths(found.experiment_id, found.tags)
             plain = {"runs": f"/#/experiments/{found.experiment_id}/runs"}
@@ -78,7 +78,7 @@ def experiment_pages(settings: Run) -> dict[str, str]:
 
 
 def show(address: str, pages: dict[str, str], *, browser: bool) -> None:
-    """Say where the pages are, and open the first."""
+    """Print the pages' addresses, and open the first."""
     print(f"the runs are at {address}")
     for name, path in pages.items():
         print(f"  {name}: {address}{path}")
@@ -89,29 +89,31 @@ def show(address: str, pages: dict[str, str], *, browser: bool) -> None:
 
 
 def check_free(port: int) -> None:
-    """Refuse a port that cannot be had.
+    """Make sure that a port is free.
 
     Raises
     ------
     UsageError
-        Saying what to do.
+        If it is not: suggests another.
     """
     with socket.socket() as probe:
-        # As servers ask for it: what ended a moment ago does not count.
+        # Servers set this option too: without it a port stays taken for a minute after its server.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as error:
             other = port + 1 if 1024 <= port < 65535 else 5000
             raise UsageError(
-                f"port {port} cannot be had: {(error.strerror or str(error)).lower()}. "
-                f"Is it open already, at http://{HOST}:{port}? Else: ripen ui --port {other}"
+                f"port {port} is not available: {(error.strerror or str(error)).lower()}. "
+                f"Is ripen ui running at http://{HOST}:{port}? If not: ripen ui --port {other}"
             ) from None
 
 
 @contextmanager
 def server(store: str, port: int) -> Iterator[Callable[[], int]]:
-    """Run MLflow's server; yield what waits for its end. All that it started ends with the block.
+    """Run MLflow's server; yield a function that waits for its end.
+
+    The server and its child processes end with the block.
 
     Raises
     ------
@@ -119,7 +121,7 @@ def server(store: str, port: int) -> Iterator[Callable[[], int]]:
         If it does not start.
     """
     command = [sys.executable, *SERVER, "--host", HOST, "--port", str(port)]
-    # SIGINT too: who starts this in the background of a script starts it without.
+    # SIGINT too: a shell script starts its background processes with SIGINT ignored.
     before = {one: signal.signal(one, _interrupt) for one in (signal.SIGINT, signal.SIGTERM)}
     process = subprocess.Popen(
         [*command, "--backend-store-uri", store], env=os.environ | QUIET, stdout=subprocess.DEVNULL
@@ -148,13 +150,13 @@ def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
         except OSError:
             if process.poll() is not None or time.monotonic() > end:
                 raise StoreError(
-                    "MLflow's server did not start; what it said is above. Try: mlflow ui"
+                    "MLflow's server did not start; its output is above. Try: mlflow ui"
                 ) from None
             time.sleep(0.2)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a process and all that it started."""
+    """End a process and its descendants."""
     if process.poll() is not None:
         return
     family = psutil.Process(process.pid)
@@ -167,7 +169,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _screen() -> bool:
-    """Whether a browser would have somewhere to open, other than in this terminal."""
+    """Whether a browser can open a window, and not only a page in this terminal."""
     if sys.platform in ("darwin", "win32"):
         return True
     return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))

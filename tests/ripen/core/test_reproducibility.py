@@ -28,6 +28,7 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("choice", "threads"), [("portable", 1), ("fast", 1), ("fast", 2)])
 def test_the_number_of_threads_is_the_setting(choice: str, threads: int) -> None:
     done = python(
@@ -40,6 +41,7 @@ def test_the_number_of_threads_is_the_setting(choice: str, threads: int) -> None
     assert (done.stdout, done.stderr) == (f"{threads} {{{threads}}}\n", "")
 
 
+@pytest.mark.slow
 def test_portable_limits_torch_to_avx2_and_numpy_to_its_baseline() -> None:
     done = python(
         "hold('portable', 1)\n"
@@ -65,6 +67,7 @@ def test_numpys_enabled_features_are_unset() -> None:
     assert python(code, NPY_ENABLE_CPU_FEATURES="X86_V3").stdout == "well\n"
 
 
+@pytest.mark.slow
 def test_hold_equals_variables_set_before_the_start() -> None:
     code = """import hashlib
 import numpy as np, torch

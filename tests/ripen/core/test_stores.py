@@ -6,20 +6,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ripen.core.errors import StoreError
 from ripen.core.stores import explained
-from ripen.settings.schema import Config
-from ripen.track.tracking import Tracker, training_seconds
-from tests.ripen.track.test_tracking import DVC
-
-MakeConfig = Callable[..., Config]
+from ripen.settings import compose
+from ripen.settings.schema import Run
+from ripen.track.experiments import training_seconds
+from ripen.track.tracker import Tracker
+from tests.ripen.track.test_tracker import DVC, PARAMS
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "dvc.yaml").write_text(DVC)
-    (tmp_path / "params.yaml").write_text("seed: 1\n")
+    (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "code.py").write_text("")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -45,69 +46,71 @@ def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def train(config: Config, *, values: int = 1) -> None:
-    """Log a model of the stage `train`."""
-    with Tracker(config, "avocado", "train") as tracker, tracker.model("net") as net:
+def run_with(uri: Path | str) -> Run:
+    """Let `params.yaml` of the working folder name a SQLite file as the store."""
+    values = yaml.safe_load(PARAMS) | {"tracking": {"uri": f"sqlite:///{uri}"}}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    return compose.load_run()
+
+
+def train(*, values: int = 1) -> None:
+    """Log a model of the stage `fit`."""
+    with Tracker("avocado", "fit", "avocado.net") as tracker, tracker.model("net") as net:
         net.log_params({f"setting-{n}": "x" * 1000 for n in range(values)})
         net.log_metrics({"training_seconds": 2.0})
 
 
-def test_a_locked_store(
-    repository: Path, make_config: MakeConfig, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_locked_store(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
     # SQLite waits one second instead of its default of five.
-    config = make_config(f"tracking.uri='sqlite:///{repository / 'mlflow.db'}?timeout=1'")
+    run = run_with(f"{repository}/mlflow.db?timeout=1")
     holder = sqlite3.connect(repository / "mlflow.db", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
-    for use in (train, lambda config: training_seconds(config, "avocado")):
+    for use in (train, lambda: training_seconds(run, "avocado")):
         with pytest.raises(StoreError, match=r"mlflow\.db.*: the store is locked") as caught:
-            use(config)
+            use()
         assert "\n" not in str(caught.value)
     holder.close()
     assert capfd.readouterr().err == ""
-    train(config)
-    assert training_seconds(config, "avocado") == {"net": 2.0}
+    train()
+    assert training_seconds(run, "avocado") == {"net": 2.0}
 
 
-def test_a_read_only_store(
-    repository: Path, make_config: MakeConfig, mounted: Callable[..., Path]
-) -> None:
+def test_a_read_only_store(repository: Path, mounted: Callable[..., Path]) -> None:
     own = repository / "own"
     own.mkdir()
-    train(make_config(f"tracking.uri='sqlite:///{own / 'mlflow.db'}'"))
+    run_with(own / "mlflow.db")
+    train()
     there = mounted("--bind", "-o", "ro", own)
-    config = make_config(f"tracking.uri='sqlite:///{there / 'mlflow.db'}'")
+    run = run_with(there / "mlflow.db")
     with pytest.raises(StoreError, match=r"mlflow\.db: the store is read-only"):
-        train(config)
-    assert training_seconds(config, "avocado") == {"net": 2.0}
+        train()
+    assert training_seconds(run, "avocado") == {"net": 2.0}
 
 
 def test_a_full_store(
     repository: Path,
-    make_config: MakeConfig,
     mounted: Callable[..., Path],
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     there = mounted("-t", "tmpfs", "-o", "size=3m", "tmpfs")
-    config = make_config(f"tracking.uri='sqlite:///{there / 'mlflow.db'}'")
-    train(config)
+    run = run_with(there / "mlflow.db")
+    train()
     (repository / "code.py").write_text("changed")
     with pytest.raises(StoreError, match=r"mlflow\.db: there is no space left"):
-        train(config, values=4000)
+        train(values=4000)
     (repository / "code.py").write_text("")
-    assert training_seconds(config, "avocado") == {"net": 2.0}
+    assert training_seconds(run, "avocado") == {"net": 2.0}
     assert capfd.readouterr().err == ""
 
 
 def test_a_read_only_folder(
     repository: Path,
-    make_config: MakeConfig,
     mounted: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(mounted("--bind", "-o", "ro", repository))
     with pytest.raises(StoreError, match=r"mlflow\.db: the store is read-only"):
-        train(make_config())
+        train()
 
 
 @pytest.mark.parametrize(

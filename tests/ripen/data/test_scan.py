@@ -148,6 +148,7 @@ def test_changed_copies_are_near_duplicates(
     assert len(pairs) >= 198
 
 
+@pytest.mark.slow
 def test_the_images_of_the_mirror(kaggle: dict[str, bytes]) -> None:
     files = [File(name, lambda name=name: kaggle[name]) for name in kaggle]
     scans = list(scan(files, 20, 2))

@@ -1,11 +1,19 @@
-"""The report: what it says, that it is the same each time, and how a browser shows it."""
+"""The report: its contents, that it is the same each time, and how a browser shows it."""
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from ripen.judge.page import Figure, Page, figures, html, leaderboard
+from ripen.competition.index import Index
+from ripen.competition.tasks import TASKS
+from ripen.judge.page import Figure, Page, facts, figures, html
+from ripen.judge.scoring import leaderboard
+from ripen.settings.compose import changed
+from ripen.settings.schema import Competition
 from tests.ripen.browser import WIDTHS, needs_chromium, opened, screenshot
 from tests.ripen.conftest import Clone
 
@@ -26,7 +34,8 @@ METRICS = {
 def made(**changed: object) -> Page:
     values = {
         "competition": "cheese",
-        "metrics": METRICS,
+        "board": leaderboard(METRICS),
+        "facts": {"metric": "log loss, lower is better"},
         "card": None,
         "figures": [Figure("Error", "It falls", "data:image/svg+xml;base64,PHN2Zy8+")],
         "settings": {"train.solver.base_lr": "0.1"},
@@ -36,20 +45,76 @@ def made(**changed: object) -> Page:
     return Page(**(values | changed))  # type: ignore[arg-type]
 
 
+def cells(page: str) -> list[list[str]]:
+    """Return the leaderboard's rows as the page has them."""
+    section = page.partition('<section id="leaderboard">')[2].partition("</section>")[0]
+    rows = re.findall(r"<tr.*?>(.*?)</tr>", section)
+    return [re.findall(r"<t[hd]>(.*?)</t[hd]>", row) for row in rows]
+
+
 def test_the_leaderboard_is_by_log_loss() -> None:
-    rows = leaderboard(METRICS)
-    assert [row["model"] for row in rows] == ["net", "svm"]
-    assert [row["ended"] for row in rows] == ["converged at 300", ""]
+    page = html(made())
+    assert cells(page) == [
+        ["model", "validation log loss", "validation accuracy", "training ended"],
+        ["net", "0.2500", "0.8750", "converged at 300"],
+        ["svm", "0.5000", "0.7500", ""],
+    ]
+    assert "Best by validation log loss: <strong>net</strong>" in page
+    assert '<tr class="best"><td>net</td>' in page
 
 
 def test_models_of_a_test_part_alone_are_ranked_by_it() -> None:
     models = {"a": {"test": {"log_loss": 0.9}}, "b": {"test": {"log_loss": 0.1}}}
-    assert [
-        row["model"] for row in leaderboard({"models": models, "best_by": "test/log_loss"})
-    ] == ["b", "a"]
+    board = leaderboard({"models": models, "best": "b", "best_by": "test/log_loss"})
+    assert [row[0] for row in cells(html(made(board=board)))] == ["model", "b", "a"]
 
 
-def test_the_page_says_how_to_run_it_again() -> None:
+def test_headings_and_order_are_those_of_the_metric() -> None:
+    models = {"a": {"validation": {"r2": 0.5, "rmse": 2.0}}, "b": {"validation": {"r2": 0.9}}}
+    board = leaderboard({"models": models, "best": "b", "best_by": "validation/r2"})
+    assert cells(html(made(board=board))) == [
+        ["model", "validation R²", "validation RMSE", "training ended"],
+        ["b", "0.9000", "", ""],
+        ["a", "0.5000", "2.0000", ""],
+    ]
+
+
+def test_the_facts_name_task_metric_validation_and_rows(
+    make_competition: Callable[..., Competition],
+) -> None:
+    validation = {"split": "stratified", "folds": 3}
+    competition = changed(make_competition("avocado"), validation=validation)
+    rows = pd.DataFrame(
+        {
+            "part": ["train"] * 5 + ["more"] + ["test"] * 2,
+            "target": ["0", "1"] * 4,
+            "fold": [0, 1, 2, -1, -1, -1, -1, -1],
+            "problem": ["", "", "", "", "x", "", "", ""],
+        }
+    )
+    index = Index(rows, TASKS["binary"], ("0", "1"), ("no", "yes"))
+    found = facts(competition, index)
+    assert found == {
+        "task": "binary",
+        "target": "ripe",
+        "metric": "log loss, lower is better",
+        "validation": "stratified, folds 3",
+        "training rows": "4, of which 3 validate",
+        "test rows": "2",
+        "rows of the learning curve alone": "1",
+        "excluded rows": "1",
+        "classes": "2",
+    }
+    page = html(made(facts=found))
+    for name, value in found.items():
+        assert f'<th scope="row">{name}</th><td>{value}</td>' in page
+
+
+def test_the_page_is_the_same_each_time() -> None:
+    assert html(made()) == html(made())
+
+
+def test_the_page_ends_with_the_command_to_run_it_again() -> None:
     page = html(made(settings={"train.solver.base_lr": "0.1", "note": "<b>"}))
     assert "make repro COMPETITIONS=cheese" in page
     assert "<code>&lt;b&gt;</code>" in page
@@ -71,19 +136,35 @@ def test_a_data_card_is_shown_where_there_is_one() -> None:
 
 
 def test_figures_are_the_nets_and_those_of_all(tmp_path: Path) -> None:
-    for name in ("net/error.svg", "net/roc.svg", "svm/roc.svg", "roc.svg", "ways.svg", "roc.csv"):
+    for name in (
+        "net/error.svg",
+        "net/roc.svg",
+        "svm/roc.svg",
+        "roc.svg",
+        "trainings.svg",
+        "roc.csv",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep/trials_by_rate.svg").write_text("s")
-    found = figures(tmp_path, tmp_path / "sweep")
+    found = figures(tmp_path, "svm", tmp_path / "sweep")
     assert [figure.title for figure in found] == [
         "Error against iterations",
-        "Ways of training at the same budget",
+        "Trainings at the same budget",
         "Receiver operating characteristic",
         "Trials by rate",
     ]
     assert found[2].address == "data:image/svg+xml;base64,cm9jLnN2Zw=="  # roc.svg
+
+
+def test_without_a_net_figures_are_those_of_the_best(tmp_path: Path) -> None:
+    for name in ("forest/values.svg", "forest/residuals.svg", "svm/values.svg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    found = figures(tmp_path, "forest", tmp_path / "sweep")
+    assert [figure.title for figure in found] == ["Predicted against true values", "Residuals"]
+    assert found[0].address == "data:image/svg+xml;base64,Zm9yZXN0L3ZhbHVlcy5zdmc="
 
 
 @needs_chromium

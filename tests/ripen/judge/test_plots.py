@@ -15,7 +15,8 @@ RATES = pd.DataFrame(
         "true_positive_rate": [0, 1, 0.5, 1],
     }
 )
-LEARNT = pd.DataFrame({"model": ["a", "a"], "n_train": [10, 100], "accuracy": [0.7, 0.9]})
+LEARNT = pd.DataFrame({"model": ["a", "a"], "n_train": [10, 100], "score": [0.7, 0.9]})
+VALUES = pd.DataFrame({"truth": [1, 3], "predicted": [1.5, 2], "residual": [-0.5, 1]})
 POINTS = pd.DataFrame({"x": [0.2, 0.7], "y": [0.5, 0.6], "label": ["no", "yes"]})
 FIGURES = {
     "error": lambda: plots.error_curve(CURVE, "converged", 2),
@@ -32,6 +33,9 @@ FIGURES = {
         ("squishiness", "green", "ripe"),
     ),
     "learning": lambda: plots.learning_curve(LEARNT, 0.95),
+    "values": lambda: plots.values(VALUES, "forest"),
+    "residuals": lambda: plots.residuals(VALUES, "forest"),
+    "errors": lambda: plots.error_curves({"net": CURVE, "head": CURVE / 2}),
 }
 
 
@@ -51,7 +55,7 @@ def lines(figure: Figure) -> dict[str, list[list[float]]]:
     }
 
 
-def test_the_error_curve_shows_both_losses_and_what_was_kept() -> None:
+def test_the_error_curve_shows_both_losses_and_the_kept_iteration() -> None:
     drawn = lines(FIGURES["error"]())
     assert drawn["training"] == [[1.0, 0.9], [2.0, 0.4]]
     assert drawn["validation"] == [[1.0, 0.8], [2.0, 0.5]]
@@ -64,12 +68,35 @@ def test_the_learning_curve_has_a_line_a_model_and_the_best_possible() -> None:
     assert {y for _, y in drawn["best possible"]} == {0.95}
 
 
+def test_error_curves_have_a_solid_and_a_dotted_line_a_net() -> None:
+    drawn = FIGURES["errors"]().axes[0].get_lines()
+    assert [line.get_linestyle() for line in drawn] == ["-", ":", "-", ":"]
+    assert [line.get_label() for line in drawn[::2]] == ["net", "head"]
+    assert drawn[2].get_ydata().tolist() == [0.4, 0.25]
+    assert drawn[0].get_color() == drawn[1].get_color() != drawn[2].get_color()
+
+
+def test_values_are_drawn_against_the_line_on_which_they_are_right() -> None:
+    figure = FIGURES["values"]()
+    assert figure.axes[0].collections[0].get_offsets().tolist() == [[1, 1.5], [3, 2]]
+    assert lines(figure) == {"perfect": [[1.0, 1.0], [3.0, 3.0]]}
+    residuals = FIGURES["residuals"]()
+    assert residuals.axes[0].collections[0].get_offsets().tolist() == [[1.5, -0.5], [2, 1]]
+    assert {y for _, y in lines(residuals)["perfect"]} == {0.0}
+
+
+def test_of_very_many_values_some_are_drawn() -> None:
+    many = pd.DataFrame({"truth": range(10_000), "predicted": range(10_000)})
+    drawn = plots.values(many, "forest").axes[0].collections[0].get_offsets()
+    assert drawn[:, 0].tolist() == list(range(0, 10_000, 5))
+
+
 def test_the_confusion_matrix_writes_its_counts() -> None:
     texts = [text.get_text() for text in FIGURES["confusion"]().axes[0].texts]
     assert texts == ["3", "1", "0", "6"]
 
 
-def test_regions_part_at_one_half_and_mark_each_class() -> None:
+def test_the_boundary_of_regions_is_at_one_half_and_classes_have_their_own_marks() -> None:
     figure = FIGURES["regions"]()
     boundary = figure.axes[0].collections[1].get_paths()[0].vertices
     # By hand: 0.1 + 0.8 x and 0.2 + 0.6 x are 0.5 at x = 0.5.
@@ -79,13 +106,13 @@ def test_regions_part_at_one_half_and_mark_each_class() -> None:
     np.testing.assert_allclose(drawn["yes"], [0.7, 0.6])
 
 
-def test_a_saved_figure_says_what_it_shows(tmp_path: Path) -> None:
+def test_a_saved_figure_has_a_title(tmp_path: Path) -> None:
     plots.save(FIGURES["error"](), tmp_path / "error.svg")
     text = (tmp_path / "error.svg").read_text()
     assert "<title>error (log loss) against iterations: ended by: converged</title>" in text
 
 
-def test_of_many_classes_names_are_cut_and_zeros_left_out() -> None:
+def test_of_many_classes_names_are_shortened_and_zeros_are_blank() -> None:
     names = [f"class {k} of a very long name" for k in range(12)]
     counts = pd.DataFrame(np.eye(12, dtype=int) * 3)
     axes = plots.confusion(counts, names, "net").axes[0]

@@ -60,6 +60,7 @@ def test_the_curves_are_all_there(trials: pd.DataFrame, curves: pd.DataFrame) ->
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["sails past", "crawls"]
 
 
+@pytest.mark.slow
 def test_a_figure_for_each_setting_that_varies_and_the_same_bytes(
     trials: pd.DataFrame, curves: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -1,8 +1,10 @@
 """Submitting through Kaggle's own client to a stand-in on this machine."""
 
+import functools
 import hashlib
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +14,23 @@ import pytest
 from ripen import cli
 from ripen.core.errors import DataError, SourceError, UsageError
 from ripen.data.sources import download
-from ripen.kaggle import kaggle_submission, submissions
-from ripen.kaggle.submit import Job, check, run
-from ripen.settings.schema import Config
-from ripen.track import tracking
+from ripen.kaggle import history, upload
+from ripen.kaggle.submit import Job, check, run, target
+from ripen.settings.schema import Competition
+from ripen.stages.settings import complete, compose
+from ripen.track.tracker import Tracker
 from tests.ripen.http_server import Answer, Request, Server, running
 from tests.ripen.kaggle_server import COMPETITION, Kaggle, as_json, sign_in
 
 ROOT = Path(__file__).parents[3]
+FACTS = """
+source: {kaggle: dogs-vs-cats}
+target: label
+classes: [cat, dog]
+task: binary
+models: {svm: null, random_forest: null, k_nearest_neighbors: null, gaussian_nb: null}
+"""
+"""In place of the competition's own file: a table needs no nets of the zoo."""
 SAMPLE = "id,label\n" + "".join(f"{i},0\n" for i in range(1, 13))
 GOOD = "id,label\n" + "".join(f"{i},{i / 20}\n" for i in range(1, 13))
 SHA256 = hashlib.sha256(GOOD.encode()).hexdigest()
@@ -28,7 +39,7 @@ SHA256 = hashlib.sha256(GOOD.encode()).hexdigest()
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     monkeypatch.setattr(download, "WAITS", (0.0, 0.0, 0.0))
-    monkeypatch.setattr(kaggle_submission, "POLL", 0.0)
+    monkeypatch.setattr(upload, "POLL", 0.0)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "home").mkdir()
     with running() as server:
@@ -45,6 +56,22 @@ def stand_in(server: Server) -> Kaggle:
     )
 
 
+def write_conf(folder: Path) -> Path:
+    """Copy conf/ into a folder, with another file of `cats_vs_dogs`."""
+    shutil.copytree(ROOT / "conf", folder / "conf")
+    (folder / "conf/competition/cats_vs_dogs.yaml").write_text(FACTS)
+    return folder / "conf"
+
+
+@functools.cache
+def competition_of(*overrides: str) -> Competition:
+    """Return the settings of that `cats_vs_dogs`."""
+    with tempfile.TemporaryDirectory() as folder:
+        conf = write_conf(Path(folder))
+        values, _ = compose(["competitions=[cats_vs_dogs]", *overrides], conf)
+    return complete("cats_vs_dogs", values["competition"]["cats_vs_dogs"], "test")
+
+
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     raw = tmp_path / "data/cats_vs_dogs/raw"
@@ -53,17 +80,16 @@ def job(tmp_path: Path) -> Job:
     file = raw.parent / "submission.csv"
     file.write_text(GOOD)
     return Job(
+        "cats_vs_dogs",
+        competition_of(),
         COMPETITION,
-        Path("data/cats_vs_dogs/submission.csv"),
-        Path("data/cats_vs_dogs/raw/sample_submission.csv"),
-        submissions.history("cats_vs_dogs"),
         model="net",
         run="f" * 32,
         message="crust no. 1",
     )
 
 
-def test_sent_followed_and_kept(
+def test_a_submission_is_sent_scored_and_recorded(
     stand_in: Kaggle, job: Job, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(job, dry_run=False, force=False)
@@ -82,7 +108,7 @@ def test_sent_followed_and_kept(
             "submissionDescription": "crust no. 1",
         }
     ]
-    (kept,) = submissions.read(job.history)
+    (kept,) = history.read(job.history)
     assert (kept.ref, kept.status, kept.score) == (1001, "complete", "0.98114")
     assert (kept.place, kept.teams, kept.rows, kept.sha256) == (3, 5, 12, SHA256)
     assert (kept.run, kept.model, kept.commit, kept.dirty) == ("f" * 32, "net", None, False)
@@ -124,32 +150,32 @@ def test_the_same_bytes_are_sent_twice_only_by_force(stand_in: Kaggle, job: Job)
         run(job, dry_run=False, force=False)
     assert len(stand_in.server.requests) == asked
     run(job, dry_run=False, force=True)
-    assert [entry.ref for entry in submissions.read(job.history)] == [1001, 1002]
+    assert [entry.ref for entry in history.read(job.history)] == [1001, 1002]
     job.file.write_text(GOOD.replace("0.05", "0.06"))
     run(job, dry_run=False, force=False)
-    assert [entry.ref for entry in submissions.read(job.history)] == [1001, 1002, 1003]
+    assert [entry.ref for entry in history.read(job.history)] == [1001, 1002, 1003]
 
 
-def test_another_competition_has_not_seen_them(stand_in: Kaggle, job: Job) -> None:
+def test_the_same_bytes_may_be_sent_to_another_competition(stand_in: Kaggle, job: Job) -> None:
     run(job, dry_run=False, force=False)
-    with pytest.raises(SourceError, match=r"^Kaggle says 404 Not found\. Is there a competition"):
-        run(replace(job, competition="other"), dry_run=False, force=False)
+    with pytest.raises(SourceError, match=r"^Kaggle says 404 Not found\. Does the competition"):
+        run(replace(job, slug="other"), dry_run=False, force=False)
 
 
-def test_what_is_still_pending_is_asked_for_and_not_sent_again(
+def test_a_pending_score_is_requested_and_the_file_not_sent_again(
     stand_in: Kaggle,
     job: Job,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(kaggle_submission, "PATIENCE", 0.0)
+    monkeypatch.setattr(upload, "PATIENCE", 0.0)
     stand_in.verdicts = [{"status": "PENDING"}, {"status": "COMPLETE", "publicScore": "0.6"}]
     run(job, dry_run=False, force=False)
     assert capsys.readouterr().out.splitlines()[-1].startswith("not scored yet")
-    assert submissions.read(job.history)[0].status == "pending"
+    assert history.read(job.history)[0].status == "pending"
     run(job, dry_run=False, force=False)
     assert len(stand_in.submissions) == 1
-    (kept,) = submissions.read(job.history)
+    (kept,) = history.read(job.history)
     assert (kept.score, kept.place, kept.teams) == ("0.6", 5, 5)
 
 
@@ -172,7 +198,7 @@ def test_an_upload_in_parts(stand_in: Kaggle, job: Job) -> None:
     assert spans == [None, f"bytes */{whole}", f"bytes 40-{whole - 1}/{whole}"]
 
 
-def test_an_upload_that_expired_begins_anew(stand_in: Kaggle, job: Job) -> None:
+def test_an_expired_upload_starts_again(stand_in: Kaggle, job: Job) -> None:
     stand_in.instead["blob0"] = [Answer(status=503), Answer(status=404)]
     run(job, dry_run=False, force=False)
     assert stand_in.uploads == {"blob0": b"", "blob1": GOOD.encode()}
@@ -182,10 +208,11 @@ def test_an_upload_that_expired_begins_anew(stand_in: Kaggle, job: Job) -> None:
 @pytest.mark.parametrize(
     ("statuses", "message"),
     [
-        ([400], r"^Kaggle does not take the upload of \S+submission\.csv\. Try again later$"),
+        ([400], r"^Kaggle refuses the upload of \S+submission\.csv\. Try again later$"),
         (
             [503, 308] * 4,
-            r"^the upload of \S+submission\.csv was cut each time\. Try again in a few minutes$",
+            r"^the connection was lost in every upload of \S+submission\.csv\. Try again in a few "
+            r"minutes$",
         ),
     ],
 )
@@ -222,7 +249,7 @@ def test_an_upload_that_fails(
         (
             "CreateSubmission",
             as_json({"message": "Not today"}),
-            r"^Kaggle did not take it: Not today$",
+            r"^Kaggle did not accept it: Not today$",
         ),
         (
             "CreateSubmission",
@@ -247,12 +274,14 @@ def test_with_a_wrong_key(
         run(job, dry_run=False, force=False)
 
 
-def test_a_busy_kaggle_is_asked_again_for_the_score(stand_in: Kaggle, job: Job) -> None:
+def test_the_request_for_the_score_is_repeated_while_kaggle_is_busy(
+    stand_in: Kaggle, job: Job
+) -> None:
     score = as_json({"ref": 1001, "status": "COMPLETE", "publicScore": "0.99"})
     busy = Answer(status=429, headers={"Retry-After": "0"})
     stand_in.instead["GetSubmission"] = [busy, Answer(status=502), score]
     run(job, dry_run=False, force=False)
-    assert submissions.read(job.history)[0].place == 1
+    assert history.read(job.history)[0].place == 1
 
 
 def test_a_file_that_kaggle_cannot_score(stand_in: Kaggle, job: Job) -> None:
@@ -261,7 +290,7 @@ def test_a_file_that_kaggle_cannot_score(stand_in: Kaggle, job: Job) -> None:
     said = "Evaluation Exception: ERROR: must have 12500 rows"
     with pytest.raises(SourceError, match=f"^Kaggle could not score submission 1001: {said}$"):
         run(job, dry_run=False, force=False)
-    (kept,) = submissions.read(job.history)
+    (kept,) = history.read(job.history)
     assert (kept.status, kept.error) == ("error", said)
     stand_in.verdicts = [{"status": "COMPLETE", "publicScore": "0.6"}]
     run(job, dry_run=False, force=False)  # what was in error may be sent again
@@ -284,16 +313,16 @@ def test_the_place_of_a_score(
 ) -> None:
     stand_in.leaderboard = leaderboard
     run(job, dry_run=False, force=False)
-    (kept,) = submissions.read(job.history)
+    (kept,) = history.read(job.history)
     assert (kept.place, kept.teams) == place
 
 
-def test_a_leaderboard_that_cannot_be_had_is_no_failure(
+def test_a_hidden_leaderboard_is_no_failure(
     stand_in: Kaggle, job: Job, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stand_in.instead["GetLeaderboard"] = [as_json({"code": 403, "message": "Hidden"}, 403)]
     run(job, dry_run=False, force=False)
-    assert submissions.read(job.history)[0].score == "0.98114"
+    assert history.read(job.history)[0].score == "0.98114"
     assert capsys.readouterr().out.endswith("its place is not known: Kaggle says 403 Hidden\n")
 
 
@@ -308,7 +337,7 @@ Rewrite = Callable[[str], str]
             lambda text: "".join(f"{a},{b}\n" for b, a in (r.split(",") for r in text.split())),
             r"the columns are label, id\. Needed: id, label",
         ),
-        (lambda text: text.replace("\n3,", "\n33,"), r"row 3, column 'id': '33' is not '3', which"),
+        (lambda text: text.replace("\n3,", "\n33,"), r"row 3, column 'id': '33' is not '3', the"),
         (lambda text: text + "13,0.5\n", r"has 13 rows, and \S+sample_submission\.csv has 12"),
         (
             lambda text: text.replace("0.15", "1.5"),
@@ -334,9 +363,8 @@ def test_a_wrong_file_is_not_sent(
 def test_the_order_of_the_ids_is_the_samples(job: Job, tmp_path: Path) -> None:
     lines = GOOD.splitlines()
     (tmp_path / "sorted.csv").write_text("\n".join([lines[0], *sorted(lines[1:])]))
-    monkey = tmp_path / "data/cats_vs_dogs/raw/sample_submission.csv"
-    with pytest.raises(DataError, match=r"row 2, column 'id': '10' is not '2', which \S+ has ther"):
-        check(tmp_path / "sorted.csv", monkey)
+    with pytest.raises(DataError, match=r"row 2, column 'id': '10' is not '2', the id in that row"):
+        check(tmp_path / "sorted.csv", tmp_path / job.sample, job.competition)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -352,17 +380,16 @@ def git(folder: Path, *arguments: str) -> str:
 def repository(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository of which `cats_vs_dogs` has been run; the test stands in it."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "conf").symlink_to(ROOT / "conf")
+    write_conf(tmp_path)
     (tmp_path / "dvc.yaml").write_text(
-        "stages:\n  baselines: {matrix: {}, cmd: b, deps: []}\n"
-        "  train: {matrix: {}, cmd: t, deps: []}\n"
+        "stages:\n  fit:\n    foreach: ${graph.fit}\n    do: {cmd: 'fit ${key}', deps: []}\n"
     )
     (tmp_path / "metrics").mkdir()
     scores = '{"validation": {"log_loss": 0.05, "accuracy": 0.98}}'
     (tmp_path / "metrics/cats_vs_dogs.json").write_text(
         f'{{"models": {{"net": {scores}}}, "best": "net", "best_by": "validation/log_loss"}}'
     )
-    assert cli.main(["compose"]) == 0
+    assert cli.main(["compose", "competitions=[avocado,cats_vs_dogs]"]) == 0
     (tmp_path / ".gitignore").write_text("/data/\n/home/\n/mlflow.db*\n/mlruns/\n/.mlflow.lock\n")
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", "-A")
@@ -373,17 +400,16 @@ def repository(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 def test_the_command(
     repository: Path,
     stand_in: Kaggle,
-    make_config: Callable[..., Config],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with (
-        tracking.Tracker(make_config(), "cats_vs_dogs", "train") as tracker,
+        Tracker("cats_vs_dogs", "fit", "cats_vs_dogs.net") as tracker,
         tracker.model("net") as net,
     ):
         net.log_metrics({"training_seconds": 2.0})
     assert cli.main(["submit", "cats_vs_dogs", "-m", "crust [1]"]) == 0
-    history = repository / "submissions/cats_vs_dogs.jsonl"
-    (kept,) = submissions.read(history)
+    file = repository / "submissions/cats_vs_dogs.jsonl"
+    (kept,) = history.read(file)
     assert (kept.commit, kept.dirty) == (git(repository, "rev-parse", "HEAD"), False)
     assert (kept.run, kept.message) == (net.run_id, "crust [1]")
     git(repository, "add", "submissions")
@@ -400,7 +426,7 @@ def test_the_command(
         (repository / "params.yaml").read_text() + "# changed\n"
     )
     assert cli.main(["submit", "cats_vs_dogs", "--force"]) == 0
-    assert submissions.read(history)[1].dirty
+    assert history.read(file)[1].dirty
 
     capsys.readouterr()
     assert cli.main(["leaderboard", "cats_vs_dogs"]) == 0
@@ -435,8 +461,8 @@ def test_the_command_sends_nothing_in_a_dry_run(repository: Path, stand_in: Kagg
             "avocado",
             lambda here: None,
             2,
-            "ripen: 'avocado' is no competition on Kaggle, so there is nowhere to submit it. "
-            "Kaggle has: cats_vs_dogs, cats_vs_dogs_redux\n",
+            "ripen: 'avocado' cannot be submitted: it is not on Kaggle (its source is "
+            "'generate')\n",
         ),
         (
             "cats_vs_dogs",
@@ -453,7 +479,7 @@ def test_the_command_sends_nothing_in_a_dry_run(repository: Path, stand_in: Kagg
         ),
     ],
 )
-def test_what_the_command_refuses(
+def test_refusals_of_the_command(
     repository: Path,
     stand_in: Kaggle,
     capsys: pytest.CaptureFixture[str],
@@ -466,3 +492,103 @@ def test_what_the_command_refuses(
     assert cli.main(["submit", name]) == code
     assert capsys.readouterr().err == message
     assert stand_in.server.requests == []
+
+
+# --- The form ------------------------------------------------------------------------------------
+
+FORMS = {
+    "label": ("id,species", ["cat", "dog"], ["a,dog", "b,cat"]),
+    "probability": ("id,dog", ["0.5"], ["a,0.25", "b,1"]),
+    "value": ("id,price", ["0"], ["a,-3.5", "b,1e6"]),
+    "columns": ("id,dog,cat", ["0.5,0.5"], ["a,0.2,0.8", "b,1,0"]),
+}
+TASKS = {
+    "label": ("submission=label",),
+    "probability": (),
+    "value": ("task=regression", "metric=rmse", "models.logistic_regression=null"),
+    "columns": ("submission=label",),  # of several columns each holds probabilities all the same
+}
+
+
+def files(folder: Path, form: str, *rows: str) -> tuple[Path, Path]:
+    """Write a submission of these rows, and the sample; return their paths."""
+    header, sample, _ = FORMS[form]
+    given, known = folder / "submission.csv", folder / "sample.csv"
+    given.write_text("\n".join([header, *rows]) + "\n")
+    known.write_text("\n".join([header, f"a,{sample[0]}", f"b,{sample[-1]}"]) + "\n")
+    return given, known
+
+
+@pytest.mark.parametrize(
+    ("form", "first"),
+    [("label", "dog"), ("probability", 0.25), ("value", -3.5), ("columns", 0.2)],
+)
+def test_each_form_of_a_submission_is_accepted(
+    tmp_path: Path, form: str, first: str | float
+) -> None:
+    given, sample = files(tmp_path, form, *FORMS[form][2])
+    rows = check(given, sample, competition_of(*TASKS[form]), ["cat", "dog"])
+    assert rows["id"].tolist() == ["a", "b"]
+    assert rows.iloc[0, 1] == first
+    assert len(rows.columns) == len(FORMS[form][0].split(","))
+
+
+@pytest.mark.parametrize(
+    ("form", "row", "message"),
+    [
+        ("label", "b,Cat", r"row 2, column 'species': 'Cat' is not a class: cat, dog$"),
+        ("label", "b,", r"row 2, column 'species': '' is not a class: cat, dog$"),
+        ("probability", "b,1.1", r"row 2, column 'dog': '1\.1' is not a number from 0 to 1$"),
+        ("value", "b,nan", r"row 2, column 'price': 'nan' is not a number$"),
+        ("value", "b,inf", r"row 2, column 'price': 'inf' is not a number$"),
+        ("value", "b,dear", r"row 2, column 'price': 'dear' is not a number$"),
+        ("columns", "b,0.2,-0.1", r"row 2, column 'cat': '-0\.1' is not a number from 0 to 1$"),
+    ],
+)
+def test_a_wrong_value_is_named(tmp_path: Path, form: str, row: str, message: str) -> None:
+    given, sample = files(tmp_path, form, FORMS[form][2][0], row)
+    with pytest.raises(DataError, match=message):
+        check(given, sample, competition_of(*TASKS[form]), ["cat", "dog"])
+
+
+def test_the_column_of_ids_need_not_be_the_first(tmp_path: Path) -> None:
+    for name in ("submission", "sample"):
+        (tmp_path / f"{name}.csv").write_text("label,id\n0.5,a\n0.25,b\n")
+    paths = tmp_path / "submission.csv", tmp_path / "sample.csv"
+    rows = check(*paths, competition_of())
+    assert rows["label"].tolist() == [0.5, 0.25]
+    paths[0].write_text("label,id\n0.5,b\n0.25,a\n")
+    with pytest.raises(DataError, match=r"row 1, column 'id': 'b' is not 'a', the id in that row"):
+        check(*paths, competition_of())
+
+
+def test_labels_and_many_columns_are_summarised(
+    stand_in: Kaggle, job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared = tmp_path / "data/cats_vs_dogs/inputs/prepared"
+    prepared.mkdir(parents=True)
+    (prepared / "classes.json").write_text('{"cat": "cat", "dog": "dog"}')
+    (prepared / "index.csv").write_text("id,part,target,group,fold,problem\n1,test,,,-1,\n")
+    labels = [("cat", "dog")[i % 3 == 0] for i in range(1, 13)]
+    job.file.write_text("id,label\n" + "".join(f"{i + 1},{n}\n" for i, n in enumerate(labels)))
+    competition = competition_of("submission=label")
+    run(replace(job, competition=competition), dry_run=True, force=False)
+    assert "label        cat 66.7%, dog 33.3%\n" in capsys.readouterr().out
+
+    many = [f"c{k}" for k in range(7)]
+    for file, value in ((job.sample, "0"), (job.file, "0.1")):
+        rows = "".join(f"{i},{','.join([value] * 7)}\n" for i in range(1, 13))
+        file.write_text(f"id,{','.join(many)}\n{rows}")
+    run(job, dry_run=True, force=False)
+    out = capsys.readouterr().out
+    assert "c4           mean 0.1000, from 0.1 to 0.1\n" in out
+    assert "             … and 2 more columns\n" in out
+
+
+def test_the_source_names_kaggles_competition() -> None:
+    assert target("cats_vs_dogs", competition_of()) == (COMPETITION, "best")
+    named = competition_of("predict.model=net")
+    assert target("cats_vs_dogs", named) == (COMPETITION, "net")
+    message = r"^'cats_vs_dogs' cannot be submitted: its setting predict is null$"
+    with pytest.raises(UsageError, match=message):
+        target("cats_vs_dogs", competition_of("predict=null"))

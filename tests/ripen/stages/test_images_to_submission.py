@@ -22,7 +22,7 @@ from ripen.competition import predictions
 from ripen.competition.index import Index
 from ripen.core.layout import Layout
 from ripen.data.image_input import Input
-from ripen.judge import report
+from ripen.judge import terminal
 from ripen.learn import seen
 from ripen.settings.compose import load_competition
 from ripen.stages import evaluate, predict, prepare
@@ -147,7 +147,7 @@ def test_from_predictions_to_the_submission(
     expected = np.insert(np.clip(warm[:, 1], limit, 1 - limit), 1, 0.5)
     np.testing.assert_allclose(rows.label.astype(float), expected, rtol=1e-12)
 
-    report.show("cats_vs_dogs", {})
+    terminal.show("cats_vs_dogs", {})
     table = capsys.readouterr().out
     assert "svm_features (best)" in table
     assert "validation AUC" in table

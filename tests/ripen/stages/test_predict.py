@@ -1,28 +1,31 @@
+"""The stage predict: calibrated probabilities, and a prediction for every test row."""
+
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ripen.competition import predictions
-from ripen.competition.datasets.avocado import DATASET
-from ripen.core.errors import ConfigError, DataError
-from ripen.judge.evaluation.calibration import Calibration
-from ripen.settings.schema.common import Predict
-from ripen.stages.predict import calibrated, chosen_model, predict
+from ripen.competition.index import Index
+from ripen.competition.tasks import TASKS
+from ripen.core.errors import DataError
+from ripen.core.layout import Layout
+from ripen.settings.schema import Predict
+from ripen.stages.predict import calibrated, with_excluded
 
-SAMPLE = Path("sample_submission.csv")
-METRICS = {"models": {"svm": {}, "net": {}}, "best": "net"}
-
-
-def rows(ids: list[int], ripe: list[float]) -> pd.DataFrame:
-    return predictions.table("net", "test", np.array(ids), np.stack([1 - np.array(ripe), ripe], 1))
+RIPE = np.array([0.0, 0.2, 1.0])
+OUTPUTS = np.stack([1 - RIPE, RIPE], axis=1)
 
 
-def test_the_submission_has_the_samples_columns_order_and_ids() -> None:
-    sample = pd.DataFrame({"ripe": ["0.5"] * 3, "id": [30, 10, 20]})
-    submission = predict(rows([10, 20, 30], [0.1, 0.2, 0.3]), sample, DATASET, SAMPLE)
-    assert submission.to_csv(index=False) == "ripe,id\n0.3,30\n0.1,10\n0.2,20\n"
+@pytest.fixture
+def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """A folder in which an evaluation has left the calibration of one model."""
+    monkeypatch.chdir(tmp_path)
+    found = Layout("avocado")
+    found.evaluate.mkdir(parents=True)
+    columns = "model,temperature,clip,clip_scaled,floor"
+    found.calibration.write_text(f"{columns}\nnet,2.0,0.05,0.1,0.01\n")
+    return found
 
 
 @pytest.mark.parametrize(
@@ -32,33 +35,53 @@ def test_the_submission_has_the_samples_columns_order_and_ids() -> None:
         (False, "validation", [0.05, 0.2, 0.95]),
         # The root of 0.2 to 0.8 is 1 to 2.
         (True, "validation", [0.1, 1 / 3, 0.9]),
+        (True, 0.0, [0.01, 1 / 3, 0.99]),
     ],
 )
 def test_probabilities_are_scaled_and_clipped(
-    temperature: bool, clip: float | str, expected: list[float]
+    layout: Layout, temperature: bool, clip: float | str, expected: list[float]
 ) -> None:
-    fitted = Calibration(temperature=2.0, clip=0.05, clip_scaled=0.1)
     settings = Predict(model="best", temperature=temperature, clip=clip)  # type: ignore[arg-type]
-    found = calibrated(rows([1, 2, 3], [0.0, 0.2, 1.0]), fitted, settings)
-    assert found.p1.tolist() == pytest.approx(expected)
-    assert (found.p0 + found.p1).tolist() == pytest.approx([1, 1, 1])
+    found = calibrated(OUTPUTS, layout, "net", settings)
+    assert found[:, 1].tolist() == pytest.approx(expected)
+    assert found.sum(axis=1).tolist() == pytest.approx([1, 1, 1])
 
 
-@pytest.mark.parametrize(
-    ("ids", "message"),
-    [
-        ([1, 2, 4], r"sample_submission\.csv: column 'id': 4 is not an id of the test part"),
-        ([1, 2], r"sample_submission\.csv: column 'id': 3 of the test part is missing"),
-    ],
-)
-def test_other_ids_are_refused(ids: list[int], message: str) -> None:
-    sample = pd.DataFrame({"id": ids, "ripe": ["0.5"] * len(ids)})
-    with pytest.raises(DataError, match=message):
-        predict(rows([1, 2, 3], [0.1, 0.2, 0.3]), sample, DATASET, SAMPLE)
+def test_a_model_that_nothing_validates_can_be_clipped_but_not_calibrated(layout: Layout) -> None:
+    given = Predict(model="pretrained", temperature=False, clip=0.01)
+    assert calibrated(OUTPUTS, layout, "pretrained", given)[0, 1] == 0.01
+    fitted = Predict(model="pretrained", temperature=False, clip="validation")
+    with pytest.raises(DataError, match=r"calibration\.csv: 'pretrained' has no calibration"):
+        calibrated(OUTPUTS, layout, "pretrained", fitted)
 
 
-def test_the_best_or_a_named_model_is_chosen() -> None:
-    assert chosen_model("best", METRICS) == "net"  # type: ignore[arg-type]
-    assert chosen_model("svm", METRICS) == "svm"  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=r"'smv': no such model\. Allowed: best, svm, net"):
-        chosen_model("smv", METRICS)  # type: ignore[arg-type]
+def index(task: str, targets: list[str]) -> Index:
+    """Return an index of four training and three test rows, of which the second is broken."""
+    rows = {
+        "id": [str(k) for k in range(7)],
+        "part": ["train"] * 4 + ["test"] * 3,
+        "target": [*targets, "", "", ""],
+        "problem": ["", "", "", "", "", "is broken", ""],
+    }
+    classes = ("0", "1") if task == "binary" else ()
+    return Index(pd.DataFrame(rows), TASKS[task], classes, classes)
+
+
+def test_an_excluded_row_gets_the_share_of_each_class(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = index("binary", ["0", "1", "1", "1"])
+    found = with_excluded(OUTPUTS[:2], np.array([4, 6]), rows)
+    np.testing.assert_allclose(found, [[1.0, 0.0], [0.25, 0.75], [0.8, 0.2]])
+    assert "training rows' mean: 5\n" in capsys.readouterr().out
+
+
+def test_an_excluded_row_of_a_regression_gets_the_mean() -> None:
+    rows = index("regression", ["1", "2", "3", "6"])
+    found = with_excluded(np.array([[10.0], [20.0]]), np.array([4, 6]), rows)
+    assert found.tolist() == [[10.0], [3.0], [20.0]]
+
+
+def test_without_excluded_rows_there_is_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = index("binary", ["0", "1", "1", "1"])
+    found = with_excluded(OUTPUTS, np.array([4, 5, 6]), rows)
+    np.testing.assert_array_equal(found, OUTPUTS)
+    assert capsys.readouterr().out == ""

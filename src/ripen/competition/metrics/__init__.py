@@ -1,4 +1,4 @@
-"""Metrics: one registry, in which each has its direction, so that nothing else asks for it."""
+"""Metrics: one registry, and the only place that stores whether greater is better."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ripen.core.registry import Registry
 
-DECIMALS = 4  # what survives another processor's last bits
+DECIMALS = 4  # more would show another processor's last bits
 
 Needs = Literal["label", "probability", "value"]
 Score = Callable[[NDArray[Any], NDArray[np.float64]], float]
@@ -24,7 +24,7 @@ class Metric:
     title : str
         What a table or an axis calls it.
     needs : "label", "probability" or "value"
-        What a model has to give. Each can be had of probabilities but a value.
+        What a model has to give. A label follows from probabilities.
     greater_is_better : bool
     score : callable
         Takes the truth, shape (n,): classes 0 … k-1, or values; and the predictions: of shape
@@ -80,7 +80,7 @@ def metric(
 def scores(
     names: Iterable[str], truth: NDArray[np.generic], predicted: NDArray[np.float64]
 ) -> dict[str, float]:
-    """Score predictions by several metrics, rounded; one that is not defined here is absent.
+    """Score predictions by several metrics, rounded; those that are undefined here are absent.
 
     Returns
     -------

@@ -26,8 +26,11 @@ class Task:
         Numbers of classes that are allowed.
     loss : str
         Caffe's layer on the scores and the labels.
+    error : str
+        The name of that loss in a figure.
     metrics : tuple of str
-        Those that a report shows beside the competition's own, in this order.
+        Those that are reported beside the competition's own. The first one is that of learning
+        curves.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Task:
     least: int
     most: int
     loss: str
+    error: str
     metrics: tuple[str, ...]
 
     def outputs(self, classes: Sequence[str]) -> int:

@@ -5,5 +5,7 @@ from ripen.competition.tasks import TASKS, Task
 METRICS = ("accuracy", "top5", "log_loss", "roc_auc", "brier")
 MANY = 100_000
 
-TASKS.register("binary")(Task("binary", True, 2, 2, "SoftmaxWithLoss", METRICS))
-TASKS.register("multiclass")(Task("multiclass", True, 2, MANY, "SoftmaxWithLoss", METRICS))
+LOSS = ("SoftmaxWithLoss", "log loss")
+
+TASKS.register("binary")(Task("binary", True, 2, 2, *LOSS, METRICS))
+TASKS.register("multiclass")(Task("multiclass", True, 2, MANY, *LOSS, METRICS))

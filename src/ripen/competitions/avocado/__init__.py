@@ -20,11 +20,17 @@ def generate(settings: Mapping[str, Any], seed: int, folder: Path) -> None:
     """Write the competition's files, drawn from the distribution."""
     drawn = check(settings, distribution.Drawn, "source.generate")
     for name, frame in distribution.generate(drawn, seed).items():
-        frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        if len(frame):  # a table without rows is an error to its reader
+            frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
 
 
-def bayes(competition: Competition, layout: Layout) -> dict[str, Any]:
-    """Score the best possible rule: on the test rows, and its expected accuracy."""
+def bayes(competition: Competition, layout: Layout) -> dict[str, Any] | None:
+    """Score the best possible rule: on the test rows, and its expected accuracy.
+
+    None for avocados from another source, whose distribution is unknown.
+    """
+    if "generate" not in competition.source:
+        return None
     noise = float(competition.source["generate"]["label_noise"])
     test = pd.read_csv(layout.raw / competition.files.test)
     ripe = distribution.bayes_probability(test, noise)
@@ -40,5 +46,5 @@ def bayes(competition: Competition, layout: Layout) -> dict[str, Any]:
 
 
 def draw(competition: Competition, layout: Layout, folder: Path) -> None:
-    """Draw the talk's network while it learns, and its decisions over two columns."""
+    """Draw the talk's network while it learns, and its decisions over two columns (`regions`)."""
     regions.draw(competition, layout, folder)

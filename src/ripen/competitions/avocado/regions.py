@@ -1,4 +1,4 @@
-"""The talk's drawings of the avocado's net: its nodes and edges, its decisions over two columns."""
+"""The talk's figures of the avocado's net: its weights, and its decisions over two columns."""
 
 from pathlib import Path
 
@@ -10,24 +10,31 @@ import caffe
 from ripen.competition import index as indexes
 from ripen.core.layout import Layout
 from ripen.data.tables import Encoder
-from ripen.judge import plots
-from ripen.judge.evaluation import network
+from ripen.judge import network, plots
 from ripen.learn.inputs import TABLE
 from ripen.nets.engines.pycaffe import probabilities
 from ripen.settings.schema import Competition
 
+NET = "net"  # the model that is drawn
 STEPS = 80  # of the regions, along each column
 
 
 def draw(competition: Competition, layout: Layout, folder: Path) -> None:
-    """Write the network's figures and ``regions.svg`` into a folder that exists."""
+    """Write the network's figures and ``regions.svg`` into the evaluation's folder of the net.
+
+    Nothing is drawn where the settings have removed the net.
+    """
+    folder = folder / NET
+    if NET not in competition.models or not folder.exists():
+        return
     index = indexes.read(layout, competition)
     table = pd.read_parquet(layout.prepared / TABLE)
-    network.draw(layout.model("net"), list(table), index.names, folder)
+    network.draw(layout.model(NET), [str(name) for name in table], index.names, folder)
     shown = list(competition.own["regions"])
-    train = table.iloc[index.learnable()[index.folds[index.learnable()] != 0]]
-    held = index.learnable()[index.folds[index.learnable()] == 0]
-    encoder = Encoder().fit(train)
+    rows = index.learnable()
+    # The kept net is that of the first fold, and so is its encoder.
+    held = rows[index.folds[rows] == 0]
+    encoder = Encoder().fit(table.iloc[rows[index.folds[rows] != 0]])
     points = table.iloc[held][shown].set_axis(["x", "y"], axis=1)
     points["label"] = np.array(index.names)[index.targets[held].astype(np.int64)]
     x, y, probability = landscape(layout, encoder, table.iloc[held], shown)
@@ -51,7 +58,7 @@ def landscape(
     medians = rows.median().to_numpy()
     grid = pd.DataFrame(np.tile(medians, (STEPS * STEPS, 1)), columns=list(rows))
     grid[shown] = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    folder = layout.model("net")
+    folder = layout.model(NET)
     net = caffe.Net(str(folder / "deploy.prototxt"), str(folder / "model.caffemodel"), caffe.TEST)
     found = probabilities(net, encoder.transform(grid))
     return x, y, found[:, -1].reshape(STEPS, STEPS)

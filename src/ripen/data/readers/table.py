@@ -32,7 +32,6 @@ def read(competition: Competition, layout: Layout) -> Read:
     DataError
         One line that names file, row (the first after the header is 1), column, what is allowed.
     """
-    assert competition.columns is not None
     raw, files = layout.raw, competition.files
     paths = {"train": raw / files.train, "test": raw / files.test, "more": raw / files.more}
     texts = {
@@ -61,7 +60,6 @@ def read(competition: Competition, layout: Layout) -> Read:
 
 def _features(competition: Competition, train: pd.DataFrame, path: Path) -> list[str]:
     """Return the columns to learn from, in the file's order."""
-    assert competition.columns is not None
     for name in (competition.id, competition.target):
         if name not in train:
             raise DataError(

@@ -26,7 +26,7 @@ def train_val(
     validation: tuple[Path, int],
     loss: str = SOFTMAX,
 ) -> caffe_pb2.NetParameter:
-    """Write the net that is trained, with its data and its loss.
+    """Write the net for training, with its data and its loss.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ def train_val(
 
 
 def deploy(net: Net, features: int, outputs: int, loss: str = SOFTMAX) -> caffe_pb2.NetParameter:
-    """Write the net that is used: input ``data`` of shape (1, features), output ``prob``.
+    """Write the net for prediction: input ``data`` of shape (1, features), output ``prob``.
 
-    Of a net that predicts numbers ``prob`` is these numbers, so that engines read one name.
+    In a regression ``prob`` holds the predicted numbers, so that engines read one name.
     """
     spec = caffe.NetSpec()
     spec.data = L.Input(shape={"dim": [1, features]})
@@ -78,14 +78,14 @@ def deploy(net: Net, features: int, outputs: int, loss: str = SOFTMAX) -> caffe_
 def solver(
     config: Solver, net: Path, snapshot_prefix: Path, seed: int
 ) -> caffe_pb2.SolverParameter:
-    """Write the solver; of the settings what is not as Caffe has it anyway.
+    """Write the solver, without the fields that stand at Caffe's defaults.
 
-    Validation is run by who trains, so `test_interval` never comes.
+    The training loop validates by itself, so `test_interval` lies beyond the last iteration.
     """
     given = {name: value for name, value in as_mapping(config).items() if value is not None}
     written, usual = caffe_pb2.SolverParameter(**given), caffe_pb2.SolverParameter()
     for name in given:
-        # Compared there, where 0.999 is a number of 32 bits.
+        # Compared as Caffe's messages hold them: 0.999 is a number of 32 bits there.
         if getattr(written, name) == getattr(usual, name):
             written.ClearField(name)
     written.MergeFrom(

@@ -1,9 +1,10 @@
 """A model as MLflow serves it: raw data in, classes and probabilities out, nothing pickled.
 
-What is kept is a folder. A model of scikit-learn is ``model.skops``; a net is Caffe's
-``deploy.prototxt`` and ``model.caffemodel`` with ``net.json`` and, for a table, ``encoder.skops``.
-Loading skops' files makes only objects of the types that are named here. ``input.json`` says how
-images become features, where they do.
+It is a folder. A model of scikit-learn is ``model.skops``; a net is Caffe's ``deploy.prototxt`` and
+``model.caffemodel`` and, for a table, ``encoder.skops``. ``model.json`` describes the output. A
+model on features of images has ``input.json``, which describes how images become features.
+
+skops loads objects of known types only, so loading a folder runs no code that came with it.
 """
 
 import json
@@ -20,35 +21,40 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 import caffe
+from ripen.competition.tasks import TASKS
 from ripen.core.atomic import write_text
+from ripen.core.errors import DataError
+from ripen.learn.classic import FittedPipeline
 from ripen.learn.models.photographs import Photographed, Photographs, write_nets
 from ripen.nets.engines.pycaffe import probabilities
 from ripen.settings.compose import as_mapping
 
-INPUT, PIPELINE, ENCODER, ABOUT = "input.json", "model.skops", "encoder.skops", "net.json"
+INPUT, PIPELINE, ENCODER, ABOUT = "input.json", "model.skops", "encoder.skops", "model.json"
 NET = ("deploy.prototxt", "model.caffemodel")
-# What the estimators and the encoder are made of, beside what skops knows.
 TYPES = [
     "numpy.dtype",
     "ripen.data.tables.Encoder",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
-    "sklearn.compose._column_transformer._RemainderColsList",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
     "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.tree._tree.Tree",
 ]
+"""Types in the files of the registry's estimators that skops does not trust by itself.
+
+The tests compare this list with `skops.io.get_untrusted_types`.
+"""
 
 
 @dataclass(frozen=True)
 class Served:
-    """What `mlflow models predict` calls.
+    """The object that `mlflow models predict` calls.
 
     Attributes
     ----------
     values : callable
-        Turns raw data into what the model takes.
+        Turns raw data into the model's input.
     outputs : callable
         Turns that into outputs of shape (n, k).
     """
@@ -62,7 +68,7 @@ class Served:
         Raises
         ------
         DataError
-            If it is not what the model takes.
+            If the data does not fit the model.
         """
         found = self.outputs(self.values(given))
         if found.shape[1] == 1:
@@ -71,9 +77,23 @@ class Served:
         return pd.DataFrame({"class": found.argmax(axis=1), **columns})
 
 
-def write_pipeline(folder: Path, pipeline: Any) -> None:
-    """Write a fitted pipeline of scikit-learn into an existing folder."""
+# --- Writing -------------------------------------------------------------------------------------
+
+
+def write_pipeline(folder: Path, pipeline: Any, task: str, outputs: int) -> None:
+    """Write a fitted pipeline of scikit-learn into an existing folder.
+
+    Parameters
+    ----------
+    folder : Path
+    pipeline : Pipeline
+    task : str
+        A name of the registry.
+    outputs : int
+        The number of outputs for a row: the pipeline may have seen fewer classes.
+    """
     skops.io.dump(pipeline, folder / PIPELINE)
+    write_text(folder / ABOUT, json.dumps({"task": task, "outputs": outputs}) + "\n")
 
 
 def write_net(
@@ -84,7 +104,7 @@ def write_net(
     unit: tuple[float, float],
     deploy: str = NET[0],
 ) -> None:
-    """Write a net into an existing folder: Caffe's files out of the one it was trained into.
+    """Write a net into an existing folder: Caffe's files from the folder that it was trained in.
 
     Parameters
     ----------
@@ -94,9 +114,9 @@ def write_net(
     shape : tuple of int
         Of one row.
     unit : (float, float)
-        Mean and scale of the numbers that the net predicts in units of.
+        Mean and standard deviation by which the net's targets were standardized.
     deploy : str
-        The file in `trained` that takes such rows.
+        The file in `trained` whose input are such rows.
     """
     for name, original in zip(NET, (deploy, NET[1]), strict=True):
         shutil.copyfile(trained / original, folder / name)
@@ -111,37 +131,118 @@ def write_input(folder: Path, taken: Photographs) -> None:
 
 
 def complete(folder: Path, weights: Callable[[str], Path]) -> None:
-    """Add what a folder needs to be used elsewhere, and would be too large to keep of each model.
+    """Add the frozen nets of a model on features of images.
 
-    That is frozen nets, whose caffemodels `weights` gives.
+    They have many megabytes, so they are not in each model's run, but in registered models only.
+
+    Parameters
+    ----------
+    folder : Path
+    weights : callable
+        Returns the caffemodel of a net of the zoo.
     """
     if (folder / INPUT).exists():
         write_nets(folder, _read_input(folder), weights)
 
 
+# --- Reading -------------------------------------------------------------------------------------
+
+
 def read(folder: Path) -> Served:
     """Read a folder that is complete."""
-    values: Callable[[Any], Any] = lambda given: given  # noqa: E731 - most models take raw rows
-    if (folder / INPUT).exists():
-        values = Photographed(_read_input(folder), folder).values
-    if (folder / PIPELINE).exists():
-        return Served(values, _outputs(skops.io.load(folder / PIPELINE, trusted=TYPES)))
-    if (folder / ENCODER).exists():
-        values = skops.io.load(folder / ENCODER, trusted=TYPES).transform
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    if (folder / PIPELINE).exists():
+        pipeline = skops.io.load(folder / PIPELINE, trusted=TYPES)
+        fitted = FittedPipeline(pipeline, TASKS[about["task"]], about["outputs"])
+        encoder = getattr(pipeline, "named_steps", {}).get("encoder")
+        return Served(_values(folder, encoder, encodes=False), fitted.predict)
+    encoder = None
+    if (folder / ENCODER).exists():
+        encoder = skops.io.load(folder / ENCODER, trusted=TYPES)
     net = caffe.Net(*[str(folder / name) for name in NET], caffe.TEST)
     mean, scale = about["unit"]
 
-    def answer(rows: NDArray[np.float32]) -> NDArray[np.floating]:
-        return probabilities(net, rows.reshape(len(rows), *about["shape"])) * scale + mean
+    def outputs(rows: NDArray[np.float32]) -> NDArray[np.floating]:
+        found: NDArray[np.floating] = probabilities(net, rows.reshape(-1, *about["shape"]))
+        return np.asarray(found * scale + mean)
 
-    return Served(values, answer)
+    return Served(_values(folder, encoder, encodes=True), outputs)
 
 
-def _outputs(pipeline: Any) -> Callable[[Any], NDArray[np.floating]]:
-    if hasattr(pipeline, "predict_proba"):
-        return lambda rows: np.asarray(pipeline.predict_proba(rows))
-    return lambda rows: np.asarray(pipeline.predict(rows))[:, None]
+def _values(folder: Path, encoder: Any, *, encodes: bool) -> Callable[[Any], Any]:
+    """Return what turns raw data into a model's input.
+
+    Parameters
+    ----------
+    folder : Path
+    encoder : Encoder or None
+        Of the model's table.
+    encodes : bool
+        Whether to encode the table too: a pipeline has the encoder as its first step.
+    """
+    if (folder / INPUT).exists():
+        return Photographed(_read_input(folder), folder).values
+    if encoder is None:
+        return lambda given: given
+    if encodes:
+        return lambda given: encoder.transform(table_of(given, encoder))
+    return lambda given: table_of(given, encoder)
+
+
+def table_of(given: Any, encoder: Any) -> pd.DataFrame:
+    """Return raw data as the typed table that an encoder was fitted on.
+
+    Parameters
+    ----------
+    given : DataFrame or array
+        A table as pandas reads it, by its columns' names and in any order; or an array of shape
+        (n, …), whose rows hold the columns in the training table's order.
+    encoder : Encoder
+
+    Raises
+    ------
+    DataError
+        If a column is missing, or a number is text.
+    """
+    needed = list(encoder.columns_)
+    if not isinstance(given, pd.DataFrame) or isinstance(given.columns, pd.RangeIndex):
+        rows = np.asarray(given)
+        rows = rows.reshape(len(rows), -1)
+        if rows.shape[1] != len(needed):
+            raise DataError(
+                f"input: shape {np.shape(given)}. Needed: (n, {len(needed)}), or a table with the "
+                f"columns {', '.join(needed)}"
+            )
+        given = pd.DataFrame(rows, columns=needed)
+    if missing := [name for name in needed if name not in given]:
+        raise DataError(f"input: column '{missing[0]}' is missing. Needed: {', '.join(needed)}")
+    kinds = {name: kind for kind, _, names in encoder.transformer_.transformers_ for name in names}
+    # pandas reads a blank as NaN and a code such as 3 as a number: both were text in training.
+    return pd.DataFrame(
+        {
+            name: _number(given[name]) if kinds[name] == "numbers" else given[name].map(_text)
+            for name in needed
+        }
+    )
+
+
+def _number(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    given = values.replace("", np.nan)
+    numbers = pd.to_numeric(given, errors="coerce")
+    wrong = (numbers.isna() & given.notna()).to_numpy()
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"input: row {row + 1}, column '{values.name}': {values.iloc[row]!r} is not a number"
+        )
+    return numbers
+
+
+def _text(value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    # One blank makes pandas read a column of whole numbers as 3.0.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _read_input(folder: Path) -> Photographs:
@@ -151,5 +252,5 @@ def _read_input(folder: Path) -> Photographs:
 
 
 def _load_pyfunc(path: str) -> Served:
-    """Load what `ripen.track.registry` logged; MLflow looks for this name."""
+    """Load what `ripen.track.evaluations` logged; MLflow looks for this name."""
     return read(Path(path))

@@ -48,7 +48,7 @@ def test_the_default_net_layer_by_layer(make_net: MakeNet) -> None:
 def test_layers_and_activation_follow_conf(
     make_net: MakeNet, overrides: list[str], types: list[str]
 ) -> None:
-    net = mlp.deploy(make_net(*overrides).net, features=6, classes=3)
+    net = mlp.deploy(make_net(*overrides).net, features=6, outputs=3)
     assert [layer.type for layer in net.layer] == ["Input", *types, "Softmax"]
     assert caffe.Net(net, phase=caffe.TEST).blobs["prob"].shape == (1, 3)
 

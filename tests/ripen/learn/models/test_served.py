@@ -1,9 +1,16 @@
-from collections.abc import Callable
+"""A served model answers as the fitted one, for every estimator of the registry."""
+
+import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -11,58 +18,220 @@ from sklearn.model_selection import KFold
 from skops.io.exceptions import UntrustedTypesFoundException
 
 import caffe
-from ripen.core.errors import DataError
+from ripen.competition.tasks import TASKS
+from ripen.core.atomic import write_text
+from ripen.core.errors import ConfigError, DataError
+from ripen.data.tables import Encoder
+from ripen.learn.arrays import write_rows
+from ripen.learn.estimator import ESTIMATORS, Fitted, Rows, Work, estimator
 from ripen.learn.models import mlp, served
-from ripen.learn.models.baselines import estimators
 from ripen.learn.models.train_net import CaffeNet
+from ripen.nets.engines.engine import TorchEngine
 from ripen.nets.zoo import lenet
-from ripen.settings.schema import Config
+from ripen.track.evaluations import REQUIREMENTS
 
-MakeConfig = Callable[..., Config]
-NAMES = ("logistic_regression", "gaussian_nb", "svm", "k_nearest_neighbors", "random_forest")
 DIGITS = load_digits()
-PIXELS = served.Pixels((8, 8), 16)
+N = 90
+SOLVER = {"base_lr": 0.1, "lr_policy": "fixed", "max_iter": 3}
+TRAIN = {
+    "batch_size": 10,
+    "check_interval": 3,
+    "tolerance": 0.0,
+    "patience": 5,
+    "early_stopping": 9,
+}
+NET = {"hidden_layers": [4], "activation": "sigmoid", "dropout": 0.0, "weights": "xavier"}
+TABLES: dict[str, dict[str, Any]] = {
+    "caffe_net": {"net": NET, "solver": SOLVER, "train": TRAIN},
+    "gaussian_nb": {},
+    "k_nearest_neighbors": {"weights": "distance"},
+    "logistic_regression": {},
+    "random_forest": {"n_estimators": 5},
+    "svm": {},
+}
+"""The estimators that take any table, with settings."""
+OTHERS = {"finetune", "finetune_images", "head", "pretrained"}
+
+
+def mixed(n: int = N) -> pd.DataFrame:
+    """Return a table as `prepared/table.parquet` holds it: numbers, blanks, and categories."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "size": rng.normal(5, 2, n),
+            "colour": rng.choice(["red", "green", "blue", ""], n),
+            "age": rng.normal(size=n),
+            "grade": rng.choice(["1", "2", "3"], n),
+        }
+    )
+    table.loc[::7, "age"] = np.nan
+    return table
+
+
+def pixels(n: int = N) -> pd.DataFrame:
+    return pd.DataFrame(DIGITS.images[:n].reshape(n, 64)).add_prefix("pixel_").astype(np.int64)
+
+
+def targets(task: str, table: pd.DataFrame) -> np.ndarray:
+    if task == "regression":
+        return table["size"].to_numpy() * 3 + 100
+    return np.digitize(table["size"], [4, 6] if task == "multiclass" else [5]).astype(np.int64)
+
+
+def fit(
+    settings: dict[str, Any],
+    rows: Rows,
+    folder: Path,
+    task: str = "binary",
+    outputs: int = 2,
+    scale: float | None = None,
+) -> Fitted:
+    folder.mkdir()
+    work = Work("toast", TASKS[task], outputs, 0, 1, TorchEngine(), folder, lambda: Encoder(scale))
+    held = Rows(rows.x[:20], rows.y[:20])
+    return estimator(settings, "test").fit(rows, held, work)
+
+
+def saved(fitted: Fitted, folder: Path) -> Path:
+    folder.mkdir()
+    fitted.save(folder)
+    return folder
+
+
+def test_every_estimator_of_the_registry_is_served_or_takes_images() -> None:
+    assert set(ESTIMATORS) - OTHERS == set(TABLES)
+
+
+@pytest.mark.parametrize("scale", [None, 4.0])
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("name", TABLES)
+def test_a_served_model_answers_as_the_fitted_one(
+    tmp_path: Path, name: str, task: str, scale: float | None
+) -> None:
+    table = mixed()
+    y = targets(task, table)
+    outputs = {"binary": 2, "multiclass": 3, "regression": 1}[task]
+    settings = {"estimator": name, **TABLES[name]}
+    try:
+        fitted = fit(settings, Rows(table, y), tmp_path / "fit", task, outputs, scale)
+    except ConfigError as error:
+        assert task == "regression"
+        pytest.skip(str(error))
+    found = served.read(saved(fitted, tmp_path / "served")).predict(table)
+    expected = fitted.predict(table)
+    if task == "regression":
+        np.testing.assert_array_equal(found[["value"]], expected)
+    else:
+        np.testing.assert_array_equal(found[[f"p{k}" for k in range(outputs)]], expected)
+        assert found["class"].tolist() == expected.argmax(axis=1).tolist()
+
+
+def test_the_trusted_types_are_exactly_those_of_the_registry(tmp_path: Path) -> None:
+    table, types = mixed(), set()
+    for task, outputs in (("binary", 2), ("regression", 1)):
+        for name, settings in TABLES.items():
+            for more in ({}, {"components": 2}) if name != "caffe_net" else ({},):
+                folder = tmp_path / f"{task}-{name}-{len(more)}"
+                rows = Rows(table, targets(task, table))
+                given = {"estimator": name, **settings, **more}
+                try:
+                    fitted = fit(given, rows, folder, task, outputs)
+                except ConfigError:
+                    continue  # it only classifies
+                for file in saved(fitted, folder / "served").glob("*.skops"):
+                    types |= set(skops.io.get_untrusted_types(file=file))
+    assert sorted(types) == served.TYPES
+
+
+def test_a_class_without_training_rows_has_probability_0(tmp_path: Path) -> None:
+    table = mixed()
+    rows = Rows(table, targets("binary", table) * 2)  # of classes 0, 1, 2 the second is absent
+    fitted = fit({"estimator": "gaussian_nb"}, rows, tmp_path / "fit", "multiclass", 3)
+    found = served.read(saved(fitted, tmp_path / "served")).predict(table)
+    np.testing.assert_array_equal(found[["p0", "p1", "p2"]], fitted.predict(table))
+    assert (found["p1"] == 0).all()
+    assert set(found["class"]) == {0, 2}
+
+
+@pytest.mark.parametrize("name", ["svm", "caffe_net"])
+def test_a_table_is_taken_as_pandas_reads_it(tmp_path: Path, name: str) -> None:
+    """Columns by name and in any order, others ignored; blanks and codes as pandas types them."""
+    table = mixed()
+    rows = Rows(table, targets("binary", table))
+    fitted = fit({"estimator": name, **TABLES[name]}, rows, tmp_path / "fit")
+    model = served.read(saved(fitted, tmp_path / "served"))
+    table.assign(id=range(N))[["grade", "id", "age", "size", "colour"]].to_csv(
+        tmp_path / "raw.csv", index=False
+    )
+    raw = pd.read_csv(tmp_path / "raw.csv")
+    assert raw["colour"].isna().any()
+    assert raw["grade"].dtype == np.int64
+    expected = fitted.predict(table)
+    np.testing.assert_array_equal(model.predict(raw)[["p0", "p1"]], expected)
+    raw["grade"] = raw["grade"].astype(np.float64)
+    np.testing.assert_array_equal(model.predict(raw)[["p0", "p1"]], expected)
+
+    with pytest.raises(DataError, match=r"column 'size' is missing\. Needed: size, colour, age, g"):
+        model.predict(raw.drop(columns="size"))
+    raw["size"] = raw["size"].astype(object)
+    raw.loc[2, "size"] = "large"
+    with pytest.raises(DataError, match=r"row 3, column 'size': 'large' is not a number"):
+        model.predict(raw)
 
 
 def test_columns_are_scaled_and_found_by_name() -> None:
-    columns = served.Columns({"x": (10.0, 2.0), "y": (0.0, 4.0)})
+    fitted = Encoder().fit(pd.DataFrame({"x": [8.0, 12.0], "y": [-4.0, 4.0]}))
     table = pd.DataFrame({"y": [4.0, -4.0], "z": [9.0, 9.0], "x": [12.0, 8.0]})
-    np.testing.assert_array_equal(columns.values(table), [[1, 1], [-1, -1]])
+    found = fitted.transform(served.table_of(table, fitted))
+    np.testing.assert_array_equal(found, [[1, 1], [-1, -1]])
     with pytest.raises(DataError, match=r"column 'x' is missing\. Needed: x, y"):
-        columns.values(table[["y"]])
+        served.table_of(table[["y"]], fitted)
+
+
+@pytest.fixture(scope="module")
+def finetuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Fitted, Path]:
+    """A net trained on images of 8x8 by `finetune`, and the folder that serves it."""
+    folder = tmp_path_factory.mktemp("finetuned")
+    start = folder / "start"
+    start.mkdir()
+    arrays = np.float32(DIGITS.images[:20, None] / 16), DIGITS.target[:20] % 5
+    parts = [(write_rows(start, name, *arrays), 10) for name in ("train", "validation")]
+    write_text(start / "deploy.prototxt", mlp.to_text(lenet.lenet8_deploy(5)))
+    write_text(start / "train_val.prototxt", mlp.to_text(lenet.lenet8_train_val(5, *parts)))
+    changes = {"from": str(start), "replace": ["ip2"], "freeze_until": "relu3", "lr_mult_new": 10.0}
+    settings = {
+        "estimator": "finetune",
+        "finetune": changes,
+        "layers": "all",
+        "pretrained": False,
+        "solver": SOLVER,
+        "train": TRAIN,
+    }
+    rows = Rows(pixels(), DIGITS.target[:N] % 3)
+    fitted = fit(settings, rows, folder / "fit", "multiclass", 3, 16.0)
+    return fitted, saved(fitted, folder / "served")
 
 
 @pytest.mark.parametrize("shape", [(3, 64), (3, 8, 8), (3, 1, 8, 8)])
-def test_pixels_are_taken_in_any_shape(shape: tuple[int, ...]) -> None:
-    pictures = DIGITS.images[:3].astype(np.uint8).reshape(shape)
-    found = PIXELS.values(pictures)
-    np.testing.assert_array_equal(found, np.float32(DIGITS.images[:3, None] / 16))
-    table = pd.DataFrame(pictures.reshape(3, 64))
-    np.testing.assert_array_equal(PIXELS.values(table), found)
-
-
-def test_pixels_of_another_number_are_refused() -> None:
-    with pytest.raises(DataError, match=r"shape \(3, 63\)\. Needed: \(n, 8, 8\) or \(n, 64\)"):
-        PIXELS.values(np.zeros((3, 63)))
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("features", [6, 64])
-def test_every_baseline_answers_as_before(
-    make_config: MakeConfig, tmp_path: Path, name: str, features: int
+def test_pixels_are_taken_in_any_shape(
+    finetuned: tuple[Fitted, Path], shape: tuple[int, ...]
 ) -> None:
-    data, labels = np.float32(DIGITS.images.reshape(-1, 64)[:300] / 16), DIGITS.target[:300]
-    data = data[:, -features:]
-    model = estimators(make_config().baselines, seed=0)[name].fit(data, labels)
-    given = PIXELS
-    if features != 64:
-        given = served.Columns({f"c{k}": (0.0, 1.0) for k in range(features)})
-    served.write_estimator(tmp_path / "served", model, given)
-    table = pd.DataFrame(data * (16 if features == 64 else 1)).add_prefix("c")
-    found = served.read(tmp_path / "served").predict(table)
-    expected = model.predict_proba(data)
-    np.testing.assert_array_equal(found[[f"p{k}" for k in range(10)]], expected)
-    assert found["class"].tolist() == expected.argmax(axis=1).tolist()
+    fitted, folder = finetuned
+    model, expected = served.read(folder), fitted.predict(pixels(3))
+    images = DIGITS.images[:3].astype(np.uint8).reshape(shape)
+    for given in (images, pd.DataFrame(images.reshape(3, 64)), pixels(3)):
+        np.testing.assert_array_equal(model.predict(given).drop(columns="class"), expected)
+
+
+def test_pixels_are_scaled() -> None:
+    encoder = Encoder(16.0).fit(pixels())
+    found = encoder.transform(served.table_of(DIGITS.images[:3].astype(np.uint8), encoder))
+    np.testing.assert_array_equal(found, np.float32(DIGITS.images[:3] / 16).reshape(3, 64))
+
+
+def test_pixels_of_another_number_are_refused(finetuned: tuple[Fitted, Path]) -> None:
+    with pytest.raises(DataError, match=r"shape \(3, 63\)\. Needed: \(n, 64\), or a table with"):
+        served.read(finetuned[1]).predict(np.zeros((3, 63)))
 
 
 def test_a_net_answers_as_before(tmp_path: Path) -> None:
@@ -70,15 +239,38 @@ def test_a_net_answers_as_before(tmp_path: Path) -> None:
     drawn = caffe.Net(str(tmp_path / "deploy.prototxt"), caffe.TEST)
     drawn.save(str(tmp_path / "model.caffemodel"))
     net = CaffeNet(tmp_path / "deploy.prototxt", tmp_path / "model.caffemodel")
-    served.write_net(tmp_path / "served", tmp_path, PIXELS)
+    (tmp_path / "served").mkdir()
+    encoder = Encoder(16.0).fit(pixels())
+    served.write_net(tmp_path / "served", tmp_path, encoder, (1, 8, 8), (0.0, 1.0))
     found = served.read(tmp_path / "served").predict(DIGITS.images[:7])
     expected = net.predict_proba(np.float32(DIGITS.images[:7, None] / 16))
     np.testing.assert_array_equal(found.drop(columns="class"), expected)
 
 
-def test_what_is_no_baseline_is_not_loaded(tmp_path: Path) -> None:
+def test_an_object_of_another_type_is_not_loaded(tmp_path: Path) -> None:
     data, labels = DIGITS.data[:100], DIGITS.target[:100]
     other = CalibratedClassifierCV(LogisticRegression(), cv=KFold(2)).fit(data, labels % 2)
-    served.write_estimator(tmp_path / "served", other, PIXELS)
+    served.write_pipeline(tmp_path, other, "binary", 2)
     with pytest.raises(UntrustedTypesFoundException, match="KFold"):
-        served.read(tmp_path / "served")
+        served.read(tmp_path)
+
+
+IMPORTED = """
+import importlib.metadata, sys
+import ripen.learn.models.served
+names = {name.partition(".")[0] for name in sys.modules}
+for name, distributions in importlib.metadata.packages_distributions().items():
+    if name in names:
+        print(*distributions)
+"""
+
+
+def test_the_requirements_of_a_served_model_are_what_its_code_imports() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True
+    )
+    imported = set(done.stdout.lower().replace("_", "-").split())
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>=\[]", each)[0] for each in project["dependencies"]}
+    # joblib comes with scikit-learn, which imports it.
+    assert imported & declared - {"joblib"} <= set(REQUIREMENTS)

@@ -17,6 +17,7 @@ from ripen.stages import sweep as stage
 from ripen.stages.settings import compose
 from tests.ripen.learn.sweeps.conftest import CONF, environment, ripen
 
+pytestmark = pytest.mark.slow
 QUICK = ("train.check_interval=20", "solver.max_iter=60")
 
 

@@ -7,25 +7,29 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import optuna
+import pandas as pd
+import pytest
 from numpy.typing import NDArray
 
+from ripen.core.errors import ConfigError
 from ripen.learn.sweeps import store as stores
 from ripen.learn.sweeps import study as studies
 from ripen.learn.sweeps import sweep_tables
 from ripen.learn.sweeps.launchers import run_study
 from ripen.learn.sweeps.store import Store
 from ripen.learn.sweeps.study import Study
-from ripen.learn.sweeps.trial import FinishedTrial, Result
-from ripen.settings.compose import load_run
+from ripen.learn.sweeps.trial import FinishedTrial, Result, as_trial
+from ripen.settings.compose import changed, load_run
 from ripen.settings.schema import Launcher
 from ripen.settings.schema import Study as StudySettings
 from ripen.stages import sweep as stage
-from tests.ripen.learn.sweeps.conftest import competition, environment, sweeping
+from tests.ripen.learn.sweeps.conftest import QUICK, competition, environment, sweeping
 
 MakeStudy = Callable[..., Study]
 PREPARED = Path("data/avocado/inputs/prepared")
@@ -125,6 +129,51 @@ def test_a_diverged_trial_is_kept_and_does_not_end_the_sweep(make_study: MakeStu
     assert sweep_tables.best(made, finished)["settings"] == {"solver.base_lr": 0.5}
 
 
+def test_a_trial_alone_is_pruned_like_one_in_a_stack(make_study: MakeStudy) -> None:
+    drawn = ("solver.base_lr=0.5,0.4,0.3,0.0001,0.0002",)
+    median = {"name": "median", "startup_trials": 3, "first_iteration": 20}
+    made = make_study(*drawn, overrides=("solver.type=Nesterov",), pruner=median)
+    assert as_trial(made.competition) is None  # it cannot be stacked
+    finished = swept(made, database())
+    assert [one.result.ended for one in finished] == ["max_iter"] * 3 + ["pruned"] * 2
+    for one in finished[3:]:
+        assert one.result.iterations == one.result.curve[-1].iteration < 100
+
+
+def test_a_trial_alone_that_diverges_ends_so(make_study: MakeStudy) -> None:
+    wild = ("solver.type=Nesterov", "net.activation=relu")
+    finished = swept(make_study("solver.base_lr=0.5,1e30", overrides=wild), database())
+    assert [one.result.ended for one in finished] == ["max_iter", "diverged"]
+
+
+def test_a_regression_is_compared_by_its_loss_and_has_no_accuracy(repository: Path) -> None:
+    index = pd.read_csv(PREPARED / "index.csv", dtype=str, keep_default_na=False)
+    table = pd.read_parquet(PREPARED / "table.parquet")
+    target = (3 + 2 * table.c0).astype(str)
+    index.assign(target=target).to_csv(PREPARED / "index.csv", index=False)
+    numbers = {"task": "regression", "metric": "rmse", "submission": "value"}
+    settings = sweeping(changed(competition(*QUICK), **numbers), ("solver.base_lr=1e-6,0.01",), {})
+    made = studies.define("avocado", settings)
+    finished = swept(made, database())
+    best = sweep_tables.best(made, finished)
+    assert best["settings"] == {"solver.base_lr": 0.01}
+    assert best["validation"]["accuracy"] is None
+    (repository / "drawn").mkdir()
+    sweep_tables.write(repository / "drawn", made, finished)
+    stage.draw(repository / "drawn", made, finished)
+    drawn = {file.name for file in (repository / "drawn/figures").iterdir()}
+    assert drawn == {"curves.svg", "converged.svg"}
+
+
+def test_an_estimator_without_training_cannot_be_swept(make_study: MakeStudy) -> None:
+    study = make_study("seed=1,2")
+    forest = {"estimator": "random_forest"}
+    made = replace(study, competition=changed(study.competition, models={"net": forest}))
+    with pytest.raises(ConfigError, match="'random_forest' of the model 'net' has none"):
+        swept(made, database())
+
+
+@pytest.mark.slow
 def test_all_launchers_give_the_same(make_study: MakeStudy) -> None:
     made = make_study(*GRID, sampler="tpe", trials=6, round=3)
     alone = swept(made, database("alone"))
@@ -132,6 +181,7 @@ def test_all_launchers_give_the_same(make_study: MakeStudy) -> None:
     assert same(alone, swept(made, database("processes"), joblib))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_no_trial(make_study: MakeStudy) -> None:
     made = make_study("seed=1,2,3,4", "solver.max_iter=4000")
     killed: list[int] = []
@@ -158,6 +208,7 @@ SWEEP = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_and_loses_nothing(repository: Path) -> None:
     environ = environment(repository)
     kept: list[set[str]] = []
@@ -196,7 +247,7 @@ def _results() -> set[str]:
     return {trial.user_attrs["result"] for trial in done}
 
 
-def _wait(ready: Callable[[], bool], seconds: float = 60) -> None:
+def _wait(ready: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end
@@ -212,6 +263,7 @@ def _join(number: int) -> None:
     stage.sweep(made, load_run(), folder)
 
 
+@pytest.mark.slow
 def test_eight_processes_share_a_fresh_store(repository: Path) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ripen.stages.sweep"])

@@ -18,6 +18,8 @@ from ripen.learn.sweeps.study import Study
 from ripen.settings.schema import Launcher
 from ripen.settings.schema import Study as StudySettings
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
 MakeStudy = Callable[..., Study]
 
@@ -48,6 +50,7 @@ def _title(process: psutil.Process) -> str:
     return " ".join(process.info["cmdline"] or ())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_worker_killed_in_the_middle_costs_no_trial(

@@ -1,0 +1,333 @@
+"""Models scored: predictions beside their targets, every model's metrics, and one leaderboard.
+
+The leaderboard has three renderings: a CSV file (`table`), the terminal (`ripen.judge.terminal`)
+and the report (`ripen.judge.page`). The metrics' registry gives their order and their headings.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ripen.competition import predictions
+from ripen.competition.index import Index, Ints
+from ripen.competition.metrics import METRICS, scores
+from ripen.competition.predictions import PARTS
+from ripen.competition.tasks import Targets, Task
+from ripen.core.errors import DataError
+from ripen.core.layout import Layout
+
+BAYES = "bayes"  # the name of the best possible rule in tables
+ROWS = "n"  # the number of rows that were scored, which stands among a part's metrics
+
+Metrics = dict[str, Any]
+"""What `metrics/<competition>.json` holds."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One model's outputs on one part, for the rows whose target is known.
+
+    Attributes
+    ----------
+    model : str
+    part : "validation" or "test"
+    rows : int64 ndarray of shape (n,)
+        Of the index.
+    targets : ndarray of shape (n,)
+        Classes, or values in regression.
+    outputs : float64 ndarray of shape (n, k)
+        Probabilities of each class, or one value, k = 1.
+    folds : int64 ndarray of shape (n,), or None
+        The fold that each row was held out in; None on the test part, or with a single fold.
+    """
+
+    model: str
+    part: str
+    rows: Ints
+    targets: Targets
+    outputs: NDArray[np.float64]
+    folds: Ints | None = None
+
+    @property
+    def title(self) -> str:
+        """What a figure calls it."""
+        return f"{self.model}, {self.part}"
+
+    @property
+    def labels(self) -> Ints:
+        """The targets of a classification, shape (n,)."""
+        return self.targets.astype(np.int64)
+
+    @property
+    def predicted(self) -> Ints:
+        """The most probable class of each row, shape (n,)."""
+        return np.asarray(self.outputs.argmax(axis=1))
+
+
+def join(predicted: Mapping[str, pd.DataFrame], index: Index) -> Iterator[Scored]:
+    """Yield every model's outputs on each part with known targets, in the models' order."""
+    targets, known, folds = index.targets, index.known(), index.folds
+    for model, table in predicted.items():
+        for part, found in table.groupby("part", sort=False):
+            found = found[known[found["row"].to_numpy()]]
+            if len(found):
+                rows = found["row"].to_numpy(np.int64)
+                own = folds[rows] if part == "validation" else None
+                several = own is not None and len(np.unique(own)) > 1
+                outputs = predictions.outputs(found)
+                kept = own if several else None
+                yield Scored(model, str(part), rows, targets[rows], outputs, kept)
+
+
+def deciding_part(scored: Iterable[Scored]) -> str:
+    """Return the part that decides which model is best: "test" where nothing is validated."""
+    return "validation" if any(one.part == "validation" for one in scored) else "test"
+
+
+def drawn_part(scored: Iterable[Scored]) -> str:
+    """Return the part that figures show: "test" where its targets are known, else "validation"."""
+    return "test" if any(one.part == "test" for one in scored) else "validation"
+
+
+# --- metrics/<competition>.json ------------------------------------------------------------------
+
+
+def evaluate(
+    scored: list[Scored],
+    trainings: Mapping[str, dict[str, Any]],
+    bayes: dict[str, Any] | None,
+    task: Task,
+    metric: str,
+) -> Metrics:
+    """Return what `metrics/<competition>.json` holds.
+
+    Parameters
+    ----------
+    scored : list of Scored
+        Every model on every part with known targets.
+    trainings : mapping of str to dict
+        How and when the training of each net ended.
+    bayes : dict or None
+        Scores of the best possible rule, where it is known.
+    task : Task
+    metric : str
+        The competition's, which decides.
+
+    Returns
+    -------
+    dict
+        ``models`` by name and part; ``best``, among the models that were scored on the most rows;
+        ``best_by``, the part and the metric that decide; ``bayes``.
+
+    Raises
+    ------
+    DataError
+        If no target is known, or the metric is undefined for every model.
+    """
+    if not scored:
+        raise DataError("no row with a prediction has a known target: nothing can be scored")
+    models: dict[str, dict[str, Any]] = {}
+    for one in scored:
+        found = scores((*task.metrics, metric), one.targets, one.outputs)
+        models.setdefault(one.model, {})[one.part] = found
+    for name, values in trainings.items():
+        models.setdefault(name, {}).update(values)
+    part = deciding_part(scored)
+    rivals = {name: own[part] for name, own in models.items() if metric in own.get(part, {})}
+    if not rivals:
+        raise DataError(f"metric '{metric}' is undefined on the {part} rows of every model")
+    # A score on fewer rows, such as those of one fold, is not comparable with one on all of them.
+    most = max(own[ROWS] for own in rivals.values())
+    best = METRICS[metric].best({n: own[metric] for n, own in rivals.items() if own[ROWS] == most})
+    known = {BAYES: bayes} if bayes else {}
+    return {"models": models, "best": best, "best_by": f"{part}/{metric}"} | known
+
+
+def read_metrics(competition: str) -> Metrics:
+    """Read `metrics/<competition>.json`.
+
+    Raises
+    ------
+    DataError
+        If it does not exist.
+    """
+    file = Layout(competition).metrics
+    try:
+        metrics: Metrics = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(
+            f"{file}: no such file. Run: ripen run competitions=[{competition}]"
+        ) from None
+    return metrics
+
+
+# --- The leaderboard -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Column:
+    """One score of a leaderboard: a part and a metric, or the number of rows."""
+
+    part: str
+    metric: str
+
+    @property
+    def name(self) -> str:
+        """The column's name in a file."""
+        return f"{self.part}_{self.metric}"
+
+    @property
+    def heading(self) -> str:
+        """The column's name for a reader."""
+        return f"{self.part} {'rows' if self.metric == ROWS else METRICS[self.metric].title}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model's row of a leaderboard.
+
+    Attributes
+    ----------
+    model : str
+    scores : mapping of Column to float
+        Without those that are undefined or unknown.
+    ended : str
+        How and when its training ended; "" for a model that was fitted in one piece.
+    best : bool
+    """
+
+    model: str
+    scores: Mapping[Column, float]
+    ended: str = ""
+    best: bool = False
+
+    def text(self, column: Column) -> str:
+        """Return a score for a reader, "" where there is none."""
+        value = self.scores.get(column)
+        return "" if value is None else str(value) if column.metric == ROWS else f"{value:.4f}"
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """All models, the best first.
+
+    Attributes
+    ----------
+    decides : Column
+        The score that orders the rows.
+    columns : tuple of Column
+        Every score that some row has: of each part the number of rows, then its metrics.
+    rows : tuple of Row
+    bayes : Row or None
+        The best possible rule, where it is known.
+    """
+
+    decides: Column
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    bayes: Row | None = None
+
+    @property
+    def summary(self) -> list[Column]:
+        """The columns for a reader, the metric that decides first.
+
+        The part that decides has its first three metrics, the other one two: more do not fit on a
+        terminal. Rows are counted only where models were scored on different numbers of them.
+        """
+        shown: list[Column] = []
+        for part in PARTS:
+            own = [column for column in self.columns if column.part == part]
+            rows = Column(part, ROWS)
+            if len({row.scores[rows] for row in self.rows if rows in row.scores}) > 1:
+                shown.append(rows)
+            metrics = [column for column in own if column.metric != ROWS]
+            metrics.sort(key=lambda column: column.metric != self.decides.metric)
+            shown += metrics[: 3 if part == self.decides.part else 2]
+        return shown
+
+
+def leaderboard(metrics: Mapping[str, Any]) -> Leaderboard:
+    """Return the leaderboard of what `evaluate` returned.
+
+    The best model comes first. A model without the score that decides comes last.
+    """
+    decides = Column(*metrics["best_by"].split("/"))
+    rows = [
+        Row(name, _flat(found), ended(found), name == metrics["best"])
+        for name, found in metrics["models"].items()
+    ]
+    order = METRICS[decides.metric].ranked(
+        {row.model: row.scores[decides] for row in rows if decides in row.scores}
+    )
+    places = {name: place for place, name in enumerate(order)}
+    rows.sort(key=lambda row: places.get(row.model, len(places)))
+    bayes = Row(BAYES, _flat(metrics[BAYES])) if BAYES in metrics else None
+    # In the order of parts, and of a part's scores in the file.
+    found = dict.fromkeys(c for row in (*rows, *([bayes] if bayes else [])) for c in row.scores)
+    columns = tuple(column for part in PARTS for column in found if column.part == part)
+    return Leaderboard(decides, columns, tuple(rows), bayes)
+
+
+def table(board: Leaderboard) -> pd.DataFrame:
+    """Return the leaderboard as a table for a file: the best model first, the Bayes rule last."""
+    found = pd.DataFrame(
+        [
+            {"model": row.model} | {column.name: row.scores.get(column) for column in board.columns}
+            for row in (*board.rows, *([board.bayes] if board.bayes else []))
+        ]
+    )
+    # Where one is missing pandas makes counts fractions.
+    counts = [column.name for column in board.columns if column.metric == ROWS]
+    return found.astype(dict.fromkeys(counts, "Int64"))
+
+
+def ended(found: Mapping[str, Any]) -> str:
+    """Return how and when a model's training ended; "" for one that was fitted in one piece."""
+    return f"{found['stopped']} at {found['iterations']}" if "stopped" in found else ""
+
+
+def _flat(found: Mapping[str, Any]) -> dict[Column, float]:
+    """Return the scores of all parts."""
+    return {
+        Column(part, metric): value
+        for part in PARTS
+        for metric, value in found.get(part, {}).items()
+    }
+
+
+# --- How models learned --------------------------------------------------------------------------
+
+
+def trained(folders: Iterable[Path]) -> dict[str, Path]:
+    """Return the folders of nets, by name: those with the curve of a training."""
+    return {folder.name: folder for folder in folders if (folder / "curve.csv").exists()}
+
+
+def read_trainings(folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+    """Read how and when each net's training ended."""
+    return {
+        name: json.loads((own / "training.json").read_text(encoding="utf-8"))
+        for name, own in folders.items()
+    }
+
+
+def side_by_side(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the validation losses of all nets by iteration, one column a net."""
+    losses = {name: c.set_index("iteration").validation_loss for name, c in curves.items()}
+    return pd.DataFrame(losses).reset_index()
+
+
+def learning_curves(files: Mapping[str, Path]) -> pd.DataFrame | None:
+    """Return the learning curves of models, in rows model, n_train, score; None without any."""
+    found = [
+        pd.read_csv(file).assign(model=name)[["model", "n_train", "score"]]
+        for name, file in files.items()
+        if file.exists()
+    ]
+    return pd.concat(found) if found else None

@@ -1,0 +1,108 @@
+"""Every file of `conf/competition/`: it composes and, without a network, goes to a submission."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ripen.competition import index as indexes
+from ripen.competition.splitters import splitter
+from ripen.competition.tasks import TASKS
+from ripen.core.layout import Layout
+from ripen.data.readers import READERS
+from ripen.data.sources import registry
+from ripen.kaggle.submit import check
+from ripen.learn.estimator import estimator
+from ripen.settings import compose as config
+from ripen.settings.schema import Competition
+from ripen.stages import evaluate, fetch, fit, predict, prepare
+from ripen.stages import settings as guard
+from tests.ripen.conftest import ROOT
+
+NAMES = config.available(ROOT / "conf")
+GENERATED = [
+    name
+    for name in NAMES
+    if "generate" in config.read(ROOT / "conf/competition" / f"{name}.yaml")["source"]
+]
+"""Those whose files are made here: the others need a network, or files of the user's."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_settings_fit_and_name_entries_of_the_registries(
+    name: str, make_competition: Callable[..., Competition]
+) -> None:
+    competition = make_competition(name)
+    assert next(iter(competition.source)) in {"generate", *registry()}
+    assert competition.reader in READERS
+    assert competition.metric in TASKS[competition.task].metrics
+    splitter(competition.validation)
+    for model, section in competition.models.items():
+        found = estimator(section, model)
+        assert set(found.inputs) <= {"table", "images", *competition.features}
+    known = {"table": "columns", "images": "images"}
+    assert getattr(competition, known[competition.reader]) is not None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_graph_has_each_model_once(
+    name: str, make_competition: Callable[..., Competition]
+) -> None:
+    competition = make_competition(name)
+    graph = guard.graph({name: competition})
+    models = [item["name"] for s in ("fit", "finetune") for item in graph[s].values()]
+    assert sorted(models) == sorted(competition.models)
+    extracted = [item["name"] for s in ("features", "colours") for item in graph[s].values()]
+    assert sorted(extracted) == sorted(competition.features)
+    assert bool(graph["predict"]) == (competition.predict is not None)
+    assert bool(graph["sweep"]) == (competition.sweep is not None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_alone_it_is_all_that_params_yaml_holds(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_params: Callable[..., None]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    write_params(f"competitions=[{name}]")
+    assert list(config.read(config.PARAMS)["competition"]) == [name]
+    config.load_competition(name)
+    guard.run(config.PARAMS, ROOT / "conf")
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_from_its_files_to_a_submission(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_params: Callable[..., None]
+) -> None:
+    """One quick model of each, in a folder that a competition's stages share."""
+    monkeypatch.chdir(tmp_path)
+    for each in ("src", "models", "dvc.yaml", "constraints.txt", "packages"):
+        if (ROOT / each).exists():
+            (tmp_path / each).symlink_to(ROOT / each)
+    write_params(f"competitions=[{name}]")
+    others = [model for model in config.load_competition(name).models if model != "gaussian_nb"]
+    removed = [f"models.{model}=null" for model in others]
+    write_params(f"competitions=[{name}]", "learning_curve=[]", *removed)
+    competition, layout = config.load_competition(name), Layout(name)
+    fetch.run(name)
+    prepare.run(name)
+    index = indexes.read(layout, competition)
+    assert len(index.part("test")) > 0
+    assert (index.folds[index.learnable()] >= 0).any()
+
+    fit.run(name, "gaussian_nb")
+    evaluate.run(name)
+    metrics = json.loads(layout.metrics.read_text())
+    assert metrics["best"] == "gaussian_nb"
+    assert metrics["best_by"] == f"validation/{competition.metric}"
+    score = metrics["models"]["gaussian_nb"]["validation"][competition.metric]
+    assert math.isfinite(score)
+
+    predict.run(name)
+    sample = layout.raw / competition.files.sample
+    rows = check(layout.submission, sample, competition, index.classes)
+    assert len(rows) == len(index.part("test"))
+    assert list(rows.columns) == list(pd.read_csv(sample).columns)

@@ -1,0 +1,234 @@
+"""Tables: files checked value by value, and the encoder that is fitted inside the fold."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ripen.competitions.avocado.distribution import FEATURES, sample
+from ripen.core.csv_files import read_text
+from ripen.core.errors import DataError
+from ripen.data.tables import (
+    LEVELS,
+    Encoder,
+    category,
+    identifier,
+    is_number,
+    number,
+    read_table,
+)
+from ripen.settings.schema import Column
+
+Rewrite = Callable[[list[str]], list[str]]
+RANGES = {
+    "height_cm": (0, 30), "weight_g": (0, 1000), "squishiness": (0, 1),
+    "red": (0, 255), "green": (0, 255), "blue": (0, 255),
+}  # fmt: skip
+WANTED = {
+    "id": identifier(),
+    **{name: number(Column(min=low, max=high)) for name, (low, high) in RANGES.items()},
+    "ripe": category(Column(), ["0", "1"]),
+}
+
+
+def good_lines(n: int = 5) -> list[str]:
+    frame = sample(n, 0.0, np.random.default_rng(0)).assign(ripe=[0, 1] * (n // 2) + [0] * (n % 2))
+    frame.insert(0, "id", np.arange(1, n + 1))
+    return frame.to_csv(index=False).splitlines()
+
+
+def cell(row: int, column: str, value: str) -> Rewrite:
+    def rewrite(lines: list[str]) -> list[str]:
+        at = lines[0].split(",").index(column)
+        cells = lines[row].split(",")
+        cells[at] = value
+        return [*lines[:row], ",".join(cells), *lines[row + 1 :]]
+
+    return rewrite
+
+
+def without_column(name: str) -> Rewrite:
+    def rewrite(lines: list[str]) -> list[str]:
+        at = lines[0].split(",").index(name)
+        rows = [line.split(",") for line in lines]
+        return [",".join(row[:at] + row[at + 1 :]) for row in rows]
+
+    return rewrite
+
+
+def read(path: Path) -> pd.DataFrame:
+    return read_table(path, read_text(path), WANTED, ["notes"])
+
+
+def test_a_good_file_is_read_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text("\n".join(good_lines()) + "\n", encoding="utf-8")
+    frame = read(path)
+    expected = pd.read_csv(path, dtype={"id": str, "ripe": str})
+    np.testing.assert_array_equal(frame.to_numpy(), expected.to_numpy())
+    assert isinstance(frame.id.iloc[0], str)
+    assert {frame.dtypes[feature.name] for feature in FEATURES} == {np.dtype(np.float64)}
+
+
+def test_columns_may_come_in_any_order_and_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    rows = [",".join(reversed(line.split(","))) for line in good_lines()]
+    path.write_text("\n".join(rows), encoding="utf-8-sig")
+    assert list(read(path).columns) == list(WANTED)
+
+
+def test_a_column_that_the_settings_drop_may_be_there(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    lines = good_lines()
+    path.write_text("\n".join([lines[0] + ",notes", *(f"{line},soft" for line in lines[1:])]))
+    assert list(read(path).columns) == list(WANTED)
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "message"),
+    [
+        (without_column("red"), r"column 'red' is missing\. Needed: id, height_cm"),
+        (
+            lambda lines: [lines[0] + ",stone", *(line + ",1" for line in lines[1:])],
+            r"column 'stone' is one too many\. Allowed: id, height_cm",
+        ),
+        (
+            cell(2, "weight_g", "heavy"),
+            r"row 2, column 'weight_g': 'heavy' is not a number from 0 to 1000",
+        ),
+        (cell(3, "green", "nan"), r"row 3, column 'green': 'nan' is not a number from 0 to 255"),
+        (cell(3, "green", ""), r"row 3, column 'green': '' is not a number from 0 to 255"),
+        (cell(4, "blue", "256"), r"row 4, column 'blue': '256' is not a number from 0 to 255"),
+        (cell(4, "blue", "-1"), r"row 4, column 'blue': '-1' is not a number from 0 to 255"),
+        (cell(1, "squishiness", "inf"), r"row 1, column 'squishiness': 'inf' is not a number"),
+        (cell(5, "id", "2"), r"row 5, column 'id': '2' is in row 2 already"),
+        (cell(5, "id", ""), r"row 5, column 'id': '' is not an id"),
+        (cell(1, "ripe", "2"), r"row 1, column 'ripe': '2' is not a class: 0, 1"),
+        (cell(1, "ripe", "0.5"), r"row 1, column 'ripe': '0\.5' is not a class: 0, 1"),
+        (lambda lines: lines[:1], r"has a header and no rows"),
+        (lambda lines: [], r"the file is empty"),
+        (lambda lines: [*lines, "1,2,3,4,5,6,7,8,9,10"], r"not a table of one header"),
+    ],
+)
+def test_bad_input_is_one_line_with_file_row_and_column(
+    tmp_path: Path, rewrite: Rewrite, message: str
+) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text("\n".join(rewrite(good_lines())), encoding="utf-8")
+    with pytest.raises(DataError, match=message) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_bytes("\n".join(good_lines()).encode() + b"\n\xff\xfe")
+    with pytest.raises(DataError, match=r"train\.csv: byte \d+ is not UTF-8"):
+        read(path)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"train\.csv: no such file"):
+        read(tmp_path / "train.csv")
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_never_end_in_another_error(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "train.csv"
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"train\.csv: "):
+            read(path)
+
+
+def test_blanks_are_allowed_where_the_settings_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text("age,city\n1,\n,Rome\n")
+    wanted = {"age": number(Column(missing=True)), "city": category(Column(missing=True))}
+    found = read_table(path, read_text(path), wanted, [])
+    np.testing.assert_array_equal(found.age, [1.0, np.nan])
+    assert found.city.tolist() == ["", "Rome"]
+    with pytest.raises(DataError, match=r"row 1, column 'city': '' is not a value"):
+        read_table(path, read_text(path), wanted | {"city": category(Column())}, [])
+
+
+@pytest.mark.parametrize(
+    ("values", "column", "expected"),
+    [
+        (["1", "2.5", "-3e4"], Column(), True),
+        (["1", "", "3"], Column(), True),
+        (["1", "two"], Column(), False),
+        (["", ""], Column(), False),
+        (["two"], Column(min=0), True),  # it has to be one, so it is checked as one
+    ],
+)
+def test_a_column_of_numbers_is_found_by_its_values(
+    values: list[str], column: Column, expected: bool
+) -> None:
+    assert is_number(pd.Series(values), column) == expected
+
+
+# --- The encoder ---------------------------------------------------------------------------------
+
+TRAIN = pd.DataFrame({"a": [1.0, 3.0, 5.0, 7.0], "b": [2.0, 2.0, 4.0, 4.0]})
+
+
+def test_numbers_are_standardized_by_the_training_rows_alone() -> None:
+    encoder = Encoder().fit(TRAIN)
+    found = encoder.transform(pd.DataFrame({"a": [4.0, 104.0], "b": [3.0, 5.0]}))
+    # Means 4 and 3; standard deviations sqrt(5) and 1.
+    np.testing.assert_allclose(found, [[0, 0], [100 / np.sqrt(5), 2]], rtol=1e-6)
+    assert (found.dtype, found.flags.c_contiguous) == (np.float32, True)
+    np.testing.assert_allclose(encoder.transform(TRAIN).mean(axis=0), 0, atol=1e-7)
+
+
+def test_with_a_scale_numbers_are_divided_by_it() -> None:
+    encoder = Encoder(16.0).fit(TRAIN)
+    found = encoder.transform(TRAIN * 2)
+    np.testing.assert_array_equal(found, (TRAIN.to_numpy() / 8).astype(np.float32))
+
+
+def test_blanks_become_the_training_rows_median_with_a_column_for_them() -> None:
+    train = pd.DataFrame({"a": [1.0, np.nan, 2.0, 9.0]})
+    encoder = Encoder().fit(train)
+    found = encoder.transform(pd.DataFrame({"a": [2.0, np.nan]}))
+    assert found.shape == (2, 2)
+    assert found[0, 0] == found[1, 0]  # the median is 2
+    assert found[1, 1] > found[0, 1]  # and the second column tells them apart
+    assert np.isfinite(found).all()
+
+
+def test_a_category_is_a_column_a_level_and_unknown_levels_are_none_of_them() -> None:
+    train = pd.DataFrame({"city": ["Rome", "Bern", "Rome"], "a": [1.0, 2.0, 3.0]})
+    encoder = Encoder().fit(train)
+    found = encoder.transform(pd.DataFrame({"a": [2.0] * 3, "city": ["Bern", "Rome", "Oslo"]}))
+    # Numbers come first, then the levels by the alphabet.
+    np.testing.assert_allclose(found, [[0, 1, 0], [0, 0, 1], [0, 0, 0]], atol=1e-7)
+
+
+def test_rare_levels_share_a_column() -> None:
+    cities = [f"city {k:03}" for k in range(100) for _ in range(1 + 5 * (k < LEVELS - 1))]
+    encoder = Encoder().fit(pd.DataFrame({"city": cities}))
+    found = encoder.transform(pd.DataFrame({"city": ["city 000", "city 050", "city 099", "new"]}))
+    assert found.shape == (4, LEVELS)
+    assert found.sum(axis=1).tolist() == [1.0] * 4
+    assert found[1].tolist() == found[2].tolist() == found[3].tolist() != found[0].tolist()
+
+
+def test_rows_may_come_with_more_columns_but_not_with_fewer() -> None:
+    encoder = Encoder().fit(TRAIN)
+    shuffled = TRAIN.assign(c=1.0)[["c", "b", "a"]]
+    np.testing.assert_array_equal(encoder.transform(shuffled), encoder.transform(TRAIN))
+    with pytest.raises(DataError, match=r"input: column 'b' is missing\. Needed: a, b"):
+        encoder.transform(TRAIN[["a"]])
+
+
+def test_a_constant_column_stays_finite() -> None:
+    encoder = Encoder().fit(TRAIN.assign(b=3.0))
+    assert np.isfinite(encoder.transform(TRAIN)).all()

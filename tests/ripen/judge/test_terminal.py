@@ -1,0 +1,73 @@
+from typing import Any
+
+from rich.console import Console
+
+from ripen.judge.scoring import leaderboard
+from ripen.judge.terminal import as_table
+
+METRICS = {
+    "models": {
+        "svm": {"validation": {"log_loss": 0.3, "accuracy": 0.9}, "test": {"accuracy": 0.91}},
+        "net": {
+            "validation": {"log_loss": 0.2, "accuracy": 0.8},
+            "test": {"accuracy": 0.92},
+            "stopped": "converged",
+            "iterations": 700,
+        },
+    },
+    "best": "net",
+    "best_by": "validation/log_loss",
+    "bayes": {"test": {"accuracy": 0.94}},
+}
+
+
+def rows_of(metrics: dict[str, Any], seconds: dict[str, float]) -> list[list[str]]:
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(as_table(leaderboard(metrics), seconds, "avocado"))
+    lines = [line for line in capture.get().splitlines() if line.startswith(("│", "┃"))]
+    return [[cell.strip() for cell in line.strip("│┃").split(line[0])] for line in lines]
+
+
+def test_the_table_is_sorted_and_shows_why_training_stopped() -> None:
+    head, *rows = rows_of(METRICS, {"net": 1.234})
+    assert head == [
+        "model",
+        "validation log loss",
+        "validation accuracy",
+        "test accuracy",
+        "training time",
+        "stopped",
+    ]
+    assert rows == [
+        ["net (best)", "0.2000", "0.8000", "0.9200", "1.23 s", "converged at 700"],
+        ["svm", "0.3000", "0.9000", "0.9100", "", ""],
+        ["best possible (Bayes)", "", "", "0.9400", "", ""],
+    ]
+
+
+def test_with_validation_alone_and_fewer_rows_of_some() -> None:
+    head = {"n": 40, "log_loss": 0.3, "accuracy": 0.9, "roc_auc": 0.95}
+    full = {"n": 8, "log_loss": 0.2, "accuracy": 0.75, "roc_auc": 0.99}
+    models = {"head": {"validation": head}, "full": {"validation": full}}
+    table = rows_of({"models": models, "best": "head", "best_by": "validation/log_loss"}, {})
+    assert [row[:5] for row in table] == [
+        [
+            "model",
+            "validation rows",
+            "validation log loss",
+            "validation accuracy",
+            "validation AUC",
+        ],
+        ["full", "8", "0.2000", "0.7500", "0.9900"],
+        ["head (best)", "40", "0.3000", "0.9000", "0.9500"],
+    ]
+
+
+def test_with_a_test_part_alone() -> None:
+    scores = {"n": 4, "log_loss": 1.5, "accuracy": 0.5, "top5": 0.75}
+    metrics = {"models": {"lenet": {"test": scores}}, "best": "lenet", "best_by": "test/log_loss"}
+    assert [row[:4] for row in rows_of(metrics, {})] == [
+        ["model", "test log loss", "test accuracy", "test top 5"],
+        ["lenet (best)", "1.5000", "0.5000", "0.7500"],
+    ]

@@ -15,8 +15,18 @@ from tests.ripen.images import cats_and_dogs, write_raw
 
 ROOT = Path(__file__).parents[3]
 OWN = ("data/", "metrics/", "reports/")  # dependencies that stages make themselves
-ORDER = ("fetch", "prepare", "features", "colours", "fit", "finetune", "evaluate", "predict")
-MODULES = {"colours": "features", "finetune": "fit"}
+ORDER = (
+    "fetch",
+    "generate",
+    "prepare",
+    "features",
+    "colours",
+    "fit",
+    "finetune",
+    "evaluate",
+    "predict",
+)
+MODULES = {"generate": "fetch", "colours": "features", "finetune": "fit"}
 
 
 def write_params(*overrides: str, conf: Path = ROOT / "conf") -> dict[str, Any]:

@@ -105,13 +105,14 @@ def test_the_graph_has_an_instance_for_each_model_and_for_each_set_of_features(h
     here()  # to be in a folder of its own, which has the competitions' code
     Path("src").symlink_to(ROOT / "src")
     graph = here("competitions=[avocado,cats_vs_dogs]")["graph"]
-    assert list(graph["fetch"]) == ["avocado", "cats_vs_dogs"]
+    assert (list(graph["generate"]), list(graph["fetch"])) == (["avocado"], ["cats_vs_dogs"])
+    assert list(graph["prepare"]) == list(graph["report"]) == ["avocado", "cats_vs_dogs"]
     assert set(graph["colours"]) == {"cats_vs_dogs.histogram"}
     assert set(graph["features"]) == {"cats_vs_dogs.efficientnet_lite2", "cats_vs_dogs.squeezenet"}
     assert set(graph["finetune"]) == {f"cats_vs_dogs.{x}" for x in ("scratch", "head", "full")}
     assert graph["fit"]["avocado.svm"]["reads"] == "inputs/prepared"
     assert graph["fit"]["cats_vs_dogs.net"]["reads"] == "inputs"
-    assert graph["fetch"]["avocado"]["code"] == "src/ripen/competitions/avocado"
-    assert graph["fetch"]["cats_vs_dogs"]["code"] == "src/ripen/competitions/__init__.py"
+    assert graph["generate"]["avocado"]["code"] == "src/ripen/competitions/avocado"
+    assert graph["evaluate"]["cats_vs_dogs"]["code"] == "src/ripen/competitions/__init__.py"
     weights = {net: item["file"] for net, item in graph["weights"].items()}
     assert set(weights) == {"efficientnet_lite2", "squeezenet"}

@@ -162,7 +162,7 @@ def test_killed_in_the_middle_of_any_stage(clone: Clone) -> None:
     ("file", "old", "new", "message"),
     [
         ("train.csv", "1,", "1,x", "row 1, column 'height_cm': 'x"),
-        ("train.csv", "red", "rot", "column 'red' is missing"),
+        ("train.csv", "red", "rot", "column 'red', which columns names, is missing"),
         ("test.csv", "\n1002,", "\n1001,", "row 2, column 'id': '1001' is in row 1 already"),
     ],
 )

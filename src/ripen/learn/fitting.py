@@ -108,14 +108,14 @@ def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
     if folds:
         found = np.concatenate(outputs)
         tables.append(predictions.table("validation", np.concatenate(held_out), found))
-    if fit.refits or fitted is None:
+    refits = fit.refits or fitted is None
+    if refits:
         fitted = _everything(fit, learnable, curves)
-        answer = fitted.predict(fit.input.take(test)) if len(test) else None
         fit.say("on all rows")
-    else:
-        answer = np.mean(answers, axis=0) if len(test) else None
-    if answer is not None:
-        tables.append(predictions.table("test", test, answer))
+    assert fitted is not None
+    if len(test):
+        found = fitted.predict(fit.input.take(test)) if refits else np.mean(answers, axis=0)
+        tables.append(predictions.table("test", test, found))
     shutil.rmtree(kept, ignore_errors=True)
     return tables, fitted
 

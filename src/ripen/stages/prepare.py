@@ -58,8 +58,9 @@ def dealt(
     targets = task.encode(train["target"], classes)
     if len(train) and (absent := sorted(set(classes) - set(train["target"]))):
         raise DataError(f"class '{absent[0]}' has no labelled row. Correct the data, or classes")
-    own = rows.drop(columns="fold")  # a file may have a column of that name
-    seen = pd.concat([own, read.columns, read.beside], axis=1).iloc[learnable]
+    # A file's own column comes before one of the index of that name.
+    others = [name for name in rows if name not in read.columns and name not in read.beside]
+    seen = pd.concat([rows[others], read.columns, read.beside], axis=1).iloc[learnable]
     split = splitter(competition.validation).split(seen, targets, competition.seed)
     order = np.arange(len(rows))
     order[learnable] = learnable[split.order]

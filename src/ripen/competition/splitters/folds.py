@@ -1,6 +1,6 @@
 """k folds: at random, by class, by group, by both, in time, or as the user deals them."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -68,15 +68,16 @@ class Stratified(Splitter):
 @SPLITTERS.register("group")
 @typed
 class Group(Splitter):
-    """Deals whole groups: no group is both in training and in validation."""
+    """Deals whole groups, by a column: no group is both in training and in validation."""
 
     folds: Folds
+    column: str = "group"  # of the index, where near-duplicate images are a group
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
-        """Deal rows (`Splitter.split`), by the index's column `group`."""
+        """Deal rows (`Splitter.split`)."""
         from sklearn.model_selection import GroupKFold
 
-        groups = rows["group"].to_numpy()
+        groups = column_of(rows, self.column).to_numpy()
         if (count := len(np.unique(groups))) < self.folds:
             raise DataError(f"{count} groups cannot be dealt to {self.folds} folds")
         dealt = GroupKFold(self.folds, shuffle=True, random_state=seed)
@@ -94,14 +95,15 @@ class StratifiedGroup(Splitter):
     """
 
     folds: Folds
+    column: str = "group"
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
-        """Deal rows (`Splitter.split`), by the index's column `group`."""
+        """Deal rows (`Splitter.split`)."""
         from ripen.competition.shares import deal
 
         classes = classes_of(targets)
         _check_classes(rows, classes, self.folds)
-        groups = codes(rows["group"])
+        groups = codes(column_of(rows, self.column))
         fold = deal(classes, groups, [1 / self.folds] * self.folds, seed)
         return Split(np.arange(len(rows)), fold)
 
@@ -119,9 +121,7 @@ class Time(Splitter):
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
         """Deal rows (`Splitter.split`)."""
-        if self.column not in rows:
-            raise DataError(f"validation.column: there is no column '{self.column}'")
-        order = np.argsort(rows[self.column].to_numpy(), kind="stable")
+        order = np.argsort(column_of(rows, self.column).to_numpy(), kind="stable")
         fold = np.full(len(rows), -1)
         for number, held in enumerate(np.array_split(order, self.folds + 1)[1:]):
             fold[held] = number
@@ -142,15 +142,26 @@ class Column(Splitter):
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
         """Read the folds (`Splitter.split`)."""
-        if self.column not in rows:
-            raise DataError(f"validation.column: there is no column '{self.column}'")
-        numbers = pd.to_numeric(rows[self.column], errors="coerce")
+        numbers = pd.to_numeric(column_of(rows, self.column), errors="coerce")
         if numbers.isna().any() or (numbers % 1 != 0).any() or (numbers < -1).any():
             raise DataError(f"column '{self.column}': folds must be whole numbers from -1")
         fold = numbers.to_numpy(np.int64)
         if fold.max() < 0:
             raise DataError(f"column '{self.column}': no row is held out in any fold")
         return Split(np.arange(len(rows)), fold)
+
+
+def column_of(rows: pd.DataFrame, name: str) -> "pd.Series[Any]":
+    """Return a column.
+
+    Raises
+    ------
+    DataError
+        If there is none of that name.
+    """
+    if name not in rows:
+        raise DataError(f"validation.column: there is no column '{name}'")
+    return rows[name]
 
 
 def codes(groups: "pd.Series[str]") -> Ints:

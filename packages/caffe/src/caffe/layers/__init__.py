@@ -1,63 +1,14 @@
-"""The layers, one family per file; importing this package registers them all."""
+"""The layers, one family per file; importing this package registers them all.
 
-from caffe.layers import (
-    accuracy,
-    activation,
-    conv,
-    data,
-    database,
-    dense,
-    distance,
-    elementwise,
-    embed,
-    gather,
-    hdf5,
-    im2col,
-    image,
-    information,
-    join,
-    loss,
-    lrn,
-    lstm,
-    norm,
-    pool,
-    python,
-    recurrent,
-    reduce,
-    scale,
-    shape,
-    window,
-)
+No list of the families exists: a new file of this folder is found by itself.
+"""
+
+import importlib
+import pkgutil
+
 from caffe.layers.base import Layer, layer_type_list, registry
 
-__all__ = [
-    "Layer",
-    "accuracy",
-    "activation",
-    "conv",
-    "data",
-    "database",
-    "dense",
-    "distance",
-    "elementwise",
-    "embed",
-    "gather",
-    "hdf5",
-    "im2col",
-    "image",
-    "information",
-    "join",
-    "layer_type_list",
-    "loss",
-    "lrn",
-    "lstm",
-    "norm",
-    "pool",
-    "python",
-    "recurrent",
-    "reduce",
-    "registry",
-    "scale",
-    "shape",
-    "window",
-]
+__all__ = ["Layer", "layer_type_list", "registry"]
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

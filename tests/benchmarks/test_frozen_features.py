@@ -12,6 +12,8 @@ from benchmarks.frozen_features import table
 from ripen.core.errors import EngineUnavailable
 from ripen.nets.engines.environment import interpreter
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -14,6 +14,8 @@ from ripen.data.image_index import build, survey
 from ripen.data.labels import Known, reader
 from ripen.data.scan import find_duplicates, scan_image
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_archive_is_kaggles_and_has_no_duplicates(tmp_path: Path) -> None:
     write_archive(tmp_path / "dogs-vs-cats.zip", 5, 3)

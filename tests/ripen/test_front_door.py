@@ -14,6 +14,7 @@ import pytest
 from tests.ripen.conftest import Clone
 
 pytestmark = pytest.mark.slow
+BINARY = (".h5", ".parquet", ".caffemodel", ".solverstate")
 STAGES = ("fetch", "prepare", "sweep", "fit", "evaluate", "predict", "report")
 
 
@@ -111,7 +112,7 @@ def test_nothing_that_dvc_tracks_holds_a_path_or_a_run_id(reproduced: Clone) -> 
         if word.encode() in path.read_bytes()
     ]
     # A short host name is found in any binary file; those hold arrays and nothing else.
-    texts = [p for p in tracked if p.suffix not in (".h5", ".caffemodel", ".solverstate")]
+    texts = [p for p in tracked if p.suffix not in BINARY]
     found += [(path.name, "host") for path in texts if host.search(path.read_text())]
     assert len(tracked) > 30
     assert found == []
@@ -162,7 +163,7 @@ def test_killed_in_the_middle_of_any_stage(clone: Clone) -> None:
     ("file", "old", "new", "message"),
     [
         ("train.csv", "1,", "1,x", "row 1, column 'height_cm': 'x"),
-        ("train.csv", "red", "rot", "column 'red' is missing"),
+        ("train.csv", "red", "rot", "column 'red', which columns names, is missing"),
         ("test.csv", "\n1002,", "\n1001,", "row 2, column 'id': '1001' is in row 1 already"),
     ],
 )

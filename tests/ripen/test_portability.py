@@ -9,19 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from ripen.settings import compose as config
 from tests.ripen.conftest import SOURCES, Clone
 
 pytestmark = pytest.mark.slow
 QEMU = shutil.which("qemu-x86_64")
-MODELS = ("logistic_regression", "gaussian_nb", "svm", "k_nearest_neighbors", "random_forest")
-STAGES = (
-    ("fetch", "avocado"),
-    ("prepare", "avocado"),
-    ("sweep", "avocado"),
-    *(("fit", "avocado", model) for model in (*MODELS, "net")),
-    ("evaluate", "avocado"),
-    ("predict", "avocado"),
-)
+BEFORE, AFTER = ("fetch", "prepare", "sweep"), ("evaluate", "predict")
 # Emulation is some ten to thirty times slower: fewer rows, trees and iterations, the same code.
 SMALLER = (
     "competitions=[avocado]",
@@ -50,7 +43,11 @@ def run_stages(clone: Clone, *emulator: str) -> dict[str, str]:
     python = os.path.realpath(sys.executable)
     packages = [path for path in sys.path if path.endswith("site-packages")]
     environment = clone.environment() | {"PYTHONPATH": os.pathsep.join([SOURCES, *packages])}
-    for stage in STAGES:
+    fits = config.read(clone.path / "params.yaml")["graph"]["fit"]
+    stages: list[tuple[str, ...]] = [(stage, "avocado") for stage in BEFORE]
+    stages += [("fit", "avocado", fit["name"]) for fit in fits.values()]
+    stages += [(stage, "avocado") for stage in AFTER]
+    for stage in stages:
         subprocess.run(
             [*emulator, python, "-m", "ripen.stages", *stage],
             cwd=clone.path,

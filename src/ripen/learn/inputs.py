@@ -128,7 +128,7 @@ def opened(
     if list(names) == ["table"]:
         yield Table(pd.read_parquet(layout.prepared / TABLE), competition.columns.scale)
     elif list(names) == ["images"]:
-        from ripen.learn.images import opened as opened_images
+        from ripen.learn.image_files import opened as opened_images
 
         with opened_images(layout, index, competition) as images:
             yield images

@@ -16,7 +16,7 @@ from ripen.core.errors import DataError, UsageError
 from ripen.data import image_input
 from ripen.data.decode import decode
 from ripen.nets.contract import Label, contract, labels
-from ripen.nets.weights import load
+from ripen.nets.published import load
 
 STANDARD_INPUT = "-"
 BAR = 30  # characters, for a probability of 1

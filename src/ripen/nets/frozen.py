@@ -24,8 +24,8 @@ from ripen.data.batches import batches, prepare_views
 from ripen.data.decode import File, decode, in_order
 from ripen.data.image_input import View, histogram, views
 from ripen.nets.contract import contract
+from ripen.nets.published import caffemodel
 from ripen.nets.surgery import trunk
-from ripen.nets.weights import caffemodel
 from ripen.nets.zoo import DEFINITIONS
 from ripen.settings.compose import as_mapping, check
 from ripen.settings.schema import FrozenNet, Images

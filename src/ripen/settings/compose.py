@@ -292,7 +292,10 @@ class _Definition:
         first = [o for o in overrides if self._is_group(o) or self._root(o) in self._referenced]
         values = dict(self._plain)
         if first:
-            values = self._container(self._composed(self._values, first))
+            # solver=adam is all of that option: the file's own section of the name gives way.
+            groups = {_key(override) for override in filter(self._is_group, first)}
+            kept = {key: value for key, value in self._values.items() if key not in groups}
+            values = self._container(self._composed(kept, first))
         # A file that names another splitter than its kind does not want that one's settings.
         own = self._values.get("validation")
         if isinstance(own, Mapping) and "split" in own:

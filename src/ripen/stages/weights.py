@@ -1,6 +1,6 @@
 """weights: a net of the zoo as it is published, fetched, checked and decoded."""
 
-from ripen.nets.weights import caffemodel
+from ripen.nets.published import caffemodel
 
 
 def run(net: str) -> None:

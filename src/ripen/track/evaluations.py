@@ -21,7 +21,7 @@ import ripen
 from ripen.competition.predictions import PARTS
 from ripen.core.lineage import leaves
 from ripen.learn.models import served
-from ripen.nets.weights import caffemodel
+from ripen.nets.published import caffemodel
 from ripen.settings.compose import load_run
 from ripen.settings.schema import Run as RunSettings
 from ripen.track import saved_views

@@ -73,6 +73,7 @@ def test_alone_it_is_all_that_params_yaml_holds(
     guard.run(config.PARAMS, ROOT / "conf")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GENERATED)
 def test_from_its_files_to_a_submission(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_params: Callable[..., None]

@@ -75,6 +75,7 @@ def test_a_locked_store(repository: Path, capfd: pytest.CaptureFixture[str]) -> 
     assert training_seconds(run, "avocado") == {"net": 2.0}
 
 
+@pytest.mark.slow
 def test_a_read_only_store(repository: Path, mounted: Callable[..., Path]) -> None:
     own = repository / "own"
     own.mkdir()

@@ -397,6 +397,7 @@ def repository(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_command(
     repository: Path,
     stand_in: Kaggle,

@@ -20,7 +20,7 @@ from ripen.data import image_index, image_input
 from ripen.data.decode import decode, open_archives
 from ripen.data.image_input import Input
 from ripen.learn.models import served
-from ripen.nets.weights import caffemodel
+from ripen.nets.published import caffemodel
 from ripen.settings.compose import load_competition
 from ripen.stages import features, fetch, fit, prepare
 from tests.ripen.frozen import ALONE, CLASSIC, KINDS, with_weights

@@ -62,6 +62,36 @@ def test_inside_an_experiment_params_yaml_is_the_truth(
         settings.run(PARAMS, CONF)
 
 
+def test_inside_an_experiment_params_yaml_keeps_its_form(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ruamel.yaml
+
+    here(RATE)
+    expected = PARAMS.read_text(encoding="utf-8")
+    values = ruamel.yaml.YAML().load(expected)  # as DVC reads and writes it
+    with PARAMS.open("w", encoding="utf-8") as file:
+        ruamel.yaml.YAML().dump(values, file)
+    assert PARAMS.read_text(encoding="utf-8") != expected
+    monkeypatch.setitem(os.environ, "DVC_EXP_BASELINE_REV", "0" * 40)
+    settings.run(PARAMS, CONF)
+    assert PARAMS.read_text(encoding="utf-8") == expected
+
+
+def test_inside_an_experiment_the_graph_must_follow(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "DVC_EXP_BASELINE_REV", "0" * 40)
+    values = here("competitions=[avocado]")
+    PARAMS.write_text(composing.dump(values | {"competitions": ["digits"]}), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"dvc exp run -S cannot choose competitions, models or"):
+        settings.run(PARAMS, CONF)
+    del values["competition"]["avocado"]["models"]["svm"]
+    PARAMS.write_text(composing.dump(values), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"dvc exp run -S cannot choose competitions, models or"):
+        settings.run(PARAMS, CONF)
+
+
 def test_models_and_features_that_are_no_longer_there_are_removed(here: Here) -> None:
     here("competitions=[cats_vs_dogs]", "models.scratch=null", "features.old=null")
     layout = Layout("cats_vs_dogs")

@@ -67,7 +67,7 @@ class FinetuneImages(Estimator):
         from ripen.learn.fed import Fed, Feeding, Watched
         from ripen.learn.models import mlp
         from ripen.learn.models.train_net import train_net
-        from ripen.nets.weights import caffemodel
+        from ripen.nets.published import caffemodel
 
         assert validation is not None
         if not work.task.classifies:
@@ -140,7 +140,7 @@ class FinetuneImages(Estimator):
         """Return some held-out images, evenly spread, and their labels."""
         from ripen.data.batches import batches, prepare_views
         from ripen.data.image_input import views
-        from ripen.learn.images import AT_ONCE
+        from ripen.learn.image_files import AT_ONCE
 
         n = len(validation.x)
         rows = np.linspace(0, n - 1, min(self.check_images, n)).astype(np.int64)
@@ -164,7 +164,7 @@ class FittedOnImages:
     def predict(self, x: Any) -> Outputs:
         """Return the net's outputs for image files (`Fitted.predict`)."""
         from ripen.data.image_input import views
-        from ripen.learn.images import outputs_of_views
+        from ripen.learn.image_files import outputs_of_views
 
         files = self.folder / "deploy.prototxt", self.folder / "model.caffemodel"
         found = outputs_of_views(

@@ -51,7 +51,7 @@ class Head(Estimator):
         # Here, because the settings are read where nobody trains, and these import torch.
         from caffe.formats import to_text
         from ripen.learn.models.train_net import train_net
-        from ripen.nets import head
+        from ripen.nets import head_layers as head
 
         if not work.task.classifies:
             raise no_regression("head")
@@ -101,11 +101,11 @@ class Head(Estimator):
         """Put frozen nets and head together: the net that takes an image."""
         from caffe.formats import to_text
         from ripen.learn import seen
-        from ripen.nets import head
+        from ripen.nets import head_layers as head
         from ripen.nets.contract import contract
         from ripen.nets.frozen import frozen_net
+        from ripen.nets.published import caffemodel
         from ripen.nets.surgery import trunk
-        from ripen.nets.weights import caffemodel
         from ripen.nets.zoo import DEFINITIONS
 
         frozen, trunks = {}, []

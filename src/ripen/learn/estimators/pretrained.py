@@ -37,7 +37,7 @@ class Pretrained(Estimator):
         from ripen.core.atomic import write_text
         from ripen.learn import seen
         from ripen.nets.contract import contract
-        from ripen.nets.weights import caffemodel, definition
+        from ripen.nets.published import caffemodel, definition
 
         if not work.task.classifies:
             raise no_regression("pretrained")
@@ -62,7 +62,7 @@ class FittedPretrained:
         from ripen.data import image_input
         from ripen.data.batches import batches
         from ripen.nets.contract import contract
-        from ripen.nets.weights import load
+        from ripen.nets.published import load
 
         net, wanted = load(self.net), contract(self.net).input
         found = []

@@ -178,12 +178,17 @@ def swept_net(competition: Competition) -> "Estimator":
     """
     from ripen.learn.estimator import estimator  # imports numpy
 
-    if SWEPT not in competition.models:
+    _check_net(competition.models)
+    return estimator(competition.models[SWEPT], f"models.{SWEPT}")
+
+
+def _check_net(models: Mapping[str, Any]) -> None:
+    if models.get(SWEPT) is None:
+        named = ", ".join(name for name, section in models.items() if section is not None)
         raise ConfigError(
             f"a sweep varies the model '{SWEPT}', which this competition does not have. "
-            f"Its models: {', '.join(competition.models)}"
+            f"Its models: {named}"
         )
-    return estimator(competition.models[SWEPT], f"models.{SWEPT}")
 
 
 def with_settings(competition: Competition, settings: Settings) -> Competition:
@@ -301,7 +306,8 @@ def compose(
     Raises
     ------
     ConfigError
-        If the competition has no sweep, or a setting is unknown, or belongs to an earlier stage.
+        If the competition has no sweep or no net to sweep, if a setting is unknown, or if it
+        belongs to an earlier stage.
     """
     given = [*overrides, *(multirun or ())]
     varied = [text for text in given if not _within(text, OF_SWEEP)]
@@ -314,6 +320,7 @@ def compose(
             f"{name} has no sweep. Add a section 'sweep' to {CONF}/competition/{name}.yaml, then: "
             "ripen compose"
         )
+    _check_net(base["models"])
     _refuse_others(base, name, kept)
     if kept:
         composed = composing.compose([chosen, *kept])
@@ -349,8 +356,7 @@ def _other_sweep(name: str, composed: dict[str, Any], kept: Sequence[str]) -> di
 
 def _refuse_others(base: dict[str, Any], name: str, kept: Sequence[str]) -> None:
     """Make sure that no override is a setting of an earlier stage, whose files exist already."""
-    net = (base.get("models") or {}).get(SWEPT) or {}
-    own = (*OF_SWEEP, "seed", *net, f"models.{SWEPT}")
+    own = (*OF_SWEEP, "seed", *base["models"][SWEPT], f"models.{SWEPT}")
     for text in kept:
         if not _within(text.removeprefix(f"{OWN}{name}."), own):
             raise ConfigError(

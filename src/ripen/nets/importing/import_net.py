@@ -17,7 +17,7 @@ from ripen.nets.contract import MODELS, contract
 from ripen.nets.definition import LEARNT
 from ripen.nets.importing.architectures import build, load_state
 from ripen.nets.importing.convert import Converted, convert
-from ripen.nets.weights import caffemodel
+from ripen.nets.published import caffemodel
 from ripen.nets.zoo import DEFINITIONS
 
 IMAGENET = 1000  # classes

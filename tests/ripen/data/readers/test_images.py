@@ -371,6 +371,7 @@ def test_odd_images_are_kept_and_broken_ones_excluded(
     ]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_on_standard_error(here: Params, tmp_path: Path) -> None:
     """A limit on the size of files stands in for a full disk."""
     here(*OVERRIDES)

@@ -171,6 +171,7 @@ def test_it_has_a_case_where_its_settings_have_no_defaults(name: str) -> None:
     assert set(CASES) <= set(ESTIMATORS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ESTIMATORS)
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_probabilities_of_every_row_sum_to_1(name: str, task: str) -> None:

@@ -15,7 +15,7 @@ from ripen.core.errors import ConfigError, UsageError
 from ripen.learn import fitting
 from ripen.learn.estimator import estimator
 from ripen.learn.estimators.finetune_images import FinetuneImages, order
-from ripen.learn.images import Images
+from ripen.learn.image_files import Images
 from ripen.learn.seen import SEEN
 from ripen.nets.engines.engine import RealEngine, TorchEngine
 from tests.ripen.learn import fits, tiny

@@ -14,7 +14,7 @@ from ripen.learn.convergence import Training
 from ripen.learn.estimator import Rows
 from ripen.learn.estimators.head import DEPLOY, FOLDER, Head, write_rows
 from ripen.learn.models.train_net import train_net
-from ripen.nets import head
+from ripen.nets import head_layers as head
 from ripen.nets.engines.engine import TorchEngine
 from ripen.nets.surgery import output, trunk
 from ripen.nets.zoo import DEFINITIONS

@@ -15,7 +15,7 @@ from ripen.data.decode import File, decode
 from ripen.data.image_input import values
 from ripen.learn import fitting
 from ripen.learn.estimator import estimator
-from ripen.learn.images import Images
+from ripen.learn.image_files import Images
 from ripen.learn.seen import SEEN
 from ripen.nets.classify import Classifier
 from ripen.nets.contract import contract

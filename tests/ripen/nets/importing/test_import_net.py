@@ -10,7 +10,7 @@ import torch
 
 import caffe
 from ripen import cli
-from ripen.nets import weights
+from ripen.nets import published as weights
 from ripen.nets.contract import contract
 from tests.ripen.nets.importing.networks import SHAPE, SIZE, network, outputs
 

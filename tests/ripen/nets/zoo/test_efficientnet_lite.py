@@ -14,7 +14,7 @@ import caffe
 from ripen.core.errors import DataError, SourceError
 from ripen.data import image_input
 from ripen.data.decode import decode as read_image
-from ripen.nets import weights
+from ripen.nets import published as weights
 from ripen.nets.contract import contract
 from ripen.nets.definition import relu6
 from ripen.nets.folding import Filter, Normalization, same

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from ripen.core.errors import DataError
 from ripen.data.decode import File
 from ripen.data.image_input import Input, views
-from ripen.learn import images
-from ripen.learn.images import outputs_of_views
+from ripen.learn import image_files as images
+from ripen.learn.image_files import outputs_of_views
 from tests.ripen.images import encoded, make_image
 
 WANTED = Input(height=32, width=32, channel_order="RGB", raw_scale=1.0)

@@ -8,7 +8,7 @@ import pytest
 
 import caffe
 from ripen.core.errors import ConfigError, DataError, SourceError, UsageError
-from ripen.nets import weights
+from ripen.nets import published as weights
 from ripen.nets.zoo import DEFINITIONS
 
 MODELS = Path(__file__).parents[3] / "models"

@@ -297,5 +297,8 @@ def process_tags() -> dict[str, str]:
 def git_commit() -> dict[str, str]:
     """Return the current commit as MLflow's tag; nothing outside a repository."""
     command = ["git", "rev-parse", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # a machine without git
+        return {}
     return {"mlflow.source.git.commit": found.stdout.strip()} if found.returncode == 0 else {}

@@ -1,5 +1,6 @@
 """Both engines get the same results for the same nets and files."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,14 @@ def params(name: str, *overrides: str) -> Competition:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(real: RealEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealEngine]:
+    """Leave the test in a folder of its own, with a process of real Caffe that is there too.
+
+    Paths of a competition's files are relative, and that of the session has another folder.
+    """
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    with RealEngine() as own:
+        yield own
 
 
 def digits(competition: Competition, model: str, engine: Engine) -> tuple[Any, Training]:
@@ -63,13 +69,13 @@ def digits(competition: Competition, model: str, engine: Engine) -> tuple[Any, T
     return test, fitted.training
 
 
-def test_digits_in_three_trainings_from_the_same_start(real: RealEngine, here: Path) -> None:
+def test_digits_in_three_trainings_from_the_same_start(here: RealEngine) -> None:
     competition = params("digits")
     fetch.run("digits")
     prepare.run("digits")
     for name in ("net", "head", "scratch"):
         found, trained = zip(
-            *(digits(competition, name, engine) for engine in (TorchEngine(), real)), strict=True
+            *(digits(competition, name, engine) for engine in (TorchEngine(), here)), strict=True
         )
         columns = [f"p{k}" for k in range(5)]
         # Measured: 3e-6.
@@ -77,10 +83,10 @@ def test_digits_in_three_trainings_from_the_same_start(real: RealEngine, here: P
         _assert_same_course(*trained, 1e-4)
 
 
-def test_digits_with_a_pretraining_of_each_engine(real: RealEngine, here: Path) -> None:
+def test_digits_with_a_pretraining_of_each_engine(here: RealEngine) -> None:
     """Where `engine: real` names the one, `torch` the other, as `fetch` and `fit` run them."""
     found = []
-    for engine in (TorchEngine(), real):
+    for engine in (TorchEngine(), here):
         competition = params("digits")
         fetch.run("digits")
         pretrain_with(engine, competition)

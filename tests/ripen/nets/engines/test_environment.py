@@ -9,10 +9,7 @@ import pytest
 from ripen.core.errors import EngineUnavailable
 from ripen.core.layout import Layout
 from ripen.nets.engines.environment import VARIABLE, interpreter
-from ripen.settings import compose as config
-from ripen.stages.settings import compose
-
-ROOT = Path(__file__).parents[4]
+from tests.ripen.stages.conftest import ROOT, write_params
 
 
 @pytest.fixture
@@ -33,10 +30,10 @@ def test_where_there_is_no_cpython_3_9(bare: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_stage_gives_the_reason_in_one_line(bare: Path) -> None:
+def test_a_stage_gives_the_reason_in_one_line(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = Layout("avocado")
-    values, _ = compose(["competitions=[avocado]", "engine=real"], ROOT / "conf")
-    (bare / "params.yaml").write_text(config.dump(values), encoding="utf-8")
+    monkeypatch.chdir(bare)
+    write_params("competitions=[avocado]", "engine=real")
     prepared = bare / layout.prepared
     prepared.mkdir(parents=True)
     rows = "".join(f"{i},train,{i % 2},,{i // 2 - 1},\n" for i in range(4))

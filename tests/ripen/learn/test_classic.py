@@ -112,6 +112,7 @@ def features(n: int = 40) -> tuple[Any, Any]:
     return fits.index_of("binary", targets, folds, parts), fits.features_input(data)
 
 
+@pytest.mark.slow
 def test_each_row_is_predicted_by_a_pipeline_that_had_not_seen_it(tmp_path: Path) -> None:
     index, taken = features()
     section = {"estimator": "logistic_regression", "inputs": ["tiny"], "components": 4}

@@ -20,6 +20,8 @@ from ripen.learn.estimator import Estimator, Rows, Work
 from ripen.settings.typed import typed
 from tests.ripen.learn import fits
 
+pytestmark = pytest.mark.slow
+
 N, TEST, MORE = 30, 5, 10
 FITS: list[set[int]] = []
 """The rows that each fit of `Means` learnt from, in the order of the fits."""

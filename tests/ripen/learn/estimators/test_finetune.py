@@ -61,6 +61,7 @@ def test_at_the_same_budget_the_pretrained_net_is_ahead(
     assert means["net"][1] > means["head"][1] + 0.06
 
 
+@pytest.mark.slow
 def test_what_each_net_begins_with_and_leaves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,7 @@ def weights(folder: Path) -> dict[str, NDArray[np.float32]]:
     return {name: blobs[0].data.copy() for name, blobs in net.params.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", THREE)
 def test_what_each_of_the_three_moves_leaves_and_predicts(name: str) -> None:
     fit = fit_of("first", **THREE[name])
@@ -86,6 +87,7 @@ def test_what_each_of_the_three_moves_leaves_and_predicts(name: str) -> None:
     }
 
 
+@pytest.mark.slow
 def test_two_folds_predict_all_rows_and_the_test_is_their_mean() -> None:
     fit = fit_of("model", each=6, folds=2, views="whole")
     (validation, test), _ = fitting.run(fit)

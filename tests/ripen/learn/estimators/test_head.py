@@ -65,6 +65,7 @@ def whole_train_val(
     return whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("net", "layers", "pools", "side"),
     [

@@ -265,6 +265,7 @@ for name, distributions in importlib.metadata.packages_distributions().items():
 """
 
 
+@pytest.mark.slow
 def test_the_requirements_of_a_served_model_are_what_its_code_imports() -> None:
     done = subprocess.run(
         [sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True

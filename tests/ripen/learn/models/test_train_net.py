@@ -38,6 +38,7 @@ def train(folder: Path, own: Settings, seed: int = 2016) -> tuple[Training, list
     return train_net(net, own.solver, own.train, seed, folder, seen.append), seen
 
 
+@pytest.mark.slow
 def test_it_learns_and_keeps_the_best(make_net: MakeNet, tmp_path: Path) -> None:
     own = make_net("solver.max_iter=3000", "solver.base_lr=0.5")
     training, checks = train(tmp_path, own)

@@ -31,6 +31,8 @@ from ripen.settings.schema import Study as StudySettings
 from ripen.stages import sweep as stage
 from tests.ripen.learn.sweeps.conftest import QUICK, competition, environment, sweeping
 
+pytestmark = pytest.mark.slow
+
 MakeStudy = Callable[..., Study]
 PREPARED = Path("data/avocado/inputs/prepared")
 BASIC = Launcher(name="basic", workers=1, address=None)

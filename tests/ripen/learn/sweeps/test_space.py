@@ -54,6 +54,7 @@ def test_the_grid_has_every_combination_once(sizes: list[int]) -> None:
     assert {place[-1] for place in places} == {7}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

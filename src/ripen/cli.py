@@ -165,11 +165,14 @@ def _known(competition: str) -> str:
 def _show(competitions: Sequence[str]) -> int:
     # Importing MLflow takes a second, which `ripen compose` need not wait.
     from ripen.judge import terminal
+    from ripen.kaggle import history
     from ripen.track import experiments
 
     run = config.load_run()
     for competition in competitions:
         terminal.show(competition, experiments.training_seconds(run, competition))
+        if entries := history.read(history.history(competition)):
+            terminal.console().print(history.table(entries, f"{competition}: submissions"))
     print("browse the runs: .venv/bin/ripen ui")
     return 0
 

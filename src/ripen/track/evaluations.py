@@ -36,7 +36,18 @@ CODE = [str(Path(file).parent) for file in (caffe.__file__, ripen.__file__)]
 # have other ones.
 REQUIREMENTS = [
     *("filelock", "h5py", "lmdb", "numpy", "omegaconf", "pandas", "pandera", "pillow", "protobuf"),
-    *("psutil", "pydantic", "pydot", "pyyaml", "rich", "scikit-learn", "scipy", "skops", "torch"),
+    *(
+        "psutil",
+        "pydantic",
+        "pydot",
+        "pyyaml",
+        "requests",
+        "rich",
+        "scikit-learn",
+        "scipy",
+        "skops",
+        "torch",
+    ),
 ]
 
 

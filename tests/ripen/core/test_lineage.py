@@ -3,24 +3,30 @@ from pathlib import Path
 import pytest
 
 from ripen.core import lineage
+from ripen.core.errors import DataError
 
 DVC = """
 stages:
   settings: {cmd: check, deps: [params.yaml]}
   prepare:
-    matrix: {competition: "${competitions}"}
-    cmd: prepare ${item.competition}
-    deps: [code.py, "data/${item.competition}/raw"]
-    params: [seed, "competition.${item.competition}"]
-    outs: ["data/${item.competition}/prepared"]
+    foreach: ${graph.prepare}
+    do:
+      cmd: prepare ${key}
+      deps: ["${item.code}", "data/${key}/raw"]
+      params: [seed, "competition.${key}"]
+      outs: ["data/${key}/prepared"]
   evaluate:
-    matrix: {competition: "${competitions}"}
-    cmd: evaluate ${item.competition}
-    deps: [other.py, "data/${item.competition}/prepared/y"]
-    params: [evaluate]
-    metrics: ["m/${item.competition}.json": {cache: false}]
+    foreach: ${graph.evaluate}
+    do:
+      cmd: evaluate ${key}
+      deps: [other.py, "data/${key}/prepared/y"]
+      params: [evaluate]
+      metrics: ["m/${key}.json": {cache: false}]
 """
-PARAMS = "{competitions: [a, b], seed: 1, competition: {a: {n: 3}, b: {n: 4}}, evaluate: {k: 5}}"
+GRAPH = "{prepare: {a: {code: code.py}, b: {code: code.py}}, evaluate: {a: {}, b: {}}}"
+PARAMS = (
+    f"{{graph: {GRAPH}, seed: 1, competition: {{a: {{n: 3}}, b: {{n: 4}}}}, evaluate: {{k: 5}}}}"
+)
 
 
 @pytest.fixture
@@ -61,6 +67,12 @@ def test_what_changes_a_hash(
     (repository / file).write_text(content)
     new_stage, new_pipeline = both(repository)
     assert (new_stage != stage, new_pipeline != pipeline) == (stage_changes, pipeline_changes)
+
+
+def test_a_missing_dependency_is_named(repository: Path) -> None:
+    (repository / "other.py").unlink()
+    with pytest.raises(DataError, match=r"other\.py is missing\. Run: dvc repro"):
+        lineage.stage_hash("evaluate", "a", repository)
 
 
 def test_a_hash_does_not_know_where_it_stands(repository: Path, tmp_path: Path) -> None:

@@ -318,7 +318,8 @@ def test_an_error_is_raised_at_its_item(threads: int) -> None:
 
 
 def test_no_thread_is_left_when_the_caller_stops() -> None:
+    before = threading.active_count()  # a library may have threads of its own
     results = in_order(lambda i: i, range(1000), 2)
     next(results)
     results.close()
-    assert threading.active_count() == 1
+    assert threading.active_count() == before

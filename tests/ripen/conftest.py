@@ -15,7 +15,7 @@ from ripen.nets.engines.engine import RealEngine
 from ripen.settings import compose as config
 from ripen.settings.schema import Competition, Run
 from ripen.stages import prepare, settings
-from tests.ripen.photographs import cats_and_dogs, write_raw
+from tests.ripen.images import cats_and_dogs, write_raw
 
 ROOT = Path(__file__).parents[2]
 SOURCES = os.pathsep.join(["src", "packages/caffe/src"])  # of a clone, in its folder

@@ -29,7 +29,7 @@ from ripen.judge.image_figures import (
 from ripen.judge.scoring import Scored
 from ripen.learn.inputs import TABLE
 from ripen.settings.schema import Competition
-from tests.ripen.photographs import cats_and_dogs, photograph, write_raw
+from tests.ripen.images import cats_and_dogs, make_image, write_raw
 
 CLASSES = ("cat", "dog & co")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -99,7 +99,7 @@ def test_a_model_without_a_mistake(tmp_path: Path) -> None:
 
 def test_a_long_line_is_shortened_and_its_title_is_whole() -> None:
     name = "n01514859 a hen with a very long name"
-    text = tile_figure("figure", [[Tile(photograph(1), (name,))]])
+    text = tile_figure("figure", [[Tile(make_image(1), (name,))]])
     (shown,) = re.findall(r"<text x=\"8\" y=\"\d+\">([^<]+)</text>", text)
     assert shown.endswith("…")
     assert name.startswith(shown[:-1])
@@ -107,9 +107,9 @@ def test_a_long_line_is_shortened_and_its_title_is_whole() -> None:
 
 
 def test_images_fit_their_squares() -> None:
-    assert fitted(photograph(1, 300, 200)).size == (112, 75)
-    assert fitted(photograph(1, 8, 4)).size == (112, 56)
-    assert fitted(photograph(1, 8, 4), 400).size == (400, 200)
+    assert fitted(make_image(1, 300, 200)).size == (112, 75)
+    assert fitted(make_image(1, 8, 4)).size == (112, 56)
+    assert fitted(make_image(1, 8, 4), 400).size == (400, 200)
 
 
 def rows_of(**columns: list[str]) -> Index:

@@ -25,7 +25,7 @@ from ripen.judge.insight import (
     read_files,
 )
 from ripen.learn import seen
-from tests.ripen.photographs import photograph
+from tests.ripen.images import make_image
 
 INPUT = Input(height=9, width=9, channel_order="BGR", raw_scale=1.0, mean=[0.4, 0.4, 0.4])
 CLASSES = ("cat", "dog")
@@ -52,7 +52,7 @@ def files(tmp_path: Path) -> NetFiles:
 
 
 def test_scores_are_those_before_the_softmax(files: NetFiles) -> None:
-    image = photograph(1, 40, 30)
+    image = make_image(1, 40, 30)
     net = caffe.Net(definition(), str(files.weights), caffe.TEST)
     net.blobs["data"].reshape(1, 3, 12, 10)
     net.blobs["data"].data[...] = image_input.values(image, INPUT.sized(12, 10))
@@ -62,7 +62,7 @@ def test_scores_are_those_before_the_softmax(files: NetFiles) -> None:
 
 
 def test_the_gradient_is_the_numeric_one(files: NetFiles) -> None:
-    image, step = photograph(2, 10, 12), 1e-2
+    image, step = make_image(2, 10, 12), 1e-2
     response = Probe(files).response(image)
     found, highest = response.gradient, int(response.scores.argmax())
     assert found.shape == (3, 12, 10)
@@ -80,7 +80,7 @@ def test_the_gradient_is_the_numeric_one(files: NetFiles) -> None:
 
 
 def test_maps_are_the_strongest_channels_of_layers_with_an_extent(files: NetFiles) -> None:
-    image = photograph(3, 10, 12)
+    image = make_image(3, 10, 12)
     maps = Probe(files).response(image).maps
     assert {name: values.shape for name, (_, values) in maps.items()} == {
         "conv1": (10, 8),
@@ -123,7 +123,7 @@ def test_heat_goes_from_the_least_to_the_most() -> None:
 def test_the_figures_show_every_image_and_are_the_same_each_time(
     files: NetFiles, tmp_path: Path
 ) -> None:
-    shown = [("train/cat.1.jpg", photograph(4)), ("train/dog.2.jpg", photograph(5))]
+    shown = [("train/cat.1.jpg", make_image(4)), ("train/dog.2.jpg", make_image(5))]
     written = []
     for name in ("first", "again"):
         (tmp_path / name).mkdir()

@@ -7,11 +7,13 @@ folders on the path.
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from caffe import glog
 
 # The speed of today's machine decides no test, and the same commit runs the same examples.
 settings.register_profile(
@@ -21,6 +23,18 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("caffe")
+
+
+@pytest.fixture(autouse=True)
+def _log_as_imported() -> Iterator[None]:
+    """Let the log begin as `import caffe` leaves it: a command or a library may have changed it."""
+    log = glog.logger
+    before = log.level, log.disabled, log.propagate, list(log.handlers)
+    log.setLevel("NOTSET")
+    log.disabled, log.propagate = False, True
+    yield
+    log.setLevel(before[0])
+    log.disabled, log.propagate, log.handlers[:] = before[1:]
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from ripen.core.layout import Layout
 from ripen.core.lineage import leaves
 from ripen.core.registry import nearest
 from ripen.data.readers import READERS
-from ripen.data.sources import source
+from ripen.data.sources import SOURCES
 from ripen.learn.estimator import estimator
 from ripen.learn.sweeps.space import SWEPT
 from ripen.nets import frozen
@@ -66,7 +66,7 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
             registry[key]
         READERS[competition.reader]
         if (origin := next(iter(competition.source))) != "generate":
-            source.find(origin)
+            SOURCES[origin]
         splitter(competition.validation)
     for key, each in features.items():
         frozen.settings(each, f"{where}: features.{key}")

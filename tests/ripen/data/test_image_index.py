@@ -10,7 +10,7 @@ from PIL import Image
 from ripen.core.errors import DataError
 from ripen.data import image_index
 from ripen.data.image_index import Found, build, check_broken, check_classes, check_ids
-from ripen.data.labels import Known, reader
+from ripen.data.labels import LABELS, Known
 from ripen.data.scan import scan_image
 
 CLASSES = ["cat", "dog"]
@@ -19,7 +19,7 @@ Encode = Callable[..., bytes]
 
 
 def _found(files: dict[str, bytes]) -> list[Found]:
-    labels = reader("name")(list(files), Known(classes=CLASSES)).images
+    labels = LABELS["name"](list(files), Known(classes=CLASSES)).images
     found = []
     for (name, content), labelled in zip(files.items(), labels, strict=True):
         assert labelled is not None

@@ -235,7 +235,7 @@ FILE = r"conf/competition/avocado\.yaml: "
         ("task=binry", rf"{FILE}unknown task 'binry'; did you mean 'binary'\?"),
         ("reader=tabel", rf"{FILE}unknown reader 'tabel'; did you mean 'table'\?"),
         ("reader=images", rf"{FILE}reader 'images' needs the section 'images'"),
-        ("source={kagle: x}", rf"{FILE}no source 'kagle'; did you mean kaggle\?"),
+        ("source={kagle: x}", rf"{FILE}unknown source 'kagle'; did you mean 'kaggle'\?"),
         ("predict.model=smv", r"predict\.model is 'smv': no such model; did you mean 'svm'\?"),
         (
             "competition.digit.seed=1",

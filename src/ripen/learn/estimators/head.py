@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ripen.core.atomic import write_text
 from ripen.learn.classic import no_regression
-from ripen.learn.convergence import Training
+from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
-from ripen.settings.schema import Solver, Train
+from ripen.settings.schema import Solver
 from ripen.settings.typed import Count, typed
 
 if TYPE_CHECKING:  # engines import torch
@@ -72,7 +72,7 @@ class Head(Estimator):
         training = train_net(
             net,
             self.solver,
-            self.to_the_end(),
+            to_the_end(self.batch_size, self.check_interval, self.solver),
             work.seed,
             folder,
             work.callback,
@@ -83,16 +83,6 @@ class Head(Estimator):
         if validation is None:
             self._write_whole(work)
         return FittedHead(work.engine, folder, train.x.shape[1], training)
-
-    def to_the_end(self) -> Train:
-        """Return that a training goes on to the end of its budget, whatever its checks show."""
-        return Train(
-            batch_size=self.batch_size,
-            check_interval=self.check_interval,
-            tolerance=0.0,
-            patience=self.solver.max_iter,
-            early_stopping=self.solver.max_iter,
-        )
 
     def _batch(self, rows: int) -> int:
         return min(self.batch_size, rows)

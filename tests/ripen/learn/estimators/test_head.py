@@ -10,7 +10,7 @@ import caffe
 from caffe.formats import to_text
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.core.atomic import write_text
-from ripen.learn.convergence import Training
+from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import Rows
 from ripen.learn.estimators.head import DEPLOY, FOLDER, Head, write_rows
 from ripen.learn.models.train_net import train_net
@@ -145,7 +145,7 @@ def train_whole(
     return train_net(
         net,
         SOLVER,
-        SETTINGS.to_the_end(),
+        to_the_end(SETTINGS.batch_size, SETTINGS.check_interval, SOLVER),
         5,
         own,
         lambda _: None,

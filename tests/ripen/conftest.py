@@ -27,7 +27,7 @@ def make_competition() -> Callable[..., Competition]:
 
     @cache
     def make(name: str, *overrides: str) -> Competition:
-        from ripen.stages.settings import complete
+        from ripen.learn.complete import complete
 
         composed = config.compose((f"competitions=[{name}]", *overrides), ROOT / "conf")
         return complete(name, composed.competitions[name], "test")

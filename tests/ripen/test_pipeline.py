@@ -39,7 +39,6 @@ UNTRACED = "ripen.track"
 CAFFE = "packages/caffe/src/caffe"
 NOT_CALLED = {
     "generate": ("ripen.judge",),  # for the hook `draw`, which `evaluate` calls
-    "sweep": ("ripen.stages.settings",),  # for the command `ripen sweep`, which composes settings
 }
 
 

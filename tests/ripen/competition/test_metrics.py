@@ -55,7 +55,7 @@ def case(name: str, task: str, columns: int, seed: int, n: int = 42) -> Case:
 def perfect(task: str, truth: NDArray[Any]) -> NDArray[np.float64]:
     """Return the outputs of a model that knows the truth."""
     if task in ("binary", "multiclass"):
-        return np.eye(truth.max() + 1)[truth]
+        return np.asarray(np.eye(truth.max() + 1)[truth])
     return truth.reshape(len(truth), -1).astype(np.float64)
 
 

@@ -16,7 +16,7 @@ from ripen.competition.scorer import Scorer, SubmissionScorer, perfect, row_colu
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
-from ripen.settings.schema import Files
+from ripen.settings.schema import Csv, Files
 
 ROWS = np.arange(4)
 RIPE = np.array([0.2, 0.9, 0.4, 0.6])
@@ -32,7 +32,13 @@ def index(task: str = "binary", classes: tuple[str, ...] = ("no", "yes"), **colu
 
 
 def competition(**settings: Any) -> Any:
-    usual = {"files": Files(), "id": "id", "metric": "accuracy", "submission": "label"}
+    usual = {
+        "files": Files(),
+        "csv": Csv(),
+        "id": "id",
+        "metric": "accuracy",
+        "submission": "label",
+    }
     return SimpleNamespace(**(usual | settings))
 
 
@@ -90,10 +96,20 @@ def test_a_column_is_read_by_id_from_the_training_and_the_solution_file(tmp_path
     solution.write_text("id,w,kind\nc,4,01\n")
     tables = {"train": [train], "test": [solution]}
     rows = index(target=["no", "yes", "yes", "no"])
-    np.testing.assert_array_equal(row_column("w", tables, "id", rows, "mae"), [1, 2.5, 4, np.nan])
-    assert row_column("kind", tables, "id", rows, "m").tolist() == ["y", "x", "01", ""]
+    np.testing.assert_array_equal(
+        row_column("w", tables, competition(), rows, "mae"), [1, 2.5, 4, np.nan]
+    )
+    assert row_column("kind", tables, competition(), rows, "m").tolist() == ["y", "x", "01", ""]
     grouped = index(group=["p", "q", "r", "s"])
-    assert row_column("group", {}, "id", grouped, "m").tolist() == ["p", "q", "r", "s"]
+    assert row_column("group", {}, competition(), grouped, "m").tolist() == ["p", "q", "r", "s"]
+
+
+def test_a_column_of_numbers_with_a_decimal_comma(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("id;w;kind\na;1,5;x,y\nb;2;z\n")
+    facts = competition(csv=Csv(separator=";", decimal=","))
+    tables = {"train": [tmp_path / "train.csv"]}
+    assert row_column("w", tables, facts, index(), "m")[:2].tolist() == [1.5, 2.0]
+    assert row_column("kind", tables, facts, index(), "m")[:2].tolist() == ["x,y", "z"]
 
 
 def test_a_column_that_a_scored_row_lacks_is_one_line(tmp_path: Path) -> None:
@@ -103,13 +119,13 @@ def test_a_column_that_a_scored_row_lacks_is_one_line(tmp_path: Path) -> None:
     tables = {"train": [train], "test": [solution]}
     said = r"^train\.csv: metric 'mae' takes column 'weigt', which row 'a' lacks; did you mean 'wei"
     with pytest.raises(DataError, match=said):
-        row_column("weigt", tables, "id", index(), "mae")
+        row_column("weigt", tables, competition(), index(), "mae")
     known = index(target=["no", "yes", "yes", "no"])
     said = r"^solution\.csv: metric 'mae' takes column 'weight', which row 'c' lacks$"
     with pytest.raises(DataError, match=said):
-        row_column("weight", tables, "id", known, "mae")
+        row_column("weight", tables, competition(), known, "mae")
     # Test rows of unknown target are not scored.
-    assert row_column("weight", tables, "id", index(), "mae")[1] == 2
+    assert row_column("weight", tables, competition(), index(), "mae")[1] == 2
 
 
 # --- Tables in the form of a submission ----------------------------------------------------------

@@ -373,8 +373,10 @@ class Competition:
         the classes found, sorted.
     task : str
         A task of the registry: "binary", "multiclass", "regression".
-    metric : str
-        A metric of the registry. It decides the best model, early leaders and every order.
+    metric : str or mapping
+        A metric of the registry, or a mapping with its name under ``metric`` and its settings
+        beside it; or Kaggle's own file (`ripen.competition.metric_file`). It decides the best
+        model and every order.
     submission : "label", "probability" or "value"
         What a single column of the submission holds. With a column a class it holds probabilities.
     validation : mapping
@@ -408,7 +410,7 @@ class Competition:
     target: str
     classes: list[str] | dict[str, str] | None = None
     task: str
-    metric: str
+    metric: str | Named
     submission: Literal["label", "probability", "value"]
     validation: Named
     columns: Columns = Field(default_factory=Columns)

@@ -2,6 +2,7 @@
 
 import io
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -10,32 +11,31 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from ripen.core.archives import Archive
+from ripen.core.csv_files import read_text, sniff
 from ripen.core.errors import DataError
 from ripen.data.labels import is_image, is_junk
 
 TABLES = (".csv", ".tsv")
-SEPARATORS = (",", ";", "\t", "|")
 SHOWN = 10  # names in an error
-_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _SAMPLE = re.compile(r"submi|^sample", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Form:
-    """How a table is written: the section `csv` of a competition's settings."""
-
-    separator: str = ","
-    decimal: str = "."
-    encoding: str = "utf-8"
-
-
-@dataclass(frozen=True)
 class Table:
-    """A table, every value as the text that it is; NaN nowhere."""
+    """A table, every value as the text that it is.
+
+    Attributes
+    ----------
+    name : str
+        Of its file, without folders.
+    text : DataFrame of str
+    form : dict of str to str
+        How it is written, where not as usual: the section `csv` of a competition's settings.
+    """
 
     name: str
     text: pd.DataFrame
-    form: Form
+    form: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,6 @@ class Files:
     tables: Mapping[str, Table]
     images: Sequence[str] = ()
     smallest: int = 0
-    more: Sequence[str] = field(default_factory=tuple)  # names of other files
 
 
 def read(path: Path) -> Files:
@@ -82,7 +81,7 @@ def read(path: Path) -> Files:
     if not tables and not images:
         shown = ", ".join(others[:SHOWN]) or "none"
         raise DataError(f"{path}: holds neither a table (*.csv) nor an image. Its files: {shown}")
-    return Files(str(path), tables, images, smallest, others)
+    return Files(str(path), tables, images, smallest)
 
 
 @contextmanager
@@ -122,41 +121,18 @@ def read_table(content: bytes, name: str, where: str) -> Table:
     DataError
         If it is not a table of one header and equal rows.
 
-    >>> read_table("id;size\\n1;2,5\\n".encode("utf-8-sig"), "train.csv", "").form
-    Form(separator=';', decimal=',', encoding='utf-8')
+    >>> read_table("id;size\\n1;2,5\\n".encode(), "train.csv", "").form
+    {'separator': ';', 'decimal': ','}
     """
-    text, encoding = _decoded(content)
-    header = text.partition("\n")[0]
-    separator = max(SEPARATORS, key=header.count)  # the first of equals
-    try:
-        frame = pd.read_csv(
-            io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
-        reason = " ".join(str(error).removeprefix("Error tokenizing data.").split())
-        raise DataError(f"{where}: not a table of one header and equal rows: {reason}") from None
-    return Table(name, frame, Form(separator, _decimal(frame, separator), encoding))
-
-
-def _decoded(content: bytes) -> tuple[str, str]:
-    """Return a text and its encoding: UTF-8, with or without BOM, or else Latin-1."""
-    try:
-        return content.decode("utf-8-sig"), "utf-8"
-    except UnicodeDecodeError:
-        return content.decode("latin-1"), "latin-1"  # every byte is a character of it
-
-
-def _decimal(frame: pd.DataFrame, separator: str) -> str:
-    """Return "," where some column holds numbers that are written so, and none with a point."""
-    if separator == ",":
-        return "."
-    for name in frame:
-        values = frame[name][frame[name] != ""]
-        commas = values.str.fullmatch(_DECIMAL_COMMA)
-        whole = values.str.fullmatch(r"[-+]?\d+")
-        if commas.any() and (commas | whole).all():
-            return ","
-    return "."
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / name
+        file.write_bytes(content)
+        form = sniff(file)
+        try:
+            text = read_text(file, form.get("separator", ","), form.get("encoding", "utf-8"))
+        except DataError as error:
+            raise DataError(str(error).replace(str(file), where)) from None
+    return Table(name, text, form)
 
 
 def _side(content: bytes) -> int:

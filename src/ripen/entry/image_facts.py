@@ -36,13 +36,10 @@ class Labels:
     id: str = ""
     label: str = ""
 
-    def settings(self, train: str) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
         """Return the section, without what it has by itself."""
-        if self.read != "csv":
-            return {"read": self.read}
-        given = {"table": self.table, "id": self.id, "label": self.label}
-        usual = {"table": train, "id": "id", "label": "label"}
-        return {"read": "csv"} | {key: v for key, v in given.items() if v != usual[key]}
+        given = {"id": self.id, "label": self.label} if self.read == "csv" else {}
+        return {"read": self.read} | {key: name for key, name in given.items() if name != key}
 
 
 def labels_of(files: Files, sample: Table) -> Labels:

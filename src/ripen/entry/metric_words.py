@@ -2,7 +2,6 @@
 
 import re
 from html import unescape
-from typing import Any
 
 from ripen.competition.metrics import METRICS
 
@@ -80,8 +79,10 @@ def metric_of(text: str) -> str | None:
 
 def needs(metric: str | None) -> str | None:
     """Return what a metric needs of a model; None for no metric."""
-    found: Any = METRICS[metric].needs if metric else None
-    return str(found) if found else None
+    if metric is None:
+        return None
+    found: str = METRICS[metric].needs
+    return "label" if found == "ranking" else found
 
 
 def usual(task: str, submission: str, skewed: bool) -> tuple[str, str]:
@@ -93,9 +94,6 @@ def usual(task: str, submission: str, skewed: bool) -> tuple[str, str]:
     skewed : bool
         Whether the target is positive, and far less skewed on a logarithmic scale.
     """
-    if skewed and "rmsle" in METRICS:
+    if skewed:
         return "rmsle", "the files do not say: usual for amounts, positive and skewed"
-    name = USUAL.get((task, submission), "accuracy")
-    if name in METRICS:
-        return name, f"the files do not say: usual for {task}, {submission}"
-    return ("rmse" if submission == "value" else "log_loss"), "the files do not say"
+    return USUAL[task, submission], f"the files do not say: usual for {task}, {submission}"

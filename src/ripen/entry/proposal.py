@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from ripen.competition.metrics import METRICS
 from ripen.core.errors import DataError
 from ripen.entry import facts, image_facts, split
 from ripen.entry.facts import Ask, Fact, Goal
@@ -99,7 +100,6 @@ def _of_table(files: Files, sample: Table, page: KagglePage | None, ask: Ask) ->
 
 
 def _of_images(files: Files, sample: Table, page: KagglePage | None, ask: Ask) -> list[Fact]:
-    train = part_of(files, "train")
     named = image_facts.check_ids(files, sample)
     labels = image_facts.labels_of(files, sample)
     target = pd.Series(list(labels.known.values()), name=labels.label or "class")
@@ -107,7 +107,7 @@ def _of_images(files: Files, sample: Table, page: KagglePage | None, ask: Ask) -
     known = page.registered if page else None
     goal = facts.goal_of(target.to_frame(), sample, id, needs(known and known[0]), ask)
     image_facts.read_by(labels.read, files, labels, list(sample.text[id.in_sample]))
-    settings: dict[str, Any] = {"labels": labels.settings(train.name if train else "train.csv")}
+    settings: dict[str, Any] = {"labels": labels.settings()}
     why = labels.reason
     if files.smallest < image_facts.MIN_SIDE:
         settings["min_side"] = files.smallest
@@ -115,14 +115,13 @@ def _of_images(files: Files, sample: Table, page: KagglePage | None, ask: Ask) -
     groups = split.of_images(files, labels.known)
     validation = []
     if groups:
-        table, image, column = groups
-        settings["beside"] = {"table": table.name, "id": image}
+        table, column = groups
         how = {"split": "stratified_group", "group": column, "folds": split.FOLDS}
         validation = [Fact("validation", how, f"{table.name}: each {column} has several images")]
-    given = {"sample": sample.name} | ({"train": train.name} if train else {})
+    given = {"sample": sample.name, "train": labels.table, "beside": groups and groups[0].name}
     return [
         Fact("defaults", ["/kind/images"]),
-        *_names(given),
+        *_names({key: name for key, name in given.items() if name}),
         Fact("id", id.name, id.reason),
         *([Fact("target", labels.label)] if labels.label else []),
         *_goal(goal, known, target),
@@ -140,20 +139,16 @@ def _names(given: dict[str, str]) -> list[Fact]:
 
 def _csv(tables: Sequence[Table]) -> list[Fact]:
     """Return the section `csv`, where the tables are not written as usual."""
-    forms = {table.form for table in tables}
-    keys = ("separator", "decimal", "encoding")
-    usual = {"separator": ",", "decimal": ".", "encoding": "utf-8"}
-    found = {
-        key: next(getattr(f, key) for f in sorted(forms, key=str) if getattr(f, key) != usual[key])
-        for key in keys
-        if any(getattr(form, key) != usual[key] for form in forms)
-    }
+    found = {key: value for table in tables for key, value in table.form.items()}
     return [Fact("csv", found, "as the files are written")] if found else []
 
 
 def _goal(goal: Goal, known: tuple[str, str] | None, target: "pd.Series[str]") -> list[Fact]:
     """Return task, metric and submission; the metric is Kaggle's, or the usual one."""
     metric, why = known or usual(goal.task, goal.submission, skewed(goal, target))
+    if goal.task not in METRICS[metric].tasks:
+        other, _ = usual(goal.task, goal.submission, skewed(goal, target))
+        metric, why = other, f"{why}, which is not for {goal.task}: usual in its place"
     classes = [Fact("classes", goal.classes, "the sample's columns")] if goal.classes else []
     return [
         *classes,

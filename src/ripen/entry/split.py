@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from ripen.data.column_types import convert, detect
 from ripen.entry.facts import numeric
 from ripen.entry.files import Files, Table
 
@@ -19,7 +20,6 @@ _TIME_NAME = re.compile(
     r"date|time|year|month|week|day|hour|timestamp|period|season", re.IGNORECASE
 )
 LEAST_GROUPS = 2 * FOLDS  # in the training part: fewer cannot be told from a category
-SHARE = 0.98  # of a column's values that must be dates
 
 
 @dataclass(frozen=True)
@@ -84,28 +84,20 @@ def group_in_id(train: "pd.Series[str]", test: "pd.Series[str]") -> bool:
 
 def later(train: "pd.Series[str]", test: "pd.Series[str]") -> bool:
     """Whether a column is a time, and no test row is before the last training row."""
-    first, second = (times(each, str(train.name)) for each in (train, test))
-    if first is None or second is None or first.min() == first.max():
+    both = times(pd.concat([train, test], keys=["train", "test"]))
+    if both is None or both["train"].min() == both["train"].max():
         return False
-    return bool(second.min() >= first.max())
+    return bool(both["test"].min() >= both["train"].max())
 
 
-def times(values: "pd.Series[str]", name: str) -> "pd.Series[Any] | None":
+def times(values: "pd.Series[str]") -> "pd.Series[Any] | None":
     """Return a column's times: dates, or numbers under the name of a time; None if it has none."""
-    given = values[values != ""]
-    if given.empty:
-        return None
-    if numeric(given):
-        return pd.to_numeric(given) if _TIME_NAME.search(name) else None
-    if not given.str.contains(r"\d[-/.:]\d").mean() >= SHARE:
-        return None
-    try:
-        first = pd.to_numeric(given.str.extract(r"^(\d\d?)[-/.]")[0])
-        day_first = bool(first.gt(12).any())
-        found = pd.to_datetime(given, errors="coerce", format="mixed", utc=True, dayfirst=day_first)
-    except (ValueError, OverflowError):
-        return None
-    return found.dropna() if found.notna().mean() >= SHARE else None
+    column = detect(values)
+    if column.type == "date":
+        return convert(values, column).dropna()
+    if column.type == "number" and _TIME_NAME.search(str(values.name)):
+        return convert(values, column).dropna()
+    return None
 
 
 def apart(train: "pd.Series[str]", test: "pd.Series[str]") -> bool:
@@ -119,8 +111,8 @@ def apart(train: "pd.Series[str]", test: "pd.Series[str]") -> bool:
     return bool(several and enough and not set(known) & set(others))
 
 
-def of_images(files: Files, known: Mapping[str, str]) -> tuple[Table, str, str] | None:
-    """Return the table that says whom each training image shows: it, its column of files, and whom.
+def of_images(files: Files, known: Mapping[str, str]) -> tuple[Table, str] | None:
+    """Return the table that says whom each training image shows, and its column that does.
 
     Parameters
     ----------
@@ -138,5 +130,5 @@ def of_images(files: Files, known: Mapping[str, str]) -> tuple[Table, str, str] 
             values = text[column]
             repeated = FOLDS <= values.nunique() <= len(values) / 2
             if column != image and repeated and not set(values) <= classes:
-                return table, image, str(column)
+                return table, str(column)
     return None

@@ -9,18 +9,18 @@ import pytest
 from ripen.core.errors import DataError
 from ripen.entry import facts
 from ripen.entry.facts import Goal, Id, goal_of, id_of, target_of
-from ripen.entry.files import Form, Table
+from ripen.entry.files import Table
 
 
 def table(name: str, text: str) -> Table:
     frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    return Table(name, frame, Form())
+    return Table(name, frame)
 
 
 def column(name: str, values: Sequence[object], *more: Sequence[object]) -> Table:
     columns = {"id": [str(i) for i in range(len(values))], name: [str(v) for v in values]}
     columns |= {f"{name}{k}": [str(v) for v in each] for k, each in enumerate(more)}
-    return Table("sample.csv", pd.DataFrame(columns), Form())
+    return Table("sample.csv", pd.DataFrame(columns))
 
 
 def never(key: str, options: Sequence[str], reason: str) -> str:
@@ -84,7 +84,7 @@ def test_the_target_is_what_the_test_part_lacks(
     values = {"key": ["c", "d"], "x": ["1", "2"], "kind": ["A", "B"], "w": ["7", "8"]}
     frame = pd.DataFrame({name: values.get(name, ["0", "1"]) for name in train.strip().split(",")})
     form = table("sample.csv", sample + ",".join("a" for _ in sample.split(",")))
-    found = target_of(Table("train.csv", frame, Form()), TEST, form, Id("key", "key", ""), never)
+    found = target_of(Table("train.csv", frame), TEST, form, Id("key", "key", ""), never)
     assert (found[0], found[2]) == (target, dropped)
 
 
@@ -171,7 +171,7 @@ def test_several_columns() -> None:
     with pytest.raises(DataError, match="several targets must be numbers, or 0 and 1 each"):
         goal_of(numbers.assign(y0=["a", "b"]), sample, id, None, never)
     classes = pd.DataFrame({"kind": ["A", "B"]})
-    named = Table("s.csv", pd.DataFrame({"id": ["1"], "p_B": ["0"], "p_A": ["1"]}), Form())
+    named = Table("s.csv", pd.DataFrame({"id": ["1"], "p_B": ["0"], "p_A": ["1"]}))
     found = goal_of(classes, named, id, None, never)
     assert (found.task, found.submission) == ("binary", "probability")
     assert found.classes == {"A": "p_A", "B": "p_B"}

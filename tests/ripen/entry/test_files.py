@@ -6,23 +6,21 @@ from pathlib import Path
 import pytest
 
 from ripen.core.errors import DataError
-from ripen.entry.files import Form, part_of, read, read_table, sample_of
+from ripen.entry.files import part_of, read, read_table, sample_of
 from tests.ripen.images import encoded, make_image, zipped
 
 
 @pytest.mark.parametrize(
     ("content", "form"),
     [
-        (b"id,size\n1,2.5\n", Form()),
-        (b"\xef\xbb\xbfid,size\n1,2.5\n", Form()),
-        (b"id;size;n\n1;2,5;3\n2;;4\n", Form(";", ",")),
-        (b"id;size\n1;2.5\n", Form(";")),
-        (b"id\tname\n1\ta,b\n", Form("\t")),
-        ("id;größe\n1;2,5\n".encode("latin-1"), Form(";", ",", "latin-1")),
-        (b'id,size\n1,"2,5"\n', Form()),
+        (b"id,size\n1,2.5\n", {}),
+        (b"\xef\xbb\xbfid,size\n1,2.5\n", {}),
+        (b"id;size;n\n1;2,5;3\n2;;4\n", {"separator": ";", "decimal": ","}),
+        (b"id\tname\n1\ta,b\n", {"separator": "\t"}),
+        ("id;größe\n1;2\n".encode("latin-1"), {"separator": ";", "encoding": "latin-1"}),
     ],
 )
-def test_the_form_of_a_table(content: bytes, form: Form) -> None:
+def test_the_form_of_a_table(content: bytes, form: dict[str, str]) -> None:
     table = read_table(content, "train.csv", "here: train.csv")
     assert table.form == form
     assert table.text.iloc[0, 0] == "1"

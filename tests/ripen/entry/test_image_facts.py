@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 
 from ripen.core.errors import DataError
-from ripen.entry.files import Files, Form, Table
+from ripen.entry.files import Files, Table
 from ripen.entry.image_facts import check_ids, labels_of, read_by
 
 
 def table(name: str, **columns: list[str]) -> Table:
-    return Table(name, pd.DataFrame(columns), Form())
+    return Table(name, pd.DataFrame(columns))
 
 
 def files(images: list[str], *tables: Table) -> Files:
@@ -31,7 +31,7 @@ CASES = {
     "a table with suffix, other names": (
         ["images/x1.png", "images/x2.png", "images/y1.png"],
         [table("labels.csv", file=["x1.png", "x2.png"], breed=["a", "b"])], ["y1"],
-        CSV | {"table": "labels.csv", "id": "file", "label": "breed"},
+        CSV | {"id": "file", "label": "breed"},
     ),
     "names": (
         ["train/cat.0.jpg", "train/dog.0.jpg", "test1/1.jpg"], [], ["1"], {"read": "name"},
@@ -45,7 +45,7 @@ def test_each_form_of_labels(name: str) -> None:
     sample = table("sample_submission.csv", id=ids, label=["a"] * len(ids))
     held = files(images, sample, *tables)
     found = labels_of(held, sample)
-    assert found.settings("train.csv") == settings
+    assert found.settings() == settings
     assert sorted(set(found.known.values())) in (["a", "b"], ["cat", "dog"])
     check_ids(held, sample)
     assert read_by(found.read, held, found, ids) == len(ids)

@@ -78,16 +78,14 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "sign-language-digits": {
         "id": "filename", "task": "multiclass", "metric": "accuracy", "submission": "label",
         "validation": {"split": "stratified_group", "group": "signer", "folds": 5},
-        "images": {
-            "labels": {"read": "folder"}, "beside": {"table": "signer_imgs_list.csv", "id": "img"}
-        },
+        "files": {"beside": "signer_imgs_list.csv"}, "images": {"labels": {"read": "folder"}},
     },
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("slug", EXPECTED)
 def test_the_archives_of_the_mirror(slug: str, here: Path, mirror: Path) -> None:
-    archive = mirror / "kaggle" / slug / f"{slug}.zip"
+    archive = mirror.parent / "kaggle" / slug / f"{slug}.zip"
     assert cli.main(["new", "it", "--from", str(archive), "--yes"]) == 0
     assert settings("it") == EXPECTED[slug]
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ripen.entry import split
-from ripen.entry.files import Files, Form, Table
+from ripen.entry.files import Files, Table
 
 N = 40
 
@@ -74,8 +74,8 @@ def test_whom_images_show() -> None:
     names = [f"{i}.jpg" for i in range(N)]
     known = {name: "ab"[i % 2] for i, name in enumerate(names)}
     text = pd.DataFrame({"who": [f"s{i // 4}" for i in range(N)], "kind": list(known.values())})
-    table = Table("who.csv", text.assign(img=names), Form())
+    table = Table("who.csv", text.assign(img=names))
     files = Files("x", {"who.csv": table})
-    assert split.of_images(files, known) == (table, "img", "who")
-    without = Table("who.csv", table.text.drop(columns="who"), Form())
+    assert split.of_images(files, known) == (table, "who")
+    without = Table("who.csv", table.text.drop(columns="who"))
     assert split.of_images(Files("x", {"who.csv": without}), known) is None

@@ -3,23 +3,18 @@
 What the test part has that no training row has is the sign: other groups, or later times.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from ripen.data import parts
 from ripen.data.column_types import convert, detect
-from ripen.entry.facts import numeric
 from ripen.entry.files import Files, Table
 
 FOLDS = 5
-GROUP_IN_ID = r"^(.+)_\d+$"
-_TIME_NAME = re.compile(
-    r"date|time|year|month|week|day|hour|timestamp|period|season", re.IGNORECASE
-)
-LEAST_GROUPS = 2 * FOLDS  # in the training part: fewer cannot be told from a category
+
 
 
 @dataclass(frozen=True)
@@ -45,17 +40,18 @@ def of_table(
         Whether the target is one of some classes.
     """
     stratified = "stratified_group" if classes else "group"
-    if group_in_id(train[id], test[id]):
-        pattern = {"group": id, "pattern": GROUP_IN_ID, "folds": FOLDS}
+    if parts.group_in_id(train[id], test[id]):
+        pattern = {"group": id, "pattern": parts.GROUP_IN_ID, "folds": FOLDS}
         reason = f"{id} begins with a group, and no group is in both parts"
         return Split({"split": stratified} | pattern, reason)
     shared = [str(name) for name in train if name in test and name not in {id, *targets}]
+    typed = {name: _typed(train, test, name) for name in shared}
     for name in shared:
-        if later(train[name], test[name]):
+        if parts.later(*typed[name]):
             reason = f"the test rows' {name} is later than the training rows'"
             return Split({"split": "time", "column": name, "folds": FOLDS}, reason)
     for name in shared:
-        if apart(train[name], test[name]):
+        if parts.apart(*typed[name]):
             reason = f"each {name} has several rows, and none is in both parts"
             return Split({"split": stratified, "group": name, "folds": FOLDS}, reason)
     reason = "neither groups nor time tell the parts apart"
@@ -69,46 +65,11 @@ def of_table(
     return Split({"split": "stratified" if classes else "kfold", "folds": FOLDS}, reason)
 
 
-def group_in_id(train: "pd.Series[str]", test: "pd.Series[str]") -> bool:
-    """Whether ids are ``group_number``, with several rows in some group and no group in both parts.
-
-    >>> group_in_id(pd.Series(["1_01", "1_02", "3_01"]), pd.Series(["2_01"]))
-    True
-    """
-    parts = [each.str.extract(GROUP_IN_ID)[0] for each in (train, test)]
-    if any(each.isna().any() for each in parts):
-        return False
-    several = parts[0].nunique() < len(parts[0])
-    return several and parts[0].nunique() > 1 and not set(parts[0]) & set(parts[1])
-
-
-def later(train: "pd.Series[str]", test: "pd.Series[str]") -> bool:
-    """Whether a column is a time, and no test row is before the last training row."""
-    both = times(pd.concat([train, test], keys=["train", "test"]))
-    if both is None or both["train"].min() == both["train"].max():
-        return False
-    return bool(both["test"].min() >= both["train"].max())
-
-
-def times(values: "pd.Series[str]") -> "pd.Series[Any] | None":
-    """Return a column's times: dates, or numbers under the name of a time; None if it has none."""
-    column = detect(values)
-    if column.type == "date":
-        return convert(values, column).dropna()
-    if column.type == "number" and _TIME_NAME.search(str(values.name)):
-        return convert(values, column).dropna()
-    return None
-
-
-def apart(train: "pd.Series[str]", test: "pd.Series[str]") -> bool:
-    """Whether a column names entities: several rows each, and other ones in the test part."""
-    known, others = (each[each != ""] for each in (train, test))
-    fractional = numeric(known) and pd.to_numeric(known).mod(1).ne(0).any()
-    if known.empty or others.empty or fractional:
-        return False
-    several = known.nunique() <= len(known) / 2 and others.nunique() < len(others)
-    enough = known.nunique() >= LEAST_GROUPS
-    return bool(several and enough and not set(known) & set(others))
+def _typed(train: pd.DataFrame, test: pd.DataFrame, name: str) -> "tuple[pd.Series[Any], ...]":
+    """Return a column of both parts, of the type that it has in both together."""
+    both = pd.concat([train[name], test[name]], ignore_index=True)
+    values = convert(both, detect(both))
+    return values[: len(train)], values[len(train) :]
 
 
 def of_images(files: Files, known: Mapping[str, str]) -> tuple[Table, str] | None:

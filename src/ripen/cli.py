@@ -45,11 +45,14 @@ def _parser() -> argparse.ArgumentParser:
         ("leaderboard", _leaderboard, []),
         ("find", _find, []),
         ("ui", _ui, []),
+        ("check", _check, []),
     ):
         added = commands.add_parser(name, parents=parents, help=command.__doc__)
         added.set_defaults(command=command)
         if command is _leaderboard:
             added.add_argument("competition", nargs="?", metavar="C", help="default: all chosen")
+        if command is _check:
+            added.add_argument("competition", metavar="NAME", help="the competition")
         if command is _find:
             added.add_argument("name", help="a DVC experiment, or an MLflow run's id")
         if command is _ui:
@@ -152,6 +155,15 @@ def _new(chosen: argparse.Namespace) -> int:
     from ripen.entry.new import new
 
     new(chosen.name, chosen.kaggle, chosen.files, chosen.yes)
+    return 0
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    """Report on a competition's data: leaks, train against test, gaps, groups, time."""
+    # Importing pandas takes a second, which the other commands need not wait.
+    from ripen.entry.check import check
+
+    check(chosen.competition)
     return 0
 
 

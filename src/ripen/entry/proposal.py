@@ -118,7 +118,7 @@ def _of_images(files: Files, sample: Table, page: KagglePage | None, ask: Ask) -
         table, column = groups
         how = {"split": "stratified_group", "group": column, "folds": split.FOLDS}
         validation = [Fact("validation", how, f"{table.name}: each {column} has several images")]
-    given = {"sample": sample.name, "train": labels.table, "beside": groups and groups[0].name}
+    given = {"sample": sample.name, "train": labels.table, "groups": groups and groups[0].name}
     return [
         Fact("defaults", ["/kind/images"]),
         *_names({key: name for key, name in given.items() if name}),
@@ -133,7 +133,7 @@ def _of_images(files: Files, sample: Table, page: KagglePage | None, ask: Ask) -
 def _names(given: dict[str, str]) -> list[Fact]:
     """Return the section `files`, without the names that it has by itself."""
     usual = Names()
-    changed = {key: name for key, name in given.items() if name != getattr(usual, key)}
+    changed = {key: name for key, name in given.items() if name != getattr(usual, key, None)}
     return [Fact("files", changed)] if changed else []
 
 

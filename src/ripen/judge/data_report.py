@@ -1,6 +1,6 @@
 """What a competitor looks at first: leaks, train against test, gaps, the target, and the folds.
 
-`examine` is a pure function of the index and the typed columns. It learns small trees with a fixed
+`examine` is a pure function of the index and the typed columns. It learns small trees with a given
 seed, on at most `MOST` rows, and rounds what it finds.
 """
 
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
+from ripen.competition.index import Index
 from ripen.data import parts
 
 MOST = 5000  # rows of a part
@@ -24,6 +25,7 @@ SHOWN = 5  # columns in a line
 GAPS = 0.1  # difference of the shares of missing values that is named
 RARE = 0.01  # share of a class
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -53,52 +55,61 @@ class DataReport:
 
 @dataclass(frozen=True)
 class _Data:
-    """The rows of both parts, and the target of the training rows."""
+    """The rows of both parts, drawn, and the targets of the training rows by name.
 
+    `targets` are labels where `classifies`, else values. Of a single target the name is "".
+    """
+
+    index: Index
     train: pd.DataFrame
     test: pd.DataFrame
-    rows: pd.DataFrame
-    target: "pd.Series[object]"
+    drawn: Ints
+    targets: dict[str, NDArray[np.generic]]
     classifies: bool
     seed: int
     file_order: bool
 
+    @property
+    def rows(self) -> pd.DataFrame:
+        return self.index.rows
+
+    @property
+    def word(self) -> str:
+        """What `alone` returns."""
+        return "AUC" if self.classifies else "R²"
+
     def alone(self, values: Floats) -> float:
-        """Return how well one number predicts the target: AUC, or R²."""
-        return _alone(values, self.target.to_numpy(), self.classifies, self.seed)
+        """Return how well one number predicts a target, the best of them: AUC, or R²."""
+        targets = self.targets.values()
+        return max(_alone(values, each, self.classifies, self.seed) for each in targets)
 
 
 def examine(
-    rows: pd.DataFrame,
-    columns: pd.DataFrame,
-    classifies: bool,
-    seed: int,
-    file_order: bool = True,
+    index: Index, columns: pd.DataFrame, seed: int, *, file_order: bool = True
 ) -> DataReport:
     """Examine a competition's data.
 
     Parameters
     ----------
-    rows : DataFrame of n rows
-        Of the index: id, part, target, group, fold.
+    index : Index
     columns : DataFrame of n rows
         What models learn from, typed; no column for images alone.
-    classifies : bool
-        Whether the target is a class, and not a number.
     seed : int
     file_order : bool
         Whether the rows stand as in the files, so that their order may tell the target.
     """
     rng = np.random.default_rng(seed)
-    known = (rows["part"] == "train") & (rows["target"] != "")
-    chosen = [_some(np.flatnonzero(mask), rng) for mask in (known, rows["part"] == "test")]
-    target = rows["target"].iloc[chosen[0]]
+    train, test = (_some(index.part(part), rng) for part in ("train", "test"))
+    values = index.targets[train]
+    single = values.ndim == 1
+    targets = {"": values} if single else dict(zip(index.names, values.T, strict=True))
     data = _Data(
-        columns.iloc[chosen[0]],
-        columns.iloc[chosen[1]],
-        rows,
-        target if classifies else pd.to_numeric(target),
-        classifies,
+        index,
+        columns.iloc[train],
+        columns.iloc[test],
+        train,
+        targets,
+        index.task.probabilities,
         seed,
         file_order,
     )
@@ -111,25 +122,24 @@ def examine(
 
 def leaks(data: _Data) -> Iterator[Finding]:
     """Columns that predict the target almost alone."""
-    word = "AUC" if data.classifies else "R²"
     for name in data.train:
         score = data.alone(encoded(data.train[name]))
         if score >= LEAK:
-            text = f"column '{name}' predicts the target almost alone ({word} {score:.2f})"
+            text = f"column '{name}' predicts the target almost alone ({data.word} {score:.2f})"
             yield Finding("leak", text, grave=True)
 
 
 def order(data: _Data) -> Iterator[Finding]:
     """Ids, or the order of rows, that tell the target."""
-    word, least = ("AUC", 0.5 + ORDER) if data.classifies else ("R²", ORDER)
-    numbers = data.rows["id"].loc[data.target.index].str.extract(r"(\d+)\D*$")[0]
-    tested = {"the number in the id": pd.to_numeric(numbers, errors="coerce")}
+    least = 0.5 + ORDER if data.classifies else ORDER
+    numbers = pd.to_numeric(data.rows["id"].str.extract(r"(\d+)\D*$")[0], errors="coerce")
+    tested = {"the number in the id": numbers.to_numpy(np.float64)}
     if data.file_order:
-        tested["the order of the rows"] = pd.Series(np.arange(len(data.rows)), data.rows.index)
+        tested["the order of the rows"] = np.arange(len(data.rows), dtype=np.float64)
     for what, values in tested.items():
-        score = data.alone(values.loc[data.target.index].to_numpy(np.float64))
+        score = data.alone(values[data.drawn])
         if score >= least:
-            yield Finding("leak", f"{what} tells the target ({word} {score:.2f})", grave=True)
+            yield Finding("leak", f"{what} tells the target ({data.word} {score:.2f})", grave=True)
 
 
 def duplicates(data: _Data) -> Iterator[Finding]:
@@ -142,7 +152,7 @@ def duplicates(data: _Data) -> Iterator[Finding]:
         share = both / len(data.test)
         text = f"{both:,} test rows ({share:.0%}) have the same values as some training row"
         yield Finding("duplicates", text, grave=share >= GAPS)
-    groups = pd.Series(data.target.to_numpy()).groupby(keys[0].to_numpy())
+    groups = data.rows["target"].iloc[data.drawn].groupby(keys[0].to_numpy())
     alike = int((groups.transform("size") > 1).sum())
     if alike:
         several = int((groups.transform("nunique") > 1).sum())
@@ -213,22 +223,27 @@ def gaps(data: _Data) -> Iterator[Finding]:
 
 def target(data: _Data) -> Iterator[Finding]:
     """The target's distribution."""
-    if data.classifies:
-        shares = data.target.value_counts(normalize=True)
-        text = f"{len(shares)} classes, from {shares.index[0]} ({shares.iloc[0]:.1%}) to "
-        yield Finding("target", f"{text}{shares.index[-1]} ({shares.iloc[-1]:.1%})")
-        rare = [str(name) for name, share in shares.items() if share < RARE]
-        if rare:
-            text = f"{len(rare)} classes below {RARE:.0%}: {', '.join(rare[:SHOWN])}"
+    if data.index.task.classifies:
+        counts = np.bincount(data.targets[""].astype(np.int64), minlength=len(data.index.names))
+        shares = counts / counts.sum()
+        order = np.argsort(-shares, kind="stable")
+        most, least = (f"{data.index.names[k]} ({shares[k]:.1%})" for k in (order[0], order[-1]))
+        yield Finding("target", f"{len(shares)} classes, from {most} to {least}")
+        if rare := [data.index.names[k] for k in order if shares[k] < RARE]:
+            text = f"below {RARE:.0%}: {len(rare)} of the classes, such as {rare[-1]}"
             yield Finding("target", text)
         return
-    values = pd.Series(data.target, dtype=np.float64)
-    low, middle, high = np.quantile(values, [0, 0.5, 1])
-    yield Finding("target", f"from {low:.4g} to {high:.4g}, median {middle:.4g}")
-    skew = float(values.skew())
-    if abs(skew) > 1:
-        advice = ": learn its logarithm, or use a metric of it" if low > 0 and skew > 0 else ""
-        yield Finding("target", f"skewed ({skew:.1f}){advice}")
+    for name, values in list(data.targets.items())[:SHOWN]:
+        of = f"{name}: " if name else ""
+        if data.classifies:
+            yield Finding("target", f"{of}{values.astype(np.float64).mean():.1%} of the rows")
+            continue
+        numbers = values.astype(np.float64)
+        low, middle, high = np.quantile(numbers, [0, 0.5, 1])
+        yield Finding("target", f"{of}from {low:.4g} to {high:.4g}, median {middle:.4g}")
+        if (skew := float(pd.Series(numbers).skew())) > 1:
+            advice = ": learn its logarithm, or use a metric of it" if low > 0 else ""
+            yield Finding("target", f"{of}skewed ({skew:.1f}){advice}")
 
 
 def folds(data: _Data) -> Iterator[Finding]:
@@ -280,7 +295,7 @@ def _advice(data: _Data, found: Sequence[Finding]) -> str:
         )
     if "duplicates" in first:
         return f"Keep equal rows together in the folds: {first['duplicates']}."
-    how = "stratified by class" if data.classifies else "k folds at random"
+    how = "stratified by class" if data.index.task.classifies else "k folds at random"
     return f"A random split ({how}) looks right: neither time nor groups tell train from test."
 
 
@@ -322,12 +337,12 @@ def _alone(values: Floats, target: NDArray[np.generic], classifies: bool, seed: 
     if np.isnan(x).all() or len(np.unique(values[~np.isnan(values)])) + np.isnan(x).any() < 2:
         return 0.5 if classifies else 0.0
     if classifies:
-        many = len(np.unique(target.astype(str)))
+        many = len(np.unique(target))
         leaves = max(16, 2 * many)
         tree = DecisionTreeClassifier(
             max_leaf_nodes=leaves, min_samples_leaf=min(least, 10), random_state=seed
         )
-        return _auc(tree, x, target.astype(str), seed)
+        return _auc(tree, x, target, seed)
     tree = DecisionTreeRegressor(max_leaf_nodes=64, min_samples_leaf=least, random_state=seed)
     folds = KFold(FOLDS, shuffle=True, random_state=seed)
     return float(r2_score(target, cross_val_predict(tree, x, target, cv=folds)))

@@ -241,9 +241,7 @@ class Files:
     """The names of a competition's tables, in its archive or folder.
 
     `sample` is the sample submission. `solution` holds the test labels, where they are known;
-    `more` holds labelled rows that only the learning curve uses. `beside` has a row for each
-    training image, by its file's name, and columns that only a splitter reads, such as whom it
-    shows. None of the three need exist.
+    `more` holds labelled rows that only the learning curve uses. Neither need exist.
     """
 
     train: str = "train.csv"
@@ -251,7 +249,6 @@ class Files:
     sample: str = "sample_submission.csv"
     solution: str = "solution.csv"
     more: str = "more.csv"
-    beside: str = "beside.csv"
 
 
 ColumnType = Literal[

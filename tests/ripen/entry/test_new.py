@@ -78,7 +78,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "sign-language-digits": {
         "id": "filename", "task": "multiclass", "metric": "accuracy", "submission": "label",
         "validation": {"split": "stratified_group", "group": "signer", "folds": 5},
-        "files": {"beside": "signer_imgs_list.csv"}, "images": {"labels": {"read": "folder"}},
+        "files": {"groups": "signer_imgs_list.csv"}, "images": {"labels": {"read": "folder"}},
     },
 }  # fmt: skip
 

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ripen.competition.index import Index
+from ripen.competition.tasks import TASKS
 from ripen.data import parts
 from ripen.judge.data_report import DataReport, encoded, examine
 
@@ -28,7 +30,16 @@ def rows(seed: int = 1, **given: Any) -> pd.DataFrame:
     target = [str(label) for label in rng.integers(0, 2, N)] + [""] * N
     frame = pd.DataFrame({"id": rng.permutation(2 * N).astype(str), "target": target})
     frame["part"] = ["train"] * N + ["test"] * N
-    return frame.assign(**{"group": "", "fold": [i % 5 for i in range(N)] + [-1] * N} | given)
+    return frame.assign(**{"group": "", "problem": "", "fold": [i % 5 for i in range(N)] + [-1] * N} | given)
+
+
+def examined(
+    frame: pd.DataFrame, table: pd.DataFrame, classifies: bool = True, file_order: bool = True
+) -> DataReport:
+    """Examine binary classes or numbers."""
+    names = tuple(sorted({label for label in frame["target"] if label})) if classifies else ()
+    task = TASKS["binary" if classifies else "regression"]
+    return examine(Index(frame, task, names, names), table, 0, file_order=file_order)
 
 
 def found(report: DataReport, topic: str) -> list[str]:
@@ -42,14 +53,29 @@ def numbers(seed: int = 2) -> list[str]:
 @pytest.mark.parametrize("classifies", [True, False])
 def test_clean_data_has_no_grave_finding(classifies: bool) -> None:
     index = rows() if classifies else rows(target=numbers())
-    report = examine(index, columns(), classifies, 0)
+    report = examined(index, columns(), classifies)
     assert [each for each in report.findings if each.grave] == []
     assert report.advice.startswith("A random split")
     assert {each.topic for each in report.findings} == {"train against test", "target"}
 
 
 def test_the_same_seed_finds_the_same() -> None:
-    assert examine(rows(), columns(), True, 3) == examine(rows(), columns(), True, 3)
+    assert examined(rows(), columns()) == examined(rows(), columns())
+
+
+def test_several_targets() -> None:
+    frame, table = rows(), columns()
+    second = (table["size"] > 0).astype(int).astype(str)
+    frame["target"] = frame["target"].where(frame["target"] == "", frame["target"] + " " + second)
+    names = ("a", "b")
+    several = Index(frame, TASKS["multilabel"], names, names)
+    report = examine(several, table, 0)
+    assert found(report, "leak") == ["column 'size' predicts the target almost alone (AUC 1.00)"]
+    assert [text[:3] for text in found(report, "target")] == ["a: ", "b: "]
+    numbers = Index(frame, TASKS["regression"], names, names)
+    assert [text[:8] for text in found(examine(numbers, table, 0), "target")] == [
+        "a: from ", "b: from "
+    ]  # fmt: skip
 
 
 def test_a_column_that_is_the_target() -> None:
@@ -57,31 +83,31 @@ def test_a_column_that_is_the_target() -> None:
     label = pd.to_numeric(index["target"]).fillna(0)
     leaky = columns().assign(weight=label + np.random.default_rng(0).normal(0, 0.01, 2 * N))
     text = "column 'weight' predicts the target almost alone (AUC 1.00)"
-    assert found(examine(index, leaky, True, 0), "leak") == [text]
+    assert found(examined(index, leaky, True), "leak") == [text]
 
 
 def test_a_gap_that_is_the_target() -> None:
     index = rows()
     leaky = columns()
     leaky.loc[index["target"] == "1", "weight"] = np.nan
-    assert "column 'weight' predicts" in found(examine(index, leaky, True, 0), "leak")[0]
+    assert "column 'weight' predicts" in found(examined(index, leaky, True), "leak")[0]
 
 
 def test_a_column_that_is_the_number_to_predict() -> None:
     index = rows(target=numbers())
     values = pd.to_numeric(index["target"]).fillna(5)
-    (text,) = found(examine(index, columns().assign(weight=2 * values), False, 0), "leak")
+    (text,) = found(examined(index, columns().assign(weight=2 * values), False), "leak")
     assert text.startswith("column 'weight' predicts the target almost alone (R² ")
 
 
 def test_ids_and_row_order_that_tell_the_class() -> None:
     index = rows(target=["0"] * (N // 2) + ["1"] * (N // 2) + [""] * N)
-    assert found(examine(index, columns(), True, 0), "leak") == [
+    assert found(examined(index, columns(), True), "leak") == [
         "the order of the rows tells the target (AUC 0.99)"
     ]
-    assert found(examine(index, columns(), True, 0, file_order=False), "leak") == []
+    assert found(examined(index, columns(), True, file_order=False), "leak") == []
     numbered = index.assign(id=[f"IMG_{i:04}.jpg" for i in range(2 * N)])
-    assert found(examine(numbered, columns(), True, 0, file_order=False), "leak") == [
+    assert found(examined(numbered, columns(), True, file_order=False), "leak") == [
         "the number in the id tells the target (AUC 0.99)"
     ]
 
@@ -89,7 +115,7 @@ def test_ids_and_row_order_that_tell_the_class() -> None:
 def test_rows_in_both_parts() -> None:
     frame = columns()
     frame = frame.iloc[[*range(N), *range(36), *range(N + 36, 2 * N)]].reset_index(drop=True)
-    report = examine(rows(), frame, True, 0)
+    report = examined(rows(), frame, True)
     text = "36 test rows (15%) have the same values as some training row"
     assert found(report, "duplicates") == [text]
     assert report.advice == f"Keep equal rows together in the folds: {text}."
@@ -99,7 +125,7 @@ def test_training_rows_that_contradict() -> None:
     frame, index = columns(), rows()
     frame = frame.iloc[[0, 0, 0, *range(3, 2 * N)]].reset_index(drop=True)
     index.loc[:2, "target"] = ["0", "1", "1"]
-    assert found(examine(index, frame, True, 0), "duplicates") == [
+    assert found(examined(index, frame, True), "duplicates") == [
         "3 training rows have the same values as another, 3 of them with different targets"
     ]
 
@@ -107,7 +133,7 @@ def test_training_rows_that_contradict() -> None:
 def test_parts_that_differ_are_told_by_their_column() -> None:
     frame = columns()
     frame.loc[N:, "size"] += 4
-    report = examine(rows(), frame, True, 0)
+    report = examined(rows(), frame, True)
     (text,) = found(report, "train against test")
     assert "train and test are very different. By themselves: size (" in text
     assert "weight" not in text
@@ -118,13 +144,13 @@ def test_new_categories() -> None:
     frame = columns()
     frame.loc[N : N + 11, "colour"] = "violet"
     text = "column 'colour': 1 values of the test rows are new (5.0% of the rows)"
-    assert found(examine(rows(), frame, True, 0), "new categories") == [text]
+    assert found(examined(rows(), frame, True), "new categories") == [text]
 
 
 def test_missing_values() -> None:
     frame = columns()
     frame.loc[: N // 2 - 1, "weight"] = np.nan
-    assert found(examine(rows(), frame, True, 0), "missing values") == [
+    assert found(examined(rows(), frame, True), "missing values") == [
         "in 1 of 3 columns, most in weight (50%)",
         "column 'weight': 50% of the training rows, 0% of the test",
     ]
@@ -132,29 +158,29 @@ def test_missing_values() -> None:
 
 def test_rare_classes_and_skewed_numbers() -> None:
     target = ["a"] * (N - 1) + ["b"] + [""] * N
-    assert found(examine(rows(target=target), columns(), True, 0), "target") == [
-        "2 classes, from a (99.6%) to b (0.4%)", "1 classes below 1%: b"
+    assert found(examined(rows(target=target), columns(), True), "target") == [
+        "2 classes, from a (99.6%) to b (0.4%)", "below 1%: 1 of the classes, such as b"
     ]  # fmt: skip
     amounts = [f"{np.exp(float(v)):.3f}" for v in numbers()[:N]] + [""] * N
-    _, skewed = found(examine(rows(target=amounts), columns(), False, 0), "target")
+    _, skewed = found(examined(rows(target=amounts), columns(), False), "target")
     assert skewed.endswith("learn its logarithm, or use a metric of it")
 
 
 def test_groups_over_folds() -> None:
-    report = examine(rows(group=[f"g{i // 2}" for i in range(2 * N)]), columns(), True, 0)
+    report = examined(rows(group=[f"g{i // 2}" for i in range(2 * N)]), columns(), True)
     assert found(report, "groups") == ["120 of 120 groups have rows in several folds"]
     assert report.advice.startswith("Keep groups together in the folds: 120 of 120")
     together = [i // 2 % 5 for i in range(2 * N)]
     clean = rows(group=[f"g{i // 2}" for i in range(2 * N)], fold=together)
-    assert found(examine(clean, columns(), True, 0), "groups") == []
+    assert found(examined(clean, columns(), True), "groups") == []
 
 
 def test_groups_that_are_in_one_part_only() -> None:
     frame = columns().assign(patient=[f"p{i // 4}" for i in range(2 * N)])
-    report = examine(rows(), frame, True, 0)
+    report = examined(rows(), frame, True)
     assert found(report, "groups") == ["each patient has several rows, and none is in both parts"]
     ids = [f"{i // 2}_{i % 2}" for i in range(2 * N)]
-    assert "the id begins with a group" in examine(rows(id=ids), columns(), True, 0).advice
+    assert "the id begins with a group" in examined(rows(id=ids), columns(), True).advice
 
 
 @pytest.mark.parametrize(
@@ -170,14 +196,14 @@ def test_a_later_test_part(values: "pd.Series[Any]") -> None:
     moved = values.mask(values.index >= N, values.max())
     assert parts.later(moved[:N], moved[N:])
     assert not parts.later(moved[N:], moved[:N])
-    report = examine(rows(), columns().assign(**{name: moved}), True, 0)
+    report = examined(rows(), columns().assign(**{name: moved}), True)
     text = f"the test rows' {name} is later than the training rows'"
     assert found(report, "time") == [text]
     assert report.advice == f"Split in time: {text}."
 
 
 def test_images_alone_have_no_columns() -> None:
-    report = examine(rows(), pd.DataFrame(index=range(2 * N)), True, 0, file_order=False)
+    report = examined(rows(), pd.DataFrame(index=range(2 * N)), True, file_order=False)
     assert [each.topic for each in report.findings] == ["target"]
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -87,40 +87,7 @@ def read(competition: Competition, layout: Layout) -> Read:
     def write(folder: Path, final: pd.DataFrame) -> None:
         write_card(folder, index, duplicates, competition, classes, hashes(layout.raw), grid)
 
-    beside = beside_images(layout.raw / competition.files.beside, index)
-    return Read(rows, pd.DataFrame(index=rows.index), beside, names=names, write=write)
-
-
-def beside_images(path: Path, index: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of a table with a row for each training image, in the index's order.
-
-    Returns
-    -------
-    DataFrame of n rows
-        As text, blank for test images; without columns where there is no such table.
-
-    Raises
-    ------
-    DataError
-        If no column holds the images' file names, with or without suffix, or an image has no row.
-    """
-    if not path.exists():
-        return pd.DataFrame(index=index.index)
-    text = read_text(path)
-    paths = [PurePosixPath(name) for name in index["name"]]
-    train = (index["part"] == "train").to_numpy()
-    for keys in ([path.name for path in paths], [path.stem for path in paths]):
-        rows = pd.Index(keys)
-        for column in text:
-            if text[column].isin(rows).all() and text[column].is_unique:
-                found = text.set_index(column).reindex(rows)
-                if (missing := found.isna().all(axis=1).to_numpy() & train).any():
-                    raise DataError(f"{path}: has no row of {index['name'][missing].iloc[0]}")
-                return found.fillna("").set_axis(index.index)
-    raise DataError(
-        f"{path}: no column holds the images' file names, each once, with or without suffix. "
-        f"Its columns: {', '.join(map(str, text))}"
-    )
+    return Read(rows, pd.DataFrame(index=rows.index), names=names, write=write)
 
 
 def _remembered(labels: Reader, known: Known, found: list[Labels], names: Sequence[str]) -> Labels:

@@ -16,7 +16,6 @@ from ripen.entry.files import Files, Table
 FOLDS = 5
 
 
-
 @dataclass(frozen=True)
 class Split:
     """The section `validation`, and why."""

@@ -146,7 +146,10 @@ def duplicates(data: _Data) -> Iterator[Finding]:
     """Rows that are in both parts, and training rows alike with other targets."""
     if not len(data.train.columns):
         return
-    keys = [pd.util.hash_pandas_object(each.astype(str), index=False) for each in (data.train, data.test)]
+    keys = [
+        pd.util.hash_pandas_object(each.astype(str), index=False)
+        for each in (data.train, data.test)
+    ]
     both = int(keys[1].isin(set(keys[0])).sum())
     if both:
         share = both / len(data.test)
@@ -173,7 +176,9 @@ def drift(data: _Data) -> Iterator[Finding]:
     both = pd.concat([data.train, data.test], ignore_index=True)
     part = np.repeat([0, 1], [len(data.train), len(data.test)])
     values = np.column_stack([encoded(both[name]) for name in both])
-    model = HistGradientBoostingClassifier(max_iter=40, early_stopping=False, random_state=data.seed)
+    model = HistGradientBoostingClassifier(
+        max_iter=40, early_stopping=False, random_state=data.seed
+    )
     score = _auc(model, values, part, data.seed)
     words = "alike"
     if score >= DRIFT[0]:
@@ -195,7 +200,9 @@ def _giveaways(both: pd.DataFrame, values: Floats, part: NDArray[np.int64], seed
 def levels(data: _Data) -> Iterator[Finding]:
     """Categories of the test part that training has not."""
     for name in data.train:
-        if types.is_numeric_dtype(data.train[name]) or types.is_datetime64_any_dtype(data.train[name]):
+        if types.is_numeric_dtype(data.train[name]) or types.is_datetime64_any_dtype(
+            data.train[name]
+        ):
             continue
         train, test = (each[name].dropna().astype(str) for each in (data.train, data.test))
         if train.nunique() > len(train) / 2:  # texts, of which each is new
@@ -214,7 +221,9 @@ def gaps(data: _Data) -> Iterator[Finding]:
         shown = ", ".join(f"{name} ({share:.0%})" for name, share in some[:SHOWN].items())
         yield Finding("missing values", f"in {len(some)} of {len(train)} columns, most in {shown}")
     for name in train.index[(train - test).abs() >= GAPS] if len(data.test) else ():
-        text = f"column '{name}': {train[name]:.0%} of the training rows, {test[name]:.0%} of the test"
+        text = (
+            f"column '{name}': {train[name]:.0%} of the training rows, {test[name]:.0%} of the test"
+        )
         yield Finding("missing values", text)
 
 

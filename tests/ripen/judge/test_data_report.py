@@ -30,7 +30,9 @@ def rows(seed: int = 1, **given: Any) -> pd.DataFrame:
     target = [str(label) for label in rng.integers(0, 2, N)] + [""] * N
     frame = pd.DataFrame({"id": rng.permutation(2 * N).astype(str), "target": target})
     frame["part"] = ["train"] * N + ["test"] * N
-    return frame.assign(**{"group": "", "problem": "", "fold": [i % 5 for i in range(N)] + [-1] * N} | given)
+    return frame.assign(
+        **{"group": "", "problem": "", "fold": [i % 5 for i in range(N)] + [-1] * N} | given
+    )
 
 
 def examined(

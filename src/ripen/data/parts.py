@@ -1,6 +1,7 @@
 """How training and test part were split, told from what the test part has and training has not."""
 
 import re
+from typing import Any
 
 import pandas as pd
 from pandas.api import types
@@ -23,21 +24,21 @@ def group_in_id(train: "pd.Series[str]", test: "pd.Series[str]") -> bool:
     return several and parts[0].nunique() > 1 and not set(parts[0]) & set(parts[1])
 
 
-def is_time(values: "pd.Series[object]") -> bool:
+def is_time(values: "pd.Series[Any]") -> bool:
     """Whether a typed column holds dates, or numbers under the name of a time."""
     if types.is_datetime64_any_dtype(values):
         return True
     return types.is_numeric_dtype(values) and bool(_TIME_NAME.search(str(values.name)))
 
 
-def later(train: "pd.Series[object]", test: "pd.Series[object]") -> bool:
+def later(train: "pd.Series[Any]", test: "pd.Series[Any]") -> bool:
     """Whether a typed column is a time, and no test row is before the last training row."""
     if not (is_time(train) and is_time(test)) or train.nunique() < 2 or not test.notna().any():
         return False
     return bool(test.min() >= train.max())
 
 
-def apart(train: "pd.Series[object]", test: "pd.Series[object]") -> bool:
+def apart(train: "pd.Series[Any]", test: "pd.Series[Any]") -> bool:
     """Whether a typed column names entities: several rows each, and others in the test part."""
     known, others = train.dropna(), test.dropna()
     if known.empty or others.empty or types.is_float_dtype(known) and (known % 1 != 0).any():

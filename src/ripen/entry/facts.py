@@ -320,7 +320,7 @@ def _single(
             "submission", ["label", "probability"], f"{name} holds {given.iloc[0]} in every row"
         )
         return Goal("binary", form, counts, f"{name} holds {given.iloc[0]} in every row", {})
-    most = given.str.split().str.len().max()
+    most = int(given.str.count(r"\S+").max())
     spaced = given.str.split().explode().isin(set(values.index)).all()
     if most > 1 and spaced and not sample <= set(values.index):
         return Goal("multiclass", "labels", counts, f"{name} holds {most} labels a row", {})

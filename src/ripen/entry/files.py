@@ -71,7 +71,7 @@ def read(path: Path) -> Files:
     with opened(path) as members:
         names = [name for name in members if not is_junk(name)]
         images = [name for name in names if is_image(name)]
-        tables = {}
+        tables: dict[str, Table] = {}
         for name in names:
             if name.lower().endswith(TABLES):
                 table = read_table(members[name](), PurePosixPath(name).name, f"{path}: {name}")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -160,14 +161,14 @@ def _goal(goal: Goal, known: tuple[str, str] | None, target: "pd.Series[str]") -
 
 def skewed(goal: Goal, target: "pd.Series[str]") -> bool:
     """Whether a target is an amount: positive, and its logarithm far less skewed than itself."""
-    import numpy as np
+    from scipy.stats import skew
 
     if goal.task != "regression":
         return False
-    values = pd.to_numeric(target, errors="coerce")
+    values = pd.to_numeric(target, errors="coerce").to_numpy(np.float64)
     if not (values > 0).all():
         return False
-    plain, logarithm = values.skew(), pd.Series(np.log1p(values)).skew()
+    plain, logarithm = float(skew(values)), float(skew(np.log1p(values)))
     return bool(plain > MORE and abs(logarithm) < plain / 2)
 
 

@@ -6,6 +6,7 @@ seed, on at most `MOST` rows, and rounds what it finds.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -102,7 +103,9 @@ def examine(
     train, test = (_some(index.part(part), rng) for part in ("train", "test"))
     values = index.targets[train]
     single = values.ndim == 1
-    targets = {"": values} if single else dict(zip(index.names, values.T, strict=True))
+    targets: dict[str, NDArray[Any]] = (
+        {"": values} if single else dict(zip(index.names, values.T, strict=True))
+    )
     data = _Data(
         index,
         columns.iloc[train],
@@ -232,6 +235,8 @@ def gaps(data: _Data) -> Iterator[Finding]:
 
 def target(data: _Data) -> Iterator[Finding]:
     """The target's distribution."""
+    from scipy.stats import skew
+
     if data.index.task.classifies:
         counts = np.bincount(data.targets[""].astype(np.int64), minlength=len(data.index.names))
         shares = counts / counts.sum()
@@ -250,9 +255,9 @@ def target(data: _Data) -> Iterator[Finding]:
         numbers = values.astype(np.float64)
         low, middle, high = np.quantile(numbers, [0, 0.5, 1])
         yield Finding("target", f"{of}from {low:.4g} to {high:.4g}, median {middle:.4g}")
-        if (skew := float(pd.Series(numbers).skew())) > 1:
+        if (skewness := float(skew(numbers))) > 1:
             advice = ": learn its logarithm, or use a metric of it" if low > 0 else ""
-            yield Finding("target", f"{of}skewed ({skew:.1f}){advice}")
+            yield Finding("target", f"{of}skewed ({skewness:.1f}){advice}")
 
 
 def folds(data: _Data) -> Iterator[Finding]:
@@ -311,20 +316,20 @@ def _advice(data: _Data, found: Sequence[Finding]) -> str:
 # --- Small models --------------------------------------------------------------------------------
 
 
-def encoded(values: "pd.Series[object]") -> Floats:
+def encoded(values: "pd.Series[Any]") -> Floats:
     """Return a typed column as numbers of shape (n,), NaN where missing.
 
     Categories are numbered in their order; of texts that hardly repeat the characters are counted.
     """
     if types.is_datetime64_any_dtype(values):
         numbers = values.astype("int64").astype(np.float64)
-        return np.where(values.isna(), np.nan, numbers)
+        return np.where(values.isna().to_numpy(), np.nan, numbers.to_numpy())
     if types.is_numeric_dtype(values) or types.is_bool_dtype(values):
-        return values.astype("float64").to_numpy(np.float64, na_value=np.nan)
+        return np.asarray(values.astype("Float64").to_numpy(np.float64, na_value=np.nan))
     if isinstance(values.dtype, pd.CategoricalDtype):
         codes = values.cat.codes.to_numpy()
     elif values.nunique() > len(values) / 2:
-        return values.str.len().to_numpy(np.float64, na_value=np.nan)
+        return np.asarray(values.str.len().to_numpy(np.float64, na_value=np.nan), np.float64)
     else:
         codes = pd.factorize(values, sort=True)[0]
     return np.where(codes < 0, np.nan, codes.astype(np.float64))

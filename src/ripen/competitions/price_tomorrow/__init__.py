@@ -46,11 +46,15 @@ def generate(settings: Mapping[str, Any], seed: int, folder: Path) -> None:
     drawn = check(settings, Drawn, "source.generate")
     table = series(drawn.n_train + drawn.n_test, drawn.noise, seed)
     train, test = table.iloc[: drawn.n_train], table.iloc[drawn.n_train :]
-    form = {"index": False, "lineterminator": "\n", "float_format": "%.6f"}
-    train.to_csv(folder / "train.csv", **form)
-    test.drop(columns="tomorrow").to_csv(folder / "test.csv", **form)
-    test[["id", "tomorrow"]].to_csv(folder / "solution.csv", **form)
-    test[["id", "tomorrow"]].assign(tomorrow=0.0).to_csv(folder / "sample_submission.csv", **form)
+    known = test[["id", "tomorrow"]]
+    for name, frame in (
+        ("train", train),
+        ("test", test.drop(columns="tomorrow")),
+        ("solution", known),
+        ("sample_submission", known.assign(tomorrow=0.0)),
+    ):
+        file = folder / f"{name}.csv"
+        frame.to_csv(file, index=False, lineterminator="\n", float_format="%.6f")
 
 
 def series(days: int, noise: float, seed: int) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from ripen.competition.index import Index
+from ripen.competition.index import IMAGES, Index
 from ripen.data import parts
 
 MOST = 5000  # rows of a part
@@ -94,12 +94,14 @@ def examine(
     ----------
     index : Index
     columns : DataFrame of n rows
-        What models learn from, typed; no column for images alone.
+        What models learn from, typed. The sizes and brightness of images are in the index.
     seed : int
     file_order : bool
         Whether the rows stand as in the files, so that their order may tell the target.
     """
     rng = np.random.default_rng(seed)
+    measured = [name for name in IMAGES if name in index.rows]
+    columns = pd.concat([index.rows[measured], columns], axis=1)
     train, test = (_some(index.part(part), rng) for part in ("train", "test"))
     values = index.targets[train]
     single = values.ndim == 1
@@ -149,10 +151,7 @@ def duplicates(data: _Data) -> Iterator[Finding]:
     """Rows that are in both parts, and training rows alike with other targets."""
     if not len(data.train.columns):
         return
-    keys = [
-        pd.util.hash_pandas_object(each.astype(str), index=False)
-        for each in (data.train, data.test)
-    ]
+    keys = [_keys(data, each) for each in (data.train, data.test)]
     both = int(keys[1].isin(set(keys[0])).sum())
     if both:
         share = both / len(data.test)
@@ -165,6 +164,13 @@ def duplicates(data: _Data) -> Iterator[Finding]:
         other = f", {several:,} of them with different targets" if several else ""
         text = f"{alike:,} training rows have the same values as another{other}"
         yield Finding("duplicates", text, grave=alike >= GAPS * len(data.train))
+
+
+def _keys(data: _Data, some: pd.DataFrame) -> "pd.Series[Any]":
+    """Return what is the same for equal rows: the hash of the file or of all values."""
+    if "sha256" in data.rows:
+        return data.rows["sha256"].loc[some.index]
+    return pd.util.hash_pandas_object(some.astype(str), index=False)
 
 
 # --- Train against test --------------------------------------------------------------------------
@@ -202,18 +208,30 @@ def _giveaways(both: pd.DataFrame, values: Floats, part: NDArray[np.int64], seed
 
 def levels(data: _Data) -> Iterator[Finding]:
     """Categories of the test part that training has not."""
+    found = {}
     for name in data.train:
-        if types.is_numeric_dtype(data.train[name]) or types.is_datetime64_any_dtype(
-            data.train[name]
-        ):
+        values = data.train[name]
+        if types.is_numeric_dtype(values) or types.is_datetime64_any_dtype(values):
             continue
         train, test = (each[name].dropna().astype(str) for each in (data.train, data.test))
         if train.nunique() > len(train) / 2:  # texts, of which each is new
             continue
-        new = ~test.isin(set(train))
-        if new.any():
-            text = f"column '{name}': {test[new].nunique()} values of the test rows are new "
-            yield Finding("new categories", f"{text}({new.sum() / len(data.test):.1%} of the rows)")
+        new = test[~test.isin(set(train))]
+        if len(new):
+            found[name] = (len(new) / len(data.test), f"{name} ({_some_of(new)}: ")
+    if found:
+        names = sorted(found, key=lambda name: -found[name][0])[:SHOWN]
+        shown = ", ".join(
+            f"{found[name][1]}{found[name][0]:.1%} of the test rows)" for name in names
+        )
+        columns = "1 column" if len(found) == 1 else f"{len(found)} columns"
+        yield Finding("new categories", f"in {columns}: {shown}", grave=False)
+
+
+def _some_of(values: "pd.Series[str]") -> str:
+    """Return the most frequent value, and how many others there are."""
+    counts = values.value_counts()
+    return f"{counts.index[0]}" + (f" and {len(counts) - 1} more" if len(counts) > 1 else "")
 
 
 def gaps(data: _Data) -> Iterator[Finding]:

@@ -18,10 +18,13 @@ def test_breast_cancer_is_scikit_learns(tmp_path: Path) -> None:
         pd.read_csv(tmp_path / f"{name}.csv", index_col="id")
         for name in ("train", "test", "solution", "sample_submission")
     )
-    whole = pd.concat([train, test.join(solution)]).sort_index()
+    whole = pd.concat([train, test.join(solution)])
+    assert whole.index.tolist() == list(range(569))
     data, target = load_breast_cancer(return_X_y=True)
-    assert np.array_equal(whole.drop(columns="diagnosis").to_numpy(), data)
-    assert (whole["diagnosis"] == "benign").astype(int).tolist() == target.tolist()
+    benign = (whole.pop("diagnosis") == "benign").to_numpy(np.float64)
+    # The same rows in another order, each with its own diagnosis.
+    ours, theirs = (np.column_stack(each) for each in ((whole, benign), (data, target)))
+    assert np.array_equal(ours[np.lexsort(ours.T)], theirs[np.lexsort(theirs.T)])
     assert len(train) == 400
     assert abs((train["diagnosis"] == "benign").mean() - target.mean()) < 0.005
     assert list(sample.index) == list(test.index)

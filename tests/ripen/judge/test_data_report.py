@@ -145,7 +145,7 @@ def test_parts_that_differ_are_told_by_their_column() -> None:
 def test_new_categories() -> None:
     frame = columns()
     frame.loc[N : N + 11, "colour"] = "violet"
-    text = "column 'colour': 1 values of the test rows are new (5.0% of the rows)"
+    text = "in 1 column: colour (violet: 5.0% of the test rows)"
     assert found(examined(rows(), frame, True), "new categories") == [text]
 
 
@@ -204,9 +204,22 @@ def test_a_later_test_part(values: "pd.Series[Any]") -> None:
     assert report.advice == f"Split in time: {text}."
 
 
-def test_images_alone_have_no_columns() -> None:
-    report = examined(rows(), pd.DataFrame(index=range(2 * N)), True, file_order=False)
-    assert [each.topic for each in report.findings] == ["target"]
+def test_images_are_examined_by_their_files() -> None:
+    """The size of a file that tells the class, and a file in both parts."""
+    index = rows()
+    rng = np.random.default_rng(0)
+    ripe = index["target"] == "1"
+    index["bytes"] = rng.integers(1000, 2000, 2 * N) + 5000 * ripe.astype(int)
+    index["brightness"] = rng.uniform(0, 255, 2 * N)
+    index["sha256"] = [str(i if i < 2 * N - 1 else 0) for i in range(2 * N)]
+    report = examined(index, pd.DataFrame(index=range(2 * N)), file_order=False)
+    text = "column 'bytes' predicts the target almost alone (AUC 1.00)"
+    assert found(report, "leak") == [text]
+    assert found(report, "duplicates") == [
+        "1 test rows (0%) have the same values as some training row"
+    ]
+    (drift,) = found(report, "train against test")
+    assert "By themselves: bytes (" in drift
 
 
 def test_typed_columns_become_numbers() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 from pydantic import Field
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
@@ -32,9 +33,14 @@ def generate(settings: Mapping[str, Any], seed: int, folder: Path) -> None:
     train, test = train_test_split(
         table, train_size=dealt.n_train, stratify=table["diagnosis"], random_state=seed
     )
-    test.index.name = train.index.name = "id"
-    train.to_csv(folder / "train.csv", lineterminator="\n")
-    test.drop(columns="diagnosis").to_csv(folder / "test.csv", lineterminator="\n")
-    test[["diagnosis"]].to_csv(folder / "solution.csv", lineterminator="\n")
-    sample = test[["diagnosis"]].assign(diagnosis=0.5)
-    sample.to_csv(folder / "sample_submission.csv", lineterminator="\n")
+    # Numbered as shuffled: in scikit-learn's order neighbours have the same diagnosis.
+    dealt_out = pd.concat([train, test]).reset_index(drop=True).rename_axis("id")
+    train, test = dealt_out[: dealt.n_train], dealt_out[dealt.n_train :]
+    known = test[["diagnosis"]]
+    for name, frame in (
+        ("train", train),
+        ("test", test.drop(columns="diagnosis")),
+        ("solution", known),
+        ("sample_submission", known.assign(diagnosis=0.5)),
+    ):
+        frame.to_csv(folder / f"{name}.csv", lineterminator="\n")

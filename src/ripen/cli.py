@@ -45,11 +45,14 @@ def _parser() -> argparse.ArgumentParser:
         ("leaderboard", _leaderboard, []),
         ("find", _find, []),
         ("ui", _ui, []),
+        ("check", _check, []),
     ):
         added = commands.add_parser(name, parents=parents, help=command.__doc__)
         added.set_defaults(command=command)
         if command is _leaderboard:
             added.add_argument("competition", nargs="?", metavar="C", help="default: all chosen")
+        if command is _check:
+            added.add_argument("competition", metavar="NAME", help="the competition")
         if command is _find:
             added.add_argument("name", help="a DVC experiment, or an MLflow run's id")
         if command is _ui:
@@ -62,11 +65,23 @@ def _parser() -> argparse.ArgumentParser:
                 action="store_false",
                 help="print the addresses only",
             )
+    _add_new(commands.add_parser("new", help=_new.__doc__))
     _add_sweep(commands.add_parser("sweep", help=_sweep.__doc__))
     _add_classify(commands.add_parser("classify", help=_classify.__doc__))
     _add_import(commands.add_parser("import-net", help=_import_net.__doc__))
     _add_submit(commands.add_parser("submit", help=_submit.__doc__))
     return parser
+
+
+def _add_new(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_new)
+    parser.add_argument("name", metavar="NAME", help="what the competition is called here")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--kaggle", metavar="SLUG", help="what Kaggle calls it in its address")
+    source.add_argument(
+        "--from", dest="files", type=Path, metavar="PATH", help="a folder or zip file of its files"
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="ask nothing, take the likeliest")
 
 
 def _add_sweep(parser: argparse.ArgumentParser) -> None:
@@ -131,6 +146,24 @@ def _compose(chosen: argparse.Namespace) -> int:
     write_text(config.PARAMS, config.dump(values))
     for note in notes:
         print(f"note: {note}")
+    return 0
+
+
+def _new(chosen: argparse.Namespace) -> int:
+    """Enter a competition: look at its files and write its settings."""
+    # Importing pandas takes a second, which the other commands need not wait.
+    from ripen.entry.new import new
+
+    new(chosen.name, chosen.kaggle, chosen.files, chosen.yes)
+    return 0
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    """Report on a competition's data: leaks, train against test, gaps, groups, time."""
+    # Importing pandas takes a second, which the other commands need not wait.
+    from ripen.entry.check import check
+
+    check(chosen.competition)
     return 0
 
 

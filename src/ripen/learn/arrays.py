@@ -16,6 +16,16 @@ from ripen.learn.estimator import Outputs
 if TYPE_CHECKING:  # engines import torch
     from ripen.nets.engines.engine import Engine
 
+Unit = tuple[float, float] | tuple[list[float], list[float]]
+
+
+def in_units(outputs: Outputs, unit: Unit) -> Outputs:
+    """Return a net's outputs, of shape (n, k), as the numbers that it predicts."""
+    mean, scale = unit
+    if isinstance(mean, float):
+        return outputs * scale + mean
+    return outputs * np.asarray(scale) + np.asarray(mean)
+
 
 def write_rows(folder: Path, name: str, x: NDArray[np.float32], y: Targets) -> Path:
     """Write `name.h5` and `name.txt`, the list that an HDF5Data layer names as its source.
@@ -25,7 +35,7 @@ def write_rows(folder: Path, name: str, x: NDArray[np.float32], y: Targets) -> P
     folder : Path
     name : str
     x : float32 ndarray of shape (n, …)
-    y : ndarray of shape (n,)
+    y : ndarray of shape (n,), or (n, k) of several targets
 
     Returns
     -------
@@ -35,7 +45,7 @@ def write_rows(folder: Path, name: str, x: NDArray[np.float32], y: Targets) -> P
     with h5py.File(folder / f"{name}.h5", "w") as file:
         file["data"] = x
         # Numbers to predict are a column, as the net's scores are: EuclideanLoss compares shapes.
-        numbers = np.issubdtype(y.dtype, np.floating)
+        numbers = y.ndim == 1 and np.issubdtype(y.dtype, np.floating)
         file["label"] = y.astype(np.float32)[:, None] if numbers else y.astype(np.float32)
     source = folder / f"{name}.txt"
     write_text(source, f"{(folder / name).as_posix()}.h5\n")
@@ -56,8 +66,8 @@ class FittedNet:
     shape : tuple of int
         Of one row, as the net takes it.
     training : Training
-    unit : (float, float)
-        Mean and scale of the numbers that the net predicts in units of.
+    unit : (float, float), or of lists
+        Mean and scale of the numbers that the net predicts in units of; one for each column.
     """
 
     engine: "Engine"
@@ -65,15 +75,14 @@ class FittedNet:
     encoder: Any
     shape: tuple[int, ...]
     training: Training | None
-    unit: tuple[float, float] = (0.0, 1.0)
+    unit: Unit = (0.0, 1.0)
 
     def predict(self, x: Any) -> Outputs:
         """Return the net's outputs (`Fitted.predict`)."""
         values = x if self.encoder is None else self.encoder.transform(x)
         files = self.folder / "deploy.prototxt", self.folder / "model.caffemodel"
         found = self.engine.predict(*files, values.reshape(len(values), *self.shape))
-        mean, scale = self.unit
-        return found if self.unit == (0.0, 1.0) else found * scale + mean
+        return found if self.unit == (0.0, 1.0) else in_units(found, self.unit)
 
     def save(self, folder: Path) -> None:
         """Write Caffe's files and the encoder."""

@@ -58,7 +58,13 @@ class Fit:
 
     def rows(self, numbers: Ints) -> Rows:
         """Return rows of the index with what the model takes of them."""
-        return Rows(self.input.take(numbers), self.index.targets[numbers])
+        groups, weight = self.index.groups, self.index.weight
+        return Rows(
+            self.input.take(numbers),
+            self.index.targets[numbers],
+            None if groups is None else groups[numbers],
+            None if weight is None else weight[numbers],
+        )
 
     @property
     def refits(self) -> bool:
@@ -171,7 +177,7 @@ def _lack(fit: Fit, train: Ints) -> str:
     per_class, rows = fit.estimator.least()
     if len(train) < rows:
         return f"there are {len(train)} rows to learn from, and the model needs {rows}"
-    if not fit.index.task.classifies:
+    if not fit.index.task.classifies or fit.index.targets.ndim > 1:
         return ""
     counts = np.bincount(fit.index.targets[train].astype(np.int64), minlength=len(fit.index.names))
     # A class may be absent from one fold's training rows only where it is rare in all of them.
@@ -209,9 +215,8 @@ def learning_curve(fit: Fit, sizes: Sequence[int]) -> pd.DataFrame:
 
 
 def score(fit: Fit, rows: Ints, outputs: NDArray[np.float64]) -> float:
-    """Return the score of a learning curve: accuracy, or RMSE in regression."""
-    name = "accuracy" if fit.index.task.classifies else "rmse"
-    return METRICS[name](fit.index.targets[rows], outputs)
+    """Return the score of a learning curve, by the first metric of its task."""
+    return METRICS[fit.index.task.metrics[0]](fit.index.targets[rows], outputs)
 
 
 def _pool(fit: Fit) -> tuple[Ints, Ints, Ints]:

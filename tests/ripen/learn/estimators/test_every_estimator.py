@@ -21,7 +21,7 @@ from ripen.competition.index import Index
 from ripen.competition.splitters import splitter
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError
-from ripen.data.tables import Encoder
+from ripen.data.encoders import Encoder
 from ripen.learn import fitting
 from ripen.learn.estimator import ESTIMATORS, Estimator, Rows, estimator
 from ripen.learn.inputs import Input

@@ -21,7 +21,7 @@ import caffe
 from ripen.competition.tasks import TASKS
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError
-from ripen.data.tables import Encoder
+from ripen.data.encoders import Encoder
 from ripen.learn.arrays import write_rows
 from ripen.learn.estimator import ESTIMATORS, Fitted, Rows, Work, estimator
 from ripen.learn.models import mlp, served

@@ -1,4 +1,4 @@
-"""Gradient boosting: as many trees as held-out training rows ask for, then fitted to all of them."""
+"""Gradient boosting: held-out training rows say how many trees, then all of them train."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal

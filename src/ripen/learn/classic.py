@@ -88,9 +88,7 @@ class Classic(Estimator):
     def __post_init__(self) -> None:
         """Check the encoder's name, which a schema of all estimators could not."""
         if self.encode not in (None, *self.encoders):
-            raise ValueError(
-                f"encode is '{self.encode}'{nearest(str(self.encode), self.encoders)}"
-            )
+            raise ValueError(f"encode is '{self.encode}'{nearest(str(self.encode), self.encoders)}")
 
     def build(self, work: Work) -> Any:
         """Return scikit-learn's unfitted estimator, one with `predict_proba` for classes."""

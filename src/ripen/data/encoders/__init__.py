@@ -192,9 +192,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                     max_features=WORDS,
                     sublinear_tf=True,
                 ),
-                TfidfVectorizer(
-                    analyzer="char_wb", ngram_range=(2, 4), max_features=CHARACTERS
-                ),
+                TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=CHARACTERS),
             )
         ]
         if not sparse:
@@ -226,18 +224,15 @@ def inner_folds(targets: Any, groups: Any, seed: int) -> Folds:
     """Deal training rows to at most five folds; groups stay whole, classes are dealt alike."""
     from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
-    y, n = np.asarray(targets), len(targets)
+    y, classes = np.asarray(targets), np.unique(targets, return_inverse=True)[1]
+    least = np.bincount(classes).min()
     if groups is not None and len(np.unique(groups)) > 1:
         most = min(5, len(np.unique(groups)))
-        dealt: Any = GroupKFold(most, shuffle=True, random_state=seed).split(y, groups=groups)
-    elif np.issubdtype(y.dtype, np.integer) and np.bincount(y).max() >= 5:
-        each = np.bincount(np.unique(y, return_inverse=True)[1])
-        # Of a class with fewer rows than folds some folds have none, which is no cause for concern.
-        most = int(max(2, min(5, each.min())))
-        dealt = StratifiedKFold(most, shuffle=True, random_state=seed)
-        dealt = (dealt if each.min() >= 2 else KFold(5, shuffle=True, random_state=seed)).split(y, y)
+        dealt = GroupKFold(most, shuffle=True, random_state=seed).split(y, groups=groups)
+    elif np.issubdtype(y.dtype, np.integer) and least > 1:
+        dealt = StratifiedKFold(min(5, least), shuffle=True, random_state=seed).split(y, classes)
     else:
-        dealt = KFold(min(5, n), shuffle=True, random_state=seed).split(y)
+        dealt = KFold(min(5, len(y)), shuffle=True, random_state=seed).split(y)
     return [(kept.astype(np.int64), held.astype(np.int64)) for kept, held in dealt]
 
 

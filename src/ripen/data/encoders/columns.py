@@ -11,6 +11,7 @@ KINDS = ("number", "category", "ordered", "boolean", "date", "text")
 TRUE = {"true", "t", "yes", "y", "1", "1.0"}
 FALSE = {"false", "f", "no", "n", "0", "0.0"}
 CYCLES = {"year": 365.25, "week": 7.0, "day": 24.0}  # lengths in days, days and hours
+WORDS, DISTINCT = 2.0, 0.5  # of a value on average, and the share of values that differ, in texts
 Types = Mapping[str, Mapping[str, Any]] | None
 
 
@@ -21,7 +22,8 @@ def kinds(table: pd.DataFrame, types: Types = None) -> dict[str, str]:
     ----------
     table : DataFrame
         Numbers are numeric, truth values boolean, dates datetimes, ordered categories pandas' own;
-        any other column is a category, in which a blank is a level.
+        any other column is a category, in which a blank is a level, or a text, where most values
+        have several words and differ.
     types : mapping of str to mapping, optional
         For a column's name its `type`, one of `KINDS`.
     """
@@ -37,8 +39,11 @@ def _kind(values: "pd.Series[Any]", known: Mapping[str, Any]) -> str:
         return "number"
     if dtypes.is_datetime64_any_dtype(values.dtype):
         return "date"
-    ordered = isinstance(values.dtype, pd.CategoricalDtype) and bool(values.dtype.ordered)
-    return "ordered" if ordered else "category"
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return "ordered" if values.dtype.ordered else "category"
+    given = _text(values)[lambda text: text != ""]
+    words, different = given.str.count(r"\S+").mean(), given.nunique()
+    return "text" if words >= WORDS and different >= DISTINCT * len(given) else "category"
 
 
 def levels(table: pd.DataFrame, types: Types = None) -> dict[str, list[str]]:

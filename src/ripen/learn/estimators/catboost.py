@@ -62,9 +62,7 @@ class CatBoost(Boosted):
             shown, held.y, cat_features=known.categories or None, weight=held.weight
         )
         model = self.boost(work, known, self.max_iter)
-        self.grow(
-            model, rows, known, eval_set=pool, early_stopping_rounds=self.early_stopping
-        )
+        self.grow(model, rows, known, eval_set=pool, early_stopping_rounds=self.early_stopping)
         return int(model[-1].get_best_iteration()) + 1
 
 

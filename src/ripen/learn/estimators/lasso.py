@@ -28,7 +28,5 @@ class Lasso(Classic):
 
         if self.alpha is None:
             folds = KFold(5, shuffle=True, random_state=work.seed)
-            return standardized(
-                linear_model.LassoCV(alphas=50, cv=folds, max_iter=self.max_iter)
-            )
+            return standardized(linear_model.LassoCV(alphas=50, cv=folds, max_iter=self.max_iter))
         return standardized(linear_model.Lasso(self.alpha, max_iter=self.max_iter))

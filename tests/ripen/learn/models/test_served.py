@@ -24,6 +24,7 @@ from ripen.core.errors import ConfigError, DataError
 from ripen.data.encoders import Encoder
 from ripen.learn.arrays import write_rows
 from ripen.learn.estimator import ESTIMATORS, Fitted, Rows, Work, estimator
+from ripen.learn.inputs import Table
 from ripen.learn.models import mlp, served
 from ripen.learn.models.train_net import CaffeNet
 from ripen.nets.engines.engine import TorchEngine
@@ -88,9 +89,8 @@ def fit(
     scale: float | None = None,
 ) -> Fitted:
     folder.mkdir()
-    work = Work(
-        "toast", TASKS[task], outputs, 0, 1, TorchEngine, folder, lambda: Encoder(scale), SETTINGS
-    )
+    encode = Table(rows.x, scale).encoder
+    work = Work("toast", TASKS[task], outputs, 0, 1, TorchEngine, folder, encode, SETTINGS)
     held = Rows(rows.x[:20], rows.y[:20])
     return estimator(settings, "test").fit(rows, held, work)
 

@@ -1,5 +1,6 @@
 """scikit-learn's estimators as ours: encoded rows in, probabilities or values out."""
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -12,6 +13,8 @@ from ripen.core.registry import nearest
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import Estimator, Outputs, Rows, Work
 from ripen.settings.typed import Count, typed
+
+NATIVE = "native"  # the encoder that leaves values missing
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,10 @@ class Classic(Estimator):
 
     def __post_init__(self) -> None:
         """Check the encoder's name, which a schema of all estimators could not."""
-        if self.encode not in (None, *self.encoders):
-            raise ValueError(f"encode is '{self.encode}'{nearest(str(self.encode), self.encoders)}")
+        if self.encode not in (None, *self._allowed()):
+            raise ValueError(
+                f"encode is '{self.encode}'{nearest(str(self.encode), self._allowed())}"
+            )
 
     def build(self, work: Work) -> Any:
         """Return scikit-learn's unfitted estimator, one with `predict_proba` for classes."""
@@ -126,16 +131,25 @@ class Classic(Estimator):
         encoder : Encoder or None
             Fitted, where a table was encoded.
         """
+        from sklearn.exceptions import ConvergenceWarning
         from sklearn.utils.validation import has_fit_parameter
 
-        model = self.build(work)
+        model, more = self.build(work), {}
         if rows.weight is not None and has_fit_parameter(model, "sample_weight"):
-            return model.fit(rows.x, rows.y, sample_weight=rows.weight)
-        return model.fit(rows.x, rows.y)
+            more["sample_weight"] = rows.weight
+        with warnings.catch_warnings():
+            # Of penalties that are tried, the smallest may need more iterations than are of use.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return model.fit(rows.x, rows.y, **more)
+
+    def _allowed(self) -> list[str]:
+        """Return the encoders that it takes: what reduces features takes no missing values."""
+        reduces = self.components is not None or self.select is not None
+        return [each for each in self.encoders if not (reduces and each == NATIVE)]
 
     def _encoder(self, work: Work) -> Any:
         sparse = self.takes_sparse and self.components is None
-        return work.encode(self.encode or self.encoders[0], sparse=sparse, seed=work.seed)
+        return work.encode(self.encode or self._allowed()[0], sparse=sparse, seed=work.seed)
 
     def _weight(self, train: Rows) -> NDArray[np.float64] | None:
         if self.class_weight is None or train.y.ndim != 1:

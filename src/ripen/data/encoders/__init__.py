@@ -204,9 +204,10 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if sparse_arrays.issparse(found):
             return found.tocsr().astype(np.float32)
         array = np.asarray(found, np.float32, order="C")
-        array = array / np.float32(self.scale) if self.scale else array
-        if self.codes_:
-            array[:, -len(self.codes_) :] += ENCODERS[self.encode].first
+        values, codes = np.split(array, [array.shape[1] - len(self.codes_)], axis=1)
+        if self.scale:
+            values /= np.float32(self.scale)
+        codes += ENCODERS[self.encode].first
         return array
 
 

@@ -115,10 +115,10 @@ def _date(values: "pd.Series[Any]") -> dict[str, Any]:
     hours = at.hour + at.minute / 60 + at.second / 3600
     days = (dates - pd.Timestamp(0)) / pd.Timedelta(days=1)
     parts = {
-        "days": days, "year": at.year, "month": at.month, "day": at.day, "weekday": at.weekday,
+        "days": days, "year": at.year, "month": at.month, "day": at.day, "weekday": at.day_of_week,
         "hour": hours,
     }  # fmt: skip
-    for name, place in (("year", at.dayofyear), ("week", at.weekday), ("day", hours)):
+    for name, place in (("year", at.day_of_year), ("week", at.day_of_week), ("day", hours)):
         angle = 2 * np.pi * place / CYCLES[name]
         parts |= {f"{name} sin": np.sin(angle), f"{name} cos": np.cos(angle)}
     return {name: column.astype(np.float64) for name, column in parts.items()}

@@ -29,6 +29,7 @@ class CaffeNet(Estimator):
     train: Train
     encode: Literal["embed", "one_hot", "ordinal", "target"] = "embed"
 
+    encoders = ("embed", "one_hot", "ordinal", "target")
     refits = False  # without validation rows nothing would end its training
 
     def trial(self, task: Task, seed: int) -> "Trial | None":

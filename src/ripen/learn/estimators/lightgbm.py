@@ -60,7 +60,8 @@ class LightGBM(Boosted):
             self.boost(work, known, self.max_iter),
             rows,
             known,
-            eval_set=[(held.x, held.y)],
+            eval_X=(held.x,),
+            eval_y=(held.y,),
             eval_sample_weight=None if held.weight is None else [held.weight],
             callbacks=[lightgbm.early_stopping(self.early_stopping, verbose=False)],
         )

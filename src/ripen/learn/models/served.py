@@ -33,14 +33,28 @@ from ripen.settings.compose import as_mapping
 INPUT, PIPELINE, ENCODER, ABOUT = "input.json", "model.skops", "encoder.skops", "model.json"
 NET = ("deploy.prototxt", "model.caffemodel")
 TYPES = [
+    "catboost.core.CatBoostClassifier",
+    "catboost.core.CatBoostRegressor",
+    "collections.OrderedDict",
+    "functools.partial",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRegressor",
     "numpy.dtype",
     "ripen.data.encoders.Encoder",
+    "ripen.learn.estimators.catboost.with_codes",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.model_selection._split.KFold",
     "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.tree._tree.Tree",
+    "sklearn.utils.validation.check_array",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+    "xgboost.sklearn.XGBRegressor",
 ]
 """Types in the files of the registry's estimators that skops does not trust by itself.
 

@@ -21,13 +21,13 @@ class CaffeNet(Estimator):
     """A net of `net`'s layers, which `solver` trains until `train` ends it.
 
     The weights of the best validation loss are kept. Categories become vectors that are learnt, by
-    Embed layers; or what another encoder makes of them.
+    Embed layers; or `encode` names another encoder for them.
     """
 
     net: Net
     solver: Solver
     train: Train
-    encode: Literal["embed", "one_hot", "ordinal", "target"] = "embed"
+    encode: Literal["embed", "one_hot", "ordinal", "target"] | None = None
 
     encoders = ("embed", "one_hot", "ordinal", "target")
     refits = False  # without validation rows nothing would end its training
@@ -46,7 +46,7 @@ class CaffeNet(Estimator):
         from ripen.learn.models.train_net import train_net
 
         assert validation is not None
-        encoder = work.encode(self.encode, seed=work.seed)
+        encoder = work.encode(self.encode or self.encoders[0], seed=work.seed)
         x, held_out, levels = train.x, validation.x, list[int]()
         if encoder is not None:
             x = encoder.fit_transform(train.x, train.y, train.groups)

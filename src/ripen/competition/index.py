@@ -8,7 +8,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,12 +73,6 @@ class Index:
     @property
     def folds(self) -> Ints:
         return self.rows["fold"].to_numpy(np.int64)
-
-    @property
-    def groups(self) -> NDArray[Any] | None:
-        """Groups as the index names them, shape (n,); None where it has none."""
-        found = self.rows["group"].to_numpy(object)
-        return found if (found != "").any() else None
 
     @property
     def weight(self) -> NDArray[np.float64] | None:

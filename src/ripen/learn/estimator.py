@@ -41,7 +41,7 @@ class Rows:
     y : ndarray of shape (n,), or (n, k) of several targets
         Labels or values; of rows to predict what is known of them.
     groups : ndarray of shape (n,), optional
-        Rows of a group are alike, or belong together.
+        Rows of a group are alike, or belong together; None where there are no groups.
     weight : float64 ndarray of shape (n,), optional
         How much each row counts.
     """

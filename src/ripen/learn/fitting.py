@@ -58,11 +58,14 @@ class Fit:
 
     def rows(self, numbers: Ints) -> Rows:
         """Return rows of the index with what the model takes of them."""
-        groups, weight = self.index.groups, self.index.weight
+        named, weight = self.index.rows["group"].to_numpy(object)[numbers], self.index.weight
+        groups = None
+        if (named != "").any():  # a row without one is a group of its own
+            groups = np.where(named == "", [f"row {number}" for number in numbers], named)
         return Rows(
             self.input.take(numbers),
             self.index.targets[numbers],
-            None if groups is None else groups[numbers],
+            groups,
             None if weight is None else weight[numbers],
         )
 

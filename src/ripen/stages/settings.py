@@ -60,7 +60,7 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> tuple[dict[str,
 def pool(
     name: str, values: dict[str, Any], named: Collection[str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Leave out the kind's models that cannot fit here: their task is another, or a package missing.
+    """Leave out the kind's models that cannot fit: of another task, or of a missing package.
 
     Parameters
     ----------

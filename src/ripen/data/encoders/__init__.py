@@ -144,7 +144,8 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         categories = [name for name, kind in inner.items() if kind == "category"]
         self.numbers_ = [name for name in found if name not in (*texts, *categories)]
         encoding = ENCODERS[self.encode]
-        folds = inner_folds(targets, groups, self.seed) if encoding.supervised else []
+        learns = encoding.supervised and np.ndim(targets) == 1
+        folds = inner_folds(targets, groups, self.seed) if learns else []
         sparse = self.sparse and bool(texts)
         parts = [("numbers", self._numbers(encoding), self.numbers_)]
         parts += [(f"text {name}", self._text(found[name], sparse), name) for name in texts]

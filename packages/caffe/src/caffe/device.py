@@ -5,7 +5,6 @@ Nets follow the mode: at its next pass a net moves its blobs to the current devi
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -31,7 +30,7 @@ class Device:
     download: Callable[[torch.Tensor], torch.Tensor] = field(compare=False)
 
 
-def _cuda(number: int) -> Device:
+def cuda(number: int) -> Device:
     name = f"cuda:{number}"
     return Device(name, partial(torch.Tensor.to, device=name), torch.Tensor.cpu)
 
@@ -51,11 +50,6 @@ def use(device: Device | None) -> None:
     _current = device
 
 
-def computing(device: Device | None) -> AbstractContextManager[object]:
-    """Return a context in which layers create new tensors on the device."""
-    return nullcontext() if device is None else torch.device(device.name)
-
-
 def set_mode_cpu() -> None:
     """Compute on the CPU."""
     use(None)
@@ -70,7 +64,7 @@ def set_mode_gpu() -> None:
         If torch finds none.
     """
     _check("set_mode_gpu()", _number)
-    use(_cuda(_number))
+    use(cuda(_number))
 
 
 def set_device(device: int) -> None:
@@ -85,7 +79,7 @@ def set_device(device: int) -> None:
     _check(f"set_device({device})", device)
     _number = device
     if _current is not None:
-        use(_cuda(device))
+        use(cuda(device))
 
 
 def _check(call: str, number: int) -> None:

@@ -7,9 +7,9 @@ inserts Split layers. `caffe.build` decides what needs a gradient, as Caffe's Ne
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
+import torch
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
@@ -18,8 +18,9 @@ from caffe.arguments import assign, net_options, set_inputs
 from caffe.batches import batches, forward_all, forward_backward_all
 from caffe.blob import Blob
 from caffe.build import Built, Learnable, Step, build
-from caffe.device import computing, current
+from caffe.device import current
 from caffe.errors import LayerError, NetError, naming
+from caffe.folded import Folded
 from caffe.formats import read_text, write_binary
 from caffe.hdf5 import write_weights
 from caffe.layers.base import Layer
@@ -87,7 +88,7 @@ class Net:
         definition.state.stage.extend(options.get("stages", ()))
         self.phase: int = options["phase"]
         self._device = current()
-        with naming(file), computing(self._device):
+        with naming(file):
             built = build(definition)
         if glog.enabled():
             net_log.describe(definition, built)
@@ -104,6 +105,8 @@ class Net:
         """Set pycaffe's attributes from the built net."""
         self._built = built
         self._clamps = fuse.clamps(built.steps)
+        self._groups = fuse.groups(built.steps, self._clamps)
+        self._folded: range | None = None  # layers that the last pass ran, if some ran folded
         self._layers: list[Layer] = [step.layer for step in built.steps]
         # For a Python layer, scripts see the object of their own class.
         self.layers: list[Any] = [
@@ -205,26 +208,32 @@ class Net:
         names = self.outputs if end is None else self._built.steps[last].top_names
         if inputs:
             set_inputs(self.blobs, self.inputs, inputs)
-        self.run_forward(first, last)
+        self._pass_forward(first, last)
         return {name: self.blobs[name].data for name in dict.fromkeys([*names, *(blobs or ())])}
 
     def run_forward(self, first: int = 0, last: int | None = None) -> float:
         """Run layers by index, both ends included; return their part of the loss."""
-        steps = self._built.steps
-        loss = 0.0
-        last = len(steps) - 1 if last is None else last
+        # As in Caffe's Layer::Forward: the sum of each top times its loss weight. Read at the end,
+        # since a GPU must finish what it was given before it can answer.
+        parts = self._pass_forward(first, len(self._layers) - 1 if last is None else last)
+        return sum((weight * float(total) for total, weight in parts), 0.0)
+
+    def _pass_forward(self, first: int, last: int) -> list[tuple[torch.Tensor, float]]:
+        """Run layers; return the sum of each loss among their tops, and its weight."""
         self._check_range(first, last)
-        with self._computing():
-            for i, step in fuse.upward(steps, self._fused("forward"), first, last):
-                for call in self._before["forward"]:
-                    call(i)
-                step.forward()
-                # As in Caffe's Layer::Forward: the sum of each top times its loss weight.
-                for top, weight in step.losses:
-                    loss += weight * float(top.tensor.sum())
-                for call in self._after["forward"]:
-                    call(i)
-        return loss
+        self._follow()
+        losses = []
+        fused = self._groups if self._unwatched("forward") else {}
+        for i, step in fuse.upward(self._built.steps, fused, first, last):
+            for call in self._before["forward"]:
+                call(i)
+            step.forward()
+            losses += [(top.tensor.sum(), weight) for top, weight in step.losses]
+            for call in self._after["forward"]:
+                call(i)
+            if isinstance(step, Folded):
+                self._folded = range(i if self._folded is None else self._folded.start, last + 1)
+        return losses
 
     def backward(
         self,
@@ -266,28 +275,39 @@ class Net:
         steps = self._built.steps
         first = len(steps) - 1 if first is None else first
         self._check_range(last, first)
-        with self._computing():
-            for i, step in fuse.downward(steps, self._fused("backward"), first, last):
-                for call in self._before["backward"]:
-                    call(i)
-                step.backward()
-                for call in self._after["backward"]:
-                    call(i)
+        self._follow()
+        self._unfold()
+        fused = self._clamps if self._unwatched("backward") else {}
+        for i, step in fuse.downward(steps, fused, first, last):
+            for call in self._before["backward"]:
+                call(i)
+            step.backward()
+            for call in self._after["backward"]:
+                call(i)
+
+    def _unfold(self) -> None:
+        """Let layers that ran folded run one by one, now and from now on: they have no gradient."""
+        if self._folded is None:
+            return
+        self._groups, again = dict(self._clamps), self._folded
+        self._folded = None
+        for step in self._built.steps[again.start : again.stop]:
+            if step.bottom:  # not the data layers, which would go on to other items
+                step.forward()
 
     _forward = run_forward
     _backward = run_backward
 
-    def _fused(self, way: str) -> dict[int, fuse.Clamp]:
-        """Return the layers to run fused: none if a callback needs every single layer."""
-        return {} if self._before[way] or self._after[way] else self._clamps
+    def _unwatched(self, way: str) -> bool:
+        """Whether no callback needs every single layer."""
+        return not self._before[way] and not self._after[way]
 
-    def _computing(self) -> AbstractContextManager[object]:
-        """Move the blobs to the current device; return a context in which layers compute there."""
+    def _follow(self) -> None:
+        """Move the blobs to the current device."""
         if current() != self._device:
             self._device = current()
             for blob in [*self.blobs.values(), *(b for layer in self._layers for b in layer.blobs)]:
                 blob.follow(self._device)
-        return computing(self._device)
 
     def _check_range(self, lowest: int, highest: int) -> None:
         if lowest < 0 or highest >= len(self._layers):
@@ -297,9 +317,9 @@ class Net:
 
     def reshape(self) -> None:
         """Propagate the inputs' shapes to all blobs."""
-        with self._computing():
-            for step in self._built.steps:
-                step.reshape()
+        self._follow()
+        for step in self._built.steps:
+            step.reshape()
 
     def clear_param_diffs(self) -> None:
         """Set the gradients of all parameters to zero."""

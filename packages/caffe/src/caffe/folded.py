@@ -17,7 +17,8 @@ import torch
 
 from caffe.blob import Blob
 from caffe.build import Step
-from caffe.layers.conv import Aten, Filter
+from caffe.device import current
+from caffe.layers.conv import Aten, Filter, layout
 from caffe.layers.norm import BatchNorm
 from caffe.proto.caffe_pb2 import TEST, EltwiseParameter
 
@@ -47,7 +48,7 @@ class Weights:
         self._way, self._sizes = way, (pad, stride, dilation)
         self._weight = weight.to(like.dtype)
         self._bias = None if bias is None else bias.to(like.dtype)
-        self._packed = like.device.type == "cpu" and torch.backends.mkldnn.is_available()
+        self._packed = current() is None and torch.backends.mkldnn.is_available()
         if self._packed:
             self._weight = _oneDNN._reorder_convolution_weight(
                 self._weight, *self._sizes, self._groups, list(like.shape)
@@ -62,7 +63,7 @@ class Weights:
         """Return the convolution of x, plus `other`, clamped between bounds."""
         if not self._packed:
             return self._by_parts(x, other, bounds)
-        attribute: tuple[str, list[float]] = ("none", [])
+        attribute: tuple[str | None, list[float]] = (None if other is not None else "none", [])
         if bounds is not None:
             low, high = bounds
             attribute = ("relu", []) if high is None else ("hardtanh", [low, high])
@@ -194,7 +195,7 @@ class Folded:
 
 
 def _last(blob: Blob) -> torch.Tensor:
-    return blob.tensor.contiguous(memory_format=torch.channels_last)
+    return blob.tensor.contiguous(memory_format=layout(blob.tensor))
 
 
 def _followed(

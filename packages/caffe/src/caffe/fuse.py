@@ -1,6 +1,6 @@
 """Layers that run as one: what a net's neighbours are fused to.
 
-`Clamp` is here, `Folded` in `caffe.folded`. The values of the blobs in between are computed only
+`Clamp` is here, `Folded` and `Normalized` in files of their names. The values of the blobs in between are computed only
 when something reads them.
 """
 
@@ -13,6 +13,7 @@ import torch
 from caffe.blob import Blob
 from caffe.build import Step
 from caffe.folded import folded
+from caffe.normalized import normalized
 
 
 class Group(Protocol):
@@ -93,10 +94,16 @@ def clamps(steps: Sequence[Step]) -> dict[int, Clamp]:
     return {i: clamp for i, clamp in found if clamp is not None}
 
 
-def groups(steps: Sequence[Step], known: Mapping[int, Clamp]) -> dict[int, Group]:
+def both_ways(steps: Sequence[Step]) -> dict[int, Group]:
+    """Return what runs as one in either direction, by the index of its first layer."""
+    pairs = {i: normalized(steps, i) for i in range(len(steps))}
+    return clamps(steps) | {i: pair for i, pair in pairs.items() if pair is not None}
+
+
+def groups(steps: Sequence[Step], known: Mapping[int, Group]) -> dict[int, Group]:
     """Return what runs as one in the forward pass, by the index of its first layer."""
-    found: dict[int, Group] = dict(known)
-    bounds = {i: clamp.bound for i, clamp in known.items()}
+    found = dict(known)
+    bounds = {i: group.bound for i, group in known.items() if isinstance(group, Clamp)}
     for i in range(len(steps)):
         if (group := folded(steps, i, bounds)) is not None:
             found[i] = group
@@ -119,15 +126,19 @@ def upward(
 
 
 def downward(
-    steps: Sequence[Step], fused: Mapping[int, Clamp], first: int, last: int
-) -> Iterator[tuple[int, Step | Clamp]]:
+    steps: Sequence[Step], fused: Mapping[int, Group], first: int, last: int
+) -> Iterator[tuple[int, Step | Group]]:
     """Yield the steps from first down to last, in the order of the backward pass."""
+    by_end = {begin + len(group.steps) - 1: (begin, group) for begin, group in fused.items()}
     i = first
     while i >= last:
-        clamp = fused.get(i - 3)
-        whole = clamp is not None and i - 3 >= last and clamp.unseen and clamp.learns
-        yield i, clamp if clamp is not None and whole else steps[i]
-        i -= 4 if whole else 1
+        begin, group = by_end.get(i, (i, None))
+        if group is not None and begin >= last and group.unseen and group.learns:
+            yield i, group
+            i = begin - 1
+        else:
+            yield i, steps[i]
+            i -= 1
 
 
 def _clamp(steps: Sequence[Step]) -> Clamp | None:

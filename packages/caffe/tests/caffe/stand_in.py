@@ -14,7 +14,6 @@ from torch.overrides import TorchFunctionMode
 
 from caffe.device import Device, cuda
 
-NAME = "CAFFE_TEST_DEVICE"  # the environment variable that names the device of the layer tests
 _CROSSING = {torch.Tensor.copy_, torch.Tensor.to, torch.Tensor.type_as}
 
 
@@ -80,12 +79,12 @@ def _download(tensor: torch.Tensor) -> torch.Tensor:
 STAND_IN = Device("cpu", _upload, _download)
 
 
-def named() -> Device | None:
-    """Return the device of the layer tests: None is the CPU, the default."""
-    name = os.environ.get(NAME, "cpu")
+NAMED = os.environ.get("CAFFE_TEST_DEVICE", "cpu")  # of all tests of layers
+OTHER = "cuda" if torch.cuda.is_available() else "stand-in"
+# Of the tests that every layer must pass on the CPU and beside it.
+DEVICES = ["cpu", OTHER] if NAMED == "cpu" else [NAMED]
+
+
+def device(name: str) -> Device | None:
+    """Return the device cpu, which is None, stand-in or cuda."""
     return {"cpu": lambda: None, "stand-in": lambda: STAND_IN, "cuda": lambda: cuda(0)}[name]()
-
-
-def other() -> Device:
-    """Return a device beside the CPU: CUDA where there is one, else the stand-in."""
-    return cuda(0) if torch.cuda.is_available() else STAND_IN

@@ -21,6 +21,8 @@ from caffe.blob import Blob
 from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.im2col import Columns, Sizes, Window, read_window
 
+GPU_LAYOUT = torch.channels_last
+
 
 class Filter(Layer):
     """The base of convolutions: a window with weights that slides over each bottom.
@@ -120,15 +122,18 @@ class Filter(Layer):
         """Return the tensor with a single axis before the channels."""
         first = math.prod(tensor.shape[: self._axis])
         items = _shaped(tensor, (first, *tensor.shape[self._axis :]))
-        if items.ndim == 4:
-            return items.contiguous(memory_format=torch.channels_last)
-        return items
+        return items.contiguous(memory_format=layout(items)) if items.ndim == 4 else items
 
     def _slide(self, bottom: Blob, top: Blob) -> "Aten | Columns":
         """Return the implementation: torch's if it supports the window, else by columns."""
         sizes = (top if self.transposed else bottom).shape[self._axis + 1 :]
         way = Aten(self._window, sizes, self._groups, self.transposed)
         return way if way.known else Columns(self._window, sizes, self._groups, self.transposed)
+
+
+def layout(x: torch.Tensor) -> torch.memory_format:
+    """Return the memory format in which maps are convolved the fastest where x is."""
+    return torch.channels_last if x.device.type == "cpu" else GPU_LAYOUT
 
 
 def _shaped(tensor: torch.Tensor, shape: Sizes) -> torch.Tensor:

@@ -68,7 +68,11 @@ class BatchNorm(Layer):
     ----------
     fixed : bool
         Whether it uses the running statistics.
+    joined : bool
+        Whether its last pass was run together with a Scale's (`caffe.normalized`).
     """
+
+    joined = False
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         param = self.param.batch_norm_param
@@ -101,9 +105,8 @@ class BatchNorm(Layer):
             y = _ops.native_batch_norm(x, None, None, mean, variance, False, 0, eps)[0]
             self._scale = (variance + eps).rsqrt()
         else:
-            mean, variance = x.new_empty(self._channels), x.new_empty(self._channels)
-            y, _, self._scale = _ops.native_batch_norm(x, None, None, mean, variance, True, 1, eps)
-            self._move(mean, variance, x.numel() // self._channels)
+            y, _, self._scale = self.normalize(x, None, None)
+        self.joined = False
         self._y: torch.Tensor = y  # kept, since an in-place layer above may overwrite the top
         top[0].set_data(y)
 
@@ -121,6 +124,26 @@ class BatchNorm(Layer):
             grad, self._y, self._scale, None, None, zeros, ones, True, 0, [True, False, False]
         )
         bottom[0].set_diff(result[0])
+
+    def normalize(
+        self, x: torch.Tensor, scale: torch.Tensor | None, bias: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Normalize by the batch's statistics, and add these to the running ones.
+
+        Returns
+        -------
+        y : Tensor of the shape of x
+            The normalized values times `scale` plus `bias`.
+        mean, factor : Tensor of shape (C,)
+            The batch's means, and 1 / sqrt(variance + eps).
+        """
+        eps = self.param.batch_norm_param.eps
+        mean, variance = x.new_empty(self._channels), x.new_empty(self._channels)
+        results: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _ops.native_batch_norm(
+            x, scale, bias, mean, variance, True, 1, eps
+        )
+        self._move(mean, variance, x.numel() // self._channels)
+        return results
 
     def learnt(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the running mean and variance; 0 before the first batch."""

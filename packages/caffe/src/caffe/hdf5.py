@@ -23,7 +23,7 @@ from caffe.formats import HDF5, blob_array, read_binary, replacing, set_blob, wr
 from caffe.layers.base import Layer
 from caffe.proto.caffe_pb2 import SolverState
 
-Path = str | os.PathLike[str]
+Path = str | bytes | os.PathLike[str]
 MOST_COMPRESSED = 2000  # no valid file exceeds it: gzip, HDF5's best, stays below 1:1032
 
 
@@ -113,7 +113,7 @@ def write_state(path: Path, state: SolverState) -> None:
     FormatError
         If the file cannot be written.
     """
-    if not os.fspath(path).endswith(".h5"):
+    if not os.fsdecode(path).endswith(".h5"):
         write_binary(path, state)
         return
     with _created(path) as file:
@@ -138,6 +138,7 @@ def read_state(path: Path) -> SolverState:
         if not state.HasField("iter"):
             raise FormatError(f"{path}: holds no SolverState with an iter")
         return state
+    path = os.fsdecode(path)
     with naming(path), opened(path) as file:
         history = file.get("history")
         if not isinstance(history, h5py.Group) or "iter" not in file:
@@ -199,7 +200,7 @@ def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
 
 @contextmanager
 def _created(path: Path) -> Iterator[h5py.File]:
-    with naming(path), replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with naming(os.fsdecode(path)), replacing(path) as temporary, h5py.File(temporary, "w") as file:
         yield file
 
 

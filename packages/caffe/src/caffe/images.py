@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from scipy.ndimage import zoom
 
-from caffe.errors import FormatError, InputError
+from caffe.errors import InputError, UnreadableError
 
 Array = NDArray[np.float32]
 _GRAY = np.array(
@@ -34,18 +34,18 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> Array:
 
     Raises
     ------
-    FormatError
+    UnreadableError
         If the file cannot be read or is not an image.
     """
     try:
         with Image.open(filename) as image:
             pixels = _pixels(image)
     except UnidentifiedImageError:
-        raise FormatError(f"{filename}: is not an image that can be decoded") from None
+        raise UnreadableError(f"{filename}: is not an image that can be decoded") from None
     except FileNotFoundError as error:
-        raise FormatError(f"{filename}: cannot be read: {error.strerror}") from None
+        raise UnreadableError(f"{filename}: cannot be read: {error.strerror}") from None
     except Exception as error:  # Pillow raises errors of any type for a damaged file
-        raise FormatError(f"{filename}: cannot be decoded: {error}") from None
+        raise UnreadableError(f"{filename}: cannot be decoded: {error}") from None
     if pixels.ndim == 2:
         return np.repeat(pixels[:, :, np.newaxis], 3 if color else 1, axis=2).astype(np.float32)
     pixels = pixels[:, :, :3]

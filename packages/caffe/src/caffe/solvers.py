@@ -110,7 +110,8 @@ def get_solver(solver_file: str | os.PathLike[str] | SolverParameter) -> Solver:
     """
     param = read_solver(solver_file)
     if param.type not in SOLVERS:
-        where = "" if isinstance(solver_file, SolverParameter) else f"{solver_file}: "
+        named = not isinstance(solver_file, SolverParameter)
+        where = f"{os.fsdecode(solver_file)}: " if named else ""
         raise SolverError(
             f"{where}unknown solver type '{param.type}'. Allowed: {', '.join(SOLVERS)}"
         )

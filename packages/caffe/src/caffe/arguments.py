@@ -26,7 +26,10 @@ def net_options(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]
     if len(given) > len(names) or twice:
         what = f"{', '.join(twice)} twice" if twice else f"{len(given)} arguments after the file"
         raise NetError(f"Net was given {what}. Allowed: phase, level, stages, weights")
-    if any(isinstance(value, str | bytes | os.PathLike) for value in given[1:]):
+    paths = [
+        n for n, v in zip(names, given, strict=False) if isinstance(v, str | bytes | os.PathLike)
+    ]
+    if paths not in ([], ["weights"]):
         raise NetError(
             "Net(file, phase, ...) was given a path after the phase. Allowed for weights: "
             "Net(file, weights, phase) or Net(file, phase, weights=...)"

@@ -14,7 +14,7 @@ import torch
 
 from caffe import forks
 from caffe.blob import Blob
-from caffe.errors import LayerError, NetError, ShapeError
+from caffe.errors import CaffeError, LayerError, NetError, ShapeError
 from caffe.formats import blob_array
 from caffe.graph import filter_net, insert_splits
 from caffe.layers import registry
@@ -104,7 +104,8 @@ class Step:
         """Raise an error that names the layer; a script's own error is raised unchanged."""
         if isinstance(error, ShapeError):
             raise self.layer.error(str(error)) from None
-        if self.layer.type == "Python" or not isinstance(error, _WITHOUT_A_NAME):
+        named = isinstance(error, CaffeError) or not isinstance(error, _WITHOUT_A_NAME)
+        if self.layer.type == "Python" or named:
             raise error
         shapes = ", ".join(str(blob.shape) for blob in self.bottom) or "nothing"
         reason = str(error).partition("\n")[0] or type(error).__name__

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from google.protobuf import text_format
@@ -155,7 +155,7 @@ def read_binary(path: PathLike, message: M) -> M:
         If the file cannot be read, is truncated, empty or of another format.
     """
     content = read_file(path)
-    path = shown(path)
+    where = shown(path)
     name = message.DESCRIPTOR.name
     try:
         message.ParseFromString(content)
@@ -163,18 +163,18 @@ def read_binary(path: PathLike, message: M) -> M:
     except DecodeError:
         whole = False
     if whole and not message.IsInitialized():  # not every runtime of protobuf checks it
-        missing = ", ".join(message.FindInitializationErrors())
-        raise FormatError(f"{path}: is not a {name}, or is damaged: {missing} is missing")
+        missing = ", ".join(cast(Any, message).FindInitializationErrors())
+        raise FormatError(f"{where}: is not a {name}, or is damaged: {missing} is missing")
     if whole and message.ListFields():
-        _check_strings(message, path)
+        _check_strings(message, where)
         return message
     if content.strip() and _is_text(content):
-        raise FormatError(f"{path}: is text; a binary file of {name} is needed")
+        raise FormatError(f"{where}: is text; a binary file of {name} is needed")
     if content.startswith(HDF5):
-        raise FormatError(f"{path}: is HDF5; a binary file of {name} is needed")
+        raise FormatError(f"{where}: is HDF5; a binary file of {name} is needed")
     if whole:
-        raise FormatError(f"{path}: holds no {name}")
-    raise FormatError(f"{path}: is not a binary {name}, or is truncated")
+        raise FormatError(f"{where}: holds no {name}")
+    raise FormatError(f"{where}: is not a binary {name}, or is truncated")
 
 
 def _is_text(content: bytes) -> bool:
@@ -185,7 +185,7 @@ def _is_text(content: bytes) -> bool:
     return all(character.isprintable() or character in "\t\r\n\f" for character in text)
 
 
-def _check_strings(message: Message, path: PathLike) -> None:
+def _check_strings(message: Message, path: str) -> None:
     """Refuse strings that are not UTF-8, which protobuf returns as bytes."""
     for field, value in message.ListFields():
         parts = value if is_repeated(field) else (value,)

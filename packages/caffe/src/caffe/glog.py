@@ -2,8 +2,8 @@
 
     I1124 20:00:01.123456 12345 solver.cpp:239] Iteration 0, loss = 2.3
 
-Lines go to the Python logger `caffe`, which prints them on standard error from `import caffe` on, as
-real Caffe does; each names the source line of real Caffe that writes it. The environment variable
+Lines go to the Python logger `caffe`, which prints them on standard error from `import caffe` on,
+as real Caffe does; each names the source line of real Caffe that writes it. The variable
 `GLOG_minloglevel` or `caffe.init_log(level)` says from which severity on: 0 info, 1 warning,
 2 error, 3 none.
 """

@@ -28,9 +28,7 @@ def filter_net(net: NetParameter) -> NetParameter:
     return kept
 
 
-def unmet(
-    state: NetState, rule: NetStateRule, stages: frozenset[str]
-) -> tuple[str, str] | None:
+def unmet(state: NetState, rule: NetStateRule, stages: frozenset[str]) -> tuple[str, str] | None:
     """Return why a state, with its stages as a set, does not meet a rule; None if it does.
 
     Returns

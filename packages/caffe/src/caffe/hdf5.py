@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from caffe.blob import MAX_COUNT, Blob
 from caffe.errors import FormatError, naming
-from caffe.formats import HDF5, blob_array, read_binary, replacing, set_blob, write_binary
+from caffe.formats import HDF5, blob_array, read_binary, replacing, set_blob, shown, write_binary
 from caffe.layers.base import Layer
 from caffe.proto.caffe_pb2 import SolverState
 
@@ -32,7 +32,7 @@ def is_hdf5(path: Path) -> bool:
     try:
         with open(path, "rb") as file:
             return file.read(len(HDF5)) == HDF5
-    except OSError:
+    except (OSError, ValueError):  # a ValueError if the path contains NUL
         return False
 
 
@@ -133,12 +133,12 @@ def read_state(path: Path) -> SolverState:
     FormatError
         If it cannot be read, is damaged, or is not a solver's state.
     """
+    path = os.fsdecode(path)
     if not is_hdf5(path):
         state = read_binary(path, SolverState())
         if not state.HasField("iter"):
             raise FormatError(f"{path}: holds no SolverState with an iter")
         return state
-    path = os.fsdecode(path)
     with naming(path), opened(path) as file:
         history = file.get("history")
         if not isinstance(history, h5py.Group) or "iter" not in file:
@@ -216,5 +216,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
+    except FormatError:
+        raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
-        raise FormatError(f"{path}: is not a complete HDF5 file: {error}") from None
+        raise FormatError(f"{shown(path)}: is not a complete HDF5 file: {error}") from None

@@ -16,6 +16,7 @@ import torch
 from caffe import glog, snapshot, solver_nets
 from caffe.build import Learnable
 from caffe.errors import SolverError
+from caffe.formats import PathLike
 from caffe.net import Net
 from caffe.policies import check_policy, learning_rate, passed_steps
 from caffe.progress import Progress, outputs
@@ -59,7 +60,7 @@ class Solver(ABC):
     histories: ClassVar[int] = 1
     takes_momentum: ClassVar[bool] = True
 
-    def __init__(self, solver: str | os.PathLike[str] | SolverParameter) -> None:
+    def __init__(self, solver: PathLike | SolverParameter) -> None:
         self.param = solver_nets.read_solver(solver)
         if glog.enabled():
             text = glog.text(self.param)

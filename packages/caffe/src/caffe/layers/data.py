@@ -138,7 +138,9 @@ class MemoryData(Source):
                 f"(n, {', '.join(map(str, self._size[1:]))}) and (n,) or (n, 1, 1, 1)"
             )
         if not (data.flags.c_contiguous and labels.flags.c_contiguous):
-            raise self._refused("arrays are not contiguous. Allowed: C order, as ascontiguousarray's")
+            raise self._refused(
+                "arrays are not contiguous. Allowed: C order, as ascontiguousarray's"
+            )
         if not len(data) or len(data) % batch:
             raise self._refused(f"{len(data)} items are not a multiple of the batch size {batch}")
         self._data = torch.from_numpy(data)

@@ -40,7 +40,7 @@ check: .venv/for-developers
 	$(PYTEST) -m ""
 
 docs: .venv/for-docs
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "open site/index.html, or serve it: $(BIN)/mkdocs serve"
 
 # torch first and by its exact version, so that nothing else chooses a build of it. On Linux PyPI's

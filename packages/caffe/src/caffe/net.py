@@ -19,8 +19,8 @@ from caffe.arguments import assign, net_options, set_inputs
 from caffe.batches import batches, forward_all, forward_backward_all
 from caffe.blob import Blob
 from caffe.build import Built, Learnable, Step, build
-from caffe.device import computing, current, too_large
-from caffe.errors import ArraysError, LayerError, LookupFailed, NetError, naming
+from caffe.device import current, too_large
+from caffe.errors import ArraysError, LookupFailed, NetError, naming
 from caffe.folded import Folded
 from caffe.formats import read_text, write_binary
 from caffe.hdf5 import write_weights

@@ -115,7 +115,7 @@ class Filter(Layer):
     def slides(self) -> "Aten | None":
         """The implementation where it is torch's over maps of shape (N, C, H, W), else None."""
         way = Aten(self._window, self._sizes, self._groups, self.transposed)
-        plain = self._axis == 1 and len(self._sizes) == 2 and not self.transposed  # noqa: PLR2004
+        plain = self._axis == 1 and len(self._sizes) == 2 and not self.transposed
         return way if plain and way.known else None
 
     def _items(self, tensor: torch.Tensor) -> torch.Tensor:

@@ -309,21 +309,23 @@ class _Definition:
         }
 
     def _without_former(self, values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-        """Leave out a source's or splitter's settings if overrides name another: Hydra merges."""
+        """Leave out a source's, metric's or splitter's settings if overrides name another.
+
+        Hydra merges them.
+        """
         from hydra.core.override_parser.overrides_parser import OverridesParser
         from hydra.errors import HydraException
 
         kept = dict(values)
         for override in overrides:
-            if _key(override) not in ("source", "validation", "validation.split"):
+            if _key(override) in ("source", "metric"):
+                kept[_key(override)] = {}
+            if _key(override) not in ("validation", "validation.split"):
                 continue
             try:
                 value = OverridesParser.create().parse_override(override).value()
             except HydraException as error:
                 raise ConfigError(self._reason(error, overrides)) from None
-            if _key(override) == "source":
-                kept["source"] = {}
-                continue
             split = value.get("split") if isinstance(value, dict) else value
             if split not in (None, (values.get("validation") or {}).get("split")):
                 kept["validation"] = {}

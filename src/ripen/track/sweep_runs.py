@@ -6,6 +6,7 @@ from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self
 
+from ripen.competition.metric_file import metric_of
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import StoreError
 from ripen.core.lineage import leaves
@@ -102,7 +103,8 @@ class SweepRuns:
         varied = [axis.key for axis in self._study.space.axes]
         competition = self._study.competition
         scores = SCORES if TASKS[competition.task].classifies else ("loss",)
-        name, metric = self._study.sweep.name, competition.metric
+        metric = metric_of(self._study.competition_name, competition.metric)
+        name = self._study.sweep.name
         view = saved_views.trials(name, self._parent, varied, scores, metric)
         for key, value in view.items():
             self._client.set_experiment_tag(self._experiment, key, value)

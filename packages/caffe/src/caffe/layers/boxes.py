@@ -92,7 +92,7 @@ class PriorBox(Layer):
 
 def decoded(deltas: Array, priors: Array, variances: Array, code: int) -> Array:
     """Return the boxes that a net's numbers stand for; variances of 1 if it has them within."""
-    scaled = deltas * variances
+    scaled: Array = deltas * variances
     if code == PriorBoxParameter.CORNER:
         return priors + scaled
     size = priors[:, 2:] - priors[:, :2]
@@ -174,10 +174,11 @@ def overlaps(one: Array, other: Array) -> Array:
     """Return intersection over union of each of (n, 4) boxes with each of (m, 4)."""
     low = np.maximum(one[:, None, :2], other[None, :, :2])
     high = np.minimum(one[:, None, 2:], other[None, :, 2:])
-    shared = np.maximum(high - low, 0).prod(-1)
+    shared: Array = np.maximum(high - low, 0).prod(-1)
     areas = [np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(-1) for boxes in (one, other)]
     union = areas[0][:, None] + areas[1][None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    found: Array = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return found
 
 
 def matched(found: Array, threshold: float, every: bool) -> NDArray[np.int64]:

@@ -204,7 +204,8 @@ def suppressed(boxes: Array, threshold: float, most: int, extent: float = 1) -> 
         1 for boxes in pixels, whose last column and row count; 0 for those in fractions.
     """
     size = np.maximum(boxes[:, 2:] - boxes[:, :2] + extent, 0)
-    areas, order, kept = size.prod(1), np.arange(len(boxes)), []
+    areas, order = size.prod(1), np.arange(len(boxes))
+    kept: list[int] = []
     while len(order) and len(kept) < most:
         best, order = int(order[0]), order[1:]
         kept.append(best)

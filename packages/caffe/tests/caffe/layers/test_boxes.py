@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 
+import caffe
 from caffe.errors import LayerError
 from caffe.layers.boxes import matched, overlaps
 from tests.caffe.layer_case import Alone, Case, run, values
+from tests.caffe.net_case import net
 
 MAP, IMAGE = values(1, 2, 2, 3), values(1, 3, 40, 60)
 PRIOR = "prior_box_param { min_size: 10 max_size: 20 aspect_ratio: 2 variance: 0.1 }"
@@ -181,3 +183,79 @@ def test_loss_by_hand():
 def test_what_does_not_fit_is_refused(case, message):
     with pytest.raises(LayerError, match=message):
         Alone(case)
+
+
+HEAD = """
+layer {{ name: "loc{0}" type: "Convolution" bottom: "{1}" top: "loc{0}"
+  convolution_param {{ num_output: {2} kernel_size: 1 weight_filler {{ type: "msra" }} }} }}
+layer {{ name: "lp{0}" type: "Permute" bottom: "loc{0}" top: "lp{0}"
+  permute_param {{ order: 0 order: 2 order: 3 order: 1 }} }}
+layer {{ name: "lf{0}" type: "Flatten" bottom: "lp{0}" top: "lf{0}" }}
+layer {{ name: "conf{0}" type: "Convolution" bottom: "{1}" top: "conf{0}"
+  convolution_param {{ num_output: {3} kernel_size: 1 weight_filler {{ type: "msra" }} }} }}
+layer {{ name: "cp{0}" type: "Permute" bottom: "conf{0}" top: "cp{0}"
+  permute_param {{ order: 0 order: 2 order: 3 order: 1 }} }}
+layer {{ name: "cf{0}" type: "Flatten" bottom: "cp{0}" top: "cf{0}" }}
+layer {{ name: "pr{0}" type: "PriorBox" bottom: "{1}" bottom: "data" top: "pr{0}"
+  prior_box_param {{ min_size: {4} {5} aspect_ratio: 2 variance: [0.1, 0.1, 0.2, 0.2] }} }}
+"""
+NET = (
+    """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [2, 3, 32, 32] } } }
+layer { name: "c1" type: "Convolution" bottom: "data" top: "c1" convolution_param {
+  num_output: 8 kernel_size: 3 pad: 1 stride: 8 weight_filler { type: "msra" } } }
+layer { name: "r1" type: "ReLU" bottom: "c1" top: "c1" }
+layer { name: "n1" type: "Normalize" bottom: "c1" top: "n1" norm_param {
+  across_spatial: false scale_filler { value: 20 } channel_shared: false } }
+layer { name: "dw" type: "DepthwiseConvolution" bottom: "c1" top: "dw" convolution_param {
+  num_output: 8 group: 8 kernel_size: 3 pad: 1 stride: 2 weight_filler { type: "msra" } } }
+"""
+    + HEAD.format(1, "n1", 3 * 4, 3 * 3, 8, "")
+    + HEAD.format(2, "dw", 4 * 4, 4 * 3, 16, "max_size: 24")
+    + """
+layer { name: "loc" type: "Concat" bottom: "lf1" bottom: "lf2" top: "loc" }
+layer { name: "conf" type: "Concat" bottom: "cf1" bottom: "cf2" top: "conf" }
+layer { name: "priors" type: "Concat" bottom: "pr1" bottom: "pr2" top: "priors"
+  concat_param { axis: 2 } }
+layer { name: "apart" type: "Reshape" bottom: "conf" top: "apart"
+  reshape_param { shape { dim: 0 dim: -1 dim: 3 } } include { phase: TEST } }
+layer { name: "soft" type: "Softmax" bottom: "apart" top: "soft" softmax_param { axis: 2 }
+  include { phase: TEST } }
+layer { name: "flat" type: "Flatten" bottom: "soft" top: "flat" include { phase: TEST } }
+layer { name: "out" type: "DetectionOutput" bottom: "loc" bottom: "flat" bottom: "priors" top: "out"
+  include { phase: TEST } detection_output_param { num_classes: 3 code_type: CENTER_SIZE
+  nms_param { nms_threshold: 0.45 top_k: 100 } keep_top_k: 20 confidence_threshold: 0.01 } }
+layer { name: "objects" type: "DummyData" top: "objects" include { phase: TRAIN }
+  dummy_data_param { shape { dim: [1, 1, 2, 8] } } }
+layer { name: "loss" type: "MultiBoxLoss" bottom: "loc" bottom: "conf" bottom: "priors"
+  bottom: "objects" top: "loss" include { phase: TRAIN }
+  multibox_loss_param { num_classes: 3 code_type: CENTER_SIZE } propagate_down: true
+  propagate_down: true propagate_down: false propagate_down: false }
+"""
+)
+
+
+def test_a_detector_learns_its_objects_and_finds_them():
+    caffe.set_random_seed(3)
+    learning = net(NET)
+    rng = np.random.default_rng(0)
+    learning.blobs["data"].data[...] = rng.normal(size=(2, 3, 32, 32))
+    objects = [[0, 1, 0, 0.1, 0.1, 0.4, 0.4, 0], [1, 2, 0, 0.5, 0.4, 0.9, 0.9, 0]]
+    learning.blobs["objects"].data[...] = objects
+    losses = []
+    for _ in range(150):
+        losses.append(learning.forward()["loss"].item())
+        learning.clear_param_diffs()
+        learning.backward()
+        for blobs in learning.params.values():
+            for blob in blobs:
+                blob.data[...] -= 0.02 * np.clip(blob.diff, -1, 1)
+    assert losses[-1] < 0.1 * losses[0]
+    assert learning.blobs["priors"].shape == (1, 2, (4 * 4 * 3 + 2 * 2 * 4) * 4)
+    testing = net(NET, caffe.TEST)
+    testing.share_with(learning)
+    found = testing.forward(data=learning.blobs["data"].data)["out"][0, 0]
+    for item, kind, _, *box, _ in objects:
+        best = max(found[found[:, 0] == item], key=lambda row: row[2])
+        assert best[1] == kind
+        assert overlaps(best[None, 3:], np.array([box]))[0, 0] > 0.7

@@ -220,6 +220,8 @@ class Solver(ABC):
         param = self.param
         if len(param.test_iter) and param.test_interval <= 0:
             raise SolverError("test_iter is given and test_interval is not. Needed: 1 or more")
+        if any(passes < 1 for passes in param.test_iter):
+            raise SolverError(f"test_iter is {list(param.test_iter)}. Allowed: 1 or more each")
         if param.weight_decay and param.regularization_type not in ("L1", "L2"):
             raise SolverError(
                 f"regularization_type is '{param.regularization_type}'. Allowed: L1, L2"

@@ -93,14 +93,16 @@ class PriorBox(Layer):
 def decoded(deltas: Array, priors: Array, variances: Array, code: int) -> Array:
     """Return the boxes that a net's numbers stand for; variances of 1 if it has them within."""
     scaled: Array = deltas * variances
-    if code == PriorBoxParameter.CORNER:
-        return priors + scaled
     size = priors[:, 2:] - priors[:, :2]
-    if code == PriorBoxParameter.CORNER_SIZE:
-        return priors + scaled * np.concatenate([size, size], -1)
-    centre = (priors[:, :2] + priors[:, 2:]) / 2 + scaled[..., :2] * size
-    half = np.exp(np.minimum(scaled[..., 2:], 50)) * size / 2
-    return np.concatenate([centre - half, centre + half], -1)
+    if code == PriorBoxParameter.CORNER:
+        boxes: Array = priors + scaled
+    elif code == PriorBoxParameter.CORNER_SIZE:
+        boxes = priors + scaled * np.concatenate([size, size], -1)
+    else:
+        centre = (priors[:, :2] + priors[:, 2:]) / 2 + scaled[..., :2] * size
+        half = np.exp(np.minimum(scaled[..., 2:], 50)) * size / 2
+        boxes = np.concatenate([centre - half, centre + half], -1)
+    return boxes
 
 
 @register("DetectionOutput")

@@ -92,4 +92,4 @@ class Transpose(Differentiable):
         return [tuple(given[0][axis] for axis in order)]
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
-        return [x[0].permute(*self.settings().transpose_param.dim).contiguous()]
+        return [x[0].permute(list(self.settings().transpose_param.dim)).contiguous()]

@@ -243,13 +243,13 @@ def test_a_detector_learns_its_objects_and_finds_them():
     objects = [[0, 1, 0, 0.1, 0.1, 0.4, 0.4, 0], [1, 2, 0, 0.5, 0.4, 0.9, 0.9, 0]]
     learning.blobs["objects"].data[...] = objects
     losses = []
-    for _ in range(150):
+    for _ in range(60):
         losses.append(learning.forward()["loss"].item())
         learning.clear_param_diffs()
         learning.backward()
         for blobs in learning.params.values():
             for blob in blobs:
-                blob.data[...] -= 0.02 * np.clip(blob.diff, -1, 1)
+                blob.data[...] -= 0.04 * np.clip(blob.diff, -1, 1)
     assert losses[-1] < 0.1 * losses[0]
     assert learning.blobs["priors"].shape == (1, 2, (4 * 4 * 3 + 2 * 2 * 4) * 4)
     testing = net(NET, caffe.TEST)

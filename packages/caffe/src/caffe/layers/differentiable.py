@@ -36,7 +36,9 @@ class Differentiable(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with torch.enable_grad():
-            self._x = [b.tensor.detach() for b in bottom]
+            within = any(blob is below for blob in top for below in bottom)
+            # In place the results overwrite what the gradient needs.
+            self._x = [b.tensor.detach().clone() if within else b.tensor.detach() for b in bottom]
             for i, x in enumerate(self._x):
                 x.requires_grad_(i not in self.no_backward)
             self._learnt = [b.tensor.detach().requires_grad_() for b in self.blobs]

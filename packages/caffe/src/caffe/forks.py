@@ -192,6 +192,12 @@ def of_type(name: str) -> str:
     return _whose({**RUN, **REFUSED}.get(name))
 
 
+def of_old_type(name: str) -> str:
+    """Return the origin of a type of old nets, such as ROI_POOLING; "" if no known fork has it."""
+    plain = name.replace("_", "").lower()
+    return next((of_type(kind) for kind in (*RUN, *REFUSED) if kind.lower() == plain), "")
+
+
 def of_field(name: str) -> str:
     """Return the origin of a field that Caffe 1.0 lacks; "" if no known fork has it."""
     return _whose(FIELDS.get(name))

@@ -128,6 +128,8 @@ def _reason(error: text_format.ParseError) -> str:
         reason = reason.rpartition("': ")[2]  # the message begins with the line itself
     unknown = re.search(r'has no field named "(\w+)"', reason)
     whose = forks.of_field(unknown[1]) if unknown else ""
+    if old := re.search(r'LayerType" has no value named "?(\w+)', reason):
+        whose = forks.of_old_type(old[1])
     return f"{reason} It is {whose}." if whose else reason
 
 

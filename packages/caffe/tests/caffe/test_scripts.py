@@ -229,3 +229,24 @@ def test_paths_that_no_file_can_have(name, tmp_path):
     ):
         with pytest.raises(CaffeError, match=r"cannot be|null"):
             call()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('layer { name: "r" type: "Relu" }', "unknown type 'Relu'; did you mean ReLU?"),
+        ('layer { name: "r" type: "QuartetLoss" }', "not Caffe's, nor of a fork known here"),
+        ('layer { name: "r" type: "MultiStageMeanfield" }', "from the CRF-RNN fork"),
+        ("layer { batch_norm_param { scale_bias: true } }", "from NVIDIA's fork"),
+        ("layer { multi_stage_meanfield_param { } }", "from the CRF-RNN fork"),
+        ("layers { type: ROI_POOLING }", "from the Fast R-CNN fork"),
+        (
+            'layer { name: "d" type: "ImageData" top: "a" top: "b" '
+            'image_data_param { source: "no" } }',
+            r"^layer 'd' \(ImageData\): no: cannot be read: No such file or directory$",
+        ),
+    ],
+)
+def test_errors_say_whose_it_is_and_name_the_layer_once(text, message):
+    with pytest.raises(CaffeError, match=message):
+        net(text)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caffe.blob import Blob
-from caffe.errors import NetError, ShapeError
+from caffe.errors import CallError, NetError, ShapeError
 from caffe.proto.caffe_pb2 import TEST, TRAIN
 
 
@@ -17,7 +17,7 @@ def net_options(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]
 
     Raises
     ------
-    NetError
+    CallError
         If an argument is given twice, there are too many, or the phase is missing.
     """
     old = given and isinstance(given[0], str | bytes | os.PathLike)
@@ -25,12 +25,12 @@ def net_options(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]
     twice = sorted(set(names[: len(given)]) & set(named))
     if len(given) > len(names) or twice:
         what = f"{', '.join(twice)} twice" if twice else f"{len(given)} arguments after the file"
-        raise NetError(f"Net was given {what}. Allowed: phase, level, stages, weights")
+        raise CallError(f"Net was given {what}. Allowed: phase, level, stages, weights")
     paths = [
         n for n, v in zip(names, given, strict=False) if isinstance(v, str | bytes | os.PathLike)
     ]
     if paths not in ([], ["weights"]):
-        raise NetError(
+        raise CallError(
             "Net(file, phase, ...) was given a path after the phase. Allowed for weights: "
             "Net(file, weights, phase) or Net(file, phase, weights=...)"
         )
@@ -38,11 +38,11 @@ def net_options(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]
     options = {name: value for name, value in options.items() if value is not None}
     if options.get("phase") not in (TRAIN, TEST):
         came = f"is {options['phase']!r}" if "phase" in options else "is missing"
-        raise NetError(f"Net(file, phase): the phase {came}. Allowed: caffe.TRAIN, TEST")
+        raise CallError(f"Net(file, phase): the phase {came}. Allowed: caffe.TRAIN, TEST")
     if not isinstance(options.get("level", 0), int):
-        raise NetError(f"Net(file, phase, level): the level is {options['level']!r}: a number")
+        raise CallError(f"Net(file, phase, level): the level is {options['level']!r}: a number")
     if isinstance(options.get("stages"), str):
-        raise NetError(f"stages is '{options['stages']}'. Allowed: a list of names")
+        raise CallError(f"stages is '{options['stages']}'. Allowed: a list of names")
     return options
 
 

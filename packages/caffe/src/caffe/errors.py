@@ -59,6 +59,14 @@ class AssignmentError(NetError, TypeError):
     """Something else than a blob was assigned to a list of blobs."""
 
 
+class CallError(NetError, TypeError):
+    """A net is made with other arguments than it takes."""
+
+
+class ReadOnlyError(NetError, AttributeError):
+    """An attribute that no script may replace, such as a net's `params`."""
+
+
 class SolverError(CaffeError):
     """A solver's settings are invalid, or its state does not fit its net."""
 

@@ -39,7 +39,10 @@ def load_image(filename: PathLike, color: bool = True) -> Array:
     UnreadableError
         If the file cannot be read or is not an image.
     """
-    source = shown(filename)
+    try:
+        source = shown(filename)
+    except TypeError:  # None, for instance, of a list that lacks it
+        raise UnreadableError(f"{filename!r}: is no path of an image") from None
     try:
         with open_image(os.fsdecode(filename), source) as image:
             pixels = _pixels(image, np.float32 if color else np.float64)

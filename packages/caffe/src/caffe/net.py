@@ -19,16 +19,18 @@ from caffe.batches import batches, forward_all, forward_backward_all
 from caffe.blob import Blob
 from caffe.build import Built, Learnable, Step, build
 from caffe.device import computing, current
-from caffe.errors import ArraysError, LookupFailed, NetError, naming
+from caffe.errors import ArraysError, LookupFailed, NetError, ReadOnlyError, naming
 from caffe.formats import read_text, write_binary
 from caffe.hdf5 import write_weights
 from caffe.layers.base import Layer
 from caffe.layers.data import MemoryData
 from caffe.layers.python import PythonLayer
 from caffe.proto.caffe_pb2 import NetParameter
+from caffe.vectors import LayerVec
 from caffe.weights import copy_weights, net_message, share_weights
 
 Path = str | bytes | os.PathLike[str]
+_FIXED = frozenset({"blobs", "params", "layers", "layer_dict", "inputs", "outputs"})
 
 
 class Net:
@@ -106,9 +108,9 @@ class Net:
         self._clamps = fuse.clamps(built.steps)
         self._layers: list[Layer] = [step.layer for step in built.steps]
         # For a Python layer, scripts see the object of their own class.
-        self.layers: list[Any] = [
+        self.layers: list[Any] = LayerVec(
             layer.user if isinstance(layer, PythonLayer) else layer for layer in self._layers
-        ]
+        )
         self.layer_dict: OrderedDict[str, Any] = OrderedDict(
             zip(self._layer_names, self.layers, strict=True)
         )
@@ -118,6 +120,11 @@ class Net:
         )
         self.inputs: list[str] = built.inputs
         self.outputs: list[str] = built.outputs
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _FIXED and name in self.__dict__:
+            raise ReadOnlyError(f"can't set attribute '{name}' of a net: write into its arrays")
+        super().__setattr__(name, value)
 
     @property
     def _layer_names(self) -> list[str]:

@@ -69,8 +69,12 @@ class StringVec(Vector[str]):
 
 
 class LayerVec(Vector[Any]):
-    """The layers of a net."""
+    """The layers of a net; none can be replaced."""
+
+    kind = ()
 
 
 class NetVec(Vector[Any]):
-    """The test nets of a solver."""
+    """The test nets of a solver; none can be replaced."""
+
+    kind = ()

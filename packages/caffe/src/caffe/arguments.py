@@ -1,7 +1,7 @@
 """What a script passes to a net: constructor arguments, and values for its blobs."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,19 @@ def net_options(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]
     if isinstance(options.get("stages"), str):
         raise CallError(f"stages is '{options['stages']}'. Allowed: a list of names")
     return options
+
+
+def listed(names: Iterable[str] | None) -> list[str]:
+    """Return names of blobs as a list.
+
+    Raises
+    ------
+    CallError
+        If there is one name in place of a list, whose letters would be taken for names.
+    """
+    if isinstance(names, str):
+        raise CallError(f"blobs are '{names}'. Allowed: a list of names, ['{names}']")
+    return list(names or ())
 
 
 def set_inputs(

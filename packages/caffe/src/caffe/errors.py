@@ -31,7 +31,7 @@ class LayerError(CaffeError):
     """A layer's settings or inputs are invalid; the message names the layer."""
 
 
-class ShapeError(CaffeError):
+class ShapeError(CaffeError, ValueError):
     """Shapes do not fit; the message gives both."""
 
 

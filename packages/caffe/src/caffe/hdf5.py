@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caffe.blob import MAX_COUNT, Blob
-from caffe.errors import FormatError, naming
+from caffe.errors import CaffeError, FormatError, naming
 from caffe.formats import HDF5, blob_array, read_binary, replacing, set_blob, shown, write_binary
 from caffe.layers.base import Layer
 from caffe.proto.caffe_pb2 import SolverState
@@ -224,7 +224,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             _refuse_outside(file)
             yield file
-    except FormatError:
+    except CaffeError:
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
         raise FormatError(f"{shown(path)}: is not a complete HDF5 file: {error}") from None

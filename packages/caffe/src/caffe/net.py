@@ -14,26 +14,25 @@ from google.protobuf.message import Message
 from numpy.typing import NDArray
 
 from caffe import debug, forks, fuse, glog, net_log
-from caffe.arguments import assign, net_options, set_inputs
+from caffe.arguments import assign, listed, net_options, set_inputs
 from caffe.batches import batches, forward_all, forward_backward_all
 from caffe.blob import Blob
 from caffe.build import Built, Learnable, Step, build
 from caffe.device import computing, current
-from caffe.errors import ArraysError, LookupFailed, NetError, ReadOnlyError, naming
+from caffe.errors import ArraysError, LookupFailed, NetError, naming
 from caffe.formats import read_text, write_binary
 from caffe.hdf5 import write_weights
 from caffe.layers.base import Layer
 from caffe.layers.data import MemoryData
 from caffe.layers.python import PythonLayer
 from caffe.proto.caffe_pb2 import NetParameter
-from caffe.vectors import LayerVec
+from caffe.vectors import Fixed, LayerVec
 from caffe.weights import copy_weights, net_message, share_weights
 
 Path = str | bytes | os.PathLike[str]
-_FIXED = frozenset({"blobs", "params", "layers", "layer_dict", "inputs", "outputs"})
 
 
-class Net:
+class Net(Fixed):
     """A net in one phase.
 
     Parameters
@@ -64,6 +63,8 @@ class Net:
     CaffeError
         If a file, a layer or a shape is invalid.
     """
+
+    fixed = frozenset({"blobs", "params", "layers", "layer_dict", "inputs", "outputs"})
 
     def __init__(
         self,
@@ -120,11 +121,6 @@ class Net:
         )
         self.inputs: list[str] = built.inputs
         self.outputs: list[str] = built.outputs
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in _FIXED and name in self.__dict__:
-            raise ReadOnlyError(f"can't set attribute '{name}' of a net: write into its arrays")
-        super().__setattr__(name, value)
 
     @property
     def _layer_names(self) -> list[str]:
@@ -213,7 +209,7 @@ class Net:
         if inputs:
             set_inputs(self.blobs, self.inputs, inputs)
         self.run_forward(first, last)
-        return {name: self.blobs[name].data for name in dict.fromkeys([*names, *(blobs or ())])}
+        return {name: self.blobs[name].data for name in dict.fromkeys([*names, *listed(blobs)])}
 
     def run_forward(self, first: int = 0, last: int | None = None) -> float:
         """Run layers by index, both ends included; return their part of the loss."""
@@ -266,7 +262,7 @@ class Net:
                 raise NetError(f"'{name}' is not an output. The outputs: {', '.join(self.outputs)}")
             assign(name, self.blobs[name].diff, values)
         self.run_backward(first, last)
-        return {name: self.blobs[name].diff for name in dict.fromkeys([*names, *(diffs or ())])}
+        return {name: self.blobs[name].diff for name in dict.fromkeys([*names, *listed(diffs)])}
 
     def run_backward(self, first: int | None = None, last: int = 0) -> None:
         """Run layers backward by index, from `first` (the topmost) down to `last`."""

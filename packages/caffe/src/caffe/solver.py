@@ -9,6 +9,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from operator import index
 from typing import Any, ClassVar
 
 import torch
@@ -22,6 +23,7 @@ from caffe.policies import check_policy, learning_rate, passed_steps
 from caffe.progress import Progress, outputs
 from caffe.proto.caffe_pb2 import SolverParameter
 from caffe.rng import set_random_seed
+from caffe.vectors import Fixed
 
 _PIECE = 2**17  # elements; the pieces of one update then fit into the CPU's cache
 
@@ -34,7 +36,7 @@ class SolverAction(Enum):
     SNAPSHOT = "snapshot"
 
 
-class Solver(ABC):
+class Solver(Fixed, ABC):
     """The base of all solvers; each type implements its rule as `update`.
 
     Parameters
@@ -57,6 +59,7 @@ class Solver(ABC):
         If the definition is invalid.
     """
 
+    fixed = frozenset({"net", "test_nets", "param"})
     histories: ClassVar[int] = 1
     takes_momentum: ClassVar[bool] = True
 
@@ -130,7 +133,7 @@ class Solver(ABC):
 
     def step(self, iterations: int) -> None:
         """Run some iterations, with the tests and snapshots that are due in them."""
-        end = self._iter + iterations
+        end = self._iter + index(iterations)
         self._progress.start(self._iter)
         while self._iter < end and not self._stopped:
             self.net.clear_param_diffs()

@@ -109,6 +109,8 @@ def test_prototxt_of_other_encodings(tmp_path, coding, comment):
         (TypeError, lambda: caffe.Net("n.prototxt", None)),
         (AttributeError, lambda: setattr(net(), "params", {})),
         (OSError, lambda: caffe.io.load_image(None)),
+        (ValueError, lambda: net().forward(x=np.zeros((2, 5)), label=np.zeros(2))),
+        (TypeError, lambda: net().forward("y", x=np.zeros((2, 3)), label=np.zeros(2))),
         (ImportError, lambda: net(python("nowhere_at_all", "X"))),
         (ImportError, lambda: net(python(".relative", "X"))),
         (AttributeError, lambda: net(python("json", "X"))),

@@ -90,6 +90,18 @@ class Blob:
         """Whether a view of the values exists, so that results must be copied into it."""
         return self._data.seen
 
+    @property
+    def deferrable(self) -> bool:
+        """Whether `defer_data` can wait for somebody to read the values."""
+        return self._data.deferrable
+
+    def stamp(self) -> tuple[int, ...] | None:
+        """Return what differs after every change of the values.
+
+        None if nothing could tell: there are none yet, or a script holds a view.
+        """
+        return self._data.stamp()
+
     def set_data(self, value: torch.Tensor) -> None:
         """Take a layer's result as the values; its shape must be the blob's."""
         self._data.set(value)

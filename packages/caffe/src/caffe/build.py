@@ -105,6 +105,8 @@ class Step:
 
     def _raise(self, error: Exception) -> NoReturn:
         """Raise an error that names the layer; a script's own error is raised unchanged."""
+        if isinstance(error, torch.OutOfMemoryError):
+            raise error  # the net knows what would fit
         if isinstance(error, ShapeError):
             raise self.layer.error(str(error)) from None
         named = isinstance(error, CaffeError) or not isinstance(error, _WITHOUT_A_NAME)

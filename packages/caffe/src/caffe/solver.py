@@ -243,8 +243,7 @@ class Solver(Fixed, ABC):
             on_start()
         loss = 0.0
         for _ in range(self.param.iter_size):
-            loss += self.net.run_forward()
-            self.net.run_backward()
+            loss += self.net.forward_backward()
         self._progress.add_loss(loss / self.param.iter_size)
         if self.param.display and self._iter % self.param.display == 0:
             self._progress.show(self._iter, self.net)
@@ -304,7 +303,7 @@ class Solver(Fixed, ABC):
         if limit < 0:
             return 1.0
         flat = [gradient.reshape(-1) for gradient in gradients]
-        norm = math.sqrt(sum(float(torch.dot(each, each)) for each in flat))
+        norm = math.sqrt(sum(torch.stack([torch.dot(each, each) for each in flat]).tolist()))
         if norm <= limit:
             return 1.0
         line = "Gradient clipping: scaling down gradients (L2 norm %g > %g) by scale factor %g"
@@ -326,7 +325,11 @@ def _beside(history: list[torch.Tensor], parameters: list[Learnable]) -> list[to
 
 def _pieces(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
     """Split large tensors of one shape alike, so that a piece stays in the CPU's cache."""
-    if tensors[0].numel() <= _PIECE or not all(tensor.is_contiguous() for tensor in tensors):
+    if (
+        tensors[0].numel() <= _PIECE
+        or tensors[0].is_cuda
+        or not all(tensor.is_contiguous() for tensor in tensors)
+    ):
         yield tensors
         return
     yield from zip(*(torch.split(tensor.view(-1), _PIECE) for tensor in tensors), strict=True)

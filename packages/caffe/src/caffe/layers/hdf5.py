@@ -49,7 +49,7 @@ class HDF5Data(Source):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         size = self.param.hdf5_data_param.batch_size
-        batch = [torch.empty((size, *rows.shape[1:])) for rows in self._rows]
+        batch = [torch.empty((size, *rows.shape[1:]), device="cpu") for rows in self._rows]
         filled = 0
         while filled < size:
             if self._row == len(self._rows[0]):

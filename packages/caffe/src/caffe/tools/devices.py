@@ -30,7 +30,8 @@ def choose(gpu: str, where: str) -> None:
         gpu = "0"
     if gpu == "all" or "," in gpu:
         raise CaffeError(
-            f"-gpu {gpu}: several devices need NCCL, which is not supported. Allowed: one"
+            f"-gpu {gpu}: a net trains on one GPU. Allowed: one number. To use several, start one "
+            "command for each with its own -gpu and snapshot_prefix"
         )
     if not gpu.isdecimal():
         raise CaffeError(f"-gpu {gpu}: is not a device. Allowed: a number, counted from 0")

@@ -272,7 +272,7 @@ class MultiBoxLoss(Differentiable):
             truth = np.full(len(priors), param.background_label_id)
             truth[positive] = own[match[positive], 1]
             each = cross_entropy(
-                scores[i], torch.from_numpy(truth).to(x[1].device), reduction="none"
+                scores[i], torch.tensor(truth, device=x[1].device), reduction="none"
             )
             negative = self._negative(each, match, found)
             conf = conf + each[np.concatenate([positive, negative])].sum()

@@ -183,11 +183,10 @@ class WarpCTC(Differentiable):
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
         steps, items, count = x[0].shape
         blank = self.settings().warpctc_param.blank_label_index
-        labels = _classes(self, x[1], count).reshape(items, -1).cpu()
+        labels = _classes(self, x[1], count).reshape(items, -1)
         lengths = (labels != blank).sum(1)
         given = torch.cat([row[row != blank] for row in labels]) if items else labels.flatten()
         logs = x[0].log_softmax(2)
-        times = torch.full((items,), steps, dtype=torch.long)
-        target = given.to(logs.device)
-        losses = ctc_loss(logs, target, times, lengths, blank, "sum", zero_infinity=True)
+        times = torch.full_like(lengths, steps)
+        losses = ctc_loss(logs, given, times, lengths, blank, "sum", zero_infinity=True)
         return [losses / max(1, items)]

@@ -278,8 +278,9 @@ class WideMax(Max):
         w = self._windows
         rows, column = _along(x, 3, w, LOWEST).max(4)
         y, row = _along(rows, 2, w, LOWEST).max(3)
-        columns = w.clipped(1, x)[0][torch.arange(w.pooled[1]), column]
-        row = w.clipped(0, x)[0][torch.arange(w.pooled[0])[:, None], row]
+        columns = w.clipped(1, x)[0][torch.arange(w.pooled[1], device=x.device), column]
+        down = torch.arange(w.pooled[0], device=x.device)[:, None]
+        row = w.clipped(0, x)[0][down, row]
         index = row * w.size[1] + columns.gather(2, row)
         empty = [~w.clipped(axis, x)[1].any(1) for axis in (0, 1)]
         self._index: torch.Tensor = index.masked_fill(empty[0][:, None] | empty[1], -1)

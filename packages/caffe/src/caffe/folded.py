@@ -72,9 +72,7 @@ class Weights:
         if other is None:
             y = _oneDNN._convolution_pointwise(x, *given, *attribute, "")
         else:
-            y = _oneDNN._convolution_pointwise.binary(
-                x, other, *given, "add", 1.0, *attribute, ""
-            )
+            y = _oneDNN._convolution_pointwise.binary(x, other, *given, "add", 1.0, *attribute, "")
         return y
 
     def _by_parts(

@@ -139,7 +139,9 @@ def test_shared_weights_take_effect() -> None:
     one.forward(x=X)
     other.params["a"][0].tensor.add_(1)
     one.share_with(other)
-    assert one.forward(x=X)["r"] == pytest.approx(alone(other).forward(x=X)["r"], rel=1e-5, abs=2e-5)
+    assert one.forward(x=X)["r"] == pytest.approx(
+        alone(other).forward(x=X)["r"], rel=1e-5, abs=2e-5
+    )
 
 
 def test_another_shape() -> None:

@@ -4,9 +4,17 @@ from collections.abc import Sequence
 
 import torch
 
-from caffe.blob import Blob
+from caffe.blob import MAX_COUNT, Blob
 from caffe.layers.base import Blobs, Layer, register
-from caffe.layers.pool_windows import Average, Max, Pair, Stochastic, Windows
+from caffe.layers.pool_windows import (
+    Average,
+    Max,
+    Pair,
+    Stochastic,
+    WideAverage,
+    WideMax,
+    Windows,
+)
 from caffe.proto.caffe_pb2 import TRAIN, LayerParameter, PoolingParameter
 
 _AXES = ("h", "w")
@@ -79,10 +87,12 @@ class Pooling(Layer):
             raise self.error(f"kernel is {kernel}, pad {pad}. Allowed: kernel from 1, pad below it")
         if min(windows.pooled) < 1:
             raise self.error(f"kernel {kernel} is too large for a bottom of {windows.size}")
+        if windows.pooled[0] * windows.pooled[1] > MAX_COUNT:
+            raise self.error(f"kernel {kernel} and pad {pad} make too many windows")
         if self._pool == PoolingParameter.MAX:
-            return Max(windows)
+            return WideMax(windows) if windows.wide else Max(windows)
         if self._pool == PoolingParameter.AVE:
-            return Average(windows)
+            return WideAverage(windows) if windows.wide else Average(windows)
         return Stochastic(windows, draw=self.phase == TRAIN)
 
     def _read_kernel(self) -> Pair | None:

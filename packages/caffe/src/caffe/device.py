@@ -6,7 +6,8 @@ Nets follow the mode: at its next pass a net moves its blobs to the current devi
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -79,6 +80,23 @@ def use(device: Device | None) -> None:
     """Make nets compute on a device; None is the CPU."""
     global _current
     _current = device
+
+
+@contextmanager
+def tuned(repeated: bool) -> Iterator[None]:
+    """Let cuDNN try its algorithms and keep the fastest, if the shapes are those of the last pass.
+
+    The trials take longer than a pass; nets of changing shapes would make them every time.
+    """
+    wanted = repeated and _current is not None and not torch.backends.cudnn.benchmark
+    if not wanted:
+        yield
+        return
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = False
 
 
 def too_large(blobs: Iterable[Sized]) -> CaffeError:

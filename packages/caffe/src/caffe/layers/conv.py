@@ -1,7 +1,8 @@
 """Convolutions: Convolution, Deconvolution, and the depthwise ones of forks.
 
-Layout: two-dimensional maps go to torch in its channels_last format and come back in it, which is
-the fastest for all these layers, deep or depthwise, forward and backward. The first convolution of
+Layout: on the CPU two-dimensional maps go to torch in its channels_last format and come back in it,
+which is the fastest for all these layers, deep or depthwise, forward and backward. (On a GPU they
+are contiguous: in float32 cuDNN has few kernels for channels_last, and converts for the others.) The first convolution of
 a run converts its input, and those above find it converted: pooling, normalization, activations
 and concatenation keep the format. Layers that flatten maps (InnerProduct, Flatten, Reshape) read
 them in Caffe's order again, and so does a blob's `data`. Weights stay in Caffe's order, since
@@ -20,9 +21,6 @@ import torch
 from caffe.blob import Blob
 from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.im2col import Columns, Sizes, Window, read_window
-
-GPU_LAYOUT = torch.channels_last
-
 
 class Filter(Layer):
     """The base of convolutions: a window with weights that slides over each bottom.
@@ -133,7 +131,7 @@ class Filter(Layer):
 
 def layout(x: torch.Tensor) -> torch.memory_format:
     """Return the memory format in which maps are convolved the fastest where x is."""
-    return torch.channels_last if x.device.type == "cpu" else GPU_LAYOUT
+    return torch.contiguous_format if x.is_cuda else torch.channels_last
 
 
 def _shaped(tensor: torch.Tensor, shape: Sizes) -> torch.Tensor:

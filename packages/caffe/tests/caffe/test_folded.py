@@ -62,12 +62,13 @@ BLOCK = "\n".join(
 
 def build(text: str = BLOCK, phase: int = caffe.TEST) -> caffe.Net:
     caffe.set_random_seed(1)
-    torch.manual_seed(0)
+    random = np.random.default_rng(0)
     net = caffe.Net(text_format.Parse(text, NetParameter()), phase)
     for each in net.layers:
         if each.type == "BatchNorm":
             for blob, low in zip(each.blobs, (-1, 1, 2), strict=True):
-                blob.tensor.uniform_(low, low + 1)
+                values = random.uniform(low, low + 1, blob.shape).astype(np.float32)
+                blob.tensor.copy_(torch.from_numpy(values))
     return net
 
 

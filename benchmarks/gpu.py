@@ -212,7 +212,7 @@ def features() -> None:
     before = net.outputs[0]
     began = 0.0
     for i in range(count + 2):
-        if i == 2:  # noqa: PLR2004
+        if i == 2:
             torch.cuda.synchronize()
             began = time.perf_counter()
         net.blobs["data"].data[...] = values
@@ -227,7 +227,18 @@ def tests() -> None:
     """Run the layer tests on the GPU."""
     folder = "packages/caffe/tests/caffe"
     files = [f"{folder}/layers", f"{folder}/test_device.py", f"{folder}/test_folded.py"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "-p", "no:benchmark", *files]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--tb=short",
+        "-p",
+        "no:benchmark",
+        *files,
+    ]
     environment = os.environ | {"CAFFE_TEST_DEVICE": "cuda"}
     subprocess.run(command, check=False, env=environment)
 

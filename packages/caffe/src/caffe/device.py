@@ -64,7 +64,9 @@ def cuda(number: int) -> Device:
         torch.backends.cudnn.allow_tf32 = False
     finish = partial(torch.cuda.synchronize, number)
     upload = partial(torch.Tensor.to, device=name)
-    return Device(name, upload, torch.Tensor.cpu, finish, lambda: torch.cuda.mem_get_info(number)[1])
+    return Device(
+        name, upload, torch.Tensor.cpu, finish, lambda: torch.cuda.mem_get_info(number)[1]
+    )
 
 
 _current: Device | None = None
@@ -158,7 +160,7 @@ def set_device(device: int) -> None:
 
 
 def _check(call: str, number: int) -> None:
-    if not torch.backends.cuda.is_built():
+    if torch.version.cuda is None and torch.version.hip is None:
         raise CaffeError(
             f"{call}: torch finds no CUDA device here: its build {torch.__version__} is without "
             "CUDA. Allowed: set_mode_cpu()"
@@ -168,6 +170,8 @@ def _check(call: str, number: int) -> None:
         found, count = torch.cuda.is_available(), torch.cuda.device_count()
     if not found or not count:
         reason = f" ({str(caught[0].message).partition('. ')[0]})" if caught else ""
-        raise CaffeError(f"{call}: torch finds no CUDA device here{reason}. Allowed: set_mode_cpu()")
+        raise CaffeError(
+            f"{call}: torch finds no CUDA device here{reason}. Allowed: set_mode_cpu()"
+        )
     if not 0 <= number < count:
         raise CaffeError(f"{call}: torch finds {count} CUDA devices. Allowed: 0 to {count - 1}")

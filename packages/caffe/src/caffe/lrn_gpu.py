@@ -87,7 +87,7 @@ def _maps(size: int) -> str:
     return ", ".join(f"T x{i}" for i in range(size))
 
 
-def _scale_of(size: int) -> str:  # noqa: N802
+def _scale_of(size: int) -> str:
     return f"k + alpha * ({' + '.join(f'x{i} * x{i}' for i in range(size))})"
 
 

@@ -313,8 +313,7 @@ class Net:
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-        """Move the blobs to the current device; say what would fit if its memory does not suffice.
-        """
+        """Move the blobs to the current device; explain it if its memory does not suffice."""
         if current() != self._device:
             self._device = current()
             for blob in [*self.blobs.values(), *(b for layer in self._layers for b in layer.blobs)]:

@@ -158,7 +158,7 @@ def _number(graph: Graph, value: float) -> str:
 def _filter(graph: Graph, step: Step, inputs: list[str]) -> str:
     layer: Any = step.layer
     window, pad = layer.window, layer.window.pad
-    if len(step.bottom) > 1 or layer.first_axis != 1 or not 1 <= len(pad) <= 3:  # noqa: PLR2004
+    if len(step.bottom) > 1 or layer.first_axis != 1 or not 1 <= len(pad) <= 3:
         raise layer.error("has no operator in ONNX with several bottoms or another axis than 1")
     kind = "ConvTranspose" if layer.transposed else "Conv"
     return graph.node(

@@ -319,7 +319,11 @@ def _beside(history: list[torch.Tensor], parameters: list[Learnable]) -> list[to
 
 def _pieces(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
     """Split large tensors of one shape alike, so that a piece stays in the CPU's cache."""
-    if tensors[0].numel() <= _PIECE or tensors[0].is_cuda or not all(tensor.is_contiguous() for tensor in tensors):
+    if (
+        tensors[0].numel() <= _PIECE
+        or tensors[0].is_cuda
+        or not all(tensor.is_contiguous() for tensor in tensors)
+    ):
         yield tensors
         return
     yield from zip(*(torch.split(tensor.view(-1), _PIECE) for tensor in tensors), strict=True)

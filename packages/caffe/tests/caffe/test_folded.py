@@ -13,7 +13,8 @@ from caffe.proto.caffe_pb2 import NetParameter
 from tests.caffe import stand_in
 
 X = np.random.default_rng(0).normal(size=(2, 4, 7, 6)).astype(np.float32)
-INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 4 dim: 7 dim: 6 } } }'
+SHAPE = "dim: 2 dim: 4 dim: 7 dim: 6"
+INPUT = f'layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ {SHAPE} }} }} }}'
 
 
 def conv(name: str, bottom: str, more: str = "kernel_size: 3 pad: 1") -> str:
@@ -140,7 +141,9 @@ def test_shared_weights_take_effect() -> None:
     one.forward(x=X)
     other.params["a"][0].tensor.add_(1)
     one.share_with(other)
-    assert one.forward(x=X)["r"] == pytest.approx(alone(other).forward(x=X)["r"], rel=1e-5, abs=2e-5)
+    assert one.forward(x=X)["r"] == pytest.approx(
+        alone(other).forward(x=X)["r"], rel=1e-5, abs=2e-5
+    )
 
 
 def test_another_shape() -> None:
@@ -211,7 +214,7 @@ class TestOnADevice:
         try:
             net = build("force_backward: true\n" + BLOCK, caffe.TRAIN)
             assert any(isinstance(group, Normalized) for group in net._groups.values())
-            found = {}
+            found: dict[str, np.ndarray] = {}
             for _ in range(2):
                 net.clear_param_diffs()
                 net.forward(x=X)

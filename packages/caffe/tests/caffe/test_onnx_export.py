@@ -60,9 +60,7 @@ def assert_same(net: caffe.Net, path: Path) -> None:
     """Run both with the same values, and compare every output."""
     export(net, path)
     random = np.random.default_rng(0)
-    given = {
-        n: random.normal(size=net.blobs[n].shape).astype(np.float32) for n in net.inputs
-    }
+    given = {n: random.normal(size=net.blobs[n].shape).astype(np.float32) for n in net.inputs}
     expected = {name: values.copy() for name, values in net.forward(**given).items()}
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for name, found in zip(expected, session.run(list(expected), given), strict=True):

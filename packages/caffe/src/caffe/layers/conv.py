@@ -2,12 +2,12 @@
 
 Layout: on the CPU two-dimensional maps go to torch in its channels_last format and come back in it,
 which is the fastest for all these layers, deep or depthwise, forward and backward. (On a GPU they
-are contiguous: in float32 cuDNN has few kernels for channels_last, and converts for the others.) The first convolution of
-a run converts its input, and those above find it converted: pooling, normalization, activations
-and concatenation keep the format. Layers that flatten maps (InnerProduct, Flatten, Reshape) read
-them in Caffe's order again, and so does a blob's `data`. Weights stay in Caffe's order, since
-scripts and solvers write into them: oneDNN reorders them at each pass, which takes about a tenth
-of the time of a single image and next to nothing of a batch's.
+are contiguous: in float32 cuDNN has few kernels for channels_last, and converts for the others.)
+The first convolution of a run converts its input, and those above find it converted: pooling,
+normalization, activations and concatenation keep the format. Layers that flatten maps
+(InnerProduct, Flatten, Reshape) read them in Caffe's order again, and so does a blob's `data`.
+Weights stay in Caffe's order, since scripts and solvers write into them: oneDNN reorders them at
+each pass, which takes about a tenth of the time of a single image and next to nothing of a batch's.
 
 Gradients are autograd's; only those that are needed are computed.
 """
@@ -21,6 +21,7 @@ import torch
 from caffe.blob import Blob
 from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.im2col import Columns, Sizes, Window, read_window
+
 
 class Filter(Layer):
     """The base of convolutions: a window with weights that slides over each bottom.
@@ -72,8 +73,8 @@ class Filter(Layer):
             )
         if shape[self.first_axis] != self._channels:
             raise self.error(
-                f"bottom has shape {shape}, so {shape[self.first_axis]} channels on axis {self.first_axis}; "
-                f"its weights are for {self._channels}"
+                f"bottom has shape {shape}, so {shape[self.first_axis]} channels on axis "
+                f"{self.first_axis}; its weights are for {self._channels}"
             )
         for other in bottom[1:]:
             if other.shape != shape:
@@ -113,7 +114,7 @@ class Filter(Layer):
     def slides(self) -> "Aten | None":
         """The implementation where it is torch's over maps of shape (N, C, H, W), else None."""
         way = Aten(self.window, self._sizes, self.groups, self.transposed)
-        plain = self.first_axis == 1 and len(self._sizes) == 2 and not self.transposed  # noqa: PLR2004
+        plain = self.first_axis == 1 and len(self._sizes) == 2 and not self.transposed
         return way if plain and way.known else None
 
     def _items(self, tensor: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,8 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ripen.competition.index import Index
-from ripen.competition.metrics import METRICS
+from ripen.competition.metrics import Order
+from ripen.judge.data_report import DataReport
 from ripen.judge.scoring import Leaderboard
 from ripen.settings.schema import Competition
 
@@ -61,6 +62,7 @@ class Page:
         What was predicted, and how it was validated.
     card : mapping or None
         The data card, where the competition has one.
+    data : DataReport
     figures : sequence of Figure
     settings : mapping of str to str
         Dotted key to value.
@@ -73,15 +75,15 @@ class Page:
     board: Leaderboard
     facts: Mapping[str, str]
     card: Mapping[str, Any] | None
+    data: DataReport
     figures: Sequence[Figure]
     settings: Mapping[str, str]
     hashes: Mapping[str, str]
     seed: int
 
 
-def facts(competition: Competition, index: Index) -> dict[str, str]:
+def facts(competition: Competition, index: Index, metric: Order) -> dict[str, str]:
     """Return what a competition predicts, of how many rows, and how its models are validated."""
-    metric = METRICS[competition.metric]
     split = dict(competition.validation)
     settings = [f"{key} {value}" for key, value in split.items() if key != "split"]
     learnable = index.learnable()

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ripen.core.layout import Layout
+from ripen.judge.data_report import DataReport
 from ripen.judge.scoring import Leaderboard, leaderboard, read_metrics
 
 
@@ -23,19 +24,19 @@ def as_table(board: Leaderboard, seconds: Mapping[str, float], title: str) -> Ta
     table, shown = Table(title=title), board.summary
     table.add_column("model", no_wrap=True)
     for column in shown:
-        table.add_column(column.heading, justify="right")
+        table.add_column(board.heading(column), justify="right")
     table.add_column("training time", justify="right")
     table.add_column("stopped", no_wrap=True)
     for row in board.rows:
         took = seconds.get(row.model)
         table.add_row(
             f"{row.model} (best)" if row.best else row.model,
-            *(row.text(column) for column in shown),
+            *(board.text(row, column) for column in shown),
             "" if took is None else f"{took:.2f} s",
             row.ended,
         )
     if board.bayes:
-        cells = [board.bayes.text(column) for column in shown]
+        cells = [board.text(board.bayes, column) for column in shown]
         table.add_row("best possible (Bayes)", *cells, "", "", style="dim")
     return table
 
@@ -53,3 +54,16 @@ def show(competition: str, seconds: Mapping[str, float]) -> None:
     printed.print(as_table(leaderboard(read_metrics(competition)), seconds, competition))
     if layout.submission.exists():
         printed.print(f"submission: {layout.submission}", soft_wrap=True)
+
+
+def show_data_report(competition: str, report: DataReport) -> None:
+    """Print a competition's data report, grave findings marked."""
+    table = Table(title=f"{competition}: data")
+    table.add_column("topic", no_wrap=True)
+    table.add_column("found")
+    for finding in report.findings:
+        style = "bold" if finding.grave else ""
+        table.add_row(finding.topic, f"{'! ' if finding.grave else ''}{finding.text}", style=style)
+    printed = console()
+    printed.print(table)
+    printed.print(report.advice, soft_wrap=True)

@@ -19,12 +19,21 @@ from numpy.typing import NDArray
 from caffe.device import Device, current
 from caffe.errors import ShapeError
 from caffe.memory import Array, Reshaped, shared, with_shape
+from caffe.vectors import Vector
 
 MAX_COUNT = 2**31 - 1  # Caffe counts elements in an int (blob.cpp)
 
 
-class BlobVec(list["Blob"]):
+class RawBlobVec(Vector["Blob"]):
+    """The bottoms or the tops of a layer written in Python."""
+
+    hint = ". Write into its array: [i].data[...] = values"
+
+
+class BlobVec(Vector["Blob"]):
     """The learnt blobs of a layer."""
+
+    hint = ". Write into its array: [i].data[...] = values"
 
     def add_blob(self, *shape: int) -> None:
         """Add a blob of zeros, as layers written in Python do in `setup`."""
@@ -179,6 +188,9 @@ class Blob:
 
     def __repr__(self) -> str:
         return f"Blob{self._shape}"
+
+
+RawBlobVec.kind = BlobVec.kind = Blob
 
 
 def _checked(shape: Sequence[int]) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from caffe.batches import batches, forward_all, forward_backward_all
 from caffe.blob import Blob
 from caffe.build import Built, Learnable, Step, build
 from caffe.device import current, too_large, tuned
-from caffe.errors import LayerError, NetError, naming
+from caffe.errors import ArraysError, LookupFailed, NetError, naming
 from caffe.folded import Folded
 from caffe.formats import read_text, write_binary
 from caffe.hdf5 import write_weights
@@ -30,7 +30,7 @@ from caffe.layers.python import PythonLayer
 from caffe.proto.caffe_pb2 import NetParameter
 from caffe.weights import copy_weights, net_message, share_weights
 
-Path = str | os.PathLike[str]
+Path = str | bytes | os.PathLike[str]
 
 
 class Net:
@@ -81,7 +81,7 @@ class Net:
             file: Path = ""
             definition.CopyFrom(forks.plain(network_file, NetParameter))
         else:
-            file = network_file
+            file = os.fsdecode(network_file)
             read_text(file, definition)
         definition.state.phase = options["phase"]
         if "level" in options or not isinstance(network_file, Message):
@@ -367,7 +367,7 @@ class Net:
 
     def save(self, path: Path, write_diff: bool = False) -> None:
         """Write a caffemodel; as HDF5 if the name ends in `.h5`."""
-        if os.fspath(path).endswith(".h5"):
+        if os.fsdecode(path).endswith(".h5"):
             self.save_hdf5(path, write_diff)
         else:
             write_binary(path, self.to_proto(write_diff))
@@ -393,7 +393,7 @@ class Net:
         """Set the arrays that the net's first layer, a MemoryData, reads."""
         first = self._layers[0]
         if not isinstance(first, MemoryData):
-            raise LayerError(f"layer '{first.name}' is {first.type}: MemoryData must be the first")
+            raise ArraysError(f"layer '{first.name}' is {first.type}: MemoryData must be the first")
         first.set_input_arrays(data, labels)
 
     def forward_all(
@@ -444,7 +444,7 @@ class Net:
         if isinstance(layer, int):
             return layer
         if layer not in self.layer_dict:
-            raise NetError(f"no layer '{layer}'. The layers: {', '.join(self._layer_names)}")
+            raise LookupFailed(f"no layer '{layer}'. The layers: {', '.join(self._layer_names)}")
         return self._layer_names.index(layer)
 
 

@@ -16,6 +16,7 @@ import torch
 from caffe import glog, snapshot, solver_nets
 from caffe.build import Learnable
 from caffe.errors import SolverError
+from caffe.formats import PathLike
 from caffe.net import Net
 from caffe.policies import check_policy, learning_rate, passed_steps
 from caffe.progress import Progress, outputs
@@ -59,7 +60,7 @@ class Solver(ABC):
     histories: ClassVar[int] = 1
     takes_momentum: ClassVar[bool] = True
 
-    def __init__(self, solver: str | os.PathLike[str] | SolverParameter) -> None:
+    def __init__(self, solver: PathLike | SolverParameter) -> None:
         self.param = solver_nets.read_solver(solver)
         if glog.enabled():
             text = glog.text(self.param)
@@ -137,7 +138,6 @@ class Solver(ABC):
             if self._stopped:
                 break
             self._learn()
-            self._iter += 1
             action = self._requested()
             due = self.param.snapshot and self._iter % self.param.snapshot == 0
             if due or action is SolverAction.SNAPSHOT:
@@ -170,7 +170,7 @@ class Solver(ABC):
         glog.info("solver.cpp:332", "Optimization Done.")
 
     def apply_update(self) -> None:
-        """Update the parameters once by their current gradients."""
+        """Update the parameters once by their current gradients, and count the iteration."""
         rate = self._next_rate()
         parameters = self.net.learnable_params
         self._history = [_beside(part, parameters) for part in self._history]
@@ -188,6 +188,7 @@ class Solver(ABC):
                 change = self.update(gradient, past, rate * learnt.lr)
                 gradient.copy_(change)  # as in Caffe, diff holds the update after a step
                 values.sub_(change)
+        self._iter += 1  # the number of updates, whoever asked for them (sgd_solver.cpp)
 
     def test_all(self) -> list[dict[str, Any]]:
         """Run every test net `test_iter` times with the current weights; return mean outputs.

@@ -1,5 +1,7 @@
 """Choose the device of a command."""
 
+import torch
+
 import caffe
 from caffe import glog
 from caffe.errors import CaffeError
@@ -24,6 +26,8 @@ def choose(gpu: str, where: str) -> None:
         glog.info(where, "Use CPU.")
         caffe.set_mode_cpu()
         return
+    if gpu == "all" and torch.cuda.device_count() == 1:
+        gpu = "0"
     if gpu == "all" or "," in gpu:
         raise CaffeError(
             f"-gpu {gpu}: a net trains on one GPU. Allowed: one number. To use several, start one "

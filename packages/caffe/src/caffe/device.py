@@ -6,7 +6,8 @@ Nets follow the mode: at its next pass a net moves its blobs to the current devi
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -83,6 +84,23 @@ def use(device: Device | None) -> None:
     _current = device
 
 
+@contextmanager
+def tuned(repeated: bool) -> Iterator[None]:
+    """Let cuDNN try its algorithms and keep the fastest, if the shapes are those of the last pass.
+
+    The trials take longer than a pass; nets of changing shapes would make them every time.
+    """
+    wanted = repeated and _current is not None and not torch.backends.cudnn.benchmark
+    if not wanted:
+        yield
+        return
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = False
+
+
 def too_large(blobs: Iterable[Sized]) -> CaffeError:
     """Return the error of a net that the device has no room for; it says what would fit.
 
@@ -142,7 +160,7 @@ def set_device(device: int) -> None:
 
 
 def _check(call: str, number: int) -> None:
-    if not torch.backends.cuda.is_built():
+    if torch.version.cuda is None and torch.version.hip is None:
         raise CaffeError(
             f"{call}: torch finds no CUDA device here: its build {torch.__version__} is without "
             "CUDA. Allowed: set_mode_cpu()"

@@ -19,7 +19,7 @@ from caffe.arguments import assign, listed, net_options, set_inputs
 from caffe.batches import batches, forward_all, forward_backward_all
 from caffe.blob import Blob
 from caffe.build import Built, Learnable, Step, build
-from caffe.device import current, too_large
+from caffe.device import current, too_large, tuned
 from caffe.errors import ArraysError, LookupFailed, NetError, naming
 from caffe.folded import Folded
 from caffe.formats import read_text, write_binary
@@ -110,6 +110,7 @@ class Net(Fixed):
         self._built = built
         self._both_ways = fuse.both_ways(built.steps)
         self._groups = fuse.groups(built.steps, self._both_ways)
+        self._shapes: list[tuple[int, ...]] = []
         self._folded: range | None = None  # layers that the last pass ran, if some ran folded
         self._layers: list[Layer] = [step.layer for step in built.steps]
         # For a Python layer, scripts see the object of their own class.
@@ -315,13 +316,18 @@ class Net(Fixed):
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-        """Move the blobs to the current device; say what would fit if its memory does not suffice."""
+from caffe.device import current, too_large
+from caffe.errors import ArraysError, LookupFailed, NetError, ReadOnlyError, naming
+from caffe.folded import Folded
         if current() != self._device:
             self._device = current()
             for blob in [*self.blobs.values(), *(b for layer in self._layers for b in layer.blobs)]:
                 blob.follow(self._device)
+        shapes = [blob.shape for step in self._built.steps if not step.bottom for blob in step.top]
+        repeated, self._shapes = shapes == self._shapes, shapes
         try:
-            yield
+            with tuned(repeated):
+                yield
         except torch.OutOfMemoryError:
             raise too_large(self.blobs.values()) from None
 
@@ -339,8 +345,9 @@ class Net(Fixed):
 
     def clear_param_diffs(self) -> None:
         """Set the gradients of all parameters to zero."""
-        for learnable in self._built.learnable:
-            learnable.blob.grad.zero_()
+        gradients = [learnable.blob.grad for learnable in self._built.learnable]
+        if gradients:
+            torch._foreach_zero_(gradients)
 
     def copy_from(self, weights: Path) -> None:
         """Copy weights from a caffemodel, binary or HDF5, to the layers of the same names.

@@ -54,7 +54,7 @@ class Pooling(Layer):
             )
         if any(self._pad) and self._pool == PoolingParameter.STOCHASTIC:
             raise self.error(f"has pad {self._pad} and pool: STOCHASTIC. Allowed with it: pad 0")
-        self._windows: Windows | None = None
+        self.windows: Windows | None = None
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
@@ -62,8 +62,8 @@ class Pooling(Layer):
             raise self.error(f"bottom has shape {shape}. Allowed: 4 axes, (N, C, H, W)")
         ceil = self.param.pooling_param.round_mode == PoolingParameter.CEIL
         windows = Windows(shape[2:], self._kernel or shape[2:], self._stride, self._pad, ceil)
-        if windows != self._windows:
-            self._windows = windows
+        if windows != self.windows:
+            self.windows = windows
             self._method = self._new_method(windows)
         for blob in top:
             blob.reshape(*shape[:2], *windows.pooled)

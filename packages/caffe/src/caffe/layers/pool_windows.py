@@ -202,6 +202,8 @@ class Average:
         if w.whole:
             return torch.empty_like(x).copy_(grad / math.prod(w.size))
         back = _ops.avg_pool2d_backward
+        if grad.is_cuda:  # torch 2.11's kernel for channels_last is wrong wherever there is padding
+            grad, x = grad.contiguous(), x.contiguous()
         if w.plain:
             result = back(grad, x, w.kernel, w.stride, w.pad, w.ceil, True, None)
         else:

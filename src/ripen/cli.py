@@ -139,7 +139,8 @@ def parser(here: Path = Path()) -> argparse.ArgumentParser:
         added.set_defaults(anywhere=command in (_doctor, _completion))
         added.description = command.__doc__
         added.formatter_class = argparse.RawDescriptionHelpFormatter
-        added.epilog = "\n  ".join(["examples:", *(f"ripen {line}" for line in EXAMPLES[name])])
+        examples = [f"ripen {line}" for line in EXAMPLES.get(name, ())]
+        added.epilog = "\n  ".join(["examples:", *examples]) if examples else None
     return parser
 
 

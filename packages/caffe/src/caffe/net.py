@@ -316,9 +316,7 @@ class Net(Fixed):
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-from caffe.device import current, too_large
-from caffe.errors import ArraysError, LookupFailed, NetError, ReadOnlyError, naming
-from caffe.folded import Folded
+        """Move the blobs to the current device; explain it if its memory does not suffice."""
         if current() != self._device:
             self._device = current()
             for blob in [*self.blobs.values(), *(b for layer in self._layers for b in layer.blobs)]:

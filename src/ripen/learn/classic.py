@@ -135,7 +135,8 @@ class Classic(Estimator):
         from sklearn.utils.validation import has_fit_parameter
 
         model, more = self.build(work), {}
-        if rows.weight is not None and has_fit_parameter(model, "sample_weight"):
+        inner = getattr(model, "regressor", model)  # of one that standardizes its targets
+        if rows.weight is not None and has_fit_parameter(inner, "sample_weight"):
             more["sample_weight"] = rows.weight
         with warnings.catch_warnings():
             # Of penalties that are tried, the smallest may need more iterations than are of use.

@@ -1,4 +1,4 @@
-"""Gradient boosting: early stopping on training rows, categories, gaps, monotone columns, weights."""
+"""Gradient boosting: early stopping on training rows, categories, gaps, monotone columns."""
 
 from pathlib import Path
 from typing import Any

@@ -12,9 +12,10 @@ import yaml
 
 from ripen.core.errors import ConfigError
 from ripen.core.lineage import leaves
+from ripen.learn.complete import given
 from ripen.settings import compose as config
 from ripen.settings.schema import Competition, Run, Solver
-from ripen.stages.settings import compose, given
+from ripen.stages.settings import compose
 
 ROOT = Path(__file__).parents[3]
 CONF = ROOT / "conf"
@@ -201,6 +202,15 @@ def test_another_splitter_in_a_file_takes_none_of_its_kinds_settings(conf: Path)
 def test_another_source_replaces_the_former() -> None:
     override = "competition.avocado.source={generate: {n_train: 50}}"
     assert values(override)["competition"]["avocado"]["source"] == {"generate": {"n_train": 50}}
+    for competition in values("source={folder: x}")["competition"].values():
+        assert competition["source"] == {"folder": "x"}
+
+
+def test_a_part_of_a_splitters_settings_keeps_the_others() -> None:
+    for override in ("validation={size: 0.5}", "validation.split=holdout", "validation.size=0.5"):
+        competition = values(f"competition.avocado.{override}")["competition"]["avocado"]
+        assert competition["validation"]["split"] == "holdout"
+        assert competition["validation"]["size"] == (0.2 if "split=" in override else 0.5)
 
 
 # --- Errors --------------------------------------------------------------------------------------
@@ -247,7 +257,8 @@ FILE = r"conf/competition/avocado\.yaml: "
         ("task=binry", rf"{FILE}unknown task 'binry'; did you mean 'binary'\?"),
         ("reader=tabel", rf"{FILE}unknown reader 'tabel'; did you mean 'table'\?"),
         ("reader=images", rf"{FILE}reader 'images' needs the section 'images'"),
-        ("source={kagle: x}", rf"{FILE}no source 'kagle'; did you mean kaggle\?"),
+        ("source={kagle: x", r"cannot be composed for avocado: no viable alternative at input"),
+        ("source={kagle: x}", rf"{FILE}unknown source 'kagle'; did you mean 'kaggle'\?"),
         ("predict.model=smv", r"predict\.model is 'smv': no such model; did you mean 'svm'\?"),
         (
             "competition.digit.seed=1",

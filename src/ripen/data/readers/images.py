@@ -17,7 +17,8 @@ from ripen.core.layout import Layout
 from ripen.core.progress import progress
 from ripen.data import card, image_index
 from ripen.data.decode import decode, open_archives
-from ripen.data.labels import Known, Labels, Reader, read_table, reader
+from ripen.data.labels import LABELS, Known, Labels, Reader
+from ripen.data.labels.listed import read_table
 from ripen.data.readers import READERS, Read
 from ripen.data.scan import Duplicates
 from ripen.settings.compose import check
@@ -62,7 +63,7 @@ def read(competition: Competition, layout: Layout) -> Read:
     sample = layout.raw / competition.files.sample
     ids = sample_ids(sample, competition.id) if sample.exists() else []
     known, names = _known(settings, competition, layout, ids)
-    labels = reader(settings.read)
+    labels = LABELS[settings.read]
     found: list[Labels] = []
     with open_archives(layout.raw) as archives, progress("prepare", None) as advance:
         index, duplicates = image_index.build(

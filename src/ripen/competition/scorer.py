@@ -171,7 +171,7 @@ def scorer(competition: Competition, layout: Layout, index: Index) -> Scorer:
     if metric.needs != "submission":
         return Scorer(metric, index.targets, columns)
     where = layout.raw / files.sample
-    sample = submission.read_sample(where, competition.id)
+    sample = submission.read_sample(where, competition.id, competition.csv)
     id = submission.id_column(sample, competition.id)
     names = [str(name) for name in sample if name != id]
     return SubmissionScorer(metric, index.targets, columns, competition, index, id, names, where)

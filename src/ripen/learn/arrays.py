@@ -25,7 +25,7 @@ def write_rows(folder: Path, name: str, x: NDArray[np.float32], y: Targets) -> P
     folder : Path
     name : str
     x : float32 ndarray of shape (n, …)
-    y : ndarray of shape (n,)
+    y : ndarray of shape (n,) or (n, k)
 
     Returns
     -------
@@ -34,12 +34,15 @@ def write_rows(folder: Path, name: str, x: NDArray[np.float32], y: Targets) -> P
     """
     with h5py.File(folder / f"{name}.h5", "w") as file:
         file["data"] = x
-        # Numbers to predict are a column, as the net's scores are: EuclideanLoss compares shapes.
-        numbers = np.issubdtype(y.dtype, np.floating)
-        file["label"] = y.astype(np.float32)[:, None] if numbers else y.astype(np.float32)
+        # Numbers to predict are columns, as the net's scores are: EuclideanLoss compares shapes.
+        column = y.ndim == 1 and np.issubdtype(y.dtype, np.floating)
+        file["label"] = y.astype(np.float32)[:, None] if column else y.astype(np.float32)
     source = folder / f"{name}.txt"
     write_text(source, f"{(folder / name).as_posix()}.h5\n")
     return source
+
+
+Unit = tuple[float, float] | tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ class FittedNet:
     shape : tuple of int
         Of one row, as the net takes it.
     training : Training
-    unit : (float, float)
-        Mean and scale of the numbers that the net predicts in units of.
+    unit : (mean, scale), or None
+        Of the numbers that the net predicts in units of: floats, or ndarrays of shape (k,).
     """
 
     engine: "Engine"
@@ -65,15 +68,14 @@ class FittedNet:
     encoder: Any
     shape: tuple[int, ...]
     training: Training | None
-    unit: tuple[float, float] = (0.0, 1.0)
+    unit: Unit | None = None
 
     def predict(self, x: Any) -> Outputs:
         """Return the net's outputs (`Fitted.predict`)."""
         values = x if self.encoder is None else self.encoder.transform(x)
         files = self.folder / "deploy.prototxt", self.folder / "model.caffemodel"
         found = self.engine.predict(*files, values.reshape(len(values), *self.shape))
-        mean, scale = self.unit
-        return found if self.unit == (0.0, 1.0) else found * scale + mean
+        return found if self.unit is None else found * self.unit[1] + self.unit[0]
 
     def save(self, folder: Path) -> None:
         """Write Caffe's files and the encoder."""

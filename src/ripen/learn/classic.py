@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ripen.competition.tasks import Task
+from ripen.competition.tasks import TASKS, Task
 from ripen.core.errors import ConfigError
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import Estimator, Outputs, Rows, Work
@@ -31,9 +31,9 @@ class FittedPipeline:
     training: Training | None = None
 
     def predict(self, x: Any) -> Outputs:
-        """Return probabilities, or one column of values (`Fitted.predict`)."""
-        if not self.task.classifies:
-            return np.asarray(self.pipeline.predict(x), np.float64)[:, None]
+        """Return probabilities, or columns of values (`Fitted.predict`)."""
+        if not self.task.probabilities:
+            return np.asarray(self.pipeline.predict(x), np.float64).reshape(-1, self.outputs)
         found: NDArray[np.floating] = self.pipeline.predict_proba(x)
         if found.shape[1] == self.outputs:
             return found
@@ -62,6 +62,16 @@ class Classic(Estimator):
         """Return scikit-learn's unfitted estimator, one with `predict_proba` for classes."""
         raise NotImplementedError
 
+    def _built(self, task: Task, outputs: int, seed: int) -> Any:
+        """Return the unfitted estimator; of several targets one that learns each by itself."""
+        own = self.build(TASKS[task.each], seed)
+        if task.classifies or (outputs == 1 and not task.probabilities):
+            return own
+        from sklearn.multiclass import OneVsRestClassifier
+        from sklearn.multioutput import MultiOutputRegressor
+
+        return (OneVsRestClassifier if task.probabilities else MultiOutputRegressor)(own)
+
     def fit(self, train: Rows, validation: Rows | None, work: Work) -> FittedPipeline:
         """Fit encoder, reduction and estimator to the training rows (`Estimator.fit`)."""
         from sklearn.decomposition import PCA
@@ -74,7 +84,7 @@ class Classic(Estimator):
             most = min(self.components, *train.x.shape)
             reduce = PCA(most, svd_solver="randomized", random_state=work.seed)
             steps += [("scaler", StandardScaler()), ("pca", reduce)]
-        steps.append(("estimator", self.build(work.task, work.seed)))
+        steps.append(("estimator", self._built(work.task, work.outputs, work.seed)))
         return FittedPipeline(Pipeline(steps).fit(train.x, train.y), work.task, work.outputs)
 
 

@@ -4,15 +4,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ripen.competition.tasks import Task
+from ripen.competition.tasks import Targets, Task
 from ripen.core.atomic import write_text
-from ripen.learn.arrays import FittedNet, write_rows
+from ripen.learn.arrays import FittedNet, Unit, write_rows
 from ripen.learn.estimator import ESTIMATORS, Estimator, Rows, Work
 from ripen.settings.schema import Net, Solver, Train
 from ripen.settings.typed import typed
 
 if TYPE_CHECKING:  # imports torch
     from ripen.learn.models.group import Trial
+
+
+def unit_of(values: Targets) -> Unit:
+    """Return mean and scale of values, each column's own.
+
+    A net learns numbers of the size of its weights.
+    """
+    mean, scale = np.mean(values, axis=0), np.std(values, axis=0)
+    if values.ndim == 1:
+        return float(mean), float(scale) or 1.0
+    return np.asarray(mean), np.where(scale > 0, scale, 1.0)
 
 
 @ESTIMATORS.register("caffe_net")
@@ -46,17 +57,14 @@ class CaffeNet(Estimator):
         encoder = work.encode()
         x = encoder.fit_transform(train.x) if encoder is not None else train.x
         held_out = encoder.transform(validation.x) if encoder is not None else validation.x
-        unit = (0.0, 1.0)
-        if not work.task.classifies:  # a net learns numbers of the size of its weights
-            unit = float(np.mean(train.y)), float(np.std(train.y)) or 1.0
-        mean, scale = unit
+        unit = None if work.task.probabilities else unit_of(train.y)
         y, held_y = (
-            rows.y if work.task.classifies else np.asarray((rows.y - mean) / scale, np.float64)
+            rows.y if unit is None else np.asarray((rows.y - unit[0]) / unit[1], np.float64)
             for rows in (train, validation)
         )
         rows = write_rows(work.folder, "train", x, y), min(self.train.batch_size, len(x))
         held = write_rows(work.folder, "validation", held_out, held_y), len(held_out)
-        deploy = mlp.deploy(self.net, x.shape[1], work.outputs, work.task.loss)
+        deploy = mlp.deploy(self.net, x.shape[1], work.outputs, work.task.link)
         write_text(work.folder / "deploy.prototxt", mlp.to_text(deploy))
         training = train_net(
             mlp.train_val(self.net, work.outputs, rows, held, work.task.loss),

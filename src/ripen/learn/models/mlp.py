@@ -33,10 +33,10 @@ def train_val(
     net : Net
         Layers, activation, dropout and initial weights.
     outputs : int
-        Classes, or numbers to predict.
+        Classes, labels or numbers to predict.
     train, validation : (Path, int)
         The list file of an HDF5Data layer, and how many rows make a batch.
-    loss : "SoftmaxWithLoss" or "EuclideanLoss"
+    loss : "SoftmaxWithLoss", "SigmoidCrossEntropyLoss" or "EuclideanLoss"
 
     Returns
     -------
@@ -61,15 +61,16 @@ def train_val(
     return written
 
 
-def deploy(net: Net, features: int, outputs: int, loss: str = SOFTMAX) -> caffe_pb2.NetParameter:
+def deploy(net: Net, features: int, outputs: int, link: str = "Softmax") -> caffe_pb2.NetParameter:
     """Write the net for prediction: input ``data`` of shape (1, features), output ``prob``.
 
-    In a regression ``prob`` holds the predicted numbers, so that engines read one name.
+    `link` is the layer that makes that of scores: "Softmax", "Sigmoid" or "Power". In a regression
+    ``prob`` holds the predicted numbers, so that engines read one name.
     """
     spec = caffe.NetSpec()
     spec.data = L.Input(shape={"dim": [1, features]})
     scores = _scores(spec, net, outputs)
-    spec.prob = L.Softmax(scores) if loss == SOFTMAX else L.Power(scores)
+    spec.prob = getattr(L, link)(scores)
     written = spec.to_proto()
     written.name = "mlp"
     return written

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from ripen.competition import index as indexes
+from ripen.competition.metric_file import metric_of
 from ripen.competition.splitters import splitter
-from ripen.competition.tasks import TASKS
 from ripen.core.layout import Layout
 from ripen.data.readers import READERS
 from ripen.data.sources import registry
@@ -48,7 +48,7 @@ def test_its_settings_fit_and_name_entries_of_the_registries(
     competition = make_competition(name)
     assert next(iter(competition.source)) in {"generate", *registry()}
     assert competition.reader in READERS
-    assert competition.metric in TASKS[competition.task].metrics
+    metric_of(name, competition.metric).check(competition.task)
     splitter(competition.validation)
     for model, section in competition.models.items():
         found = estimator(section, model)

@@ -30,12 +30,14 @@ COLUMNS = {
     "problem": "str",  # why a row is excluded, "" for most
 }
 REPEATS = re.compile(r"fold_\d+")  # the folds of a repeated split, from the second on: fold_2, …
+WEIGHT = "weight"  # a column of the rows of a table whose settings name one
 # What images have beside that; other columns of an index are text.
 IMAGES = {
     "width": "int64",
     "height": "int64",
     "bytes": "int64",
     "brightness": "float64",
+    WEIGHT: "float64",
 }
 Ints = NDArray[np.int64]
 
@@ -90,6 +92,11 @@ class Index:
         """The group of each row, "" where it has none."""
         found: pd.Series[str] = self.rows["group"]
         return found
+
+    @property
+    def weight(self) -> NDArray[np.float64] | None:
+        """How much each row counts, shape (n,); None where all count alike."""
+        return self.rows[WEIGHT].to_numpy(np.float64) if WEIGHT in self.rows else None
 
     def known(self) -> NDArray[np.bool_]:
         """Return whether each row's target is known, shape (n,)."""

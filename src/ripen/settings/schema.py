@@ -301,11 +301,13 @@ class Columns:
     """The columns of a table: what the types of its values do not say.
 
     `drop` are not learnt from. With `scale` all numbers are divided by it in place of being
-    standardized. With `shape` (channels, height, width) a row is an image, pixel after pixel.
+    standardized. With `shape` (channels, height, width) a row is an image, pixel after pixel. The
+    column `weight` says how much a training row counts.
     """
 
     drop: list[str] = Field(default_factory=list)
     types: dict[str, Column] = Field(default_factory=dict)
+    weight: str | None = None
     scale: Positive | None = None
     shape: Annotated[list[Count], Field(min_length=3, max_length=3)] | None = None
 

@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ripen.competition import index as indexes
-from ripen.competition import submission
+from ripen.competition import own, submission
 from ripen.competition.index import Index
 from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS
@@ -27,7 +27,7 @@ def run(name: str) -> None:
     classes = indexes.classes_of(competition, known.tolist(), read.names, str(layout.raw))
     check_sample(competition, layout, read.rows, classes)
     rows, order = dealt(competition, read, list(classes))
-    columns = read.columns.iloc[order].reset_index(drop=True)
+    columns = own.features(name, read.columns.iloc[order].reset_index(drop=True))
     with fresh_folder(layout.prepared) as folder:
         indexes.write(folder, rows, classes)
         if len(columns.columns):

@@ -2,13 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ripen.competition.metric_file import metric_of
-from ripen.competition.own import code
+from ripen.competition.own import code, features_code
 from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS
 from ripen.core.atomic import write_text
@@ -45,15 +45,45 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> tuple[dict[str,
     """
     composed = settings.compose(overrides, conf)
     run = settings.run_of(composed.run, conf)
-    competitions = {
-        name: complete(name, values, f"{conf}/competition/{name}.yaml")
-        for name, values in composed.competitions.items()
-    }
+    competitions, notes = {}, list(composed.notes)
+    for name, given_values in composed.competitions.items():
+        chosen, left_out = pool(name, given_values, composed.named[name])
+        competitions[name] = complete(name, chosen, f"{conf}/competition/{name}.yaml")
+        notes += left_out
     values = as_mapping(run) | {"graph": graph(competitions)}
     plain = {name: as_mapping(competition) for name, competition in competitions.items()}
     for section in plain.values():
         section["columns"]["types"] = given(section["columns"]["types"])
-    return values | {"competition": plain}, composed.notes
+    return values | {"competition": plain}, notes
+
+
+def pool(
+    name: str, values: dict[str, Any], named: Collection[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Leave out the kind's models that cannot fit: of another task, or of a missing package.
+
+    Parameters
+    ----------
+    name : str
+        The competition.
+    values : dict
+        Its settings, unchecked.
+    named : collection of str
+        Models that its own file or an override names: these are kept.
+
+    Returns
+    -------
+    dict, list of str
+        The settings, and a line for each model that was left out.
+    """
+    models, task, notes = dict(values.get("models") or {}), values.get("task"), []
+    for model, section in list(models.items()):
+        if model in named or not section or task not in TASKS:
+            continue
+        if reason := estimator(section, f"models.{model}").refusal(TASKS[str(task)]):
+            models[model] = None
+            notes.append(f"{name}: model '{model}' is left out: {reason}")
+    return values | {"models": models}, notes
 
 
 def complete(name: str, values: dict[str, Any], where: str) -> Competition:
@@ -74,6 +104,7 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
     for model, section in models.items():
         with located(f"{where}: models.{model}"):
             found = estimator(section, f"{where}: models.{model}")
+            found.check_task(TASKS[competition.task])
         for used in found.inputs:
             if used not in ("table", "images") and used not in features:
                 raise ConfigError(
@@ -121,14 +152,15 @@ def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
         swept = competition.sweep is not None and SWEPT in competition.models
         generated = "generate" in competition.source
         own = {"code": code(name).as_posix()}
+        columns = {"columns": features_code(name).as_posix()}
         found["generate" if generated else "fetch"][name] = own if generated else {}
-        found["prepare"][name] = {}
+        found["prepare"][name] = columns
         found["evaluate"][name] = own
         found["report"][name] = {"also": f"data/{name}/sweep" if swept else NOTHING}
         if competition.predict:
             found["predict"][name] = {}
         if swept:
-            found["sweep"][name] = {"also": _beside(competition)}
+            found["sweep"][name] = {"also": _beside(competition)} | columns
         for key, section in competition.features.items():
             item = {"competition": name, "name": key}
             net = section.get("net")
@@ -143,7 +175,7 @@ def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
                 found["finetune"][f"{name}.{model}"] = item | _of_net(nets[0])
             else:
                 beside = [file.as_posix() for file in settings.files()] or [NOTHING]
-                item |= {"reads": _reads(competition, model), "also": beside[0]}
+                item |= {"reads": _reads(competition, model), "also": beside[0]} | columns
                 found["fit"][f"{name}.{model}"] = item
     for stage in ("features", "finetune"):
         for item in found[stage].values():

@@ -11,8 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ripen.learn.complete import complete
 from ripen.settings.compose import compose
-from ripen.stages.settings import complete
 from tests.ripen.conftest import ROOT
 
 BUILD = {"grpcio-tools", "setuptools"}  # make `caffe_pb2`, as its source says

@@ -18,7 +18,7 @@ from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 from ripen.core.registry import nearest
-from ripen.settings.schema import Competition, Csv
+from ripen.settings.schema import Competition
 
 RESAMPLES = 100  # of the bootstrap: the error is known to 7% of itself
 Outputs = NDArray[np.float64]
@@ -165,7 +165,7 @@ def scorer(competition: Competition, layout: Layout, index: Index) -> Scorer:
         for part, names in {"train": [files.train], "test": [files.test, files.solution]}.items()
     }
     columns = {
-        column: row_column(column, tables, competition.id, index, metric.name, competition.csv)
+        column: row_column(column, tables, competition, index, metric.name)
         for column in metric.columns.values()
     }
     if metric.needs != "submission":
@@ -180,10 +180,9 @@ def scorer(competition: Competition, layout: Layout, index: Index) -> Scorer:
 def row_column(
     name: str,
     tables: Mapping[str, list[Path]],
-    id: str,
+    competition: Competition,
     index: Index,
     metric: str,
-    csv: Csv | None = None,
 ) -> NDArray[Any]:
     """Return a column of the users' own files for each row of the index: text, or numbers.
 
@@ -192,14 +191,12 @@ def row_column(
     name : str
     tables : mapping of str to list of Path
         The files of a part; a later one wins.
-    id : str
-        Their column of ids.
+    competition : Competition
+        What their column of ids is called, and how they are written.
     index : Index
         Whose own column of the name, such as `group`, serves where no file has it.
     metric : str
         Whose column it is, for errors.
-    csv : Csv
-        How the files are written.
 
     Returns
     -------
@@ -211,9 +208,9 @@ def row_column(
     DataError
         If a row with a known target has no such value.
     """
-    csv = csv or Csv()
     found = pd.Series(index.rows.get(name), index.rows.index, dtype=object)
     seen: list[str] = []
+    id, csv = competition.id, competition.csv
     for part, paths in tables.items():
         rows = index.rows.index[index.rows["part"] == part]
         for path in paths:
@@ -232,7 +229,12 @@ def row_column(
             f"{nearest(name, [] if name in seen else seen)}"
         )
     texts = np.asarray(found.fillna(""), dtype=object)
-    return _typed(texts, texts[np.asarray(scored)])
+    typed = _typed(texts, texts[np.asarray(scored)])
+    if csv.decimal == "." or typed is not texts:
+        return typed
+    pointed = np.array([text.replace(csv.decimal, ".") for text in texts], dtype=object)
+    numbers = _typed(pointed, pointed[np.asarray(scored)])
+    return texts if numbers is pointed else numbers
 
 
 def _typed(values: NDArray[Any], deciding: NDArray[Any] | None = None) -> NDArray[Any]:

@@ -10,9 +10,10 @@ from ripen.core.registry import nearest
 from ripen.data.readers import READERS
 from ripen.judge import terminal
 from ripen.judge.data_report import DataReport, examine
+from ripen.learn.complete import complete
 from ripen.settings import compose as config
 from ripen.settings.compose import CONF
-from ripen.stages import fetch, prepare, settings
+from ripen.stages import fetch, prepare
 
 
 def check(name: str, conf: Path = CONF) -> None:
@@ -34,7 +35,7 @@ def report(name: str, conf: Path = CONF) -> DataReport:
     """Return a competition's data report, from its raw files."""
     where = f"{conf}/competition/{name}.yaml"
     values = config.compose([f"competitions=[{name}]"], conf).competitions[name]
-    competition, layout = settings.complete(name, values, where), Layout(name)
+    competition, layout = complete(name, values, where), Layout(name)
     if not layout.raw.exists():
         fetch.bring(name, competition, layout)
     read = READERS[competition.reader](competition, layout)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ripen.core.errors import DataError
-from ripen.data.labels import Known, is_image, reader
+from ripen.data.labels import LABELS, Known, is_image
 from ripen.entry.files import Files, Table
 
 MIN_SIDE = 32  # that of conf/kind/_images.yaml
@@ -112,7 +112,7 @@ def read_by(name: str, files: Files, labels: Labels, ids: Sequence[str]) -> int:
     DataError
         As the reader does.
     """
-    found = reader(name)(list(files.images), Known(ids=ids, table=labels.known))
+    found = LABELS[name](list(files.images), Known(ids=ids, table=labels.known))
     return sum(each is not None and each.part == "test" for each in found.images)
 
 

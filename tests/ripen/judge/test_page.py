@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from ripen.competition.index import Index
+from ripen.competition.metrics import Order
 from ripen.competition.tasks import TASKS
 from ripen.judge.data_report import DataReport, Finding
 from ripen.judge.page import Figure, Page, facts, figures, html
@@ -102,7 +103,7 @@ def test_the_facts_name_task_metric_validation_and_rows(
         }
     )
     index = Index(rows, TASKS["binary"], ("0", "1"), ("no", "yes"))
-    found = facts(competition, index)
+    found = facts(competition, index, Order("log loss", greater_is_better=False))
     assert found == {
         "task": "binary",
         "target": "ripe",
@@ -188,7 +189,7 @@ def test_a_browser_shows_the_report(reproduced: Clone, competition: str, width: 
         row = page.locator("tr.best td").all_inner_texts()
         assert row[:3] == [
             metrics["best"],
-            f"{best['log_loss']:.4f}",
+            f"{best['score']:.5f} ± {best['standard_error']:.5f}",
             f"{best['accuracy']:.4f}",
         ]
         pictures = page.locator("img")

@@ -1,4 +1,4 @@
-"""Gradient boosting: early stopping on training rows, categories, gaps, monotone columns."""
+"""Gradient boosting: early stopping, categories, missing values, monotone columns, weights."""
 
 from pathlib import Path
 from typing import Any

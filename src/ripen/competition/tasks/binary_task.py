@@ -11,6 +11,6 @@ TASKS.register("binary")(
         most=2,
         loss="SoftmaxWithLoss",
         error="log loss",
-        metrics=("accuracy", "top5", "log_loss", "roc_auc", "brier"),
+        metrics=("accuracy", "log_loss", "roc_auc", "brier"),
     )
 )

@@ -26,7 +26,7 @@ from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
 from ripen.learn.arrays import Unit, in_units
 from ripen.learn.classic import FittedPipeline
-from ripen.learn.models.photographs import Photographed, Photographs, write_nets
+from ripen.learn.models.image_features import Extractor, ImageFeatures, write_nets
 from ripen.nets.engines.pycaffe import probabilities
 from ripen.settings.compose import as_mapping
 
@@ -145,7 +145,7 @@ def write_net(
     write_text(folder / ABOUT, json.dumps({"shape": shape, "unit": unit}) + "\n")
 
 
-def write_input(folder: Path, taken: Photographs) -> None:
+def write_input(folder: Path, taken: ImageFeatures) -> None:
     """Write how images become the features that the model takes."""
     write_text(folder / INPUT, json.dumps(as_mapping(taken), indent=2) + "\n")
 
@@ -208,7 +208,7 @@ def _values(folder: Path, encoder: Any, *, encodes: bool) -> Callable[[Any], Any
         Whether to encode the table too: a pipeline has the encoder as its first step.
     """
     if (folder / INPUT).exists():
-        return Photographed(_read_input(folder), folder).values
+        return Extractor(_read_input(folder), folder).values
     if encoder is None:
         return lambda given: given
     if encodes:
@@ -272,9 +272,9 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _read_input(folder: Path) -> Photographs:
+def _read_input(folder: Path) -> ImageFeatures:
     text = (folder / INPUT).read_text(encoding="utf-8")
-    taken: Photographs = TypeAdapter(Photographs).validate_json(text)
+    taken: ImageFeatures = TypeAdapter(ImageFeatures).validate_json(text)
     return taken
 
 

@@ -240,7 +240,7 @@ def test_images_have_labels_and_numbers_in_a_table_and_groups_too(
 
 def test_an_unknown_label_reader_and_setting_suggest_known_ones(here: Params) -> None:
     for settings, message in (
-        ("{read: nome}", r"^no label reader 'nome'; did you mean name\?$"),
+        ("{read: nome}", r"^unknown label reader 'nome'; did you mean 'name'\?$"),
         ("{read: name, tabel: x}", r"^images\.labels: unknown key 'tabel'; did you mean 'table'"),
     ):
         here("competitions=[cats_vs_dogs]", f"images.labels={settings}")

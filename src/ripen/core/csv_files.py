@@ -1,5 +1,7 @@
 """CSV files, read as the text that they are: what a value means is decided by who checks it."""
 
+import csv
+import re
 import warnings
 from pathlib import Path
 
@@ -7,27 +9,40 @@ import pandas as pd
 
 from ripen.core.errors import DataError
 
+SNIFFED = 1 << 16  # bytes of a file that tell how it is written
+SEPARATORS = ",;\t|"
 
-def read_text(path: Path) -> pd.DataFrame:
-    """Read a CSV file, UTF-8, comma-separated, with a header: every value as the text it is.
+
+def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.DataFrame:
+    """Read a CSV file with a header: every value as the text it is.
 
     Raises
     ------
     DataError
-        If it is missing, not UTF-8, not a table, or has no rows.
+        If it is missing, not in the encoding, truncated, not a table, or has no rows.
     """
+    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+        encoding = "utf-8-sig"  # which skips a byte order mark, and needs none
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             text = pd.read_csv(
-                path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+                path,
+                dtype=str,
+                keep_default_na=False,
+                encoding=encoding,
+                index_col=False,
+                sep=separator,
             )
     except FileNotFoundError:
         raise DataError(f"{path}: no such file. Run: dvc repro") from None
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path}: byte {error.start} is not UTF-8. Save the file with encoding UTF-8"
+            f"{path}: byte {error.start} is not {error.encoding.removesuffix('-sig').upper()}. "
+            "Set csv.encoding (latin-1?), or save the file with encoding UTF-8"
         ) from None
+    except LookupError:
+        raise DataError(f"{path}: csv.encoding '{encoding}' is none of Python's") from None
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: the file is empty. A header and rows are needed") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
@@ -35,4 +50,65 @@ def read_text(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: not a table of one header and equal rows: {reason}") from None
     if text.empty:
         raise DataError(f"{path}: has a header and no rows. At least one row is needed")
+    _check_whole(path, text, separator, encoding)
     return text
+
+
+def _check_whole(path: Path, text: pd.DataFrame, separator: str, encoding: str) -> None:
+    """Make sure that the last row has every field: pandas reads the missing ones as blanks."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - SNIFFED))
+        last = file.read().decode(encoding, errors="replace").rstrip("\r\n").splitlines()[-1]
+    if (fields := last.count(separator) + 1) < len(text.columns) and '"' not in last:
+        raise DataError(
+            f"{path}: row {len(text)}, the last one, has {fields} fields, and the header "
+            f"{len(text.columns)}. Is the file truncated?"
+        )
+
+
+def sniff(path: Path) -> dict[str, str]:
+    """Find out how a CSV file is written.
+
+    Returns
+    -------
+    dict of str to str
+        The settings ``separator``, ``decimal`` and ``encoding`` of the section `csv` that differ
+        from a comma, a point and UTF-8.
+
+    Raises
+    ------
+    DataError
+        If it is missing.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    found = {}
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        found["encoding"] = "latin-1"
+        text = content.decode("latin-1")
+    head = text[:SNIFFED]
+    lines = head.splitlines()[:50]
+    if len(head) == SNIFFED:
+        lines = lines[:-1] or lines
+    # The separator that gives most columns, equally many in every line.
+    columns = {separator: _columns(lines, separator) for separator in SEPARATORS}
+    separator = max(columns, key=lambda each: columns[each])
+    if columns[separator] > 1 and separator != ",":
+        found["separator"] = separator
+    if separator != ",":
+        fields = [field for line in lines[1:] for field in line.split(separator)]
+        commas = sum(re.fullmatch(r'"?\s*-?\d+,\d+\s*"?', field) is not None for field in fields)
+        points = sum(re.fullmatch(r'"?\s*-?\d+\.\d+\s*"?', field) is not None for field in fields)
+        if commas > points:
+            found["decimal"] = ","
+    return found
+
+
+def _columns(lines: list[str], separator: str) -> int:
+    """Return how many columns lines have, 0 where they differ in that."""
+    counts = {len(row) for row in csv.reader(lines, delimiter=separator) if row}
+    return counts.pop() if len(counts) == 1 else 0

@@ -15,7 +15,7 @@ from sklearn.metrics import confusion_matrix, roc_curve
 
 from ripen.competition.index import Ints
 from ripen.competition.metrics import DECIMALS
-from ripen.competition.metrics.classification import TOP
+from ripen.competition.metrics.ranking import TOP
 from ripen.core.atomic import write_text
 from ripen.judge import plots
 from ripen.judge.scoring import Scored

@@ -16,7 +16,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ripen.competition.index import Index
-from ripen.competition.metrics import METRICS
+from ripen.competition.metrics import Order
 from ripen.judge.scoring import Leaderboard
 from ripen.settings.schema import Competition
 
@@ -79,9 +79,8 @@ class Page:
     seed: int
 
 
-def facts(competition: Competition, index: Index) -> dict[str, str]:
+def facts(competition: Competition, index: Index, metric: Order) -> dict[str, str]:
     """Return what a competition predicts, of how many rows, and how its models are validated."""
-    metric = METRICS[competition.metric]
     split = dict(competition.validation)
     settings = [f"{key} {value}" for key, value in split.items() if key != "split"]
     learnable = index.learnable()

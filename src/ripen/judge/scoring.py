@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 
 from ripen.competition import predictions
 from ripen.competition.index import Index, Ints
-from ripen.competition.metrics import METRICS, scores
+from ripen.competition.metrics import DECIMALS, DIGITS, METRICS, order_of, scores
 from ripen.competition.predictions import PARTS
+from ripen.competition.scorer import Scorer
 from ripen.competition.tasks import Targets, Task
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 
 BAYES = "bayes"  # the name of the best possible rule in tables
 ROWS = "n"  # the number of rows that were scored, which stands among a part's metrics
+SCORE, ERROR = "score", "standard_error"  # the competition's metric again, with Kaggle's digits
 
 Metrics = dict[str, Any]
 """What `metrics/<competition>.json` holds."""
@@ -103,7 +105,7 @@ def evaluate(
     trainings: Mapping[str, dict[str, Any]],
     bayes: dict[str, Any] | None,
     task: Task,
-    metric: str,
+    scorer: Scorer,
 ) -> Metrics:
     """Return what `metrics/<competition>.json` holds.
 
@@ -116,14 +118,16 @@ def evaluate(
     bayes : dict or None
         Scores of the best possible rule, where it is known.
     task : Task
-    metric : str
-        The competition's, which decides.
+    scorer : Scorer
+        The competition's metric, which decides.
 
     Returns
     -------
     dict
-        ``models`` by name and part; ``best``, among the models that were scored on the most rows;
-        ``best_by``, the part and the metric that decide; ``bayes``.
+        ``models`` by name and part, each with ``score``, the competition's metric with more digits,
+        and its ``standard_error``; ``best``, among the models that were scored on the most rows;
+        ``best_by``, the part and the metric that decide; ``metric``, the title and the direction
+        of one that is not in the registry; ``bayes``.
 
     Raises
     ------
@@ -134,19 +138,34 @@ def evaluate(
         raise DataError("no row with a prediction has a known target: nothing can be scored")
     models: dict[str, dict[str, Any]] = {}
     for one in scored:
-        found = scores((*task.metrics, metric), one.targets, one.outputs)
+        found = scores(task.metrics, one.targets, one.outputs) | measured(one, scorer)
         models.setdefault(one.model, {})[one.part] = found
     for name, values in trainings.items():
         models.setdefault(name, {}).update(values)
     part = deciding_part(scored)
-    rivals = {name: own[part] for name, own in models.items() if metric in own.get(part, {})}
+    metric = scorer.metric
+    rivals = {name: own[part] for name, own in models.items() if SCORE in own.get(part, {})}
     if not rivals:
-        raise DataError(f"metric '{metric}' is undefined on the {part} rows of every model")
+        raise DataError(f"metric '{metric.name}' is undefined on the {part} rows of every model")
     # A score on fewer rows, such as those of one fold, is not comparable with one on all of them.
     most = max(own[ROWS] for own in rivals.values())
-    best = METRICS[metric].best({n: own[metric] for n, own in rivals.items() if own[ROWS] == most})
-    known = {BAYES: bayes} if bayes else {}
-    return {"models": models, "best": best, "best_by": f"{part}/{metric}"} | known
+    best = metric.best({n: own[SCORE] for n, own in rivals.items() if own[ROWS] == most})
+    own_metric = {"title": metric.title, "greater_is_better": metric.greater_is_better}
+    return (
+        {"models": models, "best": best, "best_by": f"{part}/{metric.name}"}
+        | ({} if metric.name in METRICS else {"metric": own_metric})
+        | ({BAYES: bayes} if bayes else {})
+    )
+
+
+def measured(one: Scored, scorer: Scorer) -> dict[str, float]:
+    """Return a model's score by the competition's metric, and its standard error, if defined."""
+    value = scorer(one.rows, one.outputs)
+    if np.isnan(value):
+        return {}
+    error = scorer.standard_error(one.rows, one.outputs, one.folds)
+    found = {scorer.metric.name: round(value, DECIMALS), SCORE: round(value, DIGITS)}
+    return found if np.isnan(error) else found | {ERROR: round(error, DIGITS)}
 
 
 def read_metrics(competition: str) -> Metrics:
@@ -182,11 +201,6 @@ class Column:
         """The column's name in a file."""
         return f"{self.part}_{self.metric}"
 
-    @property
-    def heading(self) -> str:
-        """The column's name for a reader."""
-        return f"{self.part} {'rows' if self.metric == ROWS else METRICS[self.metric].title}"
-
 
 @dataclass(frozen=True)
 class Row:
@@ -207,11 +221,6 @@ class Row:
     ended: str = ""
     best: bool = False
 
-    def text(self, column: Column) -> str:
-        """Return a score for a reader, "" where there is none."""
-        value = self.scores.get(column)
-        return "" if value is None else str(value) if column.metric == ROWS else f"{value:.4f}"
-
 
 @dataclass(frozen=True)
 class Leaderboard:
@@ -221,6 +230,8 @@ class Leaderboard:
     ----------
     decides : Column
         The score that orders the rows.
+    title : str
+        What its metric is called.
     columns : tuple of Column
         Every score that some row has: of each part the number of rows, then its metrics.
     rows : tuple of Row
@@ -229,6 +240,7 @@ class Leaderboard:
     """
 
     decides: Column
+    title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     bayes: Row | None = None
@@ -246,10 +258,29 @@ class Leaderboard:
             rows = Column(part, ROWS)
             if len({row.scores[rows] for row in self.rows if rows in row.scores}) > 1:
                 shown.append(rows)
-            metrics = [column for column in own if column.metric != ROWS]
+            metrics = [column for column in own if column.metric not in (ROWS, SCORE, ERROR)]
             metrics.sort(key=lambda column: column.metric != self.decides.metric)
             shown += metrics[: 3 if part == self.decides.part else 2]
         return shown
+
+    def heading(self, column: Column) -> str:
+        """Return a column's name for a reader."""
+        if column.metric == self.decides.metric:
+            return f"{column.part} {self.title}"
+        return f"{column.part} {'rows' if column.metric == ROWS else METRICS[column.metric].title}"
+
+    def text(self, row: Row, column: Column) -> str:
+        """Return a score for a reader, "" where there is none.
+
+        That of the competition's metric has Kaggle's five digits, and its standard error.
+        """
+        value = row.scores.get(column)
+        if value is None or column.metric == ROWS:
+            return "" if value is None else str(value)
+        score, error = (row.scores.get(Column(column.part, key)) for key in (SCORE, ERROR))
+        if column.metric != self.decides.metric or score is None:
+            return f"{value:.4f}"
+        return f"{score:.5f}" if error is None else f"{score:.5f} ± {error:.5f}"
 
 
 def leaderboard(metrics: Mapping[str, Any]) -> Leaderboard:
@@ -262,8 +293,15 @@ def leaderboard(metrics: Mapping[str, Any]) -> Leaderboard:
         Row(name, _flat(found), ended(found), name == metrics["best"])
         for name, found in metrics["models"].items()
     ]
-    order = METRICS[decides.metric].ranked(
-        {row.model: row.scores[decides] for row in rows if decides in row.scores}
+    ordered = order_of(metrics)
+    # Of an older file, or one without more digits, the rounded score.
+    exact = Column(decides.part, SCORE)
+    order = ordered.ranked(
+        {
+            row.model: row.scores.get(exact, row.scores[decides])
+            for row in rows
+            if decides in row.scores
+        }
     )
     places = {name: place for place, name in enumerate(order)}
     rows.sort(key=lambda row: places.get(row.model, len(places)))
@@ -271,7 +309,7 @@ def leaderboard(metrics: Mapping[str, Any]) -> Leaderboard:
     # In the order of parts, and of a part's scores in the file.
     found = dict.fromkeys(c for row in (*rows, *([bayes] if bayes else [])) for c in row.scores)
     columns = tuple(column for part in PARTS for column in found if column.part == part)
-    return Leaderboard(decides, columns, tuple(rows), bayes)
+    return Leaderboard(decides, ordered.title, columns, tuple(rows), bayes)
 
 
 def table(board: Leaderboard) -> pd.DataFrame:

@@ -23,19 +23,19 @@ def as_table(board: Leaderboard, seconds: Mapping[str, float], title: str) -> Ta
     table, shown = Table(title=title), board.summary
     table.add_column("model", no_wrap=True)
     for column in shown:
-        table.add_column(column.heading, justify="right")
+        table.add_column(board.heading(column), justify="right")
     table.add_column("training time", justify="right")
     table.add_column("stopped", no_wrap=True)
     for row in board.rows:
         took = seconds.get(row.model)
         table.add_row(
             f"{row.model} (best)" if row.best else row.model,
-            *(row.text(column) for column in shown),
+            *(board.text(row, column) for column in shown),
             "" if took is None else f"{took:.2f} s",
             row.ended,
         )
     if board.bayes:
-        cells = [board.bayes.text(column) for column in shown]
+        cells = [board.text(board.bayes, column) for column in shown]
         table.add_row("best possible (Bayes)", *cells, "", "", style="dim")
     return table
 

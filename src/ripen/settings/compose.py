@@ -362,10 +362,14 @@ class _Definition:
 def _without_former(
     values: dict[str, Any], found: dict[str, Any], overrides: Sequence[str]
 ) -> dict[str, Any]:
-    """Leave out a source's or splitter's settings if overrides name another: Hydra merges them."""
+    """Leave out a source's, metric's or splitter's settings if overrides name another.
+
+    Hydra merges them.
+    """
     kept = dict(values)
-    if any(_key(override) == "source" for override in overrides):
-        kept["source"] = {}
+    for key in ("source", "metric"):
+        if any(_key(override) == key for override in overrides):
+            kept[key] = {}
     before, after = (each.get("validation") or {} for each in (values, found))
     if before.get("split") != after.get("split"):
         kept["validation"] = {}

@@ -251,16 +251,47 @@ class Files:
     more: str = "more.csv"
 
 
+ColumnType = Literal[
+    "number", "category", "ordered", "boolean", "date", "text", "identifier", "constant"
+]
+
+
 @typed
 class Column:
-    """What is known of one column: the range of its numbers, ends included, and whether values may
-    be blank. A column without such a section may have blanks, and any values.
+    """What is known of one column.
+
+    `type` is given in place of the detected one (`ripen.data.column_types`), with the `levels` of
+    an ordered column from low to high, or the `format` of dates as Python writes it; `min` and
+    `max` are the range of numbers, ends included; `missing` says whether values may be. A column
+    without such a section may have blanks, and any values. An identifier and a constant are not
+    learnt from.
     """
 
-    type: Literal["number", "category"] | None = None
+    type: ColumnType | None = None
+    levels: list[str] = Field(default_factory=list)
+    format: str | None = None
     missing: bool | None = None
     min: float | None = None
     max: float | None = None
+
+    @model_validator(mode="after")
+    def _levels_are_ordered(self) -> Self:
+        if bool(self.levels) != (self.type == "ordered"):
+            raise ValueError("levels, from low to high, are needed by type 'ordered', and no other")
+        return self
+
+
+@typed
+class Csv:
+    """How the competition's CSV files are written.
+
+    `separator` is one character, `decimal` stands before a number's decimals, and `encoding` is
+    one of Python's; a byte order mark is skipped.
+    """
+
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    decimal: Literal[".", ","] = "."
+    encoding: str = "utf-8"
 
 
 @typed
@@ -334,6 +365,7 @@ class Competition:
     reader : str
         What turns the files into the index: "table" or "images", whose section must be given.
     files : Files
+    csv : Csv
     id, target : str
         Columns. Of images without a table the target is the class that their labels give.
     classes : list or mapping, optional
@@ -341,8 +373,10 @@ class Competition:
         the classes found, sorted.
     task : str
         A task of the registry: "binary", "multiclass", "regression".
-    metric : str
-        A metric of the registry. It decides the best model, early leaders and every order.
+    metric : str or mapping
+        A metric of the registry, or a mapping with its name under ``metric`` and its settings
+        beside it; or Kaggle's own file (`ripen.competition.metric_file`). It decides the best
+        model and every order.
     submission : "label", "probability" or "value"
         What a single column of the submission holds. With a column a class it holds probabilities.
     validation : mapping
@@ -371,11 +405,12 @@ class Competition:
     source: Annotated[Named, Field(min_length=1, max_length=1)]
     reader: str
     files: Files
+    csv: Csv = Field(default_factory=Csv)
     id: str
     target: str
     classes: list[str] | dict[str, str] | None = None
     task: str
-    metric: str
+    metric: str | Named
     submission: Literal["label", "probability", "value"]
     validation: Named
     columns: Columns = Field(default_factory=Columns)

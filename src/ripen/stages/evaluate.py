@@ -13,6 +13,7 @@ from ripen.competition import predictions
 from ripen.competition.index import Index
 from ripen.competition.metrics import METRICS
 from ripen.competition.own import hook
+from ripen.competition.scorer import scorer
 from ripen.competition.tasks import Task
 from ripen.core.atomic import fresh_folder, write_text
 from ripen.core.layout import Layout
@@ -40,7 +41,8 @@ def run(name: str) -> None:
     bayes, draw = hook(name, "bayes"), hook(name, "draw")
     with fresh_folder(layout.evaluate) as folder:
         best_rule = bayes(competition, layout) if bayes else None
-        metrics = scoring.evaluate(models, trainings, best_rule, task, competition.metric)
+        judged = scorer(competition, layout, index)
+        metrics = scoring.evaluate(models, trainings, best_rule, task, judged)
         write_csv(folder / "leaderboard.csv", scoring.table(scoring.leaderboard(metrics)))
         fitted = calibrate(models, task, competition.seed)
         write_csv(folder / layout.calibration.name, calibration.table(fitted))

@@ -5,6 +5,7 @@ import json
 import yaml
 
 from ripen.competition import index as indexes
+from ripen.competition.metrics import order_of
 from ripen.core.atomic import write_text
 from ripen.core.layout import Layout
 from ripen.core.lineage import content_hash, leaves
@@ -20,11 +21,12 @@ def run(name: str) -> None:
     """Read the outputs of the earlier stages, write `reports/<competition>.html`."""
     competition, layout = load_competition(name), Layout(name)
     card = layout.prepared / CARD
-    board = leaderboard(read_metrics(name))
+    metrics = read_metrics(name)
+    board = leaderboard(metrics)
     values = page.Page(
         competition=name,
         board=board,
-        facts=page.facts(competition, indexes.read(layout, competition)),
+        facts=page.facts(competition, indexes.read(layout, competition), order_of(metrics)),
         card=json.loads(card.read_text(encoding="utf-8")) if card.exists() else None,
         figures=page.figures(layout.evaluate, board.rows[0].model, layout.sweep / SWEPT),
         settings={

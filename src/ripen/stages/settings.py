@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ripen.competition.metrics import METRICS
+from ripen.competition.metric_file import metric_of
 from ripen.competition.own import code, features_code
 from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS
@@ -92,8 +92,8 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
     features = {key: each for key, each in (values.get("features") or {}).items() if each}
     competition = check(values | {"models": models, "features": features}, Competition, where)
     with located(where):
-        for registry, key in ((TASKS, competition.task), (METRICS, competition.metric)):
-            registry[key]
+        TASKS[competition.task]
+        metric_of(name, competition.metric).check(competition.task)
         READERS[competition.reader]
         if (origin := next(iter(competition.source))) != "generate":
             source.find(origin)
@@ -116,12 +116,6 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
         raise ConfigError(
             f"{where}: predict.model is '{competition.predict.model}': no such model"
             f"{nearest(competition.predict.model, ['best', *models])}"
-        )
-    needs = METRICS[competition.metric].needs
-    if (needs == "value") == TASKS[competition.task].classifies:
-        raise ConfigError(
-            f"{where}: metric '{competition.metric}' needs a {needs}, which task "
-            f"'{competition.task}' does not give"
         )
     return settings.changed(competition, models=filled)
 

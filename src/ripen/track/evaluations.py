@@ -18,6 +18,7 @@ from mlflow.models import Model
 
 import caffe
 import ripen
+from ripen.competition.metrics import order_of
 from ripen.competition.predictions import PARTS
 from ripen.core.lineage import leaves
 from ripen.learn.models import served
@@ -90,7 +91,7 @@ def log(
             bayes = {f"bayes.{key}".replace(".", "/"): v for key, v in leaves(metrics["bayes"])}
             tracker.pipeline.log_metrics(bayes)
         tracker.pipeline.set_tags({"best": metrics["best"], "best_by": decides})
-        tracker.tag_experiment(saved_views.models(tracker.stage_hash, decides))
+        tracker.tag_experiment(saved_views.models(tracker.stage_hash, decides, order_of(metrics)))
         for name in OF_ALL:
             if (folder / name).exists():
                 tracker.pipeline.log_artifacts(folder / name, "evaluate")

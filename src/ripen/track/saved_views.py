@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ripen.competition.metrics import METRICS
+from ripen.competition.metrics import Order
 
 TAG = "mlflow.sharedViewState."
 OURS = f"{TAG}ripen-"
@@ -19,7 +19,7 @@ SECTION = "ripen"
 Chart = dict[str, Any]
 
 
-def models(evaluation: str, decides: str) -> dict[str, str]:
+def models(evaluation: str, decides: str, metric: Order) -> dict[str, str]:
     """Return the tag of the view of all models of one evaluation, best first.
 
     Parameters
@@ -28,8 +28,9 @@ def models(evaluation: str, decides: str) -> dict[str, str]:
         Hash of the evaluation's inputs, a tag of the models' runs.
     decides : str
         The part and the metric that decide the order: "validation/log_loss".
+    metric : Order
+        That metric's title and direction.
     """
-    metric = METRICS[decides.partition("/")[2]]
     charts = [
         _line("error against iterations", ["curve/loss", "curve/validation_loss"], "linear"),
         _bars(f"{decides.partition('/')[0]} {metric.title}", decides),

@@ -1,84 +1,280 @@
-"""Metrics: one registry, and the only place that stores whether greater is better."""
+"""Metrics: one registry, and the only place that stores whether greater is better.
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
+A metric is one decorated function in one of this folder's files. Its keyword-only parameters are
+its settings (`metric: {metric: f_beta, beta: 2}`), typed by their annotations. One annotated
+`PerRow` is named in the settings by a column, and comes to the function as that column's values.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from ripen.core.errors import ConfigError, DataError
 from ripen.core.registry import Registry
+from ripen.settings.compose import as_mapping, check
+from ripen.settings.typed import key_of, typed
 
-DECIMALS = 4  # more would show another processor's last bits
+DECIMALS = 4  # of what is reported beside the score
+DIGITS = 6  # of the score itself: Kaggle shows 5
 
-Needs = Literal["label", "probability", "value"]
-Score = Callable[[NDArray[Any], NDArray[np.float64]], float]
+Needs = Literal["label", "probability", "value", "ranking", "submission"]
+Score = Callable[..., float]
+Clip = Annotated[float, Field(gt=0, lt=0.5)]
+PerRow = Annotated[NDArray[Any], "a column of the rows"]
+"""Weights, groups or events, shape (n,): of a setting that names their column."""
+
+CLASSES = ("binary", "multiclass")
+LABELS = ("multilabel",)
+VALUES = ("regression",)
 
 
 @dataclass(frozen=True)
-class Metric:
+class Order:
+    """A score's title, and which of two scores is the better one."""
+
+    title: str
+    greater_is_better: bool
+
+    def best(self, scores: Mapping[str, float]) -> str:
+        """Return the name of the best score; of several the first."""
+        return self.ranked(scores)[0]
+
+    def ranked(self, scores: Mapping[str, float]) -> list[str]:
+        """Return names, the best score first; equal ones keep their order."""
+        sign = -1 if self.greater_is_better else 1
+        return sorted(scores, key=lambda name: sign * scores[name])
+
+
+@dataclass(frozen=True)
+class Metric(Order):
     """How good predictions are.
 
     Attributes
     ----------
     title : str
         What a table or an axis calls it.
-    needs : "label", "probability" or "value"
-        What a model has to give. A label follows from probabilities.
     greater_is_better : bool
+    name : str
+        Its key in `metrics/<competition>.json`.
+    needs : "label", "probability", "value", "ranking" or "submission"
+        What of a model's outputs is scored. Labels and rankings follow from probabilities: the most
+        probable class, or each label that is more probable than not; the classes, the most
+        probable first. "submission": tables in the form of the sample, for `ripen.competition
+        .metric_file`.
+    tasks : tuple of str
+        Those that it fits.
     score : callable
-        Takes the truth, shape (n,): classes 0 … k-1, or values; and the predictions: of shape
-        (n, k) for probabilities whose rows sum to 1, else (n,). NaN where it is not defined.
+        Takes the truth: classes 0 … c-1 or values, shape (n,); or k labels or values, shape (n, k).
+        Then the predictions, of the truth's shape, or of shape (n, c) for probabilities and
+        rankings of classes. NaN where it is not defined.
+    settings : mapping
+        Keyword arguments of `score`.
+    columns : mapping of str to str
+        Keyword arguments of `score` that are a column of the rows each, to its name.
     """
 
-    title: str
+    name: str
     needs: Needs
-    greater_is_better: bool
+    tasks: tuple[str, ...]
     score: Score
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
 
-    def __call__(self, truth: NDArray[np.generic], predicted: NDArray[np.float64]) -> float:
+    def __call__(
+        self,
+        truth: NDArray[Any],
+        outputs: NDArray[np.floating],
+        rows: Mapping[str, NDArray[Any]] | None = None,
+    ) -> float:
         """Score a model's outputs.
 
         Parameters
         ----------
-        truth : ndarray of shape (n,)
-        predicted : float64 ndarray of shape (n, outputs)
-            Probabilities of each class, or one value.
+        truth : ndarray of shape (n,) or (n, k)
+        outputs : float ndarray of shape (n, outputs)
+            Probabilities of each class or label, or values.
+        rows : mapping of str to ndarray of shape (n,), optional
+            The columns that `columns` names.
+
+        Raises
+        ------
+        DataError
+            If the outputs do not fit the truth, or the metric.
         """
+        given = {name: (rows or {})[column] for name, column in self.columns.items()}
+        return float(self.score(truth, self._taken(truth, outputs), **self.settings, **given))
+
+    def _taken(self, truth: NDArray[Any], outputs: NDArray[np.floating]) -> NDArray[Any]:
+        """Return what the function takes of a model's outputs."""
+        classes = truth.ndim == 1 and self.needs != "value"
+        n, *columns = outputs.shape
+        wanted = list(truth.shape[1:]) or [1]
+        fits = columns[0] > 1 if classes else columns == wanted
+        if n != len(truth) or not fits:
+            shape = f"({len(truth)}, {'classes' if classes else wanted[0]})"
+            raise DataError(
+                f"metric '{self.name}' needs {NEEDED[self.needs]} of shape {shape}. The model gave "
+                f"{outputs.shape}"
+            )
         if self.needs == "value":
-            return float(self.score(truth, predicted[:, 0]))
-        probabilities = normalised(predicted)
-        if self.needs == "label":
-            return float(self.score(truth, probabilities.argmax(axis=1).astype(np.float64)))
-        return float(self.score(truth, probabilities))
+            return outputs if truth.ndim > 1 else outputs[:, 0]
+        probabilities = normalised(outputs) if classes else outputs
+        if self.needs == "probability":
+            return probabilities
+        if self.needs == "ranking":  # of equal ones the first class comes first
+            return np.argsort(-probabilities, axis=1, kind="stable")
+        return probabilities.argmax(axis=1) if classes else (probabilities > 0.5).astype(np.int64)
 
-    def best(self, scores: dict[str, float]) -> str:
-        """Return the name of the best score; of several the first."""
-        return self.ranked(scores)[0]
+    def check(self, task: str) -> None:
+        """Make sure that it fits a task.
 
-    def ranked(self, scores: dict[str, float]) -> list[str]:
-        """Return names, the best score first; equal ones keep their order."""
-        sign = -1 if self.greater_is_better else 1
-        return sorted(scores, key=lambda name: sign * scores[name])
+        Raises
+        ------
+        ConfigError
+            If it does not.
+        """
+        if (self.needs == "value") != (task in VALUES) and self.needs != "submission":
+            raise ConfigError(
+                f"metric '{self.name}' needs a {self.needs}, which task '{task}' does not give"
+            )
+        if task not in self.tasks:
+            raise ConfigError(
+                f"metric '{self.name}' is not for task '{task}'. It is for: {', '.join(self.tasks)}"
+            )
 
+
+NEEDED = {
+    "label": "labels",
+    "probability": "probabilities",
+    "value": "values",
+    "ranking": "a ranking of the classes",
+    "submission": "a submission",
+}
 
 METRICS: Registry[Metric] = Registry("metric", "ripen.competition.metrics")
 
 
 def metric(
-    name: str, title: str, needs: Needs, *, greater_is_better: bool
+    name: str, title: str, needs: Needs, *, greater_is_better: bool, tasks: tuple[str, ...]
 ) -> Callable[[Score], Score]:
     """Register a function as a metric."""
 
     def registered(score: Score) -> Score:
-        METRICS.register(name)(Metric(title, needs, greater_is_better, score))
+        found = Metric(title, greater_is_better, name, needs, tasks, score)
+        METRICS.register(name)(found)
         return score
 
     return registered
 
 
+def settings_of(score: Score) -> type:
+    """Return the type of a metric's settings: a field for each of its keyword-only parameters."""
+    hints = get_type_hints(score, include_extras=True)
+    fields: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    for name, parameter in inspect.signature(score).parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            fields[name] = _as_setting(hints[name])
+            if parameter.default is not parameter.empty:
+                defaults[name] = parameter.default
+    return typed(type("Settings", (), {"__annotations__": fields} | defaults))
+
+
+def chosen(settings: str | Mapping[str, Any], where: str = "metric") -> Metric:
+    """Return the metric that a competition's settings name, with its own settings.
+
+    Parameters
+    ----------
+    settings : str or mapping
+        A name of the registry, or a mapping with it under "metric" and settings beside it.
+    where : str
+        For errors.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name, or its settings do not fit: names the nearest.
+    """
+    values = {"metric": settings} if isinstance(settings, str) else dict(settings)
+    if "metric" not in values:
+        raise ConfigError(f"{where}: key 'metric' is missing, the metric's name")
+    found = METRICS[str(values.pop("metric"))]
+    kind = settings_of(found.score)
+    typed_values = as_mapping(check(values, kind, f"{where} '{found.name}'"))
+    per_row = [key_of(name) for name, hint in kind.__annotations__.items() if _is_column(hint)]
+    columns = {name: typed_values.pop(name) for name in per_row}
+    shown = ", ".join(f"{key} {value}" for key, value in values.items())
+    return replace(
+        found,
+        title=f"{found.title} ({shown})" if shown else found.title,
+        settings=typed_values,
+        columns={name: column for name, column in columns.items() if column is not None},
+    )
+
+
+Column = Annotated[str, "a column of the rows"]
+
+
+def _as_setting(hint: Any) -> Any:
+    """Return the type of a setting: the name of a column, where a function takes the column."""
+    if hint == PerRow:
+        return Column
+    return Column | None if PerRow in get_args(hint) else hint
+
+
+def _is_column(hint: Any) -> bool:
+    return hint == Column or Column in get_args(hint)
+
+
+def order_of(metrics: Mapping[str, Any]) -> Order:
+    """Return the title and the direction of the metric that decides, by the name in ``best_by``.
+
+    Parameters
+    ----------
+    metrics : mapping
+        The content of `metrics/<competition>.json`. It holds both of a metric that is not in the
+        registry, under ``metric``.
+    """
+    own = metrics.get("metric")
+    return Order(**own) if own else METRICS[str(metrics["best_by"]).partition("/")[2]]
+
+
+def numbers_of(column: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a column of the rows as numbers.
+
+    Raises
+    ------
+    DataError
+        If a value is none.
+    """
+    try:
+        return column.astype(np.float64)
+    except ValueError as error:
+        reason = str(error).partition(": ")[2] or "''"
+        raise DataError(f"the metric needs a column of numbers, and {reason} is none") from None
+
+
+def weights_of(column: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a column of the rows as weights.
+
+    Raises
+    ------
+    DataError
+        If one is not a number of 0 or more, or none is above 0.
+    """
+    weights = numbers_of(column)
+    if not (weights >= 0).all() or not weights.any():
+        raise DataError("the metric needs weights of 0 or more, one of them above 0")
+    return weights
+
+
 def scores(
-    names: Iterable[str], truth: NDArray[np.generic], predicted: NDArray[np.float64]
+    names: Iterable[str], truth: NDArray[Any], predicted: NDArray[np.float64]
 ) -> dict[str, float]:
     """Score predictions by several metrics, rounded; those that are undefined here are absent.
 
@@ -93,6 +289,6 @@ def scores(
     }
 
 
-def normalised(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+def normalised(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """Make rows sum to 1: a softmax in float32 does only nearly, and log loss needs it exactly."""
     return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True))

@@ -1,0 +1,168 @@
+"""Metrics of several labels a row: k columns of 0 and 1, each with a probability of its own."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ripen.competition.metrics import LABELS, Clip, PerRow, metric, weights_of
+from ripen.settings.typed import NonNegative, Positive
+
+Labels = NDArray[np.int64]
+Probabilities = NDArray[np.float64]
+
+
+@metric(
+    "mean_column_auc", "mean column-wise AUC", "probability", greater_is_better=True, tasks=LABELS
+)
+def mean_column_auc(truth: Labels, probabilities: Probabilities) -> float:
+    """Return the mean over labels of the area under the ROC curve.
+
+    Labels of which all rows are alike do not count.
+
+    Source: scikit-learn, `roc_auc_score` with `average="macro"`, which needs both values of every
+    label; Kaggle, `jigsaw-toxic-comment-classification-challenge`.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    both = [k for k in range(truth.shape[1]) if len(np.unique(truth[:, k])) == 2]
+    found = [roc_auc_score(truth[:, k], probabilities[:, k]) for k in both]
+    return float(np.mean(found)) if found else float("nan")
+
+
+@metric(
+    "mean_column_average_precision",
+    "mean column-wise average precision",
+    "probability",
+    greater_is_better=True,
+    tasks=LABELS,
+)
+def mean_column_average_precision(truth: Labels, probabilities: Probabilities) -> float:
+    """Return the mean over labels of the average precision; over those that occur.
+
+    Source: scikit-learn, `average_precision_score` with `average="macro"`, which counts labels that
+    do not occur as 0.
+    """
+    from sklearn.metrics import average_precision_score
+
+    found = [
+        average_precision_score(truth[:, k], probabilities[:, k])
+        for k in range(truth.shape[1])
+        if truth[:, k].any()
+    ]
+    return float(np.mean(found)) if found else float("nan")
+
+
+@metric(
+    "weighted_multilabel_log_loss",
+    "weighted multi-label log loss",
+    "probability",
+    greater_is_better=False,
+    tasks=LABELS,
+)
+def weighted_multilabel_log_loss(
+    truth: Labels,
+    probabilities: Probabilities,
+    *,
+    weights: list[NonNegative] | None = None,
+    positive: list[NonNegative] | None = None,
+    weight: PerRow | None = None,
+    clip: Clip = 1e-15,
+) -> float:
+    """Return the weighted mean over all rows and labels of the log loss, in nats.
+
+    A number's weight is the product of its label's, from `weights` in the labels' order; that of
+    its label where it is 1, from `positive`; and its row's, from the column that `weight` names.
+
+    Source: Kaggle, `rsna-intracranial-hemorrhage-detection` (weights 2 for "any" and 1),
+    `rsna-2022-cervical-spine-fracture-detection` (weights and positive).
+    """
+    n, k = truth.shape
+    clipped = np.clip(probabilities, clip, 1 - clip)
+    loss = -np.log(np.where(truth == 1, clipped, 1 - clipped))
+    each = np.ones((n, k))
+    if weights is not None:
+        each *= np.asarray(weights)
+    if positive is not None:
+        each *= np.where(truth == 1, np.asarray(positive), 1)
+    if weight is not None:
+        each *= weights_of(weight)[:, None]
+    return float(np.average(loss, weights=each))
+
+
+@metric("f1_samples", "F1, mean over rows", "label", greater_is_better=True, tasks=LABELS)
+def f1_samples(truth: Labels, predicted: Labels) -> float:
+    """Return the mean over rows of F1 of a row's labels; 0 for a row with none right.
+
+    Source: scikit-learn, `f1_score` with `average="samples"`; Kaggle,
+    `instacart-market-basket-analysis`.
+    """
+    return f_beta_samples(truth, predicted)
+
+
+@metric("f_beta_samples", "F-beta, mean over rows", "label", greater_is_better=True, tasks=LABELS)
+def f_beta_samples(truth: Labels, predicted: Labels, *, beta: Positive = 1.0) -> float:
+    """Return the mean over rows of F-beta of a row's labels; 0 for a row with none right.
+
+    Source: scikit-learn, `fbeta_score` with `average="samples"`; Kaggle,
+    `planet-understanding-the-amazon-from-space` (beta 2).
+    """
+    from sklearn.metrics import fbeta_score
+
+    return float(fbeta_score(truth, predicted, beta=beta, average="samples", zero_division=0))
+
+
+@metric("jaccard_samples", "Jaccard, mean over rows", "label", greater_is_better=True, tasks=LABELS)
+def jaccard_samples(truth: Labels, predicted: Labels) -> float:
+    """Return the mean over rows of the intersection by the union of true and predicted labels.
+
+    Source: scikit-learn, `jaccard_score` with `average="samples"`.
+    """
+    from sklearn.metrics import jaccard_score
+
+    return float(jaccard_score(truth, predicted, average="samples", zero_division=0))
+
+
+@metric("dice_samples", "Dice, mean over rows", "label", greater_is_better=True, tasks=LABELS)
+def dice_samples(truth: Labels, predicted: Labels) -> float:
+    """Return the mean over rows of 2 |X ∩ Y| / (|X| + |Y|); 1 where both are empty.
+
+    Source: Dice, 1945; Kaggle, `carvana-image-masking-challenge`, of a row's pixels.
+    """
+    either = truth.sum(axis=1) + predicted.sum(axis=1)
+    both = 2 * (truth * predicted).sum(axis=1)
+    return float(np.mean(np.divide(both, either, out=np.ones(len(either)), where=either > 0)))
+
+
+@metric("exact_match", "exact match", "label", greater_is_better=True, tasks=LABELS)
+def exact_match(truth: Labels, predicted: Labels) -> float:
+    """Return the share of rows all of whose labels are right.
+
+    Source: scikit-learn, `accuracy_score` of several labels.
+    """
+    return float(np.mean((truth == predicted).all(axis=1)))
+
+
+@metric("hamming_loss", "Hamming loss", "label", greater_is_better=False, tasks=LABELS)
+def hamming_loss(truth: Labels, predicted: Labels) -> float:
+    """Return the share of all rows and labels that are wrong.
+
+    Source: scikit-learn, `hamming_loss`.
+    """
+    return float(np.mean(truth != predicted))
+
+
+@metric("lwlrap", "lwlrap", "probability", greater_is_better=True, tasks=LABELS)
+def lwlrap(truth: Labels, probabilities: Probabilities) -> float:
+    """Return the label-weighted label-ranking average precision.
+
+    For each true label of each row the precision among the labels that rank at least as high, the
+    mean over all of these. Not defined without a true label.
+
+    Source: Fonseca et al., arXiv:1906.02975; Kaggle, `freesound-audio-tagging-2019`; scikit-learn,
+    `label_ranking_average_precision_score` weighted by the number of labels of a row.
+    """
+    from sklearn.metrics import label_ranking_average_precision_score
+
+    count = truth.sum(axis=1)
+    if not count.any():
+        return float("nan")
+    return float(label_ranking_average_precision_score(truth, probabilities, sample_weight=count))

@@ -1,0 +1,243 @@
+"""A competition's metric on rows of its index: what it takes of them, and its standard error."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ripen.competition import submission
+from ripen.competition.index import Index, Ints
+from ripen.competition.metric_file import metric_of
+from ripen.competition.metrics import Metric
+from ripen.competition.tasks import Targets
+from ripen.core.csv_files import read_text
+from ripen.core.errors import DataError
+from ripen.core.layout import Layout
+from ripen.core.registry import nearest
+from ripen.settings.schema import Competition
+
+RESAMPLES = 100  # of the bootstrap: the error is known to 7% of itself
+Outputs = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The metric of a competition, with what it takes of the index's rows.
+
+    Attributes
+    ----------
+    metric : Metric
+    targets : ndarray of shape (n,) or (n, k)
+        Of all rows of the index.
+    columns : mapping of str to ndarray of shape (n,)
+        Those that the metric names: weights, groups, events.
+    """
+
+    metric: Metric
+    targets: Targets
+    columns: Mapping[str, NDArray[Any]]
+
+    def __call__(self, rows: Ints, outputs: Outputs) -> float:
+        """Score a model's outputs; NaN where the metric is not defined.
+
+        Parameters
+        ----------
+        rows : int64 ndarray of shape (m,)
+            Of the index.
+        outputs : float64 ndarray of shape (m, outputs)
+
+        Raises
+        ------
+        DataError
+            If the outputs do not fit the metric, or the competition's own metric raises.
+        """
+        taken = {name: column[rows] for name, column in self.columns.items()}
+        return self.metric(self.targets[rows], outputs, taken)
+
+    def standard_error(self, rows: Ints, outputs: Outputs, folds: Ints | None) -> float:
+        """Return the standard error of a score; NaN where it is not defined.
+
+        Over folds it is the standard deviation of the folds' scores, by the root of their number.
+        Without folds, of a hold-out or the test part, it is the standard deviation of the scores of
+        `RESAMPLES` bootstrap samples of the rows (Efron, 1979), drawn with a fixed seed.
+
+        Parameters
+        ----------
+        rows, outputs
+            As above.
+        folds : int64 ndarray of shape (m,), or None
+        """
+        if folds is not None:
+            parts = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+            found = self._tried(rows, outputs, parts)
+            return float(found.std(ddof=1) / np.sqrt(len(found))) if len(found) > 1 else np.nan
+        random = np.random.default_rng(0)
+        samples = [random.integers(len(rows), size=len(rows)) for _ in range(RESAMPLES)]
+        found = self._tried(rows, outputs, samples)
+        # A sample may have one class alone; if most have, nothing can be said.
+        return float(found.std(ddof=1)) if len(found) > RESAMPLES / 2 else np.nan
+
+    def _tried(self, rows: Ints, outputs: Outputs, samples: list[Ints]) -> NDArray[np.float64]:
+        """Return the scores of samples of rows, without those for which there is none."""
+        scores = []
+        for sample in samples:
+            try:
+                scores.append(self(rows[sample], outputs[sample]))
+            except DataError:  # of a metric file that needs both classes, for instance
+                continue
+        return np.array([score for score in scores if np.isfinite(score)])
+
+
+@dataclass(frozen=True)
+class SubmissionScorer(Scorer):
+    """A metric of two tables: the solution, and the rows in the form of the sample submission.
+
+    Attributes
+    ----------
+    competition : Competition
+    index : Index
+    id : str
+        What the sample calls the column of ids.
+    names : list of str
+        Its other columns.
+    where : Path
+        The sample, for errors.
+    """
+
+    competition: Competition
+    index: Index
+    id: str
+    names: list[str]
+    where: Path
+
+    def __call__(self, rows: Ints, outputs: Outputs) -> float:
+        """Score a model's outputs, as above."""
+        truth = self._table(rows, perfect(self.targets[rows], outputs.shape[1]))
+        extra = {name: column[rows] for name, column in self.columns.items() if name not in truth}
+        return float(
+            self.metric.score(
+                truth.assign(**extra),
+                self._table(rows, outputs),
+                self.id,
+                **self.metric.settings,
+            )
+        )
+
+    def _table(self, rows: Ints, outputs: Outputs) -> pd.DataFrame:
+        """Return outputs in the form of the sample, values typed as pandas reads them."""
+        values = submission.columns(self.names, outputs, self.competition, self.index, self.where)
+        # A row that the bootstrap draws twice is two rows: ids stay different.
+        ids = self.index.rows["id"].to_numpy()[rows]
+        ids = ids if len(set(ids)) == len(ids) else np.arange(len(rows))
+        classes = np.array(self.index.classes)
+        return pd.DataFrame(
+            {self.id: _typed(ids)}
+            | {
+                name: _typed(column, classes if set(column) <= set(classes) else None)
+                for name, column in values.items()
+            }
+        )
+
+
+def perfect(targets: Targets, outputs: int) -> Outputs:
+    """Return the outputs of a model that knows the targets, shape (n, outputs)."""
+    if targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer):
+        return np.eye(outputs)[targets]
+    return targets.reshape(len(targets), -1).astype(np.float64)
+
+
+def scorer(competition: Competition, layout: Layout, index: Index) -> Scorer:
+    """Return a competition's metric, ready for rows of its index.
+
+    Raises
+    ------
+    DataError
+        If a column that the metric takes is missing.
+    """
+    metric = metric_of(layout.competition, competition.metric)
+    files = competition.files
+    tables = {
+        part: [layout.raw / name for name in names if (layout.raw / name).exists()]
+        for part, names in {"train": [files.train], "test": [files.test, files.solution]}.items()
+    }
+    columns = {
+        column: row_column(column, tables, competition.id, index, metric.name)
+        for column in metric.columns.values()
+    }
+    if metric.needs != "submission":
+        return Scorer(metric, index.targets, columns)
+    where = layout.raw / files.sample
+    sample = submission.read_sample(where, competition.id)
+    id = submission.id_column(sample, competition.id)
+    names = [str(name) for name in sample if name != id]
+    return SubmissionScorer(metric, index.targets, columns, competition, index, id, names, where)
+
+
+def row_column(
+    name: str, tables: Mapping[str, list[Path]], id: str, index: Index, metric: str
+) -> NDArray[Any]:
+    """Return a column of the users' own files for each row of the index: text, or numbers.
+
+    Parameters
+    ----------
+    name : str
+    tables : mapping of str to list of Path
+        The files of a part; a later one wins.
+    id : str
+        Their column of ids.
+    index : Index
+        Whose own column of the name, such as `group`, serves where no file has it.
+    metric : str
+        Whose column it is, for errors.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Blank for rows without a known target, such as those of a test part.
+
+    Raises
+    ------
+    DataError
+        If a row with a known target has no such value.
+    """
+    found = pd.Series(index.rows.get(name), index.rows.index, dtype=object)
+    seen: list[str] = []
+    for part, paths in tables.items():
+        rows = index.rows.index[index.rows["part"] == part]
+        for path in paths:
+            table = read_text(path)
+            seen += map(str, table)
+            if name in table and id in table:
+                values = table.drop_duplicates(id).set_index(id)[name]
+                found[rows] = values.reindex(index.rows.loc[rows, "id"]).to_numpy()
+    scored = index.known() & (index.rows["part"] != "more") & (index.rows["problem"] == "")
+    lacking = index.rows[scored & found.isna()]
+    if len(lacking):
+        row = lacking.iloc[0]
+        files = ", ".join(path.name for path in tables.get(row["part"], [])) or "the index"
+        raise DataError(
+            f"{files}: metric '{metric}' takes column '{name}', which row '{row['id']}' lacks"
+            f"{nearest(name, [] if name in seen else seen)}"
+        )
+    texts = np.asarray(found.fillna(""), dtype=object)
+    return _typed(texts, texts[np.asarray(scored)])
+
+
+def _typed(values: NDArray[Any], deciding: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Return text as what pandas reads from a file: numbers or booleans, if all of it is.
+
+    `deciding` are the values that decide, where not all do; others become NaN among numbers.
+    """
+    if values.dtype.kind not in "OU":
+        whole = values.dtype.kind == "f" and np.isin(values, (0, 1)).all()
+        return values.astype(np.int64) if whole else values
+    looked = pd.Series(values if deciding is None else deciding)
+    if looked.isin(["True", "False"]).all():
+        return np.asarray(values == "True")
+    if pd.to_numeric(looked, errors="coerce").notna().all():
+        return np.asarray(pd.to_numeric(pd.Series(values), errors="coerce"))
+    return values

@@ -1,0 +1,186 @@
+"""What a column of a table holds, found out from the training part's values as text.
+
+`detect` is the one place where that is decided: stage `prepare` and `ripen new` both call it.
+"""
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ripen.settings.schema import Column
+
+MISSING = frozenset({"", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "?"})
+"""Texts that stand for a missing value in a column of numbers or dates. In any other column only a
+blank does: `NA` is a level of many columns of house prices."""
+
+BLANK = frozenset({""})
+
+FEW = 20  # rows: with fewer, values that are all different say nothing
+NUMERIC = 0.95  # share of numbers above which the other values of a column are mistakes
+WORDS = 2.0  # of a value on average, and
+DISTINCT = 0.5  # share of values that differ, from which on a column holds text
+LONG = 40  # characters on average: text, however often it is repeated
+
+BOOLEANS = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))
+
+# Levels from low to high, of which a column may have some; "NA" and "None" come below all.
+SCALES = (
+    ("Po", "Fa", "TA", "Gd", "Ex"),
+    ("poor", "fair", "average", "good", "very good", "excellent"),
+    ("very low", "low", "medium", "high", "very high"),
+    ("low", "moderate", "high"),
+    ("tiny", "small", "medium", "large", "huge"),
+    ("xs", "s", "m", "l", "xl", "xxl"),
+    ("never", "rarely", "sometimes", "often", "always"),
+    ("strongly disagree", "disagree", "neutral", "agree", "strongly agree"),
+    ("cold", "warm", "hot"),
+    ("novice", "beginner", "intermediate", "advanced", "expert"),
+)
+BELOW = ("NA", "None", "none")
+
+# The first that fits every value is taken. Of two that fit, the month comes first, as in most
+# files of Kaggle, unless the separator is a full stop.
+DATES = (
+    "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ",
+    "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m",
+    "%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%m/%d/%Y", "%m/%d/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M", "%d/%m/%Y", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%m/%d/%y", "%d/%m/%y",
+    "%d.%m.%Y", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y",
+    "%d %b %Y", "%b %d, %Y", "%B %d, %Y", "%H:%M:%S", "%H:%M",
+)  # fmt: skip
+
+_DATE = re.compile(r"\d{1,4}[-/.: ]|[A-Za-z]{3,9} \d{1,2}, \d{4}$")
+_ID_NAME = re.compile(r"(^|_|\s)(?i:id|index|idx|key|uuid|guid|unnamed: 0)$|[a-z](Id|ID)$|^$")
+_RANGE = re.compile(r"[<>≤≥]?=?\s*(\d+(?:\.\d+)?)\s*(?:(?:-|–|to)\s*\d+(?:\.\d+)?|\+)?\s*[A-Za-z]*")
+_ENDS = re.compile(r"^[<>≤≥]|\d\s*(?:-|–|to)\s*\d|\+")
+
+
+def detect(values: "pd.Series[str]", decimal: str = ".") -> Column:
+    """Say what a column of the training part holds.
+
+    Parameters
+    ----------
+    values : Series of str
+        Every value as the text that stands in the file; its name is the column's.
+    decimal : "." or ","
+
+    Returns
+    -------
+    Column
+        Its type, the levels of an ordered one, the format of dates.
+
+        - constant: one value, or none;
+        - number: numbers, blanks and texts of `MISSING`. A few other values among many numbers are
+          left for `convert` to report;
+        - identifier: different in every row, and of one word, or named like an id;
+        - boolean: two levels such as True and False, but not 0 and 1, which are numbers;
+        - date: in one of the formats `DATES`;
+        - ordered: levels of one of the `SCALES`, or ranges of numbers such as 18-25;
+        - text: several words, most values different;
+        - category: anything else.
+    """
+    given = values[values != ""]
+    levels = given.unique()
+    if len(levels) <= 1:
+        return Column(type="constant")
+    unique = len(levels) == len(values) >= FEW
+    if _is_number(values, decimal):
+        named = _ID_NAME.search(str(values.name)) is not None
+        whole = named and unique and bool(given.str.fullmatch(r"\d+").all())
+        return Column(type="identifier" if whole else "number")
+    if tuple(sorted(level.casefold() for level in levels)) in BOOLEANS:
+        return Column(type="boolean")
+    if format_ := date_format(values):
+        return Column(type="date", format=format_)
+    if order := _ordered(list(levels)):
+        return Column(type="ordered", levels=order)
+    words = given.str.count(r"\S+").mean()
+    length = given.str.len().mean()
+    if len(given) >= FEW and (
+        (words >= WORDS and len(levels) >= DISTINCT * len(given))
+        or (length >= LONG and words > WORDS)
+    ):
+        return Column(type="text")
+    return Column(type="identifier" if unique and words < WORDS else "category")
+
+
+def convert(values: "pd.Series[str]", column: Column, decimal: str = ".") -> "pd.Series[Any]":
+    """Give a column's values the type that it has; a value that does not fit becomes missing.
+
+    Returns
+    -------
+    Series
+        Of a number float64; of a boolean pandas' "boolean"; of a date datetime64; of a category and
+        an ordered one pandas' "category", whose levels are sorted or in their order; of text, of an
+        identifier and of a constant text. What is missing is missing in each of them.
+    """
+    given = values.mask(is_missing(values, column))
+    match column.type:
+        case "number":
+            return pd.to_numeric(_with_points(given, decimal), errors="coerce").astype(np.float64)
+        case "boolean":
+            places = {text: bool(place) for pair in BOOLEANS for place, text in enumerate(pair)}
+            found = given.str.casefold().map(places | {"0": False, "1": True})
+            return found.astype("boolean")
+        case "date":
+            format_ = column.format or date_format(values)
+            return pd.to_datetime(given, format=format_, errors="coerce")
+        case "ordered":
+            known = given.where(given.isin(column.levels))
+            return known.astype(pd.CategoricalDtype(column.levels, ordered=True))
+        case "category":
+            return given.astype("category")
+    return given
+
+
+def is_missing(values: "pd.Series[str]", column: Column) -> "pd.Series[bool]":
+    """Return which values stand for a missing one."""
+    texts = MISSING if column.type in ("number", "date") else BLANK
+    return values.str.strip().isin(texts)
+
+
+def date_format(values: "pd.Series[str]") -> str | None:
+    """Return the format that fits all values that are not missing; None without one."""
+    given = values[~values.isin(MISSING)].drop_duplicates()
+    if given.empty or not given.str.match(_DATE).all():
+        return None
+    for format_ in DATES:
+        # Most formats fail on the first value already.
+        if pd.isna(pd.to_datetime(given.iloc[0], format=format_, errors="coerce")):
+            continue
+        if pd.to_datetime(given, format=format_, errors="coerce").notna().all():
+            return format_
+    return None
+
+
+def _with_points(values: "pd.Series[str]", decimal: str) -> "pd.Series[str]":
+    """Write numbers with a decimal point, as pandas reads them."""
+    # A point is then no decimal one: 1.5 in such a file is a mistake.
+    return values if decimal == "." else values.str.replace(".", "?").str.replace(decimal, ".")
+
+
+def _is_number(values: "pd.Series[str]", decimal: str) -> bool:
+    """Whether all values are numbers or missing, or so many that the others must be mistakes."""
+    given = values[~values.str.strip().isin(MISSING)]
+    share = pd.to_numeric(_with_points(given, decimal), errors="coerce").notna().mean()
+    return bool(share == 1 or (share >= NUMERIC and len(given) >= FEW))
+
+
+def _ordered(levels: list[str]) -> list[str]:
+    """Return levels from low to high where they have an order, else none."""
+    below = [level for level in BELOW if level in levels]
+    others = [level for level in levels if level not in below]
+    if len(others) < 2:
+        return []
+    for scale in SCALES:
+        places = {level.casefold(): place for place, level in enumerate(scale)}
+        if all(level.casefold() in places for level in others):
+            return below + sorted(others, key=lambda level: places[level.casefold()])
+    ranges = [(_RANGE.fullmatch(level.strip()), level) for level in others]
+    # At least one with two ends or one open: 10A and 11B are codes.
+    if all(match for match, _ in ranges) and any(_ENDS.search(level) for level in others):
+        starts = sorted((float(m[1]), not level.startswith("<"), level) for m, level in ranges if m)
+        return below + [level for _, _, level in starts]
+    return []

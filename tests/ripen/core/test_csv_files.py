@@ -1,0 +1,65 @@
+"""CSV files: read as text in any of their usual forms, and each fault reported in one line."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ripen.core.csv_files import read_text, sniff
+from ripen.core.errors import DataError
+
+ROWS = [["1", "Zoë, née Ørsted", "1,5"], ["007", "", "-20,25"]]
+TABLE = pd.DataFrame(ROWS, columns=["id", "name", "größe"], dtype="str")
+FORMS = {  # what is written, and what a sniffed file needs
+    "plain": ((",", "utf-8"), {}),
+    "byte order mark": ((",", "utf-8-sig"), {}),
+    "Latin-1": ((",", "latin-1"), {"encoding": "latin-1"}),
+    "German": ((";", "utf-8"), {"separator": ";", "decimal": ","}),
+    "German, Latin-1": (
+        (";", "latin-1"),
+        {"separator": ";", "decimal": ",", "encoding": "latin-1"},
+    ),
+    "tabs": (("\t", "utf-8"), {"separator": "\t", "decimal": ","}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_any_form_is_found_and_read_as_it_stands(form: str, tmp_path: Path) -> None:
+    (separator, encoding), needed = FORMS[form]
+    path = tmp_path / "a.csv"
+    TABLE.to_csv(path, index=False, sep=separator, encoding=encoding)
+    assert sniff(path) == needed
+    found = {key: value for key, value in needed.items() if key != "decimal"}
+    pd.testing.assert_frame_equal(read_text(path, **found), TABLE)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"a,b\n", "has a header and no rows"),
+        (
+            b"a,b\n1,2\n3\n",
+            r"row 2, the last one, has 1 fields, and the header 2. Is the file truncated\?",
+        ),
+        (b"a,b\n1,2,3\n", "not a table of one header and equal rows"),
+        (b'a,b\n1,2\n3,"x\n', "not a table of one header and equal rows: .*EOF inside string"),
+        ("a,b\n1,ö\n".encode("latin-1"), r"byte 6 is not UTF-8. Set csv.encoding"),
+    ],
+)
+def test_a_fault_is_one_line(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"a.csv: .*{message}") as caught:
+        read_text(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_an_unknown_encoding_are_reported(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a.csv: no such file"):
+        read_text(tmp_path / "a.csv")
+    with pytest.raises(DataError, match=r"a.csv: no such file"):
+        sniff(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("a\n1\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"csv.encoding 'klingon' is none of Python's"):
+        read_text(tmp_path / "a.csv", encoding="klingon")

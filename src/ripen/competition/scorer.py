@@ -18,7 +18,7 @@ from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 from ripen.core.registry import nearest
-from ripen.settings.schema import Competition
+from ripen.settings.schema import Competition, Csv
 
 RESAMPLES = 100  # of the bootstrap: the error is known to 7% of itself
 Outputs = NDArray[np.float64]
@@ -165,20 +165,25 @@ def scorer(competition: Competition, layout: Layout, index: Index) -> Scorer:
         for part, names in {"train": [files.train], "test": [files.test, files.solution]}.items()
     }
     columns = {
-        column: row_column(column, tables, competition.id, index, metric.name)
+        column: row_column(column, tables, competition.id, index, metric.name, competition.csv)
         for column in metric.columns.values()
     }
     if metric.needs != "submission":
         return Scorer(metric, index.targets, columns)
     where = layout.raw / files.sample
-    sample = submission.read_sample(where, competition.id)
+    sample = submission.read_sample(where, competition.id, competition.csv)
     id = submission.id_column(sample, competition.id)
     names = [str(name) for name in sample if name != id]
     return SubmissionScorer(metric, index.targets, columns, competition, index, id, names, where)
 
 
 def row_column(
-    name: str, tables: Mapping[str, list[Path]], id: str, index: Index, metric: str
+    name: str,
+    tables: Mapping[str, list[Path]],
+    id: str,
+    index: Index,
+    metric: str,
+    csv: Csv | None = None,
 ) -> NDArray[Any]:
     """Return a column of the users' own files for each row of the index: text, or numbers.
 
@@ -193,6 +198,8 @@ def row_column(
         Whose own column of the name, such as `group`, serves where no file has it.
     metric : str
         Whose column it is, for errors.
+    csv : Csv
+        How the files are written.
 
     Returns
     -------
@@ -204,12 +211,13 @@ def row_column(
     DataError
         If a row with a known target has no such value.
     """
+    csv = csv or Csv()
     found = pd.Series(index.rows.get(name), index.rows.index, dtype=object)
     seen: list[str] = []
     for part, paths in tables.items():
         rows = index.rows.index[index.rows["part"] == part]
         for path in paths:
-            table = read_text(path)
+            table = read_text(path, csv.separator, csv.encoding)
             seen += map(str, table)
             if name in table and id in table:
                 values = table.drop_duplicates(id).set_index(id)[name]

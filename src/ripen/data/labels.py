@@ -326,7 +326,9 @@ def synset(class_name: str) -> str:
     return match[1]
 
 
-def read_table(content: bytes, where: str, id: str, label: str) -> dict[str, str]:
+def read_table(
+    content: bytes, where: str, id: str, label: str, separator: str = ",", encoding: str = "utf-8"
+) -> dict[str, str]:
     """Return the label of each image from a CSV file.
 
     All values stay text, so that an id 00001 keeps its zeros.
@@ -334,11 +336,12 @@ def read_table(content: bytes, where: str, id: str, label: str) -> dict[str, str
     Parameters
     ----------
     content : bytes
-        The file's content, in UTF-8.
+        The file's content.
     where : str
         Name of the file, for errors.
     id, label : str
         Names of the columns.
+    separator, encoding : str
 
     Raises
     ------
@@ -348,7 +351,9 @@ def read_table(content: bytes, where: str, id: str, label: str) -> dict[str, str
     """
     labels: dict[str, str] = {}
     try:
-        table = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        text = content.decode(encoding).removeprefix("\ufeff")
+        lines = io.StringIO(text, newline="")
+        table = csv.DictReader(lines, strict=True, delimiter=separator)
         columns = table.fieldnames or []
         for name in (id, label):
             if name not in columns:
@@ -377,6 +382,15 @@ def natural_key(text: str) -> tuple[int | str, ...]:
 def is_image(name: str) -> bool:
     """Whether a file has the suffix of an image."""
     return _IMAGE.search(name) is not None
+
+
+def without_suffix(name: str) -> str:
+    """Return an image's name without its suffix, and any other text as it is.
+
+    >>> without_suffix("IMG_1.JPG"), without_suffix("0001_01"), without_suffix("1.5")
+    ('IMG_1', '0001_01', '1.5')
+    """
+    return _IMAGE.sub("", name)
 
 
 def is_junk(name: str) -> bool:

@@ -16,16 +16,6 @@ from ripen.learn.estimator import Outputs
 if TYPE_CHECKING:  # engines import torch
     from ripen.nets.engines.engine import Engine
 
-Unit = tuple[float, float] | tuple[list[float], list[float]]
-
-
-def in_units(outputs: Outputs, unit: Unit) -> Outputs:
-    """Return a net's outputs, of shape (n, k), as the numbers that it predicts."""
-    mean, scale = unit
-    if isinstance(mean, float):
-        return outputs * scale + mean
-    return outputs * np.asarray(scale) + np.asarray(mean)
-
 
 def write_rows(folder: Path, name: str, x: NDArray[np.float32], y: Targets) -> Path:
     """Write `name.h5` and `name.txt`, the list that an HDF5Data layer names as its source.
@@ -35,7 +25,7 @@ def write_rows(folder: Path, name: str, x: NDArray[np.float32], y: Targets) -> P
     folder : Path
     name : str
     x : float32 ndarray of shape (n, …)
-    y : ndarray of shape (n,), or (n, k) of several targets
+    y : ndarray of shape (n,) or (n, k)
 
     Returns
     -------
@@ -44,12 +34,15 @@ def write_rows(folder: Path, name: str, x: NDArray[np.float32], y: Targets) -> P
     """
     with h5py.File(folder / f"{name}.h5", "w") as file:
         file["data"] = x
-        # Numbers to predict are a column, as the net's scores are: EuclideanLoss compares shapes.
-        numbers = y.ndim == 1 and np.issubdtype(y.dtype, np.floating)
-        file["label"] = y.astype(np.float32)[:, None] if numbers else y.astype(np.float32)
+        # Numbers to predict are columns, as the net's scores are: EuclideanLoss compares shapes.
+        column = y.ndim == 1 and np.issubdtype(y.dtype, np.floating)
+        file["label"] = y.astype(np.float32)[:, None] if column else y.astype(np.float32)
     source = folder / f"{name}.txt"
     write_text(source, f"{(folder / name).as_posix()}.h5\n")
     return source
+
+
+Unit = tuple[float, float] | tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -66,8 +59,8 @@ class FittedNet:
     shape : tuple of int
         Of one row, as the net takes it.
     training : Training
-    unit : (float, float), or of lists
-        Mean and scale of the numbers that the net predicts in units of; one for each column.
+    unit : (mean, scale), or None
+        Of the numbers that the net predicts in units of: floats, or ndarrays of shape (k,).
     """
 
     engine: "Engine"
@@ -75,14 +68,14 @@ class FittedNet:
     encoder: Any
     shape: tuple[int, ...]
     training: Training | None
-    unit: Unit = (0.0, 1.0)
+    unit: Unit | None = None
 
     def predict(self, x: Any) -> Outputs:
         """Return the net's outputs (`Fitted.predict`)."""
         values = x if self.encoder is None else self.encoder.transform(x)
         files = self.folder / "deploy.prototxt", self.folder / "model.caffemodel"
         found = self.engine.predict(*files, values.reshape(len(values), *self.shape))
-        return found if self.unit == (0.0, 1.0) else in_units(found, self.unit)
+        return found if self.unit is None else found * self.unit[1] + self.unit[0]
 
     def save(self, folder: Path) -> None:
         """Write Caffe's files and the encoder."""

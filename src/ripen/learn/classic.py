@@ -40,8 +40,8 @@ class FittedPipeline:
 
     def predict(self, x: Any) -> Outputs:
         """Return probabilities, or columns of values (`Fitted.predict`)."""
-        if not self.task.classifies:
-            return np.asarray(self.pipeline.predict(x), np.float64).reshape(len(x), -1)
+        if not self.task.probabilities:
+            return np.asarray(self.pipeline.predict(x), np.float64).reshape(-1, self.outputs)
         found = self.pipeline.predict_proba(x)
         if isinstance(found, list):  # one array a label, of "no" and "yes"
             each = zip(found, self.pipeline[-1].classes_, strict=True)
@@ -106,7 +106,7 @@ class Classic(Estimator):
         self.check_task(work.task)
         classes: tuple[int, ...] = ()
         y: Any = train.y
-        if work.task.classifies and y.ndim == 1:
+        if work.task.classifies:
             known, y = np.unique(y, return_inverse=True)
             classes = tuple(int(label) for label in known)
         steps: list[tuple[str, Any]] = []
@@ -169,7 +169,7 @@ class Classic(Estimator):
         features = rows.x.shape[1]
         if self.select is not None and self.select < features:
             features = self.select
-            score = f_classif if work.task.classifies else f_regression
+            score = f_classif if work.task.probabilities else f_regression
             steps.append(("select", SelectKBest(score, k=features)))
         if self.components is not None:
             most = min(self.components, len(rows.y), features)
@@ -187,14 +187,14 @@ class Classic(Estimator):
         each = []
         for y in rows.y.T:
             # Most estimators refuse a label that all rows have, or none.
-            alike = work.task.classifies and len(np.unique(y)) == 1
+            alike = work.task.probabilities and len(np.unique(y)) == 1
             one = replace(rows, y=y)
             model = DummyClassifier().fit(rows.x, y) if alike else self.fit_one(one, work, encoder)
             each.append(model)
-        wrapper = MultiOutputClassifier if work.task.classifies else MultiOutputRegressor
+        wrapper = MultiOutputClassifier if work.task.probabilities else MultiOutputRegressor
         several = wrapper(each[0])
         several.estimators_ = each
-        if work.task.classifies:
+        if work.task.probabilities:
             several.classes_ = [model.classes_ for model in each]
         return several
 

@@ -37,7 +37,7 @@ class Finetune(Estimator):
     solver: Solver
     train: Train
 
-    does = "classifies"
+    does = "one class"
     refits = False  # without validation rows nothing would end its training
 
     def files(self) -> list[Path]:

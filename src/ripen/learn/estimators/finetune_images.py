@@ -52,7 +52,7 @@ class FinetuneImages(Estimator):
     check_images: Count
     solver: Solver
 
-    does = "classifies"
+    does = "one class"
     refits = False  # a training of every image would double the time
     has_learning_curve = False
 

@@ -38,7 +38,7 @@ class Head(Estimator):
     check_interval: Count
     solver: Solver
 
-    does = "classifies"
+    does = "one class"
     refits = True  # its training is short, and ends by its budget
     has_learning_curve = False
 

@@ -24,7 +24,7 @@ import caffe
 from ripen.competition.tasks import TASKS
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
-from ripen.learn.arrays import Unit, in_units
+from ripen.learn.arrays import Unit
 from ripen.learn.classic import FittedPipeline
 from ripen.learn.models.photographs import Photographed, Photographs, write_nets
 from ripen.nets.engines.pycaffe import probabilities
@@ -121,7 +121,7 @@ def write_net(
     trained: Path,
     encoder: Any,
     shape: tuple[int, ...],
-    unit: Unit,
+    unit: Unit | None,
     deploy: str = NET[0],
 ) -> None:
     """Write a net into an existing folder: Caffe's files from the folder that it was trained in.
@@ -133,8 +133,8 @@ def write_net(
         Fitted.
     shape : tuple of int
         Of one row.
-    unit : (float, float), or of lists
-        Mean and standard deviation by which the net's targets were standardized.
+    unit : (mean, standard deviation), or None
+        By which the net's targets were standardized: floats, or ndarrays of shape (k,).
     deploy : str
         The file in `trained` whose input are such rows.
     """
@@ -142,7 +142,8 @@ def write_net(
         shutil.copyfile(trained / original, folder / name)
     if encoder is not None:
         skops.io.dump(encoder, folder / ENCODER)
-    write_text(folder / ABOUT, json.dumps({"shape": shape, "unit": unit}) + "\n")
+    mean, scale = (np.asarray(each).tolist() for each in unit or (0.0, 1.0))
+    write_text(folder / ABOUT, json.dumps({"shape": shape, "unit": [mean, scale]}) + "\n")
 
 
 def write_input(folder: Path, taken: Photographs) -> None:
@@ -181,11 +182,11 @@ def read(folder: Path) -> Served:
     if (folder / ENCODER).exists():
         encoder = skops.io.load(folder / ENCODER, trusted=_trusted(folder / ENCODER))
     net = caffe.Net(*[str(folder / name) for name in NET], caffe.TEST)
-    unit: Any = tuple(about["unit"])
+    mean, scale = (np.asarray(each, np.float32) for each in about["unit"])
 
     def outputs(rows: NDArray[np.float32]) -> NDArray[np.floating]:
         found: NDArray[np.floating] = probabilities(net, rows.reshape(-1, *about["shape"]))
-        return np.asarray(in_units(found, unit))
+        return np.asarray(found * scale + mean)
 
     return Served(_values(folder, encoder, encodes=True), outputs)
 

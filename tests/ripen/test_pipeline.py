@@ -297,7 +297,7 @@ def test_an_edit_in_a_room_runs_what_reads_it(
         ("src/ripen/stages/fit.py", ("fit", "finetune")),
         ("src/ripen/stages/report.py", ("report",)),
         ("conf/solver/sgd.yaml", ("settings",)),
-        ("docs/architecture.md", ()),
+        ("docs/explanations/architecture.md", ()),
         ("tests/ripen/test_pipeline.py", ()),
     ],
 )

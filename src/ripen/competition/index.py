@@ -28,12 +28,14 @@ COLUMNS = {
     "fold": "int64",  # in which a row is held out; -1 where it always trains, or never
     "problem": "str",  # why a row is excluded, "" for most
 }
+WEIGHT = "weight"  # a column of the rows of a table whose settings name one
 # What images have beside that; other columns of an index are text.
 IMAGES = {
     "width": "int64",
     "height": "int64",
     "bytes": "int64",
     "brightness": "float64",
+    WEIGHT: "float64",
 }
 Ints = NDArray[np.int64]
 
@@ -71,6 +73,11 @@ class Index:
     @property
     def folds(self) -> Ints:
         return self.rows["fold"].to_numpy(np.int64)
+
+    @property
+    def weight(self) -> NDArray[np.float64] | None:
+        """How much each row counts, shape (n,); None where all count alike."""
+        return self.rows[WEIGHT].to_numpy(np.float64) if WEIGHT in self.rows else None
 
     def known(self) -> NDArray[np.bool_]:
         """Return whether each row's target is known, shape (n,)."""

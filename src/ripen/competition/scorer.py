@@ -165,7 +165,7 @@ def scorer(competition: Competition, layout: Layout, index: Index) -> Scorer:
         for part, names in {"train": [files.train], "test": [files.test, files.solution]}.items()
     }
     columns = {
-        column: row_column(column, tables, competition.id, index, metric.name)
+        column: row_column(column, tables, competition, index, metric.name)
         for column in metric.columns.values()
     }
     if metric.needs != "submission":
@@ -178,7 +178,11 @@ def scorer(competition: Competition, layout: Layout, index: Index) -> Scorer:
 
 
 def row_column(
-    name: str, tables: Mapping[str, list[Path]], id: str, index: Index, metric: str
+    name: str,
+    tables: Mapping[str, list[Path]],
+    competition: Competition,
+    index: Index,
+    metric: str,
 ) -> NDArray[Any]:
     """Return a column of the users' own files for each row of the index: text, or numbers.
 
@@ -187,8 +191,8 @@ def row_column(
     name : str
     tables : mapping of str to list of Path
         The files of a part; a later one wins.
-    id : str
-        Their column of ids.
+    competition : Competition
+        What their column of ids is called, and how they are written.
     index : Index
         Whose own column of the name, such as `group`, serves where no file has it.
     metric : str
@@ -206,10 +210,11 @@ def row_column(
     """
     found = pd.Series(index.rows.get(name), index.rows.index, dtype=object)
     seen: list[str] = []
+    id, csv = competition.id, competition.csv
     for part, paths in tables.items():
         rows = index.rows.index[index.rows["part"] == part]
         for path in paths:
-            table = read_text(path)
+            table = read_text(path, csv.separator, csv.encoding)
             seen += map(str, table)
             if name in table and id in table:
                 values = table.drop_duplicates(id).set_index(id)[name]
@@ -224,7 +229,12 @@ def row_column(
             f"{nearest(name, [] if name in seen else seen)}"
         )
     texts = np.asarray(found.fillna(""), dtype=object)
-    return _typed(texts, texts[np.asarray(scored)])
+    typed = _typed(texts, texts[np.asarray(scored)])
+    if csv.decimal == "." or typed is not texts:
+        return typed
+    pointed = np.array([text.replace(csv.decimal, ".") for text in texts], dtype=object)
+    numbers = _typed(pointed, pointed[np.asarray(scored)])
+    return texts if numbers is pointed else numbers
 
 
 def _typed(values: NDArray[Any], deciding: NDArray[Any] | None = None) -> NDArray[Any]:

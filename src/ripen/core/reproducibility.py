@@ -2,7 +2,7 @@
 
 numpy, MKL, OpenBLAS, oneDNN and torch choose kernels by processor, and kernels differ in the last
 bits. The variables below restrict each library to kernels that all such processors have.
-`docs/portability.md` has the experiments behind them, and the differences that remain.
+`docs/explanations/portability.md` has the experiments behind them, and the differences that remain.
 """
 
 import os

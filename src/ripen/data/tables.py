@@ -1,26 +1,18 @@
-"""Tables: CSV files read and checked value by value; columns encoded as numbers."""
+"""Tables: CSV files read and checked value by value."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ripen.core.errors import DataError
 from ripen.settings.schema import Column
 
 if TYPE_CHECKING:  # only the stage that reads raw files needs it, and it takes long
     import pandera.pandas as pa
-
-LEVELS = 30  # of a category that get a column of their own, the rest share one
 
 
 @dataclass(frozen=True)
@@ -144,58 +136,3 @@ def _first_failure(cases: pd.DataFrame, text: pd.DataFrame, wanted: Mapping[str,
         return f"row {row + 1}, column '{column}': {value!r} is in row {earlier + 1} already"
     value = text[column].iloc[row]
     return f"row {row + 1}, column '{column}': {value!r} is not {wanted[column].allowed}"
-
-
-class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Turns typed columns into float32 numbers, fitted on the training rows alone.
-
-    Numbers are standardized; blanks become the median, with a column that says so. A category
-    becomes one column a level, of the `LEVELS` most frequent ones.
-
-    Parameters
-    ----------
-    scale : float, optional
-        All numbers are divided by this in place of being standardized.
-    """
-
-    def __init__(self, scale: float | None = None) -> None:
-        self.scale = scale
-
-    def fit(self, table: pd.DataFrame, targets: object = None) -> Self:
-        """Learn means, medians and levels. Of a table of shape (n, columns)."""
-        self.columns_ = list(table.columns)
-        numbers = [name for name in table if pd.api.types.is_numeric_dtype(table[name])]
-        categories = [name for name in table if name not in numbers]
-        steps: list[Any] = [] if self.scale else [StandardScaler()]
-        if table[numbers].isna().any(axis=None):
-            steps.insert(0, SimpleImputer(strategy="median", add_indicator=True))
-        self.transformer_ = ColumnTransformer(
-            [
-                ("numbers", make_pipeline(*steps) if steps else "passthrough", numbers),
-                (
-                    "categories",
-                    OneHotEncoder(
-                        handle_unknown="infrequent_if_exist",
-                        max_categories=LEVELS,
-                        sparse_output=False,
-                    ),
-                    categories,
-                ),
-            ],
-            sparse_threshold=0,
-        ).fit(table)
-        return self
-
-    def transform(self, table: pd.DataFrame) -> NDArray[np.float32]:
-        """Return numbers of shape (n, features).
-
-        Raises
-        ------
-        DataError
-            If a column is missing.
-        """
-        if missing := [name for name in self.columns_ if name not in table]:
-            needed = ", ".join(self.columns_)
-            raise DataError(f"input: column '{missing[0]}' is missing. Needed: {needed}")
-        found = np.asarray(self.transformer_.transform(table[self.columns_]), np.float32, order="C")
-        return found / np.float32(self.scale) if self.scale else found

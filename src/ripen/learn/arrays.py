@@ -19,6 +19,16 @@ from ripen.learn.estimator import Outputs
 if TYPE_CHECKING:  # engines import torch
     from ripen.nets.engines.engine import Engine
 
+Unit = tuple[float, float] | tuple[list[float], list[float]]
+
+
+def in_units(outputs: Outputs, unit: Unit) -> Outputs:
+    """Return a net's outputs, of shape (n, k), as the numbers that it predicts."""
+    mean, scale = unit
+    if isinstance(mean, float):
+        return outputs * scale + mean
+    return outputs * np.asarray(scale) + np.asarray(mean)
+
 
 def write_rows(
     folder: Path,
@@ -35,7 +45,7 @@ def write_rows(
     folder : Path
     name : str
     x : float32 ndarray of shape (n, …)
-    y : ndarray of shape (n,)
+    y : ndarray of shape (n,), or (n, k) of several targets
     order : int64 ndarray, optional
         Rows to write, in any order; all in theirs where it is not given.
     shard : int, optional
@@ -55,7 +65,7 @@ def write_rows(
     rows = np.arange(len(y)) if order is None else order
     # Numbers to predict are a column, as the net's scores are: EuclideanLoss compares shapes.
     targets = y.astype(np.float32)
-    targets = targets[:, None] if np.issubdtype(y.dtype, np.floating) else targets
+    targets = targets[:, None] if y.ndim == 1 and np.issubdtype(y.dtype, np.floating) else targets
     listed, size = [], shard or len(rows)
     for number, start in enumerate(range(0, len(rows), size)):
         file = folder / (f"{name}.h5" if shard is None else f"{name}_{number}.h5")
@@ -93,8 +103,8 @@ class FittedNet:
     shape : tuple of int
         Of one row, as the net takes it.
     training : Training
-    unit : (float, float)
-        Mean and scale of the numbers that the net predicts in units of.
+    unit : (float, float), or of lists
+        Mean and scale of the numbers that the net predicts in units of; one for each column.
     """
 
     engine: "Engine"
@@ -102,15 +112,14 @@ class FittedNet:
     encoder: Any
     shape: tuple[int, ...]
     training: Training | None
-    unit: tuple[float, float] = (0.0, 1.0)
+    unit: Unit = (0.0, 1.0)
 
     def predict(self, x: Any) -> Outputs:
         """Return the net's outputs (`Fitted.predict`)."""
         values = x if self.encoder is None else self.encoder.transform(x)
         files = self.folder / "deploy.prototxt", self.folder / "model.caffemodel"
         found = self.engine.predict(*files, values.reshape(len(values), *self.shape))
-        mean, scale = self.unit
-        return found if self.unit == (0.0, 1.0) else found * scale + mean
+        return found if self.unit == (0.0, 1.0) else in_units(found, self.unit)
 
     def save(self, folder: Path) -> None:
         """Write Caffe's files and the encoder."""

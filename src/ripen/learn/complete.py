@@ -1,6 +1,6 @@
 """A competition's settings, checked against the registries and complete."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,35 @@ from ripen.learn.estimator import estimator
 from ripen.nets import frozen
 from ripen.settings.compose import as_mapping, changed, check
 from ripen.settings.schema import Competition
+
+
+def pool(
+    name: str, values: dict[str, Any], named: Collection[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Leave out the kind's models that cannot fit: of another task, or of a missing package.
+
+    Parameters
+    ----------
+    name : str
+        The competition.
+    values : dict
+        Its settings, unchecked.
+    named : collection of str
+        Models that its own file or an override names: these are kept.
+
+    Returns
+    -------
+    dict, list of str
+        The settings, and a line for each model that was left out.
+    """
+    models, task, notes = dict(values.get("models") or {}), values.get("task"), []
+    for model, section in list(models.items()):
+        if model in named or not section or task not in TASKS:
+            continue
+        if reason := estimator(section, f"models.{model}").refusal(TASKS[str(task)]):
+            models[model] = None
+            notes.append(f"{name}: model '{model}' is left out: {reason}")
+    return values | {"models": models}, notes
 
 
 def complete(name: str, values: dict[str, Any], where: str) -> Competition:
@@ -35,6 +64,7 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
     for model, section in models.items():
         with located(f"{where}: models.{model}"):
             found = estimator(section, f"{where}: models.{model}")
+            found.check_task(TASKS[competition.task])
         for used in found.inputs:
             if used not in ("table", "images") and used not in features:
                 raise ConfigError(

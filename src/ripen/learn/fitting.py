@@ -58,7 +58,16 @@ class Fit:
 
     def rows(self, numbers: Ints) -> Rows:
         """Return rows of the index with what the model takes of them."""
-        return Rows(self.input.take(numbers), self.index.targets[numbers])
+        named, weight = self.index.rows["group"].to_numpy(object)[numbers], self.index.weight
+        groups = None
+        if (named != "").any():  # a row without one is a group of its own
+            groups = np.where(named == "", [f"row {number}" for number in numbers], named)
+        return Rows(
+            self.input.take(numbers),
+            self.index.targets[numbers],
+            groups,
+            None if weight is None else weight[numbers],
+        )
 
     @property
     def refits(self) -> bool:
@@ -171,7 +180,7 @@ def _lack(fit: Fit, train: Ints) -> str:
     per_class, rows = fit.estimator.least()
     if len(train) < rows:
         return f"there are {len(train)} rows to learn from, and the model needs {rows}"
-    if not fit.index.task.classifies:
+    if not fit.index.task.classifies or fit.index.targets.ndim > 1:
         return ""
     counts = np.bincount(fit.index.targets[train].astype(np.int64), minlength=len(fit.index.names))
     # A class may be absent from one fold's training rows only where it is rare in all of them.
@@ -209,9 +218,8 @@ def learning_curve(fit: Fit, sizes: Sequence[int]) -> pd.DataFrame:
 
 
 def score(fit: Fit, rows: Ints, outputs: NDArray[np.float64]) -> float:
-    """Return the score of a learning curve: accuracy, or RMSE in regression."""
-    name = "accuracy" if fit.index.task.classifies else "rmse"
-    return METRICS[name](fit.index.targets[rows], outputs)
+    """Return the score of a learning curve, by the first metric of its task."""
+    return METRICS[fit.index.task.metrics[0]](fit.index.targets[rows], outputs)
 
 
 def _pool(fit: Fit) -> tuple[Ints, Ints, Ints]:

@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ripen.competition import index as indexes
+from ripen.competition import own
 from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS
 from ripen.core.atomic import fresh_folder, replacing
@@ -24,7 +25,7 @@ def run(name: str) -> None:
     known = read.rows["target"][read.rows["target"] != ""]
     classes = indexes.classes_of(competition, known.tolist(), read.names, str(layout.raw))
     rows, order = dealt(competition, read, list(classes))
-    columns = read.columns.iloc[order].reset_index(drop=True)
+    columns = own.features(name, read.columns.iloc[order].reset_index(drop=True))
     with fresh_folder(layout.prepared) as folder:
         indexes.write(folder, rows, classes)
         if len(columns.columns):

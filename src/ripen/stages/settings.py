@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ripen.competition.own import code
+from ripen.competition.own import code, features_code
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
 from ripen.core.lineage import leaves
-from ripen.learn.complete import complete, given
+from ripen.learn.complete import complete, given, pool
 from ripen.learn.estimator import estimator
 from ripen.learn.sweeps.space import SWEPT
 from ripen.nets.contract import contract
@@ -38,15 +38,16 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> tuple[dict[str,
     """
     composed = settings.compose(overrides, conf)
     run = settings.run_of(composed.run, conf)
-    competitions = {
-        name: complete(name, values, f"{conf}/competition/{name}.yaml")
-        for name, values in composed.competitions.items()
-    }
+    competitions, notes = {}, list(composed.notes)
+    for name, given_values in composed.competitions.items():
+        chosen, left_out = pool(name, given_values, composed.named[name])
+        competitions[name] = complete(name, chosen, f"{conf}/competition/{name}.yaml")
+        notes += left_out
     values = as_mapping(run) | {"graph": graph(competitions)}
     plain = {name: as_mapping(competition) for name, competition in competitions.items()}
     for section in plain.values():
         section["columns"]["types"] = given(section["columns"]["types"])
-    return values | {"competition": plain}, composed.notes
+    return values | {"competition": plain}, notes
 
 
 def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
@@ -62,14 +63,15 @@ def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
         swept = competition.sweep is not None and SWEPT in competition.models
         generated = "generate" in competition.source
         own = {"code": code(name).as_posix()}
+        columns = {"columns": features_code(name).as_posix()}
         found["generate" if generated else "fetch"][name] = own if generated else {}
-        found["prepare"][name] = {}
+        found["prepare"][name] = columns
         found["evaluate"][name] = own
         found["report"][name] = {"also": f"data/{name}/sweep" if swept else NOTHING}
         if competition.predict:
             found["predict"][name] = {}
         if swept:
-            found["sweep"][name] = {"also": _beside(competition)}
+            found["sweep"][name] = {"also": _beside(competition)} | columns
         for key, section in competition.features.items():
             item = {"competition": name, "name": key}
             net = section.get("net")
@@ -84,7 +86,7 @@ def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
                 found["finetune"][f"{name}.{model}"] = item | _of_net(nets[0])
             else:
                 beside = [file.as_posix() for file in settings.files()] or [NOTHING]
-                item |= {"reads": _reads(competition, model), "also": beside[0]}
+                item |= {"reads": _reads(competition, model), "also": beside[0]} | columns
                 found["fit"][f"{name}.{model}"] = item
     for stage in ("features", "finetune"):
         for item in found[stage].values():

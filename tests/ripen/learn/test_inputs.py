@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ripen.competition import index as indexes
 from ripen.core.layout import Layout
-from ripen.data.tables import Encoder
+from ripen.data.encoders import Encoder
 from ripen.learn import inputs
 from ripen.learn.inputs import Features, Table, opened, read_features
 from ripen.settings.compose import changed

@@ -120,6 +120,15 @@ def test_an_override_that_some_competitions_lack_is_noted() -> None:
     assert differing(values(), changed) == {"overrides", key}
 
 
+def test_another_metric_takes_none_of_the_formers_settings() -> None:
+    first, second = "{metric: f_beta, beta: 2}", "{metric: top_k, k: 3}"
+    found = values(f"competition.avocado.metric={first}", f"competition.digits.metric={second}")
+    assert found["competition"]["avocado"]["metric"] == {"metric": "f_beta", "beta": 2}
+    assert found["competition"]["digits"]["metric"] == {"metric": "top_k", "k": 3}
+    again = values(f"competition.avocado.metric={first}", "competition.avocado.metric=f1")
+    assert again["competition"]["avocado"]["metric"] == "f1"
+
+
 def test_a_preset_of_features_is_not_for_tables() -> None:
     with pytest.raises(ConfigError, match=r"^'preset=best' does not apply to avocado, digits$"):
         values("preset=best")
@@ -242,6 +251,9 @@ FILE = r"conf/competition/avocado\.yaml: "
         ("metric=log_los", rf"{FILE}unknown metric 'log_los'; did you mean 'log_loss'\?"),
         ("metric=rmse", r"metric 'rmse' needs a value, which task 'binary' does not give"),
         ("task=regression", r"metric 'log_loss' needs a probability, which task 'regression' doe"),
+        ("metric={metric: f_beta, betta: 2}", r"metric 'f_beta': unknown key 'betta'; did you"),
+        ("metric=f1_samples", rf"{FILE}metric 'f1_samples' is not for task 'binary'\. It is f"),
+        ("metric=metric.py", r"metric: there is no src/ripen/competitions/avocado/metric\.py"),
         ("task=binry", rf"{FILE}unknown task 'binry'; did you mean 'binary'\?"),
         ("reader=tabel", rf"{FILE}unknown reader 'tabel'; did you mean 'table'\?"),
         ("reader=images", rf"{FILE}reader 'images' needs the section 'images'"),

@@ -12,7 +12,7 @@ from ripen.competition import index as indexes
 from ripen.competition.index import Index
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
-from ripen.data.tables import Encoder
+from ripen.data.encoders import Encoder
 from ripen.settings import compose as settings
 from ripen.stages import fetch, prepare
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from ripen.competition.metrics import METRICS
 from ripen.track import saved_views
 
 
@@ -22,7 +21,7 @@ def state(tag: dict[str, str]) -> dict[str, Any]:
 def test_models_are_ordered_by_the_competitions_metric(
     metric: str, title: str, ascending: bool
 ) -> None:
-    view = state(saved_views.models("abc", f"validation/{metric}", METRICS[metric]))
+    view = state(saved_views.models("abc", f"validation/{metric}"))
     assert view["orderByKey"] == f"metrics.`validation/{metric}`"
     assert view["orderByAsc"] is ascending
     bars = [chart["displayName"] for chart in view["compareRunCharts"] if chart["type"] == "BAR"]
@@ -43,7 +42,7 @@ def test_models_are_ordered_by_the_competitions_metric(
 def test_trials_are_ordered_by_the_metric_if_they_have_it_else_by_the_loss(
     scores: list[str], metric: str, columns: list[str], ascending: bool
 ) -> None:
-    view = state(saved_views.trials("rates", "run", ["solver.base_lr"], scores, METRICS[metric]))
+    view = state(saved_views.trials("rates", "run", ["solver.base_lr"], scores, metric))
     assert view["orderByKey"] == f"metrics.`validation/{columns[0]}`"
     assert view["orderByAsc"] is ascending
     expected = [*(f"metrics.`validation/{name}`" for name in columns), "metrics.`iterations`"]

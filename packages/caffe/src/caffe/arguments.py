@@ -20,17 +20,27 @@ def net_options(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]
     NetError
         If an argument is given twice, there are too many, or the phase is missing.
     """
-    old = given and isinstance(given[0], str | os.PathLike)
+    old = given and isinstance(given[0], str | bytes | os.PathLike)
     names = ("weights", "phase") if old else ("phase", "level", "stages", "weights")
     twice = sorted(set(names[: len(given)]) & set(named))
     if len(given) > len(names) or twice:
         what = f"{', '.join(twice)} twice" if twice else f"{len(given)} arguments after the file"
         raise NetError(f"Net was given {what}. Allowed: phase, level, stages, weights")
+    paths = [
+        n for n, v in zip(names, given, strict=False) if isinstance(v, str | bytes | os.PathLike)
+    ]
+    if paths not in ([], ["weights"]):
+        raise NetError(
+            "Net(file, phase, ...) was given a path after the phase. Allowed for weights: "
+            "Net(file, weights, phase) or Net(file, phase, weights=...)"
+        )
     options = dict(zip(names, given, strict=False)) | named
     options = {name: value for name, value in options.items() if value is not None}
     if options.get("phase") not in (TRAIN, TEST):
         came = f"is {options['phase']!r}" if "phase" in options else "is missing"
         raise NetError(f"Net(file, phase): the phase {came}. Allowed: caffe.TRAIN, TEST")
+    if not isinstance(options.get("level", 0), int):
+        raise NetError(f"Net(file, phase, level): the level is {options['level']!r}: a number")
     if isinstance(options.get("stages"), str):
         raise NetError(f"stages is '{options['stages']}'. Allowed: a list of names")
     return options

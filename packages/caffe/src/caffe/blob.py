@@ -19,12 +19,21 @@ from numpy.typing import NDArray
 from caffe.device import Device, current
 from caffe.errors import ShapeError
 from caffe.memory import Array, Reshaped, shared, with_shape
+from caffe.vectors import Vector
 
 MAX_COUNT = 2**31 - 1  # Caffe counts elements in an int (blob.cpp)
 
 
-class BlobVec(list["Blob"]):
+class RawBlobVec(Vector["Blob"]):
+    """The bottoms or the tops of a layer written in Python."""
+
+    hint = ". Write into its array: [i].data[...] = values"
+
+
+class BlobVec(Vector["Blob"]):
     """The learnt blobs of a layer."""
+
+    hint = ". Write into its array: [i].data[...] = values"
 
     def add_blob(self, *shape: int) -> None:
         """Add a blob of zeros, as layers written in Python do in `setup`."""
@@ -79,6 +88,18 @@ class Blob:
     def seen(self) -> bool:
         """Whether a view of the values exists, so that results must be copied into it."""
         return self._data.seen
+
+    @property
+    def deferrable(self) -> bool:
+        """Whether `defer_data` can wait for somebody to read the values."""
+        return self._data.deferrable
+
+    def stamp(self) -> tuple[int, ...] | None:
+        """Return what differs after every change of the values.
+
+        None if nothing could tell: there are none yet, or a script holds a view.
+        """
+        return self._data.stamp()
 
     def set_data(self, value: torch.Tensor) -> None:
         """Take a layer's result as the values; its shape must be the blob's."""
@@ -167,6 +188,9 @@ class Blob:
 
     def __repr__(self) -> str:
         return f"Blob{self._shape}"
+
+
+RawBlobVec.kind = BlobVec.kind = Blob
 
 
 def _checked(shape: Sequence[int]) -> tuple[int, ...]:

@@ -6,19 +6,20 @@ same order.
 
 import difflib
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 import torch
 
 from caffe import forks
-from caffe.allocator import keep_memory
 from caffe.blob import Blob
-from caffe.errors import LayerError, NetError, ShapeError
+from caffe.errors import CaffeError, LayerError, NetError, ShapeError
 from caffe.formats import blob_array
 from caffe.graph import filter_net, insert_splits
 from caffe.layers import registry
 from caffe.layers.base import Layer
+from caffe.process import prepare_process
 from caffe.proto.caffe_pb2 import LayerParameter, NetParameter, ParamSpec
 from caffe.upgrade import upgrade_net
 
@@ -101,9 +102,12 @@ class Step:
 
     def _raise(self, error: Exception) -> NoReturn:
         """Raise an error that names the layer; a script's own error is raised unchanged."""
+        if isinstance(error, torch.OutOfMemoryError):
+            raise error  # the net knows what would fit
         if isinstance(error, ShapeError):
             raise self.layer.error(str(error)) from None
-        if self.layer.type == "Python" or not isinstance(error, _WITHOUT_A_NAME):
+        named = isinstance(error, CaffeError) or not isinstance(error, _WITHOUT_A_NAME)
+        if self.layer.type == "Python" or named:
             raise error
         shapes = ", ".join(str(blob.shape) for blob in self.bottom) or "nothing"
         reason = str(error).partition("\n")[0] or type(error).__name__
@@ -129,7 +133,7 @@ def build(definition: NetParameter) -> Built:
     CaffeError
         Naming the layer, and what is wrong with it.
     """
-    keep_memory()
+    prepare_process()
     net = insert_splits(filter_net(upgrade_net(definition)))
     _check_names(net)
     builder = _Builder(net)
@@ -148,9 +152,18 @@ def _check_names(net: NetParameter) -> None:
         if layer.type not in types:
             if whose := forks.of_type(layer.type):
                 raise LayerError(f"layer '{layer.name}': type '{layer.type}' is {whose}")
-            near = difflib.get_close_matches(layer.type, types, n=1, cutoff=0.6)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(types)}"
-            raise LayerError(f"layer '{layer.name}': unknown type '{layer.type}'; {hint}")
+            raise LayerError(
+                f"layer '{layer.name}': unknown type '{layer.type}'; {_near(layer.type, types)}"
+            )
+
+
+def _near(name: str, types: Iterable[str]) -> str:
+    """Return a type that differs from a name by a slip only, else all types."""
+    by_lower = {kind.lower(): kind for kind in types}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.8)
+    if near:
+        return f"did you mean {by_lower[near[0]]}?"
+    return f"it is not Caffe's, nor of a fork known here. Known: {', '.join(types)}"
 
 
 class _Builder:

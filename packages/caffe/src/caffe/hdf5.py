@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from caffe.blob import MAX_COUNT, Blob
 from caffe.errors import FormatError, naming
-from caffe.formats import HDF5, blob_array, read_binary, replacing, set_blob, write_binary
+from caffe.formats import HDF5, blob_array, read_binary, replacing, set_blob, shown, write_binary
 from caffe.layers.base import Layer
 from caffe.proto.caffe_pb2 import SolverState
 
-Path = str | os.PathLike[str]
+Path = str | bytes | os.PathLike[str]
 MOST_COMPRESSED = 2000  # no valid file exceeds it: gzip, HDF5's best, stays below 1:1032
 
 
@@ -32,7 +32,7 @@ def is_hdf5(path: Path) -> bool:
     try:
         with open(path, "rb") as file:
             return file.read(len(HDF5)) == HDF5
-    except OSError:
+    except (OSError, ValueError):  # a ValueError if the path contains NUL
         return False
 
 
@@ -113,7 +113,7 @@ def write_state(path: Path, state: SolverState) -> None:
     FormatError
         If the file cannot be written.
     """
-    if not os.fspath(path).endswith(".h5"):
+    if not os.fsdecode(path).endswith(".h5"):
         write_binary(path, state)
         return
     with _created(path) as file:
@@ -133,6 +133,7 @@ def read_state(path: Path) -> SolverState:
     FormatError
         If it cannot be read, is damaged, or is not a solver's state.
     """
+    path = os.fsdecode(path)
     if not is_hdf5(path):
         state = read_binary(path, SolverState())
         if not state.HasField("iter"):
@@ -199,7 +200,7 @@ def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
 
 @contextmanager
 def _created(path: Path) -> Iterator[h5py.File]:
-    with naming(path), replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with naming(os.fsdecode(path)), replacing(path) as temporary, h5py.File(temporary, "w") as file:
         yield file
 
 
@@ -215,5 +216,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
+    except FormatError:
+        raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
-        raise FormatError(f"{path}: is not a complete HDF5 file: {error}") from None
+        raise FormatError(f"{shown(path)}: is not a complete HDF5 file: {error}") from None

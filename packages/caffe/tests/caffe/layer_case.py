@@ -132,15 +132,14 @@ def check_gradient(case: Case, step: float = 1e-5) -> None:
 def _differences(
     alone: Alone, blob: Blob, weights: Sequence[Array], step: float
 ) -> Iterator[float]:
-    flat = blob.data.reshape(-1)
-    for i in range(flat.size):
-        kept = flat[i]
+    for i in range(blob.count):
+        kept = blob.data.flat[i]
         sums = []
         for moved in (kept + step, kept - step):
-            flat[i] = moved
+            blob.data.flat[i] = moved  # a new view each time: on a device a written one is old
             tops = _forward(alone)
             sums.append(sum(float((w * t).sum()) for w, t in zip(weights, tops, strict=True)))
-        flat[i] = kept
+        blob.data.flat[i] = kept
         yield (sums[0] - sums[1]) / (2 * step)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -252,11 +253,10 @@ def numbers_of(column: NDArray[Any]) -> NDArray[np.float64]:
     DataError
         If a value is none.
     """
-    try:
-        return column.astype(np.float64)
-    except ValueError as error:
-        reason = str(error).partition(": ")[2] or "''"
-        raise DataError(f"the metric needs a column of numbers, and {reason} is none") from None
+    numbers = np.asarray(pd.to_numeric(pd.Series(column), errors="coerce"), np.float64)
+    if (bad := np.isnan(numbers)).any():
+        raise DataError(f"the metric needs a column of numbers, and '{column[bad][0]}' is none")
+    return numbers
 
 
 def weights_of(column: NDArray[Any]) -> NDArray[np.float64]:

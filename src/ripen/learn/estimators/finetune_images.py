@@ -12,7 +12,6 @@ from pydantic import Field
 
 from ripen.core.atomic import write_text
 from ripen.data.decode import File
-from ripen.learn.classic import no_regression
 from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
 from ripen.settings.compose import as_mapping, changed
@@ -53,6 +52,7 @@ class FinetuneImages(Estimator):
     check_images: Count
     solver: Solver
 
+    does = "classifies"
     refits = False  # a training of every image would double the time
     has_learning_curve = False
 
@@ -70,8 +70,7 @@ class FinetuneImages(Estimator):
         from ripen.nets.published import caffemodel
 
         assert validation is not None
-        if not work.task.classifies:
-            raise no_regression("finetune_images")
+        self.check_task(work.task)
         net, start = self.net(work), caffemodel(self.finetune.from_)
         deploy = work.folder / "deploy.prototxt"
         write_text(deploy, mlp.to_text(net.deploy))

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ripen.core.atomic import write_text
 from ripen.learn.arrays import write_rows
-from ripen.learn.classic import no_regression
 from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
 from ripen.settings.schema import Solver
@@ -38,6 +37,7 @@ class Head(Estimator):
     check_interval: Count
     solver: Solver
 
+    does = "classifies"
     refits = True  # its training is short, and ends by its budget
     has_learning_curve = False
 
@@ -52,8 +52,7 @@ class Head(Estimator):
         from ripen.learn.models.train_net import train_net
         from ripen.nets import head_layers as head
 
-        if not work.task.classifies:
-            raise no_regression("head")
+        self.check_task(work.task)
         folder, labels = work.folder / FOLDER, train.y.astype(np.int64)
         folder.mkdir(exist_ok=True)
         # In a random order, and again from the first.

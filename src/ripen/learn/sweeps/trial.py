@@ -204,9 +204,14 @@ class FirstFold:
 
     train: Rows
     validation: Rows
-    encode: Callable[[], Any]
+    encode: Callable[..., Any]
     task: Task
     outputs: int
+
+    def has_categories(self) -> bool:
+        """Whether the net has Embed layers for some columns."""
+        encoder = self.encode("embed")
+        return encoder is not None and bool(encoder.fit(self.train.x).codes_)
 
     def encoded(self) -> tuple[Rows, Rows]:
         """Return both as arrays, by an encoder that is fitted to the training rows."""
@@ -228,6 +233,8 @@ def run_each(specs: Sequence[TrialSpec]) -> Iterator[tuple[int, Result]]:
     with first_fold(specs[0].name, specs[0].competition) as data:
         trials = {place: as_trial(spec.competition) for place, spec in enumerate(specs)}
         stacked = {place: trial for place, trial in trials.items() if trial is not None}
+        if stacked and data.has_categories():  # which a stack has no vectors for
+            stacked = {}
         if stacked:
             yield from _side_by_side(specs, stacked, data)
         for place in sorted(trials.keys() - stacked.keys()):

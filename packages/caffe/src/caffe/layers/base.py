@@ -145,7 +145,8 @@ class Layer(ABC):
 
     def error(self, message: str) -> LayerError:
         """Return an error that names the layer."""
-        return LayerError(f"layer '{self.name}' ({self.type}): {message}")
+        place = f"layer '{self.name}' ({self.type}): "
+        return LayerError(message if message.startswith(place) else place + message)
 
 
 T = TypeVar("T", bound=Layer)

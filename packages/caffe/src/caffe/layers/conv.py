@@ -21,6 +21,8 @@ from caffe.blob import Blob
 from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.im2col import Columns, Sizes, Window, read_window
 
+GPU_LAYOUT = torch.channels_last
+
 
 class Filter(Layer):
     """The base of convolutions: a window with weights that slides over each bottom.
@@ -78,8 +80,9 @@ class Filter(Layer):
         for other in bottom[1:]:
             if other.shape != shape:
                 raise self.error(f"bottoms have shapes {shape} and {other.shape}: must be the same")
+        self._sizes = shape[first:]
         for blob in top:
-            blob.reshape(*shape[: self._axis], self._outputs, *self.places(shape[first:]))
+            blob.reshape(*shape[: self._axis], self._outputs, *self.places(self._sizes))
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         weight, bias = self.blobs[0].tensor, None
@@ -108,21 +111,29 @@ class Filter(Layer):
                 if gradient is not None:
                     blob.grad.add_(gradient)
 
+    @property
+    def slides(self) -> "Aten | None":
+        """The implementation where it is torch's over maps of shape (N, C, H, W), else None."""
+        way = Aten(self._window, self._sizes, self._groups, self.transposed)
+        plain = self._axis == 1 and len(self._sizes) == 2 and not self.transposed
+        return way if plain and way.known else None
+
     def _items(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the tensor with a single axis before the channels."""
         first = math.prod(tensor.shape[: self._axis])
         items = _shaped(tensor, (first, *tensor.shape[self._axis :]))
-        if items.ndim == 4:
-            return items.contiguous(memory_format=torch.channels_last)
-        return items
+        return items.contiguous(memory_format=layout(items)) if items.ndim == 4 else items
 
     def _slide(self, bottom: Blob, top: Blob) -> "Aten | Columns":
         """Return the implementation: torch's if it supports the window, else by columns."""
         sizes = (top if self.transposed else bottom).shape[self._axis + 1 :]
-        window = self._window
-        known = 1 <= len(sizes) <= 3 and all(window.dilation) and window.fits(sizes)
-        way = Aten if known else Columns
-        return way(window, sizes, self._groups, self.transposed)
+        way = Aten(self._window, sizes, self._groups, self.transposed)
+        return way if way.known else Columns(self._window, sizes, self._groups, self.transposed)
+
+
+def layout(x: torch.Tensor) -> torch.memory_format:
+    """Return the memory format in which maps are convolved the fastest where x is."""
+    return torch.channels_last if x.device.type == "cpu" else GPU_LAYOUT
 
 
 def _shaped(tensor: torch.Tensor, shape: Sizes) -> torch.Tensor:
@@ -182,7 +193,7 @@ class Aten:
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
         """Return the tops' values, of shape (N, num_output, *places)."""
-        y: torch.Tensor = torch.ops.aten.convolution(x, weight, bias, *self._settings)
+        y: torch.Tensor = torch.ops.aten.convolution(x, weight, bias, *self.settings)
         return y
 
     def backward(
@@ -191,12 +202,19 @@ class Aten:
         """Return the gradients of x, weight and bias that are needed."""
         # torch's own gradient of the bias is slow, especially with padding.
         of_x, of_weight, _ = torch.ops.aten.convolution_backward(
-            grad, x, weight, None, *self._settings, [*wanted[:2], False]
+            grad, x, weight, None, *self.settings, [*wanted[:2], False]
         )
         return of_x, of_weight, grad.sum((0, *range(2, grad.ndim))) if wanted[2] else None
 
     @property
-    def _settings(self) -> tuple[Sizes, Sizes, Sizes, bool, list[int], int]:
+    def known(self) -> bool:
+        """Whether torch supports the window."""
+        window = self.window
+        axes = len(self.sizes)
+        return 1 <= axes <= 3 and all(window.dilation) and window.fits(self.sizes)
+
+    @property
+    def settings(self) -> tuple[Sizes, Sizes, Sizes, bool, list[int], int]:
         window, none = self.window, [0] * len(self.sizes)
         # A window of size 1 has no gaps to dilate, and torch 2.13 crashes (a segmentation fault) on
         # a dilation above 1 with a map of width 1 in channels_last.

@@ -207,7 +207,8 @@ class Stochastic:
             total = found.sum(-1) + torch.finfo(x.dtype).tiny
             return found.square().sum(-1) / total
         sums = found.cumsum(-1)
-        share = torch.rand(*found.shape[:-1], 1, generator=torch_generator()).to(x)
+        drawn = x.new_empty((*found.shape[:-1], 1), dtype=torch.float32)
+        share = drawn.uniform_(generator=torch_generator()).to(x)
         reached = sums >= share * sums[..., -1:]
         self._index = reached.to(torch.uint8).argmax(-1, keepdim=True)
         return found.gather(-1, self._index).squeeze(-1)

@@ -1,0 +1,76 @@
+"""pycaffe's containers: lists that refuse, at the assignment, what real Caffe refuses there."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, SupportsIndex, TypeVar
+
+from caffe.errors import AssignmentError
+
+T = TypeVar("T")
+
+
+class Vector(list[T]):
+    """A list of one kind of elements.
+
+    Raises
+    ------
+    AssignmentError
+        If something else is assigned or added.
+    """
+
+    kind: ClassVar[Any] = object
+    hint: ClassVar[str] = ""
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(index, slice):
+            super().__setitem__(index, [self._checked(each) for each in value])
+        else:
+            super().__setitem__(index, self._checked(value))
+
+    def append(self, value: T) -> None:
+        super().append(self._checked(value))
+
+    def extend(self, values: Iterable[T]) -> None:
+        super().extend([self._checked(value) for value in values])
+
+    def insert(self, index: SupportsIndex, value: T) -> None:
+        super().insert(index, self._checked(value))
+
+    def _checked(self, value: T) -> T:
+        if not isinstance(value, self.kind):
+            raise AssignmentError(
+                f"Invalid assignment: a {type(value).__name__} to an element of a "
+                f"{type(self).__name__}{self.hint}"
+            )
+        return value
+
+
+class IntVec(Vector[int]):
+    """Whole numbers."""
+
+    kind = int
+
+
+class DtypeVec(Vector[float]):
+    """Numbers, such as loss weights."""
+
+    kind = (int, float)
+
+
+class BoolVec(Vector[bool]):
+    """Flags."""
+
+    kind = bool
+
+
+class StringVec(Vector[str]):
+    """Names."""
+
+    kind = str
+
+
+class LayerVec(Vector[Any]):
+    """The layers of a net."""
+
+
+class NetVec(Vector[Any]):
+    """The test nets of a solver."""

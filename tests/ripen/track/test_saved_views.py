@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ripen.competition.metrics import METRICS
 from ripen.track import saved_views
 
 
@@ -21,7 +22,7 @@ def state(tag: dict[str, str]) -> dict[str, Any]:
 def test_models_are_ordered_by_the_competitions_metric(
     metric: str, title: str, ascending: bool
 ) -> None:
-    view = state(saved_views.models("abc", f"validation/{metric}"))
+    view = state(saved_views.models("abc", f"validation/{metric}", METRICS[metric]))
     assert view["orderByKey"] == f"metrics.`validation/{metric}`"
     assert view["orderByAsc"] is ascending
     bars = [chart["displayName"] for chart in view["compareRunCharts"] if chart["type"] == "BAR"]

@@ -217,4 +217,4 @@ def _one(targets: Any) -> Any:
 def _of_yes(found: NDArray[np.floating], known: NDArray[Any]) -> NDArray[np.float64]:
     """Return the probability of label 1, which the training rows may have lacked."""
     places = np.flatnonzero(np.asarray(known) == 1)
-    return found[:, places[0]] if len(places) else np.zeros(len(found))
+    return np.asarray(found[:, places[0]] if len(places) else np.zeros(len(found)))

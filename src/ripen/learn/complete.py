@@ -68,7 +68,7 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
         for used in found.inputs:
             if used not in ("table", "images") and used not in features:
                 raise ConfigError(
-                    f"{where}: models.{model}.inputs names '{used}', which is none of the features"
+                    f"{where}: models.{model}.inputs names '{used}', which is not in features"
                     f"{nearest(used, features)}"
                 )
         filled[model] = {"estimator": section["estimator"]} | given(as_mapping(found))

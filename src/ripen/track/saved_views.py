@@ -9,7 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+<<<<<<< HEAD
 from ripen.competition.metrics import METRICS, Metric, Order
+=======
+from ripen.competition.metrics import METRICS, Order
+>>>>>>> tidy
 
 TAG = "mlflow.sharedViewState."
 OURS = f"{TAG}ripen-"
@@ -47,7 +51,7 @@ def models(evaluation: str, decides: str, metric: Order) -> dict[str, str]:
 
 
 def trials(
-    sweep: str, parent: str, parameters: Sequence[str], scores: Sequence[str], metric: Metric
+    sweep: str, parent: str, parameters: Sequence[str], scores: Sequence[str], metric: str
 ) -> dict[str, str]:
     """Return the tag of the view of a sweep's trials, best first.
 
@@ -61,10 +65,10 @@ def trials(
         The varied settings.
     scores : sequence of str
         What each trial's run has of the validation rows, the loss first.
-    metric : Metric
+    metric : str
         The competition's. It decides the order where it is among the scores, else the loss does.
     """
-    decides = metric.name if metric.name in scores and not metric.columns else scores[0]
+    decides = metric if metric in scores else scores[0]
     title = METRICS[decides].title if decides in METRICS else decides
     ascending = decides not in METRICS or not METRICS[decides].greater_is_better
     first, *others = (f"validation/{name}" for name in sorted(scores, key=lambda s: s != decides))

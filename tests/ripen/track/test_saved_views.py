@@ -43,7 +43,7 @@ def test_models_are_ordered_by_the_competitions_metric(
 def test_trials_are_ordered_by_the_metric_if_they_have_it_else_by_the_loss(
     scores: list[str], metric: str, columns: list[str], ascending: bool
 ) -> None:
-    view = state(saved_views.trials("rates", "run", ["solver.base_lr"], scores, METRICS[metric]))
+    view = state(saved_views.trials("rates", "run", ["solver.base_lr"], scores, metric))
     assert view["orderByKey"] == f"metrics.`validation/{columns[0]}`"
     assert view["orderByAsc"] is ascending
     expected = [*(f"metrics.`validation/{name}`" for name in columns), "metrics.`iterations`"]

@@ -41,7 +41,7 @@ class CaffeNet(Estimator):
 
     def fit(self, train: Rows, validation: Rows | None, work: Work) -> FittedNet:
         """Train; the folder gets Caffe's files and the rows (`Estimator.fit`)."""
-        # Here, because the settings are read where nobody trains, and these import torch.
+        # Imported here because they import torch, which reading the settings does not need.
         from ripen.learn.models import mlp
         from ripen.learn.models.train_net import train_net
 
@@ -51,7 +51,8 @@ class CaffeNet(Estimator):
         if encoder is not None:
             x = encoder.fit_transform(train.x, train.y, train.groups)
             held_out, levels = encoder.transform(validation.x), encoder.codes_
-        unit, targets = (0.0, 1.0), [train.y, validation.y]
+        unit: Unit = (0.0, 1.0)
+        targets = [train.y, validation.y]
         if not work.task.probabilities:  # a net learns numbers of the size of its weights
             unit = unit_of(train.y)
             mean, scale = (np.asarray(each) for each in unit)

@@ -62,7 +62,7 @@ class FinetuneImages(Estimator):
 
     def fit(self, train: Rows, validation: Rows | None, work: Work) -> "FittedOnImages":
         """Train; the folder gets Caffe's files (`Estimator.fit`)."""
-        # Here, because the settings are read where nobody trains, and these import torch.
+        # Imported here because they import torch, which reading the settings does not need.
         from ripen.learn import seen
         from ripen.learn.fed import Fed, Feeding, Watched
         from ripen.learn.models import mlp

@@ -47,7 +47,7 @@ class Head(Estimator):
         A folder `head/` gets Caffe's files; trained on all rows the model's own folder gets the
         whole net, from the image to the probabilities.
         """
-        # Here, because the settings are read where nobody trains, and these import torch.
+        # Imported here because they import torch, which reading the settings does not need.
         from caffe.formats import to_text
         from ripen.learn.models.train_net import train_net
         from ripen.nets import head_layers as head

@@ -312,7 +312,7 @@ def _completion(chosen: argparse.Namespace) -> int:
         for action in command._actions:
             if action.dest == "competition":
                 action.complete = dict.fromkeys(COMPLETE, "_ripen_competitions")
-    print(shtab.complete(whole, shell=chosen.shell, preamble=COMPLETE))
+    print(shtab.complete(whole, shell=chosen.shell, preamble=COMPLETE.get(chosen.shell, "")))
     return 0
 
 

@@ -1,8 +1,12 @@
-"""The figures of these pages, from a finished run: `python docs/figures.py` in the root.
+"""The figures of these pages, from a finished run: `python -m docs.figures` in the root.
 
 Most are the pipeline's own. The curves of three step sizes are trained here, in half a minute.
+With arguments it prints, for each, the scores of the avocados' net with these settings.
 """
 
+import json
+import shlex
+import sys
 import tempfile
 from contextlib import ExitStack
 from functools import cache
@@ -10,11 +14,8 @@ from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from ripen.core import reproducibility
 from ripen.core.layout import Layout
-from ripen.stages.settings import complete, compose
 
 if TYPE_CHECKING:
     from ripen.learn.convergence import Training
@@ -44,10 +45,8 @@ def train(*overrides: str) -> "tuple[dict[str, dict[str, Any]], Training]":
     dict, Training
         Scores by part, as `metrics/avocado.json` has them, and how the training went.
     """
-    values, _ = compose(["competitions=[avocado]", *overrides])
-    competition = complete("avocado", values["competition"]["avocado"], "overrides")
-    reproducibility.hold(competition.reproducibility, competition.threads)
-    # Only now: these import numpy and torch, which read their environment once.
+    import pandas as pd
+
     from ripen.competition import index as indexes
     from ripen.competition.metrics import scores
     from ripen.competition.splitters import splitter
@@ -55,7 +54,10 @@ def train(*overrides: str) -> "tuple[dict[str, dict[str, Any]], Training]":
     from ripen.learn.estimator import Work, estimator, ignore
     from ripen.learn.inputs import opened
     from ripen.nets.engines.engine import Engine, chosen
+    from ripen.stages.settings import complete, compose
 
+    values, _ = compose(["competitions=[avocado]", *overrides])
+    competition = complete("avocado", values["competition"]["avocado"], "overrides")
     layout = Layout("avocado")
     index = indexes.read(layout, competition)
     settings = estimator(competition.models["net"], "models.net")
@@ -87,8 +89,15 @@ def train(*overrides: str) -> "tuple[dict[str, dict[str, Any]], Training]":
     return found, fitted.training
 
 
-def main() -> None:
-    """Write every figure."""
+def main(arguments: list[str]) -> None:
+    """Write every figure, or print the scores of other settings: ``"solver.base_lr=30 …"`` each."""
+    # Before anything imports numpy or torch, which read their environment once.
+    reproducibility.hold("portable", threads=1)  # as conf/kind/_base.yaml
+    if arguments:
+        print(json.dumps([train(*shlex.split(one))[0] for one in arguments]))
+        return
+    import pandas as pd
+
     from ripen.judge import plots, sweep_figures
     from ripen.learn.sweeps.sweep_tables import RATE
 
@@ -105,4 +114,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -178,7 +178,7 @@ def metrics_page() -> str:
         options = [
             f"`{key_of(p.name)}`" for p in _parameters(metric.score) if p.kind == p.KEYWORD_ONLY
         ]
-        about = _first(inspect.getdoc(metric.score) or "")
+        about = _first(inspect.getdoc(metric.score) or "").removeprefix("Return ")
         rows.append(
             (f"`{name}`", metric.title, better, metric.needs, tasks, ", ".join(options), about)
         )
@@ -240,7 +240,7 @@ PAGES: dict[str, Callable[[], str]] = {
 # --- Parts of pages ------------------------------------------------------------------------------
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return a table in Markdown, without the columns that are empty in each row."""
     kept = [k for k in range(len(head)) if any(row[k] for row in rows)]
     lines = [head, ("---",) * len(head), *rows]
@@ -375,12 +375,12 @@ def _given() -> dict[type, dict[str, dict[str, Any]]]:
     found[schema.Pruner] = {"sweep": next(iter(found[schema.Sweep].values()))["pruner"]}
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copytree(conf, Path(folder) / "conf"))
-        for kind in KINDS:
-            file = copy / "competition" / f"any_{kind}.yaml"
-            file.write_text(f"defaults: [/kind/{kind}]\n", encoding="utf-8")
-        names = ",".join(f"any_{kind}" for kind in KINDS)
+        for name in KINDS:
+            text = f"defaults: [/kind/{name}]\n"
+            (copy / "competition" / f"any_{name}.yaml").write_text(text, encoding="utf-8")
+        names = ",".join(f"any_{name}" for name in KINDS)
         whole = compose([f"competitions=[{names}]"], copy).competitions
-    competition = {word: whole[f"any_{kind}"] for kind, word in KINDS.items()}
+    competition = {word: whole[f"any_{name}"] for name, word in KINDS.items()}
     found[schema.Competition] = competition
     hints = typing.get_type_hints(schema.Competition)
     for section, hint in hints.items():

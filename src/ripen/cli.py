@@ -351,11 +351,7 @@ def _completion(chosen: argparse.Namespace) -> int:
         for action in command._actions:
             if action.dest == "competition":
                 action.complete = dict.fromkeys(COMPLETE, "_ripen_competitions")
-<<<<<<< HEAD
-    print(shtab.complete(whole, shell=chosen.shell, preamble=COMPLETE))  # type: ignore[arg-type]
-=======
     print(shtab.complete(whole, shell=chosen.shell, preamble=COMPLETE.get(chosen.shell, "")))
->>>>>>> site
     return 0
 
 

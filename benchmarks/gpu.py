@@ -1,7 +1,7 @@
 """Caffe's nets on a GPU: are they right, and how fast are they beside torchvision's?
 
 python -m benchmarks.gpu                 (in the repository's root, under 5 minutes)
-python -m benchmarks.gpu --parts table   (tests, agreement, table, profile, features)
+python -m benchmarks.gpu --parts table   (tests, agreement, table, tf32, profile, features)
 
 Everything is in float32; TF32 is off for both sides. It needs torch, torchvision, numpy, h5py,
 protobuf, lmdb, psutil, pillow and scipy; pytest for the tests.
@@ -13,25 +13,25 @@ import statistics
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 import caffe
-from caffe.layers import conv
 from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter
 from ripen.nets.zoo import DEFINITIONS
 
 # Ours, torchvision's, and the batch. AlexNet is CaffeNet without groups and LRN.
 NETS = (
-    ("caffenet", "alexnet", 256),
-    ("squeezenet", "squeezenet1_0", 256),
-    ("googlenet", "googlenet", 128),
     ("resnet50", "resnet50", 64),
+    ("squeezenet", "squeezenet1_0", 256),
     ("vgg16", "vgg16", 64),
+    ("googlenet", "googlenet", 128),
+    ("caffenet", "alexnet", 256),
 )
-PARTS = ("tests", "agreement", "table", "profile", "features")
+PARTS = ("tests", "agreement", "table", "tf32", "profile", "features")
 ROUNDS, LEAST = 3, 0.3  # rounds of a measurement, and the least seconds of each
 
 
@@ -142,38 +142,65 @@ def table() -> None:
 
 def agreement() -> None:
     """Print how much scores and gradients differ from the processor's, of their largest."""
-    print(f"{'net':24}{'scores':>12}{'gradient of the first layer':>32}{'twice the same':>18}")
-    for name, _, _ in NETS[:4]:
+    print(f"{'net':24}{'scores':>12}{'the first layer, gradient':>32}{'twice the same':>18}")
+    for name in ("resnet50", "squeezenet", "googlenet", "caffenet"):
         found = []
         for gpu in (False, True, True):
             (caffe.set_mode_gpu if gpu else caffe.set_mode_cpu)()
             net, _ = ours(name, 2, TEST)
+            scores = net.layers[-1].param.bottom[0]
             net.run_forward()
-            scores = net.blobs[net.outputs[0]].data.copy()
             learner, run = ours(name, 2, TRAIN)
             for layer in learner.layers:
                 if layer.type == "Dropout":
                     layer.phase = TEST  # the devices draw other numbers
             run()
             first = next(iter(learner.params.values()))[0]
-            found.append((scores, first.diff.copy()))
+            found.append((net.blobs[scores].data.copy(), first.diff.copy()))
         cpu, once, again = found
         off = [np.abs(b - a).max() / np.abs(a).max() for a, b in zip(cpu, once, strict=True)]
         same = all(np.array_equal(a, b) for a, b in zip(once, again, strict=True))
         print(f"{name:24}{off[0]:12.1e}{off[1]:32.1e}{same!s:>18}", flush=True)
 
 
+def tf32() -> None:
+    """Print what TF32 would bring and cost: ratios of time, and how far it moves the numbers."""
+    print(f"{'net, batch':24}{'faster, inference':>20}{'training':>12}{'gradient moves by':>20}")
+    for name, _, batch in NETS:
+        ratios, gradients = [], []
+        for phase in (TEST, TRAIN):
+            net, run = ours(name, batch, phase)
+            times = []
+            for allowed in (False, True):
+                torch.backends.cudnn.allow_tf32 = allowed
+                times += seconds([run])
+                if phase == TRAIN:
+                    caffe.set_random_seed(2)  # the same masks of dropout
+                    run()
+                    gradients.append(next(iter(net.params.values()))[0].diff.copy())
+            torch.backends.cudnn.allow_tf32 = False
+            ratios.append(times[0] / times[1])
+            del net, run
+            torch.cuda.empty_cache()
+        moved = np.abs(gradients[1] - gradients[0]).max() / np.abs(gradients[0]).max()
+        line = f"{ratios[0]:20.2f}{ratios[1]:12.2f}{moved:20.1%}"
+        print(f"{name + ', ' + str(batch):24}{line}", flush=True)
+
+
 def profile() -> None:
-    """Print the kernels and the processor's time of ResNet-50, forward and backward."""
-    _, run = ours("resnet50", 64, TRAIN)
-    for _ in range(3):
-        run()
+    """Print the slowest kernels of each net, and the processor's time beside them."""
     kinds = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
-    with torch.profiler.profile(activities=kinds) as profiled:
-        run()
-        torch.cuda.synchronize()
-    averages = profiled.key_averages()
-    print(averages.table(sort_by="self_cuda_time_total", row_limit=14, max_name_column_width=60))
+    for name, phase in (("resnet50", TRAIN), ("caffenet", TEST), ("googlenet", TEST)):
+        _, run = ours(name, 64, phase)
+        for _ in range(3):
+            run()
+        with torch.profiler.profile(activities=kinds) as profiled:
+            run()
+            torch.cuda.synchronize()
+        averages = profiled.key_averages()
+        text = averages.table("self_cuda_time_total", row_limit=12, max_name_column_width=48)
+        kept = [line[:49] + line[-98:] for line in text.splitlines()]
+        print(f"{name}, {'training' if phase == TRAIN else 'inference'}", *kept, sep="\n")
 
 
 def features() -> None:
@@ -185,7 +212,7 @@ def features() -> None:
     before = net.outputs[0]
     began = 0.0
     for i in range(count + 2):
-        if i == 2:  # noqa: PLR2004
+        if i == 2:
             torch.cuda.synchronize()
             began = time.perf_counter()
         net.blobs["data"].data[...] = values
@@ -200,7 +227,18 @@ def tests() -> None:
     """Run the layer tests on the GPU."""
     folder = "packages/caffe/tests/caffe"
     files = [f"{folder}/layers", f"{folder}/test_device.py", f"{folder}/test_folded.py"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", *files]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--tb=short",
+        "-p",
+        "no:benchmark",
+        *files,
+    ]
     environment = os.environ | {"CAFFE_TEST_DEVICE": "cuda"}
     subprocess.run(command, check=False, env=environment)
 
@@ -209,16 +247,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--contiguous", action="store_true", help="maps as (N, C, H, W) in memory")
     given = parser.parse_args(arguments)
-    if given.contiguous:
-        conv.GPU_LAYOUT = torch.contiguous_format
     print(f"torch {torch.__version__}, {torch.cuda.get_device_name()}", flush=True)
     for part in given.parts:
         began = time.perf_counter()
         print(f"\n== {part}", flush=True)
         (caffe.set_mode_cpu if part == "tests" else caffe.set_mode_gpu)()
-        globals()[part]()
+        try:
+            globals()[part]()
+        except Exception:  # the other parts are worth their time
+            traceback.print_exc()
         print(f"({part}: {time.perf_counter() - began:.0f} s)", flush=True)
 
 

@@ -49,8 +49,10 @@ GROUPS = {
     schema.Tracking: "tracking/sqlite.yaml",
     schema.Run: "config.yaml",
 }
-KINDS = ("table", "images")
+FIRST = (schema.Competition, schema.Run)
+KINDS = {"table": "tables", "images": "images"}
 REQUIRED = "required"
+WIDE = "---\nhide: [toc]\n---\n\n"  # a page without the list of its headings
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 WORDS = {int: "integer", float: "number", str: "text", bool: "true or false", Any: "anything"}
 
@@ -134,13 +136,16 @@ def settings_page() -> str:
         "own settings beside it. [Estimators](estimators.md) and [metrics](metrics.md) have pages "
         "of their own.\n"
     )
-    parts.append(f"### task\n\n{_list(TASKS)}")
-    parts.append(f"### reader\n\n{_list(READERS)}")
-    parts.append(
-        "### source\n\n" + "\n".join(f"- `{n}`: {_first(_module(s))}" for n, s in _sources())
-    )
+    reported = {name: f"reports {', '.join(task.metrics)}" for name, task in TASKS.items()}
+    parts.append(_list("task", reported))
+    readers = {name: inspect.getdoc(reader) or "" for name, reader in READERS.items()}
+    parts.append(_list("reader", readers))
+    modules = {name: inspect.getmodule(source.fetch) for name, source in sources().items()}
+    # "Source `folder`: a local folder as one archive."
+    texts = {n: (inspect.getdoc(m) or "").partition(": ")[2] for n, m in modules.items()}
+    parts.append(_list("source", texts))
     for name, splitter in SPLITTERS.items():
-        parts.append(f"### validation: {{split: {name}}}\n\n{_prose(splitter)}\n\n{_own(splitter)}")
+        parts.append(f"### split: {name}\n\n{_prose(splitter)}\n\n{_own(splitter)}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -179,8 +184,8 @@ def metrics_page() -> str:
         )
     head = ("metric", "title", "better", "scores", "tasks", "settings", "meaning")
     return (
-        "# Metrics\n\n`metric: NAME` in a competition's file; settings stand beside the name: "
-        "`metric: {metric: NAME, SETTING: …}`. The metric decides which model is best, early "
+        f"{WIDE}# Metrics\n\n`metric: NAME` in a competition's file; settings stand beside the "
+        "name: `metric: {metric: NAME, SETTING: …}`. The metric decides which model is best, early "
         "leaders, and every order. Whether greater is better is stored with the metric and "
         "nowhere else.\n\n" + table(head, rows)
     )
@@ -210,10 +215,10 @@ def zoo_page() -> str:
         scores = net.published
         top = [f"{s}" if s else "" for s in ((scores.top1, scores.top5) if scores else ("", ""))]
         side = f"{net.input.height}×{net.input.width} {net.input.channel_order}"
-        rows.append((f"`{name}`", net.name, *top, count, size, side, _from(net), net.license))
-    head = ("net", "name", "top-1", "top-5", "parameters", "MB", "input", "weights from", "licence")
+        rows.append((f"`{name}`", *top, count, size, side, _from(net), net.license))
+    head = ("net", "top-1", "top-5", "parameters", "MB", "input", "weights from", "licence")
     return (
-        "# The zoo\n\nNets with a published definition or published weights: "
+        f"{WIDE}# The zoo\n\nNets with a published definition or published weights: "
         "`ripen classify IMAGE --net NAME`, or `net: NAME` in features and fine-tunings. Each is a "
         "folder in `models/` whose readme is its contract: input, classes, hash and licence.\n\n"
         "Accuracies are those that the publishers state, in percent of ILSVRC-2012's validation "
@@ -276,6 +281,8 @@ def _limits(metadata: tuple[Any, ...]) -> Iterator[str]:
                     yield f"{sign} {getattr(limit, name)}"
             if hasattr(limit, "min_length"):
                 yield f"at least {limit.min_length}"
+            if hasattr(limit, "max_length"):
+                yield f"at most {limit.max_length}"
             if pattern := getattr(limit, "pattern", None):
                 yield f"matching `{pattern}`"
 
@@ -288,7 +295,14 @@ def _fields(kind: type, given: Mapping[str, Mapping[str, Any]] | None) -> str:
     for field in dataclasses.fields(kind):
         key = key_of(field.name)
         default = _default(field, given or {})
-        rows.append((f"`{key}`", described(hints[field.name]), default, about.get(key, "")))
+        rows.append(
+            (
+                f"`{key}`",
+                described(hints[field.name]),
+                default,
+                about.get(key, "").replace("``", "`"),
+            )
+        )
     return table(("key", "type and range", "default", "meaning"), rows)
 
 
@@ -313,13 +327,15 @@ def _default(field: "dataclasses.Field[Any]", given: Mapping[str, Mapping[str, A
     found = {kind: _shown(values[key]) for kind, values in given.items() if key in values}
     if len(found) == len(given) and len(set(found.values())) == 1:
         return next(iter(found.values()))
-    if found:
-        return "; ".join(f"{kind}: {value}" for kind, value in found.items())
     if field.default is not dataclasses.MISSING:
-        return _shown(_plain(field.default))
-    if field.default_factory is not dataclasses.MISSING:
-        return _shown(_plain(field.default_factory()))
-    return REQUIRED
+        otherwise = _shown(_plain(field.default))
+    elif field.default_factory is not dataclasses.MISSING:
+        otherwise = _shown(_plain(field.default_factory()))
+    else:
+        otherwise = REQUIRED
+    if found:
+        return "; ".join(f"{kind}: {found.get(kind, otherwise)}" for kind in given)
+    return otherwise
 
 
 def _plain(value: Any) -> Any:
@@ -336,7 +352,7 @@ def _shown(value: Any) -> str:
     if value is ...:
         return REQUIRED
     if isinstance(value, dict) and value:
-        return "see below" if len(value) > 1 else f"`{_flow(value)}`"
+        return "see there" if len(value) > 1 else f"`{_flow(value)}`"
     text = f"`{_flow(value)}`"
     return text if len(text) < 60 else "see `conf/`"
 
@@ -364,7 +380,7 @@ def _given() -> dict[type, dict[str, dict[str, Any]]]:
             file.write_text(f"defaults: [/kind/{kind}]\n", encoding="utf-8")
         names = ",".join(f"any_{kind}" for kind in KINDS)
         whole = compose([f"competitions=[{names}]"], copy).competitions
-    competition = {f"{kind}s".replace("ss", "s"): whole[f"any_{kind}"] for kind in KINDS}
+    competition = {word: whole[f"any_{kind}"] for kind, word in KINDS.items()}
     found[schema.Competition] = competition
     hints = typing.get_type_hints(schema.Competition)
     for section, hint in hints.items():
@@ -376,14 +392,15 @@ def _given() -> dict[type, dict[str, dict[str, Any]]]:
 
 
 def _types(module: types.ModuleType) -> list[type]:
-    """Return the settings' types that a module defines, in its order."""
-    return [
+    """Return the settings' types that a module defines: whole ones first, then their sections."""
+    found = [
         kind
         for kind in vars(module).values()
         if dataclasses.is_dataclass(kind)
         and isinstance(kind, type)
         and kind.__module__ == module.__name__
     ]
+    return sorted(found, key=lambda kind: kind not in FIRST)
 
 
 def attributes(kind: type) -> dict[str, str]:
@@ -409,26 +426,13 @@ def _prose(kind: type) -> str:
 
 
 def _first(text: str) -> str:
-    return " ".join(text.strip().partition("\n\n")[0].split())
+    return " ".join(text.strip().partition("\n\n")[0].split()).replace("``", "`")
 
 
-def _list(entries: Mapping[str, Any]) -> str:
-    """Return a registry's entries, each with the first sentence of what it says of itself."""
-    lines = []
-    for name, entry in entries.items():
-        documented = entry if callable(entry) or isinstance(entry, type) else type(entry)
-        lines.append(f"- `{name}`: {_first(inspect.getdoc(documented) or '')}")
-    return "\n".join(lines) + "\n"
-
-
-def _sources() -> list[tuple[str, Any]]:
-    return sorted(sources().items())
-
-
-def _module(source: Any) -> str:
-    """Return what a source's module says of it, without its name in front."""
-    text = inspect.getdoc(inspect.getmodule(source)) or ""
-    return text.partition(": ")[2] or text
+def _list(what: str, texts: Mapping[str, str]) -> str:
+    """Return a registry's entries, each with the first sentence of what is said of it."""
+    lines = [f"- `{name}`: {_first(text)}" for name, text in texts.items()]
+    return "\n".join([f"### {what}\n", *lines])
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -139,7 +139,8 @@ def parser(here: Path = Path()) -> argparse.ArgumentParser:
         added.set_defaults(anywhere=command in (_doctor, _completion))
         added.description = command.__doc__
         added.formatter_class = argparse.RawDescriptionHelpFormatter
-        added.epilog = "\n  ".join(["examples:", *(f"ripen {line}" for line in EXAMPLES[name])])
+        examples = [f"ripen {line}" for line in EXAMPLES.get(name, ())]
+        added.epilog = "\n  ".join(["examples:", *examples]) if examples else None
     return parser
 
 
@@ -350,7 +351,7 @@ def _completion(chosen: argparse.Namespace) -> int:
         for action in command._actions:
             if action.dest == "competition":
                 action.complete = dict.fromkeys(COMPLETE, "_ripen_competitions")
-    print(shtab.complete(whole, shell=chosen.shell, preamble=COMPLETE))
+    print(shtab.complete(whole, shell=chosen.shell, preamble=COMPLETE))  # type: ignore[arg-type]
     return 0
 
 

@@ -28,10 +28,11 @@ def make_competition() -> Callable[..., Competition]:
 
     @cache
     def make(name: str, *overrides: str) -> Competition:
-        from ripen.learn.complete import complete
+        from ripen.learn.complete import complete, pool
 
         composed = config.compose((f"competitions=[{name}]", *overrides), ROOT / "conf")
-        return complete(name, composed.competitions[name], "test")
+        values, _ = pool(name, composed.competitions[name], composed.named[name])
+        return complete(name, values, "test")
 
     return make
 

@@ -106,6 +106,8 @@ class SubmissionScorer(Scorer):
         Its other columns.
     where : Path
         The sample, for errors.
+    best : int
+        How many labels the sample has in a row, where it has several of them in one column.
     """
 
     competition: Competition
@@ -113,23 +115,26 @@ class SubmissionScorer(Scorer):
     id: str
     names: list[str]
     where: Path
+    best: int = 1
 
     def __call__(self, rows: Ints, outputs: Outputs) -> float:
         """Score a model's outputs, as above."""
-        truth = self._table(rows, perfect(self.targets[rows], outputs.shape[1]))
+        truth = self._table(rows, perfect(self.targets[rows], outputs.shape[1]), 1)
         extra = {name: column[rows] for name, column in self.columns.items() if name not in truth}
         return float(
             self.metric.score(
                 truth.assign(**extra),
-                self._table(rows, outputs),
+                self._table(rows, outputs, self.best),
                 self.id,
                 **self.metric.settings,
             )
         )
 
-    def _table(self, rows: Ints, outputs: Outputs) -> pd.DataFrame:
+    def _table(self, rows: Ints, outputs: Outputs, best: int) -> pd.DataFrame:
         """Return outputs in the form of the sample, values typed as pandas reads them."""
-        values = submission.columns(self.names, outputs, self.competition, self.index, self.where)
+        values = submission.columns(
+            self.names, outputs, self.competition, self.index, self.where, best
+        )
         # A row that the bootstrap draws twice is two rows: ids stay different.
         ids = self.index.rows["id"].to_numpy()[rows]
         ids = ids if len(set(ids)) == len(ids) else np.arange(len(rows))
@@ -171,10 +176,13 @@ def scorer(competition: Competition, layout: Layout, index: Index) -> Scorer:
     if metric.needs != "submission":
         return Scorer(metric, index.targets, columns)
     where = layout.raw / files.sample
-    sample = submission.read_sample(where, competition.id)
+    sample = submission.read_sample(where, competition.id, competition.csv)
     id = submission.id_column(sample, competition.id)
     names = [str(name) for name in sample if name != id]
-    return SubmissionScorer(metric, index.targets, columns, competition, index, id, names, where)
+    best = submission.most_labels(sample[names[0]]) if competition.submission == "labels" else 1
+    return SubmissionScorer(
+        metric, index.targets, columns, competition, index, id, names, where, best
+    )
 
 
 def row_column(

@@ -10,10 +10,10 @@ from ripen.core.registry import nearest
 from ripen.data.readers import READERS
 from ripen.judge import terminal
 from ripen.judge.data_report import DataReport, examine
-from ripen.learn.complete import complete
 from ripen.settings import compose as config
 from ripen.settings.compose import CONF
-from ripen.stages import fetch, prepare
+from ripen.settings.schema import Competition
+from ripen.stages import fetch, prepare, settings
 
 
 def check(name: str, conf: Path = CONF) -> None:
@@ -34,13 +34,14 @@ def check(name: str, conf: Path = CONF) -> None:
 def report(name: str, conf: Path = CONF) -> DataReport:
     """Return a competition's data report, from its raw files."""
     where = f"{conf}/competition/{name}.yaml"
-    values = config.compose([f"competitions=[{name}]"], conf).competitions[name]
-    competition, layout = complete(name, values, where), Layout(name)
+    values = settings.compose([f"competitions=[{name}]"], conf)[0]["competition"][name]
+    competition, layout = config.check(values, Competition, where), Layout(name)
     if not layout.raw.exists():
         fetch.bring(name, competition, layout)
     read = READERS[competition.reader](competition, layout)
     known = read.rows["target"][read.rows["target"] != ""]
     classes = indexes.classes_of(competition, known.tolist(), read.names, str(layout.raw))
+    prepare.check_sample(competition, layout, read.rows, classes)
     rows, order = prepare.dealt(competition, read, list(classes))
     # Back in the order of the files: splitters may turn it.
     rows = rows.set_axis(order).sort_index()

@@ -79,6 +79,12 @@ class _Data:
         """What `alone` returns."""
         return "AUC" if self.classifies else "R²"
 
+    @property
+    def together(self) -> bool:
+        """Whether most training rows are in groups of several rows."""
+        train = self.rows["group"][(self.rows["part"] == "train") & (self.rows["group"] != "")]
+        return bool(train.duplicated(keep=False).sum() > len(self.index.part("train")) / 2)
+
     def alone(self, values: Floats) -> float:
         """Return how well one number predicts a target, the best of them: AUC, or R²."""
         targets = self.targets.values()
@@ -279,13 +285,15 @@ def target(data: _Data) -> Iterator[Finding]:
 
 
 def folds(data: _Data) -> Iterator[Finding]:
-    """Groups whose rows are in several folds."""
+    """Groups of several rows, and whether these are in one fold."""
     rows = data.rows
     grouped = rows[(rows["part"] == "train") & (rows["group"] != "") & (rows["fold"] >= 0)]
     spread = grouped.groupby("group")["fold"].nunique()
     if (several := int((spread > 1).sum())) > 0:
         text = f"{several:,} of {len(spread):,} groups have rows in several folds"
         yield Finding("groups", text, grave=True)
+    elif data.together:
+        yield Finding("groups", "each is in one fold: most rows are in groups of several rows")
 
 
 def time(data: _Data) -> Iterator[Finding]:
@@ -327,6 +335,8 @@ def _advice(data: _Data, found: Sequence[Finding]) -> str:
         )
     if "duplicates" in first:
         return f"Keep equal rows together in the folds: {first['duplicates']}."
+    if data.together:
+        return "Leave the folds as they are: they keep groups together."
     how = "stratified by class" if data.index.task.classifies else "k folds at random"
     return f"A random split ({how}) looks right: neither time nor groups tell train from test."
 

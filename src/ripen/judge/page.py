@@ -90,7 +90,7 @@ def facts(competition: Competition, index: Index, metric: Order) -> dict[str, st
     held_out = int((index.folds[learnable] >= 0).sum())
     found = {
         "task": competition.task,
-        "target": competition.target,
+        "target": ", ".join(competition.targets),
         "metric": f"{metric.title}, {'higher' if metric.greater_is_better else 'lower'} is better",
         "validation": ", ".join([str(split["split"]), *settings]),
         "training rows": f"{len(learnable):,}, of which {held_out:,} validate",

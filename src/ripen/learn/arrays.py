@@ -27,7 +27,8 @@ def in_units(outputs: Outputs, unit: Unit) -> Outputs:
     mean, scale = unit
     if isinstance(mean, float):
         return outputs * scale + mean
-    return outputs * np.asarray(scale) + np.asarray(mean)
+    found: Outputs = outputs * np.asarray(scale) + np.asarray(mean)
+    return found
 
 
 def write_rows(

@@ -69,7 +69,7 @@ class Boosted(Classic):
         """Find the number of trees, then fit (`Classic.fit_one`)."""
         known = self._known(rows.x.shape[1], encoder)
         trees = self.max_iter
-        if parts := held_out(rows, self.held_out, work.seed, work.task.classifies):
+        if parts := held_out(rows, self.held_out, work.seed, work.task.probabilities):
             kept, held = (rows[part] for part in parts)
             trees = max(1, self.best(kept, held, work, known))
         else:  # too few rows to hold some out

@@ -40,7 +40,7 @@ class FittedPipeline:
 
     def predict(self, x: Any) -> Outputs:
         """Return probabilities, or columns of values (`Fitted.predict`)."""
-        if not self.task.classifies:
+        if not self.task.probabilities:
             return np.asarray(self.pipeline.predict(x), np.float64).reshape(len(x), -1)
         found = self.pipeline.predict_proba(x)
         if isinstance(found, list):  # one array a label, of "no" and "yes"
@@ -84,6 +84,7 @@ class Classic(Estimator):
 
     encoders: ClassVar[tuple[str, ...]] = ("one_hot", "ordinal", "target")
     """Those that it takes, its own first."""
+    takes_labels = True
     takes_sparse: ClassVar[bool] = False
     takes_several: ClassVar[bool] = False
     """Whether it takes rows of several targets; else there is one estimator for each of these."""
@@ -106,7 +107,7 @@ class Classic(Estimator):
         self.check_task(work.task)
         classes: tuple[int, ...] = ()
         y: Any = train.y
-        if work.task.classifies and y.ndim == 1:
+        if work.task.classifies:
             known, y = np.unique(y, return_inverse=True)
             classes = tuple(int(label) for label in known)
         steps: list[tuple[str, Any]] = []
@@ -135,7 +136,10 @@ class Classic(Estimator):
         from sklearn.utils.validation import has_fit_parameter
 
         model, more = self.build(work), {}
-        if rows.weight is not None and has_fit_parameter(model, "sample_weight"):
+        if rows.y.ndim > 1 and not work.task.probabilities and not hasattr(model, "regressor"):
+            model = standardized(model)  # or the target of the largest unit decides every split
+        inner = getattr(model, "regressor", model)  # of one that standardizes its targets
+        if rows.weight is not None and has_fit_parameter(inner, "sample_weight"):
             more["sample_weight"] = rows.weight
         with warnings.catch_warnings():
             # Of penalties that are tried, the smallest may need more iterations than are of use.
@@ -168,7 +172,7 @@ class Classic(Estimator):
         features = rows.x.shape[1]
         if self.select is not None and self.select < features:
             features = self.select
-            score = f_classif if work.task.classifies else f_regression
+            score = f_classif if work.task.probabilities else f_regression
             steps.append(("select", SelectKBest(score, k=features)))
         if self.components is not None:
             most = min(self.components, len(rows.y), features)
@@ -186,14 +190,14 @@ class Classic(Estimator):
         each = []
         for y in rows.y.T:
             # Most estimators refuse a label that all rows have, or none.
-            alike = work.task.classifies and len(np.unique(y)) == 1
+            alike = work.task.probabilities and len(np.unique(y)) == 1
             one = replace(rows, y=y)
             model = DummyClassifier().fit(rows.x, y) if alike else self.fit_one(one, work, encoder)
             each.append(model)
-        wrapper = MultiOutputClassifier if work.task.classifies else MultiOutputRegressor
+        wrapper = MultiOutputClassifier if work.task.probabilities else MultiOutputRegressor
         several = wrapper(each[0])
         several.estimators_ = each
-        if work.task.classifies:
+        if work.task.probabilities:
             several.classes_ = [model.classes_ for model in each]
         return several
 
@@ -213,4 +217,4 @@ def _one(targets: Any) -> Any:
 def _of_yes(found: NDArray[np.floating], known: NDArray[Any]) -> NDArray[np.float64]:
     """Return the probability of label 1, which the training rows may have lacked."""
     places = np.flatnonzero(np.asarray(known) == 1)
-    return found[:, places[0]] if len(places) else np.zeros(len(found))
+    return np.asarray(found[:, places[0]] if len(places) else np.zeros(len(found)))

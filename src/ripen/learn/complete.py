@@ -52,7 +52,7 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
     features = {key: each for key, each in (values.get("features") or {}).items() if each}
     competition = check(values | {"models": models, "features": features}, Competition, where)
     with located(where):
-        TASKS[competition.task]
+        TASKS[competition.task].named(competition.targets)
         metric_of(name, competition.metric).check(competition.task)
         READERS[competition.reader]
         if (origin := next(iter(competition.source))) != "generate":

@@ -75,11 +75,46 @@ class Fit:
         own = self.estimator.refits
         return self.splitter.refit if own is None else own
 
-    def folds(self) -> list[int]:
-        """Return the folds in which rows are held out for this model."""
-        known = np.unique(self.index.folds[self.index.learnable()])
-        numbers = [int(number) for number in known if number >= 0]
-        return numbers[: self.estimator.folds]
+    def folds(self) -> list["Fold"]:
+        """Return the folds in which rows are held out for this model, those of repeats one by one.
+
+        A model of some folds only takes those of the first split.
+        """
+        learnable, found = self.index.learnable(), []
+        for number, folds in enumerate(self.index.repeats):
+            own = folds[learnable]
+            groups = self.index.groups.to_numpy()[learnable]
+            for k in map(int, np.unique(own[own >= 0])):
+                trains = self.splitter.trains(own, k, groups)
+                held = learnable[own == k]
+                found.append(Fold(number, k, learnable[trains], held, len(self.index.repeats) > 1))
+        return found[: self.estimator.folds]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold: rows of the index that train, and those that are held out.
+
+    Attributes
+    ----------
+    repeat : int
+        Of the split that it belongs to: also what its seed is more than the competition's.
+    number : int
+    train, held : int64 ndarray
+    repeated : bool
+        Whether there are other splits.
+    """
+
+    repeat: int
+    number: int
+    train: Ints
+    held: Ints
+    repeated: bool = False
+
+    @property
+    def name(self) -> str:
+        """What progress and errors call it."""
+        return f"fold {self.number}" + (f" of repeat {self.repeat + 1}" if self.repeated else "")
 
 
 def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
@@ -100,23 +135,21 @@ def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
     folds, kept = fit.folds(), KEPT / fit.key
     # The last fold is always fitted here: its model stands for all where none is refitted.
     restored = _restore(kept, fit.work.folder, len(folds) - 1)
-    held_out, outputs, answers, curves = [], [], [], []
+    outputs, answers, curves = [], [], []
     fitted: Fitted | None = None
-    for place, k in enumerate(folds):
-        held_out.append(learnable[fit.index.folds[learnable] == k])
+    for place, fold in enumerate(folds):
         if place >= restored:
-            fitted, out, answer = _fold(fit, k, place, held_out[-1], test)
+            fitted, out, answer = _fold(fit, fold, place, test)
             _keep(kept, fit.work.folder, place, out, answer, fitted.training)
         saved = np.load(kept / f"{place}.npz")
         outputs.append(saved["outputs"])
         answers.append(saved["answers"])
         if (kept / f"{place}.csv").exists():
             curves.append(pd.read_csv(kept / f"{place}.csv"))
-        fit.say(f"without fold {k}")
+        fit.say(f"without {fold.name}")
     tables = []
     if folds:
-        found = np.concatenate(outputs)
-        tables.append(predictions.table("validation", np.concatenate(held_out), found))
+        tables.append(predictions.table("validation", *out_of_fold(folds, outputs)))
     refits = fit.refits or fitted is None
     if refits:
         fitted = _everything(fit, learnable, curves)
@@ -129,18 +162,33 @@ def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
     return tables, fitted
 
 
-def _fold(fit: Fit, k: int, place: int, held: Ints, test: Ints) -> tuple[Fitted, Outputs, Outputs]:
+def out_of_fold(folds: Sequence[Fold], outputs: Sequence[Outputs]) -> tuple[Ints, Outputs]:
+    """Return the held-out rows, fold by fold, and their outputs: the mean over the repeats."""
+    rows = np.concatenate([fold.held for fold in folds])
+    found = np.concatenate(outputs)
+    if all(fold.repeat == 0 for fold in folds):
+        return rows, found
+    # In the order of the first split, in which every row has its first place.
+    unique, first, places, counts = np.unique(
+        rows, return_index=True, return_inverse=True, return_counts=True
+    )
+    total = np.zeros((len(unique), found.shape[1]))
+    np.add.at(total, places, found)
+    order = np.argsort(first)
+    return unique[order], (total / counts[:, None])[order]
+
+
+def _fold(fit: Fit, fold: Fold, place: int, test: Ints) -> tuple[Fitted, Outputs, Outputs]:
     """Fit without a fold; return the model, its outputs on the fold, and on the test rows."""
-    learnable = fit.index.learnable()
-    train = learnable[fit.splitter.trains(fit.index.folds[learnable], k)]
-    check_enough(fit, train, f"without fold {k} ")
+    check_enough(fit, fold.train, f"without {fold.name} ")
     # Nets hold reference cycles. Collect them now, or two nets' arrays are in memory at once.
     gc.collect()
     with _folder(fit, place) as folder:
         first = folder == fit.work.folder
-        work = replace(fit.work, folder=folder, callback=fit.work.callback if first else ignore)
-        fitted = fit.estimator.fit(fit.rows(train), fit.rows(held), work)
-        out = fitted.predict(fit.input.take(held))
+        callback = fit.work.callback if first else ignore
+        work = replace(fit.work, folder=folder, callback=callback, seed=fit.work.seed + fold.repeat)
+        fitted = fit.estimator.fit(fit.rows(fold.train), fit.rows(fold.held), work)
+        out = fitted.predict(fit.input.take(fold.held))
         answers = fitted.predict(fit.input.take(test)) if len(test) and not fit.refits else out[:0]
         if fitted.training is not None and not fit.refits:
             write_training(folder, fitted.training)
@@ -200,7 +248,7 @@ def learning_curve(fit: Fit, sizes: Sequence[int]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns n_train and score: accuracy, or the competition's metric in regression.
+        Columns n_train and score (`score`).
     """
     pool, held, validation = _pool(fit)
     measured = []

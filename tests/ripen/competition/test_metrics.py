@@ -266,6 +266,15 @@ def test_weights_below_nought_are_refused() -> None:
             metric(np.array([1.0, 2.0]), np.ones((2, 1)), {"w": np.array(weights)})
 
 
+@pytest.mark.parametrize("weights", [[1, 2, 3], [0, 0]])
+def test_weights_of_another_number_of_labels_are_refused(weights: list[float]) -> None:
+    said = r"^metric: \[[0-9., ]+\] must be 2 weights, one of them above 0$"
+    truths = {"weighted_log_loss": [0, 1], "weighted_multilabel_log_loss": [[0, 1], [1, 0]]}
+    for name, truth in truths.items():
+        with pytest.raises(DataError, match=said):
+            chosen({"metric": name, "weights": weights})(np.array(truth), np.full((2, 2), 0.5))
+
+
 def test_scores_come_in_the_order_of_their_names_and_once() -> None:
     _, labels, probabilities, _ = case("accuracy", "multiclass", 1, 0)
     found = metrics.scores(("brier", "accuracy", "brier"), labels, probabilities)

@@ -186,12 +186,28 @@ def test_values_are_handed_over_as_they_are() -> None:
     assert submission == {"id": ["b", "d"], "t": [2.0, 5.0]}
 
 
+def test_the_best_labels_stand_in_one_column_and_the_true_one_alone() -> None:
+    seen: list[list[str]] = []
+
+    def score(solution: pd.DataFrame, submission: pd.DataFrame, id: str) -> float:
+        seen.extend([solution["t"].tolist(), submission["t"].tolist()])
+        return 1.0
+
+    metric = Metric("m", True, "m", "submission", ("multiclass",), score)
+    found = SubmissionScorer(
+        metric, np.array([2, 0, 1, 1]), {}, competition(submission="labels"),
+        index("multiclass", ("x", "y", "z")), "id", ["t"], Path("s.csv"), best=2,
+    )  # fmt: skip
+    assert found(np.array([0, 1]), np.array([[0.1, 0.6, 0.3], [0.5, 0.1, 0.4]])) == 1.0
+    assert seen == [["z", "x"], ["y z", "x z"]]
+
+
 def test_rows_that_are_drawn_twice_have_different_ids() -> None:
     found = SubmissionScorer(
         METRICS["mae"], np.arange(4.0), {}, competition(submission="value"),
         index("regression", ()), "id", ["t"], Path("s.csv"),
     )  # fmt: skip
-    assert found._table(np.array([1, 1, 2]), np.zeros((3, 1)))["id"].tolist() == [0, 1, 2]
+    assert found._table(np.array([1, 1, 2]), np.zeros((3, 1)), 1)["id"].tolist() == [0, 1, 2]
 
 
 def test_perfect_outputs() -> None:

@@ -15,8 +15,8 @@ from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.data.tables import (
     category,
+    form,
     identifier,
-    is_number,
     number,
     read_table,
 )
@@ -151,22 +151,47 @@ def test_blanks_are_allowed_where_the_settings_say_so(tmp_path: Path) -> None:
     wanted = {"age": number(Column(missing=True)), "city": category(Column(missing=True))}
     found = read_table(path, read_text(path), wanted, [])
     np.testing.assert_array_equal(found.age, [1.0, np.nan])
-    assert found.city.tolist() == ["", "Rome"]
+    assert [None if pd.isna(city) else city for city in found.city] == [None, "Rome"]
     with pytest.raises(DataError, match=r"row 1, column 'city': '' is not a value"):
-        read_table(path, read_text(path), wanted | {"city": category(Column())}, [])
+        read_table(path, read_text(path), wanted | {"city": category(Column(missing=False))}, [])
+
+
+GERMAN = "age;sex;member;joined;size;note\n1,5;m;ja;01.02.2016;low;A b\n;;;;;\n"
+TYPES = {
+    "age": Column(type="number"),
+    "sex": Column(type="category"),
+    "joined": Column(type="date", format="%d.%m.%Y"),
+    "size": Column(type="ordered", levels=["low", "high"]),
+    "note": Column(type="text"),
+}
+
+
+def test_every_type_is_read_in_another_form_of_csv_file(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text(GERMAN, encoding="utf-8")
+    wanted = {name: form(column, ",") for name, column in TYPES.items()}
+    found = read_table(path, read_text(path, ";"), wanted, ["member"], ",")
+    day = pd.Timestamp(2016, 2, 1)
+    assert found.iloc[0].tolist() == [1.5, "m", day, "low", "A b"]
+    assert found.iloc[1].isna().all()
+    assert found["size"].cat.ordered
 
 
 @pytest.mark.parametrize(
-    ("values", "column", "expected"),
+    ("column", "value", "message"),
     [
-        (["1", "2.5", "-3e4"], Column(), True),
-        (["1", "", "3"], Column(), True),
-        (["1", "two"], Column(), False),
-        (["", ""], Column(), False),
-        (["two"], Column(min=0), True),  # it has to be one, so it is checked as one
+        (Column(type="number"), "1.5", r"'1\.5' is not a number$"),
+        (Column(type="boolean"), "maybe", r"'maybe' is not true or false$"),
+        (TYPES["joined"], "2016-02-01", r"'2016-02-01' is not a date of the form %d\.%m\.%Y$"),
+        (TYPES["size"], "mid", r"'mid' is not one of low, high$"),
+        (Column(type="text", missing=False), "", r"'' is not a value$"),
+        (Column(type="date", format="%Y", missing=False), "", r"'' is not a date of the form %Y$"),
     ],
 )
-def test_a_column_of_numbers_is_found_by_its_values(
-    values: list[str], column: Column, expected: bool
+def test_a_value_of_another_type_is_named(
+    tmp_path: Path, column: Column, value: str, message: str
 ) -> None:
-    assert is_number(pd.Series(values), column) == expected
+    path = tmp_path / "train.csv"
+    path.write_text(f"x;y\n{value};1\n", encoding="utf-8")
+    with pytest.raises(DataError, match=rf"train\.csv: row 1, column 'x': {message}"):
+        read_table(path, read_text(path, ";"), {"x": form(column, ",")}, ["y"], ",")

@@ -174,7 +174,9 @@ def test_groups_over_folds() -> None:
     assert report.advice.startswith("Keep groups together in the folds: 120 of 120")
     together = [i // 2 % 5 for i in range(2 * N)]
     clean = rows(group=[f"g{i // 2}" for i in range(2 * N)], fold=together)
-    assert found(examined(clean, columns(), True), "groups") == []
+    kept = examined(clean, columns(), True)
+    assert found(kept, "groups") == ["each is in one fold: most rows are in groups of several rows"]
+    assert kept.advice == "Leave the folds as they are: they keep groups together."
 
 
 def test_groups_that_are_in_one_part_only() -> None:

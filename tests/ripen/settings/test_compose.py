@@ -13,6 +13,7 @@ import yaml
 from ripen.core.errors import ConfigError
 from ripen.core.lineage import leaves
 from ripen.learn.complete import given
+from ripen.learn.estimator import ESTIMATORS
 from ripen.settings import compose as config
 from ripen.settings.schema import Competition, Run, Solver
 from ripen.stages.settings import compose
@@ -81,7 +82,7 @@ def test_the_competitions_are_the_files(conf: Path) -> None:
 def test_a_file_without_defaults_is_a_table(conf: Path) -> None:
     composed = toast(conf)
     assert composed["reader"] == "table"
-    assert composed["validation"] == {"split": "holdout", "size": 0.2}
+    assert composed["validation"] == {"split": "stratified", "folds": 5}
 
 
 def test_sections_that_only_serve_interpolations_are_left_out() -> None:
@@ -191,12 +192,12 @@ def test_another_splitter_takes_none_of_the_formers_settings(overrides: list[str
 
 def test_another_splitter_in_a_file_takes_none_of_its_kinds_settings(conf: Path) -> None:
     file = conf / "competition/toast.yaml"
-    file.write_text(TOAST + "validation: {split: stratified, folds: 4}\n")
+    file.write_text(TOAST + "validation: {split: holdout, size: 0.4}\n")
     composed = toast(conf)
-    assert composed["validation"] == {"split": "stratified", "folds": 4}
-    file.write_text(TOAST + "validation: {size: 0.5}\n")
+    assert composed["validation"] == {"split": "holdout", "size": 0.4}
+    file.write_text(TOAST + "validation: {folds: 3}\n")
     composed = toast(conf)
-    assert composed["validation"] == {"split": "holdout", "size": 0.5}
+    assert composed["validation"] == {"split": "stratified", "folds": 3}
 
 
 def test_another_source_replaces_the_former() -> None:
@@ -286,7 +287,7 @@ def test_a_wrong_override_is_one_line_that_names_the_key(override: str, message:
         ("files: {trian: a.csv}", r"unknown key 'files\.trian'; did you mean 'files\.train'\?"),
         ("columns: {types: {a: {mim: 0}}}", r"unknown key 'columns\.types\.a\.mim'; .*min'\?"),
         ("columns: {drop: id}", r"columns\.drop is 'id': input should be a valid array"),
-        ("submission: odds", r"submission is 'odds': input should be 'label', 'probability' or"),
+        ("submission: odds", r"submission is 'odds': input should be 'label', 'probability', 'v"),
         ("models: {svm: {estimator: svm, c: 1}}", r"models\.svm: unknown key 'c'"),
         ("evaluate: null", r"evaluate is None"),
         ("defaults: /kind/table", r"defaults must be a list, for instance \[/kind/table\]"),
@@ -392,3 +393,75 @@ def test_every_key_of_the_schema_that_has_no_default_is_composed() -> None:
         assert {
             key for key in needed if not re.match(r"stepvalue|power|gamma|stepsize", key)
         } <= set(net)
+
+
+# --- The pool of a table -------------------------------------------------------------------------
+
+
+def test_what_only_classifies_or_only_regresses_is_left_out_with_a_note(conf: Path) -> None:
+    kinds = {name: ESTIMATORS[name].does for name in ESTIMATORS}
+    for task, other in (("binary", "regresses"), ("regression", "classifies")):
+        text = TOAST.replace("binary", task) + "metric: rmse\n" * (task == "regression")
+        (conf / "competition/toast.yaml").write_text(text)
+        composed, notes = compose(["competitions=[toast]"], conf)
+        models = composed["competition"]["toast"]["models"]
+        assert {"net", "svm", "k_nearest_neighbors", "hist_gradient_boosting"} <= set(models)
+        assert other not in {kinds[section["estimator"]] for section in models.values()}
+        left = [note for note in notes if note.startswith("toast: model")]
+        assert len(left) == len(
+            [name for name in ("logistic_regression", "gaussian_nb", "ridge", "elastic_net")
+             if kinds[name] == other]
+        )  # fmt: skip
+    assert left[0] == (
+        "toast: model 'logistic_regression' is left out: estimator 'logistic_regression' only "
+        "classifies. For a regression set it to null"
+    )
+
+
+def test_a_model_that_the_file_or_an_override_names_has_to_fit(conf: Path) -> None:
+    text = TOAST + "models: {line: {estimator: ridge}}\n"
+    (conf / "competition/toast.yaml").write_text(text)
+    message = r"toast\.yaml: models\.line: estimator 'ridge' only predicts numbers\. For classes"
+    with pytest.raises(ConfigError, match=message):
+        compose(["competitions=[toast]"], conf)
+    (conf / "competition/toast.yaml").write_text(TOAST)
+    with pytest.raises(ConfigError, match=r"models\.ridge: estimator 'ridge' only predicts"):
+        compose(["competitions=[toast]", "models.ridge.alpha=1"], conf)
+
+
+def test_boosters_that_are_not_installed_are_left_out_or_named_with_the_command(
+    conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = values()
+    monkeypatch.setattr(ESTIMATORS["lightgbm"], "needs", "no_such_package")
+    composed, notes = compose(["competitions=[toast]"], conf)
+    assert "lightgbm" not in composed["competition"]["toast"]["models"]
+    command = r"Run: pip install 'ripen-pipeline\[boosters\]'"
+    assert any(re.search(rf"model 'lightgbm' is left out: .*{command}", note) for note in notes)
+    with pytest.raises(ConfigError, match=rf"'lightgbm' needs the package .*{command}"):
+        compose(["competitions=[toast]", "models.lightgbm.num_leaves=7"], conf)
+    # What is committed does not depend on what is installed.
+    assert compose((), conf)[0] == before
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (
+            "svm.encode=native",
+            r"models\.svm: encode is 'native'\. Allowed: one_hot, ordinal, target",
+        ),
+        ("lightgbm.encode=nativ", r"encode is 'nativ'; did you mean 'native'"),
+        (
+            "lightgbm={estimator:lightgbm,components:3,encode:native}",
+            r"encode is 'native'\. Allowed",
+        ),
+        ("net.encode=native", r"models\.net: encode is 'native'"),
+        ("lightgbm.monotone={a:2}", r"models\.lightgbm: monotone\.a is 2"),
+    ],
+)
+def test_an_estimator_names_the_encoders_that_it_takes(
+    conf: Path, setting: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        compose(["competitions=[toast]", f"models.{setting}"], conf)

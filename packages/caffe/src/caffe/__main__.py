@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "caffe.tools.upgrade_solver_proto_text",
     ),
     "draw_net": ("draw a net", "caffe.tools.draw_net"),
+    "export-onnx": ("write a net as ONNX", "caffe.tools.export_onnx"),
     "classify": ("classify images", "caffe.tools.classify"),
     "detect": ("classify windows of images", "caffe.tools.detect"),
 }

@@ -11,6 +11,7 @@ layer reads them.
 
 import math
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any
 
 import torch
@@ -194,7 +195,7 @@ RawBlobVec.kind = BlobVec.kind = Blob
 
 
 def _checked(shape: Sequence[int]) -> tuple[int, ...]:
-    sizes = tuple(int(size) for size in shape)
+    sizes = tuple(index(size) for size in shape)  # a TypeError for 1.5, as in pycaffe
     if any(size < 0 for size in sizes) or math.prod(sizes) > MAX_COUNT:
         raise ShapeError(
             f"shape {sizes}: sizes must not be negative, and at most {MAX_COUNT} elements in all"

@@ -14,11 +14,12 @@ import torch
 
 from caffe import forks
 from caffe.blob import Blob
-from caffe.errors import CaffeError, LayerError, NetError, ShapeError
+from caffe.errors import CaffeError, LayerError, NetError, ShapeError, naming
 from caffe.formats import blob_array
 from caffe.graph import filter_net, insert_splits
 from caffe.layers import registry
 from caffe.layers.base import Layer
+from caffe.memory import check_room
 from caffe.process import prepare_process
 from caffe.proto.caffe_pb2 import LayerParameter, NetParameter, ParamSpec
 from caffe.upgrade import upgrade_net
@@ -41,6 +42,8 @@ class Learnable:
         return 1.0 if self.decay_mult is None else self.decay_mult
 
 
+# Types whose tops hold the values of their bottoms.
+_SHARING = ("Flatten", "Parameter", "Reshape", "Split")
 # What torch and Python raise inside a layer.
 _WITHOUT_A_NAME = (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError)
 
@@ -179,6 +182,7 @@ class _Builder:
         self._learnable: list[Learnable] = []
         self._inputs: list[str] = []
         self._overwritable: dict[str, bool] = {}
+        self._bytes = 0
 
     def add(self, definition: LayerParameter) -> None:
         """Create a layer, connect it, and let it set up."""
@@ -210,10 +214,19 @@ class _Builder:
         step.need_backward = any(self._learns[name] for name in param.bottom)
         step.propagate_down = self._wanted(param)
         self._steps.append(step)
+        self._check_memory(step)
         self._add_params(step)
         self._set_overwrites(step)
         for name in step.top_names:
             self._learns[name] = step.need_backward or self._learns.get(name, False)
+
+    def _check_memory(self, step: Step) -> None:
+        """Check that there is room for all tops so far, which a pass allocates one by one."""
+        own = [b for b in step.top if not any(b is below for below in step.bottom)]
+        if step.layer.type not in _SHARING:
+            self._bytes += sum(blob.count for blob in own) * 4
+        with naming(f"layer '{step.layer.name}' ({step.layer.type})"):
+            check_room(self._bytes, f"the net up to it, with shapes {[b.shape for b in own]},")
 
     def _take(self, layer: Layer, index: int) -> Blob:
         name = layer.param.bottom[index]

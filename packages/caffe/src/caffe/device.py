@@ -6,7 +6,8 @@ Nets follow the mode: at its next pass a net moves its blobs to the current devi
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -63,7 +64,9 @@ def cuda(number: int) -> Device:
         torch.backends.cudnn.allow_tf32 = False
     finish = partial(torch.cuda.synchronize, number)
     upload = partial(torch.Tensor.to, device=name)
-    return Device(name, upload, torch.Tensor.cpu, finish, lambda: torch.cuda.mem_get_info(number)[1])
+    return Device(
+        name, upload, torch.Tensor.cpu, finish, lambda: torch.cuda.mem_get_info(number)[1]
+    )
 
 
 _current: Device | None = None
@@ -79,6 +82,23 @@ def use(device: Device | None) -> None:
     """Make nets compute on a device; None is the CPU."""
     global _current
     _current = device
+
+
+@contextmanager
+def tuned(repeated: bool) -> Iterator[None]:
+    """Let cuDNN try its algorithms and keep the fastest, if the shapes are those of the last pass.
+
+    The trials take longer than a pass; nets of changing shapes would make them every time.
+    """
+    wanted = repeated and _current is not None and not torch.backends.cudnn.benchmark
+    if not wanted:
+        yield
+        return
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = False
 
 
 def too_large(blobs: Iterable[Sized]) -> CaffeError:
@@ -140,7 +160,7 @@ def set_device(device: int) -> None:
 
 
 def _check(call: str, number: int) -> None:
-    if not torch.backends.cuda.is_built():
+    if torch.version.cuda is None and torch.version.hip is None:
         raise CaffeError(
             f"{call}: torch finds no CUDA device here: its build {torch.__version__} is without "
             "CUDA. Allowed: set_mode_cpu()"
@@ -150,6 +170,8 @@ def _check(call: str, number: int) -> None:
         found, count = torch.cuda.is_available(), torch.cuda.device_count()
     if not found or not count:
         reason = f" ({str(caught[0].message).partition('. ')[0]})" if caught else ""
-        raise CaffeError(f"{call}: torch finds no CUDA device here{reason}. Allowed: set_mode_cpu()")
+        raise CaffeError(
+            f"{call}: torch finds no CUDA device here{reason}. Allowed: set_mode_cpu()"
+        )
     if not 0 <= number < count:
         raise CaffeError(f"{call}: torch finds {count} CUDA devices. Allowed: 0 to {count - 1}")

@@ -31,7 +31,7 @@ class LayerError(CaffeError):
     """A layer's settings or inputs are invalid; the message names the layer."""
 
 
-class ShapeError(CaffeError):
+class ShapeError(CaffeError, ValueError):
     """Shapes do not fit; the message gives both."""
 
 
@@ -57,6 +57,14 @@ class LookupFailed(NetError, ValueError, KeyError):
 
 class AssignmentError(NetError, TypeError):
     """Something else than a blob was assigned to a list of blobs."""
+
+
+class CallError(NetError, TypeError):
+    """A net is made with other arguments than it takes."""
+
+
+class ReadOnlyError(NetError, AttributeError):
+    """An attribute that no script may replace, such as a net's `params`."""
 
 
 class SolverError(CaffeError):

@@ -20,7 +20,7 @@ from caffe.build import Step
 from caffe.device import current
 from caffe.layers.conv import Aten, Filter, layout
 from caffe.layers.norm import BatchNorm
-from caffe.proto.caffe_pb2 import TEST, EltwiseParameter
+from caffe.proto.caffe_pb2 import TEST, BiasParameter, EltwiseParameter, ScaleParameter
 
 SWITCH = "CAFFE_FUSION"  # the environment variable that turns this off if it is 0
 
@@ -48,7 +48,7 @@ class Weights:
         self._way, self._sizes = way, (pad, stride, dilation)
         self._weight = weight.to(like.dtype)
         self._bias = None if bias is None else bias.to(like.dtype)
-        self._packed = current() is None and torch.backends.mkldnn.is_available()
+        self._packed = current() is None and torch._C._has_mkldnn
         if self._packed:
             self._weight = _oneDNN._reorder_convolution_weight(
                 self._weight, *self._sizes, self._groups, list(like.shape)
@@ -72,9 +72,7 @@ class Weights:
         if other is None:
             y = _oneDNN._convolution_pointwise(x, *given, *attribute, "")
         else:
-            y = _oneDNN._convolution_pointwise.binary(
-                x, other, *given, "add", 1.0, *attribute, ""
-            )
+            y = _oneDNN._convolution_pointwise.binary(x, other, *given, "add", 1.0, *attribute, "")
         return y
 
     def _by_parts(
@@ -126,6 +124,7 @@ class Folded:
         self._inputs = [self._below] if self.other is None else [self._below, self.other]
         self._stamps: list[tuple[int, ...] | None] = []
         self._shape: tuple[int, ...] = ()
+        self._top_shape: tuple[int, ...] = ()
         self._way: Aten | None = None
 
     @property
@@ -246,7 +245,8 @@ def folded(steps: Sequence[Step], first: int, clamps: Mapping[int, float]) -> Fo
     within = at - first
     other = _summand(steps[at], steps[at - 1].top[0]) if at < len(steps) else None
     at += other is not None
-    bounds, middle = None, None
+    bounds: tuple[float, float | None] | None = None
+    middle: Blob | None = None
     if at < len(steps) and steps[at].bottom[:1] == [steps[at - 1].top[0]]:
         if at in clamps:
             bounds, middle = (0.0, clamps[at]), steps[at].top[0]
@@ -278,7 +278,10 @@ def _folds(step: Step, below: Blob) -> bool:
         return False
     if isinstance(layer, BatchNorm):
         return layer.fixed
-    params = {"Scale": layer.param.scale_param, "Bias": layer.param.bias_param}
+    params: dict[str, ScaleParameter | BiasParameter] = {
+        "Scale": layer.param.scale_param,
+        "Bias": layer.param.bias_param,
+    }
     param = params.get(layer.type)
     shape = below.shape[1:2]
     return param is not None and param.axis in _CHANNEL_AXES and layer.blobs[0].shape == shape

@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
 from caffe import forks
-from caffe.errors import FormatError, UnreadableError, ValuesError, naming
+from caffe.errors import CaffeError, FormatError, UnreadableError, ValuesError, naming
 from caffe.proto.caffe_pb2 import BlobProto, NetParameter, SolverParameter
 from caffe.proto.fields import is_repeated
 
@@ -128,6 +128,8 @@ def _reason(error: text_format.ParseError) -> str:
         reason = reason.rpartition("': ")[2]  # the message begins with the line itself
     unknown = re.search(r'has no field named "(\w+)"', reason)
     whose = forks.of_field(unknown[1]) if unknown else ""
+    if old := re.search(r'LayerType" has no value named "?(\w+)', reason):
+        whose = forks.of_old_type(old[1])
     return f"{reason} It is {whose}." if whose else reason
 
 
@@ -226,7 +228,7 @@ def replacing(path: PathLike) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(target)
-    except FormatError:
+    except CaffeError:
         raise
     except (OSError, ValueError) as error:  # a ValueError if the path contains NUL
         reason = getattr(error, "strerror", None) or error

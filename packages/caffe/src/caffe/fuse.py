@@ -1,7 +1,7 @@
 """Layers that run as one: what a net's neighbours are fused to.
 
-`Clamp` is here, `Folded` and `Normalized` in files of their names. The values of the blobs in between are computed only
-when something reads them.
+`Clamp` is here, `Folded` and `Normalized` in files of their names. The values of the blobs in
+between are computed only when something reads them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

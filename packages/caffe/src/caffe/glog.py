@@ -122,4 +122,4 @@ def _link(link: Path, target: str) -> None:
 def level_of_environment() -> int:
     """Return the severity in GLOG_minloglevel; INFO if it is not set."""
     given = os.environ.get("GLOG_minloglevel", "")  # noqa: SIM112 - its name
-    return int(given) if given.isdecimal() else INFO
+    return int(given) if re.fullmatch("[0-9]", given) else INFO

@@ -134,7 +134,7 @@ def pixel_limit() -> int:
         If the environment variable is no number.
     """
     given = os.environ.get(MAX_PIXELS, "")
-    if given and not given.isdecimal():
+    if given and not re.fullmatch("[0-9]{1,18}", given):
         raise FormatError(f"the environment variable {MAX_PIXELS} is '{given}': a number is needed")
     return int(given or _MAX_PIXELS)
 

@@ -38,7 +38,10 @@ def load_image(filename: PathLike, color: bool = True) -> Array:
     UnreadableError
         If the file cannot be read or is not an image.
     """
-    source = shown(filename)
+    try:
+        source = shown(filename)
+    except TypeError:  # None, for instance, of a list that lacks it
+        raise UnreadableError(f"{filename!r}: is no path of an image") from None
     try:
         with open_image(os.fsdecode(filename), source) as image:
             pixels = _pixels(image, np.float32 if color else np.float64)
@@ -59,15 +62,15 @@ def load_image(filename: PathLike, color: bool = True) -> Array:
 def _pixels(image: Image.Image, dtype: type[np.floating[Any]]) -> NDArray[Any]:
     mode = "I;16" if image.mode.startswith("I;16") else image.mode
     if mode in _HIGHEST:
-        deep: NDArray[Any] = np.asarray(image).astype(np.float64) / _HIGHEST[mode]
-        return deep.astype(dtype)
+        deep: NDArray[Any] = (np.asarray(image) / np.float64(_HIGHEST[mode])).astype(dtype)
+        return deep
     if mode == "1":
         image = image.convert("L")
     elif mode not in ("L", "RGB"):
         image = image.convert("RGBA" if "A" in image.getbands() else "RGB")
     # A table, since an array in float64 would take eight times the image.
-    table: NDArray[Any] = (np.arange(256) / 255).astype(dtype)
-    return table[np.asarray(image)]
+    pixels: NDArray[Any] = (np.arange(256) / 255).astype(dtype)[np.asarray(image)]
+    return pixels
 
 
 def resize_image(im: NDArray[Any], new_dims: Sequence[int], interp_order: int = 1) -> Array:

@@ -4,6 +4,7 @@ import itertools
 import math
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,6 +15,33 @@ from caffe.device import Device, current
 from caffe.errors import ShapeError
 
 PHYSICAL = psutil.virtual_memory().total  # bytes
+_SMALL = 2**26  # bytes; asking what is available costs more than such an array
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def available() -> int:
+    """Return the bytes that this process can still get, within its container's limit."""
+    free = psutil.virtual_memory().available
+    try:
+        limit = int((_CGROUP / "memory.max").read_text())  # "max" if there is none
+        return min(free, max(0, limit - int((_CGROUP / "memory.current").read_text())))
+    except (OSError, ValueError):
+        return free
+
+
+def check_room(size: int, what: str) -> None:
+    """Check that some bytes are available, before the system ends the process for want of them.
+
+    Raises
+    ------
+    ShapeError
+        If they are not; the message begins with `what`.
+    """
+    if size > _SMALL and size > (free := available()):
+        raise ShapeError(
+            f"{what} takes {size / 2**30:.2f} GiB, more than is available: {free / 2**30:.1f} of "
+            f"the machine's {PHYSICAL / 2**30:.1f} GiB"
+        )
 
 
 def zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
@@ -25,15 +53,14 @@ def zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         If that fails; the message gives the shape, its size and the machine's memory.
     """
     size = math.prod(shape) * dtype.itemsize
-    if size <= PHYSICAL:
-        try:
-            return torch.zeros(shape, dtype=dtype, device="cpu")
-        except RuntimeError:  # torch's error of a failed allocation
-            pass
-    raise ShapeError(
-        f"shape {shape} takes {size / 2**30:.2f} GiB, more than is available. The machine has "
-        f"{PHYSICAL / 2**30:.1f} GiB"
-    )
+    check_room(size, f"shape {shape}")
+    try:
+        return torch.zeros(shape, dtype=dtype, device="cpu")
+    except RuntimeError:  # torch's error of a failed allocation
+        raise ShapeError(
+            f"shape {shape} takes {size / 2**30:.2f} GiB, more than is available. The machine has "
+            f"{PHYSICAL / 2**30:.1f} GiB"
+        ) from None
 
 
 _numbers = itertools.count()

@@ -15,11 +15,11 @@ from google.protobuf.message import Message
 from numpy.typing import NDArray
 
 from caffe import debug, forks, fuse, glog, net_log
-from caffe.arguments import assign, net_options, set_inputs
+from caffe.arguments import assign, listed, net_options, set_inputs
 from caffe.batches import batches, forward_all, forward_backward_all
 from caffe.blob import Blob
 from caffe.build import Built, Learnable, Step, build
-from caffe.device import current, too_large
+from caffe.device import current, too_large, tuned
 from caffe.errors import ArraysError, LookupFailed, NetError, naming
 from caffe.folded import Folded
 from caffe.formats import read_text, write_binary
@@ -28,12 +28,13 @@ from caffe.layers.base import Layer
 from caffe.layers.data import MemoryData
 from caffe.layers.python import PythonLayer
 from caffe.proto.caffe_pb2 import NetParameter
+from caffe.vectors import Fixed, LayerVec
 from caffe.weights import copy_weights, net_message, share_weights
 
 Path = str | bytes | os.PathLike[str]
 
 
-class Net:
+class Net(Fixed):
     """A net in one phase.
 
     Parameters
@@ -64,6 +65,8 @@ class Net:
     CaffeError
         If a file, a layer or a shape is invalid.
     """
+
+    fixed = frozenset({"blobs", "params", "layers", "layer_dict", "inputs", "outputs"})
 
     def __init__(
         self,
@@ -107,12 +110,13 @@ class Net:
         self._built = built
         self._both_ways = fuse.both_ways(built.steps)
         self._groups = fuse.groups(built.steps, self._both_ways)
+        self._shapes: list[tuple[int, ...]] = []
         self._folded: range | None = None  # layers that the last pass ran, if some ran folded
         self._layers: list[Layer] = [step.layer for step in built.steps]
         # For a Python layer, scripts see the object of their own class.
-        self.layers: list[Any] = [
+        self.layers: list[Any] = LayerVec(
             layer.user if isinstance(layer, PythonLayer) else layer for layer in self._layers
-        ]
+        )
         self.layer_dict: OrderedDict[str, Any] = OrderedDict(
             zip(self._layer_names, self.layers, strict=True)
         )
@@ -210,7 +214,7 @@ class Net:
         if inputs:
             set_inputs(self.blobs, self.inputs, inputs)
         self._pass_forward(first, last)
-        return {name: self.blobs[name].data for name in dict.fromkeys([*names, *(blobs or ())])}
+        return {name: self.blobs[name].data for name in dict.fromkeys([*names, *listed(blobs)])}
 
     def run_forward(self, first: int = 0, last: int | None = None) -> float:
         """Run layers by index, both ends included; return their part of the loss."""
@@ -267,7 +271,7 @@ class Net:
                 raise NetError(f"'{name}' is not an output. The outputs: {', '.join(self.outputs)}")
             assign(name, self.blobs[name].diff, values)
         self.run_backward(first, last)
-        return {name: self.blobs[name].diff for name in dict.fromkeys([*names, *(diffs or ())])}
+        return {name: self.blobs[name].diff for name in dict.fromkeys([*names, *listed(diffs)])}
 
     def run_backward(self, first: int | None = None, last: int = 0) -> None:
         """Run layers backward by index, from `first` (the topmost) down to `last`."""
@@ -312,14 +316,16 @@ class Net:
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-        """Move the blobs to the current device; say what would fit if its memory does not suffice.
-        """
+        """Move the blobs to the current device; explain it if its memory does not suffice."""
         if current() != self._device:
             self._device = current()
             for blob in [*self.blobs.values(), *(b for layer in self._layers for b in layer.blobs)]:
                 blob.follow(self._device)
+        shapes = [blob.shape for step in self._built.steps if not step.bottom for blob in step.top]
+        repeated, self._shapes = shapes == self._shapes, shapes
         try:
-            yield
+            with tuned(repeated):
+                yield
         except torch.OutOfMemoryError:
             raise too_large(self.blobs.values()) from None
 
@@ -337,8 +343,9 @@ class Net:
 
     def clear_param_diffs(self) -> None:
         """Set the gradients of all parameters to zero."""
-        for learnable in self._built.learnable:
-            learnable.blob.grad.zero_()
+        gradients = [learnable.blob.grad for learnable in self._built.learnable]
+        if gradients:
+            torch._foreach_zero_(gradients)
 
     def copy_from(self, weights: Path) -> None:
         """Copy weights from a caffemodel, binary or HDF5, to the layers of the same names.

@@ -9,6 +9,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from operator import index
 from typing import Any, ClassVar
 
 import torch
@@ -22,6 +23,7 @@ from caffe.policies import check_policy, learning_rate, passed_steps
 from caffe.progress import Progress, outputs
 from caffe.proto.caffe_pb2 import SolverParameter
 from caffe.rng import set_random_seed
+from caffe.vectors import Fixed
 
 _PIECE = 2**17  # elements; the pieces of one update then fit into the CPU's cache
 
@@ -34,7 +36,7 @@ class SolverAction(Enum):
     SNAPSHOT = "snapshot"
 
 
-class Solver(ABC):
+class Solver(Fixed, ABC):
     """The base of all solvers; each type implements its rule as `update`.
 
     Parameters
@@ -57,6 +59,7 @@ class Solver(ABC):
         If the definition is invalid.
     """
 
+    fixed = frozenset({"net", "test_nets", "param"})
     histories: ClassVar[int] = 1
     takes_momentum: ClassVar[bool] = True
 
@@ -130,7 +133,7 @@ class Solver(ABC):
 
     def step(self, iterations: int) -> None:
         """Run some iterations, with the tests and snapshots that are due in them."""
-        end = self._iter + iterations
+        end = self._iter + index(iterations)
         self._progress.start(self._iter)
         while self._iter < end and not self._stopped:
             self.net.clear_param_diffs()
@@ -220,6 +223,8 @@ class Solver(ABC):
         param = self.param
         if len(param.test_iter) and param.test_interval <= 0:
             raise SolverError("test_iter is given and test_interval is not. Needed: 1 or more")
+        if any(passes < 1 for passes in param.test_iter):
+            raise SolverError(f"test_iter is {list(param.test_iter)}. Allowed: 1 or more each")
         if param.weight_decay and param.regularization_type not in ("L1", "L2"):
             raise SolverError(
                 f"regularization_type is '{param.regularization_type}'. Allowed: L1, L2"
@@ -320,7 +325,11 @@ def _beside(history: list[torch.Tensor], parameters: list[Learnable]) -> list[to
 
 def _pieces(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
     """Split large tensors of one shape alike, so that a piece stays in the CPU's cache."""
-    if tensors[0].numel() <= _PIECE or tensors[0].is_cuda or not all(tensor.is_contiguous() for tensor in tensors):
+    if (
+        tensors[0].numel() <= _PIECE
+        or tensors[0].is_cuda
+        or not all(tensor.is_contiguous() for tensor in tensors)
+    ):
         yield tensors
         return
     yield from zip(*(torch.split(tensor.view(-1), _PIECE) for tensor in tensors), strict=True)

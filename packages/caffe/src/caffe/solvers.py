@@ -76,6 +76,12 @@ class AdamSolver(Solver):
 
     histories = 2
 
+    def __init__(self, solver: PathLike | SolverParameter) -> None:
+        super().__init__(solver)
+        for name in ("momentum", "momentum2"):
+            if not 0 <= (beta := getattr(self.param, name)) < 1:
+                raise SolverError(f"{name} is {beta:g}. Allowed for Adam: 0 to below 1")
+
     def update(self, gradient: torch.Tensor, history: History, rate: float) -> torch.Tensor:
         beta1, beta2 = self.param.momentum, self.param.momentum2
         mean, square = history

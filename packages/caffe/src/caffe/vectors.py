@@ -1,11 +1,28 @@
-"""pycaffe's containers: lists that refuse, at the assignment, what real Caffe refuses there."""
+"""pycaffe's containers: they refuse, at the assignment, what real Caffe refuses there."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar, SupportsIndex, TypeVar
 
-from caffe.errors import AssignmentError
+from caffe.errors import AssignmentError, ReadOnlyError
 
 T = TypeVar("T")
+
+
+class Fixed:
+    """An object some of whose attributes can be set once only, as the binding's can by no script.
+
+    Raises
+    ------
+    ReadOnlyError
+        If a script replaces one.
+    """
+
+    fixed: ClassVar[frozenset[str]] = frozenset()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.fixed and name in self.__dict__:
+            raise ReadOnlyError(f"can't set attribute '{name}': write into its arrays instead")
+        super().__setattr__(name, value)
 
 
 class Vector(list[T]):
@@ -69,8 +86,12 @@ class StringVec(Vector[str]):
 
 
 class LayerVec(Vector[Any]):
-    """The layers of a net."""
+    """The layers of a net; none can be replaced."""
+
+    kind = ()
 
 
 class NetVec(Vector[Any]):
-    """The test nets of a solver."""
+    """The test nets of a solver; none can be replaced."""
+
+    kind = ()

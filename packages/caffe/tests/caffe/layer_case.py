@@ -8,7 +8,7 @@ import torch
 from google.protobuf import text_format
 from numpy.typing import NDArray
 
-from caffe import rng
+from caffe import forks, rng
 from caffe.blob import Blob
 from caffe.layers import Layer, registry
 from caffe.proto.caffe_pb2 import TRAIN, LayerParameter
@@ -67,7 +67,9 @@ def parameter(case: Case) -> LayerParameter:
     param = LayerParameter(name="layer", type=case.type, phase=case.phase)
     param.bottom.extend(f"b{i}" for i in range(len(case.bottoms)))
     param.top.extend(f"t{i}" for i in range(case.tops))
-    text_format.Merge(case.settings, param)
+    # Merged, not parsed: a test may give a field once more.
+    given = text_format.Merge(case.settings, forks.superset(LayerParameter)())
+    param.MergeFrom(forks.plain(given, LayerParameter))
     return param
 
 

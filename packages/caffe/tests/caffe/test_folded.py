@@ -13,7 +13,8 @@ from caffe.proto.caffe_pb2 import NetParameter
 from tests.caffe import stand_in
 
 X = np.random.default_rng(0).normal(size=(2, 4, 7, 6)).astype(np.float32)
-INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 4 dim: 7 dim: 6 } } }'
+SHAPE = "dim: 2 dim: 4 dim: 7 dim: 6"
+INPUT = f'layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ {SHAPE} }} }} }}'
 
 
 def conv(name: str, bottom: str, more: str = "kernel_size: 3 pad: 1") -> str:
@@ -62,12 +63,13 @@ BLOCK = "\n".join(
 
 def build(text: str = BLOCK, phase: int = caffe.TEST) -> caffe.Net:
     caffe.set_random_seed(1)
-    torch.manual_seed(0)
+    random = np.random.default_rng(0)
     net = caffe.Net(text_format.Parse(text, NetParameter()), phase)
     for each in net.layers:
         if each.type == "BatchNorm":
             for blob, low in zip(each.blobs, (-1, 1, 2), strict=True):
-                blob.tensor.uniform_(low, low + 1)
+                values = random.uniform(low, low + 1, blob.shape).astype(np.float32)
+                blob.tensor.copy_(torch.from_numpy(values))
     return net
 
 
@@ -139,7 +141,9 @@ def test_shared_weights_take_effect() -> None:
     one.forward(x=X)
     other.params["a"][0].tensor.add_(1)
     one.share_with(other)
-    assert one.forward(x=X)["r"] == pytest.approx(alone(other).forward(x=X)["r"], rel=1e-5, abs=2e-5)
+    assert one.forward(x=X)["r"] == pytest.approx(
+        alone(other).forward(x=X)["r"], rel=1e-5, abs=2e-5
+    )
 
 
 def test_another_shape() -> None:
@@ -210,7 +214,7 @@ class TestOnADevice:
         try:
             net = build("force_backward: true\n" + BLOCK, caffe.TRAIN)
             assert any(isinstance(group, Normalized) for group in net._groups.values())
-            found = {}
+            found: dict[str, np.ndarray] = {}
             for _ in range(2):
                 net.clear_param_diffs()
                 net.forward(x=X)

@@ -105,6 +105,12 @@ def test_prototxt_of_other_encodings(tmp_path, coding, comment):
         (ValueError, lambda: caffe.io.array_to_datum(np.zeros(3))),
         (ValueError, lambda: caffe.io.datum_to_array(caffe_pb2.Datum(channels=1, data=b"xy"))),
         (TypeError, lambda: net().params["ip1"].__setitem__(0, np.ones((4, 3)))),
+        (TypeError, lambda: net().layers.__setitem__(0, 1)),
+        (TypeError, lambda: caffe.Net("n.prototxt", None)),
+        (AttributeError, lambda: setattr(net(), "params", {})),
+        (OSError, lambda: caffe.io.load_image(None)),
+        (ValueError, lambda: net().forward(x=np.zeros((2, 5)), label=np.zeros(2))),
+        (TypeError, lambda: net().forward("y", x=np.zeros((2, 3)), label=np.zeros(2))),
         (ImportError, lambda: net(python("nowhere_at_all", "X"))),
         (ImportError, lambda: net(python(".relative", "X"))),
         (AttributeError, lambda: net(python("json", "X"))),
@@ -229,3 +235,24 @@ def test_paths_that_no_file_can_have(name, tmp_path):
     ):
         with pytest.raises(CaffeError, match=r"cannot be|null"):
             call()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('layer { name: "r" type: "Relu" }', "unknown type 'Relu'; did you mean ReLU?"),
+        ('layer { name: "r" type: "QuartetLoss" }', "not Caffe's, nor of a fork known here"),
+        ('layer { name: "r" type: "MultiStageMeanfield" }', "from the CRF-RNN fork"),
+        ("layer { batch_norm_param { scale_bias: true } }", "from NVIDIA's fork"),
+        ("layer { multi_stage_meanfield_param { } }", "from the CRF-RNN fork"),
+        ("layers { type: ROI_POOLING }", "from the Fast R-CNN fork"),
+        (
+            'layer { name: "d" type: "ImageData" top: "a" top: "b" '
+            'image_data_param { source: "no" } }',
+            r"^layer 'd' \(ImageData\): no: cannot be read: No such file or directory$",
+        ),
+    ],
+)
+def test_errors_say_whose_it_is_and_name_the_layer_once(text, message):
+    with pytest.raises(CaffeError, match=message):
+        net(text)

@@ -273,6 +273,20 @@ def weights_of(column: NDArray[Any]) -> NDArray[np.float64]:
     return weights
 
 
+def each_of(weights: list[float] | None, k: int) -> NDArray[np.float64]:
+    """Return a setting's weights of k classes or labels, in their order; ones without it.
+
+    Raises
+    ------
+    DataError
+        If there are not k of them, or all are 0.
+    """
+    found = np.ones(k) if weights is None else np.asarray(weights, np.float64)
+    if len(found) != k or not found.any():
+        raise DataError(f"metric: {weights} must be {k} weights, one of them above 0")
+    return found
+
+
 def scores(
     names: Iterable[str], truth: NDArray[Any], predicted: NDArray[np.float64]
 ) -> dict[str, float]:

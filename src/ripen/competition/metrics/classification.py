@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ripen.competition.metrics import CLASSES, LABELS, Clip, PerRow, metric, weights_of
+from ripen.competition.metrics import CLASSES, LABELS, Clip, PerRow, each_of, metric, weights_of
 from ripen.settings.typed import NonNegative, Positive
 
 Labels = NDArray[np.int64]
@@ -271,9 +271,9 @@ def weighted_log_loss(
 
     Source: Kaggle, `PLAsTiCC-2018`; The PLAsTiCC Team, arXiv:1809.11145, equation 2.
     """
-    present = np.unique(labels)
     right = np.clip(probabilities, clip, 1 - clip)[np.arange(len(labels)), labels]
     rows = np.ones(len(labels)) if weight is None else weights_of(weight)
+    present = np.unique(labels[rows > 0])
     means = [np.average(-np.log(right[labels == k]), weights=rows[labels == k]) for k in present]
-    given = np.ones(probabilities.shape[1]) if weights is None else np.asarray(weights)
-    return float(np.average(means, weights=given[present]))
+    given = each_of(weights, probabilities.shape[1])[present]
+    return float(np.average(means, weights=given)) if given.any() else NAN

@@ -147,7 +147,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         learns = encoding.supervised and np.ndim(targets) == 1
         folds = inner_folds(targets, groups, self.seed) if learns else []
         sparse = self.sparse and bool(texts)
-        parts = [("numbers", self._numbers(encoding), self.numbers_)]
+        parts: list[tuple[str, Any, Any]] = [("numbers", self._numbers(encoding), self.numbers_)]
         parts += [(f"text {name}", self._text(found[name], sparse), name) for name in texts]
         parts.append(("categories", encoding.categories(folds, targets, sparse), categories))
         self.transformer_ = ColumnTransformer(parts, sparse_threshold=1.0 if sparse else 0)

@@ -114,7 +114,7 @@ def _date(values: "pd.Series[Any]") -> dict[str, Any]:
     at = dates.dt
     hours = at.hour + at.minute / 60 + at.second / 3600
     days = (dates - pd.Timestamp(0)) / pd.Timedelta(days=1)
-    parts = {
+    parts: dict[str, Any] = {
         "days": days, "year": at.year, "month": at.month, "day": at.day, "weekday": at.day_of_week,
         "hour": hours,
     }  # fmt: skip

@@ -109,6 +109,15 @@ def is_image(name: str) -> bool:
     return _IMAGE.search(name) is not None
 
 
+def without_suffix(name: str) -> str:
+    """Return an image's name without its suffix, and any other text as it is.
+
+    >>> without_suffix("IMG_1.JPG"), without_suffix("0001_01"), without_suffix("1.5")
+    ('IMG_1', '0001_01', '1.5')
+    """
+    return _IMAGE.sub("", name)
+
+
 def is_junk(name: str) -> bool:
     """Whether an operating system made a file for itself, such as ``__MACOSX/._cat.jpg``."""
     lower = [part.lower() for part in PurePosixPath(name).parts]

@@ -67,7 +67,9 @@ Labelled(part='test', label=-1, key=('', 7, ''), id='007')]
     return labels
 
 
-def read_table(content: bytes, where: str, id: str, label: str) -> dict[str, str]:
+def read_table(
+    content: bytes, where: str, id: str, label: str, separator: str = ",", encoding: str = "utf-8"
+) -> dict[str, str]:
     """Return the label of each image from a CSV file.
 
     All values stay text, so that an id 00001 keeps its zeros.
@@ -75,11 +77,12 @@ def read_table(content: bytes, where: str, id: str, label: str) -> dict[str, str
     Parameters
     ----------
     content : bytes
-        The file's content, in UTF-8.
+        The file's content.
     where : str
         Name of the file, for errors.
     id, label : str
         Names of the columns.
+    separator, encoding : str
 
     Raises
     ------
@@ -89,7 +92,9 @@ def read_table(content: bytes, where: str, id: str, label: str) -> dict[str, str
     """
     labels: dict[str, str] = {}
     try:
-        table = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        text = content.decode(encoding).removeprefix("\ufeff")
+        lines = io.StringIO(text, newline="")
+        table = csv.DictReader(lines, strict=True, delimiter=separator)
         columns = table.fieldnames or []
         for name in (id, label):
             if name not in columns:

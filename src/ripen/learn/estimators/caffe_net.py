@@ -51,8 +51,9 @@ class CaffeNet(Estimator):
         if encoder is not None:
             x = encoder.fit_transform(train.x, train.y, train.groups)
             held_out, levels = encoder.transform(validation.x), encoder.codes_
-        unit, targets = (0.0, 1.0), [train.y, validation.y]
-        if not work.task.classifies:  # a net learns numbers of the size of its weights
+        unit: Unit = (0.0, 1.0)
+        targets = [train.y, validation.y]
+        if not work.task.probabilities:  # a net learns numbers of the size of its weights
             unit = unit_of(train.y)
             mean, scale = (np.asarray(each) for each in unit)
             targets = [np.asarray((y - mean) / scale, np.float64) for y in targets]

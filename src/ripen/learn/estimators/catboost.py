@@ -26,7 +26,9 @@ class CatBoost(Boosted):
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import FunctionTransformer
 
-        kind = catboost.CatBoostClassifier if work.task.classifies else catboost.CatBoostRegressor
+        kind = (
+            catboost.CatBoostClassifier if work.task.probabilities else catboost.CatBoostRegressor
+        )
         more: dict[str, Any] = {"monotone_constraints": known.monotone} if known.monotone else {}
         model = kind(
             learning_rate=self.learning_rate,

@@ -23,7 +23,7 @@ class ExtraTrees(Classic):
         """Return the unfitted estimator (`Classic.build`)."""
         from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
-        kind = ExtraTreesClassifier if work.task.classifies else ExtraTreesRegressor
+        kind = ExtraTreesClassifier if work.task.probabilities else ExtraTreesRegressor
         return kind(
             self.n_estimators,
             min_samples_leaf=self.min_samples_leaf,

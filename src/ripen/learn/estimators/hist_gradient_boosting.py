@@ -24,7 +24,7 @@ class HistGradientBoosting(Boosted):
 
         kind = (
             HistGradientBoostingClassifier
-            if work.task.classifies
+            if work.task.probabilities
             else HistGradientBoostingRegressor
         )
         return kind(

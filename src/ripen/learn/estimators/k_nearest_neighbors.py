@@ -28,5 +28,5 @@ class KNearestNeighbors(Classic):
         """Return the unfitted estimator (`Classic.build`)."""
         from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
-        kind = KNeighborsClassifier if work.task.classifies else KNeighborsRegressor
+        kind = KNeighborsClassifier if work.task.probabilities else KNeighborsRegressor
         return kind(self.n_neighbors, weights=self.weights)

@@ -26,7 +26,7 @@ class LightGBM(Boosted):
         """Return the unfitted estimator (`Boosted.boost`)."""
         import lightgbm
 
-        kind = lightgbm.LGBMClassifier if work.task.classifies else lightgbm.LGBMRegressor
+        kind = lightgbm.LGBMClassifier if work.task.probabilities else lightgbm.LGBMRegressor
         more: dict[str, Any] = {"monotone_constraints": known.monotone} if known.monotone else {}
         return kind(
             learning_rate=self.learning_rate,

@@ -23,7 +23,7 @@ class RandomForest(Classic):
         """Return the unfitted estimator (`Classic.build`)."""
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-        kind = RandomForestClassifier if work.task.classifies else RandomForestRegressor
+        kind = RandomForestClassifier if work.task.probabilities else RandomForestRegressor
         return kind(
             self.n_estimators,
             min_samples_leaf=self.min_samples_leaf,

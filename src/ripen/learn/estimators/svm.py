@@ -32,7 +32,7 @@ class SVM(Classic):
         from sklearn.model_selection import StratifiedKFold
         from sklearn.svm import SVC, SVR
 
-        if not work.task.classifies:
+        if not work.task.probabilities:
             return standardized(SVR(C=self.C, kernel=self.kernel, gamma=self.gamma))
         folds = StratifiedKFold(self.calibration_folds, shuffle=True, random_state=work.seed)
         machine = SVC(C=self.C, kernel=self.kernel, gamma=self.gamma)

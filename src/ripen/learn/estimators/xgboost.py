@@ -22,7 +22,7 @@ class XGBoost(Boosted):
         """Return the unfitted estimator (`Boosted.boost`)."""
         import xgboost
 
-        kind = xgboost.XGBClassifier if work.task.classifies else xgboost.XGBRegressor
+        kind = xgboost.XGBClassifier if work.task.probabilities else xgboost.XGBRegressor
         types = ["q"] * known.features
         for place in known.categories:
             types[place] = "c"

@@ -262,7 +262,8 @@ def first_fold(name: str, competition: Competition) -> Iterator[FirstFold]:
     if not (folds >= 0).any():
         raise DataError(f"{name}: a sweep compares validation losses, and no rows are held out")
     first = int(folds[folds >= 0].min())
-    train = learnable[splitter(competition.validation).trains(folds, first)]
+    groups = index.groups.to_numpy()[learnable]
+    train = learnable[splitter(competition.validation).trains(folds, first, groups)]
     held_out = learnable[folds == first]
     with opened(swept_net(competition).inputs, competition, layout, index) as taken:
         learnt, validation = (

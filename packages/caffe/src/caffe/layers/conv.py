@@ -1,12 +1,13 @@
 """Convolutions: Convolution, Deconvolution, and the depthwise ones of forks.
 
-Layout: two-dimensional maps go to torch in its channels_last format and come back in it, which is
-the fastest for all these layers, deep or depthwise, forward and backward. The first convolution of
-a run converts its input, and those above find it converted: pooling, normalization, activations
-and concatenation keep the format. Layers that flatten maps (InnerProduct, Flatten, Reshape) read
-them in Caffe's order again, and so does a blob's `data`. Weights stay in Caffe's order, since
-scripts and solvers write into them: oneDNN reorders them at each pass, which takes about a tenth
-of the time of a single image and next to nothing of a batch's.
+Layout: on the CPU two-dimensional maps go to torch in its channels_last format and come back in it,
+which is the fastest for all these layers, deep or depthwise, forward and backward. (On a GPU they
+are contiguous: in float32 cuDNN has few kernels for channels_last, and converts for the others.)
+The first convolution of a run converts its input, and those above find it converted: pooling,
+normalization, activations and concatenation keep the format. Layers that flatten maps
+(InnerProduct, Flatten, Reshape) read them in Caffe's order again, and so does a blob's `data`.
+Weights stay in Caffe's order, since scripts and solvers write into them: oneDNN reorders them at
+each pass, which takes about a tenth of the time of a single image and next to nothing of a batch's.
 
 Gradients are autograd's; only those that are needed are computed.
 """
@@ -20,8 +21,6 @@ import torch
 from caffe.blob import Blob
 from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.im2col import Columns, Sizes, Window, read_window
-
-GPU_LAYOUT = torch.channels_last
 
 
 class Filter(Layer):
@@ -39,14 +38,14 @@ class Filter(Layer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         param = self.param.convolution_param
-        self._axis = self.axis(bottom[0], param.axis)
-        self._channels = bottom[0].shape[self._axis]
-        self._window = read_window(self, param, len(bottom[0].shape) - self._axis - 1)
-        self._outputs, self._groups = self.counts(self._channels)
-        ends = (self._outputs, self._channels // self._groups)
+        self.first_axis = self.axis(bottom[0], param.axis)
+        self._channels = bottom[0].shape[self.first_axis]
+        self.window = read_window(self, param, len(bottom[0].shape) - self.first_axis - 1)
+        self._outputs, self.groups = self.counts(self._channels)
+        ends = (self._outputs, self._channels // self.groups)
         if self.transposed:
-            ends = (self._channels, self._outputs // self._groups)
-        self.learn((*ends, *self._window.kernel), param.weight_filler)
+            ends = (self._channels, self._outputs // self.groups)
+        self.learn((*ends, *self.window.kernel), param.weight_filler)
         if param.bias_term:
             self.learn((self._outputs,), param.bias_filler)
 
@@ -64,25 +63,25 @@ class Filter(Layer):
 
     def places(self, sizes: Sequence[int]) -> tuple[int, ...]:
         """Return the top's sizes for the bottom's, along the axes that the window slides over."""
-        return self._window.outputs(sizes)
+        return self.window.outputs(sizes)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        shape, first = bottom[0].shape, self._axis + 1
-        if len(shape) != first + len(self._window.kernel):
+        shape, first = bottom[0].shape, self.first_axis + 1
+        if len(shape) != first + len(self.window.kernel):
             raise self.error(
-                f"bottom has shape {shape}. Needed: {first + len(self._window.kernel)} axes"
+                f"bottom has shape {shape}. Needed: {first + len(self.window.kernel)} axes"
             )
-        if shape[self._axis] != self._channels:
+        if shape[self.first_axis] != self._channels:
             raise self.error(
-                f"bottom has shape {shape}, so {shape[self._axis]} channels on axis {self._axis}; "
-                f"its weights are for {self._channels}"
+                f"bottom has shape {shape}, so {shape[self.first_axis]} channels on axis "
+                f"{self.first_axis}; its weights are for {self._channels}"
             )
         for other in bottom[1:]:
             if other.shape != shape:
                 raise self.error(f"bottoms have shapes {shape} and {other.shape}: must be the same")
         self._sizes = shape[first:]
         for blob in top:
-            blob.reshape(*shape[: self._axis], self._outputs, *self.places(self._sizes))
+            blob.reshape(*shape[: self.first_axis], self._outputs, *self.places(self._sizes))
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         weight, bias = self.blobs[0].tensor, None
@@ -114,26 +113,26 @@ class Filter(Layer):
     @property
     def slides(self) -> "Aten | None":
         """The implementation where it is torch's over maps of shape (N, C, H, W), else None."""
-        way = Aten(self._window, self._sizes, self._groups, self.transposed)
-        plain = self._axis == 1 and len(self._sizes) == 2 and not self.transposed
+        way = Aten(self.window, self._sizes, self.groups, self.transposed)
+        plain = self.first_axis == 1 and len(self._sizes) == 2 and not self.transposed
         return way if plain and way.known else None
 
     def _items(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the tensor with a single axis before the channels."""
-        first = math.prod(tensor.shape[: self._axis])
-        items = _shaped(tensor, (first, *tensor.shape[self._axis :]))
+        first = math.prod(tensor.shape[: self.first_axis])
+        items = _shaped(tensor, (first, *tensor.shape[self.first_axis :]))
         return items.contiguous(memory_format=layout(items)) if items.ndim == 4 else items
 
     def _slide(self, bottom: Blob, top: Blob) -> "Aten | Columns":
         """Return the implementation: torch's if it supports the window, else by columns."""
-        sizes = (top if self.transposed else bottom).shape[self._axis + 1 :]
-        way = Aten(self._window, sizes, self._groups, self.transposed)
-        return way if way.known else Columns(self._window, sizes, self._groups, self.transposed)
+        sizes = (top if self.transposed else bottom).shape[self.first_axis + 1 :]
+        way = Aten(self.window, sizes, self.groups, self.transposed)
+        return way if way.known else Columns(self.window, sizes, self.groups, self.transposed)
 
 
 def layout(x: torch.Tensor) -> torch.memory_format:
     """Return the memory format in which maps are convolved the fastest where x is."""
-    return torch.channels_last if x.device.type == "cpu" else GPU_LAYOUT
+    return torch.contiguous_format if x.is_cuda else torch.channels_last
 
 
 def _shaped(tensor: torch.Tensor, shape: Sizes) -> torch.Tensor:
@@ -161,7 +160,7 @@ class Deconvolution(Filter):
     transposed = True
 
     def places(self, sizes: Sequence[int]) -> tuple[int, ...]:
-        return self._window.inputs(sizes)
+        return self.window.inputs(sizes)
 
 
 @register("DepthwiseConvolution", "ConvolutionDepthwise")

@@ -1,4 +1,4 @@
-"""Figures of one model's outputs, each beside the table that it is drawn from.
+"""Figures of one model's outputs, each with the table that it is drawn from.
 
 Of a classification: confusions, reliability and ROC. Of a regression: predicted against true
 values, and residuals.

@@ -122,7 +122,8 @@ def width(levels: int) -> int:
 
     The rule of thumb of fastai (`fastai.tabular.model.emb_sz_rule`), at most 50.
     """
-    return min(50, round(1.6 * float(levels) ** 0.56))
+    size: float = 1.6 * levels**0.56
+    return min(50, round(size))
 
 
 def _embedded(spec: caffe.NetSpec, features: int, levels: Sequence[int]) -> caffe.Top:

@@ -2,6 +2,7 @@
 # make test                       all tests
 # make quick                      the quick tests, in two minutes: those that `pytest` alone runs
 # make check                      format, lint, types, import direction, all tests
+# make docs                       the documentation, as pages in site/
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
@@ -14,7 +15,13 @@ INSTALLED = $(BIN)/python -c 'from importlib.metadata import version; \
 CPU_BUILDS := https://download.pytorch.org/whl/cpu
 REACHED = $(BIN)/python -c 'from urllib.request import urlopen; urlopen("$(CPU_BUILDS)/torch/", timeout=10)'
 
-.PHONY: repro test quick check
+# A misspelt one would be ignored in silence: `make repro COMPETITION=x` would run the default.
+UNKNOWN := $(filter-out COMPETITIONS=% PYTHON=%,$(MAKEOVERRIDES))
+ifneq ($(strip $(UNKNOWN)),)
+$(error unknown: $(UNKNOWN). Allowed: COMPETITIONS=a,b and PYTHON=program)
+endif
+
+.PHONY: repro test quick check docs
 
 repro: .venv/for-users
 	$(BIN)/ripen run $(if $(COMPETITIONS),"competitions=[$(COMPETITIONS)]")
@@ -31,6 +38,10 @@ check: .venv/for-developers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTEST) -m ""
+
+docs: .venv/for-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html, or serve it: $(BIN)/mkdocs serve"
 
 # torch first and by its exact version, so that nothing else chooses a build of it. On Linux PyPI's
 # is CUDA's, of gigabytes: without a GPU of NVIDIA's, PyTorch's own index has one of 200 MB.
@@ -51,4 +62,8 @@ check: .venv/for-developers
 .venv/for-developers: .venv/for-users
 	@echo "downloading the packages that the tests need (about 150 MB)"
 	$(PIP) --quiet -e ./packages/caffe -e '.[dev]'
+	touch $@
+
+.venv/for-docs: .venv/for-users
+	$(PIP) --quiet -e ./packages/caffe -e '.[docs]'
 	touch $@

@@ -5,12 +5,51 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError, RipenError, UsageError
 from ripen.core.registry import nearest
 from ripen.settings import compose as config
+
+DISTRIBUTION = "ripen-pipeline"
+SHELLS = ("bash", "zsh", "tcsh")
+_NAMES = (
+    '$(cd "$(git rev-parse --show-toplevel 2>/dev/null)/conf/competition" 2>/dev/null '
+    "&& ls | sed -n 's/[.]yaml$//p')"
+)
+COMPLETE = {
+    "bash": f'_ripen_competitions() {{ compgen -W "{_NAMES}" -- "$1"; }}',
+    "zsh": f"_ripen_competitions() {{ compadd -- {_NAMES}; }}",
+}
+WRITTEN = ("params.yaml", "dvc.lock", "metrics")  # by a run, and tracked by git
+EXAMPLES = {
+    "compose": ["compose", "compose solver.base_lr=0.05", "compose 'competitions=[digits]'"],
+    "run": [
+        "run",
+        "run 'competitions=[avocado]' solver.base_lr=0.01",
+        "run competition.digits.solver.max_iter=60",
+    ],
+    "new": ["new titanic --kaggle titanic", "new shop --from ~/downloads/shop.zip --yes"],
+    "check": ["check titanic"],
+    "leaderboard": ["leaderboard", "leaderboard avocado"],
+    "find": ["find pappy-good"],
+    "ui": ["ui", "ui --port 5001 --no-browser"],
+    "doctor": ["doctor"],
+    "completion": ["completion bash > ~/.local/share/bash-completion/completions/ripen"],
+    "sweep": [
+        "sweep avocado",
+        "sweep avocado sweep=nodes",
+        "sweep avocado -m solver.base_lr=0.01,0.1 'net.hidden_layers=[4],[8,8]'",
+    ],
+    "classify": ["classify cat.jpg", "classify --net efficientnet_lite0 --top 3 images/"],
+    "import-net": [
+        "import-net efficientnet_lite0",
+        "import-net my_resnet --arch torchvision:resnet18 --weights resnet18.pth",
+    ],
+    "submit": ["submit titanic --dry-run", "submit titanic -m 'five folds'"],
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,10 +60,15 @@ def main(arguments: list[str] | None = None) -> int:
     int
         Exit code: 0, 1 for what is wrong with the data, 2 for what is wrong with the usage.
     """
-    chosen = _parser().parse_args(arguments)
+    folder = Path.cwd()
+    root = _root(folder)
+    chosen = parser(folder.relative_to(root) if root else Path()).parse_args(arguments)
     try:
-        if not config.CONF.is_dir():
-            raise UsageError(f"{Path.cwd()} has no {config.CONF}/. Run ripen in its repository")
+        if chosen.anywhere:
+            root = root or folder
+        elif root is None:
+            raise UsageError(f"{folder} has no {config.CONF}/. Run ripen in its repository")
+        os.chdir(root)
         code: int = chosen.command(chosen)
         return code
     except RipenError as error:
@@ -32,9 +76,25 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ripen", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def _root(folder: Path) -> Path | None:
+    """Return the clone that a folder is in, None where it is in none."""
+    found = (f for f in (folder, *folder.parents) if (f / config.CONF / "config.yaml").is_file())
+    return next(found, None)
+
+
+def parser(here: Path = Path()) -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    Parameters
+    ----------
+    here : Path
+        Where the command was typed, from the repository's root: paths among its arguments are
+        relative to it, and the commands run in the root.
+    """
+    parser = argparse.ArgumentParser(prog="ripen", description="Experiments that run again.")
+    parser.add_argument("--version", action="version", version=f"ripen {version(DISTRIBUTION)}")
+    parser.set_defaults(command=lambda chosen: _list_commands(parser), anywhere=True)
+    commands = parser.add_subparsers(metavar="COMMAND")
     overrides = argparse.ArgumentParser(add_help=False)
     overrides.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="Hydra overrides, e.g. solver.base_lr=0.1"
@@ -45,11 +105,18 @@ def _parser() -> argparse.ArgumentParser:
         ("leaderboard", _leaderboard, []),
         ("find", _find, []),
         ("ui", _ui, []),
+        ("check", _check, []),
+        ("doctor", _doctor, []),
+        ("completion", _completion, []),
     ):
         added = commands.add_parser(name, parents=parents, help=command.__doc__)
         added.set_defaults(command=command)
+        if command is _completion:
+            added.add_argument("shell", choices=SHELLS, help="%(choices)s")
         if command is _leaderboard:
             added.add_argument("competition", nargs="?", metavar="C", help="default: all chosen")
+        if command is _check:
+            added.add_argument("competition", metavar="NAME", help="the competition")
         if command is _find:
             added.add_argument("name", help="a DVC experiment, or an MLflow run's id")
         if command is _ui:
@@ -62,11 +129,39 @@ def _parser() -> argparse.ArgumentParser:
                 action="store_false",
                 help="print the addresses only",
             )
+    _add_new(commands.add_parser("new", help=_new.__doc__), here)
     _add_sweep(commands.add_parser("sweep", help=_sweep.__doc__))
-    _add_classify(commands.add_parser("classify", help=_classify.__doc__))
-    _add_import(commands.add_parser("import-net", help=_import_net.__doc__))
+    _add_classify(commands.add_parser("classify", help=_classify.__doc__), here)
+    _add_import(commands.add_parser("import-net", help=_import_net.__doc__), here)
     _add_submit(commands.add_parser("submit", help=_submit.__doc__))
+    for name, added in commands.choices.items():
+        command = added.get_default("command")
+        added.set_defaults(anywhere=command in (_doctor, _completion))
+        added.description = command.__doc__
+        added.formatter_class = argparse.RawDescriptionHelpFormatter
+        examples = [f"ripen {line}" for line in EXAMPLES.get(name, ())]
+        added.epilog = "\n  ".join(["examples:", *examples]) if examples else None
     return parser
+
+
+def _add_new(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.set_defaults(command=_new)
+    parser.add_argument("name", metavar="NAME", help="what the competition is called here")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--kaggle", metavar="SLUG", help="what Kaggle calls it in its address")
+    source.add_argument(
+        "--from",
+        dest="files",
+        type=here.joinpath,
+        metavar="PATH",
+        help="a folder or zip file of its files",
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="ask nothing, take the likeliest")
+
+
+def _list_commands(parser: argparse.ArgumentParser) -> int:
+    parser.print_help()
+    return UsageError.exit_code
 
 
 def _add_sweep(parser: argparse.ArgumentParser) -> None:
@@ -79,9 +174,15 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="however many trials there are")
 
 
-def _add_classify(parser: argparse.ArgumentParser) -> None:
+def _add_classify(parser: argparse.ArgumentParser, here: Path) -> None:
     parser.set_defaults(command=_classify)
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="file, folder, or - to read one")
+    parser.add_argument(
+        "images",
+        nargs="+",
+        type=lambda text: text if text == "-" else str(here / text),
+        metavar="IMAGE",
+        help="file, folder, or - to read one",
+    )
     parser.add_argument("--net", default="squeezenet", help="a folder of models/ (%(default)s)")
     parser.add_argument(
         "--top", type=_count, default=5, help="number of classes to print (%(default)s)"
@@ -89,11 +190,11 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _add_import(parser: argparse.ArgumentParser) -> None:
+def _add_import(parser: argparse.ArgumentParser, here: Path) -> None:
     parser.set_defaults(command=_import_net)
     parser.add_argument("net", metavar="NAME", help="a folder of models/; with --arch a new one")
     parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="a local file, .pth or .safetensors"
+        "--weights", type=here.joinpath, metavar="FILE", help="a local file, .pth or .safetensors"
     )
     parser.add_argument("--arch", help="a PyTorch network: torchvision:NAME or timm:NAME")
     parser.add_argument("--outputs", type=_count, help="number of classes, if not 1000")
@@ -134,12 +235,43 @@ def _compose(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _new(chosen: argparse.Namespace) -> int:
+    """Enter a competition: look at its files and write its settings."""
+    # Importing pandas takes a second, which the other commands need not wait.
+    from ripen.entry.new import new
+
+    new(chosen.name, chosen.kaggle, chosen.files, chosen.yes)
+    return 0
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    """Report on a competition's data: leaks, train against test, gaps, groups, time."""
+    # Importing pandas takes a second, which the other commands need not wait.
+    from ripen.entry.check import check
+
+    check(chosen.competition)
+    return 0
+
+
 def _run(chosen: argparse.Namespace) -> int:
     """Compose, run `dvc repro`, and show the results."""
     _compose(chosen)
     _drop_broken_lock(Path("dvc.lock"))
     code = subprocess.run([sys.executable, "-m", "dvc", "repro"], env=_environment()).returncode
-    return code or _show(config.load_run().competitions)
+    if not code:
+        code = _show(config.load_run().competitions)
+    if changed := _changed():
+        print(f"These files that git tracks differ from the last commit: {' '.join(changed)}")
+        print(f"To go back: git checkout {' '.join(changed)} && .venv/bin/dvc checkout")
+        print("To keep the settings: write them into conf/, then ripen compose, and commit")
+    return code
+
+
+def _changed() -> list[str]:
+    """Return the tracked files that a run writes and that differ from the last commit."""
+    command = ["git", "status", "--porcelain", "--untracked-files=no", "--", *WRITTEN]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return [] if done.returncode else [line[3:] for line in (done.stdout or "").splitlines()]
 
 
 def _leaderboard(chosen: argparse.Namespace) -> int:
@@ -200,6 +332,27 @@ def _ui(chosen: argparse.Namespace) -> int:
     from ripen.track import ui
 
     return ui.run(config.load_run(), chosen.port, browser=chosen.browser)
+
+
+def _doctor(chosen: argparse.Namespace) -> int:
+    """Show what of this machine works, what is missing, and how to mend it."""
+    from ripen import doctor
+
+    return doctor.run()
+
+
+def _completion(chosen: argparse.Namespace) -> int:
+    """Print a script with which a shell completes ripen's commands."""
+    import shtab
+
+    whole = parser()
+    # shtab completes what argparse knows; the competitions are files, whichever there are then.
+    for command in whole._subparsers._group_actions[0].choices.values():  # type: ignore[union-attr]
+        for action in command._actions:
+            if action.dest == "competition":
+                action.complete = dict.fromkeys(COMPLETE, "_ripen_competitions")
+    print(shtab.complete(whole, shell=chosen.shell, preamble=COMPLETE))  # type: ignore[arg-type]
+    return 0
 
 
 def _sweep(chosen: argparse.Namespace) -> int:

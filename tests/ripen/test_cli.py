@@ -1,3 +1,4 @@
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def test_run_changes_every_chosen_competition_that_has_the_setting(
     monkeypatch.setattr(cli.subprocess, "run", repro)
     monkeypatch.setattr(terminal, "show", lambda name, seconds: shown.append(name))
     assert cli.main(["run", "solver.base_lr=0.01", "competitions=[digits]"]) == 0
-    assert started == [["-m", "dvc", "repro"]]
+    assert started[0] == ["-m", "dvc", "repro"]
     assert shown == ["digits"]
     params = yaml.safe_load((repository / "params.yaml").read_text())
     assert list(params["competition"]) == params["competitions"] == ["digits"]
@@ -121,3 +122,66 @@ def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit, match="2"):
         cli.main(["bake"])
     assert "invalid choice: 'bake'" in capsys.readouterr().err
+
+
+def test_bare_ripen_lists_its_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([]) == 2
+    shown = capsys.readouterr()
+    assert {"run", "sweep", "submit", "doctor"} <= set(shown.out.split())
+    assert shown.err == ""
+
+
+def test_version_is_the_distributions(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == "ripen 0.1.0\n"
+
+
+def test_a_command_runs_from_any_folder_of_the_clone(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = repository / "notebooks" / "mine"
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep)
+    assert cli.main(["compose"]) == 0
+    assert (repository / "params.yaml").is_file()
+    assert not list(deep.iterdir())
+
+
+def test_paths_are_relative_to_where_the_command_was_typed() -> None:
+    parser = cli.parser(Path("notebooks"))
+    assert parser.parse_args(["classify", "cat.jpg", "-"]).images == ["notebooks/cat.jpg", "-"]
+    weights = parser.parse_args(["import-net", "x", "--weights", "/tmp/w.pth"]).weights
+    assert weights == Path("/tmp/w.pth")
+
+
+@pytest.mark.parametrize("name", sorted(cli.EXAMPLES))
+def test_the_examples_of_a_commands_help_are_valid(name: str) -> None:
+    for line in cli.EXAMPLES[name]:
+        words = shlex.split(line.partition(" > ")[0])
+        assert words[0] == name
+        cli.parser().parse_args(words)
+
+
+def test_a_run_says_how_to_go_back(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main(["compose"])
+    for command in (["init", "-q"], ["add", "params.yaml"], ["commit", "-qm", "as it was"]):
+        author = ["-c", "user.name=ann", "-c", "user.email=ann@example.org"]
+        subprocess.run(["git", *author, *command], check=True)
+    assert cli._changed() == []
+    (repository / "params.yaml").write_text("changed: true\n")
+    (repository / "metrics").mkdir()
+    (repository / "metrics" / "new.json").write_text("{}")
+    assert cli._changed() == ["params.yaml"]
+
+
+def test_completion_knows_commands_and_competitions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    assert "_shtab_ripen_subparsers=(compose run " in script
+    assert "_shtab_ripen_submit_pos_0_COMPGEN=_ripen_competitions" in script

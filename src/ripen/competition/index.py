@@ -29,8 +29,8 @@ COLUMNS = {
     "fold": "int64",  # in which a row is held out; -1 where it always trains, or never
     "problem": "str",  # why a row is excluded, "" for most
 }
-WEIGHT = "weight"  # a column of the rows of a table whose settings name one
 REPEATS = re.compile(r"fold_\d+")  # the folds of a repeated split, from the second on: fold_2, …
+WEIGHT = "weight"  # a column of the rows of a table whose settings name one
 # What images have beside that; other columns of an index are text.
 IMAGES = {
     "width": "int64",
@@ -82,11 +82,6 @@ class Index:
         return self.rows["fold"].to_numpy(np.int64)
 
     @property
-    def weight(self) -> NDArray[np.float64] | None:
-        """How much each row counts, shape (n,); None where all count alike."""
-        return self.rows[WEIGHT].to_numpy(np.float64) if WEIGHT in self.rows else None
-
-    @property
     def repeats(self) -> list[Ints]:
         """The folds of each split of a repeated one, each of shape (n,)."""
         names = ["fold", *filter(REPEATS.fullmatch, map(str, self.rows))]
@@ -97,6 +92,11 @@ class Index:
         """The group of each row, "" where it has none."""
         found: pd.Series[str] = self.rows["group"]
         return found
+
+    @property
+    def weight(self) -> NDArray[np.float64] | None:
+        """How much each row counts, shape (n,); None where all count alike."""
+        return self.rows[WEIGHT].to_numpy(np.float64) if WEIGHT in self.rows else None
 
     def known(self) -> NDArray[np.bool_]:
         """Return whether each row's target is known, shape (n,)."""

@@ -2,7 +2,7 @@
 
 numpy, MKL, OpenBLAS, oneDNN and torch choose kernels by processor, and kernels differ in the last
 bits. The variables below restrict each library to kernels that all such processors have.
-`docs/portability.md` has the experiments behind them, and the differences that remain.
+`docs/explanations/portability.md` has the experiments behind them, and the differences that remain.
 """
 
 import os
@@ -16,6 +16,8 @@ PORTABLE = {
     "OPENBLAS_CORETYPE": "Haswell",
     # Every feature that numpy 2.4 dispatches on. Its AVX2 argsort also crashes the tests' emulator.
     "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+    # Layers fused at inference round otherwise than one by one (`caffe.folded`).
+    "CAFFE_FUSION": "0",
 }
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

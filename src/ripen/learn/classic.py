@@ -41,7 +41,7 @@ class FittedPipeline:
     def predict(self, x: Any) -> Outputs:
         """Return probabilities, or columns of values (`Fitted.predict`)."""
         if not self.task.probabilities:
-            return np.asarray(self.pipeline.predict(x), np.float64).reshape(-1, self.outputs)
+            return np.asarray(self.pipeline.predict(x), np.float64).reshape(len(x), -1)
         found = self.pipeline.predict_proba(x)
         if isinstance(found, list):  # one array a label, of "no" and "yes"
             each = zip(found, self.pipeline[-1].classes_, strict=True)
@@ -84,6 +84,7 @@ class Classic(Estimator):
 
     encoders: ClassVar[tuple[str, ...]] = ("one_hot", "ordinal", "target")
     """Those that it takes, its own first."""
+    takes_labels = True
     takes_sparse: ClassVar[bool] = False
     takes_several: ClassVar[bool] = False
     """Whether it takes rows of several targets; else there is one estimator for each of these."""
@@ -135,6 +136,8 @@ class Classic(Estimator):
         from sklearn.utils.validation import has_fit_parameter
 
         model, more = self.build(work), {}
+        if rows.y.ndim > 1 and not work.task.probabilities and not hasattr(model, "regressor"):
+            model = standardized(model)  # or the target of the largest unit decides every split
         inner = getattr(model, "regressor", model)  # of one that standardizes its targets
         if rows.weight is not None and has_fit_parameter(inner, "sample_weight"):
             more["sample_weight"] = rows.weight
@@ -214,4 +217,4 @@ def _one(targets: Any) -> Any:
 def _of_yes(found: NDArray[np.floating], known: NDArray[Any]) -> NDArray[np.float64]:
     """Return the probability of label 1, which the training rows may have lacked."""
     places = np.flatnonzero(np.asarray(known) == 1)
-    return np.asarray(found[:, places[0]] if len(places) else np.zeros(len(found)), np.float64)
+    return np.asarray(found[:, places[0]] if len(places) else np.zeros(len(found)))

@@ -138,8 +138,9 @@ class Estimator:
     learns: ClassVar[bool] = True
     has_learning_curve: ClassVar[bool] = True
     does: ClassVar[str] = ""
-    """All that it can do: "classifies", "one class" (which tells classes apart, but learns no
-    independent labels) or "regresses"; "" for everything."""
+    """The one thing that it can do: "classifies" or "regresses"; "" for both."""
+    takes_labels: ClassVar[bool] = False
+    """Whether one that classifies can do so by several independent labels."""
     needs: ClassVar[str] = ""
     """The package of the extra `boosters` without which it cannot fit."""
 
@@ -155,9 +156,10 @@ class Estimator:
                 f"estimator '{self.name}' needs the package '{self.needs}'. Run: "
                 "pip install 'ripen-pipeline[boosters]'"
             )
-        lacks_classes = self.does == "one class" and not task.classifies
-        if lacks_classes or (self.does == "classifies" and not task.probabilities):
+        if self.does == "classifies" and not task.probabilities:
             return f"estimator '{self.name}' only classifies. For a regression set it to null"
+        if self.does == "classifies" and not (task.classifies or self.takes_labels):
+            return f"estimator '{self.name}' tells classes apart, and no labels. Set it to null"
         if self.does == "regresses" and task.probabilities:
             return f"estimator '{self.name}' only predicts numbers. For classes set it to null"
         return ""

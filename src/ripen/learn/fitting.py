@@ -266,7 +266,7 @@ def learning_curve(fit: Fit, sizes: Sequence[int]) -> pd.DataFrame:
 
 
 def score(fit: Fit, rows: Ints, outputs: NDArray[np.float64]) -> float:
-    """Return the score of a learning curve: by the first of the task's metrics."""
+    """Return the score of a learning curve, by the first metric of its task."""
     return METRICS[fit.index.task.metrics[0]](fit.index.targets[rows], outputs)
 
 

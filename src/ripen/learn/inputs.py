@@ -104,10 +104,10 @@ class Features:
 
     def save(self, folder: Path) -> None:
         """Write which features of an image they are."""
-        from ripen.learn.models.photographs import photographs
+        from ripen.learn.models.image_features import image_features
         from ripen.learn.models.served import write_input
 
-        write_input(folder, photographs(self.competition, self.names))
+        write_input(folder, image_features(self.competition, self.names))
 
 
 def read_features(

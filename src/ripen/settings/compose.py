@@ -308,13 +308,45 @@ class _Definition:
         if isinstance(own, Mapping) and "split" in own:
             values["validation"] = dict(own)
         if later := [override for override in overrides if override not in first]:
-            found = self._container(self._composed(values, later))
-            values = self._container(self._composed(_without_former(values, found, later), later))
+            values = self._container(self._composed(self._without_former(values, later), later))
         return {
             key: value
             for key, value in values.items()
             if key in SETTINGS or not (key in self._referenced or (self._conf / key).is_dir())
         }
+
+    def _without_former(self, values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+        """Leave out a source's, metric's or splitter's settings if overrides name another.
+
+        Hydra merges them.
+        """
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+        from hydra.errors import HydraException
+
+        kept = dict(values)
+        for override in overrides:
+<<<<<<< HEAD
+            if _key(override) in ("source", "metric"):
+                kept[_key(override)] = {}
+            if _key(override) not in ("validation", "validation.split"):
+=======
+            if _key(override) not in ("source", "metric", "validation", "validation.split"):
+>>>>>>> tidy
+                continue
+            try:
+                value = OverridesParser.create().parse_override(override).value()
+            except HydraException as error:
+                raise ConfigError(self._reason(error, overrides)) from None
+<<<<<<< HEAD
+=======
+            if _key(override) in ("source", "metric"):
+                kept[_key(override)] = {}
+                continue
+>>>>>>> tidy
+            split = value.get("split") if isinstance(value, dict) else value
+            if split not in (None, (values.get("validation") or {}).get("split")):
+                kept["validation"] = {}
+        return kept
 
     def _composed(self, values: Mapping[str, Any], overrides: Sequence[str]) -> DictConfig:
         """Let Hydra compose; interpolations stay as they are."""
@@ -357,23 +389,6 @@ class _Definition:
                 return f"{self._conf}/{key}/ has no '{value}'{nearest(value, options)}"
         reason = " ".join(str(error).split())
         return f"{self._conf}/ cannot be composed for {self._name}: {reason}"
-
-
-def _without_former(
-    values: dict[str, Any], found: dict[str, Any], overrides: Sequence[str]
-) -> dict[str, Any]:
-    """Leave out a source's, metric's or splitter's settings if overrides name another.
-
-    Hydra merges them.
-    """
-    kept = dict(values)
-    for key in ("source", "metric"):
-        if any(_key(override) == key for override in overrides):
-            kept[key] = {}
-    before, after = (each.get("validation") or {} for each in (values, found))
-    if before.get("split") != after.get("split"):
-        kept["validation"] = {}
-    return kept
 
 
 def _referenced(values: Any) -> set[str]:

@@ -66,7 +66,7 @@ NEEDED = {
 class Solver:
     """`conf/solver/`: the fields of Caffe's SolverParameter, by their own names.
 
-    What is not given is as Caffe has it.
+    A setting left out has Caffe's default.
     """
 
     type: Literal["SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"] = "SGD"
@@ -138,7 +138,7 @@ class FrozenNet:
 
     `pools` are Caffe's: AVE, the mean over a map's places, and MAX, the largest of them. `sides`
     are the input's height and width in pixels, one after the other; `views` what it is shown of
-    each picture at each of them (`ripen.data.image_input`).
+    each image at each of them (`ripen.data.image_input`).
     """
 
     net: str
@@ -150,7 +150,7 @@ class FrozenNet:
 
 @typed
 class Augment:
-    """How far a training picture may be changed (`ripen.data.batches.Augmentation`)."""
+    """How far a training image may be changed (`ripen.data.batches.Augmentation`)."""
 
     mirror: bool
     crop: Literal["none", "area", "caffe"]
@@ -217,7 +217,7 @@ class Study:
     """`conf/study/`: the relational store of Optuna's studies; without `uri` `.ripen/studies.db`.
 
     The address holds no user or password: PostgreSQL's client takes those from PGUSER, PGPASSWORD
-    or ~/.pgpass. `timeout` is how many seconds a locked store is waited for.
+    or ~/.pgpass. `timeout` is in seconds: how long to wait for a locked store.
     """
 
     uri: Address | None
@@ -301,11 +301,13 @@ class Columns:
     """The columns of a table: what the types of its values do not say.
 
     `drop` are not learnt from. With `scale` all numbers are divided by it in place of being
-    standardized. With `shape` (channels, height, width) a row is an image, pixel after pixel.
+    standardized. With `shape` (channels, height, width) a row is an image, pixel after pixel. The
+    column `weight` says how much a training row counts.
     """
 
     drop: list[str] = Field(default_factory=list)
     types: dict[str, Column] = Field(default_factory=dict)
+    weight: str | None = None
     scale: Positive | None = None
     shape: Annotated[list[Count], Field(min_length=3, max_length=3)] | None = None
 

@@ -132,7 +132,7 @@ def test_each_row_is_predicted_once_by_a_model_that_has_not_seen_it() -> None:
 @pytest.mark.parametrize("model", [Refitted(), NotRefitted()])
 def test_out_of_fold_predictions_are_the_mean_over_repeats(model: Means) -> None:
     own = index()
-    second = np.where(own.folds >= 0, np.arange(len(own.rows)) % 2, -1)
+    second = np.where(own.folds >= 0, np.arange(len(own.rows)) // 3 % 2, -1)
     own = Index(own.rows.assign(fold_2=second), own.task, own.classes, own.names)
     (validation, test), _ = fitting.run(fit_of(model, own))
     rows = np.arange(N)
@@ -174,7 +174,9 @@ SEVERAL = {
 def test_models_learn_several_targets(task: str, name: str) -> None:
     if (task, name) == ("regression", "logistic_regression"):
         return  # which only classifies
-    own = fits.index_of(task, SEVERAL[task] * 4, [k % 2 for k in range(4 * N)], classes=("x", "y"))
+    own = fits.index_of(
+        task, SEVERAL[task] * 4, [k // 6 % 2 for k in range(4 * N)], classes=("x", "y")
+    )
     x = own.targets.astype(np.float32)
     sections: dict[str, dict[str, Any]] = {
         "logistic_regression": {},
@@ -202,7 +204,7 @@ def test_models_learn_several_targets(task: str, name: str) -> None:
         assert found.min() >= 0
         assert found.max() <= 1
     else:  # each column in its own unit
-        np.testing.assert_allclose(found / truth.std(axis=0), truth / truth.std(axis=0), atol=0.2)
+        np.testing.assert_allclose(found / truth.std(axis=0), truth / truth.std(axis=0), atol=0.25)
 
 
 def test_the_test_rows_are_predicted_by_a_model_of_all_rows() -> None:

@@ -57,15 +57,27 @@ def interpreter() -> Path:
         if not os.access(given, os.X_OK):
             raise RealCaffeUnavailable(f"{VARIABLE} is '{given}': no such program")
         return Path(given)
-    digest = hashlib.sha256("\n".join(WHEELS).encode()).hexdigest()[:12]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "ripen" / f"real-caffe-{digest}"
+    folder = _folder()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(Path(f"{folder}.lock")):
         # The mark is the last file written: an installation that was killed starts again.
         if not (folder / "complete").exists():
             _install(_python39(), folder)
     return folder / "bin" / "python"
+
+
+def installed() -> Path | None:
+    """Return the Python that `interpreter` would, where nothing has to be installed for it."""
+    python = Path(os.environ.get(VARIABLE) or _folder() / "bin" / "python")
+    whole = VARIABLE in os.environ or (_folder() / "complete").exists()
+    return python if whole and os.access(python, os.X_OK) else None
+
+
+def _folder() -> Path:
+    """Return where the environment is, or will be: named by its packages."""
+    digest = hashlib.sha256("\n".join(WHEELS).encode()).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "ripen" / f"real-caffe-{digest}"
 
 
 @contextmanager

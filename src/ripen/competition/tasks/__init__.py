@@ -30,15 +30,11 @@ class Task:
         Numbers of classes, or of targets, that are allowed.
     loss : str
         Caffe's layer on the scores and the targets.
-    link : str
-        Caffe's layer that makes outputs of scores.
     error : str
         The name of that loss in a figure.
     metrics : tuple of str
         Those that are reported beside the competition's own. The first one is that of learning
         curves.
-    each : str
-        The task of one target alone, for estimators that learn each by itself.
     """
 
     name: str
@@ -47,10 +43,8 @@ class Task:
     least: int
     most: int
     loss: str
-    link: str
     error: str
     metrics: tuple[str, ...]
-    each: str
 
     def outputs(self, classes: Sequence[str]) -> int:
         """Return how many numbers a model gives for a row."""

@@ -10,9 +10,7 @@ TASKS.register("binary")(
         least=2,
         most=2,
         loss="SoftmaxWithLoss",
-        link="Softmax",
         error="log loss",
-        metrics=("accuracy", "top5", "log_loss", "roc_auc", "brier"),
-        each="binary",
+        metrics=("accuracy", "log_loss", "roc_auc", "brier"),
     )
 )

@@ -10,9 +10,7 @@ TASKS.register("multiclass")(
         least=2,
         most=100_000,
         loss="SoftmaxWithLoss",
-        link="Softmax",
         error="log loss",
         metrics=("accuracy", "top5", "log_loss", "roc_auc", "brier"),
-        each="multiclass",
     )
 )

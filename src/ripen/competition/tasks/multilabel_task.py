@@ -10,9 +10,7 @@ TASKS.register("multilabel")(
         least=1,
         most=100_000,
         loss="SigmoidCrossEntropyLoss",
-        link="Sigmoid",
         error="log loss, the sum over labels",
         metrics=("mean_column_auc", "weighted_multilabel_log_loss", "exact_match"),
-        each="binary",
     )
 )

@@ -18,7 +18,8 @@ from ripen.core.layout import Layout
 from ripen.core.progress import progress
 from ripen.data import beside, card, image_index, tables
 from ripen.data.decode import decode, open_archives
-from ripen.data.labels import Known, Labels, Reader, read_table, reader
+from ripen.data.labels import LABELS, Known, Labels, Reader
+from ripen.data.labels.listed import read_table
 from ripen.data.readers import READERS, Read
 from ripen.data.readers.table import check_targets, expected, joined
 from ripen.data.scan import Duplicates
@@ -67,7 +68,7 @@ def read(competition: Competition, layout: Layout) -> Read:
     sample = layout.raw / competition.files.sample
     ids = sample_ids(sample, competition) if sample.exists() else []
     known, names = _known(settings, competition, layout, ids)
-    labels = reader(settings.read)
+    labels = LABELS[settings.read]
     values = _values(settings, competition, layout)
     found: list[Labels] = []
     with open_archives(layout.raw) as archives, progress("prepare", None) as advance:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ripen.competition.index import WEIGHT
 from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
@@ -61,6 +62,8 @@ def read(competition: Competition, layout: Layout) -> Read:
             target = joined(competition, table, text)
         tables.append(table[list(features)])
         rows.append(_rows(part, table[competition.id], target))
+        if (name := competition.columns.weight) is not None:
+            rows[-1][WEIGHT] = _weight(name, text, paths[part], part, csv.decimal)
     index = pd.concat(rows, ignore_index=True)
     return Read(
         index,
@@ -79,7 +82,9 @@ def _named(competition: Competition, train: pd.DataFrame, path: Path) -> list[st
             raise DataError(
                 f"{path}: column '{name}' is missing. Found: {', '.join(map(str, train))}"
             )
-    for name in (*competition.columns.drop, *competition.columns.types):
+    weight = competition.columns.weight
+    named = (*competition.columns.drop, *competition.columns.types, *([weight] if weight else []))
+    for name in named:
         if name not in train:
             raise DataError(f"{path}: column '{name}', which columns names, is missing")
     used = {competition.id, *competition.targets, *_others(competition)}
@@ -90,7 +95,9 @@ def _others(competition: Competition) -> set[str]:
     """Return the columns that are dropped, or that only the splitter reads."""
     named = competition.validation.get("column")
     folds = competition.validation.get("split") == "column" and named
-    return {*competition.columns.drop, *([str(named)] if folds else [])}
+    weight = competition.columns.weight
+    only = [*([str(named)] if folds else []), *([weight] if weight is not None else [])]
+    return {*competition.columns.drop, *only}
 
 
 def _features(
@@ -219,6 +226,17 @@ def _solution(
     if solution[competition.id].tolist() != table[competition.id].tolist():
         raise DataError(f"{path}: its ids are not those of {test}")
     return joined(competition, solution, text)
+
+
+def _weight(
+    name: str, text: pd.DataFrame, path: Path, part: str, decimal: str
+) -> "pd.Series[float]":
+    """Return how much each row counts; 1 for test rows, whose table may lack that."""
+    if part == "test" and name not in text:
+        return pd.Series(1.0, text.index)
+    wanted = {name: number(Column(min=0, missing=False))}
+    found: pd.Series[float] = read_table(path, text, wanted, map(str, text), decimal)[name]
+    return found
 
 
 def _rows(part: str, ids: "pd.Series[str]", target: "pd.Series[Any]") -> pd.DataFrame:

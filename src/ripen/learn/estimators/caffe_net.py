@@ -15,17 +15,6 @@ if TYPE_CHECKING:  # imports torch
     from ripen.learn.models.group import Trial
 
 
-def unit_of(values: Targets) -> Unit:
-    """Return mean and scale of values, each column's own.
-
-    A net learns numbers of the size of its weights.
-    """
-    mean, scale = np.mean(values, axis=0), np.std(values, axis=0)
-    if values.ndim == 1:
-        return float(mean), float(scale) or 1.0
-    return np.asarray(mean), np.where(scale > 0, scale, 1.0)
-
-
 @ESTIMATORS.register("caffe_net")
 @typed
 class CaffeNet(Estimator):
@@ -52,7 +41,7 @@ class CaffeNet(Estimator):
 
     def fit(self, train: Rows, validation: Rows | None, work: Work) -> FittedNet:
         """Train; the folder gets Caffe's files and the rows (`Estimator.fit`)."""
-        # Here, because the settings are read where nobody trains, and these import torch.
+        # Imported here because they import torch, which reading the settings does not need.
         from ripen.learn.models import mlp
         from ripen.learn.models.train_net import train_net
 
@@ -62,17 +51,19 @@ class CaffeNet(Estimator):
         if encoder is not None:
             x = encoder.fit_transform(train.x, train.y, train.groups)
             held_out, levels = encoder.transform(validation.x), encoder.codes_
-        unit = None if work.task.probabilities else unit_of(train.y)
-        y, held_y = (
-            rows.y if unit is None else np.asarray((rows.y - unit[0]) / unit[1], np.float64)
-            for rows in (train, validation)
-        )
-        rows = write_rows(work.folder, "train", x, y), min(self.train.batch_size, len(x))
-        held = write_rows(work.folder, "validation", held_out, held_y), len(held_out)
-        deploy = mlp.deploy(self.net, x.shape[1], work.outputs, work.task.link, levels)
+        unit: Unit = (0.0, 1.0)
+        targets = [train.y, validation.y]
+        if not work.task.probabilities:  # a net learns numbers of the size of its weights
+            unit = unit_of(train.y)
+            mean, scale = (np.asarray(each) for each in unit)
+            targets = [np.asarray((y - mean) / scale, np.float64) for y in targets]
+        rows = write_rows(work.folder, "train", x, targets[0]), min(self.train.batch_size, len(x))
+        held = write_rows(work.folder, "validation", held_out, targets[1]), len(held_out)
+        loss = work.task.loss
+        deploy = mlp.deploy(self.net, x.shape[1], work.outputs, loss, levels)
         write_text(work.folder / "deploy.prototxt", mlp.to_text(deploy))
         training = train_net(
-            mlp.train_val(self.net, work.outputs, rows, held, work.task.loss, x.shape[1], levels),
+            mlp.train_val(self.net, work.outputs, rows, held, loss, x.shape[1], levels),
             self.solver,
             self.train,
             work.seed,
@@ -82,3 +73,11 @@ class CaffeNet(Estimator):
             history=work.folder / "history" if work.history else None,
         )
         return FittedNet(work.engine, work.folder, encoder, x.shape[1:], training, unit)
+
+
+def unit_of(y: Targets) -> Unit:
+    """Return mean and standard deviation of numbers to predict, one of each for each column."""
+    if y.ndim == 1:
+        return float(np.mean(y)), float(np.std(y)) or 1.0
+    scales = [float(scale) or 1.0 for scale in np.std(y, axis=0)]
+    return [float(mean) for mean in np.mean(y, axis=0)], scales

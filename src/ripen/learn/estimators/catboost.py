@@ -26,8 +26,9 @@ class CatBoost(Boosted):
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import FunctionTransformer
 
-        classifies = work.task.probabilities
-        kind = catboost.CatBoostClassifier if classifies else catboost.CatBoostRegressor
+        kind = (
+            catboost.CatBoostClassifier if work.task.probabilities else catboost.CatBoostRegressor
+        )
         more: dict[str, Any] = {"monotone_constraints": known.monotone} if known.monotone else {}
         model = kind(
             learning_rate=self.learning_rate,

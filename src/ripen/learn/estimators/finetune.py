@@ -37,7 +37,7 @@ class Finetune(Estimator):
     solver: Solver
     train: Train
 
-    does = "one class"
+    does = "classifies"
     refits = False  # without validation rows nothing would end its training
 
     def files(self) -> list[Path]:
@@ -46,7 +46,7 @@ class Finetune(Estimator):
 
     def fit(self, train: Rows, validation: Rows | None, work: Work) -> FittedNet:
         """Train; the folder gets Caffe's files and the rows (`Estimator.fit`)."""
-        # Here, because the settings are read where nobody trains, and these import torch.
+        # Imported here because they import torch, which reading the settings does not need.
         from ripen.learn.models import mlp
         from ripen.learn.models.train_net import train_net
 

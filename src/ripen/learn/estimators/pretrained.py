@@ -21,7 +21,7 @@ class Pretrained(Estimator):
     net: str
     batch_size: Count
 
-    does = "one class"
+    does = "classifies"
     refits = True
     learns = False
     has_learning_curve = False

@@ -12,6 +12,8 @@ from ripen.settings.compose import as_mapping
 from ripen.settings.schema import Net, Solver
 
 SOFTMAX = "SoftmaxWithLoss"
+OUTPUTS = {SOFTMAX: L.Softmax, "SigmoidCrossEntropyLoss": L.Sigmoid, "EuclideanLoss": L.Power}
+"""Of each loss the layer that turns scores into probabilities, or into the predicted numbers."""
 ACTIVATIONS = {"sigmoid": L.Sigmoid, "tanh": L.TanH, "relu": L.ReLU}
 FILLERS = {
     "xavier": {"type": "xavier"},
@@ -36,10 +38,11 @@ def train_val(
     net : Net
         Layers, activation, dropout and initial weights.
     outputs : int
-        Classes, labels or numbers to predict.
+        Classes, or numbers to predict.
     train, validation : (Path, int)
         The list file of an HDF5Data layer, and how many rows make a batch.
-    loss : "SoftmaxWithLoss", "SigmoidCrossEntropyLoss" or "EuclideanLoss"
+    loss : str
+        A key of `OUTPUTS`.
     features : int
         Of a row; needed with `levels` alone.
     levels : sequence of int
@@ -69,17 +72,16 @@ def train_val(
 
 
 def deploy(
-    net: Net, features: int, outputs: int, link: str = "Softmax", levels: Sequence[int] = ()
+    net: Net, features: int, outputs: int, loss: str = SOFTMAX, levels: Sequence[int] = ()
 ) -> caffe_pb2.NetParameter:
     """Write the net for prediction: input ``data`` of shape (1, features), output ``prob``.
 
-    `link` is the layer that makes that of scores: "Softmax", "Sigmoid" or "Power". In a regression
-    ``prob`` holds the predicted numbers, so that engines read one name.
+    In a regression ``prob`` holds the predicted numbers, so that engines read one name.
     """
     spec = caffe.NetSpec()
     spec.data = L.Input(shape={"dim": [1, features]})
     scores = _scores(spec, net, outputs, features, levels)
-    spec.prob = getattr(L, link)(scores)
+    spec.prob = OUTPUTS[loss](scores)
     written = spec.to_proto()
     written.name = "mlp"
     return written
@@ -122,8 +124,8 @@ def width(levels: int) -> int:
 
     The rule of thumb of fastai (`fastai.tabular.model.emb_sz_rule`), at most 50.
     """
-    size: float = 1.6 * levels**0.56
-    return min(50, round(size))
+    size: int = min(50, round(1.6 * levels**0.56))
+    return size
 
 
 def _embedded(spec: caffe.NetSpec, features: int, levels: Sequence[int]) -> caffe.Top:

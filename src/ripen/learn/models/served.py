@@ -24,9 +24,9 @@ import caffe
 from ripen.competition.tasks import TASKS
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
-from ripen.learn.arrays import Unit
+from ripen.learn.arrays import Unit, in_units
 from ripen.learn.classic import FittedPipeline
-from ripen.learn.models.photographs import Photographed, Photographs, write_nets
+from ripen.learn.models.image_features import Extractor, ImageFeatures, write_nets
 from ripen.nets.engines.pycaffe import probabilities
 from ripen.settings.compose import as_mapping
 
@@ -121,7 +121,7 @@ def write_net(
     trained: Path,
     encoder: Any,
     shape: tuple[int, ...],
-    unit: Unit | None,
+    unit: Unit,
     deploy: str = NET[0],
 ) -> None:
     """Write a net into an existing folder: Caffe's files from the folder that it was trained in.
@@ -133,8 +133,8 @@ def write_net(
         Fitted.
     shape : tuple of int
         Of one row.
-    unit : (mean, standard deviation), or None
-        By which the net's targets were standardized: floats, or ndarrays of shape (k,).
+    unit : (float, float), or of lists
+        Mean and standard deviation by which the net's targets were standardized.
     deploy : str
         The file in `trained` whose input are such rows.
     """
@@ -142,11 +142,10 @@ def write_net(
         shutil.copyfile(trained / original, folder / name)
     if encoder is not None:
         skops.io.dump(encoder, folder / ENCODER)
-    mean, scale = (np.asarray(each).tolist() for each in unit or (0.0, 1.0))
-    write_text(folder / ABOUT, json.dumps({"shape": shape, "unit": [mean, scale]}) + "\n")
+    write_text(folder / ABOUT, json.dumps({"shape": shape, "unit": unit}) + "\n")
 
 
-def write_input(folder: Path, taken: Photographs) -> None:
+def write_input(folder: Path, taken: ImageFeatures) -> None:
     """Write how images become the features that the model takes."""
     write_text(folder / INPUT, json.dumps(as_mapping(taken), indent=2) + "\n")
 
@@ -182,11 +181,11 @@ def read(folder: Path) -> Served:
     if (folder / ENCODER).exists():
         encoder = skops.io.load(folder / ENCODER, trusted=_trusted(folder / ENCODER))
     net = caffe.Net(*[str(folder / name) for name in NET], caffe.TEST)
-    mean, scale = (np.asarray(each, np.float32) for each in about["unit"])
+    unit: Any = tuple(about["unit"])
 
     def outputs(rows: NDArray[np.float32]) -> NDArray[np.floating]:
         found: NDArray[np.floating] = probabilities(net, rows.reshape(-1, *about["shape"]))
-        return np.asarray(found * scale + mean)
+        return np.asarray(in_units(found, unit))
 
     return Served(_values(folder, encoder, encodes=True), outputs)
 
@@ -209,7 +208,7 @@ def _values(folder: Path, encoder: Any, *, encodes: bool) -> Callable[[Any], Any
         Whether to encode the table too: a pipeline has the encoder as its first step.
     """
     if (folder / INPUT).exists():
-        return Photographed(_read_input(folder), folder).values
+        return Extractor(_read_input(folder), folder).values
     if encoder is None:
         return lambda given: given
     if encodes:
@@ -273,9 +272,9 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _read_input(folder: Path) -> Photographs:
+def _read_input(folder: Path) -> ImageFeatures:
     text = (folder / INPUT).read_text(encoding="utf-8")
-    taken: Photographs = TypeAdapter(Photographs).validate_json(text)
+    taken: ImageFeatures = TypeAdapter(ImageFeatures).validate_json(text)
     return taken
 
 

@@ -4,7 +4,8 @@ Each net's arithmetic is that of Caffe's layers and of SGDSolver, and no net dep
 that overflows does not change the rest.
 
 Matrix products are numpy's, over the tensors' memory. In portable mode its OpenBLAS is twice as
-fast on such small matrices as torch's MKL (`docs/portability.md`). All else is torch's.
+fast on such small matrices as torch's MKL (`docs/explanations/portability.md`). All else is
+torch's.
 """
 
 import math

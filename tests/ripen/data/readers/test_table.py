@@ -194,6 +194,16 @@ def test_several_targets_are_one_text_and_numbers_in_pythons_form() -> None:
         read(["id,x,y,z", "a,2,False,1"], own)
 
 
+def test_weights_are_of_the_index_and_not_learnt_from() -> None:
+    own = competition(columns={"weight": "w"})
+    (LAYOUT.raw / "test.csv").write_text("id,x\nc,5\n", encoding="utf-8")
+    found = read(["id,x,w,ripe", "a,1,0.5,0", "b,2,3,1"], own)
+    assert list(found.columns) == ["x"]
+    assert found.rows["weight"].tolist() == [0.5, 3.0, 1.0]
+    with pytest.raises(DataError, match=r"row 2, column 'w': '-3' is not a number from 0$"):
+        read(["id,x,w,ripe", "a,1,0.5,0", "b,2,-3,1"], own)
+
+
 def test_groups_come_from_a_column_or_from_a_file_of_their_own() -> None:
     lines = ["id,x,ripe", "a.jpg,1,0", "b.jpg,2,1"]
     by_id = competition(validation={"split": "group", "folds": 2, "group": "id"}, columns={})

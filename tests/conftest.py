@@ -1,5 +1,6 @@
 """What tests of both packages share."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.slow)
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen_heap() -> None:
+    """Leave out of later garbage collections what is there by now.
+
+    A fit collects garbage after each fold, and would look at a million objects of PyTorch, MLflow
+    and pytest each time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

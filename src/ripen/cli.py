@@ -31,6 +31,8 @@ EXAMPLES = {
         "run 'competitions=[avocado]' solver.base_lr=0.01",
         "run competition.digits.solver.max_iter=60",
     ],
+    "new": ["new titanic --kaggle titanic", "new shop --from ~/downloads/shop.zip --yes"],
+    "check": ["check titanic"],
     "leaderboard": ["leaderboard", "leaderboard avocado"],
     "find": ["find pappy-good"],
     "ui": ["ui", "ui --port 5001 --no-browser"],
@@ -103,6 +105,7 @@ def parser(here: Path = Path()) -> argparse.ArgumentParser:
         ("leaderboard", _leaderboard, []),
         ("find", _find, []),
         ("ui", _ui, []),
+        ("check", _check, []),
         ("doctor", _doctor, []),
         ("completion", _completion, []),
     ):
@@ -112,6 +115,8 @@ def parser(here: Path = Path()) -> argparse.ArgumentParser:
             added.add_argument("shell", choices=SHELLS, help="%(choices)s")
         if command is _leaderboard:
             added.add_argument("competition", nargs="?", metavar="C", help="default: all chosen")
+        if command is _check:
+            added.add_argument("competition", metavar="NAME", help="the competition")
         if command is _find:
             added.add_argument("name", help="a DVC experiment, or an MLflow run's id")
         if command is _ui:
@@ -124,6 +129,7 @@ def parser(here: Path = Path()) -> argparse.ArgumentParser:
                 action="store_false",
                 help="print the addresses only",
             )
+    _add_new(commands.add_parser("new", help=_new.__doc__), here)
     _add_sweep(commands.add_parser("sweep", help=_sweep.__doc__))
     _add_classify(commands.add_parser("classify", help=_classify.__doc__), here)
     _add_import(commands.add_parser("import-net", help=_import_net.__doc__), here)
@@ -136,6 +142,21 @@ def parser(here: Path = Path()) -> argparse.ArgumentParser:
         examples = [f"ripen {line}" for line in EXAMPLES.get(name, ())]
         added.epilog = "\n  ".join(["examples:", *examples]) if examples else None
     return parser
+
+
+def _add_new(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.set_defaults(command=_new)
+    parser.add_argument("name", metavar="NAME", help="what the competition is called here")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--kaggle", metavar="SLUG", help="what Kaggle calls it in its address")
+    source.add_argument(
+        "--from",
+        dest="files",
+        type=here.joinpath,
+        metavar="PATH",
+        help="a folder or zip file of its files",
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="ask nothing, take the likeliest")
 
 
 def _list_commands(parser: argparse.ArgumentParser) -> int:
@@ -211,6 +232,24 @@ def _compose(chosen: argparse.Namespace) -> int:
     write_text(config.PARAMS, config.dump(values))
     for note in notes:
         print(f"note: {note}")
+    return 0
+
+
+def _new(chosen: argparse.Namespace) -> int:
+    """Enter a competition: look at its files and write its settings."""
+    # Importing pandas takes a second, which the other commands need not wait.
+    from ripen.entry.new import new
+
+    new(chosen.name, chosen.kaggle, chosen.files, chosen.yes)
+    return 0
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    """Report on a competition's data: leaks, train against test, gaps, groups, time."""
+    # Importing pandas takes a second, which the other commands need not wait.
+    from ripen.entry.check import check
+
+    check(chosen.competition)
     return 0
 
 

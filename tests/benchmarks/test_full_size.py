@@ -11,7 +11,7 @@ import pytest
 from benchmarks.full_size import images, main, memory, write_archive
 from ripen.data.decode import open_archives
 from ripen.data.image_index import build, survey
-from ripen.data.labels import Known, reader
+from ripen.data.labels import LABELS, Known
 from ripen.data.scan import find_duplicates, scan_image
 
 pytestmark = pytest.mark.slow
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 def test_the_archive_is_kaggles_and_has_no_duplicates(tmp_path: Path) -> None:
     write_archive(tmp_path / "dogs-vs-cats.zip", 5, 3)
-    read = partial(reader("name"), known=Known(classes=["cat", "dog"]))
+    read = partial(LABELS["name"], known=Known(classes=["cat", "dog"]))
     with open_archives(tmp_path) as archives:
         index, duplicates = build(survey(archives, read, 32, 1))
     assert index["id"].tolist() == ["cat.0", "cat.1", "cat.2", "dog.0", "dog.1", "1", "2", "3"]

@@ -14,7 +14,8 @@ from ripen.core.errors import EngineUnavailable
 from ripen.nets.engines.engine import RealEngine
 from ripen.settings import compose as config
 from ripen.settings.schema import Competition, Run
-from ripen.stages import prepare, settings
+from ripen.stages import prepare
+from tests.ripen import params
 from tests.ripen.images import cats_and_dogs, write_raw
 
 ROOT = Path(__file__).parents[2]
@@ -27,10 +28,11 @@ def make_competition() -> Callable[..., Competition]:
 
     @cache
     def make(name: str, *overrides: str) -> Competition:
-        from ripen.stages.settings import complete
+        from ripen.learn.complete import complete, pool
 
         composed = config.compose((f"competitions=[{name}]", *overrides), ROOT / "conf")
-        return complete(name, composed.competitions[name], "test")
+        values, _ = pool(name, composed.competitions[name], composed.named[name])
+        return complete(name, values, "test")
 
     return make
 
@@ -40,15 +42,11 @@ def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
     """Return a function that leaves the test in a folder with `params.yaml` of Hydra overrides."""
 
     def make(*overrides: str, conf: Path = ROOT / "conf") -> Path:
-        from ripen.stages.settings import compose
-
-        monkeypatch.chdir(ROOT)  # where the nets of models/ are
-        values = compose(overrides, conf)[0]
         monkeypatch.chdir(tmp_path)
-        Path("params.yaml").write_text(config.dump(values))
         for name in ("dvc.yaml", "models", "src", "packages", "constraints.txt"):
             if not Path(name).exists():
                 Path(name).symlink_to(ROOT / name)
+        params.write(*overrides, conf=conf)
         return tmp_path
 
     return make
@@ -108,8 +106,7 @@ def write_params() -> Callable[..., None]:
     """Return a function from Hydra overrides to `params.yaml` in the working folder."""
 
     def write(*overrides: str) -> None:
-        values, _ = settings.compose(overrides, ROOT / "conf")
-        config.PARAMS.write_text(config.dump(values), encoding="utf-8")
+        params.write(*overrides)
 
     return write
 

@@ -36,6 +36,8 @@ class Kaggle:
     verdicts: list[dict[str, Any]] = field(default_factory=lambda: [{"status": "COMPLETE"}])
     instead: dict[str, list[Answer]] = field(default_factory=dict)
     cuts: list[int] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    pages: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.server.answer = self._answer
@@ -67,7 +69,13 @@ class Kaggle:
             "StartSubmissionUpload": self._start_upload,
             "CreateSubmission": self._create,
             "GetSubmission": self._submission,
-            "GetCompetition": lambda asked: as_json({"teamCount": len(self.leaderboard)}),
+            "GetCompetition": lambda asked: as_json(
+                {"teamCount": len(self.leaderboard), **self.facts}
+            ),
+            "ListCompetitionPages": lambda asked: as_json(
+                {"pages": [{"name": name, "content": text} for name, text in self.pages.items()]}
+            ),
+            "ListDataFiles": lambda asked: as_json({"files": [{"name": n} for n in self.files]}),
             "GetLeaderboard": self._leaderboard,
         }
         if not path.startswith(API) or asked.get("competitionName", COMPETITION) != COMPETITION:

@@ -13,8 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from docs import reference
+from ripen.learn.complete import complete
 from ripen.settings.compose import compose
-from ripen.stages.settings import complete
 from tests.ripen.conftest import ROOT
 
 BUILD = {"grpcio-tools", "setuptools"}  # make `caffe_pb2`, as its source says

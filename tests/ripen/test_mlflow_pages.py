@@ -142,7 +142,7 @@ def test_the_table_of_models_has_the_chosen_columns(ui: Ui, visit: Visit) -> Non
         shown = page.locator(".ag-header-cell[col-id]").evaluate_all(
             "cells => cells.map(cell => cell.getAttribute('col-id'))"
         )
-        names = ("test/accuracy", "validation/log_loss", "training_seconds", "iterations")
+        names = ("test/log_loss", "validation/log_loss", "training_seconds", "iterations")
         assert {f"metrics.`{name}`" for name in (*names, "best_iteration")} <= set(shown)
         assert {"tags.`dvc.stage`", "tags.`stopped`"} <= set(shown)
         runs = page.get_by_test_id("experiment-view-table-run-color").locator("xpath=../..")

@@ -39,7 +39,6 @@ UNTRACED = "ripen.track"
 CAFFE = "packages/caffe/src/caffe"
 NOT_CALLED = {
     "generate": ("ripen.judge",),  # for the hook `draw`, which `evaluate` calls
-    "sweep": ("ripen.stages.settings",),  # for the command `ripen sweep`, which composes settings
 }
 
 
@@ -81,10 +80,8 @@ def registries() -> dict[str, str]:
         text = file.read_text(encoding="utf-8")
         name = ".".join(file.relative_to(ROOT / "src").with_suffix("").parts)
         name = name.removesuffix(".__init__")
-        if package := re.search(r'Registry\("\w+", "([\w.]+)"\)', text):
+        if package := re.search(r'Registry\("[\w ]+", "([\w.]+)"\)', text):
             found[name] = package[1]
-        elif "iter_modules(__path__)" in text:
-            found[name] = name
     return found
 
 

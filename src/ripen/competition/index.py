@@ -5,6 +5,7 @@ the index, and only the submission goes back to the ids.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +24,20 @@ INDEX, CLASSES = "index.csv", "classes.json"
 COLUMNS = {
     "id": "str",  # as the user's files spell it
     "part": "str",  # "train", "test", or "more": labelled rows for the learning curve alone
-    "target": "str",  # a class or a number, "" where it is unknown
+    "target": "str",  # a class, a number, or several of these with blanks between; "" if unknown
     "group": "str",  # rows of a group are alike, or belong together
     "fold": "int64",  # in which a row is held out; -1 where it always trains, or never
     "problem": "str",  # why a row is excluded, "" for most
 }
+REPEATS = re.compile(r"fold_\d+")  # the folds of a repeated split, from the second on: fold_2, …
+WEIGHT = "weight"  # a column of the rows of a table whose settings name one
 # What images have beside that; other columns of an index are text.
 IMAGES = {
     "width": "int64",
     "height": "int64",
     "bytes": "int64",
     "brightness": "float64",
+    WEIGHT: "float64",
 }
 Ints = NDArray[np.int64]
 
@@ -48,9 +52,10 @@ class Index:
         The columns of `COLUMNS`, and those of the reader.
     task : Task
     classes : tuple of str
-        Values of the target in the order of their labels; none in regression.
+        Values of the target in the order of their labels; the names of several targets; none of
+        a single value.
     names : tuple of str
-        What the classes are called.
+        What they are called.
     """
 
     rows: pd.DataFrame
@@ -60,7 +65,10 @@ class Index:
 
     @property
     def targets(self) -> Targets:
-        """Labels, -1 where unknown; or values, NaN where unknown. Shape (n,)."""
+        """Labels, -1 where unknown; or values, NaN where unknown. Shape (n,), or (n, k) of several.
+
+        As `Task.encode` returns them.
+        """
         return self.task.encode(self.rows["target"], self.classes)
 
     @property
@@ -70,7 +78,25 @@ class Index:
 
     @property
     def folds(self) -> Ints:
+        """Of the first split, shape (n,)."""
         return self.rows["fold"].to_numpy(np.int64)
+
+    @property
+    def repeats(self) -> list[Ints]:
+        """The folds of each split of a repeated one, each of shape (n,)."""
+        names = ["fold", *filter(REPEATS.fullmatch, map(str, self.rows))]
+        return [self.rows[name].to_numpy(np.int64) for name in names]
+
+    @property
+    def groups(self) -> "pd.Series[str]":
+        """The group of each row, "" where it has none."""
+        found: pd.Series[str] = self.rows["group"]
+        return found
+
+    @property
+    def weight(self) -> NDArray[np.float64] | None:
+        """How much each row counts, shape (n,); None where all count alike."""
+        return self.rows[WEIGHT].to_numpy(np.float64) if WEIGHT in self.rows else None
 
     def known(self) -> NDArray[np.bool_]:
         """Return whether each row's target is known, shape (n,)."""
@@ -99,8 +125,8 @@ def write(folder: Path, rows: pd.DataFrame, names: dict[str, str]) -> None:
 
 def read(layout: Layout, competition: Competition) -> Index:
     """Read what `write` wrote."""
-    types = COLUMNS | IMAGES
     rows = pd.read_csv(layout.prepared / INDEX, dtype=str, keep_default_na=False)
+    types = COLUMNS | IMAGES | dict.fromkeys(filter(REPEATS.fullmatch, map(str, rows)), "int64")
     rows = rows.astype({name: types[name] for name in rows.columns if name in types})
     names = json.loads((layout.prepared / CLASSES).read_text(encoding="utf-8"))
     return Index(rows, TASKS[competition.task], tuple(names), tuple(names.values()))
@@ -109,7 +135,7 @@ def read(layout: Layout, competition: Competition) -> Index:
 def classes_of(
     competition: Competition, found: Sequence[str], known: dict[str, str], where: str
 ) -> dict[str, str]:
-    """Return the classes, value to name in the order of their labels.
+    """Return the classes, value to name in the order of their labels; or the several targets.
 
     Parameters
     ----------
@@ -128,7 +154,7 @@ def classes_of(
     """
     task = TASKS[competition.task]
     if not task.classifies:
-        return {}
+        return {name: name for name in task.named(competition.targets)}
     declared = competition.classes
     if isinstance(declared, dict):
         classes = declared

@@ -80,7 +80,8 @@ def _find(competition: str, name: str, where: str) -> Path:
         raise ConfigError(f"{where}: '{name}' is a path. Give the name of a file in {own}")
     for folder in folders:
         if (file := Path(folder, name)).is_file():
-            return file
+            here = Path.cwd()
+            return file.relative_to(here) if file.is_relative_to(here) else file
     others = [file.name for folder in folders for file in Path(folder).glob(f"*{SUFFIX}")]
     raise ConfigError(f"{where}: there is no {own / name}{nearest(name, others)}")
 
@@ -157,8 +158,9 @@ def _reason(error: Exception, path: Path) -> str:
     text = " ".join(str(error).split())
     if type(error).__name__ in VISIBLE:
         return f"{path}: {text}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
-             if frame.filename == str(path)]  # fmt: skip
-    line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
+    file = str(path.absolute())
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == file]
+    line = lines[-1] if lines else getattr(error, "lineno", None)  # of a syntax error
     place = f": line {line}" if line else ""
     return f"{path}{place}: {type(error).__name__}: {text}"

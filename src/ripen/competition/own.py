@@ -9,6 +9,14 @@ It may define any of these functions; the stages call them by name and know noth
     metrics, and `expected`, the same over the whole distribution; None where it is unknown.
 `draw(competition, layout, folder)`
     Writes figures into the evaluation's folder, which has a folder for each model that is drawn.
+
+Its module `features` is for the columns of a table. It may define:
+
+`features(frame)`
+    Returns the table with other columns, each from its own row. Stage `prepare` calls it.
+`transformers()`
+    Returns transformers of scikit-learn, from table to table, that are fitted to the training rows
+    of each fold.
 """
 
 import importlib
@@ -17,7 +25,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from ripen.core.errors import DataError
+
 PACKAGE = "ripen.competitions"
+FEATURES = "features"
 HOOKS = ("generate", "bayes", "draw")
 
 
@@ -39,3 +52,61 @@ def hook(name: str, function: str) -> Callable[..., Any] | None:
         importlib.import_module(f"{PACKAGE}.{name}"), function, None
     )
     return found
+
+
+def features_code(name: str) -> Path:
+    """Return the file of a competition's own features; the empty package's where it has none."""
+    folder = Path("src", *PACKAGE.split("."))
+    own = folder / name / f"{FEATURES}.py"
+    return own if own.is_file() else folder / "__init__.py"
+
+
+def features(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with what the competition's `features` makes of it.
+
+    Raises
+    ------
+    DataError
+        If it returns no table of as many rows, or rows change with the others beside them.
+    """
+    function = _of_features(name, "features")
+    if function is None:
+        return table
+    file, found = features_code(name), function(table.copy())
+    if not isinstance(found, pd.DataFrame) or len(found) != len(table):
+        raise DataError(f"{file}: features must return a table of the {len(table)} rows given")
+    found = found.reset_index(drop=True)
+    some = slice(0, (len(table) + 1) // 2)
+    alone = function(table.iloc[some].copy()).reset_index(drop=True)
+    if list(alone) == list(found):
+        different = [name for name in found if not _alike(alone[name], found[name].iloc[some])]
+    else:
+        different = [str(name) for name in {*alone} ^ {*found}]
+    if different:
+        raise DataError(
+            f"{file}: column '{different[0]}' of a row depends on other rows. What is learnt from "
+            "rows belongs in transformers(), which are fitted inside the fold"
+        )
+    return found
+
+
+def transformers(name: str) -> list[Any]:
+    """Return a competition's own unfitted transformers of its table."""
+    function = _of_features(name, "transformers")
+    return [] if function is None else list(function())
+
+
+def _of_features(name: str, function: str) -> Callable[..., Any] | None:
+    package = f"{PACKAGE}.{name}"
+    if importlib.util.find_spec(package) is None:
+        return None
+    if importlib.util.find_spec(f"{package}.{FEATURES}") is None:
+        return None
+    module = importlib.import_module(f"{package}.{FEATURES}")
+    found: Callable[..., Any] | None = getattr(module, function, None)
+    return found
+
+
+def _alike(some: "pd.Series[Any]", others: "pd.Series[Any]") -> bool:
+    same = (some == others) | (some.isna() & others.isna())
+    return bool(same.all())

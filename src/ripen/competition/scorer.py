@@ -106,6 +106,8 @@ class SubmissionScorer(Scorer):
         Its other columns.
     where : Path
         The sample, for errors.
+    best : int
+        How many labels the sample has in a row, where it has several of them in one column.
     """
 
     competition: Competition
@@ -113,23 +115,26 @@ class SubmissionScorer(Scorer):
     id: str
     names: list[str]
     where: Path
+    best: int = 1
 
     def __call__(self, rows: Ints, outputs: Outputs) -> float:
         """Score a model's outputs, as above."""
-        truth = self._table(rows, perfect(self.targets[rows], outputs.shape[1]))
+        truth = self._table(rows, perfect(self.targets[rows], outputs.shape[1]), 1)
         extra = {name: column[rows] for name, column in self.columns.items() if name not in truth}
         return float(
             self.metric.score(
                 truth.assign(**extra),
-                self._table(rows, outputs),
+                self._table(rows, outputs, self.best),
                 self.id,
                 **self.metric.settings,
             )
         )
 
-    def _table(self, rows: Ints, outputs: Outputs) -> pd.DataFrame:
+    def _table(self, rows: Ints, outputs: Outputs, best: int) -> pd.DataFrame:
         """Return outputs in the form of the sample, values typed as pandas reads them."""
-        values = submission.columns(self.names, outputs, self.competition, self.index, self.where)
+        values = submission.columns(
+            self.names, outputs, self.competition, self.index, self.where, best
+        )
         # A row that the bootstrap draws twice is two rows: ids stay different.
         ids = self.index.rows["id"].to_numpy()[rows]
         ids = ids if len(set(ids)) == len(ids) else np.arange(len(rows))
@@ -165,20 +170,27 @@ def scorer(competition: Competition, layout: Layout, index: Index) -> Scorer:
         for part, names in {"train": [files.train], "test": [files.test, files.solution]}.items()
     }
     columns = {
-        column: row_column(column, tables, competition.id, index, metric.name)
+        column: row_column(column, tables, competition, index, metric.name)
         for column in metric.columns.values()
     }
     if metric.needs != "submission":
         return Scorer(metric, index.targets, columns)
     where = layout.raw / files.sample
-    sample = submission.read_sample(where, competition.id)
+    sample = submission.read_sample(where, competition.id, competition.csv)
     id = submission.id_column(sample, competition.id)
     names = [str(name) for name in sample if name != id]
-    return SubmissionScorer(metric, index.targets, columns, competition, index, id, names, where)
+    best = submission.most_labels(sample[names[0]]) if competition.submission == "labels" else 1
+    return SubmissionScorer(
+        metric, index.targets, columns, competition, index, id, names, where, best
+    )
 
 
 def row_column(
-    name: str, tables: Mapping[str, list[Path]], id: str, index: Index, metric: str
+    name: str,
+    tables: Mapping[str, list[Path]],
+    competition: Competition,
+    index: Index,
+    metric: str,
 ) -> NDArray[Any]:
     """Return a column of the users' own files for each row of the index: text, or numbers.
 
@@ -187,8 +199,8 @@ def row_column(
     name : str
     tables : mapping of str to list of Path
         The files of a part; a later one wins.
-    id : str
-        Their column of ids.
+    competition : Competition
+        What their column of ids is called, and how they are written.
     index : Index
         Whose own column of the name, such as `group`, serves where no file has it.
     metric : str
@@ -206,10 +218,11 @@ def row_column(
     """
     found = pd.Series(index.rows.get(name), index.rows.index, dtype=object)
     seen: list[str] = []
+    id, csv = competition.id, competition.csv
     for part, paths in tables.items():
         rows = index.rows.index[index.rows["part"] == part]
         for path in paths:
-            table = read_text(path)
+            table = read_text(path, csv.separator, csv.encoding)
             seen += map(str, table)
             if name in table and id in table:
                 values = table.drop_duplicates(id).set_index(id)[name]
@@ -224,7 +237,12 @@ def row_column(
             f"{nearest(name, [] if name in seen else seen)}"
         )
     texts = np.asarray(found.fillna(""), dtype=object)
-    return _typed(texts, texts[np.asarray(scored)])
+    typed = _typed(texts, texts[np.asarray(scored)])
+    if csv.decimal == "." or typed is not texts:
+        return typed
+    pointed = np.array([text.replace(csv.decimal, ".") for text in texts], dtype=object)
+    numbers = _typed(pointed, pointed[np.asarray(scored)])
+    return texts if numbers is pointed else numbers
 
 
 def _typed(values: NDArray[Any], deciding: NDArray[Any] | None = None) -> NDArray[Any]:

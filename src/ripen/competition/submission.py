@@ -1,18 +1,23 @@
 """The submission: in the exact form of the competition's sample."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ripen.competition.index import Index
+from ripen.competition.index import Index, Ints
 from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
-from ripen.settings.schema import Competition
+from ripen.settings.schema import Competition, Csv
+
+HALF = 0.5  # above which a label of several is the more probable one
+SHOWN = 20  # allowed values, in an error
 
 
-def read_sample(path: Path, id: str) -> pd.DataFrame:
+def read_sample(path: Path, id: str, csv: Csv | None = None) -> pd.DataFrame:
     """Read the sample submission: its ids, and its columns in their order; all of it text.
 
     The column of ids is the one that the competition calls so, else the first.
@@ -22,7 +27,8 @@ def read_sample(path: Path, id: str) -> pd.DataFrame:
     DataError
         If it is missing, is no table, has no column beside the ids, or an id twice.
     """
-    sample = read_text(path)
+    csv = csv or Csv()
+    sample = read_text(path, csv.separator, csv.encoding)
     if len(sample.columns) < 2:
         raise DataError(f"{path}: has no column beside '{sample.columns[0]}'")
     ids = sample[id_column(sample, id)]
@@ -35,6 +41,79 @@ def read_sample(path: Path, id: str) -> pd.DataFrame:
 def id_column(sample: pd.DataFrame, id: str) -> str:
     """Return the name of the sample's column of ids."""
     return id if id in sample else str(sample.columns[0])
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where each row of the sample comes from.
+
+    Attributes
+    ----------
+    id : str
+        The sample's column of ids.
+    names : list of str
+        Its other columns.
+    rows : int64 ndarray of shape (rows of the sample,)
+        Of the test part, in the index's order.
+    melted : int64 ndarray of that shape, or None
+        The output that a row asks for, where its id names one: ``7_height``.
+    """
+
+    id: str
+    names: list[str]
+    rows: Ints
+    melted: Ints | None = None
+
+
+def placed(sample: pd.DataFrame, where: Path, competition: Competition, index: Index) -> Placed:
+    """Find the test row of each row of the sample.
+
+    Parameters
+    ----------
+    sample : DataFrame
+    where : Path
+        The sample's file, for errors.
+    competition : Competition
+    index : Index
+
+    Raises
+    ------
+    DataError
+        If the sample's ids are not those of the test rows.
+    """
+    column = id_column(sample, competition.id)
+    names = [str(name) for name in sample if name != column]
+    ids, test = sample[column], index.rows.loc[index.rows["part"] == "test", "id"]
+    places = pd.Series(np.arange(len(test)), test.to_numpy())
+    if len(names) == 1 and not ids.isin(test).any():
+        both = [
+            (f"{id}_{name}", place, output)
+            for place, id in enumerate(test)
+            for name, output in _outputs(index).items()
+        ]
+        melted = {name: (place, output) for name, place, output in both}
+        if ids.isin(melted).all() and len(ids):
+            rows, outputs = np.array([melted[id] for id in ids], np.int64).T
+            if len(lacking := np.setdiff1d(np.arange(len(test)), rows)):
+                raise DataError(
+                    f"{where}: column '{column}': {test.iloc[lacking[0]]} of the test part is "
+                    "missing"
+                )
+            return Placed(column, names, rows, outputs)
+    for given, other, what in (
+        (ids, test, "is not an id of the test part"),
+        (test, ids, "of the test part is missing"),
+    ):
+        odd = given[~given.isin(other)]
+        if len(odd):
+            raise DataError(f"{where}: column '{column}': {odd.iloc[0]} {what}")
+    return Placed(column, names, places.loc[ids].to_numpy(np.int64))
+
+
+def _outputs(index: Index) -> dict[str, int]:
+    """Return the place of each output by what a sample may call it."""
+    places = {name: k for k, name in enumerate(index.names)}
+    return places | {name: k for k, name in enumerate(index.classes)}
 
 
 def fill(
@@ -61,20 +140,20 @@ def fill(
     DataError
         If the sample's ids are not those of the test rows, or its columns are not understood.
     """
-    column = id_column(sample, competition.id)
-    test = index.rows[index.rows["part"] == "test"]
-    known = pd.DataFrame(outputs, index=test["id"].to_numpy())
-    ids = sample[column]
-    for given, other, what in (
-        (ids, known.index, "is not an id of the test part"),
-        (test["id"], ids, "of the test part is missing"),
-    ):
-        odd = given[~given.isin(other)]
-        if len(odd):
-            raise DataError(f"{where}: column '{column}': {odd.iloc[0]} {what}")
-    chosen = known.loc[ids].to_numpy()
-    names = [str(name) for name in sample if name != column]
-    return sample.assign(**columns(names, chosen, competition, index, where))
+    found = placed(sample, where, competition, index)
+    chosen = outputs[found.rows]
+    if found.melted is not None:
+        values = chosen[np.arange(len(chosen)), found.melted]
+        if competition.submission == "label" and index.task.probabilities:
+            values = (values > HALF).astype(np.int64)
+        return sample.assign(**{found.names[0]: values})
+    k = most_labels(sample[found.names[0]]) if competition.submission == "labels" else 0
+    return sample.assign(**columns(found.names, chosen, competition, index, where, k))
+
+
+def most_labels(values: "pd.Series[str]") -> int:
+    """Return how many labels a row of the sample has at most, with blanks between."""
+    return max(len(value.split()) for value in values)
 
 
 def columns(
@@ -83,26 +162,52 @@ def columns(
     competition: Competition,
     index: Index,
     where: Path,
-) -> dict[str, NDArray[np.generic]]:
+    best: int = 0,
+) -> dict[str, NDArray[Any]]:
     """Return what the submission's columns hold.
 
-    A single column holds what the setting `submission` names: a class, the probability of the
-    second of two classes, or a value. Columns of the classes' values or names hold probabilities.
+    A single column holds what the setting `submission` names: a class, the `best` most probable
+    classes, the probability of the second of two classes, or a value. Columns of the classes'
+    values or names hold their probabilities; of several targets a probability or a value each, or
+    with "label" 0 or 1.
     """
     only = names[0] if len(names) == 1 else None
+    classes = np.array(index.classes)
+    if only and competition.submission == "labels":
+        return {only: _best(outputs, classes, best, index)}
     if only and competition.submission == "label" and index.task.classifies:
-        return {only: np.array(index.classes)[outputs.argmax(axis=1)]}
-    places = {name: k for k, name in enumerate(index.classes)}
-    places |= {name: k for k, name in enumerate(index.names)}
+        return {only: classes[outputs.argmax(axis=1)]}
+    places = _outputs(index)
     if only and only not in places:
-        if len(index.classes) > 2:
+        if outputs.shape[1] > 2 or (outputs.shape[1] > 1 and not index.task.classifies):
+            what = "probabilities" if index.task.probabilities else "values"
+            whose = "classes. Set: submission: label" if index.task.classifies else "targets"
             raise DataError(
-                f"{where}: its only column '{only}' cannot hold the probabilities of "
-                f"{len(index.classes)} classes. Set: submission: label"
+                f"{where}: its only column '{only}' cannot hold the {what} of "
+                f"{outputs.shape[1]} {whose}"
             )
         return {only: outputs[:, -1]}
     if unknown := [name for name in names if name not in places]:
-        raise DataError(
-            f"{where}: column '{unknown[0]}' is no class. Allowed: {', '.join(index.classes[:20])}"
-        )
+        what = "no class" if index.task.classifies else "none of the targets"
+        allowed = ", ".join(index.classes[:SHOWN])
+        raise DataError(f"{where}: column '{unknown[0]}' is {what}. Allowed: {allowed}")
+    if competition.submission == "label" and not index.task.classifies:
+        outputs = (outputs > HALF).astype(np.int64) if index.task.probabilities else outputs
     return {name: outputs[:, places[name]] for name in names}
+
+
+def _best(
+    outputs: NDArray[np.float64], classes: NDArray[np.str_], best: int, index: Index
+) -> NDArray[Any]:
+    """Return each row's most probable labels, the most probable first, with blanks between.
+
+    Of independent labels those that are more probable than not, and at least one.
+    """
+    order = np.argsort(-outputs, axis=1, kind="stable")
+    if index.task.classifies:
+        counts = np.full(len(outputs), max(1, best))
+    else:
+        counts = np.maximum(1, (outputs > HALF).sum(axis=1))
+    return np.array(
+        [" ".join(classes[row[:n]]) for row, n in zip(order, counts, strict=True)], object
+    )

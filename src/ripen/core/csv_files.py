@@ -42,7 +42,7 @@ def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.D
             "Set csv.encoding (latin-1?), or save the file with encoding UTF-8"
         ) from None
     except LookupError:
-        raise DataError(f"{path}: csv.encoding '{encoding}' is none of Python's") from None
+        raise DataError(f"{path}: csv.encoding '{encoding}' is unknown to Python") from None
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: the file is empty. A header and rows are needed") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:

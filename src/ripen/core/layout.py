@@ -16,7 +16,7 @@ class Layout:
 
     @property
     def download(self) -> Path:
-        """Where archives arrive and stay: no stage's, so that none is fetched a second time."""
+        """Downloaded archives. They belong to no stage, so that DVC never deletes them."""
         return self.data / "download"
 
     @property
@@ -25,7 +25,7 @@ class Layout:
 
     @property
     def inputs(self) -> Path:
-        """What models learn from: a model that takes features depends on this folder."""
+        """The training inputs. A model on features depends on this whole folder."""
         return self.data / "inputs"
 
     @property
@@ -38,7 +38,7 @@ class Layout:
 
     @property
     def swept(self) -> Path:
-        """The settings that a sweep chose, which the swept model takes where it is told to."""
+        """The settings that a sweep chose, for the swept model if `sweep.train_best` is set."""
         return self.inputs / "sweep.json"
 
     @property
@@ -46,7 +46,7 @@ class Layout:
         return self.data / "models"
 
     def model(self, name: str) -> Path:
-        """One model: its files, its predictions, how its training went."""
+        """One model: its files, its predictions and its training curve."""
         return self.models / name
 
     @property
@@ -59,7 +59,7 @@ class Layout:
 
     @property
     def calibration(self) -> Path:
-        """What was fitted on each model's validation rows, which `predict` takes."""
+        """The calibration fitted on each model's validation rows, for `predict`."""
         return self.evaluate / "calibration.csv"
 
     @property

@@ -41,12 +41,22 @@ class Registry(Mapping[str, T]):
         """
 
         def registered(entry: T) -> T:
-            if name in self._entries:
-                raise ValueError(f"two {self._what}s are called '{name}'")
-            self._entries[name] = entry
+            self.add(name, entry)
             return entry
 
         return registered
+
+    def add(self, name: str, entry: T) -> None:
+        """Add an entry that is no definition which `register` could decorate.
+
+        Raises
+        ------
+        ValueError
+            If the name is taken.
+        """
+        if name in self._entries:
+            raise ValueError(f"two {self._what}s are called '{name}'")
+        self._entries[name] = entry
 
     def __getitem__(self, name: str) -> T:
         """Return an entry.
@@ -58,7 +68,7 @@ class Registry(Mapping[str, T]):
         """
         entries = self._all()
         if name not in entries:
-            raise ConfigError(f"unknown {self._what} '{name}'{nearest(name, entries)}")
+            raise ConfigError(f"unknown {self._what} '{name}'{nearest(name, self)}")
         return entries[name]
 
     def __contains__(self, name: object) -> bool:

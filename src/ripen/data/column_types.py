@@ -71,7 +71,7 @@ def detect(values: "pd.Series[str]", decimal: str = ".") -> Column:
     Column
         Its type, the levels of an ordered one, the format of dates.
 
-        - constant: one value, or none;
+        - constant: one value in all rows, or none;
         - number: numbers, blanks and texts of `MISSING`. A few other values among many numbers are
           left for `convert` to report;
         - identifier: different in every row, and of one word, or named like an id;
@@ -83,7 +83,7 @@ def detect(values: "pd.Series[str]", decimal: str = ".") -> Column:
     """
     given = values[values != ""]
     levels = given.unique()
-    if len(levels) <= 1:
+    if values.nunique() <= 1:
         return Column(type="constant")
     unique = len(levels) == len(values) >= FEW
     if _is_number(values, decimal):
@@ -119,7 +119,7 @@ def convert(values: "pd.Series[str]", column: Column, decimal: str = ".") -> "pd
     given = values.mask(is_missing(values, column))
     match column.type:
         case "number":
-            return pd.to_numeric(_with_points(given, decimal), errors="coerce").astype(np.float64)
+            return pd.to_numeric(with_points(given, decimal), errors="coerce").astype(np.float64)
         case "boolean":
             places = {text: bool(place) for pair in BOOLEANS for place, text in enumerate(pair)}
             found = given.str.casefold().map(places | {"0": False, "1": True})
@@ -128,6 +128,7 @@ def convert(values: "pd.Series[str]", column: Column, decimal: str = ".") -> "pd
             format_ = column.format or date_format(values)
             return pd.to_datetime(given, format=format_, errors="coerce")
         case "ordered":
+            assert column.levels is not None
             known = given.where(given.isin(column.levels))
             return known.astype(pd.CategoricalDtype(column.levels, ordered=True))
         case "category":
@@ -139,6 +140,12 @@ def is_missing(values: "pd.Series[str]", column: Column) -> "pd.Series[bool]":
     """Return which values stand for a missing one."""
     texts = MISSING if column.type in ("number", "date") else BLANK
     return values.str.strip().isin(texts)
+
+
+def with_points(values: "pd.Series[str]", decimal: str) -> "pd.Series[str]":
+    """Write numbers with a decimal point, as pandas reads them."""
+    # A point is then no decimal one: 1.5 in such a file is a mistake.
+    return values if decimal == "." else values.str.replace(".", "?").str.replace(decimal, ".")
 
 
 def date_format(values: "pd.Series[str]") -> str | None:
@@ -155,16 +162,10 @@ def date_format(values: "pd.Series[str]") -> str | None:
     return None
 
 
-def _with_points(values: "pd.Series[str]", decimal: str) -> "pd.Series[str]":
-    """Write numbers with a decimal point, as pandas reads them."""
-    # A point is then no decimal one: 1.5 in such a file is a mistake.
-    return values if decimal == "." else values.str.replace(".", "?").str.replace(decimal, ".")
-
-
 def _is_number(values: "pd.Series[str]", decimal: str) -> bool:
     """Whether all values are numbers or missing, or so many that the others must be mistakes."""
     given = values[~values.str.strip().isin(MISSING)]
-    share = pd.to_numeric(_with_points(given, decimal), errors="coerce").notna().mean()
+    share = pd.to_numeric(with_points(given, decimal), errors="coerce").notna().mean()
     return bool(share == 1 or (share >= NUMERIC and len(given) >= FEW))
 
 

@@ -184,23 +184,6 @@ def check_broken(index: pd.DataFrame, max_broken: float) -> None:
         )
 
 
-def check_classes(index: pd.DataFrame, classes: Sequence[str], at_least: int = 1) -> None:
-    """Check that each class has enough good training images.
-
-    Raises
-    ------
-    DataError
-        If a class has fewer than `at_least`.
-    """
-    good = index[(index.part != "test") & (index.problem == "")]
-    counts = good.label.value_counts()
-    for label, name in enumerate(classes):
-        if (count := int(counts.get(label, 0))) < at_least:
-            raise DataError(
-                f"class '{name}' has {count} good training images. Needed: at least {at_least}"
-            )
-
-
 def check_ids(index: pd.DataFrame, ids: Sequence[str], sample: str) -> None:
     """Check that the test images are those of the sample submission.
 

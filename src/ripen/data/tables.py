@@ -1,26 +1,19 @@
-"""Tables: CSV files read and checked value by value; columns encoded as numbers."""
+"""Tables: CSV files read and checked value by value."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ripen.core.errors import DataError
+from ripen.data.column_types import convert, is_missing, with_points
 from ripen.settings.schema import Column
 
 if TYPE_CHECKING:  # only the stage that reads raw files needs it, and it takes long
     import pandera.pandas as pa
-
-LEVELS = 30  # of a category that get a column of their own, the rest share one
 
 
 @dataclass(frozen=True)
@@ -30,14 +23,18 @@ class Expected:
     Attributes
     ----------
     check : pandera Column
+        Of numbers with a decimal point, or of text.
     allowed : str
         The same in words, for errors: "a number from 0 to 1".
+    column : Column
+        Its type, which the values then get.
     missing : bool
-        Whether a value may be blank.
+        Whether a value may be missing.
     """
 
     check: "pa.Column"
     allowed: str
+    column: Column
     missing: bool = False
 
 
@@ -45,14 +42,15 @@ def identifier() -> Expected:
     """Return the form of an id: any text, once."""
     import pandera.pandas as pa
 
-    return Expected(pa.Column(str, pa.Check(lambda value: value != ""), unique=True), "an id")
+    check = pa.Column(str, pa.Check(lambda value: value != ""), unique=True)
+    return Expected(check, "an id", Column(type="identifier"))
 
 
-def number(column: Column) -> Expected:
-    """Return the form of a finite number, in the column's range."""
+def number(column: Column, hint: str = "") -> Expected:
+    """Return the form of a finite number, in the column's range; `hint` ends its description."""
     import pandera.pandas as pa
 
-    low, high = column.min, column.max
+    low, high, missing = column.min, column.max, may_be_missing(column)
     checks = [pa.Check(np.isfinite)]
     words = "a number"
     if low is not None:
@@ -61,31 +59,67 @@ def number(column: Column) -> Expected:
     if high is not None:
         checks.append(pa.Check.le(high))
         words += f" to {high:g}"
-    check = pa.Column(np.float64, checks, coerce=True, nullable=bool(column.missing))
-    return Expected(check, words, bool(column.missing))
+    check = pa.Column(np.float64, checks, coerce=True, nullable=missing)
+    return Expected(check, words + hint, replace(column, type="number"), missing)
 
 
 def category(column: Column, classes: list[str] | None = None) -> Expected:
     """Return the form of one of some values, or of any text."""
     import pandera.pandas as pa
 
+    missing = classes is None and may_be_missing(column)
+    typed = replace(column, type=column.type or "category")
     if classes is None:
-        check = pa.Check(lambda value: value != "") if not column.missing else None
-        return Expected(pa.Column(str, check), "a value", bool(column.missing))
+        check = pa.Check(lambda value: value != "") if not missing else None
+        return Expected(pa.Column(str, check), "a value", typed, missing)
     shown = ", ".join(classes[:20])
-    return Expected(pa.Column(str, pa.Check.isin(classes)), f"a class: {shown}")
+    return Expected(pa.Column(str, pa.Check.isin(classes)), f"a class: {shown}", typed)
 
 
-def is_number(values: "pd.Series[str]", column: Column) -> bool:
-    """Whether all values that are not blank are numbers."""
-    if column.min is not None or column.max is not None:
-        return True
-    given = values[values != ""]
-    return len(given) > 0 and bool(pd.to_numeric(given, errors="coerce").notna().all())
+def form(column: Column, decimal: str = ".", hint: str = "") -> Expected:
+    """Return the form of a column of a type.
+
+    Parameters
+    ----------
+    column : Column
+        With its type.
+    decimal : "." or ","
+    hint : str
+        What to do about a value of another form.
+    """
+    import pandera.pandas as pa
+
+    if column.type == "number":
+        return number(column, hint)
+    words = {
+        "boolean": "true or false",
+        "date": f"a date of the form {column.format}",
+        "ordered": f"one of {', '.join((column.levels or [])[:20])}",
+    }
+    if column.type not in words:
+        return category(column)
+    missing = may_be_missing(column)
+
+    def fits(values: "pd.Series[str]") -> "pd.Series[bool]":
+        known = convert(values, column, decimal).notna()
+        return known | is_missing(values, column) if missing else known
+
+    return Expected(pa.Column(str, pa.Check(fits)), words[str(column.type)] + hint, column, missing)
+
+
+def may_be_missing(column: Column) -> bool:
+    """Whether values may be missing: where it is not said, unless there is a range of numbers."""
+    if column.missing is not None:
+        return column.missing
+    return column.min is None and column.max is None
 
 
 def read_table(
-    path: Path, text: pd.DataFrame, wanted: Mapping[str, Expected], ignored: Iterable[str]
+    path: Path,
+    text: pd.DataFrame,
+    wanted: Mapping[str, Expected],
+    ignored: Iterable[str],
+    decimal: str = ".",
 ) -> pd.DataFrame:
     """Check every value of a file that was read as text.
 
@@ -99,11 +133,12 @@ def read_table(
         The columns that the file must have, in any order.
     ignored : iterable of str
         Columns that it may have besides.
+    decimal : "." or ","
 
     Returns
     -------
     DataFrame
-        Columns in the order of `wanted`: float64 numbers, NaN where blank, and text.
+        Columns in the order of `wanted`, each of its type (`ripen.data.column_types.convert`).
 
     Raises
     ------
@@ -117,19 +152,24 @@ def read_table(
         raise DataError(f"{path}: column '{missing[0]}' is missing. Needed: {names}")
     if extra := [name for name in map(str, text) if name not in wanted and name not in ignored]:
         raise DataError(f"{path}: column '{extra[0]}' is one too many. Allowed: {names}")
-    blanked = text[list(wanted)].copy()
+    given = text[list(wanted)].copy()
     for name, expected in wanted.items():
-        if (
-            expected.missing
-            and expected.check.dtype is not None
-            and "float" in str(expected.check.dtype)
-        ):
-            blanked[name] = blanked[name].replace("", np.nan)
+        if expected.column.type == "number":
+            given[name] = with_points(given[name], decimal)
+            if expected.missing:
+                given[name] = given[name].mask(is_missing(text[name], expected.column))
     schema = pa.DataFrameSchema({name: expected.check for name, expected in wanted.items()})
     try:
-        return schema.validate(blanked, lazy=True)
+        found = schema.validate(given, lazy=True)
     except pa.errors.SchemaErrors as error:
         raise DataError(f"{path}: {_first_failure(error.failure_cases, text, wanted)}") from None
+    typed = {
+        name: found[name]
+        if expected.column.type == "number"
+        else convert(text[name], expected.column)
+        for name, expected in wanted.items()
+    }
+    return pd.DataFrame(typed, index=text.index)
 
 
 def _first_failure(cases: pd.DataFrame, text: pd.DataFrame, wanted: Mapping[str, Expected]) -> str:
@@ -144,58 +184,3 @@ def _first_failure(cases: pd.DataFrame, text: pd.DataFrame, wanted: Mapping[str,
         return f"row {row + 1}, column '{column}': {value!r} is in row {earlier + 1} already"
     value = text[column].iloc[row]
     return f"row {row + 1}, column '{column}': {value!r} is not {wanted[column].allowed}"
-
-
-class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Turns typed columns into float32 numbers, fitted on the training rows alone.
-
-    Numbers are standardized; blanks become the median, with a column that says so. A category
-    becomes one column a level, of the `LEVELS` most frequent ones.
-
-    Parameters
-    ----------
-    scale : float, optional
-        All numbers are divided by this in place of being standardized.
-    """
-
-    def __init__(self, scale: float | None = None) -> None:
-        self.scale = scale
-
-    def fit(self, table: pd.DataFrame, targets: object = None) -> Self:
-        """Learn means, medians and levels. Of a table of shape (n, columns)."""
-        self.columns_ = list(table.columns)
-        numbers = [name for name in table if pd.api.types.is_numeric_dtype(table[name])]
-        categories = [name for name in table if name not in numbers]
-        steps: list[Any] = [] if self.scale else [StandardScaler()]
-        if table[numbers].isna().any(axis=None):
-            steps.insert(0, SimpleImputer(strategy="median", add_indicator=True))
-        self.transformer_ = ColumnTransformer(
-            [
-                ("numbers", make_pipeline(*steps) if steps else "passthrough", numbers),
-                (
-                    "categories",
-                    OneHotEncoder(
-                        handle_unknown="infrequent_if_exist",
-                        max_categories=LEVELS,
-                        sparse_output=False,
-                    ),
-                    categories,
-                ),
-            ],
-            sparse_threshold=0,
-        ).fit(table)
-        return self
-
-    def transform(self, table: pd.DataFrame) -> NDArray[np.float32]:
-        """Return numbers of shape (n, features).
-
-        Raises
-        ------
-        DataError
-            If a column is missing.
-        """
-        if missing := [name for name in self.columns_ if name not in table]:
-            needed = ", ".join(self.columns_)
-            raise DataError(f"input: column '{missing[0]}' is missing. Needed: {needed}")
-        found = np.asarray(self.transformer_.transform(table[self.columns_]), np.float32, order="C")
-        return found / np.float32(self.scale) if self.scale else found

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ripen.competition.index import Index
 from ripen.competition.metrics import Order
+from ripen.judge.data_report import DataReport
 from ripen.judge.scoring import Leaderboard
 from ripen.settings.schema import Competition
 
@@ -61,6 +62,7 @@ class Page:
         What was predicted, and how it was validated.
     card : mapping or None
         The data card, where the competition has one.
+    data : DataReport
     figures : sequence of Figure
     settings : mapping of str to str
         Dotted key to value.
@@ -73,6 +75,7 @@ class Page:
     board: Leaderboard
     facts: Mapping[str, str]
     card: Mapping[str, Any] | None
+    data: DataReport
     figures: Sequence[Figure]
     settings: Mapping[str, str]
     hashes: Mapping[str, str]
@@ -87,7 +90,7 @@ def facts(competition: Competition, index: Index, metric: Order) -> dict[str, st
     held_out = int((index.folds[learnable] >= 0).sum())
     found = {
         "task": competition.task,
-        "target": competition.target,
+        "target": ", ".join(competition.targets),
         "metric": f"{metric.title}, {'higher' if metric.greater_is_better else 'lower'} is better",
         "validation": ", ".join([str(split["split"]), *settings]),
         "training rows": f"{len(learnable):,}, of which {held_out:,} validate",

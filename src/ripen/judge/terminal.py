@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ripen.core.layout import Layout
+from ripen.judge.data_report import DataReport
 from ripen.judge.scoring import Leaderboard, leaderboard, read_metrics
 
 
@@ -53,3 +54,16 @@ def show(competition: str, seconds: Mapping[str, float]) -> None:
     printed.print(as_table(leaderboard(read_metrics(competition)), seconds, competition))
     if layout.submission.exists():
         printed.print(f"submission: {layout.submission}", soft_wrap=True)
+
+
+def show_data_report(competition: str, report: DataReport) -> None:
+    """Print a competition's data report, grave findings marked."""
+    table = Table(title=f"{competition}: data")
+    table.add_column("topic", no_wrap=True)
+    table.add_column("found")
+    for finding in report.findings:
+        style = "bold" if finding.grave else ""
+        table.add_row(finding.topic, f"{'! ' if finding.grave else ''}{finding.text}", style=style)
+    printed = console()
+    printed.print(table)
+    printed.print(report.advice, soft_wrap=True)

@@ -18,6 +18,7 @@ from ripen.competition.tasks import TASKS
 from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError, SourceError, UsageError
 from ripen.core.layout import Layout
+from ripen.data.column_types import with_points
 from ripen.data.sources import kaggle_client
 from ripen.kaggle import history, upload
 from ripen.kaggle.history import Submission
@@ -113,7 +114,9 @@ def check(
         If the columns or ids, or the order of either, differ from the sample's, or a value is not
         allowed.
     """
-    form, rows = read_sample(sample, competition.id), read_text(file)
+    csv = competition.csv
+    form = read_sample(sample, competition.id, csv)
+    rows = read_text(file, csv.separator)
     columns = [str(name) for name in form.columns]
     needed = ", ".join(columns)
     if missing := [name for name in columns if name not in rows]:
@@ -124,10 +127,14 @@ def check(
     _check_ids(file, rows[ids], sample, form[ids])
     others = [name for name in columns if name != ids]
     if holds_labels(competition, others):
-        _check_labels(file, rows[others[0]], classes)
+        several = competition.submission == "labels"
+        _check_labels(file, rows[others[0]], classes, several=several)
         return rows
-    low, high = (0.0, 1.0) if TASKS[competition.task].classifies else (-np.inf, np.inf)
-    numbers = {name: _checked_numbers(file, rows[name], low, high) for name in others}
+    low, high = (0.0, 1.0) if TASKS[competition.task].probabilities else (-np.inf, np.inf)
+    numbers = {
+        name: _checked_numbers(file, with_points(rows[name], csv.decimal), low, high)
+        for name in others
+    }
     return rows.assign(**numbers)
 
 
@@ -135,8 +142,10 @@ def holds_labels(competition: Competition, columns: Sequence[str]) -> bool:
     """Whether the columns beside the ids hold classes, and not probabilities or values."""
     # The same rule that `ripen.competition.submission.columns` writes by: several columns of a
     # classification are always probabilities.
-    single = len(columns) == 1 and competition.submission == "label"
-    return single and TASKS[competition.task].classifies
+    if len(columns) > 1:
+        return False
+    classifies = TASKS[competition.task].classifies
+    return competition.submission == "labels" or (competition.submission == "label" and classifies)
 
 
 def _check_ids(file: Path, ids: "pd.Series[str]", sample: Path, known: "pd.Series[str]") -> None:
@@ -151,8 +160,13 @@ def _check_ids(file: Path, ids: "pd.Series[str]", sample: Path, known: "pd.Serie
         )
 
 
-def _check_labels(file: Path, labels: "pd.Series[str]", classes: Sequence[str]) -> None:
-    wrong = ~labels.isin(list(classes)).to_numpy()
+def _check_labels(
+    file: Path, labels: "pd.Series[str]", classes: Sequence[str], *, several: bool
+) -> None:
+    known = labels.isin(list(classes))
+    if several:  # with blanks between
+        known |= labels.str.split().map(lambda each: bool(each) and set(each) <= set(classes))
+    wrong = ~known.to_numpy()
     if wrong.any():
         row = int(wrong.argmax())
         shown = ", ".join(classes[:20])
@@ -222,7 +236,7 @@ def run(job: Job, *, dry_run: bool, force: bool) -> None:
 
 def _classes(job: Job) -> Sequence[str]:
     """Return the classes' values if the submission is a column of labels, else nothing."""
-    if job.competition.submission != "label":
+    if job.competition.submission not in ("label", "labels"):
         return ()  # so that a submission of probabilities can be sent without the prepared files
     return indexes.read(Layout(job.name), job.competition).classes
 

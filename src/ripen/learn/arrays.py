@@ -1,5 +1,6 @@
 """Caffe nets on arrays: rows written as HDF5Data reads them, and trained nets that predict."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,38 +9,85 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ripen.competition.index import Ints
 from ripen.competition.tasks import Targets
 from ripen.core.atomic import write_text
+from ripen.core.errors import DataError
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import Outputs
 
 if TYPE_CHECKING:  # engines import torch
     from ripen.nets.engines.engine import Engine
 
+Unit = tuple[float, float] | tuple[list[float], list[float]]
 
-def write_rows(folder: Path, name: str, x: NDArray[np.float32], y: Targets) -> Path:
-    """Write `name.h5` and `name.txt`, the list that an HDF5Data layer names as its source.
+
+def in_units(outputs: Outputs, unit: Unit) -> Outputs:
+    """Return a net's outputs, of shape (n, k), as the numbers that it predicts."""
+    mean, scale = unit
+    if isinstance(mean, float):
+        return outputs * scale + mean
+    found: Outputs = outputs * np.asarray(scale) + np.asarray(mean)
+    return found
+
+
+def write_rows(
+    folder: Path,
+    name: str,
+    x: NDArray[np.float32],
+    y: Targets,
+    order: Ints | None = None,
+    shard: int | None = None,
+) -> Path:
+    """Write rows as HDF5 files, and `name.txt`, the list that an HDF5Data layer has as its source.
 
     Parameters
     ----------
     folder : Path
     name : str
     x : float32 ndarray of shape (n, …)
-    y : ndarray of shape (n,)
+    y : ndarray of shape (n,), or (n, k) of several targets
+    order : int64 ndarray, optional
+        Rows to write, in any order; all in theirs where it is not given.
+    shard : int, optional
+        Rows in a file, `name_0.h5` and so on, of which Caffe keeps one in memory; all are in
+        `name.h5` where it is not given.
 
     Returns
     -------
     Path
         The list.
+
+    Raises
+    ------
+    DataError
+        If the path has white space even relative to the working folder: Caffe's lists end there.
     """
-    with h5py.File(folder / f"{name}.h5", "w") as file:
-        file["data"] = x
-        # Numbers to predict are a column, as the net's scores are: EuclideanLoss compares shapes.
-        numbers = np.issubdtype(y.dtype, np.floating)
-        file["label"] = y.astype(np.float32)[:, None] if numbers else y.astype(np.float32)
+    rows = np.arange(len(y)) if order is None else order
+    # Numbers to predict are a column, as the net's scores are: EuclideanLoss compares shapes.
+    targets = y.astype(np.float32)
+    targets = targets[:, None] if y.ndim == 1 and np.issubdtype(y.dtype, np.floating) else targets
+    listed, size = [], shard or len(rows)
+    for number, start in enumerate(range(0, len(rows), size)):
+        file = folder / (f"{name}.h5" if shard is None else f"{name}_{number}.h5")
+        listed.append(_in_list(file))
+        chosen = rows[start : start + size]
+        with h5py.File(file, "w") as opened:
+            opened["data"], opened["label"] = x[chosen], targets[chosen]
     source = folder / f"{name}.txt"
-    write_text(source, f"{(folder / name).as_posix()}.h5\n")
+    write_text(source, "".join(f"{path}\n" for path in listed))
     return source
+
+
+def _in_list(file: Path) -> str:
+    """Return a path as a list of Caffe's can hold it, without white space."""
+    for path in (file.as_posix(), Path(os.path.relpath(file)).as_posix()):
+        if path.split() == [path]:
+            return path
+    raise DataError(
+        f"{file.parent} has a space in its name, which Caffe's lists of files cannot hold. Set "
+        "TMPDIR to a folder without one if it is temporary, else rename it"
+    )
 
 
 @dataclass(frozen=True)
@@ -56,8 +104,8 @@ class FittedNet:
     shape : tuple of int
         Of one row, as the net takes it.
     training : Training
-    unit : (float, float)
-        Mean and scale of the numbers that the net predicts in units of.
+    unit : (float, float), or of lists
+        Mean and scale of the numbers that the net predicts in units of; one for each column.
     """
 
     engine: "Engine"
@@ -65,15 +113,14 @@ class FittedNet:
     encoder: Any
     shape: tuple[int, ...]
     training: Training | None
-    unit: tuple[float, float] = (0.0, 1.0)
+    unit: Unit = (0.0, 1.0)
 
     def predict(self, x: Any) -> Outputs:
         """Return the net's outputs (`Fitted.predict`)."""
         values = x if self.encoder is None else self.encoder.transform(x)
         files = self.folder / "deploy.prototxt", self.folder / "model.caffemodel"
         found = self.engine.predict(*files, values.reshape(len(values), *self.shape))
-        mean, scale = self.unit
-        return found if self.unit == (0.0, 1.0) else found * scale + mean
+        return found if self.unit == (0.0, 1.0) else in_units(found, self.unit)
 
     def save(self, folder: Path) -> None:
         """Write Caffe's files and the encoder."""

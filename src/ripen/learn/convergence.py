@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from ripen.core.atomic import write_text
+from ripen.settings.schema import Solver, Train
 
 
 class Reason(StrEnum):
@@ -81,6 +82,17 @@ class Convergence:
         if self._since_best >= self.early_stopping:
             return Reason.EARLY_STOPPING
         return Reason.MAX_ITER if iteration >= self.max_iter else None
+
+
+def to_the_end(batch_size: int, check_interval: int, solver: Solver) -> Train:
+    """Return settings of a training that uses its whole budget, whatever its checks show."""
+    return Train(
+        batch_size=batch_size,
+        check_interval=check_interval,
+        tolerance=0.0,
+        patience=solver.max_iter,
+        early_stopping=solver.max_iter,
+    )
 
 
 @dataclass(frozen=True)

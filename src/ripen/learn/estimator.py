@@ -1,5 +1,6 @@
 """What an estimator is: settings that fit, and what they leave, which predicts."""
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ripen.competition.tasks import Targets, Task
+from ripen.core.errors import ConfigError
 from ripen.core.registry import Registry
 from ripen.learn.convergence import Check, Training
 from ripen.settings.compose import check
@@ -36,12 +38,25 @@ class Rows:
     ----------
     x : object of length n
         As the model's input gives them (`ripen.learn.inputs`).
-    y : ndarray of shape (n,)
+    y : ndarray of shape (n,), or (n, k) of several targets
         Labels or values; of rows to predict what is known of them.
+    groups : ndarray of shape (n,), optional
+        Rows of a group are alike, or belong together; None where there are no groups.
+    weight : float64 ndarray of shape (n,), optional
+        How much each row counts.
     """
 
     x: Any
     y: Targets
+    groups: NDArray[Any] | None = None
+    weight: NDArray[np.float64] | None = None
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> "Rows":
+        """Return some of the rows, of an array."""
+        groups, weight = (
+            None if each is None else each[rows] for each in (self.groups, self.weight)
+        )
+        return Rows(self.x[rows], self.y[rows], groups, weight)
 
 
 @dataclass(frozen=True)
@@ -61,7 +76,7 @@ class Work:
         Exists; gets the model's files.
     encode : callable
         Returns an unfitted transformer of the input's rows into float32 arrays, None where they
-        are arrays already.
+        are arrays already (`ripen.learn.inputs.Input.encoder`).
     settings : Competition
         All of the competition's.
     callback : callable
@@ -77,7 +92,7 @@ class Work:
     threads: int
     start_engine: Callable[[], "Engine"]
     folder: Path
-    encode: Callable[[], Any]
+    encode: Callable[..., Any]
     settings: Competition
     callback: Callback = ignore
     history: bool = False
@@ -122,6 +137,43 @@ class Estimator:
     folds' models; None where the splitter says it."""
     learns: ClassVar[bool] = True
     has_learning_curve: ClassVar[bool] = True
+    does: ClassVar[str] = ""
+    """The one thing that it can do: "classifies" or "regresses"; "" for both."""
+    takes_labels: ClassVar[bool] = False
+    """Whether one that classifies can do so by several independent labels."""
+    needs: ClassVar[str] = ""
+    """The package of the extra `boosters` without which it cannot fit."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the registry."""
+        return next(name for name, kind in ESTIMATORS.items() if kind is type(self))
+
+    def refusal(self, task: Task) -> str:
+        """Say why it cannot fit at all, and what to do about it; "" if it can."""
+        if self.needs and importlib.util.find_spec(self.needs) is None:
+            return (
+                f"estimator '{self.name}' needs the package '{self.needs}'. Run: "
+                "pip install 'ripen-pipeline[boosters]'"
+            )
+        if self.does == "classifies" and not task.probabilities:
+            return f"estimator '{self.name}' only classifies. For a regression set it to null"
+        if self.does == "classifies" and not (task.classifies or self.takes_labels):
+            return f"estimator '{self.name}' tells classes apart, and no labels. Set it to null"
+        if self.does == "regresses" and task.probabilities:
+            return f"estimator '{self.name}' only predicts numbers. For classes set it to null"
+        return ""
+
+    def check_task(self, task: Task) -> None:
+        """Make sure that it can fit.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot (`refusal`).
+        """
+        if reason := self.refusal(task):
+            raise ConfigError(reason)
 
     def nets(self) -> list[str]:
         """Return the nets of the zoo whose weights it begins with."""

@@ -58,7 +58,16 @@ class Fit:
 
     def rows(self, numbers: Ints) -> Rows:
         """Return rows of the index with what the model takes of them."""
-        return Rows(self.input.take(numbers), self.index.targets[numbers])
+        named, weight = self.index.rows["group"].to_numpy(object)[numbers], self.index.weight
+        groups = None
+        if (named != "").any():  # a row without one is a group of its own
+            groups = np.where(named == "", [f"row {number}" for number in numbers], named)
+        return Rows(
+            self.input.take(numbers),
+            self.index.targets[numbers],
+            groups,
+            None if weight is None else weight[numbers],
+        )
 
     @property
     def refits(self) -> bool:
@@ -66,11 +75,46 @@ class Fit:
         own = self.estimator.refits
         return self.splitter.refit if own is None else own
 
-    def folds(self) -> list[int]:
-        """Return the folds in which rows are held out for this model."""
-        known = np.unique(self.index.folds[self.index.learnable()])
-        numbers = [int(number) for number in known if number >= 0]
-        return numbers[: self.estimator.folds]
+    def folds(self) -> list["Fold"]:
+        """Return the folds in which rows are held out for this model, those of repeats one by one.
+
+        A model of some folds only takes those of the first split.
+        """
+        learnable, found = self.index.learnable(), []
+        for number, folds in enumerate(self.index.repeats):
+            own = folds[learnable]
+            groups = self.index.groups.to_numpy()[learnable]
+            for k in map(int, np.unique(own[own >= 0])):
+                trains = self.splitter.trains(own, k, groups)
+                held = learnable[own == k]
+                found.append(Fold(number, k, learnable[trains], held, len(self.index.repeats) > 1))
+        return found[: self.estimator.folds]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold: rows of the index that train, and those that are held out.
+
+    Attributes
+    ----------
+    repeat : int
+        Of the split that it belongs to: also what its seed is more than the competition's.
+    number : int
+    train, held : int64 ndarray
+    repeated : bool
+        Whether there are other splits.
+    """
+
+    repeat: int
+    number: int
+    train: Ints
+    held: Ints
+    repeated: bool = False
+
+    @property
+    def name(self) -> str:
+        """What progress and errors call it."""
+        return f"fold {self.number}" + (f" of repeat {self.repeat + 1}" if self.repeated else "")
 
 
 def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
@@ -91,23 +135,21 @@ def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
     folds, kept = fit.folds(), KEPT / fit.key
     # The last fold is always fitted here: its model stands for all where none is refitted.
     restored = _restore(kept, fit.work.folder, len(folds) - 1)
-    held_out, outputs, answers, curves = [], [], [], []
+    outputs, answers, curves = [], [], []
     fitted: Fitted | None = None
-    for place, k in enumerate(folds):
-        held_out.append(learnable[fit.index.folds[learnable] == k])
+    for place, fold in enumerate(folds):
         if place >= restored:
-            fitted, out, answer = _fold(fit, k, place, held_out[-1], test)
+            fitted, out, answer = _fold(fit, fold, place, test)
             _keep(kept, fit.work.folder, place, out, answer, fitted.training)
         saved = np.load(kept / f"{place}.npz")
         outputs.append(saved["outputs"])
         answers.append(saved["answers"])
         if (kept / f"{place}.csv").exists():
             curves.append(pd.read_csv(kept / f"{place}.csv"))
-        fit.say(f"without fold {k}")
+        fit.say(f"without {fold.name}")
     tables = []
     if folds:
-        found = np.concatenate(outputs)
-        tables.append(predictions.table("validation", np.concatenate(held_out), found))
+        tables.append(predictions.table("validation", *out_of_fold(folds, outputs)))
     refits = fit.refits or fitted is None
     if refits:
         fitted = _everything(fit, learnable, curves)
@@ -120,18 +162,33 @@ def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
     return tables, fitted
 
 
-def _fold(fit: Fit, k: int, place: int, held: Ints, test: Ints) -> tuple[Fitted, Outputs, Outputs]:
+def out_of_fold(folds: Sequence[Fold], outputs: Sequence[Outputs]) -> tuple[Ints, Outputs]:
+    """Return the held-out rows, fold by fold, and their outputs: the mean over the repeats."""
+    rows = np.concatenate([fold.held for fold in folds])
+    found = np.concatenate(outputs)
+    if all(fold.repeat == 0 for fold in folds):
+        return rows, found
+    # In the order of the first split, in which every row has its first place.
+    unique, first, places, counts = np.unique(
+        rows, return_index=True, return_inverse=True, return_counts=True
+    )
+    total = np.zeros((len(unique), found.shape[1]))
+    np.add.at(total, places, found)
+    order = np.argsort(first)
+    return unique[order], (total / counts[:, None])[order]
+
+
+def _fold(fit: Fit, fold: Fold, place: int, test: Ints) -> tuple[Fitted, Outputs, Outputs]:
     """Fit without a fold; return the model, its outputs on the fold, and on the test rows."""
-    learnable = fit.index.learnable()
-    train = learnable[fit.splitter.trains(fit.index.folds[learnable], k)]
-    check_enough(fit, train, f"without fold {k} ")
+    check_enough(fit, fold.train, f"without {fold.name} ")
     # Nets hold reference cycles. Collect them now, or two nets' arrays are in memory at once.
     gc.collect()
     with _folder(fit, place) as folder:
         first = folder == fit.work.folder
-        work = replace(fit.work, folder=folder, callback=fit.work.callback if first else ignore)
-        fitted = fit.estimator.fit(fit.rows(train), fit.rows(held), work)
-        out = fitted.predict(fit.input.take(held))
+        callback = fit.work.callback if first else ignore
+        work = replace(fit.work, folder=folder, callback=callback, seed=fit.work.seed + fold.repeat)
+        fitted = fit.estimator.fit(fit.rows(fold.train), fit.rows(fold.held), work)
+        out = fitted.predict(fit.input.take(fold.held))
         answers = fitted.predict(fit.input.take(test)) if len(test) and not fit.refits else out[:0]
         if fitted.training is not None and not fit.refits:
             write_training(folder, fitted.training)
@@ -171,7 +228,7 @@ def _lack(fit: Fit, train: Ints) -> str:
     per_class, rows = fit.estimator.least()
     if len(train) < rows:
         return f"there are {len(train)} rows to learn from, and the model needs {rows}"
-    if not fit.index.task.classifies:
+    if not fit.index.task.classifies or fit.index.targets.ndim > 1:
         return ""
     counts = np.bincount(fit.index.targets[train].astype(np.int64), minlength=len(fit.index.names))
     # A class may be absent from one fold's training rows only where it is rare in all of them.
@@ -191,7 +248,7 @@ def learning_curve(fit: Fit, sizes: Sequence[int]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns n_train and score: accuracy, or the competition's metric in regression.
+        Columns n_train and score (`score`).
     """
     pool, held, validation = _pool(fit)
     measured = []
@@ -209,9 +266,8 @@ def learning_curve(fit: Fit, sizes: Sequence[int]) -> pd.DataFrame:
 
 
 def score(fit: Fit, rows: Ints, outputs: NDArray[np.float64]) -> float:
-    """Return the score of a learning curve: accuracy, or RMSE in regression."""
-    name = "accuracy" if fit.index.task.classifies else "rmse"
-    return METRICS[name](fit.index.targets[rows], outputs)
+    """Return the score of a learning curve, by the first metric of its task."""
+    return METRICS[fit.index.task.metrics[0]](fit.index.targets[rows], outputs)
 
 
 def _pool(fit: Fit) -> tuple[Ints, Ints, Ints]:

@@ -36,7 +36,7 @@ class Images:
         """Return the rows' files."""
         return [self.files[row] for row in rows]
 
-    def encoder(self) -> None:
+    def encoder(self, encode: str = "one_hot", sparse: bool = False, seed: int = 0) -> None:
         """Return nothing: nets take images as they are."""
         return
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ripen.competition import own
 from ripen.competition.index import Index, Ints
 from ripen.core.layout import Layout
-from ripen.data.tables import Encoder
+from ripen.data.encoders import Encoder, described
 from ripen.settings.schema import Competition
 
 TABLE = "table.parquet"
@@ -26,8 +27,17 @@ class Input(Protocol):
     def take(self, rows: Ints) -> Any:
         """Return what a model takes of rows of the index."""
 
-    def encoder(self) -> Any:
-        """Return an unfitted transformer of that into float32 arrays; None where it is one."""
+    def encoder(self, encode: str = "one_hot", sparse: bool = False, seed: int = 0) -> Any:
+        """Return an unfitted transformer of that into float32 arrays; None where it is one.
+
+        Parameters
+        ----------
+        encode : str
+            An encoder of the registry (`ripen.data.encoders`).
+        sparse : bool
+            Whether the array may be a sparse one.
+        seed : int
+        """
 
     def save(self, folder: Path) -> None:
         """Write how raw data becomes it, for a served model, into a folder that has the model."""
@@ -35,18 +45,30 @@ class Input(Protocol):
 
 @dataclass(frozen=True)
 class Table:
-    """Typed columns, which an encoder turns into numbers."""
+    """Typed columns, which an encoder turns into numbers.
+
+    Attributes
+    ----------
+    columns : DataFrame
+    scale : float or None
+    types : dict of str to dict
+        What dtypes do not say (`ripen.data.encoders.described`).
+    before : sequence of transformers
+        The competition's own, which are fitted before the encoder.
+    """
 
     columns: pd.DataFrame
     scale: float | None
+    types: dict[str, dict[str, Any]] = field(default_factory=dict)
+    before: Sequence[Any] = ()
 
     def take(self, rows: Ints) -> pd.DataFrame:
         """Return the rows' columns."""
         return self.columns.iloc[rows]
 
-    def encoder(self) -> Encoder:
+    def encoder(self, encode: str = "one_hot", sparse: bool = False, seed: int = 0) -> Encoder:
         """Return the encoder of these columns."""
-        return Encoder(self.scale)
+        return Encoder(self.scale, encode, self.types, self.before, sparse, seed)
 
     def save(self, folder: Path) -> None:
         """Write nothing: the model has the encoder."""
@@ -76,16 +98,16 @@ class Features:
             return self.values[at[0] : at[-1] + 1]
         return self.values[at]
 
-    def encoder(self) -> None:
+    def encoder(self, encode: str = "one_hot", sparse: bool = False, seed: int = 0) -> None:
         """Return nothing: features are arrays."""
         return
 
     def save(self, folder: Path) -> None:
         """Write which features of an image they are."""
-        from ripen.learn.models.photographs import photographs
+        from ripen.learn.models.image_features import image_features
         from ripen.learn.models.served import write_input
 
-        write_input(folder, photographs(self.competition, self.names))
+        write_input(folder, image_features(self.competition, self.names))
 
 
 def read_features(
@@ -126,7 +148,12 @@ def opened(
         The model's `inputs`.
     """
     if list(names) == ["table"]:
-        yield Table(pd.read_parquet(layout.prepared / TABLE), competition.columns.scale)
+        yield Table(
+            pd.read_parquet(layout.prepared / TABLE),
+            competition.columns.scale,
+            described(competition.columns),
+            own.transformers(layout.competition),
+        )
     elif list(names) == ["images"]:
         from ripen.learn.image_files import opened as opened_images
 

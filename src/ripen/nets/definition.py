@@ -1,9 +1,9 @@
 """The building blocks of the zoo's nets, and the registry that each family of nets adds to.
 
 A family is one file of `ripen.nets.zoo`. It writes its layers with `caffe.NetSpec` and the
-functions below, and ends with a call of `register` for each net:
+functions below, and ends with a call of `add` for each net:
 
-    register(
+    DEFINITIONS.add(
         "lenet",
         Definition(
             partial(deploy, "LeNet", (64, 1, 28, 28), _body, softmax),
@@ -25,6 +25,7 @@ from caffe import params as P
 from caffe.net import Net
 from caffe.net_spec import Top
 from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter, Phase, SolverParameter
+from ripen.core.registry import Registry
 
 # Weights learn at the base rate, biases at twice that rate and without weight decay.
 LEARNT = [{"lr_mult": 1, "decay_mult": 1}, {"lr_mult": 2, "decay_mult": 0}]
@@ -99,25 +100,8 @@ class Definition:
     decoder: Decoder | None = None
 
 
-_REGISTRY: dict[str, Definition] = {}
-
-
-def register(name: str, definition: Definition) -> None:
-    """Add a net to the zoo under the name of its folder in `models/`.
-
-    Raises
-    ------
-    ValueError
-        If the name is taken.
-    """
-    if name in _REGISTRY:
-        raise ValueError(f"net '{name}' is registered twice")
-    _REGISTRY[name] = definition
-
-
-def registry() -> dict[str, Definition]:
-    """Return every registered net, by name."""
-    return dict(sorted(_REGISTRY.items()))
+DEFINITIONS: Registry[Definition] = Registry("net", "ripen.nets.zoo")
+"""The nets of the zoo, each under the name of its folder in `models/`."""
 
 
 def deploy(title: str, shape: tuple[int, ...], body: Body, head: Head | None) -> NetParameter:

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 import caffe
+from caffe.proto.caffe_pb2 import NetParameter
 from ripen.core.atomic import replacing
 from ripen.core.errors import ConfigError
 from ripen.core.registry import nearest
 from ripen.data.batches import batches, prepare_views
 from ripen.data.decode import File, decode, in_order
-from ripen.data.image_input import View, histogram, views
+from ripen.data.image_input import Input, View, histogram, views
 from ripen.nets.contract import contract
 from ripen.nets.published import caffemodel
 from ripen.nets.surgery import trunk
@@ -32,6 +33,8 @@ from ripen.settings.schema import FrozenNet, Images
 from ripen.settings.typed import typed
 
 Advance = Callable[[int], None]
+Opened = tuple[caffe.Net, Input]
+"""A frozen net with its weights, and its input."""
 HISTOGRAMS = 256  # in a batch
 
 
@@ -66,6 +69,17 @@ class Features:
     dtype: np.dtype[Any]
     blocks: Iterator[Block]
 
+    def array(self) -> NDArray[Any]:
+        """Compute them all into one array."""
+        found = np.empty(self.shape, self.dtype)
+        self.write(found)
+        return found
+
+    def write(self, out: Any) -> None:
+        """Compute them into an array or data set, a block at a time."""
+        for block in self.blocks:
+            out[block.rows, block.views] = block.values
+
 
 class Extraction(Protocol):
     """Settings of one set of features."""
@@ -74,10 +88,18 @@ class Extraction(Protocol):
     def passes(self) -> int:
         """How often each image is counted by the progress."""
 
+    def nets(self) -> list[FrozenNet]:
+        """Return the nets that it needs."""
+
     def extract(
-        self, files: Sequence[File], images: Images, threads: int, advance: Advance
+        self,
+        files: Sequence[File],
+        images: Images,
+        threads: int,
+        advance: Advance = ...,
+        nets: Sequence[Opened] = (),
     ) -> Features:
-        """Return the features of images."""
+        """Return the features of images, from these opened `nets` or from those of the zoo."""
 
     def attributes(self) -> dict[str, Any]:
         """Return what describes them in their file."""
@@ -93,13 +115,22 @@ class OfNet:
     def passes(self) -> int:
         return len(self.frozen.sides)
 
+    def nets(self) -> list[FrozenNet]:
+        """Return the net (`Extraction.nets`)."""
+        return [self.frozen]
+
     def extract(
-        self, files: Sequence[File], images: Images, threads: int, advance: Advance
+        self,
+        files: Sequence[File],
+        images: Images,
+        threads: int,
+        advance: Advance = lambda images: None,
+        nets: Sequence[Opened] = (),
     ) -> Features:
         """Return the features of images (`Extraction.extract`)."""
-        return extract(
-            self.frozen, images.crop, images.precision, files, images.batch_size, threads, advance
-        )
+        (opened,) = nets or [from_zoo(self.frozen)]
+        given = files, images.batch_size, threads, advance
+        return extract(opened, self.frozen, images.crop, images.precision, *given)
 
     def attributes(self) -> dict[str, Any]:
         """Return the net's settings (`Extraction.attributes`)."""
@@ -113,8 +144,17 @@ class OfColours:
     bins: Annotated[int, Field(ge=2, le=16)]
     passes: ClassVar[int] = 1
 
+    def nets(self) -> list[FrozenNet]:
+        """Return none (`Extraction.nets`)."""
+        return []
+
     def extract(
-        self, files: Sequence[File], images: Images, threads: int, advance: Advance
+        self,
+        files: Sequence[File],
+        images: Images,
+        threads: int,
+        advance: Advance = lambda images: None,
+        nets: Sequence[Opened] = (),
     ) -> Features:
         """Return the histograms of images (`Extraction.extract`)."""
         return colours(self.bins, files, threads, advance)
@@ -124,7 +164,7 @@ class OfColours:
         return {"bins": self.bins}
 
 
-def settings(section: Mapping[str, Any], where: str) -> Extraction:
+def settings(section: Mapping[str, Any], where: str) -> OfNet | OfColours:
     """Return the extraction that a section of `features` describes.
 
     Raises
@@ -143,12 +183,38 @@ def settings(section: Mapping[str, Any], where: str) -> Extraction:
 
 def frozen_net(section: Mapping[str, Any]) -> FrozenNet:
     """Return the frozen net of a section of `features` that has one."""
-    found = settings(section, "features")
-    assert isinstance(found, OfNet)
-    return found.frozen
+    (net,) = settings(section, "features").nets()
+    return net
+
+
+def definition(settings: FrozenNet) -> NetParameter:
+    """Return the frozen part of a net: its output has the features.
+
+    Raises
+    ------
+    ConfigError
+        If the net does not exist or does not have a layer.
+    """
+    whole = DEFINITIONS[settings.net].deploy()
+    return trunk(whole, settings.layers, settings.pools, settings.sides[0])
+
+
+def from_zoo(settings: FrozenNet) -> Opened:
+    """Open a net of the zoo with its published weights.
+
+    Raises
+    ------
+    UsageError, SourceError
+        If the net does not exist, or its weights are not found.
+    ConfigError
+        If the net does not have a layer.
+    """
+    net = caffe.Net(definition(settings), caffe.TEST, weights=str(caffemodel(settings.net)))
+    return net, contract(settings.net).input
 
 
 def extract(
+    opened: Opened,
     settings: FrozenNet,
     crop: float,
     precision: str,
@@ -163,6 +229,8 @@ def extract(
 
     Parameters
     ----------
+    opened : (caffe.Net, Input)
+        As `from_zoo` returns them.
     settings : FrozenNet
     crop : float in (0, 1)
         Side of the crops among the views, as a share of the image's sides.
@@ -176,16 +244,10 @@ def extract(
 
     Raises
     ------
-    UsageError, SourceError
-        If the net does not exist, or its weights are not found.
-    ConfigError
-        If the net does not have a layer.
     DataError
         While iterating: if an image cannot be read.
     """
-    definition = DEFINITIONS[settings.net].deploy()
-    frozen = trunk(definition, settings.layers, settings.pools, settings.sides[0])
-    net = caffe.Net(frozen, caffe.TEST, weights=str(caffemodel(settings.net)))
+    net, wanted = opened
     (output,) = net.outputs
     seen, dtype = views(settings.views, crop), np.dtype(precision)
     size = int(net.blobs[output].shape[1])
@@ -194,7 +256,8 @@ def extract(
         for number, side in enumerate(settings.sides):
             place = slice(number * len(seen), (number + 1) * len(seen))
             done = 0
-            for values in _of_side(net, settings, side, seen, files, batch_size, threads):
+            sized = wanted.sized(side, side)
+            for values in _of_side(net, sized, seen, files, batch_size, threads):
                 rows = slice(done, done + len(values))
                 yield Block(rows, place, values.astype(dtype))
                 advance(len(values))
@@ -205,15 +268,13 @@ def extract(
 
 def _of_side(
     net: caffe.Net,
-    settings: FrozenNet,
-    side: int,
+    wanted: Input,
     seen: Sequence[View],
     files: Sequence[File],
     batch_size: int,
     threads: int,
 ) -> Iterator[NDArray[np.floating]]:
     """Yield the features at one input size, batch after batch, shape (n, views, size)."""
-    wanted = contract(settings.net).input.sized(side, side)
     (output,) = net.outputs
     for batch in batches(files, wanted, prepare_views(wanted, seen), batch_size, threads):
         net.blobs["data"].reshape(*batch.data.shape)
@@ -275,6 +336,4 @@ def write(
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         file["row"] = rows
         file.attrs.update(attributes)
-        out = file.create_dataset("features", features.shape, features.dtype)
-        for block in features.blocks:
-            out[block.rows, block.views] = block.values
+        features.write(file.create_dataset("features", features.shape, features.dtype))

@@ -46,11 +46,14 @@ class Composed:
         Each chosen competition's settings. `Competition` types them.
     notes : list of str
         A line for each override that does not apply to one of them.
+    named : dict of str to set of str
+        The models that each competition's own file, or an override, names: others are its kind's.
     """
 
     run: dict[str, Any]
     competitions: dict[str, dict[str, Any]]
     notes: list[str]
+    named: dict[str, set[str]]
 
 
 def available(conf: Path = CONF) -> list[str]:
@@ -77,10 +80,11 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> Composed:
                 f"competitions: there is no {conf}/competition/{name}.yaml"
                 f"{nearest(name, available(conf))}"
             )
-    competitions, notes = {}, []
+    competitions, notes, named = {}, list[str](), dict[str, set[str]]()
     unused = [override for override in overrides if override not in of_run]
     for name in names:
-        definition = _Definition(name, _competition(name, conf), conf)
+        values = _competition(name, conf)
+        definition = _Definition(name, values, conf)
         mine = []
         for override in [override for override in overrides if override not in of_run]:
             owner, stripped = _owner(override, names)
@@ -92,6 +96,9 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> Composed:
             else:
                 notes.append(f"'{_key(stripped)}' does not apply to {name}")
         competitions[name] = definition.resolved(mine)
+        chosen = [_key(override).split(".") for override in mine]
+        named[name] = {*(values.get("models") or {})}
+        named[name] |= {key[1] for key in chosen if key[0] == "models" and len(key) > 1}
     for override in unused:
         if _key(override) == "preset":
             raise ConfigError(f"'{override}' does not apply to {', '.join(names)}")
@@ -102,7 +109,7 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> Composed:
             f"'{_key(override)}' is no setting of {', '.join(names)}"
             f"{nearest(_key(override), sorted(known | run_keys))}"
         )
-    return Composed(run | {"overrides": list(overrides)}, competitions, notes)
+    return Composed(run | {"overrides": list(overrides)}, competitions, notes, named)
 
 
 def check(values: Any, schema: type[T], where: str) -> T:
@@ -301,13 +308,45 @@ class _Definition:
         if isinstance(own, Mapping) and "split" in own:
             values["validation"] = dict(own)
         if later := [override for override in overrides if override not in first]:
-            found = self._container(self._composed(values, later))
-            values = self._container(self._composed(_without_former(values, found, later), later))
+            values = self._container(self._composed(self._without_former(values, later), later))
         return {
             key: value
             for key, value in values.items()
             if key in SETTINGS or not (key in self._referenced or (self._conf / key).is_dir())
         }
+
+    def _without_former(self, values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+        """Leave out a source's, metric's or splitter's settings if overrides name another.
+
+        Hydra merges them.
+        """
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+        from hydra.errors import HydraException
+
+        kept = dict(values)
+        for override in overrides:
+<<<<<<< HEAD
+            if _key(override) in ("source", "metric"):
+                kept[_key(override)] = {}
+            if _key(override) not in ("validation", "validation.split"):
+=======
+            if _key(override) not in ("source", "metric", "validation", "validation.split"):
+>>>>>>> tidy
+                continue
+            try:
+                value = OverridesParser.create().parse_override(override).value()
+            except HydraException as error:
+                raise ConfigError(self._reason(error, overrides)) from None
+<<<<<<< HEAD
+=======
+            if _key(override) in ("source", "metric"):
+                kept[_key(override)] = {}
+                continue
+>>>>>>> tidy
+            split = value.get("split") if isinstance(value, dict) else value
+            if split not in (None, (values.get("validation") or {}).get("split")):
+                kept["validation"] = {}
+        return kept
 
     def _composed(self, values: Mapping[str, Any], overrides: Sequence[str]) -> DictConfig:
         """Let Hydra compose; interpolations stay as they are."""
@@ -350,23 +389,6 @@ class _Definition:
                 return f"{self._conf}/{key}/ has no '{value}'{nearest(value, options)}"
         reason = " ".join(str(error).split())
         return f"{self._conf}/ cannot be composed for {self._name}: {reason}"
-
-
-def _without_former(
-    values: dict[str, Any], found: dict[str, Any], overrides: Sequence[str]
-) -> dict[str, Any]:
-    """Leave out a source's, metric's or splitter's settings if overrides name another.
-
-    Hydra merges them.
-    """
-    kept = dict(values)
-    for key in ("source", "metric"):
-        if any(_key(override) == key for override in overrides):
-            kept[key] = {}
-    before, after = (each.get("validation") or {} for each in (values, found))
-    if before.get("split") != after.get("split"):
-        kept["validation"] = {}
-    return kept
 
 
 def _referenced(values: Any) -> set[str]:

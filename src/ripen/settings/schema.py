@@ -66,7 +66,7 @@ NEEDED = {
 class Solver:
     """`conf/solver/`: the fields of Caffe's SolverParameter, by their own names.
 
-    What is not given is as Caffe has it.
+    A setting left out has Caffe's default.
     """
 
     type: Literal["SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"] = "SGD"
@@ -138,7 +138,7 @@ class FrozenNet:
 
     `pools` are Caffe's: AVE, the mean over a map's places, and MAX, the largest of them. `sides`
     are the input's height and width in pixels, one after the other; `views` what it is shown of
-    each picture at each of them (`ripen.data.image_input`).
+    each image at each of them (`ripen.data.image_input`).
     """
 
     net: str
@@ -150,7 +150,7 @@ class FrozenNet:
 
 @typed
 class Augment:
-    """How far a training picture may be changed (`ripen.data.batches.Augmentation`)."""
+    """How far a training image may be changed (`ripen.data.batches.Augmentation`)."""
 
     mirror: bool
     crop: Literal["none", "area", "caffe"]
@@ -217,7 +217,7 @@ class Study:
     """`conf/study/`: the relational store of Optuna's studies; without `uri` `.ripen/studies.db`.
 
     The address holds no user or password: PostgreSQL's client takes those from PGUSER, PGPASSWORD
-    or ~/.pgpass. `timeout` is how many seconds a locked store is waited for.
+    or ~/.pgpass. `timeout` is in seconds: how long to wait for a locked store.
     """
 
     uri: Address | None
@@ -241,7 +241,8 @@ class Files:
     """The names of a competition's tables, in its archive or folder.
 
     `sample` is the sample submission. `solution` holds the test labels, where they are known;
-    `more` holds labelled rows that only the learning curve uses. Neither need exist.
+    `more` holds labelled rows that only the learning curve uses. Neither need exist. `groups` has
+    the column that `validation` names, where the training table lacks it: a row for each id.
     """
 
     train: str = "train.csv"
@@ -249,6 +250,7 @@ class Files:
     sample: str = "sample_submission.csv"
     solution: str = "solution.csv"
     more: str = "more.csv"
+    groups: str | None = None
 
 
 ColumnType = Literal[
@@ -268,7 +270,7 @@ class Column:
     """
 
     type: ColumnType | None = None
-    levels: list[str] = Field(default_factory=list)
+    levels: list[str] | None = None
     format: str | None = None
     missing: bool | None = None
     min: float | None = None
@@ -276,7 +278,7 @@ class Column:
 
     @model_validator(mode="after")
     def _levels_are_ordered(self) -> Self:
-        if bool(self.levels) != (self.type == "ordered"):
+        if (self.levels is not None) != (self.type == "ordered"):
             raise ValueError("levels, from low to high, are needed by type 'ordered', and no other")
         return self
 
@@ -299,11 +301,13 @@ class Columns:
     """The columns of a table: what the types of its values do not say.
 
     `drop` are not learnt from. With `scale` all numbers are divided by it in place of being
-    standardized. With `shape` (channels, height, width) a row is an image, pixel after pixel.
+    standardized. With `shape` (channels, height, width) a row is an image, pixel after pixel. The
+    column `weight` says how much a training row counts.
     """
 
     drop: list[str] = Field(default_factory=list)
     types: dict[str, Column] = Field(default_factory=dict)
+    weight: str | None = None
     scale: Positive | None = None
     shape: Annotated[list[Count], Field(min_length=3, max_length=3)] | None = None
 
@@ -366,19 +370,22 @@ class Competition:
         What turns the files into the index: "table" or "images", whose section must be given.
     files : Files
     csv : Csv
-    id, target : str
-        Columns. Of images without a table the target is the class that their labels give.
+    id : str
+        A column.
+    target : str or list of str
+        A column, or several. Of images without a table it is the class that their labels give.
     classes : list or mapping, optional
         The classes in the order of their labels; a mapping gives each a name to show. Without it
         the classes found, sorted.
     task : str
-        A task of the registry: "binary", "multiclass", "regression".
+        A task of the registry: "binary", "multiclass", "multilabel", "regression".
     metric : str or mapping
         A metric of the registry, or a mapping with its name under ``metric`` and its settings
         beside it; or Kaggle's own file (`ripen.competition.metric_file`). It decides the best
         model and every order.
-    submission : "label", "probability" or "value"
-        What a single column of the submission holds. With a column a class it holds probabilities.
+    submission : "label", "probability", "value" or "labels"
+        What a column of the submission holds; "labels" are the best ones, as many as in the sample,
+        with blanks between. With a column a class it holds probabilities.
     validation : mapping
         ``split`` names a splitter of the registry, beside it stand that splitter's settings.
     columns : Columns
@@ -407,11 +414,11 @@ class Competition:
     files: Files
     csv: Csv = Field(default_factory=Csv)
     id: str
-    target: str
+    target: str | Annotated[list[str], Field(min_length=1)]
     classes: list[str] | dict[str, str] | None = None
     task: str
     metric: str | Named
-    submission: Literal["label", "probability", "value"]
+    submission: Literal["label", "probability", "value", "labels"]
     validation: Named
     columns: Columns = Field(default_factory=Columns)
     images: Images | None = None
@@ -428,6 +435,11 @@ class Competition:
         if self.reader == "images" and self.images is None:
             raise ValueError("reader 'images' needs the section 'images'")
         return self
+
+    @property
+    def targets(self) -> list[str]:
+        """The columns of the target."""
+        return [self.target] if isinstance(self.target, str) else self.target
 
 
 # --- A run ---------------------------------------------------------------------------------------

@@ -17,8 +17,20 @@ LOCAL = "folder"
 
 
 def run(name: str) -> None:
-    """Write `raw/`: the archive of all files, and its tables; or what the own code generates."""
-    competition, layout = load_competition(name), Layout(name)
+    """Write `raw/`."""
+    bring(name, load_competition(name), Layout(name))
+
+
+def bring(name: str, competition: Competition, layout: Layout) -> None:
+    """Write `raw/`: the archive of all files, and its tables; or what the own code generates.
+
+    Raises
+    ------
+    SourceError
+        If the files are not found.
+    DataError
+        If they are damaged.
+    """
     ((source, settings),) = competition.source.items()
     if source == GENERATE:
         own = hook(name, GENERATE)

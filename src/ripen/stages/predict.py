@@ -25,7 +25,7 @@ def run(name: str) -> None:
     assert competition.predict is not None  # or the stage is not in the graph
     index = indexes.read(layout, competition)
     file = layout.raw / competition.files.sample
-    sample = read_sample(file, competition.id)
+    sample = read_sample(file, competition.id, competition.csv)
     model = competition.predict.model
     if model == "best":
         model = str(json.loads(layout.metrics.read_text(encoding="utf-8"))["best"])
@@ -34,9 +34,16 @@ def run(name: str) -> None:
     outputs = predictions.outputs(table)
     if index.task.classifies:
         outputs = calibrated(outputs, layout, model, competition.predict)
+    elif index.task.probabilities and competition.predict.clip != "validation":
+        # What is fitted on validation rows is so for classes alone.
+        outputs = calibration.clipped(outputs, competition.predict.clip)
     whole = with_excluded(outputs, table["row"].to_numpy(), index)
     submission = fill(sample, file, competition, index, whole)
-    write_text(layout.submission, submission.to_csv(index=False, lineterminator="\n"))
+    csv = competition.csv
+    text = submission.to_csv(
+        index=False, lineterminator="\n", sep=csv.separator, decimal=csv.decimal
+    )
+    write_text(layout.submission, text)
     with Tracker(name, "predict") as tracker:
         tracker.pipeline.set_tags({"submitted": model})
         tracker.pipeline.log_artifacts(layout.submission, "submission")
@@ -73,7 +80,7 @@ def with_excluded(
     if index.task.classifies:
         prior = np.bincount(targets.astype(np.int64), minlength=index.outputs) / len(targets)
     else:
-        prior = np.array([targets.mean()])
+        prior = targets.reshape(len(targets), -1).mean(axis=0)
     if len(excluded):
         label = "name" if "name" in index.rows else "id"
         names = index.rows[label].iloc[excluded].tolist()

@@ -5,6 +5,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ripen.competition import index as indexes
+from ripen.competition import own, submission
+from ripen.competition.index import Index
 from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS
 from ripen.core.atomic import fresh_folder, replacing
@@ -23,14 +25,33 @@ def run(name: str) -> None:
     read = READERS[competition.reader](competition, layout)
     known = read.rows["target"][read.rows["target"] != ""]
     classes = indexes.classes_of(competition, known.tolist(), read.names, str(layout.raw))
+    check_sample(competition, layout, read.rows, classes)
     rows, order = dealt(competition, read, list(classes))
-    columns = read.columns.iloc[order].reset_index(drop=True)
+    columns = own.features(name, read.columns.iloc[order].reset_index(drop=True))
     with fresh_folder(layout.prepared) as folder:
         indexes.write(folder, rows, classes)
         if len(columns.columns):
             with replacing(folder / TABLE) as temporary:
                 columns.to_parquet(temporary, index=False)
         read.write(folder, rows)
+
+
+def check_sample(
+    competition: Competition, layout: Layout, rows: pd.DataFrame, classes: dict[str, str]
+) -> None:
+    """Make sure that the test rows are those of the sample, before anything is fitted.
+
+    Raises
+    ------
+    DataError
+        If they are not.
+    """
+    file = layout.raw / competition.files.sample
+    if not file.exists() or not (rows["part"] == "test").any():
+        return
+    index = Index(rows, TASKS[competition.task], tuple(classes), tuple(classes.values()))
+    sample = submission.read_sample(file, competition.id, competition.csv)
+    submission.placed(sample, file, competition, index)
 
 
 def dealt(
@@ -56,14 +77,20 @@ def dealt(
         raise DataError(f"{blank} training rows have no target; the first has id {rows.id[first]}")
     task = TASKS[competition.task]
     targets = task.encode(train["target"], classes)
-    if len(train) and (absent := sorted(set(classes) - set(train["target"]))):
+    if task.classifies and len(train) and (absent := sorted(set(classes) - set(train["target"]))):
         raise DataError(f"class '{absent[0]}' has no labelled row. Correct the data, or classes")
-    # A file's own column comes before one of the index of that name.
-    others = [name for name in rows if name not in read.columns and name not in read.beside]
-    seen = pd.concat([rows[others], read.columns, read.beside], axis=1).iloc[learnable]
-    split = splitter(competition.validation).split(seen, targets, competition.seed)
+    # A file's own column comes before one of the index of that name, and a typed one before text.
+    beside = read.beside.drop(columns=[name for name in read.beside if name in read.columns])
+    others = [name for name in rows if name not in read.columns and name not in beside]
+    seen = pd.concat([rows[others], read.columns, beside], axis=1).iloc[learnable]
+    splits = splitter(competition.validation).splits(seen, targets, competition.seed)
     order = np.arange(len(rows))
-    order[learnable] = learnable[split.order]
-    fold = np.full(len(rows), -1)
-    fold[learnable] = split.fold
-    return rows.assign(fold=fold).iloc[order].reset_index(drop=True), order
+    order[learnable] = learnable[splits[0].order]
+    found = rows.copy()
+    if (group := splits[0].group) is not None:
+        found.loc[found.index[learnable], "group"] = pd.array(group).astype("str")
+    for number, split in enumerate(splits, start=1):
+        fold = np.full(len(rows), -1)
+        fold[learnable] = split.fold
+        found["fold" if number == 1 else f"fold_{number}"] = fold
+    return found.iloc[order].reset_index(drop=True), order

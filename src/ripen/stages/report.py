@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import yaml
 
 from ripen.competition import index as indexes
@@ -10,7 +11,9 @@ from ripen.core.atomic import write_text
 from ripen.core.layout import Layout
 from ripen.core.lineage import content_hash, leaves
 from ripen.judge import page
+from ripen.judge.data_report import examine
 from ripen.judge.scoring import leaderboard, read_metrics
+from ripen.learn.inputs import TABLE
 from ripen.settings.compose import as_mapping, load_competition
 
 CARD = "card.json"  # the data card of images
@@ -20,14 +23,18 @@ SWEPT = "figures"  # the folder of a sweep's figures
 def run(name: str) -> None:
     """Read the outputs of the earlier stages, write `reports/<competition>.html`."""
     competition, layout = load_competition(name), Layout(name)
-    card = layout.prepared / CARD
+    card, table = layout.prepared / CARD, layout.prepared / TABLE
+    index = indexes.read(layout, competition)
+    columns = pd.read_parquet(table) if table.exists() else pd.DataFrame(index=index.rows.index)
     metrics = read_metrics(name)
     board = leaderboard(metrics)
     values = page.Page(
         competition=name,
         board=board,
-        facts=page.facts(competition, indexes.read(layout, competition), order_of(metrics)),
+        facts=page.facts(competition, index, order_of(metrics)),
         card=json.loads(card.read_text(encoding="utf-8")) if card.exists() else None,
+        # Splitters may have turned the rows: only `ripen check` knows their order in the files.
+        data=examine(index, columns, competition.seed, file_order=False),
         figures=page.figures(layout.evaluate, board.rows[0].model, layout.sweep / SWEPT),
         settings={
             key: yaml.safe_dump(value).split("\n")[0]

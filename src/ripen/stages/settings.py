@@ -2,28 +2,21 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ripen.competition.metric_file import metric_of
-from ripen.competition.own import code
-from ripen.competition.splitters import splitter
-from ripen.competition.tasks import TASKS
+from ripen.competition.own import code, features_code
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
 from ripen.core.lineage import leaves
-from ripen.core.registry import nearest
-from ripen.data.readers import READERS
-from ripen.data.sources import source
+from ripen.learn.complete import complete, given, pool
 from ripen.learn.estimator import estimator
 from ripen.learn.sweeps.space import SWEPT
-from ripen.nets import frozen
 from ripen.nets.contract import contract
 from ripen.settings import compose as settings
-from ripen.settings.compose import CONF, PARAMS, as_mapping, check
+from ripen.settings.compose import CONF, PARAMS, as_mapping
 from ripen.settings.schema import Competition
 
 NOTHING = "src/ripen/competitions/__init__.py"
@@ -45,67 +38,16 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> tuple[dict[str,
     """
     composed = settings.compose(overrides, conf)
     run = settings.run_of(composed.run, conf)
-    competitions = {
-        name: complete(name, values, f"{conf}/competition/{name}.yaml")
-        for name, values in composed.competitions.items()
-    }
+    competitions, notes = {}, list(composed.notes)
+    for name, given_values in composed.competitions.items():
+        chosen, left_out = pool(name, given_values, composed.named[name])
+        competitions[name] = complete(name, chosen, f"{conf}/competition/{name}.yaml")
+        notes += left_out
     values = as_mapping(run) | {"graph": graph(competitions)}
     plain = {name: as_mapping(competition) for name, competition in competitions.items()}
     for section in plain.values():
         section["columns"]["types"] = given(section["columns"]["types"])
-    return values | {"competition": plain}, composed.notes
-
-
-def complete(name: str, values: dict[str, Any], where: str) -> Competition:
-    """Check a competition's settings, and fill in what its estimators have by themselves."""
-    models = {model: section for model, section in (values.get("models") or {}).items() if section}
-    features = {key: each for key, each in (values.get("features") or {}).items() if each}
-    competition = check(values | {"models": models, "features": features}, Competition, where)
-    with located(where):
-        TASKS[competition.task]
-        metric_of(name, competition.metric).check(competition.task)
-        READERS[competition.reader]
-        if (origin := next(iter(competition.source))) != "generate":
-            source.find(origin)
-        splitter(competition.validation)
-    for key, each in features.items():
-        frozen.settings(each, f"{where}: features.{key}")
-    filled = {}
-    for model, section in models.items():
-        with located(f"{where}: models.{model}"):
-            found = estimator(section, f"{where}: models.{model}")
-        for used in found.inputs:
-            if used not in ("table", "images") and used not in features:
-                raise ConfigError(
-                    f"{where}: models.{model}.inputs names '{used}', which is none of the features"
-                    f"{nearest(used, features)}"
-                )
-        filled[model] = {"estimator": section["estimator"]} | given(as_mapping(found))
-    if competition.predict and competition.predict.model not in ("best", *models):
-        raise ConfigError(
-            f"{where}: predict.model is '{competition.predict.model}': no such model"
-            f"{nearest(competition.predict.model, ['best', *models])}"
-        )
-    return settings.changed(competition, models=filled)
-
-
-@contextmanager
-def located(where: str) -> Iterator[None]:
-    """Put the file in front of an error that does not name it."""
-    try:
-        yield
-    except ConfigError as error:
-        text = str(error)
-        raise ConfigError(text if text.startswith(where) else f"{where}: {text}") from None
-
-
-def given(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is null, which is what estimators take for not given."""
-    return {
-        key: given(value) if isinstance(value, dict) else value
-        for key, value in values.items()
-        if value is not None
-    }
+    return values | {"competition": plain}, notes
 
 
 def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
@@ -121,14 +63,15 @@ def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
         swept = competition.sweep is not None and SWEPT in competition.models
         generated = "generate" in competition.source
         own = {"code": code(name).as_posix()}
+        columns = {"columns": features_code(name).as_posix()}
         found["generate" if generated else "fetch"][name] = own if generated else {}
-        found["prepare"][name] = {}
+        found["prepare"][name] = columns
         found["evaluate"][name] = own
         found["report"][name] = {"also": f"data/{name}/sweep" if swept else NOTHING}
         if competition.predict:
             found["predict"][name] = {}
         if swept:
-            found["sweep"][name] = {"also": _beside(competition)}
+            found["sweep"][name] = {"also": _beside(competition)} | columns
         for key, section in competition.features.items():
             item = {"competition": name, "name": key}
             net = section.get("net")
@@ -143,7 +86,7 @@ def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
                 found["finetune"][f"{name}.{model}"] = item | _of_net(nets[0])
             else:
                 beside = [file.as_posix() for file in settings.files()] or [NOTHING]
-                item |= {"reads": _reads(competition, model), "also": beside[0]}
+                item |= {"reads": _reads(competition, model), "also": beside[0]} | columns
                 found["fit"][f"{name}.{model}"] = item
     for stage in ("features", "finetune"):
         for item in found[stage].values():

@@ -13,6 +13,7 @@ from ripen.core.errors import TrainingError
 from ripen.core.layout import Layout
 from ripen.core.progress import progress
 from ripen.judge import plots, sweep_figures
+from ripen.learn.complete import complete, pool
 from ripen.learn.sweeps import sweep_tables
 from ripen.learn.sweeps.launchers import run_study
 from ripen.learn.sweeps.space import SWEPT
@@ -21,7 +22,6 @@ from ripen.learn.sweeps.study import Study, define
 from ripen.learn.sweeps.trial import FinishedTrial
 from ripen.settings.compose import CONF, load_competition, load_run, read, run_of
 from ripen.settings.schema import Run
-from ripen.stages.settings import complete
 from ripen.track.experiments import repository_root
 from ripen.track.sweep_runs import SweepRuns
 
@@ -116,7 +116,8 @@ def show(
         If a setting is not allowed, or `params.yaml` does not hold the competition.
     """
     settings = run_of(run_values, CONF)
-    competition = complete(name, values, f"{CONF}/competition/{name}.yaml")
+    chosen, _ = pool(name, values, named=())
+    competition = complete(name, chosen, f"{CONF}/competition/{name}.yaml")
     load_competition(name)  # its data is prepared by the stages that params.yaml has
     study = define(name, competition, confirm)
     folder = kept(study)

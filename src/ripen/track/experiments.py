@@ -111,7 +111,7 @@ def open_experiment(run: RunSettings, competition: str) -> tuple[Client, str]:
 
 
 def experiment(run: RunSettings, competition: str) -> Experiment | None:
-    """Return a competition's experiment, None if there is none; the store is made if needed."""
+    """Return a competition's experiment, or None. Create the store if it does not exist."""
     with locked(run):
         found: Experiment | None = Client(store_uri(run)).get_experiment_by_name(competition)
         return found

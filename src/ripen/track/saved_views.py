@@ -9,11 +9,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ripen.competition.metrics import Order
+<<<<<<< HEAD
+from ripen.competition.metrics import METRICS, Metric, Order
+=======
+from ripen.competition.metrics import METRICS, Order
+>>>>>>> tidy
 
 TAG = "mlflow.sharedViewState."
 OURS = f"{TAG}ripen-"
-LOSS = "validation/log_loss"
 SECTION = "ripen"
 
 Chart = dict[str, Any]
@@ -31,21 +34,25 @@ def models(evaluation: str, decides: str, metric: Order) -> dict[str, str]:
     metric : Order
         That metric's title and direction.
     """
+    part, _, name = decides.partition("/")
+    test = f"test/{name}"
     charts = [
         _line("error against iterations", ["curve/loss", "curve/validation_loss"], "linear"),
-        _bars(f"{decides.partition('/')[0]} {metric.title}", decides),
-        _bars("test accuracy", "test/accuracy"),
+        _bars(f"{part} {metric.title}", decides),
+        _bars(f"test {metric.title}", test),
         _points("score against training time", ("METRIC", "training_seconds"), decides),
     ]
     columns = [
-        *_metrics(decides, "test/accuracy", "training_seconds", "iterations", "best_iteration"),
+        *_metrics(decides, test, "training_seconds", "iterations", "best_iteration"),
         *_tags("dvc.stage", "stopped"),
     ]
     query = f"tags.`dvc.evaluate_hash` = '{evaluation}'"
     return _tag("models", query, columns, charts, decides, not metric.greater_is_better)
 
 
-def trials(sweep: str, parent: str, parameters: Sequence[str]) -> dict[str, str]:
+def trials(
+    sweep: str, parent: str, parameters: Sequence[str], scores: Sequence[str], metric: str
+) -> dict[str, str]:
     """Return the tag of the view of a sweep's trials, best first.
 
     Parameters
@@ -56,20 +63,28 @@ def trials(sweep: str, parent: str, parameters: Sequence[str]) -> dict[str, str]
         The id of its run.
     parameters : sequence of str
         The varied settings.
+    scores : sequence of str
+        What each trial's run has of the validation rows, the loss first.
+    metric : str
+        The competition's. It decides the order where it is among the scores, else the loss does.
     """
+    decides = metric if metric in scores else scores[0]
+    title = METRICS[decides].title if decides in METRICS else decides
+    ascending = decides not in METRICS or not METRICS[decides].greater_is_better
+    first, *others = (f"validation/{name}" for name in sorted(scores, key=lambda s: s != decides))
     charts = [
         _line("error against iterations", ["curve/validation_loss"], "log"),
-        _parallel(parameters, ["best_iteration", LOSS]),
+        _parallel(parameters, ["best_iteration", first]),
         *[_points(f"{key}: iterations", ("PARAM", key), "iterations") for key in parameters],
-        _bars("validation log loss", LOSS),
+        _bars(f"validation {title}", first),
     ]
     columns = [
-        *_metrics(LOSS, "validation/accuracy", "iterations", "converged_at", "training_seconds"),
+        *_metrics(first, *others, "iterations", "converged_at", "training_seconds"),
         *[f"params.`{key}`" for key in parameters],
         *_tags("stopped"),
     ]
     query = f"tags.`mlflow.parentRunId` = '{parent}'"
-    return _tag(f"sweep {sweep}", query, columns, charts)
+    return _tag(f"sweep {sweep}", query, columns, charts, first, ascending)
 
 
 def paths(experiment: str, tags: Mapping[str, str]) -> dict[str, str]:
@@ -96,8 +111,8 @@ def _tag(
     query: str,
     columns: list[str],
     charts: list[Chart],
-    order: str = LOSS,
-    ascending: bool = True,
+    order: str,
+    ascending: bool,
 ) -> dict[str, str]:
     state = {
         "searchFilter": query,

@@ -6,6 +6,8 @@ from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self
 
+from ripen.competition.metric_file import metric_of
+from ripen.competition.tasks import TASKS
 from ripen.core.errors import StoreError
 from ripen.core.lineage import leaves
 from ripen.learn.sweeps.store import Store
@@ -17,6 +19,7 @@ from ripen.track.experiments import Client, locked, open_experiment
 from ripen.track.tracker import TrackedRun, git_commit, process_tags
 
 SECONDS_BETWEEN = 2.0  # two batches of trials
+SCORES = ("log_loss", "accuracy")  # of a trial that classifies
 
 
 class SweepRuns:
@@ -98,7 +101,15 @@ class SweepRuns:
 
     def _save_view(self) -> None:
         varied = [axis.key for axis in self._study.space.axes]
-        view = saved_views.trials(self._study.sweep.name, self._parent, varied)
+        competition = self._study.competition
+        scores = SCORES if TASKS[competition.task].classifies else ("loss",)
+<<<<<<< HEAD
+        metric = metric_of(self._study.competition_name, competition.metric)
+=======
+        metric = metric_of(self._study.competition_name, competition.metric).name
+>>>>>>> tidy
+        name = self._study.sweep.name
+        view = saved_views.trials(name, self._parent, varied, scores, metric)
         for key, value in view.items():
             self._client.set_experiment_tag(self._experiment, key, value)
 
@@ -134,11 +145,12 @@ class SweepRuns:
         if result.ended == "converged":
             ends["converged_at"] = result.iterations
         if best:
-            ends |= {
-                "best_iteration": best.iteration,
-                "validation/log_loss": best.validation_loss,
-                "validation/accuracy": best.validation_accuracy,
-            }
+            ends["best_iteration"] = best.iteration
+            if TASKS[self._study.competition.task].classifies:
+                found: Sequence[float] = (best.validation_loss, best.validation_accuracy)
+                ends |= {f"validation/{k}": v for k, v in zip(SCORES, found, strict=True)}
+            else:  # of standardized values: no metric of the competition's
+                ends["validation/loss"] = best.validation_loss
         run.log_metrics(ends)
         run.log_params(one.settings)
         self._client.set_terminated(run.run_id, "FINISHED")

@@ -157,8 +157,69 @@ def test_each_fold_of_time_is_later_than_all_that_trains() -> None:
     year = rows(120)["year"].to_numpy()
     assert np.bincount(found.fold + 1).tolist() == [24] * 5
     for k in range(4):
-        assert year[used.trains(found.fold, k)].max() < year[found.fold == k].min()
+        assert year[used.trains(found.fold, k, found.group)].max() < year[found.fold == k].min()
     assert (np.diff(year[found.order]) > 0).all()
+
+
+@pytest.mark.parametrize("name", ["kfold", "stratified", "group", "stratified_group"])
+def test_repeats_are_splits_by_the_seeds_that_follow(name: str) -> None:
+    settings = {"split": name, "repeats": 3} | SETTINGS[name]
+    found = splitter(settings).splits(rows(120), labels(120), seed=5)
+    alone = [split(name, seed=seed).fold for seed in (5, 6, 7)]
+    np.testing.assert_array_equal([each.fold for each in found], alone)
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_a_group_is_a_part_of_an_id(name: str) -> None:
+    table = pd.DataFrame({"PassengerId": [f"{k // 3:04}_{k % 3 + 1:02}" for k in range(120)]})
+    values = {"split": name, "folds": 4, "group": "PassengerId"}
+    for pattern in (r"^(\d+)_", r"^\d+"):  # the first bracket, or all of it
+        found = splitter(values | {"pattern": pattern}).split(table, labels(120), 0)
+        assert found.group is not None
+        assert found.group.tolist() == [f"{k // 3:04}" for k in range(120)]
+        assert (pd.Series(found.fold).groupby(found.group).nunique() == 1).all()
+    with pytest.raises(DataError, match=r"validation\.pattern: \^_ is not found in '0000_01', col"):
+        splitter(values | {"pattern": "^_"}).split(table, labels(120), 0)
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_a_row_without_a_group_is_one_of_its_own(name: str) -> None:
+    table = pd.DataFrame({"group": ["a"] * 30 + [""] * 90})
+    found = splitter({"split": name, "folds": 4}).split(table, labels(120), 0)
+    assert len(set(found.fold[:30])) == 1
+    assert len(set(found.fold[30:])) == 4
+
+
+def test_times_stay_together_and_a_gap_separates_them() -> None:
+    days = pd.to_datetime("2016-01-01") + pd.to_timedelta(np.arange(60) // 3 * 7, unit="D")
+    table = pd.DataFrame({"day": days})
+    used = splitter({"split": "time", "folds": 4, "column": "day", "gap": 2})
+    found = used.split(table, labels(60), 0)
+    weeks = np.arange(60) // 3  # 20 of them
+    expected = [(k * 4 + 4, k * 4 + 8) for k in range(4)]  # as TimeSeriesSplit has them
+    for k, (start, end) in enumerate(expected):
+        assert set(weeks[found.fold == k]) == set(range(start, end))
+        assert set(weeks[used.trains(found.fold, k, found.group)]) == set(range(start - 2))
+
+
+def test_several_labels_and_several_values_are_stratified() -> None:
+    rng = np.random.default_rng(0)
+    both = rng.integers(0, 2, (200, 2))
+    both[0] = [1, 1]
+    found = splitter({"split": "stratified", "folds": 4}).split(rows(200), both, 0)
+    for k in range(4):
+        share = both[found.fold == k].mean(axis=0)
+        np.testing.assert_allclose(share, both.mean(axis=0), atol=0.03)
+    values = rng.normal(size=(200, 2)) * [1, 1000]  # each counts alike
+    found = splitter({"split": "stratified", "folds": 4}).split(rows(200), values, 0)
+    tenths = classes_of(values, 4)
+    for k in range(4):
+        assert np.bincount(tenths[found.fold == k]).tolist() == [5] * 10
+    # A combination with fewer rows than folds is no class of its own.
+    rare = np.array([[0, 0]] * 20 + [[0, 1]] * 3 + [[1, 0]] * 2 + [[1, 1]])
+    assert np.bincount(classes_of(rare, 5)).tolist() == [5, 21] or np.bincount(
+        classes_of(rare, 5)
+    ).tolist() == [21, 5]
 
 
 def test_folds_are_those_of_a_column() -> None:
@@ -172,6 +233,9 @@ def test_folds_are_those_of_a_column() -> None:
     [
         ("column", "nothing", r"validation\.column: there is no column 'nothing'"),
         ("time", "nothing", r"validation\.column: there is no column 'nothing'"),
+        ("time", "words", r"column 'words' has 1 different times, too few for 2 folds"),
+        ("time", "blank", r"column 'blank': row 2 has no time to order it by"),
+        ("column", "one", r"column 'one': fold 3 is its only value, so that no row trains"),
         ("column", "words", r"column 'words': folds must be whole numbers from -1"),
         ("column", "halves", r"column 'halves': folds must be whole numbers from -1"),
         ("column", "low", r"column 'low': folds must be whole numbers from -1"),
@@ -179,7 +243,8 @@ def test_folds_are_those_of_a_column() -> None:
     ],
 )
 def test_a_column_that_holds_no_folds(name: str, column: str, message: str) -> None:
-    table = rows(4).assign(words="first", halves="0.5", low="-2", all="-1")
+    table = rows(4).assign(words="first", halves="0.5", low="-2", all="-1", one="3")
+    table["blank"] = [1.0, np.nan, 2.0, 3.0]
     values = {"split": name, "column": column} | ({"folds": 2} if name == "time" else {})
     with pytest.raises(DataError, match=message):
         splitter(values).split(table, labels(12)[:4], 0)
@@ -211,6 +276,7 @@ def test_too_few_rows(name: str, message: str) -> None:
         ({"split": "kfold", "folds": 1}, r"validation.*folds"),
         ({"split": "holdout", "size": 1.0}, r"validation.*size"),
         ({"split": "time", "folds": 2}, r"validation.*column"),
+        ({"split": "group", "folds": 2, "pattern": "("}, r"pattern '\(' is no regular expression"),
     ],
 )
 def test_wrong_settings(values: dict[str, Any], message: str) -> None:

@@ -94,6 +94,78 @@ def test_ids_are_text_as_the_user_writes_them(make_competition: Make) -> None:
     assert found == "id,ripe\n7,0.2\na b,0.7\n007,0.1\n"
 
 
+SEVERAL = np.array([[0.9, 0.2], [0.4, 0.6], [0.1, 0.1]])  # of ids 10, 20, 30
+CLASSES_3 = np.array([[0.2, 0.3, 0.5], [0.6, 0.1, 0.3], [0.1, 0.8, 0.1]])
+FORMS: dict[str, tuple[str, str, str, np.ndarray, str]] = {
+    # task, submission, sample, outputs, the file expected
+    "k independent probabilities": (
+        "multilabel", "probability", "id,y,x\n30,0,0\n10,0,0\n20,0,0\n", SEVERAL,
+        "id,y,x\n30,0.1,0.1\n10,0.2,0.9\n20,0.6,0.4\n",
+    ),
+    "k labels": (
+        "multilabel", "label", "id,x,y\n10,0,0\n20,0,0\n30,0,0\n", SEVERAL,
+        "id,x,y\n10,1,0\n20,0,1\n30,0,0\n",
+    ),
+    "labels by their names": (
+        "multilabel", "labels", "id,tags\n10,x y\n20,x y\n30,x y\n", SEVERAL,
+        "id,tags\n10,x\n20,y\n30,x\n",
+    ),
+    "k numbers": (
+        "regression", "value", "id,x,y\n10,0,0\n20,0,0\n30,0,0\n", SEVERAL * 100,
+        "id,x,y\n10,90.0,20.0\n20,40.0,60.0\n30,10.0,10.0\n",
+    ),
+    "melted numbers": (
+        "regression", "value",
+        "row,value\n30_x,0\n10_y,0\n10_x,0\n20_x,0\n20_y,0\n30_y,0\n", SEVERAL,
+        "row,value\n30_x,0.1\n10_y,0.2\n10_x,0.9\n20_x,0.4\n20_y,0.6\n30_y,0.1\n",
+    ),
+    "some melted numbers": (
+        "regression", "value", "row,value\n30_x,0\n10_y,0\n20_x,0\n", SEVERAL,
+        "row,value\n30_x,0.1\n10_y,0.2\n20_x,0.4\n",
+    ),
+    "melted labels": (
+        "multilabel", "label", "row,value\n30_x,0\n10_x,0\n20_y,0\n", SEVERAL,
+        "row,value\n30_x,0\n10_x,1\n20_y,1\n",
+    ),
+    "melted classes": (
+        "multiclass", "probability", "row,p\n30_a,0\n10_b,0\n20_c,0\n", CLASSES_3,
+        "row,p\n30_a,0.1\n10_b,0.3\n20_c,0.3\n",
+    ),
+    "the best two labels": (
+        "multiclass", "labels", "id,kinds\n10,a b\n20,a\n30,c a\n", CLASSES_3,
+        "id,kinds\n10,c b\n20,a c\n30,b a\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_submission(form: str, make_competition: Make, tmp_path: Path) -> None:
+    task, holds, sample, outputs, expected = FORMS[form]
+    path = tmp_path / "sample.csv"
+    path.write_text(sample, encoding="utf-8")
+    targets = "kind" if task == "multiclass" else ["x", "y"]
+    competition = changed(
+        make_competition("avocado"), task=task, submission=holds, target=targets, classes=None
+    )
+    names = ("a", "b", "c") if task == "multiclass" else ("x", "y")
+    rows = Index(index().rows, TASKS[task], names, names)
+    assert filled(competition, read_sample(path, "id"), outputs, rows) == expected
+
+
+def test_a_melted_sample_without_a_test_row_is_an_error(make_competition: Make) -> None:
+    competition = changed(make_competition("avocado"), task="multilabel", target=["x", "y"])
+    rows = Index(index().rows, TASKS["multilabel"], ("x", "y"), ("x", "y"))
+    sample = pd.DataFrame({"row": ["10_x", "30_y"], "p": ["0"] * 2})
+    with pytest.raises(DataError, match=r"column 'row': 20 of the test part is missing"):
+        filled(competition, sample, SEVERAL, rows)
+    wide = pd.DataFrame({"id": ["10", "20", "30"], "x": "0", "z": "0"})
+    with pytest.raises(DataError, match=r"column 'z' is none of the targets\. Allowed: x, y"):
+        filled(competition, wide, SEVERAL, rows)
+    single = pd.DataFrame({"id": ["10", "20", "30"], "p": "0"})
+    with pytest.raises(DataError, match=r"'p' cannot hold the probabilities of 2 targets"):
+        filled(competition, single, SEVERAL, rows)
+
+
 @settings(max_examples=20)
 @given(order=st.permutations(range(6)))
 def test_every_id_gets_its_own_prediction(make_competition: Make, order: list[int]) -> None:

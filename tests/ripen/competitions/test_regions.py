@@ -11,7 +11,7 @@ from ripen.competition import index as indexes
 from ripen.competition.own import hook
 from ripen.competitions.avocado import regions
 from ripen.core.layout import Layout
-from ripen.data.tables import Encoder
+from ripen.data.encoders import Encoder
 from ripen.judge import plots
 from ripen.learn.inputs import TABLE
 from ripen.nets.engines.pycaffe import probabilities

@@ -61,5 +61,5 @@ def test_a_missing_file_and_an_unknown_encoding_are_reported(tmp_path: Path) -> 
     with pytest.raises(DataError, match=r"a.csv: no such file"):
         sniff(tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text("a\n1\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"csv.encoding 'klingon' is none of Python's"):
+    with pytest.raises(DataError, match=r"csv.encoding 'klingon' is unknown to Python"):
         read_text(tmp_path / "a.csv", encoding="klingon")

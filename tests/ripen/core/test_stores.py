@@ -60,6 +60,7 @@ def train(*, values: int = 1) -> None:
         net.log_metrics({"training_seconds": 2.0})
 
 
+@pytest.mark.slow
 def test_a_locked_store(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
     # SQLite waits one second instead of its default of five.
     run = run_with(f"{repository}/mlflow.db?timeout=1")
@@ -88,6 +89,7 @@ def test_a_read_only_store(repository: Path, mounted: Callable[..., Path]) -> No
     assert training_seconds(run, "avocado") == {"net": 2.0}
 
 
+@pytest.mark.slow
 def test_a_full_store(
     repository: Path,
     mounted: Callable[..., Path],

@@ -15,7 +15,7 @@ from PIL import Image
 
 from ripen.data.card import GAP, Origin, card, html, jpeg, markdown, montage, sample_by_class
 from ripen.data.image_index import Found, build
-from ripen.data.labels import Known, reader
+from ripen.data.labels import LABELS, Known
 from ripen.data.scan import Duplicates, scan_image
 
 CLASSES = ["cat", "dog"]
@@ -41,7 +41,7 @@ def built(make_image: MakeImage, encode: Encode) -> tuple[pd.DataFrame, Duplicat
         "test1/1.jpg": encode(make_image(3, 400, 300), "PNG"),
         "test1/2.jpg": encode(mirrored),
     }
-    labels = reader("name")(list(files), Known(classes=CLASSES)).images
+    labels = LABELS["name"](list(files), Known(classes=CLASSES)).images
     return build(
         Found("a.zip", labelled, scan_image(name, content, 20))
         for (name, content), labelled in zip(files.items(), labels, strict=True)

@@ -20,7 +20,7 @@ from PIL import Image
 from ripen.core.errors import DataError
 from ripen.data.decode import AHEAD, MAX_PIXELS, decode, examine, files_of, in_order, open_archives
 from ripen.data.image_index import build, survey
-from ripen.data.labels import Known, Labels, reader
+from ripen.data.labels import LABELS, Known, Labels
 from tests.ripen.images import zipped
 
 MakeImage = Callable[..., Image.Image]
@@ -229,7 +229,7 @@ _SMALL = _small()
 
 
 def by_name(names: Sequence[str]) -> Labels:
-    return reader("name")(names, Known(classes=["cat", "dog"]))
+    return LABELS["name"](names, Known(classes=["cat", "dog"]))
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from PIL import Image
 
 from ripen.core.errors import DataError
 from ripen.data import image_index
-from ripen.data.image_index import Found, build, check_broken, check_classes, check_ids
-from ripen.data.labels import Known, reader
+from ripen.data.image_index import Found, build, check_broken, check_ids
+from ripen.data.labels import LABELS, Known
 from ripen.data.scan import scan_image
 
 CLASSES = ["cat", "dog"]
@@ -19,7 +19,7 @@ Encode = Callable[..., bytes]
 
 
 def _found(files: dict[str, bytes]) -> list[Found]:
-    labels = reader("name")(list(files), Known(classes=CLASSES)).images
+    labels = LABELS["name"](list(files), Known(classes=CLASSES)).images
     found = []
     for (name, content), labelled in zip(files.items(), labels, strict=True):
         assert labelled is not None
@@ -82,14 +82,6 @@ def test_a_few_broken_images_are_allowed(index: pd.DataFrame) -> None:
         check_broken(index, 0.2)
     with pytest.raises(DataError, match="no labelled image found"):
         check_broken(index[index.part == "test"], 0.2)
-
-
-def test_a_class_needs_enough_images(index: pd.DataFrame) -> None:
-    check_classes(index, CLASSES)
-    with pytest.raises(DataError, match=r"^class 'bird' has 0 good training images\."):
-        check_classes(index, [*CLASSES, "bird"])
-    with pytest.raises(DataError, match=r"^class 'dog' has 1 .* Needed: at least 2$"):
-        check_classes(index, CLASSES, at_least=2)
 
 
 def test_test_ids_must_be_the_samples(index: pd.DataFrame) -> None:

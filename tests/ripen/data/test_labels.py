@@ -14,7 +14,8 @@ from ripen.core.archives import Archive
 from ripen.core.errors import ConfigError, DataError
 from ripen.data.decode import open_archives
 from ripen.data.image_index import build, survey
-from ripen.data.labels import Known, Labels, Part, read_table, reader, registry
+from ripen.data.labels import LABELS, Known, Labels, Part
+from ripen.data.labels.listed import read_table
 from tests.ripen.images import encoded, make_image, zipped
 
 PETS = ("cat", "dog")
@@ -86,19 +87,19 @@ def found(labels: Labels) -> list[tuple[Part, str | None, str]]:
 
 
 def one(form: str, name: str, known: Known) -> tuple[Part, str | None, str]:
-    (result,) = found(reader(form)([name], known))
+    (result,) = found(LABELS[form]([name], known))
     return result
 
 
 def test_every_reader_has_a_case() -> None:
     assert list(CASES) == ["name", "folder", "csv", "synset"]
-    assert sorted(CASES) == list(registry())
+    assert sorted(CASES) == list(LABELS)
 
 
 @pytest.mark.parametrize("form", CASES)
 def test_part_class_and_id_of_every_image(form: str) -> None:
     case = CASES[form]
-    labels = reader(form)(list(case.expected), case.known)
+    labels = LABELS[form](list(case.expected), case.known)
     assert found(labels) == list(case.expected.values())
     assert labels.classes == tuple(sorted({c for _, c, _ in case.expected.values() if c}))
 
@@ -107,7 +108,7 @@ def test_part_class_and_id_of_every_image(form: str) -> None:
 def test_the_order_of_files_has_no_effect(form: str) -> None:
     case = CASES[form]
     names = list(case.expected)
-    forwards, backwards = (reader(form)(order, case.known) for order in (names, names[::-1]))
+    forwards, backwards = (LABELS[form](order, case.known) for order in (names, names[::-1]))
     assert forwards.images == backwards.images[::-1]
 
 
@@ -122,7 +123,7 @@ def test_tables_archives_and_junk_are_not_images(form: str) -> None:
         "train/.DS_Store",
         "train/Thumbs.db",
     ]
-    labels = reader(form)([*others, *case.expected], case.known)
+    labels = LABELS[form]([*others, *case.expected], case.known)
     assert labels.images[: len(others)] == [None] * len(others)
     assert found(labels) == list(case.expected.values())
 
@@ -131,34 +132,36 @@ def test_tables_archives_and_junk_are_not_images(form: str) -> None:
 def test_other_files_among_the_images_are_refused_by_name(form: str) -> None:
     case = CASES[form]
     with pytest.raises(DataError, match=rf"^{case.not_image}: is not an image's name\. Allowed"):
-        reader(form)([*case.expected, case.not_image], case.known)
+        LABELS[form]([*case.expected, case.not_image], case.known)
 
 
 @pytest.mark.parametrize("form", CASES)
 def test_an_image_of_no_known_class_is_refused_by_name(form: str) -> None:
     case = CASES[form]
-    classes = reader(form)(list(case.expected), case.known).classes
+    classes = LABELS[form](list(case.expected), case.known).classes
     known = Known(classes, case.known.ids, case.known.table, case.known.part)
     with pytest.raises(DataError, match=rf"^{case.unknown}: ") as caught:
-        reader(form)([*case.expected, case.unknown], known)
+        LABELS[form]([*case.expected, case.unknown], known)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("form", CASES)
 def test_given_classes_decide_the_labels(form: str) -> None:
     case = CASES[form]
-    classes = reader(form)(list(case.expected), case.known).classes[::-1]
+    classes = LABELS[form](list(case.expected), case.known).classes[::-1]
     known = Known(classes, case.known.ids, case.known.table, case.known.part)
-    labels = reader(form)(list(case.expected), known)
+    labels = LABELS[form](list(case.expected), known)
     assert labels.classes == classes
     assert found(labels) == list(case.expected.values())
 
 
 def test_an_unknown_reader() -> None:
-    with pytest.raises(ConfigError, match=r"^no label reader 'folders'; did you mean folder\?$"):
-        reader("folders")
-    with pytest.raises(ConfigError, match=r"; known: csv, folder, name, synset$"):
-        reader("x")
+    with pytest.raises(
+        ConfigError, match=r"^unknown label reader 'folders'; did you mean 'folder'"
+    ):
+        LABELS["folders"]
+    with pytest.raises(ConfigError, match=r"\. Allowed: csv, folder, name, synset$"):
+        LABELS["x"]
 
 
 @pytest.mark.parametrize(
@@ -172,12 +175,12 @@ def test_an_unknown_reader() -> None:
 )
 def test_bad_names_of_the_reader_name(name: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        reader("name")([name], Known(classes=PETS))
+        LABELS["name"]([name], Known(classes=PETS))
 
 
 @given(st.lists(st.integers(0, 20000), unique=True))
 def test_test_images_sort_by_number(numbers: list[int]) -> None:
-    labels = reader("name")([f"test1/{n}.jpg" for n in numbers], Known(classes=PETS))
+    labels = LABELS["name"]([f"test1/{n}.jpg" for n in numbers], Known(classes=PETS))
     images = sorted(each for each in labels.images if each is not None)
     assert [each.id for each in images] == [str(n) for n in sorted(numbers)]
 
@@ -196,7 +199,7 @@ def test_without_a_sample_ids_have_no_suffix() -> None:
 
 def test_file_names_that_repeat_in_classes_get_ids_with_the_class() -> None:
     names = ["train/cat/1.jpg", "train/dog/1.jpg", "train/dog/2.jpg", "test/1.jpg"]
-    assert [id for _, _, id in found(reader("folder")(names, Known()))] == [
+    assert [id for _, _, id in found(LABELS["folder"](names, Known()))] == [
         "cat/1",
         "dog/1",
         "dog/2",
@@ -221,25 +224,25 @@ def test_classes_whose_names_resemble_a_part(name: str, expected: str) -> None:
 @pytest.mark.parametrize("name", ["train/1.jpg", "a/Train1/1.jpg", "1.jpg"])
 def test_training_images_need_the_folder_of_a_class(name: str) -> None:
     with pytest.raises(DataError, match=rf"^{name}: is not in the folder of a class\. Allowed"):
-        reader("folder")([name], Known())
+        LABELS["folder"]([name], Known())
 
 
 def test_every_training_image_needs_a_row_and_every_row_an_image() -> None:
     known = Known(table={"1": "cat", "2": "dog", "3": "dog"}, ids=["9"])
     names = ["train/1.png", "train/2.png", "train/3.png", "test/9.png"]
-    assert len(found(reader("csv")(names, known))) == 4
+    assert len(found(LABELS["csv"](names, known))) == 4
     for folder in ("train", "elsewhere"):
         with pytest.raises(DataError, match=rf"^{folder}/4\.png: the table of labels has no row 4"):
-            reader("csv")([*names, f"{folder}/4.png"], known)
+            LABELS["csv"]([*names, f"{folder}/4.png"], known)
     message = r"^the table of labels has a row 2, but no image of it, nor of 1 others$"
     with pytest.raises(DataError, match=message):
-        reader("csv")([names[0], names[3]], known)
+        LABELS["csv"]([names[0], names[3]], known)
 
 
 def test_a_label_of_an_unknown_class_is_refused() -> None:
     known = Known(classes=PETS, table={"1": "bird"})
     with pytest.raises(DataError, match=r"^1\.png: unknown class 'bird'\. Allowed: cat, dog$"):
-        reader("csv")(["1.png"], known)
+        LABELS["csv"](["1.png"], known)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +280,7 @@ def test_folders_to_an_index_sorted_by_class_and_number(tmp_path: Path) -> None:
     (tmp_path / "all.zip").write_bytes(zipped(files))
 
     def read_labels(names: Sequence[str]) -> Labels:
-        return reader("folder")(names, Known())
+        return LABELS["folder"](names, Known())
 
     with open_archives(tmp_path) as archives:
         index, _ = build(survey(archives, read_labels, 20, 1))
@@ -302,7 +305,7 @@ def test_a_real_competition_with_labels_in_a_table() -> None:
         table = read_table(archive.read("train.csv"), "train.csv", "id", "label")
         ids = sample_ids(archive)
         names = [member.name for member in archive.members]
-    labels = reader("csv")(names, Known(ids=ids, table=table))
+    labels = LABELS["csv"](names, Known(ids=ids, table=table))
     assert labels.classes == tuple("0123456789")
     training = [each for each in labels.images if each and each.part == "train"]
     assert Counter(each.label for each in training) == dict.fromkeys(range(10), 350)
@@ -318,7 +321,7 @@ def test_a_real_competition_with_folders() -> None:
             archive.read("signer_imgs_list.csv"), "signer_imgs_list.csv", "img", "classname"
         )
         names = [member.name for member in archive.members]
-    labels = reader("folder")(names, Known(ids=ids))
+    labels = LABELS["folder"](names, Known(ids=ids))
     assert labels.classes == (
         *("eight", "five", "four", "nine", "one", "seven", "six", "three", "two", "zero"),
     )

@@ -1,4 +1,4 @@
-"""Tables: files checked value by value, and the encoder that is fitted inside the fold."""
+"""Tables: files checked value by value."""
 
 import tempfile
 from collections.abc import Callable
@@ -14,11 +14,9 @@ from ripen.competitions.avocado.distribution import FEATURES, sample
 from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.data.tables import (
-    LEVELS,
-    Encoder,
     category,
+    form,
     identifier,
-    is_number,
     number,
     read_table,
 )
@@ -153,82 +151,47 @@ def test_blanks_are_allowed_where_the_settings_say_so(tmp_path: Path) -> None:
     wanted = {"age": number(Column(missing=True)), "city": category(Column(missing=True))}
     found = read_table(path, read_text(path), wanted, [])
     np.testing.assert_array_equal(found.age, [1.0, np.nan])
-    assert found.city.tolist() == ["", "Rome"]
+    assert [None if pd.isna(city) else city for city in found.city] == [None, "Rome"]
     with pytest.raises(DataError, match=r"row 1, column 'city': '' is not a value"):
-        read_table(path, read_text(path), wanted | {"city": category(Column())}, [])
+        read_table(path, read_text(path), wanted | {"city": category(Column(missing=False))}, [])
+
+
+GERMAN = "age;sex;member;joined;size;note\n1,5;m;ja;01.02.2016;low;A b\n;;;;;\n"
+TYPES = {
+    "age": Column(type="number"),
+    "sex": Column(type="category"),
+    "joined": Column(type="date", format="%d.%m.%Y"),
+    "size": Column(type="ordered", levels=["low", "high"]),
+    "note": Column(type="text"),
+}
+
+
+def test_every_type_is_read_in_another_form_of_csv_file(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text(GERMAN, encoding="utf-8")
+    wanted = {name: form(column, ",") for name, column in TYPES.items()}
+    found = read_table(path, read_text(path, ";"), wanted, ["member"], ",")
+    day = pd.Timestamp(2016, 2, 1)
+    assert found.iloc[0].tolist() == [1.5, "m", day, "low", "A b"]
+    assert found.iloc[1].isna().all()
+    assert found["size"].cat.ordered
 
 
 @pytest.mark.parametrize(
-    ("values", "column", "expected"),
+    ("column", "value", "message"),
     [
-        (["1", "2.5", "-3e4"], Column(), True),
-        (["1", "", "3"], Column(), True),
-        (["1", "two"], Column(), False),
-        (["", ""], Column(), False),
-        (["two"], Column(min=0), True),  # it has to be one, so it is checked as one
+        (Column(type="number"), "1.5", r"'1\.5' is not a number$"),
+        (Column(type="boolean"), "maybe", r"'maybe' is not true or false$"),
+        (TYPES["joined"], "2016-02-01", r"'2016-02-01' is not a date of the form %d\.%m\.%Y$"),
+        (TYPES["size"], "mid", r"'mid' is not one of low, high$"),
+        (Column(type="text", missing=False), "", r"'' is not a value$"),
+        (Column(type="date", format="%Y", missing=False), "", r"'' is not a date of the form %Y$"),
     ],
 )
-def test_a_column_of_numbers_is_found_by_its_values(
-    values: list[str], column: Column, expected: bool
+def test_a_value_of_another_type_is_named(
+    tmp_path: Path, column: Column, value: str, message: str
 ) -> None:
-    assert is_number(pd.Series(values), column) == expected
-
-
-# --- The encoder ---------------------------------------------------------------------------------
-
-TRAIN = pd.DataFrame({"a": [1.0, 3.0, 5.0, 7.0], "b": [2.0, 2.0, 4.0, 4.0]})
-
-
-def test_numbers_are_standardized_by_the_training_rows_alone() -> None:
-    encoder = Encoder().fit(TRAIN)
-    found = encoder.transform(pd.DataFrame({"a": [4.0, 104.0], "b": [3.0, 5.0]}))
-    # Means 4 and 3; standard deviations sqrt(5) and 1.
-    np.testing.assert_allclose(found, [[0, 0], [100 / np.sqrt(5), 2]], rtol=1e-6)
-    assert (found.dtype, found.flags.c_contiguous) == (np.float32, True)
-    np.testing.assert_allclose(encoder.transform(TRAIN).mean(axis=0), 0, atol=1e-7)
-
-
-def test_with_a_scale_numbers_are_divided_by_it() -> None:
-    encoder = Encoder(16.0).fit(TRAIN)
-    found = encoder.transform(TRAIN * 2)
-    np.testing.assert_array_equal(found, (TRAIN.to_numpy() / 8).astype(np.float32))
-
-
-def test_blanks_become_the_training_rows_median_with_a_column_for_them() -> None:
-    train = pd.DataFrame({"a": [1.0, np.nan, 2.0, 9.0]})
-    encoder = Encoder().fit(train)
-    found = encoder.transform(pd.DataFrame({"a": [2.0, np.nan]}))
-    assert found.shape == (2, 2)
-    assert found[0, 0] == found[1, 0]  # the median is 2
-    assert found[1, 1] > found[0, 1]  # and the second column tells them apart
-    assert np.isfinite(found).all()
-
-
-def test_a_category_is_a_column_a_level_and_unknown_levels_are_none_of_them() -> None:
-    train = pd.DataFrame({"city": ["Rome", "Bern", "Rome"], "a": [1.0, 2.0, 3.0]})
-    encoder = Encoder().fit(train)
-    found = encoder.transform(pd.DataFrame({"a": [2.0] * 3, "city": ["Bern", "Rome", "Oslo"]}))
-    # Numbers come first, then the levels by the alphabet.
-    np.testing.assert_allclose(found, [[0, 1, 0], [0, 0, 1], [0, 0, 0]], atol=1e-7)
-
-
-def test_rare_levels_share_a_column() -> None:
-    cities = [f"city {k:03}" for k in range(100) for _ in range(1 + 5 * (k < LEVELS - 1))]
-    encoder = Encoder().fit(pd.DataFrame({"city": cities}))
-    found = encoder.transform(pd.DataFrame({"city": ["city 000", "city 050", "city 099", "new"]}))
-    assert found.shape == (4, LEVELS)
-    assert found.sum(axis=1).tolist() == [1.0] * 4
-    assert found[1].tolist() == found[2].tolist() == found[3].tolist() != found[0].tolist()
-
-
-def test_rows_may_come_with_more_columns_but_not_with_fewer() -> None:
-    encoder = Encoder().fit(TRAIN)
-    shuffled = TRAIN.assign(c=1.0)[["c", "b", "a"]]
-    np.testing.assert_array_equal(encoder.transform(shuffled), encoder.transform(TRAIN))
-    with pytest.raises(DataError, match=r"input: column 'b' is missing\. Needed: a, b"):
-        encoder.transform(TRAIN[["a"]])
-
-
-def test_a_constant_column_stays_finite() -> None:
-    encoder = Encoder().fit(TRAIN.assign(b=3.0))
-    assert np.isfinite(encoder.transform(TRAIN)).all()
+    path = tmp_path / "train.csv"
+    path.write_text(f"x;y\n{value};1\n", encoding="utf-8")
+    with pytest.raises(DataError, match=rf"train\.csv: row 1, column 'x': {message}"):
+        read_table(path, read_text(path, ";"), {"x": form(column, ",")}, ["y"], ",")

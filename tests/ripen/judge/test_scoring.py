@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from ripen.competition import predictions
+from ripen.competition import scorer as scorers
 from ripen.competition.index import Index
-from ripen.competition.metrics import METRICS, scores
+from ripen.competition.metrics import METRICS, Metric, scores
+from ripen.competition.scorer import Scorer
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import DataError
 from ripen.judge import scoring
@@ -30,6 +32,12 @@ LABELS = np.array([0, 1, 1, 0])
 BINARY, REGRESSION = TASKS["binary"], TASKS["regression"]
 
 
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw fewer bootstrap samples: how many changes nothing here."""
+    monkeypatch.setattr(scorers, "RESAMPLES", 8)
+
+
 def index(**columns: list[Any]) -> Index:
     """Return an index of rows of two classes, 0 and 1."""
     n = len(columns["part"])
@@ -38,11 +46,14 @@ def index(**columns: list[Any]) -> Index:
 
 
 def evaluate(*arguments: Any, metric: str = "log_loss") -> dict[str, Any]:
-    return scoring.evaluate(*arguments, BINARY, metric)
+    return scoring.evaluate(*arguments, BINARY, Scorer(METRICS[metric], LABELS, {}))
 
 
-def binary_scores(one: Scored) -> dict[str, float]:
-    return scores(BINARY.metrics, one.targets, one.outputs)
+def binary_scores(one: Scored, metric: str = "log_loss") -> dict[str, float]:
+    """Return what is reported of a model: the task's metrics, and its score by the metric."""
+    found = scores(BINARY.metrics, one.targets, one.outputs)
+    scorer = Scorer(METRICS[metric], LABELS, {})
+    return found | scoring.measured(one, scorer)
 
 
 def test_outputs_are_joined_by_row_and_parts_without_targets_are_absent() -> None:
@@ -149,12 +160,13 @@ def test_where_nothing_is_validated_the_test_decides() -> None:
     assert deciding_part(SVM) == "validation"
 
 
-@pytest.mark.parametrize("metric", [name for name, m in METRICS.items() if m.needs != "value"])
+def test_a_metric_that_is_undefined_for_every_model_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"metric 'top5' is undefined on the validation rows"):
+        evaluate([*SVM, *NET], {}, None, metric="top5")
+
+
+@pytest.mark.parametrize("metric", [name for name, m in METRICS.items() if "binary" in m.tasks])
 def test_the_best_is_that_of_the_metric_whatever_its_direction(metric: str) -> None:
-    if metric == "top5":  # undefined for two classes
-        with pytest.raises(DataError, match=r"metric 'top5' is undefined on the validation rows"):
-            evaluate([*SVM, *NET], {}, None, metric=metric)
-        return
     opposite = scored("opposite", "validation", [0.9, 0.1, 0.1, 0.9])
     metrics = evaluate([opposite, *SVM], {}, None, metric=metric)
     assert (metrics["best"], metrics["best_by"]) == ("svm", f"validation/{metric}")
@@ -168,11 +180,41 @@ def test_a_regression_has_its_own_metrics() -> None:
         for name, by in (("near", 1.0), ("far", -3.0))
     )
     for metric in REGRESSION.metrics:
-        metrics = scoring.evaluate([far, near], {}, None, REGRESSION, metric)
+        scorer = Scorer(METRICS[metric], truth, {})
+        metrics = scoring.evaluate([far, near], {}, None, REGRESSION, scorer)
         assert metrics["best"] == "near"
-        assert metrics["models"]["near"]["validation"] == {
-            "n": 3, "rmse": 1.0, "mae": 1.0, "r2": round(1 - 3 / (42 / 9), 4),
+        found = metrics["models"]["near"]["validation"]
+        assert found.pop("standard_error") >= 0.0
+        r2 = 1 - 3 / (42 / 9)
+        assert found == {
+            "n": 3, "rmse": 1.0, "mae": 1.0, "r2": round(r2, 4),
+            "score": round(r2, 6) if metric == "r2" else 1.0,
         }  # fmt: skip
+
+
+def test_the_score_has_more_digits_and_decides_by_them() -> None:
+    close = [
+        scored(name, "validation", [0.3, 0.7, 0.8, p]) for name, p in (("a", 0.4), ("b", 0.39999))
+    ]
+    metrics = evaluate(close, {}, None)
+    first, second = (metrics["models"][name]["validation"] for name in ("a", "b"))
+    assert first["log_loss"] == second["log_loss"]
+    exact = -np.log([0.7, 0.7, 0.8, 0.6]).mean()
+    assert first["score"] == round(exact, 6)
+    assert metrics["best"] == "b"
+    assert [row.model for row in leaderboard(metrics).rows] == ["b", "a"]
+
+
+def test_a_metric_of_the_competitions_own_brings_its_title_and_its_direction() -> None:
+    own = Metric("metric.py", False, "metric", "label", ("binary",), lambda t, p: np.mean(t != p))
+    opposite = scored("opposite", "validation", [0.9, 0.1, 0.1, 0.9])
+    metrics = scoring.evaluate([opposite, *SVM], {}, None, BINARY, Scorer(own, LABELS, {}))
+    assert metrics["metric"] == {"title": "metric.py", "greater_is_better": False}
+    assert (metrics["best"], metrics["best_by"]) == ("svm", "validation/metric")
+    board = leaderboard(json.loads(json.dumps(metrics)))
+    assert [row.model for row in board.rows] == ["svm", "opposite"]
+    assert board.heading(board.decides) == "validation metric.py"
+    assert board.text(board.rows[0], board.decides) == "0.00000 ± 0.00000"
 
 
 def test_nothing_to_score_is_an_error() -> None:
@@ -205,6 +247,7 @@ def test_the_table_has_every_score_and_the_bayes_rule_last() -> None:
                 assert found.at[place, f"{part}_{name}"] == value
     assert found.iloc[2].isna().tolist() == [False] + [True] * len(names) + [False] * len(names)
     assert found.to_csv(index=False).splitlines()[1].startswith("net,4,1.0,")
+    assert names[-2:] == ["score", "standard_error"]
 
 
 def test_a_row_has_everything_that_is_rendered() -> None:
@@ -213,15 +256,17 @@ def test_a_row_has_everything_that_is_rendered() -> None:
     assert (first.best, second.best) == (True, False)
     assert (first.ended, second.ended) == ("converged at 700", "")
     assert board.decides == Column("validation", "log_loss")
-    loss = binary_scores(NET[0])["log_loss"]
-    assert first.text(board.decides) == f"{loss:.4f}"
-    assert first.text(Column("test", "n")) == "4"
-    assert first.text(Column("test", "top5")) == ""
+    net = binary_scores(NET[0])
+    shown = f"{net['score']:.5f} ± {net['standard_error']:.5f}"
+    assert board.text(first, board.decides) == shown
+    assert board.text(first, Column("test", "accuracy")) == "1.0000"
+    assert board.text(first, Column("test", "n")) == "4"
+    assert board.text(first, Column("test", "top5")) == ""
 
 
 def test_the_summary_begins_with_the_metric_that_decides() -> None:
     board = leaderboard(evaluate([*SVM, *NET], {}, None, metric="roc_auc"))
-    assert [column.heading for column in board.summary] == [
+    assert [board.heading(column) for column in board.summary] == [
         "validation AUC",
         "validation accuracy",
         "validation log loss",
@@ -234,7 +279,7 @@ def test_a_model_without_the_score_that_decides_comes_last() -> None:
     alone = scored("pretrained", "test", [0.0, 1.0, 1.0, 0.0])
     board = leaderboard(evaluate([alone, *SVM, *NET], {}, None))
     assert [row.model for row in board.rows] == ["net", "svm", "pretrained"]
-    assert board.rows[2].text(board.decides) == ""
+    assert board.text(board.rows[2], board.decides) == ""
 
 
 def test_metrics_are_read_from_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

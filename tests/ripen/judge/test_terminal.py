@@ -9,7 +9,12 @@ METRICS = {
     "models": {
         "svm": {"validation": {"log_loss": 0.3, "accuracy": 0.9}, "test": {"accuracy": 0.91}},
         "net": {
-            "validation": {"log_loss": 0.2, "accuracy": 0.8},
+            "validation": {
+                "log_loss": 0.2,
+                "accuracy": 0.8,
+                "score": 0.20004,
+                "standard_error": 0.012,
+            },
             "test": {"accuracy": 0.92},
             "stopped": "converged",
             "iterations": 700,
@@ -40,7 +45,7 @@ def test_the_table_is_sorted_and_shows_why_training_stopped() -> None:
         "stopped",
     ]
     assert rows == [
-        ["net (best)", "0.2000", "0.8000", "0.9200", "1.23 s", "converged at 700"],
+        ["net (best)", "0.20004 ± 0.01200", "0.8000", "0.9200", "1.23 s", "converged at 700"],
         ["svm", "0.3000", "0.9000", "0.9100", "", ""],
         ["best possible (Bayes)", "", "", "0.9400", "", ""],
     ]

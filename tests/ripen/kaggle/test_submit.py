@@ -16,8 +16,9 @@ from ripen.core.errors import DataError, SourceError, UsageError
 from ripen.data.sources import download
 from ripen.kaggle import history, upload
 from ripen.kaggle.submit import Job, check, run, target
+from ripen.learn.complete import complete
 from ripen.settings.schema import Competition
-from ripen.stages.settings import complete, compose
+from ripen.stages.settings import compose
 from ripen.track.tracker import Tracker
 from tests.ripen.http_server import Answer, Request, Server, running
 from tests.ripen.kaggle_server import COMPETITION, Kaggle, as_json, sign_in

@@ -98,7 +98,7 @@ def images_input(each: int, tests: int = 0) -> tuple[Images, list[str], list[str
 def work(
     folder: Path,
     index: Index,
-    encode: Callable[[], Any] = lambda: None,
+    encode: Callable[..., Any] = lambda *_, **__: None,
     seed: int = 0,
     settings: Competition | None = None,
     **more: Any,

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import skops.io
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import make_moons
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -41,7 +42,8 @@ CLASSIFIERS: dict[str, Any] = {
     "random_forest": RandomForestClassifier(200, min_samples_leaf=2, random_state=SEED),
 }
 REGRESSORS: dict[str, Any] = {
-    "svm": SVR(C=3.0, gamma="scale"),
+    # Of standardized values: its settings have their scale.
+    "svm": TransformedTargetRegressor(SVR(C=3.0, gamma="scale"), transformer=StandardScaler()),
     "k_nearest_neighbors": KNeighborsRegressor(15),
     "random_forest": RandomForestRegressor(200, min_samples_leaf=2, random_state=SEED),
 }

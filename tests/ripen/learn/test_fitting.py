@@ -129,6 +129,84 @@ def test_each_row_is_predicted_once_by_a_model_that_has_not_seen_it() -> None:
     assert test.row.tolist() == list(range(N, N + TEST))
 
 
+@pytest.mark.parametrize("model", [Refitted(), NotRefitted()])
+def test_out_of_fold_predictions_are_the_mean_over_repeats(model: Means) -> None:
+    own = index()
+    second = np.where(own.folds >= 0, np.arange(len(own.rows)) // 3 % 2, -1)
+    own = Index(own.rows.assign(fold_2=second), own.task, own.classes, own.names)
+    (validation, test), _ = fitting.run(fit_of(model, own))
+    rows = np.arange(N)
+    seen = [rows[folds[:N] != k] for folds, m in ((own.folds, 3), (second, 2)) for k in range(m)]
+    assert [set(each) for each in seen] == FITS[:5]
+    assert sorted(validation.row) == rows.tolist()
+    means = [each.mean() / 1000 for each in seen]
+    for row, p1 in zip(validation.row, validation.p1, strict=True):
+        expected = (means[own.folds[row]] + means[3 + second[row]]) / 2
+        assert p1 == pytest.approx(expected, rel=1e-6)
+    whole = rows.mean() / 1000 if model.refits else np.mean(means)
+    np.testing.assert_allclose(test.p1, whole, rtol=1e-6)
+
+
+def test_a_model_of_one_fold_takes_that_of_the_first_split() -> None:
+    own = index()
+    own = Index(own.rows.assign(fold_2=own.folds), own.task, own.classes, own.names)
+    (validation, _), _ = fitting.run(fit_of(Refitted(folds=1), own))
+    assert sorted(validation.row) == np.flatnonzero(own.folds == 0).tolist()
+
+
+def test_with_a_gap_in_time_the_rows_before_a_fold_do_not_train() -> None:
+    own = index()
+    fold = np.array([-1] * 10 + [0] * 10 + [1] * 10 + [-1] * TEST)
+    rows = own.rows.assign(fold=fold, group=[str(k) for k in range(len(fold))])
+    used = splitter({"split": "time", "column": "day", "folds": 2, "gap": 3})
+    fitting.run(fit_of(Refitted(), Index(rows, own.task, own.classes, own.names), used))
+    assert FITS[:2] == [set(range(7)), set(range(17))]
+
+
+SEVERAL = {
+    "multilabel": [f"{row % 2} {int(row % 3 == 0)}" for row in range(N)],
+    "regression": [f"{row * 10.0} {row % 2 - 0.5}" for row in range(N)],
+}
+
+
+@pytest.mark.parametrize("task", SEVERAL)
+@pytest.mark.parametrize("name", ["logistic_regression", "random_forest", "caffe_net"])
+def test_models_learn_several_targets(task: str, name: str) -> None:
+    if (task, name) == ("regression", "logistic_regression"):
+        return  # which only classifies
+    own = fits.index_of(
+        task, SEVERAL[task] * 4, [k // 6 % 2 for k in range(4 * N)], classes=("x", "y")
+    )
+    x = own.targets.astype(np.float32)
+    sections: dict[str, dict[str, Any]] = {
+        "logistic_regression": {},
+        "random_forest": {"n_estimators": 20},
+        "caffe_net": {
+            "net": {"hidden_layers": [], "activation": "relu", "dropout": 0.0, "weights": "xavier"},
+            "solver": {"base_lr": 0.1, "lr_policy": "fixed", "momentum": 0.9, "max_iter": 300},
+            "train": {
+                "batch_size": 40,
+                "check_interval": 100,
+                "tolerance": 0.0,
+                "patience": 9,
+                "early_stopping": 9,
+            },
+        },
+    }
+    taken = fits.features_input((x - x.mean(axis=0)) / x.std(axis=0))
+    fit = fits.fit_of({"estimator": name} | sections[name], own, taken, Path("model"))
+    (validation,), _ = fitting.run(fit)
+    found = predictions.outputs(validation)
+    truth = own.targets[validation.row]
+    assert found.shape == truth.shape == (4 * N, 2)
+    if task == "multilabel":
+        assert ((found > 0.5) == truth).all()
+        assert found.min() >= 0
+        assert found.max() <= 1
+    else:  # each column in its own unit
+        np.testing.assert_allclose(found / truth.std(axis=0), truth / truth.std(axis=0), atol=0.25)
+
+
 def test_the_test_rows_are_predicted_by_a_model_of_all_rows() -> None:
     (_, test), fitted = fitting.run(fit_of(Refitted()))
     np.testing.assert_allclose(test.p1, np.mean(range(N)) / 1000, rtol=1e-6)

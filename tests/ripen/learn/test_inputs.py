@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ripen.competition import index as indexes
 from ripen.core.layout import Layout
-from ripen.data.tables import Encoder
+from ripen.data.encoders import Encoder
 from ripen.learn import inputs
 from ripen.learn.inputs import Features, Table, opened, read_features
 from ripen.settings.compose import changed
@@ -108,15 +108,15 @@ def test_a_served_model_is_given_how_images_become_its_features(tmp_path: Path) 
     taken = Features(
         np.zeros((1, 1), np.float32),
         np.zeros(1, np.int64),
-        ["squeezenet", "histogram"],
+        ["histogram", "squeezenet"],
         competition,
     )
     (tmp_path / "served").mkdir()
     taken.save(tmp_path / "served")
     (written,) = (tmp_path / "served").iterdir()
     values = json.loads(written.read_text())
-    assert values["bins"] == 6
-    (look,) = values["looks"]
-    assert look["net"]["layers"] == ["fire9/concat", "conv_final"]
-    assert (look["crop"], look["precision"]) == (0.875, "float16")
-    assert look["wanted"]["channel_order"] == "BGR"
+    colours, net = values["sets"]
+    assert colours == {"bins": 6}
+    assert net["frozen"]["layers"] == ["fire9/concat", "conv_final"]
+    assert (values["images"]["crop"], values["images"]["precision"]) == (0.875, "float16")
+    assert values["inputs"]["squeezenet"]["channel_order"] == "BGR"

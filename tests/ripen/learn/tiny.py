@@ -94,7 +94,7 @@ def install(monkeypatch: pytest.MonkeyPatch, dropout: float = 0.2) -> Path:
         partial(deploy, "Tiny", (1, 3, 32, 32), layers, softmax),
         partial(train_val, "Tiny", source, layers, loss_and_accuracy),
     )
-    monkeypatch.setitem(DEFINITIONS, "tiny", definition)
+    monkeypatch.setattr(DEFINITIONS, "_entries", {**DEFINITIONS, "tiny": definition})
     models = Path("models")
     if models.is_symlink():
         models.unlink()

@@ -12,7 +12,7 @@ from PIL import Image
 from ripen.core.errors import ConfigError, DataError
 from ripen.data.decode import File, decode
 from ripen.data.image_input import histogram
-from ripen.nets.frozen import Block, Features, colours, extract, write
+from ripen.nets.frozen import Block, Features, colours, extract, from_zoo, write
 from ripen.settings.schema import FrozenNet
 from tests.ripen.frozen import with_weights
 from tests.ripen.images import encoded, make_image
@@ -36,7 +36,9 @@ def squeezenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_blocks_cover_the_images_at_one_size_after_the_other(squeezenet: None) -> None:
     done: list[int] = []
-    features = extract(SQUEEZENET, 0.875, "float32", images(5), 2, 1, done.append)
+    features = extract(
+        from_zoo(SQUEEZENET), SQUEEZENET, 0.875, "float32", images(5), 2, 1, done.append
+    )
     assert (features.shape, features.dtype) == ((5, 4, SIZE), np.float32)
     blocks = list(features.blocks)
     places = [slice(0, 2), slice(2, 4), slice(4, 5)]
@@ -55,19 +57,22 @@ def test_features_are_the_same_for_any_number_of_threads(
     squeezenet: None, tmp_path: Path, threads: int
 ) -> None:
     write(
-        tmp_path / "one.h5", np.arange(5), extract(SQUEEZENET, 0.9, "float16", images(5), 2, 1), {}
+        tmp_path / "one.h5",
+        np.arange(5),
+        extract(from_zoo(SQUEEZENET), SQUEEZENET, 0.9, "float16", images(5), 2, 1),
+        {},
     )
-    features = extract(SQUEEZENET, 0.9, "float16", images(5), 2, threads)
+    features = extract(from_zoo(SQUEEZENET), SQUEEZENET, 0.9, "float16", images(5), 2, threads)
     write(tmp_path / "many.h5", np.arange(5), features, {})
     assert (tmp_path / "many.h5").read_bytes() == (tmp_path / "one.h5").read_bytes()
 
 
-def test_an_unknown_layer_fails_before_any_image_is_read(squeezenet: None) -> None:
+def test_an_unknown_layer_fails_as_the_net_is_opened(squeezenet: None) -> None:
     settings = FrozenNet(
         net="squeezenet", layers=["fire9/conca"], pools=["AVE"], sides=[83], views="whole"
     )
     with pytest.raises(ConfigError, match="no layer 'fire9/conca'; did you mean 'fire9/concat'"):
-        extract(settings, 0.9, "float32", images(1), 1, 1)
+        from_zoo(settings)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -80,12 +85,12 @@ def test_colour_histograms_have_the_same_form(tmp_path: Path, threads: int) -> N
         assert dict(file.attrs) == {"bins": 3}
         assert file["features"].shape == (300, 1, 27)
         np.testing.assert_array_equal(
-            file["features"][299, 0], histogram(photograph_of(images(300)[299]), 3)
+            file["features"][299, 0], histogram(image_of(images(300)[299]), 3)
         )
     assert done == [256, 44]
 
 
-def photograph_of(file: File) -> Image.Image:
+def image_of(file: File) -> Image.Image:
     return decode(file.read(), file.name)
 
 

@@ -12,9 +12,11 @@ import yaml
 
 from ripen.core.errors import ConfigError
 from ripen.core.lineage import leaves
+from ripen.learn.complete import given
+from ripen.learn.estimator import ESTIMATORS
 from ripen.settings import compose as config
 from ripen.settings.schema import Competition, Run, Solver
-from ripen.stages.settings import compose, given
+from ripen.stages.settings import compose
 
 ROOT = Path(__file__).parents[3]
 CONF = ROOT / "conf"
@@ -80,7 +82,7 @@ def test_the_competitions_are_the_files(conf: Path) -> None:
 def test_a_file_without_defaults_is_a_table(conf: Path) -> None:
     composed = toast(conf)
     assert composed["reader"] == "table"
-    assert composed["validation"] == {"split": "holdout", "size": 0.2}
+    assert composed["validation"] == {"split": "stratified", "folds": 5}
 
 
 def test_sections_that_only_serve_interpolations_are_left_out() -> None:
@@ -117,6 +119,15 @@ def test_an_override_that_some_competitions_lack_is_noted() -> None:
     assert notes == ["'net.hidden_layers' does not apply to digits"]
     key = "competition.avocado.models.net.net.hidden_layers"
     assert differing(values(), changed) == {"overrides", key}
+
+
+def test_another_metric_takes_none_of_the_formers_settings() -> None:
+    first, second = "{metric: f_beta, beta: 2}", "{metric: top_k, k: 3}"
+    found = values(f"competition.avocado.metric={first}", f"competition.digits.metric={second}")
+    assert found["competition"]["avocado"]["metric"] == {"metric": "f_beta", "beta": 2}
+    assert found["competition"]["digits"]["metric"] == {"metric": "top_k", "k": 3}
+    again = values(f"competition.avocado.metric={first}", "competition.avocado.metric=f1")
+    assert again["competition"]["avocado"]["metric"] == "f1"
 
 
 def test_a_preset_of_features_is_not_for_tables() -> None:
@@ -181,17 +192,26 @@ def test_another_splitter_takes_none_of_the_formers_settings(overrides: list[str
 
 def test_another_splitter_in_a_file_takes_none_of_its_kinds_settings(conf: Path) -> None:
     file = conf / "competition/toast.yaml"
-    file.write_text(TOAST + "validation: {split: stratified, folds: 4}\n")
+    file.write_text(TOAST + "validation: {split: holdout, size: 0.4}\n")
     composed = toast(conf)
-    assert composed["validation"] == {"split": "stratified", "folds": 4}
-    file.write_text(TOAST + "validation: {size: 0.5}\n")
+    assert composed["validation"] == {"split": "holdout", "size": 0.4}
+    file.write_text(TOAST + "validation: {folds: 3}\n")
     composed = toast(conf)
-    assert composed["validation"] == {"split": "holdout", "size": 0.5}
+    assert composed["validation"] == {"split": "stratified", "folds": 3}
 
 
 def test_another_source_replaces_the_former() -> None:
     override = "competition.avocado.source={generate: {n_train: 50}}"
     assert values(override)["competition"]["avocado"]["source"] == {"generate": {"n_train": 50}}
+    for competition in values("source={folder: x}")["competition"].values():
+        assert competition["source"] == {"folder": "x"}
+
+
+def test_a_part_of_a_splitters_settings_keeps_the_others() -> None:
+    for override in ("validation={size: 0.5}", "validation.split=holdout", "validation.size=0.5"):
+        competition = values(f"competition.avocado.{override}")["competition"]["avocado"]
+        assert competition["validation"]["split"] == "holdout"
+        assert competition["validation"]["size"] == (0.2 if "split=" in override else 0.5)
 
 
 # --- Errors --------------------------------------------------------------------------------------
@@ -228,14 +248,18 @@ FILE = r"conf/competition/avocado\.yaml: "
         ("models.svm.D=3", rf"{FILE}models\.svm: unknown key 'D'\. Allowed: .*calibration_folds"),
         ("models.svm.C=-3", rf"{FILE}models\.svm: C is -3: input should be greater than 0"),
         ("models.svm.estimator=smv", rf"{FILE}models\.svm: unknown estimator 'smv'; .*'svm'\?"),
-        ("models.svm.inputs=[tabel]", r"models\.svm\.inputs names 'tabel', which is none of the f"),
+        ("models.svm.inputs=[tabel]", r"models\.svm\.inputs names 'tabel', which is not in f"),
         ("metric=log_los", rf"{FILE}unknown metric 'log_los'; did you mean 'log_loss'\?"),
         ("metric=rmse", r"metric 'rmse' needs a value, which task 'binary' does not give"),
         ("task=regression", r"metric 'log_loss' needs a probability, which task 'regression' doe"),
+        ("metric={metric: f_beta, betta: 2}", r"metric 'f_beta': unknown key 'betta'; did you"),
+        ("metric=f1_samples", rf"{FILE}metric 'f1_samples' is not for task 'binary'\. It is f"),
+        ("metric=metric.py", r"metric: there is no src/ripen/competitions/avocado/metric\.py"),
         ("task=binry", rf"{FILE}unknown task 'binry'; did you mean 'binary'\?"),
         ("reader=tabel", rf"{FILE}unknown reader 'tabel'; did you mean 'table'\?"),
         ("reader=images", rf"{FILE}reader 'images' needs the section 'images'"),
-        ("source={kagle: x}", rf"{FILE}no source 'kagle'; did you mean kaggle\?"),
+        ("source={kagle: x", r"cannot be composed for avocado: no viable alternative at input"),
+        ("source={kagle: x}", rf"{FILE}unknown source 'kagle'; did you mean 'kaggle'\?"),
         ("predict.model=smv", r"predict\.model is 'smv': no such model; did you mean 'svm'\?"),
         (
             "competition.digit.seed=1",
@@ -263,7 +287,7 @@ def test_a_wrong_override_is_one_line_that_names_the_key(override: str, message:
         ("files: {trian: a.csv}", r"unknown key 'files\.trian'; did you mean 'files\.train'\?"),
         ("columns: {types: {a: {mim: 0}}}", r"unknown key 'columns\.types\.a\.mim'; .*min'\?"),
         ("columns: {drop: id}", r"columns\.drop is 'id': input should be a valid array"),
-        ("submission: odds", r"submission is 'odds': input should be 'label', 'probability' or"),
+        ("submission: odds", r"submission is 'odds': input should be 'label', 'probability', 'v"),
         ("models: {svm: {estimator: svm, c: 1}}", r"models\.svm: unknown key 'c'"),
         ("evaluate: null", r"evaluate is None"),
         ("defaults: /kind/table", r"defaults must be a list, for instance \[/kind/table\]"),
@@ -369,3 +393,75 @@ def test_every_key_of_the_schema_that_has_no_default_is_composed() -> None:
         assert {
             key for key in needed if not re.match(r"stepvalue|power|gamma|stepsize", key)
         } <= set(net)
+
+
+# --- The pool of a table -------------------------------------------------------------------------
+
+
+def test_what_only_classifies_or_only_regresses_is_left_out_with_a_note(conf: Path) -> None:
+    kinds = {name: ESTIMATORS[name].does for name in ESTIMATORS}
+    for task, other in (("binary", "regresses"), ("regression", "classifies")):
+        text = TOAST.replace("binary", task) + "metric: rmse\n" * (task == "regression")
+        (conf / "competition/toast.yaml").write_text(text)
+        composed, notes = compose(["competitions=[toast]"], conf)
+        models = composed["competition"]["toast"]["models"]
+        assert {"net", "svm", "k_nearest_neighbors", "hist_gradient_boosting"} <= set(models)
+        assert other not in {kinds[section["estimator"]] for section in models.values()}
+        left = [note for note in notes if note.startswith("toast: model")]
+        assert len(left) == len(
+            [name for name in ("logistic_regression", "gaussian_nb", "ridge", "elastic_net")
+             if kinds[name] == other]
+        )  # fmt: skip
+    assert left[0] == (
+        "toast: model 'logistic_regression' is left out: estimator 'logistic_regression' only "
+        "classifies. For a regression set it to null"
+    )
+
+
+def test_a_model_that_the_file_or_an_override_names_has_to_fit(conf: Path) -> None:
+    text = TOAST + "models: {line: {estimator: ridge}}\n"
+    (conf / "competition/toast.yaml").write_text(text)
+    message = r"toast\.yaml: models\.line: estimator 'ridge' only predicts numbers\. For classes"
+    with pytest.raises(ConfigError, match=message):
+        compose(["competitions=[toast]"], conf)
+    (conf / "competition/toast.yaml").write_text(TOAST)
+    with pytest.raises(ConfigError, match=r"models\.ridge: estimator 'ridge' only predicts"):
+        compose(["competitions=[toast]", "models.ridge.alpha=1"], conf)
+
+
+def test_boosters_that_are_not_installed_are_left_out_or_named_with_the_command(
+    conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = values()
+    monkeypatch.setattr(ESTIMATORS["lightgbm"], "needs", "no_such_package")
+    composed, notes = compose(["competitions=[toast]"], conf)
+    assert "lightgbm" not in composed["competition"]["toast"]["models"]
+    command = r"Run: pip install 'ripen-pipeline\[boosters\]'"
+    assert any(re.search(rf"model 'lightgbm' is left out: .*{command}", note) for note in notes)
+    with pytest.raises(ConfigError, match=rf"'lightgbm' needs the package .*{command}"):
+        compose(["competitions=[toast]", "models.lightgbm.num_leaves=7"], conf)
+    # What is committed does not depend on what is installed.
+    assert compose((), conf)[0] == before
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (
+            "svm.encode=native",
+            r"models\.svm: encode is 'native'\. Allowed: one_hot, ordinal, target",
+        ),
+        ("lightgbm.encode=nativ", r"encode is 'nativ'; did you mean 'native'"),
+        (
+            "lightgbm={estimator:lightgbm,components:3,encode:native}",
+            r"encode is 'native'\. Allowed",
+        ),
+        ("net.encode=native", r"models\.net: encode is 'native'"),
+        ("lightgbm.monotone={a:2}", r"models\.lightgbm: monotone\.a is 2"),
+    ],
+)
+def test_an_estimator_names_the_encoders_that_it_takes(
+    conf: Path, setting: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        compose(["competitions=[toast]", f"models.{setting}"], conf)

@@ -2,15 +2,15 @@
 
 import importlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from ripen.settings import compose as settings
 from ripen.stages import prepare
-from ripen.stages.settings import compose
+from tests.ripen import params
 from tests.ripen.images import cats_and_dogs, write_raw
 
 ROOT = Path(__file__).parents[3]
@@ -35,14 +35,18 @@ def write_params(*overrides: str, conf: Path = ROOT / "conf") -> dict[str, Any]:
     MLflow's runs are found by the hash of a stage's dependencies. The code is none of these here:
     it does not change while a test runs, and reading all of it for each stage takes seconds.
     """
-    values, _ = compose(overrides, conf)
-    settings.PARAMS.write_text(settings.dump(values), encoding="utf-8")
-    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    for stage in pipeline["stages"].values():
+    Path("dvc.yaml").write_text(pipeline(), encoding="utf-8")
+    return params.write(*overrides, conf=conf)
+
+
+@cache
+def pipeline() -> str:
+    """Return `dvc.yaml` without the dependencies that are code."""
+    found = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    for stage in found["stages"].values():
         stage = stage.get("do", stage)
         stage["deps"] = [dep for dep in stage["deps"] if dep.startswith(OWN)]
-    Path("dvc.yaml").write_text(yaml.safe_dump(pipeline), encoding="utf-8")
-    return values
+    return yaml.safe_dump(found)
 
 
 def run(stage: str, *item: str) -> None:

@@ -115,6 +115,7 @@ def test_what_is_tracked_of_a_net_that_is_trained_further(
     }
 
 
+@pytest.mark.slow
 def test_heads_of_one_net_and_of_two(cats: Params) -> None:
     narrow = "{extract: frozen, net: squeezenet, layers: [fire5/concat], pools: [AVE], "
     cats(

@@ -60,6 +60,7 @@ def as_tar(synset: str) -> None:
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_from_folders_and_a_tar_to_metrics(params: Callable[..., dict[str, Any]]) -> None:
     values = params(SIX)
     # A class that is there and was not chosen, and what an operating system leaves.

@@ -107,6 +107,7 @@ def write_tables(target: str, values: list[str], tests: int) -> None:
     turned.to_csv("mine/form.csv", index=False)
 
 
+@pytest.mark.slow
 def test_a_table_of_numbers_a_category_and_blanks(new: Callable[[str], dict[str, Any]]) -> None:
     _, signal = fits.table(60)
     targets = fits.targets_of("binary", signal[:50])
@@ -130,6 +131,7 @@ def test_a_table_of_numbers_a_category_and_blanks(new: Callable[[str], dict[str,
     assert right.mean() >= 0.7
 
 
+@pytest.mark.slow
 def test_a_table_whose_target_is_a_number(new: Callable[[str], dict[str, Any]]) -> None:
     _, signal = fits.table(60)
     write_tables("price", fits.targets_of("regression", signal[:50]), 10)

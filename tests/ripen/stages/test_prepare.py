@@ -1,6 +1,8 @@
 """prepare: the index of a table, its folds, and the columns beside it."""
 
+import copy
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ from ripen.competition import index as indexes
 from ripen.competition.index import Index
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
-from ripen.data.tables import Encoder
+from ripen.data.encoders import Encoder
 from ripen.settings import compose as settings
 from ripen.stages import fetch, prepare
+from ripen.stages.settings import compose
+from tests.ripen.stages.conftest import ROOT
 
 LAYOUT = Layout("avocado")
 FEATURES = ["height_cm", "weight_g", "squishiness", "red", "green", "blue"]
@@ -156,11 +160,6 @@ def rewrite(name: str, change: Callable[[list[str]], list[str]]) -> Callable[[],
             r"^1000 labelled rows cannot be split: The least populated class",
         ),
         (
-            "train.csv",
-            lambda lines: [*lines[:-1], lines[-1][:-1]],
-            r"train\.csv: row 1000, column 'ripe': '' is not a class: 0, 1",
-        ),
-        (
             "test.csv",
             lambda lines: [lines[0].replace("red", "rot"), *lines[1:]],
             r"test\.csv: column 'red' is missing\. Needed: id, height_cm",
@@ -177,6 +176,209 @@ def test_bad_tables_leave_nothing_prepared(
         prepared(change=rewrite(name, change))
     assert "\n" not in str(caught.value)
     assert not LAYOUT.prepared.exists()
+
+
+# --- Any competition -----------------------------------------------------------------------------
+
+TRAIN = ["id,x,y,day,kind"] + [
+    f"{k},{k / 10},{'ab'[k % 2]},{k},{'uv'[k // 3 % 2]}" for k in range(24)
+]
+TEST = ["id,x,y,day"] + [f"{k},{k / 10},a,{k}" for k in range(24, 30)]
+SAMPLE = ["id,kind"] + [f"{k},u" for k in range(24, 30)]
+FACTS: dict[str, Any] = {
+    "target": "kind", "classes": None, "columns": {},
+    "validation": {"split": "stratified", "folds": 3},
+}  # fmt: skip
+Lines = dict[str, list[str]]
+
+
+@cache
+def composed() -> dict[str, Any]:
+    return compose(["competitions=[avocado]"], ROOT / "conf")[0]
+
+
+@pytest.fixture
+def prepare_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Index]:
+    """Return a function from settings and files to the index that is prepared."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(files: Lines | None = None, **facts: Any) -> Index:
+        values = copy.deepcopy(composed())
+        values["competition"]["avocado"] |= FACTS | facts
+        settings.PARAMS.write_text(settings.dump(values), encoding="utf-8")
+        LAYOUT.raw.mkdir(parents=True, exist_ok=True)
+        lines = {"train.csv": TRAIN, "test.csv": TEST, "sample_submission.csv": SAMPLE}
+        for name, content in (lines | (files or {})).items():
+            (LAYOUT.raw / name).write_text("\n".join(content) + "\n", encoding="utf-8")
+        prepare.run("avocado")
+        return indexes.read(LAYOUT, settings.load_competition("avocado"))
+
+    return make
+
+
+def changed_cell(lines: list[str], row: int, column: int, value: str) -> list[str]:
+    """Return lines with another value in a row, 0 of which is the header."""
+    cells = lines[row].split(",")
+    cells[column] = value
+    return [*lines[:row], ",".join(cells), *lines[row + 1 :]]
+
+
+BAD: dict[str, tuple[Lines, dict[str, Any], str]] = {
+    "targets are missing": (
+        {"train.csv": changed_cell(changed_cell(TRAIN, 3, 4, ""), 9, 4, "")},
+        {},
+        r"train\.csv: target 'kind' is missing in 2 of 24 rows: row 3, 9\. Remove these rows$",
+    ),
+    "a number to predict is missing": (
+        {"train.csv": changed_cell(TRAIN, 5, 1, "NA")},
+        {"target": "x", "task": "regression", "metric": "rmse"},
+        r"train\.csv: target 'x' is missing in 1 of 24 rows: row 5\.",
+    ),
+    "a class with fewer rows than folds": (
+        {"train.csv": changed_cell(changed_cell(TRAIN, 3, 4, "w"), 9, 4, "w")},
+        {"task": "multiclass"},
+        r"^class 'w' has 2 labelled rows\. Needed: 3, one a fold\. Set validation\.folds to fewer",
+    ),
+    "a column that only the test part has": (
+        {"test.csv": [TEST[0] + ",z", *(line + ",1" for line in TEST[1:])]},
+        {},
+        r"test\.csv: column 'z' is one too many: .*train\.csv lacks it\.",
+    ),
+    "a column that only the training part has": (
+        {"test.csv": [line.rpartition(",")[0] for line in TEST]},
+        {},
+        r"test\.csv: column 'day' is missing\. .* To learn without it name it in columns\.drop$",
+    ),
+    "an id twice": (
+        {"train.csv": changed_cell(TRAIN, 7, 0, "3")},
+        {},
+        r"train\.csv: row 7, column 'id': '3' is in row 4 already$",
+    ),
+    "a sample of other ids": (
+        {"sample_submission.csv": changed_cell(SAMPLE, 2, 0, "99")},
+        {},
+        r"sample_submission\.csv: column 'id': 99 is not an id of the test part$",
+    ),
+    "a sample without a row": (
+        {"sample_submission.csv": SAMPLE[:-1]},
+        {},
+        r"sample_submission\.csv: column 'id': 29 of the test part is missing$",
+    ),
+    "mixed types": (
+        {"train.csv": changed_cell(TRAIN, 4, 1, "tall")},
+        {},
+        r"train\.csv: row 4, column 'x': 'tall' is not a number\. If it holds codes, set columns",
+    ),
+    "mixed types of the test part": (
+        {"test.csv": changed_cell(TEST, 4, 1, "tall")},
+        {},
+        r"test\.csv: row 4, column 'x': 'tall' is not a number\.",
+    ),
+    "an infinite number": (
+        {"train.csv": changed_cell(TRAIN, 4, 1, "inf")},
+        {},
+        r"train\.csv: row 4, column 'x': 'inf' is not a number",
+    ),
+    "a truncated file": (
+        {"train.csv": [*TRAIN[:-1], TRAIN[-1][:4]]},
+        {},
+        r"train\.csv: row 24, the last one, has 2 fields, and the header 5\. Is the file trun",
+    ),
+    "no column of folds": (
+        {},
+        {"validation": {"split": "column", "column": "y2"}},
+        r"^validation\.column: there is no column 'y2'$",
+    ),
+    "a column of one fold": (
+        {"train.csv": [TRAIN[0] + ",fold", *(line + ",0" for line in TRAIN[1:])]},
+        {"validation": {"split": "column", "column": "fold"}},
+        r"^column 'fold': fold 0 is its only value, so that no row trains$",
+    ),
+    "a group that a pattern does not find": (
+        {},
+        {"validation": {"split": "group", "folds": 3, "group": "id", "pattern": "_"}},
+        r"^validation\.pattern: _ is not found in '0', column 'id'$",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    case: str, prepare_of: Callable[..., Index]
+) -> None:
+    files, facts, message = BAD[case]
+    with pytest.raises(DataError, match=message) as caught:
+        prepare_of(files, **facts)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 1
+    assert not LAYOUT.inputs.exists() or not list(LAYOUT.inputs.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("task", "target", "shape", "classes"),
+    [
+        ("multilabel", ["p", "q"], (30, 2), ("p", "q")),
+        ("regression", ["x", "day"], (30, 2), ("x", "day")),
+        ("regression", "x", (30,), ()),
+    ],
+)
+def test_every_task_is_prepared(
+    prepare_of: Callable[..., Index],
+    task: str,
+    target: Any,
+    shape: tuple[int, ...],
+    classes: tuple[str, ...],
+) -> None:
+    columns = [f"{k % 2},{k // 2 % 2}" for k in range(24)]
+    train = [f"{line},{more}" for line, more in zip(TRAIN, ["p,q", *columns], strict=True)]
+    names = [target] if isinstance(target, str) else target
+    drop = [name for name in ("p", "q", "kind") if name not in names]
+    sample = [",".join(["id", *names]), *(f"{k}" + ",0" * len(names) for k in range(24, 30))]
+    index = prepare_of(
+        {"train.csv": train, "sample_submission.csv": sample},
+        task=task,
+        target=target,
+        metric="exact_match" if task == "multilabel" else "rmse",
+        columns={"drop": drop},
+        submission="value" if task == "regression" else "probability",
+    )
+    assert (index.targets.shape, index.classes) == (shape, classes)
+    assert index.outputs == max(1, len(classes))
+    raw = pd.read_csv(LAYOUT.raw / "train.csv")
+    np.testing.assert_allclose(index.targets[index.learnable()].reshape(24, -1), raw[names])
+    assert np.bincount(index.folds[index.learnable()]).tolist() == [8, 8, 8]
+
+
+def test_repeats_and_groups_are_in_the_index(prepare_of: Callable[..., Index]) -> None:
+    split = {"split": "stratified_group", "folds": 2, "repeats": 3, "group": "day", "pattern": "."}
+    index = prepare_of(validation=split)
+    rows = index.learnable()
+    assert len(index.repeats) == 3
+    assert len({tuple(folds[rows]) for folds in index.repeats}) == 3
+    ids = index.rows["id"].to_numpy()
+    assert list(index.groups[rows]) == [id[0] for id in ids[rows]]
+    for folds in index.repeats:
+        assert (pd.Series(folds[rows]).groupby(index.groups[rows].tolist()).nunique() == 1).all()
+        assert set(folds[index.part("test")]) == {-1}
+
+
+def test_a_split_in_time_orders_the_rows_by_a_date(prepare_of: Callable[..., Index]) -> None:
+    days = [f"{30 - k}.01.2016" for k in range(24)]
+    train = [
+        TRAIN[0],
+        *(changed_cell([line], 0, 3, day)[0] for line, day in zip(TRAIN[1:], days, strict=True)),
+    ]
+    test = [TEST[0], *(changed_cell([line], 0, 3, "01.02.2016")[0] for line in TEST[1:])]
+    index = prepare_of(
+        {"train.csv": train, "test.csv": test},
+        validation={"split": "time", "folds": 3, "column": "day", "gap": 1},
+    )
+    rows = index.learnable()
+    assert index.rows["id"][rows].tolist() == [str(k) for k in range(23, -1, -1)]
+    assert index.folds[rows].tolist() == [-1] * 6 + [0] * 6 + [1] * 6 + [2] * 6
+    assert index.groups[rows].tolist() == [str(k) for k in range(24)]
+    table = pd.read_parquet(LAYOUT.prepared / "table.parquet")
+    assert table["day"].is_monotonic_increasing
 
 
 def test_folds_of_a_column_are_taken_and_not_learnt_from(here: Here) -> None:

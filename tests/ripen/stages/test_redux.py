@@ -21,6 +21,7 @@ KAGGLE = "dogs-vs-cats-redux-kernels-edition"
 EACH, TESTS = 12, 11
 
 
+@pytest.mark.slow
 def test_from_the_archive_to_a_dry_run_of_submitting(
     here: Callable[..., dict[str, Any]],
     tmp_path: Path,

@@ -120,7 +120,10 @@ def test_models_and_features_that_are_no_longer_there_are_removed(here: Here) ->
         (["models.svm.D=1"], r"models\.svm: unknown key 'D'"),
         (["validation.split=k_fold"], r"unknown splitter 'k_fold'; did you mean 'kfold'"),
         (["validation.size=2"], r"validation: size is 2\S*: input should be less than 1"),
-        (["~source.generate", "source.kagle=x"], r"no source 'kagle'; did you mean kaggle\?"),
+        (
+            ["~source.generate", "source.kagle=x"],
+            r"source 'kagle'; did you mean 'kaggle'\?",
+        ),
     ],
 )
 def test_what_a_registry_lacks_is_an_error_before_anything_runs(

@@ -47,6 +47,7 @@ def versions(client: mlflow.MlflowClient, competition: str) -> list[ModelVersion
     return sorted(found, key=lambda version: int(version.version))
 
 
+@pytest.mark.slow
 def test_a_winner_is_one_version_however_often(
     client: mlflow.MlflowClient, make_run: MakeRun, tmp_path: Path
 ) -> None:
@@ -63,6 +64,7 @@ def test_a_winner_is_one_version_however_often(
     assert client.get_run(first).info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_logged_is_used(
     client: mlflow.MlflowClient, make_run: MakeRun, tmp_path: Path
 ) -> None:
@@ -74,6 +76,7 @@ def test_what_a_killed_process_logged_is_used(
     assert logged == f"models:/{model.model_id}"
 
 
+@pytest.mark.slow
 def test_a_version_without_the_alias_gets_it(
     client: mlflow.MlflowClient, make_run: MakeRun, tmp_path: Path
 ) -> None:

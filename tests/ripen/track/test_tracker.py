@@ -15,6 +15,8 @@ from ripen.settings import compose as config
 from ripen.track.experiments import experiments_of, find, repository_root, training_seconds
 from ripen.track.tracker import Tracker
 
+pytestmark = pytest.mark.slow  # each makes a store of MLflow's
+
 DVC = """
 stages:
   fit:

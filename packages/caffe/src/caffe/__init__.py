@@ -36,7 +36,7 @@ from caffe.timer import Timer
 
 __version__ = "1.0.0"
 
-glog.init_from_environment()
+glog.init_log(glog.level_of_environment())
 
 
 __all__ = [

@@ -7,7 +7,9 @@ import difflib
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+import caffe
 from caffe.errors import CaffeError
 
 # What each does, and the module whose `main(argv)` runs it, imported only when needed.
@@ -30,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "caffe.tools.upgrade_solver_proto_text",
     ),
     "draw_net": ("draw a net", "caffe.tools.draw_net"),
+    "export-onnx": ("write a net as ONNX", "caffe.tools.export_onnx"),
     "classify": ("classify images", "caffe.tools.classify"),
     "detect": ("classify windows of images", "caffe.tools.detect"),
 }
@@ -42,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0].lstrip("-") in ("help", "h"):
         sys.stdout.write(USAGE + "".join(f"  {n:26}{c[0]}\n" for n, c in COMMANDS.items()))
         return 0 if arguments else 2
+    if arguments[0].lstrip("-") == "version":
+        sys.stdout.write(f"caffe version {caffe.__version__}\n")
+        return 0
     arguments = _command_first(arguments)
     command = arguments[0]
     if command not in COMMANDS:
@@ -49,11 +55,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(COMMANDS)}"
         print(f"caffe: unknown command '{command}'; {hint}", file=sys.stderr)
         return 2
+    return _run(command, arguments[1:])
+
+
+def as_tool() -> int:
+    """Run the command that the program is named after: `convert_imageset`, also as `….bin`."""
+    command = Path(sys.argv[0]).name.removesuffix(".bin").removesuffix(".py")
+    return _run(command, sys.argv[1:])
+
+
+def _run(command: str, arguments: Sequence[str]) -> int:
     try:
-        return int(importlib.import_module(COMMANDS[command][1]).main(arguments[1:]))
+        return int(importlib.import_module(COMMANDS[command][1]).main(arguments))
     except CaffeError as error:
-        print(f"caffe {command}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        print(f"caffe {command}: {_one_line(str(error))}", file=sys.stderr)
+    except RecursionError:
+        print(f"caffe {command}: a file is nested too deeply", file=sys.stderr)
+    except MemoryError:
+        print(f"caffe {command}: the machine's memory is not enough", file=sys.stderr)
+    except OSError as error:  # of a file that no finer check is for
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"caffe {command}: {_one_line(reason)}", file=sys.stderr)
+    return 1
+
+
+def _one_line(text: str) -> str:
+    """Return an error in one line, without what a terminal would act upon."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 def _command_first(arguments: list[str]) -> list[str]:

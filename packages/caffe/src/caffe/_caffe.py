@@ -1,6 +1,6 @@
 """The names that scripts import from `caffe._caffe`, pycaffe's C++ binding."""
 
-from caffe.blob import Blob, BlobVec
+from caffe.blob import Blob, BlobVec, RawBlobVec
 from caffe.device import set_device, set_mode_cpu, set_mode_gpu
 from caffe.glog import init_log, log
 from caffe.layers import layer_type_list
@@ -15,6 +15,7 @@ from caffe.parallel import (
     solver_count,
     solver_rank,
 )
+from caffe.proto.caffe_pb2 import LayerParameter, SolverParameter
 from caffe.rng import set_random_seed
 from caffe.solver import Solver
 from caffe.solvers import (
@@ -27,6 +28,7 @@ from caffe.solvers import (
     get_solver,
 )
 from caffe.timer import Timer
+from caffe.vectors import BoolVec, DtypeVec, IntVec, LayerVec, NetVec, StringVec
 
 __all__ = [
     "NCCL",
@@ -35,12 +37,21 @@ __all__ = [
     "AdamSolver",
     "Blob",
     "BlobVec",
+    "BoolVec",
+    "DtypeVec",
+    "IntVec",
     "Layer",
+    "LayerParameter",
+    "LayerVec",
     "NesterovSolver",
     "Net",
+    "NetVec",
     "RMSPropSolver",
+    "RawBlobVec",
     "SGDSolver",
     "Solver",
+    "SolverParameter",
+    "StringVec",
     "Timer",
     "get_solver",
     "has_nccl",

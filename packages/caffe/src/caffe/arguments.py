@@ -1,14 +1,14 @@
 """What a script passes to a net: constructor arguments, and values for its blobs."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caffe.blob import Blob
-from caffe.errors import NetError, ShapeError
+from caffe.errors import CallError, NetError, ShapeError
 from caffe.proto.caffe_pb2 import TEST, TRAIN
 
 
@@ -17,23 +17,46 @@ def net_options(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]
 
     Raises
     ------
-    NetError
+    CallError
         If an argument is given twice, there are too many, or the phase is missing.
     """
-    old = given and isinstance(given[0], str | os.PathLike)
+    old = given and isinstance(given[0], str | bytes | os.PathLike)
     names = ("weights", "phase") if old else ("phase", "level", "stages", "weights")
     twice = sorted(set(names[: len(given)]) & set(named))
     if len(given) > len(names) or twice:
         what = f"{', '.join(twice)} twice" if twice else f"{len(given)} arguments after the file"
-        raise NetError(f"Net was given {what}. Allowed: phase, level, stages, weights")
+        raise CallError(f"Net was given {what}. Allowed: phase, level, stages, weights")
+    paths = [
+        n for n, v in zip(names, given, strict=False) if isinstance(v, str | bytes | os.PathLike)
+    ]
+    if paths not in ([], ["weights"]):
+        raise CallError(
+            "Net(file, phase, ...) was given a path after the phase. Allowed for weights: "
+            "Net(file, weights, phase) or Net(file, phase, weights=...)"
+        )
     options = dict(zip(names, given, strict=False)) | named
     options = {name: value for name, value in options.items() if value is not None}
     if options.get("phase") not in (TRAIN, TEST):
         came = f"is {options['phase']!r}" if "phase" in options else "is missing"
-        raise NetError(f"Net(file, phase): the phase {came}. Allowed: caffe.TRAIN, TEST")
+        raise CallError(f"Net(file, phase): the phase {came}. Allowed: caffe.TRAIN, TEST")
+    if not isinstance(options.get("level", 0), int):
+        raise CallError(f"Net(file, phase, level): the level is {options['level']!r}: a number")
     if isinstance(options.get("stages"), str):
-        raise NetError(f"stages is '{options['stages']}'. Allowed: a list of names")
+        raise CallError(f"stages is '{options['stages']}'. Allowed: a list of names")
     return options
+
+
+def listed(names: Iterable[str] | None) -> list[str]:
+    """Return names of blobs as a list.
+
+    Raises
+    ------
+    CallError
+        If there is one name in place of a list, whose letters would be taken for names.
+    """
+    if isinstance(names, str):
+        raise CallError(f"blobs are '{names}'. Allowed: a list of names, ['{names}']")
+    return list(names or ())
 
 
 def set_inputs(

@@ -11,6 +11,7 @@ layer reads them.
 
 import math
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any
 
 import torch
@@ -19,12 +20,21 @@ from numpy.typing import NDArray
 from caffe.device import Device, current
 from caffe.errors import ShapeError
 from caffe.memory import Array, Reshaped, shared, with_shape
+from caffe.vectors import Vector
 
 MAX_COUNT = 2**31 - 1  # Caffe counts elements in an int (blob.cpp)
 
 
-class BlobVec(list["Blob"]):
+class RawBlobVec(Vector["Blob"]):
+    """The bottoms or the tops of a layer written in Python."""
+
+    hint = ". Write into its array: [i].data[...] = values"
+
+
+class BlobVec(Vector["Blob"]):
     """The learnt blobs of a layer."""
+
+    hint = ". Write into its array: [i].data[...] = values"
 
     def add_blob(self, *shape: int) -> None:
         """Add a blob of zeros, as layers written in Python do in `setup`."""
@@ -79,6 +89,18 @@ class Blob:
     def seen(self) -> bool:
         """Whether a view of the values exists, so that results must be copied into it."""
         return self._data.seen
+
+    @property
+    def deferrable(self) -> bool:
+        """Whether `defer_data` can wait for somebody to read the values."""
+        return self._data.deferrable
+
+    def stamp(self) -> tuple[int, ...] | None:
+        """Return what differs after every change of the values.
+
+        None if nothing could tell: there are none yet, or a script holds a view.
+        """
+        return self._data.stamp()
 
     def set_data(self, value: torch.Tensor) -> None:
         """Take a layer's result as the values; its shape must be the blob's."""
@@ -169,8 +191,11 @@ class Blob:
         return f"Blob{self._shape}"
 
 
+RawBlobVec.kind = BlobVec.kind = Blob
+
+
 def _checked(shape: Sequence[int]) -> tuple[int, ...]:
-    sizes = tuple(int(size) for size in shape)
+    sizes = tuple(index(size) for size in shape)  # a TypeError for 1.5, as in pycaffe
     if any(size < 0 for size in sizes) or math.prod(sizes) > MAX_COUNT:
         raise ShapeError(
             f"shape {sizes}: sizes must not be negative, and at most {MAX_COUNT} elements in all"

@@ -6,19 +6,21 @@ same order.
 
 import difflib
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 import torch
 
 from caffe import forks
-from caffe.allocator import keep_memory
 from caffe.blob import Blob
-from caffe.errors import LayerError, NetError, ShapeError
+from caffe.errors import CaffeError, LayerError, NetError, ShapeError, naming
 from caffe.formats import blob_array
 from caffe.graph import filter_net, insert_splits
 from caffe.layers import registry
 from caffe.layers.base import Layer
+from caffe.memory import check_room
+from caffe.process import prepare_process
 from caffe.proto.caffe_pb2 import LayerParameter, NetParameter, ParamSpec
 from caffe.upgrade import upgrade_net
 
@@ -40,6 +42,8 @@ class Learnable:
         return 1.0 if self.decay_mult is None else self.decay_mult
 
 
+# Types whose tops hold the values of their bottoms.
+_SHARING = ("Flatten", "Parameter", "Reshape", "Split")
 # What torch and Python raise inside a layer.
 _WITHOUT_A_NAME = (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError)
 
@@ -101,9 +105,12 @@ class Step:
 
     def _raise(self, error: Exception) -> NoReturn:
         """Raise an error that names the layer; a script's own error is raised unchanged."""
+        if isinstance(error, torch.OutOfMemoryError):
+            raise error  # the net knows what would fit
         if isinstance(error, ShapeError):
             raise self.layer.error(str(error)) from None
-        if self.layer.type == "Python" or not isinstance(error, _WITHOUT_A_NAME):
+        named = isinstance(error, CaffeError) or not isinstance(error, _WITHOUT_A_NAME)
+        if self.layer.type == "Python" or named:
             raise error
         shapes = ", ".join(str(blob.shape) for blob in self.bottom) or "nothing"
         reason = str(error).partition("\n")[0] or type(error).__name__
@@ -129,7 +136,7 @@ def build(definition: NetParameter) -> Built:
     CaffeError
         Naming the layer, and what is wrong with it.
     """
-    keep_memory()
+    prepare_process()
     net = insert_splits(filter_net(upgrade_net(definition)))
     _check_names(net)
     builder = _Builder(net)
@@ -148,9 +155,18 @@ def _check_names(net: NetParameter) -> None:
         if layer.type not in types:
             if whose := forks.of_type(layer.type):
                 raise LayerError(f"layer '{layer.name}': type '{layer.type}' is {whose}")
-            near = difflib.get_close_matches(layer.type, types, n=1, cutoff=0.6)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(types)}"
-            raise LayerError(f"layer '{layer.name}': unknown type '{layer.type}'; {hint}")
+            raise LayerError(
+                f"layer '{layer.name}': unknown type '{layer.type}'; {_near(layer.type, types)}"
+            )
+
+
+def _near(name: str, types: Iterable[str]) -> str:
+    """Return a type that differs from a name by a slip only, else all types."""
+    by_lower = {kind.lower(): kind for kind in types}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.8)
+    if near:
+        return f"did you mean {by_lower[near[0]]}?"
+    return f"it is not Caffe's, nor of a fork known here. Known: {', '.join(types)}"
 
 
 class _Builder:
@@ -166,6 +182,7 @@ class _Builder:
         self._learnable: list[Learnable] = []
         self._inputs: list[str] = []
         self._overwritable: dict[str, bool] = {}
+        self._bytes = 0
 
     def add(self, definition: LayerParameter) -> None:
         """Create a layer, connect it, and let it set up."""
@@ -197,10 +214,19 @@ class _Builder:
         step.need_backward = any(self._learns[name] for name in param.bottom)
         step.propagate_down = self._wanted(param)
         self._steps.append(step)
+        self._check_memory(step)
         self._add_params(step)
         self._set_overwrites(step)
         for name in step.top_names:
             self._learns[name] = step.need_backward or self._learns.get(name, False)
+
+    def _check_memory(self, step: Step) -> None:
+        """Check that there is room for all tops so far, which a pass allocates one by one."""
+        own = [b for b in step.top if not any(b is below for below in step.bottom)]
+        if step.layer.type not in _SHARING:
+            self._bytes += sum(blob.count for blob in own) * 4
+        with naming(f"layer '{step.layer.name}' ({step.layer.type})"):
+            check_room(self._bytes, f"the net up to it, with shapes {[b.shape for b in own]},")
 
     def _take(self, layer: Layer, index: int) -> Blob:
         name = layer.param.bottom[index]

@@ -1,8 +1,8 @@
 """Databases of records, such as Caffe's of Datum messages: LMDB, read in the order of its keys.
 
-LMDB forbids opening a file twice in one process, and Caffe's train and test nets often read the
-same one, so readers share an open environment. LMDB trusts its files and would crash on a damaged
-one, so they are checked first: every page up to `CHECKED` bytes, only the length beyond that.
+py-lmdb writes them. They are read page by page (`lmdb_pages`), so that a script may have the same
+database open. Up to `CHECKED` bytes every page is checked first, so that a damaged one is refused
+before training begins.
 """
 
 import os
@@ -10,18 +10,18 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from weakref import WeakValueDictionary
 
 import lmdb
 from lmdb.verify import VerifyError, verify
 
 from caffe.errors import FormatError
+from caffe.lmdb_pages import Damaged, Pages
 from caffe.proto.caffe_pb2 import DataParameter
 
 LEVELDB, LMDB = DataParameter.LEVELDB, DataParameter.LMDB
 CHECKED = 2 << 30
 _COMMIT = 1000  # records in one transaction, as Caffe's tools
-_OPEN: WeakValueDictionary[tuple[int, int], lmdb.Environment] = WeakValueDictionary()
+_VERIFIED: set[tuple[int, ...]] = set()  # files that need no second check in the next epoch
 
 
 def backend_of(name: str) -> int:
@@ -48,46 +48,34 @@ def records(source: str | os.PathLike[str], backend: int = LMDB) -> Iterator[tup
     FormatError
         At the first record, if the database is missing, truncated, corrupt or empty.
     """
-    environment = _environment(Path(source), backend)
+    empty = True
     try:
-        with environment.begin() as transaction:
-            empty = True
-            for key, value in transaction.cursor():
-                empty = False
-                yield key, value
-    except lmdb.Error as error:
-        raise FormatError(f"{source}: the database is corrupt: {error}") from None
+        for pair in _pages(Path(os.fsdecode(source)), backend):
+            empty = False
+            yield pair
+    except Damaged as error:
+        raise FormatError(f"{source}: the LMDB is truncated or corrupt: {error}") from None
     if empty:
         raise FormatError(f"{source}: the database holds no record. Needed: at least 1")
 
 
-def _environment(folder: Path, backend: int) -> lmdb.Environment:
+def _pages(folder: Path, backend: int) -> Pages:
     if backend == LEVELDB:
         raise _no_leveldb(folder)
     file = folder / "data.mdb"
     try:
         status = file.stat()
+        state = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        if state not in _VERIFIED and 0 < status.st_size <= CHECKED:
+            problems: list[str] = verify(str(folder))  # type: ignore[no-untyped-call]
+            if problems:
+                raise Damaged(problems[0])
+            _VERIFIED.add(state)
+        return Pages(file)
     except OSError as error:
         raise FormatError(f"{folder}: cannot be read as LMDB: {error.strerror}") from None
-    key = (status.st_dev, status.st_ino)
-    known = _OPEN.get(key)
-    if known is None:
-        known = _OPEN[key] = _opened(folder, status.st_size)
-    return known
-
-
-def _opened(folder: Path, size: int) -> lmdb.Environment:
-    try:
-        problems: list[str] = verify(str(folder)) if size <= CHECKED else []  # type: ignore[no-untyped-call]
-        if problems:
-            raise FormatError(f"{folder}: the LMDB is truncated or corrupt: {problems[0]}")
-        environment = lmdb.open(str(folder), readonly=True, lock=False)
-    except (VerifyError, lmdb.Error) as error:
+    except (VerifyError, ValueError) as error:
         raise FormatError(f"{folder}: cannot be opened as LMDB: {error}") from None
-    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-    if size < needed:
-        raise FormatError(f"{folder}: the LMDB is truncated: {size} bytes of {needed}")
-    return environment
 
 
 def _no_leveldb(folder: Path) -> FormatError:

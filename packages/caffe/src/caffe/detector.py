@@ -145,12 +145,12 @@ class Detector(Net):
                 "less than its half"
             )
         self.crop_mean = np.zeros(self.crop_dims, np.float32)
-        if name in self.transformer.mean:
+        if (mean := self.transformer.mean.get(name)) is not None:
             # The mean in the image's own order and scale, before preprocessing.
-            mean = self.transformer.mean[name].transpose(1, 2, 0)
-            if name in self.transformer.channel_swap:
-                mean = mean[:, :, np.argsort(self.transformer.channel_swap[name])]
-            self.crop_mean = mean / self.transformer.raw_scale.get(name, 1)
+            mean = mean.transpose(1, 2, 0)
+            if (swap := self.transformer.channel_swap.get(name)) is not None:
+                mean = mean[:, :, np.argsort(swap)]
+            self.crop_mean = mean / (self.transformer.raw_scale.get(name) or 1)
 
     def _with_context(
         self, im: NDArray[Any], box: NDArray[np.intp], context_pad: int

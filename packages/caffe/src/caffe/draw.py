@@ -13,6 +13,7 @@ from pathlib import Path
 import pydot
 
 from caffe.errors import CaffeError, NetError
+from caffe.proto import caffe_pb2 as caffe_pb2
 from caffe.proto.caffe_pb2 import (
     ConvolutionParameter,
     LayerParameter,

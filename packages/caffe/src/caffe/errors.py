@@ -12,6 +12,17 @@ class FormatError(CaffeError):
     """A file is invalid: truncated, of another format, or with an unknown field."""
 
 
+class UnreadableError(FormatError, OSError, RuntimeError):
+    """A file cannot be opened, or is no image; scripts catch it as pycaffe's built-in errors do.
+
+    That is an OSError from `caffe.io.load_image` and a RuntimeError from `caffe.Net`.
+    """
+
+
+class ValuesError(FormatError, ValueError):
+    """Stored values do not fit their shape: numpy's ValueError in pycaffe."""
+
+
 class NetError(CaffeError):
     """A net is invalid: unknown layer, missing bottom, duplicate top."""
 
@@ -20,8 +31,40 @@ class LayerError(CaffeError):
     """A layer's settings or inputs are invalid; the message names the layer."""
 
 
-class ShapeError(CaffeError):
+class ShapeError(CaffeError, ValueError):
     """Shapes do not fit; the message gives both."""
+
+
+class ArraysError(LayerError, RuntimeError):
+    """Arrays for a MemoryData layer are invalid; a RuntimeError in pycaffe."""
+
+
+class ModuleError(LayerError, ImportError):
+    """A Python layer's module is missing: an ImportError in pycaffe."""
+
+    __str__ = Exception.__str__
+
+
+class ClassMissing(LayerError, AttributeError):
+    """A Python layer's module lacks its class: an AttributeError in pycaffe."""
+
+
+class LookupFailed(NetError, ValueError, KeyError):
+    """A net has no layer or blob of this name: in pycaffe a ValueError or a KeyError."""
+
+    __str__ = Exception.__str__  # not KeyError's, which quotes it
+
+
+class AssignmentError(NetError, TypeError):
+    """Something else than a blob was assigned to a list of blobs."""
+
+
+class CallError(NetError, TypeError):
+    """A net is made with other arguments than it takes."""
+
+
+class ReadOnlyError(NetError, AttributeError):
+    """An attribute that no script may replace, such as a net's `params`."""
 
 
 class SolverError(CaffeError):
@@ -30,6 +73,10 @@ class SolverError(CaffeError):
 
 class InputError(CaffeError, ValueError):
     """An argument is invalid: an array's shape, the name of an input."""
+
+
+class NotInstalled(CaffeError, AttributeError):
+    """A name needs a package that is not installed; the message says how to get it."""
 
 
 class RealCaffeUnavailable(CaffeError):

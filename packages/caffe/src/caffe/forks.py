@@ -48,23 +48,53 @@ SPHEREFACE = "the SphereFace fork (wy1iu/sphereface)"
 RISTRETTO = "the Ristretto fork (pmgysel/caffe)"
 YOLO = "the MobileNet-YOLO fork (eric612/MobileNet-YOLO)"
 MOBILENET = "forks for MobileNet"
+COSFACE = "forks for CosFace and AM-Softmax"
+CRF_RNN = "the CRF-RNN fork (torrvision/crfasrnn)"
+CRNN = "forks for CRNN"
 
 # Types that run here although real Caffe 1.0 has none of them.
 RUN = {
+    "Axpy": SENET,
+    "BN": f"{SEGNET} and {PSPNET}",
+    "CenterLoss": CENTER_LOSS,
     "ConvolutionDepthwise": MOBILENET,
     "DepthwiseConvolution": MOBILENET,
+    "DetectionOutput": SSD,
+    "FocalLoss": "several forks",
+    "HardSwish": MOBILENET,
+    "ImResize": OPENPOSE,
+    "Interp": f"{DEEPLAB} and {PSPNET}",
+    "LabelSpecificAdd": COSFACE,
+    "Mish": YOLO,
+    "MultiBoxLoss": SSD,
+    "Nms": OPENPOSE,
     "Normalize": SSD,
+    "NormalizedInnerProduct": COSFACE,
+    "PSROIPooling": R_FCN,
+    "Pad": "several forks",
+    "PriorBox": SSD,
+    "Proposal": "the forks of Faster R-CNN in C++",
+    "ROIPooling": FAST_RCNN,
     "ReLU6": MOBILENET,
+    "Reverse": CRNN,
+    "ShuffleChannel": SHUFFLENET,
+    "SmoothL1Loss": FAST_RCNN,
+    "SoftmaxFocalLoss": "several forks",
+    "SpatialTransformer": "the fork for spatial transformers (daerduoCarey)",
+    "Transpose": CRNN,
+    "TripletLoss": "several forks",
+    "Upsample": f"{SEGNET} and {YOLO}",
+    "WarpCTC": CRNN,
 }
 # Types that only the fork itself runs.
 REFUSED = {
+    "ROIAlign": "forks for Mask R-CNN",
+    "DeformableConvolution": "forks for deformable convolutions",
+    "MultiStageMeanfield": CRF_RNN,
     "AnnotatedData": SSD,
-    "Axpy": SENET,
-    "BN": f"{SEGNET} and {PSPNET}",
     "BoxAnnotatorOHEM": R_FCN,
     "CPMData": OPENPOSE,
     "CPMBottomUpData": OPENPOSE,
-    "CenterLoss": CENTER_LOSS,
     "ChannelNorm": FLOWNET,
     "ConvolutionRistretto": RISTRETTO,
     "Correlation": FLOWNET,
@@ -74,42 +104,44 @@ REFUSED = {
     "DenseImageData": SEGNET,
     "DetectNetTransformation": NVCAFFE,
     "DetectionEvaluate": SSD,
-    "DetectionOutput": SSD,
     "Downsample": FLOWNET,
     "FcRistretto": RISTRETTO,
     "FlowWarp": FLOWNET,
     "ImageSegData": DEEPLAB,
-    "ImResize": OPENPOSE,
-    "Interp": f"{DEEPLAB} and {PSPNET}",
     "L1Loss": f"{FLOWNET} and {NVCAFFE}",
     "LRNRistretto": RISTRETTO,
     "MarginInnerProduct": SPHEREFACE,
     "MatRead": DEEPLAB,
     "MatWrite": DEEPLAB,
-    "MultiBoxLoss": SSD,
-    "Nms": OPENPOSE,
-    "PSROIPooling": R_FCN,
-    "PriorBox": SSD,
-    "ROIPooling": FAST_RCNN,
     "Region": YOLO,
     "Reorg": YOLO,
     "Resample": FLOWNET,
     "SegAccuracy": f"{DEEPLAB} and {PSPNET}",
-    "ShuffleChannel": SHUFFLENET,
-    "SmoothL1Loss": FAST_RCNN,
     "SmoothL1LossOHEM": R_FCN,
     "SoftmaxWithLossOHEM": R_FCN,
     "SpatialDropout": ENET,
-    "Upsample": SEGNET,
     "VideoData": SSD,
     "YoloDetectionOutput": YOLO,
     "Yolov3": YOLO,
     "Yolov3DetectionOutput": YOLO,
 }
 FIELDS = {
+    "focal_loss_param": "several forks",
+    "label_specific_add_param": COSFACE,
+    "multi_stage_meanfield_param": CRF_RNN,
+    "normalized_inner_product_param": COSFACE,
+    "pad_param": "several forks",
+    "proposal_param": "the forks of Faster R-CNN in C++",
+    "reverse_param": CRNN,
+    "scale_bias": NVCAFFE,
+    "scale_factors": "forks for multi-scale images",
+    "st_param": "the fork for spatial transformers (daerduoCarey)",
+    "transpose_param": CRNN,
+    "triplet_loss_param": "several forks",
+    "warpctc_param": CRNN,
     "annotated_data_param": SSD,
     "augmentation_param": FLOWNET,
-    "bn_param": REFUSED["BN"],
+    "bn_param": RUN["BN"],
     "box_annotator_ohem_param": R_FCN,
     "ceil_mode": "several forks",
     "center_loss_param": CENTER_LOSS,
@@ -128,7 +160,7 @@ FIELDS = {
     "hole_h": DEEPLAB,
     "hole_w": DEEPLAB,
     "imresize_param": OPENPOSE,
-    "interp_param": REFUSED["Interp"],
+    "interp_param": RUN["Interp"],
     "l1_loss_param": FLOWNET,
     "margin_inner_product_param": SPHEREFACE,
     "mat_read_param": DEEPLAB,
@@ -146,9 +178,9 @@ FIELDS = {
     "resize_param": SSD,
     "roi_pooling_param": FAST_RCNN,
     "seg_accuracy_param": REFUSED["SegAccuracy"],
-    "shuffle_channel_param": REFUSED["ShuffleChannel"],
+    "shuffle_channel_param": RUN["ShuffleChannel"],
     "smooth_l1_loss_param": FAST_RCNN,
-    "upsample_param": SEGNET,
+    "upsample_param": RUN["Upsample"],
     "video_data_param": SSD,
     "weight_by_label_freqs": SEGNET,
     "yolo_detection_output_param": YOLO,
@@ -158,6 +190,12 @@ FIELDS = {
 def of_type(name: str) -> str:
     """Return the origin of a layer type that Caffe 1.0 lacks; "" if no known fork has it."""
     return _whose({**RUN, **REFUSED}.get(name))
+
+
+def of_old_type(name: str) -> str:
+    """Return the origin of a type of old nets, such as ROI_POOLING; "" if no known fork has it."""
+    plain = name.replace("_", "").lower()
+    return next((of_type(kind) for kind in (*RUN, *REFUSED) if kind.lower() == plain), "")
 
 
 def of_field(name: str) -> str:

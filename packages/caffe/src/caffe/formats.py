@@ -3,10 +3,11 @@
 import math
 import os
 import re
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from google.protobuf import text_format
@@ -14,17 +15,19 @@ from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
 from caffe import forks
-from caffe.errors import FormatError, naming
+from caffe.errors import CaffeError, FormatError, UnreadableError, ValuesError, naming
 from caffe.proto.caffe_pb2 import BlobProto, NetParameter, SolverParameter
 from caffe.proto.fields import is_repeated
 
 M = TypeVar("M", bound=Message)
-_STRING_OR_COMMENT = re.compile(r"""#.*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
+PathLike = str | bytes | os.PathLike[str]
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # no text has them
+_STRING_OR_COMMENT = re.compile(r"""#.*|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?""")
 _ESCAPE = re.compile(r"\\([0-7]{1,3}|.)")
 HDF5 = b"\x89HDF\r\n\x1a\n"  # the first bytes of such a file
 
 
-def read_text(path: str | os.PathLike[str], message: M, strict: bool = False) -> M:
+def read_text(path: PathLike, message: M, strict: bool = False) -> M:
     """Read a prototxt file into a message.
 
     Parameters
@@ -41,15 +44,48 @@ def read_text(path: str | os.PathLike[str], message: M, strict: bool = False) ->
         If the file cannot be read, is not text, or has an unknown or invalid field; the message
         gives line and column, counted from 1.
     """
-    try:
-        text = Path(path).read_bytes().decode("utf-8")
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
+    name = os.fsdecode(path)
+    text = _decoded(read_file(path))
+    if text is None:
         raise FormatError(
-            f"{path}: is binary; a text file (prototxt) of {message.DESCRIPTOR.name} is needed"
-        ) from None
-    return parse_text(text, message, str(path), strict)
+            f"{name}: is binary; a text file (prototxt) of {message.DESCRIPTOR.name} is needed"
+        )
+    return parse_text(text, message, name, strict)
+
+
+def read_file(path: PathLike) -> bytes:
+    """Return a file's content.
+
+    Raises
+    ------
+    UnreadableError
+        If it cannot be read.
+    """
+    try:
+        return Path(os.fsdecode(path)).read_bytes()
+    except (OSError, ValueError) as error:  # a ValueError if the path contains NUL
+        reason = getattr(error, "strerror", None) or error
+        raise UnreadableError(f"{shown(path)}: cannot be read: {reason}") from None
+
+
+def shown(path: PathLike) -> str:
+    """Return a path as errors show it: without what a terminal would act upon."""
+    name = os.fsdecode(path)
+    return name if name.isprintable() else repr(name)[1:-1]
+
+
+def _decoded(content: bytes) -> str | None:
+    """Return a prototxt's text; None if it is binary.
+
+    Caffe reads bytes: comments and strings may be in any encoding. What is not UTF-8 is decoded as
+    Latin-1, in which each byte is one character.
+    """
+    if _CONTROL.search(content):
+        return None
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def parse_text(text: str, message: M, source: str = "text", strict: bool = False) -> M:
@@ -92,6 +128,8 @@ def _reason(error: text_format.ParseError) -> str:
         reason = reason.rpartition("': ")[2]  # the message begins with the line itself
     unknown = re.search(r'has no field named "(\w+)"', reason)
     whose = forks.of_field(unknown[1]) if unknown else ""
+    if old := re.search(r'LayerType" has no value named "?(\w+)', reason):
+        whose = forks.of_old_type(old[1])
     return f"{reason} It is {whose}." if whose else reason
 
 
@@ -110,7 +148,7 @@ def to_text(message: Message) -> str:
     return text_format.MessageToString(whole)
 
 
-def read_binary(path: str | os.PathLike[str], message: M) -> M:
+def read_binary(path: PathLike, message: M) -> M:
     """Read a binary file into a message.
 
     Raises
@@ -118,26 +156,27 @@ def read_binary(path: str | os.PathLike[str], message: M) -> M:
     FormatError
         If the file cannot be read, is truncated, empty or of another format.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+    content = read_file(path)
+    where = shown(path)
     name = message.DESCRIPTOR.name
     try:
         message.ParseFromString(content)
         whole = True
     except DecodeError:
         whole = False
+    if whole and not message.IsInitialized():  # not every runtime of protobuf checks it
+        missing = ", ".join(cast(Any, message).FindInitializationErrors())
+        raise FormatError(f"{where}: is not a {name}, or is damaged: {missing} is missing")
     if whole and message.ListFields():
-        _check_strings(message, path)
+        _check_strings(message, where)
         return message
     if content.strip() and _is_text(content):
-        raise FormatError(f"{path}: is text; a binary file of {name} is needed")
+        raise FormatError(f"{where}: is text; a binary file of {name} is needed")
     if content.startswith(HDF5):
-        raise FormatError(f"{path}: is HDF5; a binary file of {name} is needed")
+        raise FormatError(f"{where}: is HDF5; a binary file of {name} is needed")
     if whole:
-        raise FormatError(f"{path}: holds no {name}")
-    raise FormatError(f"{path}: is not a binary {name}, or is truncated")
+        raise FormatError(f"{where}: holds no {name}")
+    raise FormatError(f"{where}: is not a binary {name}, or is truncated")
 
 
 def _is_text(content: bytes) -> bool:
@@ -148,7 +187,7 @@ def _is_text(content: bytes) -> bool:
     return all(character.isprintable() or character in "\t\r\n\f" for character in text)
 
 
-def _check_strings(message: Message, path: str | os.PathLike[str]) -> None:
+def _check_strings(message: Message, path: str) -> None:
     """Refuse strings that are not UTF-8, which protobuf returns as bytes."""
     for field, value in message.ListFields():
         parts = value if is_repeated(field) else (value,)
@@ -160,20 +199,20 @@ def _check_strings(message: Message, path: str | os.PathLike[str]) -> None:
             raise FormatError(f"{path}: the {field.name} of a {name} is not UTF-8 text")
 
 
-def write_binary(path: str | os.PathLike[str], message: Message) -> None:
+def write_binary(path: PathLike, message: Message) -> None:
     """Write a message as a binary file: deterministic bytes, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(message.SerializeToString(deterministic=True))
 
 
-def write_text(path: str | os.PathLike[str], message: Message) -> None:
+def write_text(path: PathLike, message: Message) -> None:
     """Write a message as a prototxt file, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(to_text(message), encoding="utf-8")
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(path: PathLike) -> Iterator[Path]:
     """Yield a temporary path to write to; on success it replaces the file.
 
     Raises
@@ -181,17 +220,40 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     FormatError
         If it cannot be written; the file is then unchanged.
     """
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.tmp")
+    target = Path(os.fsdecode(path))
+    temporary: Path | None = None
     try:
+        temporary = _beside(target)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(target)
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be written: {error.strerror or error}") from None
+    except CaffeError:
+        raise
+    except (OSError, ValueError) as error:  # a ValueError if the path contains NUL
+        reason = getattr(error, "strerror", None) or error
+        raise FormatError(f"{shown(path)}: cannot be written: {reason}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with suppress(OSError):  # the error that brought us here says more
+                temporary.unlink(missing_ok=True)
+
+
+def _beside(target: Path) -> Path:
+    """Create an empty file beside a target, of a name that nobody can foresee."""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
+    os.fchmod(handle, 0o666 & ~_UMASK)
+    os.close(handle)
+    return Path(name)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _umask()  # at import, since reading it changes it for a moment
 
 
 def blob_shape(proto: BlobProto) -> tuple[int, ...]:
@@ -221,11 +283,11 @@ def blob_array(proto: BlobProto, *, diff: bool = False) -> NDArray[Any]:
     values = np.array(double, np.float64) if len(double) else np.array(single, np.float32)
     shape = blob_shape(proto)
     if values.size != math.prod(shape) or min(shape, default=0) < 0:
-        raise FormatError(f"a blob of shape {shape} is stored with {values.size} values")
+        raise ValuesError(f"a blob of shape {shape} is stored with {values.size} values")
     return values.reshape(shape)
 
 
-def read_blob(path: str | os.PathLike[str]) -> NDArray[Any]:
+def read_blob(path: PathLike) -> NDArray[Any]:
     """Read a file of one blob (`mean.binaryproto`, an infogain matrix).
 
     Raises

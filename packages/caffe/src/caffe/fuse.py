@@ -1,34 +1,59 @@
-"""Layers that run fused: relu(s - relu(s - x)), which is x clamped between 0 and s.
+"""Layers that run as one: what a net's neighbours are fused to.
 
-Caffe 1.0 has no such layer; nets with ReLU6 write it as Power, ReLU, Power, ReLU, with the ReLUs in
-place. One clamp takes a quarter of the time and is exact, while the four layers round x to the
-precision of numbers of the size of s. The values of the blobs in between are computed only when
-something reads them.
+`Clamp` is here, `Folded` and `Normalized` in files of their names. The values of the blobs in
+between are computed only when something reads them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 from caffe.blob import Blob
 from caffe.build import Step
-from caffe.device import current
+from caffe.folded import folded
+from caffe.normalized import normalized
 
-COUNT = 4
+
+class Group(Protocol):
+    """Neighbouring steps that can run as one."""
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The steps, in order."""
+
+    @property
+    def losses(self) -> Sequence[tuple[Blob, float]]:
+        """No losses, but named as those of a step."""
+
+    @property
+    def unseen(self) -> bool:
+        """Whether nothing forbids to run them as one, such as a view of a blob in between."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether they can run backward as one."""
+
+    def forward(self) -> None:
+        """Run the steps."""
+
+    def backward(self) -> None:
+        """Run the steps backward."""
 
 
 @dataclass(frozen=True)
 class Clamp:
-    """Four layers that clamp `x` between 0 and `bound` into `top`, via `middle`."""
+    """relu(s - relu(s - x)), four layers that clamp `x` between 0 and `bound` into `top`.
+
+    Caffe 1.0 has no such layer; nets with ReLU6 write it as Power, ReLU, Power, ReLU, with the
+    ReLUs in place. One clamp takes a quarter of the time and is exact, while the four layers round
+    x to the precision of numbers of the size of s.
+    """
 
     steps: Sequence[Step]
     bound: float
-
-    @property
-    def losses(self) -> list[tuple[Blob, float]]:
-        """No losses, as for any step without one."""
-        return []
+    losses: Sequence[tuple[Blob, float]] = ()
 
     @property
     def _blobs(self) -> tuple[Blob, Blob, Blob]:
@@ -38,7 +63,7 @@ class Clamp:
     @property
     def unseen(self) -> bool:
         """Whether there is no view of its blobs, which would have to be kept up to date."""
-        return current() is None and not any(blob.seen for blob in self._blobs)
+        return all(blob.deferrable for blob in self._blobs)
 
     @property
     def learns(self) -> bool:
@@ -65,32 +90,55 @@ class Clamp:
 
 def clamps(steps: Sequence[Step]) -> dict[int, Clamp]:
     """Return a net's clamps by the index of their first layer."""
-    found = ((i, _clamp(steps[i : i + COUNT])) for i in range(len(steps) - COUNT + 1))
+    found = ((i, _clamp(steps[i : i + 4])) for i in range(len(steps) - 3))
     return {i: clamp for i, clamp in found if clamp is not None}
 
 
+def both_ways(steps: Sequence[Step]) -> dict[int, Group]:
+    """Return what runs as one in either direction, by the index of its first layer."""
+    pairs = {i: normalized(steps, i) for i in range(len(steps))}
+    return clamps(steps) | {i: pair for i, pair in pairs.items() if pair is not None}
+
+
+def groups(steps: Sequence[Step], known: Mapping[int, Group]) -> dict[int, Group]:
+    """Return what runs as one in the forward pass, by the index of its first layer."""
+    found = dict(known)
+    bounds = {i: group.bound for i, group in known.items() if isinstance(group, Clamp)}
+    for i in range(len(steps)):
+        if (group := folded(steps, i, bounds)) is not None:
+            found[i] = group
+    return found
+
+
 def upward(
-    steps: Sequence[Step], fused: Mapping[int, Clamp], first: int, last: int
-) -> Iterator[tuple[int, Step | Clamp]]:
+    steps: Sequence[Step], fused: Mapping[int, Group], first: int, last: int
+) -> Iterator[tuple[int, Step | Group]]:
     """Yield the steps from first to last with their indexes, fused where possible."""
     i = first
     while i <= last:
-        clamp = fused.get(i)
-        whole = clamp is not None and i + COUNT - 1 <= last and clamp.unseen
-        yield i, clamp if clamp is not None and whole else steps[i]
-        i += COUNT if whole else 1
+        group = fused.get(i)
+        if group is not None and i + len(group.steps) - 1 <= last and group.unseen:
+            yield i, group
+            i += len(group.steps)
+        else:
+            yield i, steps[i]
+            i += 1
 
 
 def downward(
-    steps: Sequence[Step], fused: Mapping[int, Clamp], first: int, last: int
-) -> Iterator[tuple[int, Step | Clamp]]:
+    steps: Sequence[Step], fused: Mapping[int, Group], first: int, last: int
+) -> Iterator[tuple[int, Step | Group]]:
     """Yield the steps from first down to last, in the order of the backward pass."""
+    by_end = {begin + len(group.steps) - 1: (begin, group) for begin, group in fused.items()}
     i = first
     while i >= last:
-        clamp = fused.get(i - COUNT + 1)
-        whole = clamp is not None and i - COUNT + 1 >= last and clamp.unseen and clamp.learns
-        yield i, clamp if clamp is not None and whole else steps[i]
-        i -= COUNT if whole else 1
+        begin, group = by_end.get(i, (i, None))
+        if group is not None and begin >= last and group.unseen and group.learns:
+            yield i, group
+            i = begin - 1
+        else:
+            yield i, steps[i]
+            i -= 1
 
 
 def _clamp(steps: Sequence[Step]) -> Clamp | None:

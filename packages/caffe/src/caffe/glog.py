@@ -2,10 +2,10 @@
 
     I1124 20:00:01.123456 12345 solver.cpp:239] Iteration 0, loss = 2.3
 
-Lines go to the Python logger `caffe`; each names the source line of real Caffe that writes it. A
-script that only imports the package sees none of them, unless it calls `caffe.init_log()`, sets one
-of the environment variables `GLOG_minloglevel` and `GLOG_logtostderr`, or adds handlers of its own.
-The commands (`python -m caffe`) always print them.
+Lines go to the Python logger `caffe`, which prints them on standard error from `import caffe` on,
+as real Caffe does; each names the source line of real Caffe that writes it. The variable
+`GLOG_minloglevel` or `caffe.init_log(level)` says from which severity on: 0 info, 1 warning,
+2 error, 3 none.
 """
 
 import getpass
@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from google.protobuf.message import Message
@@ -107,17 +108,18 @@ def log_to_folder(folder: str | os.PathLike[str], program: str) -> Path:
         raise FormatError(f"{path}: cannot be written: {error.strerror}") from None
     handler.setFormatter(GlogFormatter())
     logger.addHandler(handler)
+    _link(path.with_name(f"{program}.INFO"), path.name)
     return path
+
+
+def _link(link: Path, target: str) -> None:
+    """Let the link that scripts read, such as `caffe.INFO`, name the newest log."""
+    with suppress(OSError):  # as glog: a file system without links has none
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
 
 
 def level_of_environment() -> int:
     """Return the severity in GLOG_minloglevel; INFO if it is not set."""
     given = os.environ.get("GLOG_minloglevel", "")  # noqa: SIM112 - its name
-    return int(given) if given.isdecimal() else INFO
-
-
-def init_from_environment() -> None:
-    """Print the log if an environment variable of glog is set."""
-    variables = ("GLOG_minloglevel", "GLOG_logtostderr", "GLOG_alsologtostderr")
-    if any(os.environ.get(name) for name in variables):
-        init_log(level_of_environment())
+    return int(given) if re.fullmatch("[0-9]", given) else INFO

@@ -17,21 +17,19 @@ def filter_net(net: NetParameter) -> NetParameter:
     kept = NetParameter()
     kept.CopyFrom(net)
     del kept.layer[:]
+    stages = frozenset(net.state.stage)
     for layer in net.layer:
         if layer.include and layer.exclude:
             raise NetError(f"layer '{layer.name}': has include and exclude rules. Allowed: one")
-        included = not layer.include or any(_meets(net.state, rule) for rule in layer.include)
-        if included and not any(_meets(net.state, rule) for rule in layer.exclude):
+        unmet_rules = (unmet(net.state, rule, stages) for rule in layer.include or layer.exclude)
+        meets = any(reason is None for reason in unmet_rules)
+        if meets if layer.include else not meets:
             kept.layer.append(layer)
     return kept
 
 
-def _meets(state: NetState, rule: NetStateRule) -> bool:
-    return unmet(state, rule) is None
-
-
-def unmet(state: NetState, rule: NetStateRule) -> tuple[str, str] | None:
-    """Return why a state does not meet a rule; None if it does.
+def unmet(state: NetState, rule: NetStateRule, stages: frozenset[str]) -> tuple[str, str] | None:
+    """Return why a state, with its stages as a set, does not meet a rule; None if it does.
 
     Returns
     -------
@@ -48,10 +46,10 @@ def unmet(state: NetState, rule: NetStateRule) -> tuple[str, str] | None:
         above = f"The NetState level ({state.level}) is above the max_level ({rule.max_level})"
         return "net.cpp:316", above
     for stage in rule.stage:
-        if stage not in state.stage:
+        if stage not in stages:
             return "net.cpp:332", f"The NetState did not contain stage '{stage}'"
     for stage in rule.not_stage:
-        if stage in state.stage:
+        if stage in stages:
             return "net.cpp:347", f"The NetState contained a not_stage '{stage}'"
     return None
 
@@ -137,9 +135,15 @@ def _unknown_bottom(net: NetParameter, layer: LayerParameter, index: int) -> str
 
 def _made_from(net: NetParameter, layer: LayerParameter) -> set[str]:
     """Return all blobs that depend on a layer's tops, these included."""
-    made = set(layer.top)
-    size = 0
-    while len(made) > size:
-        size = len(made)
-        made.update(*(other.top for other in net.layer if made.intersection(other.bottom)))
+    users = defaultdict(list)
+    for other in net.layer:
+        for name in other.bottom:
+            users[name].append(other)
+    made: set[str] = set()
+    waiting = list(layer.top)
+    while waiting:
+        name = waiting.pop()
+        if name not in made:
+            made.add(name)
+            waiting += (top for other in users[name] for top in other.top)
     return made

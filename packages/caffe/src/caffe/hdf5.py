@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caffe.blob import MAX_COUNT, Blob
-from caffe.errors import FormatError, naming
-from caffe.formats import HDF5, blob_array, read_binary, replacing, set_blob, write_binary
+from caffe.errors import CaffeError, FormatError, naming
+from caffe.formats import HDF5, blob_array, read_binary, replacing, set_blob, shown, write_binary
 from caffe.layers.base import Layer
 from caffe.proto.caffe_pb2 import SolverState
 
-Path = str | os.PathLike[str]
+Path = str | bytes | os.PathLike[str]
 MOST_COMPRESSED = 2000  # no valid file exceeds it: gzip, HDF5's best, stays below 1:1032
+_BOMB = 100, 2**30  # as little content, so many times compressed, in so many bytes, is refused
 
 
 def is_hdf5(path: Path) -> bool:
@@ -32,7 +33,7 @@ def is_hdf5(path: Path) -> bool:
     try:
         with open(path, "rb") as file:
             return file.read(len(HDF5)) == HDF5
-    except OSError:
+    except (OSError, ValueError):  # a ValueError if the path contains NUL
         return False
 
 
@@ -113,7 +114,7 @@ def write_state(path: Path, state: SolverState) -> None:
     FormatError
         If the file cannot be written.
     """
-    if not os.fspath(path).endswith(".h5"):
+    if not os.fsdecode(path).endswith(".h5"):
         write_binary(path, state)
         return
     with _created(path) as file:
@@ -133,6 +134,7 @@ def read_state(path: Path) -> SolverState:
     FormatError
         If it cannot be read, is damaged, or is not a solver's state.
     """
+    path = os.fsdecode(path)
     if not is_hdf5(path):
         state = read_binary(path, SolverState())
         if not state.HasField("iter"):
@@ -173,6 +175,12 @@ def _check_numbers(dataset: h5py.Dataset) -> None:
         raise FormatError(
             f"dataset '{name}' has shape {dataset.shape} in {stored} bytes; it is damaged"
         )
+    size = count * dataset.dtype.itemsize
+    if size > _BOMB[1] and stored * _BOMB[0] < size:
+        raise FormatError(
+            f"dataset '{name}' has shape {dataset.shape}: {size} bytes, compressed into {stored}. "
+            f"Allowed above {_BOMB[1]} bytes: compressed to a {_BOMB[0]}th"
+        )
 
 
 def _number(file: h5py.File, name: str) -> int:
@@ -199,7 +207,7 @@ def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
 
 @contextmanager
 def _created(path: Path) -> Iterator[h5py.File]:
-    with naming(path), replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with naming(os.fsdecode(path)), replacing(path) as temporary, h5py.File(temporary, "w") as file:
         yield file
 
 
@@ -214,6 +222,36 @@ def opened(path: Path) -> Iterator[h5py.File]:
     """
     try:
         with h5py.File(path, "r") as file:
+            _refuse_outside(file)
             yield file
+    except CaffeError:
+        raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
-        raise FormatError(f"{path}: is not a complete HDF5 file: {error}") from None
+        raise FormatError(f"{shown(path)}: is not a complete HDF5 file: {error}") from None
+
+
+def _refuse_outside(file: h5py.File) -> None:
+    """Refuse what reads other files: external links, external storage, virtual datasets.
+
+    Raises
+    ------
+    FormatError
+        Naming the link or the dataset.
+    """
+    waiting, seen = [file["/"]], set()
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            where = f"'{group.name.rstrip('/')}/{name}'"
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                raise FormatError(f"{file.filename}: {where} is a link to another file")
+            if not isinstance(link, h5py.HardLink):
+                continue  # a soft link leads to what is found by its own name
+            found = group[name]
+            if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
+                raise FormatError(f"{file.filename}: {where} is stored in other files")
+            address = h5py.h5o.get_info(found.id).addr
+            if isinstance(found, h5py.Group) and address not in seen:
+                seen.add(address)
+                waiting.append(found)

@@ -7,22 +7,30 @@ differently (0.4 of 255 on average over an image); CMYK differs by 1.
 
 import io
 import os
+import re
 import warnings
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from caffe.errors import FormatError, ShapeError
+from caffe import glog
+from caffe.errors import FormatError, ShapeError, naming
+from caffe.formats import PathLike, read_file, shown
 
 Pixels = NDArray[np.uint8]
+# What may be in a file that came from somewhere; Pillow knows more formats, some of which start
+# other programs.
+FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+MAX_PIXELS = "CAFFE_MAX_PIXELS"  # the environment variable that replaces the limit
+_MAX_PIXELS = 2**26
+_END_OF_JPEG = b"\xff\xd9"
+_WARNED: set[str] = set()  # truncated files, each of which is reported once
 _BITS = 11  # of fixed-point interpolation weights, as in OpenCV
 
 
-def read_image(
-    path: str | os.PathLike[str], *, color: bool = True, height: int = 0, width: int = 0
-) -> Pixels:
+def read_image(path: PathLike, *, color: bool = True, height: int = 0, width: int = 0) -> Pixels:
     """Read an image file; resize it if height and width are given.
 
     Returns
@@ -34,16 +42,18 @@ def read_image(
     FormatError
         If the file cannot be read or is not an image.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
-    pixels = decode(content, str(path), color=color)
-    return resize(pixels, height, width) if height and width else pixels
+    content, source = read_file(path), shown(path)
+    pixels = decode(content, source, color=color)
+    if not height or not width:
+        return pixels
+    with naming(source):
+        return resize(pixels, height, width)
 
 
 def decode(content: bytes, source: str, *, color: bool | None = None) -> Pixels:
     """Decode an image; `source` names it in the error.
+
+    Of a truncated JPEG what is there is decoded, as OpenCV does; a warning is logged once a file.
 
     Parameters
     ----------
@@ -53,19 +63,99 @@ def decode(content: bytes, source: str, *, color: bool | None = None) -> Pixels:
     Raises
     ------
     FormatError
-        If it is not an image, is truncated or too large.
+        If it is not an image, is damaged, or has more pixels than `pixel_limit`.
     """
+    try:
+        return _decoded(content, source, color)
+    except OSError as error:
+        if isinstance(error, FormatError):
+            raise
+        # Only decoding itself notices it. libjpeg fills what is missing once the end is marked.
+        if content.startswith(b"\xff\xd8") and "truncated" in str(error):
+            return _as_far_as_it_goes(content, source, color)
+        raise FormatError(f"{source}: cannot be decoded: {error}") from None
+
+
+def _as_far_as_it_goes(content: bytes, source: str, color: bool | None) -> Pixels:
+    try:
+        pixels = _decoded(content + _END_OF_JPEG, source, color)
+    except OSError as error:
+        raise FormatError(f"{source}: cannot be decoded: {error}") from None
+    if source not in _WARNED:
+        _WARNED.add(source)
+        glog.warning("io.cpp:76", "%s: the JPEG is truncated; what is there is used", source)
+    return pixels
+
+
+def _decoded(content: bytes, source: str, color: bool | None) -> Pixels:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about sizes and metadata
-            with Image.open(io.BytesIO(content)) as image:
+            with open_image(io.BytesIO(content), source) as image:
                 return _loaded(image, color)
     except UnidentifiedImageError:
         raise FormatError(f"{source}: is not an image that can be decoded") from None
-    except Image.DecompressionBombError:
-        raise FormatError(f"{source}: has too many pixels") from None
+    except (OSError, FormatError):
+        raise
     except Exception as error:  # Pillow raises errors of any type for a damaged file
         raise FormatError(f"{source}: cannot be decoded: {error}") from None
+
+
+def open_image(file: str | BinaryIO, source: str) -> Image.Image:
+    """Open an image of one of `FORMATS`, and check its size by its header.
+
+    Raises
+    ------
+    FormatError
+        If it has more pixels than `pixel_limit`; other errors are Pillow's.
+    """
+    limit = pixel_limit()
+    if limit > _MAX_PIXELS:  # then Pillow's own limit must not be lower
+        Image.MAX_IMAGE_PIXELS = max(limit, Image.MAX_IMAGE_PIXELS or limit)
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        size = re.search(r"\d+ pixels", str(error))
+        raise _too_many(source, size[0] if size else "an unknown number") from None
+    try:
+        check_pixels(image.height, image.width, source)
+    except FormatError:
+        image.close()
+        raise
+    return image
+
+
+def pixel_limit() -> int:
+    """Return how many pixels an image may have: CAFFE_MAX_PIXELS, or 2^26 (8192 x 8192).
+
+    Raises
+    ------
+    FormatError
+        If the environment variable is no number.
+    """
+    given = os.environ.get(MAX_PIXELS, "")
+    if given and not re.fullmatch("[0-9]{1,18}", given):
+        raise FormatError(f"the environment variable {MAX_PIXELS} is '{given}': a number is needed")
+    return int(given or _MAX_PIXELS)
+
+
+def check_pixels(height: int, width: int, source: str) -> None:
+    """Check an image's size, before memory is asked for.
+
+    Raises
+    ------
+    FormatError
+        If there are more than `pixel_limit` pixels.
+    """
+    if height * width > pixel_limit():
+        raise _too_many(source, f"{width}x{height}")
+
+
+def _too_many(source: str, size: str) -> FormatError:
+    return FormatError(
+        f"{source}: has too many pixels: {size}. Allowed: {pixel_limit()}, or as many as the "
+        f"environment variable {MAX_PIXELS} says"
+    )
 
 
 def encode(pixels: Pixels, kind: str) -> bytes:
@@ -129,10 +219,13 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     ------
     ShapeError
         If a side is less than 1.
+    FormatError
+        If the result has more pixels than `pixel_limit`.
     """
     h, w = pixels.shape[:2]
     if min(h, w, height, width) < 1:
         raise ShapeError(f"an image of {h}x{w} cannot be resized to {height}x{width}")
+    check_pixels(height, width, "the size to resize to")
     if (h, w) == (height, width):
         return pixels
     if (h, w) == (2 * height, 2 * width):

@@ -1,5 +1,7 @@
 """pycaffe's `caffe.io`: images, their preparation for a net, and arrays in messages."""
 
+import importlib
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -7,9 +9,10 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from caffe.errors import FormatError, InputError
-from caffe.formats import blob_array, set_blob
+from caffe.errors import FormatError, InputError, NotInstalled, ValuesError
+from caffe.formats import blob_array, has_four_axes, set_blob
 from caffe.images import load_image, oversample, resize_image
+from caffe.proto import caffe_pb2
 from caffe.proto.caffe_pb2 import BlobProto, BlobProtoVector, Datum
 
 __all__ = [
@@ -19,6 +22,7 @@ __all__ = [
     "arraylist_to_blobprotovector_str",
     "blobproto_to_array",
     "blobprotovector_str_to_arraylist",
+    "caffe_pb2",
     "datum_to_array",
     "load_image",
     "oversample",
@@ -26,15 +30,35 @@ __all__ = [
 ]
 
 
+def __getattr__(name: str) -> Any:
+    """Return what pycaffe's module imports from scikit-image and scipy, on first use."""
+    where = {"skimage": "skimage.io", "resize": "skimage.transform", "zoom": "scipy.ndimage"}
+    if name not in where:
+        raise AttributeError(f"module 'caffe.io' has no attribute '{name}'")
+    try:
+        module = importlib.import_module(where[name])
+    except ImportError:
+        raise NotInstalled(
+            f"caffe.io.{name} is scikit-image's, which is not installed: pip install scikit-image, "
+            "or use caffe.io.resize_image"
+        ) from None
+    return sys.modules["skimage"] if name == "skimage" else getattr(module, name)
+
+
 def blobproto_to_array(blob: BlobProto, return_diff: bool = False) -> NDArray[np.float64]:
     """Return a stored blob's values, or its gradients.
 
     Raises
     ------
-    FormatError
-        If their number does not fit the shape.
+    ValuesError
+        If their number does not fit the shape, or there is no shape and more than one number.
     """
-    return blob_array(blob, diff=return_diff).astype(np.float64)
+    values = blob_array(blob, diff=return_diff)
+    if not (blob.HasField("shape") or has_four_axes(blob)):
+        if values.size != 1:
+            raise ValuesError(f"a blob without a shape is stored with {values.size} values")
+        values = values.reshape(())
+    return values.astype(np.float64)
 
 
 def array_to_blobproto(arr: NDArray[Any], diff: NDArray[Any] | None = None) -> BlobProto:
@@ -111,7 +135,7 @@ def datum_to_array(datum: Datum) -> NDArray[Any]:
         values = np.frombuffer(datum.data, np.uint8).copy()
     shape = (datum.channels, datum.height, datum.width)
     if min(shape) < 0 or values.size != shape[0] * shape[1] * shape[2]:
-        raise FormatError(f"a datum of shape {shape} has {values.size} values")
+        raise ValuesError(f"a datum of shape {shape} has {values.size} values")
     return values.reshape(shape)
 
 
@@ -119,6 +143,7 @@ class Transformer:
     """Prepares images for a net's inputs, and turns inputs back into images.
 
     In this order: resize, transpose to (K, H, W), swap channels, `raw_scale`, mean, `input_scale`.
+    What is not set, or None, is left out.
 
     Parameters
     ----------
@@ -128,11 +153,11 @@ class Transformer:
 
     def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
         self.inputs = inputs
-        self.transpose: dict[str, Sequence[int]] = {}
-        self.channel_swap: dict[str, Sequence[int]] = {}
-        self.raw_scale: dict[str, float] = {}
-        self.mean: dict[str, NDArray[Any]] = {}
-        self.input_scale: dict[str, float] = {}
+        self.transpose: dict[str, Sequence[int] | None] = {}
+        self.channel_swap: dict[str, Sequence[int] | None] = {}
+        self.raw_scale: dict[str, float | None] = {}
+        self.mean: dict[str, NDArray[Any] | None] = {}
+        self.input_scale: dict[str, float | None] = {}
 
     def preprocess(self, in_: str, data: NDArray[Any]) -> NDArray[np.float32]:
         """Return an image as an input.
@@ -158,34 +183,32 @@ class Transformer:
         dims = tuple(self.inputs[in_][2:])
         if result.shape[:2] != dims:
             result = resize_image(result, dims)
-        if in_ in self.transpose:
-            result = result.transpose(self.transpose[in_])
-        if in_ in self.channel_swap:
-            result = self._swapped(result, self.channel_swap[in_])
-        if in_ in self.raw_scale:
-            result *= self.raw_scale[in_]
-        if in_ in self.mean:
-            self._check_mean(in_, result.shape)
-            result -= self.mean[in_]
-        if in_ in self.input_scale:
-            result *= self.input_scale[in_]
+        if (order := self.transpose.get(in_)) is not None:
+            result = result.transpose(order)
+        if (swap := self.channel_swap.get(in_)) is not None:
+            result = self._swapped(result, swap)
+        if (raw_scale := self.raw_scale.get(in_)) is not None:
+            result *= raw_scale
+        if (mean := self._mean(in_, result.shape)) is not None:
+            result -= mean
+        if (input_scale := self.input_scale.get(in_)) is not None:
+            result *= input_scale
         return result
 
     def deprocess(self, in_: str, data: NDArray[Any]) -> NDArray[Any]:
         """Return an input (K, H, W), or one (1, K, H, W), as an image; inverts `preprocess`."""
         self._check_input(in_)
         result = data.copy().squeeze()
-        if in_ in self.input_scale:
-            result /= self.input_scale[in_]
-        if in_ in self.mean:
-            self._check_mean(in_, result.shape)
-            result += self.mean[in_]
-        if in_ in self.raw_scale:
-            result /= self.raw_scale[in_]
-        if in_ in self.channel_swap:
-            result = self._swapped(result, np.argsort(self.channel_swap[in_]).tolist())
-        if in_ in self.transpose:
-            result = result.transpose(np.argsort(self.transpose[in_]))
+        if (input_scale := self.input_scale.get(in_)) is not None:
+            result /= input_scale
+        if (mean := self._mean(in_, result.shape)) is not None:
+            result += mean
+        if (raw_scale := self.raw_scale.get(in_)) is not None:
+            result /= raw_scale
+        if (swap := self.channel_swap.get(in_)) is not None:
+            result = self._swapped(result, np.argsort(swap).tolist())
+        if (order := self.transpose.get(in_)) is not None:
+            result = result.transpose(np.argsort(order))
         return result
 
     def set_transpose(self, in_: str, order: Sequence[int]) -> None:
@@ -209,7 +232,7 @@ class Transformer:
             )
         self.channel_swap[in_] = order
 
-    def set_raw_scale(self, in_: str, scale: float) -> None:
+    def set_raw_scale(self, in_: str, scale: float | None) -> None:
         """Set the factor of images, such as 255 for a net that expects [0, 255]."""
         self._check_input(in_)
         self.raw_scale[in_] = scale
@@ -245,7 +268,7 @@ class Transformer:
             mean = resize_image(mean.transpose(1, 2, 0), needed[1:]).transpose(2, 0, 1)
         self.mean[in_] = mean
 
-    def set_input_scale(self, in_: str, scale: float) -> None:
+    def set_input_scale(self, in_: str, scale: float | None) -> None:
         """Set the factor that is applied after the mean is subtracted."""
         self._check_input(in_)
         self.input_scale[in_] = scale
@@ -254,10 +277,16 @@ class Transformer:
         if in_ not in self.inputs:
             raise InputError(f"{in_} is not one of the net inputs: {', '.join(self.inputs)}")
 
-    def _check_mean(self, in_: str, shape: tuple[int, ...]) -> None:
-        mean = self.mean[in_].shape
-        if any(m not in (1, n) for m, n in zip(mean, shape, strict=False)):
-            raise InputError(f"input {in_} has shape {shape}, its mean {mean}: must agree")
+    def _mean(self, in_: str, shape: tuple[int, ...]) -> NDArray[Any] | None:
+        """Return an input's mean, which must fit the shape; None if it has none."""
+        mean = self.mean.get(in_)
+        if mean is not None:
+            sizes = zip(np.shape(mean), shape, strict=False)
+            if any(m not in (1, n) for m, n in sizes):
+                raise InputError(
+                    f"input {in_} has shape {shape}, its mean {np.shape(mean)}: must agree"
+                )
+        return mean
 
     @staticmethod
     def _swapped(values: NDArray[Any], order: Sequence[int]) -> NDArray[Any]:

@@ -1,7 +1,10 @@
 """The arrays behind blobs: in host memory, or in host memory and on a device."""
 
+import itertools
 import math
+import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -12,6 +15,33 @@ from caffe.device import Device, current
 from caffe.errors import ShapeError
 
 PHYSICAL = psutil.virtual_memory().total  # bytes
+_SMALL = 2**26  # bytes; asking what is available costs more than such an array
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def available() -> int:
+    """Return the bytes that this process can still get, within its container's limit."""
+    free = psutil.virtual_memory().available
+    try:
+        limit = int((_CGROUP / "memory.max").read_text())  # "max" if there is none
+        return min(free, max(0, limit - int((_CGROUP / "memory.current").read_text())))
+    except (OSError, ValueError):
+        return free
+
+
+def check_room(size: int, what: str) -> None:
+    """Check that some bytes are available, before the system ends the process for want of them.
+
+    Raises
+    ------
+    ShapeError
+        If they are not; the message begins with `what`.
+    """
+    if size > _SMALL and size > (free := available()):
+        raise ShapeError(
+            f"{what} takes {size / 2**30:.2f} GiB, more than is available: {free / 2**30:.1f} of "
+            f"the machine's {PHYSICAL / 2**30:.1f} GiB"
+        )
 
 
 def zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
@@ -23,15 +53,17 @@ def zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         If that fails; the message gives the shape, its size and the machine's memory.
     """
     size = math.prod(shape) * dtype.itemsize
-    if size <= PHYSICAL:
-        try:
-            return torch.zeros(shape, dtype=dtype)
-        except RuntimeError:  # torch's error of a failed allocation
-            pass
-    raise ShapeError(
-        f"shape {shape} takes {size / 2**30:.2f} GiB, more than is available. The machine has "
-        f"{PHYSICAL / 2**30:.1f} GiB"
-    )
+    check_room(size, f"shape {shape}")
+    try:
+        return torch.zeros(shape, dtype=dtype, device="cpu")
+    except RuntimeError:  # torch's error of a failed allocation
+        raise ShapeError(
+            f"shape {shape} takes {size / 2**30:.2f} GiB, more than is available. The machine has "
+            f"{PHYSICAL / 2**30:.1f} GiB"
+        ) from None
+
+
+_numbers = itertools.count()
 
 
 class Array:
@@ -51,9 +83,16 @@ class Array:
         SyncedMemory).
     pending : callable or None
         Computes the values on first use; then there is no `tensor` yet.
+    number : int
+        Of this array, unlike any other's.
+    changes : int
+        Counts whatever may have changed the values, except for torch's writes into `tensor`.
     """
 
-    __slots__ = ("device", "host", "pending", "seen", "shared", "tensor")
+    __slots__ = (
+        *("_address", "changes", "device", "host", "number", "pending", "roots", "seen"),
+        *("shared", "tensor"),
+    )
 
     def __init__(self, place: Device | None) -> None:
         self.tensor: torch.Tensor | None = None
@@ -61,6 +100,26 @@ class Array:
         self.pending: Callable[[], torch.Tensor] | None = None
         self.device = place
         self.seen = self.shared = False
+        self.number = next(_numbers)
+        self.changes = 0
+        self.roots: list[weakref.ref[NDArray[Any]]] = []  # the bases of all views
+        self._address = 0
+
+    @property
+    def held(self) -> bool:
+        """Whether a script holds a view that it may write into at any time."""
+        return self.device is None and any(root() is not None for root in self.roots)
+
+    @property
+    def deferrable(self) -> bool:
+        """Whether no view and no other array must show a result at once."""
+        return not self.shared and (not self.seen or self.device is not None)
+
+    def stamp(self) -> tuple[int, ...] | None:
+        """Return what differs after every change of the values; None if nothing could tell."""
+        if self.held or self.tensor is None:
+            return None
+        return self.number, self.changes, self.tensor._version
 
     def get(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         """Return the values for computing; the caller may write into them."""
@@ -72,6 +131,7 @@ class Array:
 
     def set(self, value: torch.Tensor) -> None:
         self.pending = None
+        self.changes += 1
         if self.device is not None:
             self.tensor = self.device.upload(value)
         elif self.seen and self.tensor is not None:
@@ -80,12 +140,12 @@ class Array:
             self.tensor = value
 
     def defer(self, compute: Callable[[], torch.Tensor]) -> None:
-        """Store a result that is computed on first use, or at once if a view exists."""
-        # A view must show the values at once; shared arrays and those on a device never defer.
-        if self.seen or self.shared or self.device is not None:
-            self.set(compute())
-        else:
+        """Store a result that is computed on first use, or at once if that cannot wait."""
+        if self.deferrable:
             self.tensor, self.pending = None, compute
+            self.changes += 1
+        else:
+            self.set(compute())
 
     def _settle(self) -> None:
         if self.pending is not None:
@@ -93,16 +153,28 @@ class Array:
 
     def view(self, shape: tuple[int, ...], dtype: torch.dtype) -> NDArray[Any]:
         """Return the host's memory, which counts as the newest from now on."""
+        self.changes += 1
         if self.device is not None:
-            return self._synced(self.device, shape, dtype).numpy()
+            return self._array(self._synced(self.device, shape, dtype))
         if not self.seen:
             # A layer may have given one tensor to two blobs; writes must reach only this one.
             self.tensor = self.get(shape, dtype).clone(memory_format=torch.contiguous_format)
-            self.seen = True
+            self.seen, self.roots = True, []
         self.tensor = self.get(shape, dtype).contiguous()
-        return self.tensor.numpy()
+        return self._array(self.tensor)
+
+    def _array(self, tensor: torch.Tensor) -> NDArray[Any]:
+        """Return a view of a tensor, and remember that it exists."""
+        root = self.roots[-1]() if self.roots else None
+        address = tensor.data_ptr()
+        if root is None or root.shape != tensor.shape or self._address != address:
+            root, self._address = tensor.numpy(), address
+            alive = (known for known in self.roots if known() is not None)
+            self.roots = [*alive, weakref.ref(root)]
+        return root[...]  # keeps the root alive, as do all views made from it
 
     def _synced(self, device: Device, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        self._settle()
         if self.host is None:
             self.host = zeros(shape, dtype)
         if self.tensor is not None:
@@ -115,6 +187,7 @@ class Array:
         if place == self.device:
             return
         self._settle()
+        self.changes += 1
         if self.device is not None:
             self._leave(self.device)
         self.device = place
@@ -136,12 +209,14 @@ class Array:
     def reshape(self, shape: tuple[int, ...]) -> None:
         """Keep the elements if the memory is large enough, else drop them."""
         self._settle()
+        self.changes += 1
         self.tensor = _reshaped(self.tensor, shape, self.seen)
         self.host = _reshaped(self.host, shape, True)
         self.seen = self.seen and self.tensor is not None
 
     def to(self, dtype: torch.dtype) -> None:
         self._settle()
+        self.changes += 1
         self.tensor = None if self.tensor is None else self.tensor.to(dtype)
         self.host = None if self.host is None else self.host.to(dtype)
         self.seen = False
@@ -153,9 +228,17 @@ class Reshaped:
     __slots__ = ("_array", "_shape")
 
     seen = shared = True
+    deferrable = False
 
     def __init__(self, array: "Array | Reshaped", shape: tuple[int, ...]) -> None:
         self._array, self._shape = array, shape
+
+    @property
+    def held(self) -> bool:
+        return self._array.held
+
+    def stamp(self) -> tuple[int, ...] | None:
+        return self._array.stamp()
 
     def get(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         tensor = self._array.get(self._shape, dtype)

@@ -7,31 +7,34 @@ inserts Split layers. `caffe.build` decides what needs a gradient, as Caffe's Ne
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
 from caffe import debug, forks, fuse, glog, net_log
-from caffe.arguments import assign, net_options, set_inputs
+from caffe.arguments import assign, listed, net_options, set_inputs
 from caffe.batches import batches, forward_all, forward_backward_all
 from caffe.blob import Blob
 from caffe.build import Built, Learnable, Step, build
-from caffe.device import computing, current
-from caffe.errors import LayerError, NetError, naming
+from caffe.device import current, too_large, tuned
+from caffe.errors import ArraysError, LookupFailed, NetError, naming
+from caffe.folded import Folded
 from caffe.formats import read_text, write_binary
 from caffe.hdf5 import write_weights
 from caffe.layers.base import Layer
 from caffe.layers.data import MemoryData
 from caffe.layers.python import PythonLayer
 from caffe.proto.caffe_pb2 import NetParameter
+from caffe.vectors import Fixed, LayerVec
 from caffe.weights import copy_weights, net_message, share_weights
 
-Path = str | os.PathLike[str]
+Path = str | bytes | os.PathLike[str]
 
 
-class Net:
+class Net(Fixed):
     """A net in one phase.
 
     Parameters
@@ -63,6 +66,8 @@ class Net:
         If a file, a layer or a shape is invalid.
     """
 
+    fixed = frozenset({"blobs", "params", "layers", "layer_dict", "inputs", "outputs"})
+
     def __init__(
         self,
         network_file: Path | NetParameter,
@@ -79,7 +84,7 @@ class Net:
             file: Path = ""
             definition.CopyFrom(forks.plain(network_file, NetParameter))
         else:
-            file = network_file
+            file = os.fsdecode(network_file)
             read_text(file, definition)
         definition.state.phase = options["phase"]
         if "level" in options or not isinstance(network_file, Message):
@@ -87,7 +92,7 @@ class Net:
         definition.state.stage.extend(options.get("stages", ()))
         self.phase: int = options["phase"]
         self._device = current()
-        with naming(file), computing(self._device):
+        with naming(file):
             built = build(definition)
         if glog.enabled():
             net_log.describe(definition, built)
@@ -103,12 +108,15 @@ class Net:
     def _take(self, built: Built) -> None:
         """Set pycaffe's attributes from the built net."""
         self._built = built
-        self._clamps = fuse.clamps(built.steps)
+        self._both_ways = fuse.both_ways(built.steps)
+        self._groups = fuse.groups(built.steps, self._both_ways)
+        self._shapes: list[tuple[int, ...]] = []
+        self._folded: range | None = None  # layers that the last pass ran, if some ran folded
         self._layers: list[Layer] = [step.layer for step in built.steps]
         # For a Python layer, scripts see the object of their own class.
-        self.layers: list[Any] = [
+        self.layers: list[Any] = LayerVec(
             layer.user if isinstance(layer, PythonLayer) else layer for layer in self._layers
-        ]
+        )
         self.layer_dict: OrderedDict[str, Any] = OrderedDict(
             zip(self._layer_names, self.layers, strict=True)
         )
@@ -205,26 +213,30 @@ class Net:
         names = self.outputs if end is None else self._built.steps[last].top_names
         if inputs:
             set_inputs(self.blobs, self.inputs, inputs)
-        self.run_forward(first, last)
-        return {name: self.blobs[name].data for name in dict.fromkeys([*names, *(blobs or ())])}
+        self._pass_forward(first, last)
+        return {name: self.blobs[name].data for name in dict.fromkeys([*names, *listed(blobs)])}
 
     def run_forward(self, first: int = 0, last: int | None = None) -> float:
         """Run layers by index, both ends included; return their part of the loss."""
-        steps = self._built.steps
-        loss = 0.0
-        last = len(steps) - 1 if last is None else last
+        return _loss(self._pass_forward(first, len(self._layers) - 1 if last is None else last))
+
+    def _pass_forward(self, first: int, last: int) -> list[tuple[torch.Tensor, float]]:
+        """Run layers; return the sum of each loss among their tops, and its weight."""
         self._check_range(first, last)
+        losses = []
+        fused = self._groups if self._unwatched("forward") else {}
         with self._computing():
-            for i, step in fuse.upward(steps, self._fused("forward"), first, last):
+            for i, step in fuse.upward(self._built.steps, fused, first, last):
                 for call in self._before["forward"]:
                     call(i)
                 step.forward()
-                # As in Caffe's Layer::Forward: the sum of each top times its loss weight.
-                for top, weight in step.losses:
-                    loss += weight * float(top.tensor.sum())
+                losses += [(top.tensor.sum(), weight) for top, weight in step.losses]
                 for call in self._after["forward"]:
                     call(i)
-        return loss
+                if isinstance(step, Folded):
+                    begun = i if self._folded is None else self._folded.start
+                    self._folded = range(begun, last + 1)
+        return losses
 
     def backward(
         self,
@@ -259,35 +271,63 @@ class Net:
                 raise NetError(f"'{name}' is not an output. The outputs: {', '.join(self.outputs)}")
             assign(name, self.blobs[name].diff, values)
         self.run_backward(first, last)
-        return {name: self.blobs[name].diff for name in dict.fromkeys([*names, *(diffs or ())])}
+        return {name: self.blobs[name].diff for name in dict.fromkeys([*names, *listed(diffs)])}
 
     def run_backward(self, first: int | None = None, last: int = 0) -> None:
         """Run layers backward by index, from `first` (the topmost) down to `last`."""
         steps = self._built.steps
         first = len(steps) - 1 if first is None else first
         self._check_range(last, first)
+        fused = self._both_ways if self._unwatched("backward") else {}
         with self._computing():
-            for i, step in fuse.downward(steps, self._fused("backward"), first, last):
+            self._unfold()
+            for i, step in fuse.downward(steps, fused, first, last):
                 for call in self._before["backward"]:
                     call(i)
                 step.backward()
                 for call in self._after["backward"]:
                     call(i)
 
+    def forward_backward(self) -> float:
+        """Run all layers forward and backward; return the loss.
+
+        On a GPU the loss is read at the end, so that its queue of work is never empty meanwhile.
+        """
+        parts = self._pass_forward(0, len(self._layers) - 1)
+        self.run_backward()
+        return _loss(parts)
+
+    def _unfold(self) -> None:
+        """Let layers that ran folded run one by one, now and from now on: they have no gradient."""
+        if self._folded is None:
+            return
+        self._groups, again = dict(self._both_ways), self._folded
+        self._folded = None
+        for step in self._built.steps[again.start : again.stop]:
+            if step.bottom:  # not the data layers, which would go on to other items
+                step.forward()
+
     _forward = run_forward
     _backward = run_backward
 
-    def _fused(self, way: str) -> dict[int, fuse.Clamp]:
-        """Return the layers to run fused: none if a callback needs every single layer."""
-        return {} if self._before[way] or self._after[way] else self._clamps
+    def _unwatched(self, way: str) -> bool:
+        """Whether no callback needs every single layer."""
+        return not self._before[way] and not self._after[way]
 
-    def _computing(self) -> AbstractContextManager[object]:
-        """Move the blobs to the current device; return a context in which layers compute there."""
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """Move the blobs to the current device; explain it if its memory does not suffice."""
         if current() != self._device:
             self._device = current()
             for blob in [*self.blobs.values(), *(b for layer in self._layers for b in layer.blobs)]:
                 blob.follow(self._device)
-        return computing(self._device)
+        shapes = [blob.shape for step in self._built.steps if not step.bottom for blob in step.top]
+        repeated, self._shapes = shapes == self._shapes, shapes
+        try:
+            with tuned(repeated):
+                yield
+        except torch.OutOfMemoryError:
+            raise too_large(self.blobs.values()) from None
 
     def _check_range(self, lowest: int, highest: int) -> None:
         if lowest < 0 or highest >= len(self._layers):
@@ -303,8 +343,9 @@ class Net:
 
     def clear_param_diffs(self) -> None:
         """Set the gradients of all parameters to zero."""
-        for learnable in self._built.learnable:
-            learnable.blob.grad.zero_()
+        gradients = [learnable.blob.grad for learnable in self._built.learnable]
+        if gradients:
+            torch._foreach_zero_(gradients)
 
     def copy_from(self, weights: Path) -> None:
         """Copy weights from a caffemodel, binary or HDF5, to the layers of the same names.
@@ -329,7 +370,7 @@ class Net:
 
     def save(self, path: Path, write_diff: bool = False) -> None:
         """Write a caffemodel; as HDF5 if the name ends in `.h5`."""
-        if os.fspath(path).endswith(".h5"):
+        if os.fsdecode(path).endswith(".h5"):
             self.save_hdf5(path, write_diff)
         else:
             write_binary(path, self.to_proto(write_diff))
@@ -355,7 +396,7 @@ class Net:
         """Set the arrays that the net's first layer, a MemoryData, reads."""
         first = self._layers[0]
         if not isinstance(first, MemoryData):
-            raise LayerError(f"layer '{first.name}' is {first.type}: MemoryData must be the first")
+            raise ArraysError(f"layer '{first.name}' is {first.type}: MemoryData must be the first")
         first.set_input_arrays(data, labels)
 
     def forward_all(
@@ -406,5 +447,10 @@ class Net:
         if isinstance(layer, int):
             return layer
         if layer not in self.layer_dict:
-            raise NetError(f"no layer '{layer}'. The layers: {', '.join(self._layer_names)}")
+            raise LookupFailed(f"no layer '{layer}'. The layers: {', '.join(self._layer_names)}")
         return self._layer_names.index(layer)
+
+
+def _loss(parts: Sequence[tuple[torch.Tensor, float]]) -> float:
+    """Return the sum of each loss times its weight, as Caffe's Layer::Forward."""
+    return sum((weight * float(total) for total, weight in parts), 0.0)

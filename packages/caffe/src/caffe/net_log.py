@@ -37,9 +37,10 @@ def describe(definition: NetParameter, built: Built) -> None:
 
 def _left_out(net: NetParameter) -> None:
     """Log each layer's unmet rules, up to the first one that is met."""
+    stages = frozenset(net.state.stage)
     for layer in net.layer:
         for rule in layer.include or layer.exclude:
-            reason = unmet(net.state, rule)
+            reason = unmet(net.state, rule, stages)
             if reason is None:
                 break
             where, text = reason

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from caffe.device import finish
 from caffe.net import Net
 
 
@@ -49,10 +50,12 @@ def profile(
         for i, layer in enumerate(times):
             before = time.perf_counter()
             net.run_forward(i, i)
+            finish()
             layer.forward += (time.perf_counter() - before) * 1000 / iterations
         for layer, step in zip(reversed(times), reversed(steps), strict=True):
             before = time.perf_counter()
             step.layer.backward(step.top, step.propagate_down, step.bottom)
+            finish()
             layer.backward += (time.perf_counter() - before) * 1000 / iterations
         done(number, (time.perf_counter() - began) * 1000)
     return times

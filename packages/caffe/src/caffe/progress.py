@@ -22,14 +22,18 @@ class Progress:
 
     def __init__(self, param: SolverParameter) -> None:
         self._param = param
+        self._shown: int | None = None
         self.start(0)
+        self._shown = None
 
     def start(self, iteration: int) -> None:
-        """Start over, as each call of `step` does."""
+        """Start over, as each call of `step` does; the last display still counts for the speed."""
         self._losses: list[np.float32] = []
         self._count = 0
         self._mean = np.float32(np.nan)
-        self._shown, self._moment = iteration, time.monotonic()
+        self._moment = time.monotonic()
+        if self._shown is None:
+            self._shown = iteration
 
     @property
     def loss(self) -> float:
@@ -57,7 +61,7 @@ class Progress:
             return
         now = time.monotonic()
         seconds = now - self._moment
-        speed = (iteration - self._shown) / (seconds or 1)
+        speed = (iteration - (self._shown or 0)) / (seconds or 1)
         line = "Iteration %d (%g iter/s, %gs/%d iters), loss = %g"
         display = self._param.display
         glog.info("solver.cpp:239", line, iteration, speed, seconds, display, self.loss)

@@ -9,6 +9,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from operator import index
 from typing import Any, ClassVar
 
 import torch
@@ -16,11 +17,13 @@ import torch
 from caffe import glog, snapshot, solver_nets
 from caffe.build import Learnable
 from caffe.errors import SolverError
+from caffe.formats import PathLike
 from caffe.net import Net
 from caffe.policies import check_policy, learning_rate, passed_steps
 from caffe.progress import Progress, outputs
 from caffe.proto.caffe_pb2 import SolverParameter
 from caffe.rng import set_random_seed
+from caffe.vectors import Fixed
 
 _PIECE = 2**17  # elements; the pieces of one update then fit into the CPU's cache
 
@@ -33,7 +36,7 @@ class SolverAction(Enum):
     SNAPSHOT = "snapshot"
 
 
-class Solver(ABC):
+class Solver(Fixed, ABC):
     """The base of all solvers; each type implements its rule as `update`.
 
     Parameters
@@ -56,10 +59,11 @@ class Solver(ABC):
         If the definition is invalid.
     """
 
+    fixed = frozenset({"net", "test_nets", "param"})
     histories: ClassVar[int] = 1
     takes_momentum: ClassVar[bool] = True
 
-    def __init__(self, solver: str | os.PathLike[str] | SolverParameter) -> None:
+    def __init__(self, solver: PathLike | SolverParameter) -> None:
         self.param = solver_nets.read_solver(solver)
         if glog.enabled():
             text = glog.text(self.param)
@@ -129,7 +133,7 @@ class Solver(ABC):
 
     def step(self, iterations: int) -> None:
         """Run some iterations, with the tests and snapshots that are due in them."""
-        end = self._iter + iterations
+        end = self._iter + index(iterations)
         self._progress.start(self._iter)
         while self._iter < end and not self._stopped:
             self.net.clear_param_diffs()
@@ -137,7 +141,6 @@ class Solver(ABC):
             if self._stopped:
                 break
             self._learn()
-            self._iter += 1
             action = self._requested()
             due = self.param.snapshot and self._iter % self.param.snapshot == 0
             if due or action is SolverAction.SNAPSHOT:
@@ -170,7 +173,7 @@ class Solver(ABC):
         glog.info("solver.cpp:332", "Optimization Done.")
 
     def apply_update(self) -> None:
-        """Update the parameters once by their current gradients."""
+        """Update the parameters once by their current gradients, and count the iteration."""
         rate = self._next_rate()
         parameters = self.net.learnable_params
         self._history = [_beside(part, parameters) for part in self._history]
@@ -188,6 +191,7 @@ class Solver(ABC):
                 change = self.update(gradient, past, rate * learnt.lr)
                 gradient.copy_(change)  # as in Caffe, diff holds the update after a step
                 values.sub_(change)
+        self._iter += 1  # the number of updates, whoever asked for them (sgd_solver.cpp)
 
     def test_all(self) -> list[dict[str, Any]]:
         """Run every test net `test_iter` times with the current weights; return mean outputs.
@@ -219,6 +223,8 @@ class Solver(ABC):
         param = self.param
         if len(param.test_iter) and param.test_interval <= 0:
             raise SolverError("test_iter is given and test_interval is not. Needed: 1 or more")
+        if any(passes < 1 for passes in param.test_iter):
+            raise SolverError(f"test_iter is {list(param.test_iter)}. Allowed: 1 or more each")
         if param.weight_decay and param.regularization_type not in ("L1", "L2"):
             raise SolverError(
                 f"regularization_type is '{param.regularization_type}'. Allowed: L1, L2"
@@ -237,8 +243,7 @@ class Solver(ABC):
             on_start()
         loss = 0.0
         for _ in range(self.param.iter_size):
-            loss += self.net.run_forward()
-            self.net.run_backward()
+            loss += self.net.forward_backward()
         self._progress.add_loss(loss / self.param.iter_size)
         if self.param.display and self._iter % self.param.display == 0:
             self._progress.show(self._iter, self.net)
@@ -298,7 +303,7 @@ class Solver(ABC):
         if limit < 0:
             return 1.0
         flat = [gradient.reshape(-1) for gradient in gradients]
-        norm = math.sqrt(sum(float(torch.dot(each, each)) for each in flat))
+        norm = math.sqrt(sum(torch.stack([torch.dot(each, each) for each in flat]).tolist()))
         if norm <= limit:
             return 1.0
         line = "Gradient clipping: scaling down gradients (L2 norm %g > %g) by scale factor %g"
@@ -320,7 +325,11 @@ def _beside(history: list[torch.Tensor], parameters: list[Learnable]) -> list[to
 
 def _pieces(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
     """Split large tensors of one shape alike, so that a piece stays in the CPU's cache."""
-    if tensors[0].numel() <= _PIECE or not all(tensor.is_contiguous() for tensor in tensors):
+    if (
+        tensors[0].numel() <= _PIECE
+        or tensors[0].is_cuda
+        or not all(tensor.is_contiguous() for tensor in tensors)
+    ):
         yield tensors
         return
     yield from zip(*(torch.split(tensor.view(-1), _PIECE) for tensor in tensors), strict=True)

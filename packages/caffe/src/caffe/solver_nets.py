@@ -4,7 +4,7 @@ import os
 
 from caffe import debug, glog
 from caffe.errors import SolverError, naming
-from caffe.formats import read_text
+from caffe.formats import PathLike, read_text
 from caffe.net import Net
 from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter, NetState, SolverParameter
 from caffe.upgrade import set_snapshot_prefix, upgrade_solver
@@ -18,7 +18,7 @@ _TRAIN_FIELDS = {
 }
 
 
-def read_solver(solver: str | os.PathLike[str] | SolverParameter) -> SolverParameter:
+def read_solver(solver: PathLike | SolverParameter) -> SolverParameter:
     """Return a copy of a definition; read from a file, its snapshots default to that folder.
 
     Raises
@@ -30,6 +30,7 @@ def read_solver(solver: str | os.PathLike[str] | SolverParameter) -> SolverParam
     if isinstance(solver, SolverParameter):
         param.CopyFrom(solver)
     else:
+        solver = os.fsdecode(solver)
         read_text(solver, param)
         given = param.snapshot_prefix if param.HasField("snapshot_prefix") else None
         set_snapshot_prefix(param, solver)

@@ -1,12 +1,12 @@
 """The six solver types; each is defined by its update rule."""
 
 import math
-import os
 from collections.abc import Sequence
 
 import torch
 
 from caffe.errors import SolverError
+from caffe.formats import PathLike, shown
 from caffe.proto.caffe_pb2 import SolverParameter
 from caffe.solver import Solver
 from caffe.solver_nets import read_solver
@@ -46,7 +46,7 @@ class RMSPropSolver(Solver):
 
     takes_momentum = False
 
-    def __init__(self, solver: str | os.PathLike[str] | SolverParameter) -> None:
+    def __init__(self, solver: PathLike | SolverParameter) -> None:
         super().__init__(solver)
         if not 0 <= self.param.rms_decay < 1:
             raise SolverError(f"rms_decay is {self.param.rms_decay:g}. Allowed: 0 to below 1")
@@ -76,6 +76,12 @@ class AdamSolver(Solver):
 
     histories = 2
 
+    def __init__(self, solver: PathLike | SolverParameter) -> None:
+        super().__init__(solver)
+        for name in ("momentum", "momentum2"):
+            if not 0 <= (beta := getattr(self.param, name)) < 1:
+                raise SolverError(f"{name} is {beta:g}. Allowed for Adam: 0 to below 1")
+
     def update(self, gradient: torch.Tensor, history: History, rate: float) -> torch.Tensor:
         beta1, beta2 = self.param.momentum, self.param.momentum2
         mean, square = history
@@ -96,7 +102,7 @@ SOLVERS: dict[str, type[Solver]] = {
 }
 
 
-def get_solver(solver_file: str | os.PathLike[str] | SolverParameter) -> Solver:
+def get_solver(solver_file: PathLike | SolverParameter) -> Solver:
     """Return the solver of the type that a definition names.
 
     Parameters
@@ -110,7 +116,7 @@ def get_solver(solver_file: str | os.PathLike[str] | SolverParameter) -> Solver:
     """
     param = read_solver(solver_file)
     if param.type not in SOLVERS:
-        where = "" if isinstance(solver_file, SolverParameter) else f"{solver_file}: "
+        where = "" if isinstance(solver_file, SolverParameter) else f"{shown(solver_file)}: "
         raise SolverError(
             f"{where}unknown solver type '{param.type}'. Allowed: {', '.join(SOLVERS)}"
         )

@@ -18,7 +18,7 @@ from caffe.proto.caffe_pb2 import BlobProto, NetParameter
 if TYPE_CHECKING:
     from caffe.net import Net
 
-Path = str | os.PathLike[str]
+Path = str | bytes | os.PathLike[str]
 
 
 def copy_weights(path: Path, layers: Sequence[Layer], owned: Sequence[Blob]) -> None:
@@ -38,6 +38,7 @@ def copy_weights(path: Path, layers: Sequence[Layer], owned: Sequence[Blob]) -> 
     CaffeError
         If the file is not a caffemodel, or a layer's stored blobs differ in number or shape.
     """
+    path = os.fsdecode(path)
     with naming(path):
         if is_hdf5(path):
             _copy_hdf5(path, layers, {id(blob) for blob in owned})

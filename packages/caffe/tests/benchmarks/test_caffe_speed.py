@@ -23,6 +23,7 @@ def test_shares_add_up_and_the_slowest_type_comes_first():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "weights"), [("lenet", 431_080), ("squeezenet", 1_248_424), ("caffenet", 60_965_224)]
 )

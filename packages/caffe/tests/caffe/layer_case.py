@@ -8,7 +8,7 @@ import torch
 from google.protobuf import text_format
 from numpy.typing import NDArray
 
-from caffe import rng
+from caffe import forks, rng
 from caffe.blob import Blob
 from caffe.layers import Layer, registry
 from caffe.proto.caffe_pb2 import TRAIN, LayerParameter
@@ -67,7 +67,9 @@ def parameter(case: Case) -> LayerParameter:
     param = LayerParameter(name="layer", type=case.type, phase=case.phase)
     param.bottom.extend(f"b{i}" for i in range(len(case.bottoms)))
     param.top.extend(f"t{i}" for i in range(case.tops))
-    text_format.Merge(case.settings, param)
+    # Merged, not parsed: a test may give a field once more.
+    given = text_format.Merge(case.settings, forks.superset(LayerParameter)())
+    param.MergeFrom(forks.plain(given, LayerParameter))
     return param
 
 
@@ -132,15 +134,14 @@ def check_gradient(case: Case, step: float = 1e-5) -> None:
 def _differences(
     alone: Alone, blob: Blob, weights: Sequence[Array], step: float
 ) -> Iterator[float]:
-    flat = blob.data.reshape(-1)
-    for i in range(flat.size):
-        kept = flat[i]
+    for i in range(blob.count):
+        kept = blob.data.flat[i]
         sums = []
         for moved in (kept + step, kept - step):
-            flat[i] = moved
+            blob.data.flat[i] = moved  # a new view each time: on a device a written one is old
             tops = _forward(alone)
             sums.append(sum(float((w * t).sum()) for w, t in zip(weights, tops, strict=True)))
-        flat[i] = kept
+        blob.data.flat[i] = kept
         yield (sums[0] - sums[1]) / (2 * step)
 
 

@@ -1,9 +1,9 @@
 """A small net that the tests of nets share."""
 
 import numpy as np
-from google.protobuf import text_format
 
 import caffe
+from caffe.formats import parse_text
 from caffe.proto.caffe_pb2 import NetParameter
 
 MLP = """
@@ -24,7 +24,7 @@ LABEL = np.array([1.0, 0], np.float32)
 
 
 def parse(text: str) -> NetParameter:
-    return text_format.Parse(text, NetParameter())
+    return parse_text(text, NetParameter())
 
 
 def net(text: str = MLP, phase: int = caffe.TRAIN, **options: object) -> caffe.Net:

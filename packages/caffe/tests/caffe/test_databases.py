@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from caffe.databases import LEVELDB, LMDB, Writer, backend_of, records
 from caffe.errors import FormatError
+from caffe.lmdb_pages import Pages
 from tests.caffe.image_case import database, datum, random_image
 
 
@@ -55,11 +56,26 @@ def test_names_of_backends():
 
 def test_database_that_the_script_has_open(tmp_path):
     database(tmp_path / "db", [datum(random_image(2, 2))])
-    with (
-        lmdb.open(str(tmp_path / "db")),
-        pytest.raises(FormatError, match="db: cannot be opened as LMDB: .*already open"),
-    ):
-        next(records(tmp_path / "db"))
+    with lmdb.open(str(tmp_path / "db")) as environment:
+        reading = records(tmp_path / "db")
+        key, value = next(reading)
+        with environment.begin() as transaction:
+            assert transaction.get(key) == value
+    with lmdb.open(str(tmp_path / "db"), readonly=True) as environment:
+        assert environment.stat()["entries"] == 1
+
+
+@settings(max_examples=20)
+@given(st.dictionaries(st.binary(min_size=1, max_size=300), st.binary(max_size=9000), max_size=40))
+def test_pages_are_read_as_lmdb_reads_them(tmp_path_factory, pairs):
+    folder = tmp_path_factory.mktemp("pages")
+    with lmdb.open(str(folder), map_size=1 << 24) as environment:
+        for key, value in pairs.items():  # a commit each: the tree is rewritten, pages are freed
+            with environment.begin(write=True) as transaction:
+                transaction.put(key, value)
+        with environment.begin() as transaction:
+            expected = list(transaction.cursor())
+    assert list(Pages(folder / "data.mdb")) == expected
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", b"\0" * 8192])

@@ -9,11 +9,13 @@ import pytest
 import torch
 
 import caffe
+from caffe.__main__ import main
 from caffe.blob import Blob
 from caffe.device import Device, current, use
 from caffe.errors import CaffeError
 from tests.caffe.net_case import LABEL, X, net, run
 from tests.caffe.test_solver import NET, solver, weights
+from tests.caffe.tools.small import written
 
 DATA = NET.replace('type: "gaussian"', "value: 0.3")
 DOUBLE = Device("cpu", torch.Tensor.double, torch.Tensor.float)
@@ -220,3 +222,38 @@ class TestSolver:
         other.step(2)
         for first, second in zip(weights(third), weights(other), strict=True):
             assert second == pytest.approx(first, rel=1e-4, abs=1e-6)
+
+
+class Exhausts(caffe.Layer):
+    """Fails as torch does where the memory of a device does not suffice."""
+
+    def forward(self, bottom, top):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+
+def test_too_little_memory_names_a_batch_that_would_fit():
+    text = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 64 dim: 8 } } }'
+    python = 'python_param { module: "tests.caffe.test_device" layer: "Exhausts" }'
+    made = net(f'{text} layer {{ name: "y" type: "Python" bottom: "x" top: "y" {python} }}')
+    with pytest.raises(CaffeError, match=r"a batch of 64 take 0\.0 GiB.* Try a batch of 32$"):
+        made.run_forward()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_commands_compute_on_the_gpu(tmp_path, capsys):
+    path = written(tmp_path)
+    model = f"-model={tmp_path / 'net.prototxt'}"
+    try:
+        assert main(["train", f"-solver={path}", "-gpu=0"]) == 0
+        snapshot = tmp_path / "s_iter_10.solverstate"
+        written(tmp_path, "max_iter: 14")
+        assert main(["train", f"-solver={path}", f"-snapshot={snapshot}"]) == 0
+        weights = f"-weights={tmp_path / 's_iter_14.caffemodel'}"
+        assert main(["test", model, weights, "-iterations=2", "-gpu=0"]) == 0
+        assert main(["time", model, "-iterations=2", "-gpu=0"]) == 0
+        assert main(["device_query", "-gpu=0"]) == 0
+    finally:
+        caffe.set_mode_cpu()
+    printed = capsys.readouterr()
+    assert printed.err.count("Use GPU with device ID 0") == 3
+    assert "Total global memory" in printed.out

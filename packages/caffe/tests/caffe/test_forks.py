@@ -106,11 +106,11 @@ def test_net_accepts_a_message_of_the_superset():
 @pytest.mark.parametrize("strict", [False, True])
 def test_error_names_the_fork_of_a_field(tmp_path, strict):
     (tmp_path / "ssd.prototxt").write_text(
-        'layer {\n  name: "p"\n  prior_box_param { flip: true } }'
+        'layer {\n  name: "p"\n  video_data_param { flip: true } }'
     )
     with pytest.raises(
         FormatError,
-        match=r'ssd.prototxt:3:3: .*no field named "prior_box_param".* It is from the SSD fork '
+        match=r'ssd.prototxt:3:3: .*no field named "video_data_param".* It is from the SSD fork '
         r"\(weiliu89/caffe\), not from BVLC Caffe 1.0. \(reading NetParameter\)",
     ):
         read_text(tmp_path / "ssd.prototxt", NetParameter(), strict=strict)

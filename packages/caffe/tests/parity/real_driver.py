@@ -188,15 +188,21 @@ def names(folder):
             module = importlib.import_module("caffe." + name)
         except ImportError:
             continue  # for example without pydot
-        offered[name] = offer(module, lambda value: belongs(value, "caffe"))
+        offered[name] = offer(module, lambda value: True)
     return offered
 
 
-MODULES = ("io", "net_spec", "classifier", "detector", "draw", "coord_map", "pycaffe", "_caffe")
-
-
-def belongs(value, package):
-    return str(getattr(value, "__module__", "")).split(".")[0] in (package, "Boost")
+MODULES = (
+    "io",
+    "net_spec",
+    "classifier",
+    "detector",
+    "draw",
+    "coord_map",
+    "pycaffe",
+    "_caffe",
+    "proto.caffe_pb2",
+)
 
 
 def offer(owner, wanted):

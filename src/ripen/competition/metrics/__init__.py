@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -252,11 +253,10 @@ def numbers_of(column: NDArray[Any]) -> NDArray[np.float64]:
     DataError
         If a value is none.
     """
-    try:
-        return column.astype(np.float64)
-    except ValueError as error:
-        reason = str(error).partition(": ")[2] or "''"
-        raise DataError(f"the metric needs a column of numbers, and {reason} is none") from None
+    numbers = np.asarray(pd.to_numeric(pd.Series(column), errors="coerce"), np.float64)
+    if (bad := np.isnan(numbers)).any():
+        raise DataError(f"the metric needs a column of numbers, and '{column[bad][0]}' is none")
+    return numbers
 
 
 def weights_of(column: NDArray[Any]) -> NDArray[np.float64]:
@@ -271,6 +271,20 @@ def weights_of(column: NDArray[Any]) -> NDArray[np.float64]:
     if not (weights >= 0).all() or not weights.any():
         raise DataError("the metric needs weights of 0 or more, one of them above 0")
     return weights
+
+
+def each_of(weights: list[float] | None, k: int) -> NDArray[np.float64]:
+    """Return a setting's weights of k classes or labels, in their order; ones without it.
+
+    Raises
+    ------
+    DataError
+        If there are not k of them, or all are 0.
+    """
+    found = np.ones(k) if weights is None else np.asarray(weights, np.float64)
+    if len(found) != k or not found.any():
+        raise DataError(f"metric: {weights} must be {k} weights, one of them above 0")
+    return found
 
 
 def scores(

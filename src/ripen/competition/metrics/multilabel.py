@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ripen.competition.metrics import LABELS, Clip, PerRow, metric, weights_of
+from ripen.competition.metrics import LABELS, Clip, PerRow, each_of, metric, weights_of
 from ripen.settings.typed import NonNegative, Positive
 
 Labels = NDArray[np.int64]
@@ -75,17 +75,13 @@ def weighted_multilabel_log_loss(
     Source: Kaggle, `rsna-intracranial-hemorrhage-detection` (weights 2 for "any" and 1),
     `rsna-2022-cervical-spine-fracture-detection` (weights and positive).
     """
-    n, k = truth.shape
+    k = truth.shape[1]
     clipped = np.clip(probabilities, clip, 1 - clip)
     loss = -np.log(np.where(truth == 1, clipped, 1 - clipped))
-    each = np.ones((n, k))
-    if weights is not None:
-        each *= np.asarray(weights)
-    if positive is not None:
-        each *= np.where(truth == 1, np.asarray(positive), 1)
+    each = each_of(weights, k) * np.where(truth == 1, each_of(positive, k), 1)
     if weight is not None:
-        each *= weights_of(weight)[:, None]
-    return float(np.average(loss, weights=each))
+        each = each * weights_of(weight)[:, None]
+    return float(np.average(loss, weights=each)) if each.any() else float("nan")
 
 
 @metric("f1_samples", "F1, mean over rows", "label", greater_is_better=True, tasks=LABELS)

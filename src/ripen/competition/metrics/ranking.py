@@ -15,7 +15,7 @@ TOP = 5
 EITHER = (*CLASSES, *LABELS)
 
 
-@metric("top5", "top 5", "probability", greater_is_better=True, tasks=CLASSES)
+@metric("top5", "top 5", "probability", greater_is_better=True, tasks=("multiclass",))
 def top5(labels: Ints, probabilities: NDArray[np.float64]) -> float:
     """Return the share of rows whose class is among the five most probable.
 
@@ -26,7 +26,7 @@ def top5(labels: Ints, probabilities: NDArray[np.float64]) -> float:
     return _top(labels, probabilities, TOP)
 
 
-@metric("top_k", "top k", "probability", greater_is_better=True, tasks=CLASSES)
+@metric("top_k", "top k", "probability", greater_is_better=True, tasks=("multiclass",))
 def top_k(labels: Ints, probabilities: NDArray[np.float64], *, k: Count = 3) -> float:
     """Return the share of rows whose class is among the k most probable.
 
@@ -43,7 +43,7 @@ def _top(labels: Ints, probabilities: NDArray[np.float64], k: int) -> float:
     classes = np.arange(probabilities.shape[1])
     if len(classes) <= k:
         return float("nan")
-    if len(classes) == 2:  # which scikit-learn takes for one column
+    if len(classes) == 2:  # scikit-learn takes two columns for one
         return float(np.mean(probabilities.argmax(axis=1) == labels))
     return float(top_k_accuracy_score(labels, probabilities, k=k, labels=classes))
 

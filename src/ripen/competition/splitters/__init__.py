@@ -29,10 +29,13 @@ class Split:
         The rows in the order in which models take them.
     fold : int64 ndarray of shape (n,)
         Of each row, in the rows' own order.
+    group : ndarray of shape (n,), optional
+        What was dealt as a whole, by name; in a split in time the rows of one time, in its order.
     """
 
     order: Ints
     fold: Ints
+    group: NDArray[Any] | None = None
 
 
 class Splitter:
@@ -51,8 +54,8 @@ class Splitter:
         ----------
         rows : DataFrame of n rows
             Of the index, with the file's own columns beside it where it is a table.
-        targets : ndarray of shape (n,)
-            Labels from 0, or values.
+        targets : ndarray of shape (n,), or (n, k)
+            Labels from 0, or values; or several of these.
         seed : int
 
         Raises
@@ -62,8 +65,21 @@ class Splitter:
         """
         raise NotImplementedError
 
-    def trains(self, fold: Ints, k: int) -> NDArray[np.bool_]:
-        """Return which rows train the model that predicts fold k."""
+    def splits(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> list[Split]:
+        """Deal rows as often as the settings say, each time by another seed; as `split`."""
+        return [self.split(rows, targets, seed)]
+
+    def trains(self, fold: Ints, k: int, group: NDArray[Any] | None = None) -> NDArray[np.bool_]:
+        """Return which rows train the model that predicts fold k.
+
+        Parameters
+        ----------
+        fold : int64 ndarray of shape (n,)
+            Of the labelled rows.
+        k : int
+        group : ndarray of shape (n,), optional
+            As `Split` has it.
+        """
         return np.asarray(fold != k)
 
 
@@ -85,4 +101,7 @@ def splitter(settings: Mapping[str, Any]) -> Splitter:
 
 def too_few(count: int, needed: int, name: str) -> DataError:
     """Return the error of a class that cannot be spread over folds."""
-    return DataError(f"class '{name}' has {count} labelled rows. Needed: {needed}, one a fold")
+    return DataError(
+        f"class '{name}' has {count} labelled rows. Needed: {needed}, one a fold. Set "
+        "validation.folds to fewer, or validation.split to kfold"
+    )

@@ -1,135 +1,227 @@
 """k folds: at random, by class, by group, by both, in time, or as the user deals them."""
 
+import re
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ripen.competition.splitters import SPLITTERS, Ints, Split, Splitter, too_few
 from ripen.core.errors import DataError
-from ripen.settings.typed import typed
+from ripen.settings.typed import Count, typed
+
+BINS = 10  # of values that are stratified
+
+
+def _expression(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"pattern '{pattern}' is no regular expression: {error}") from None
+    return pattern
+
 
 Folds = Annotated[int, Field(ge=2)]
+Pattern = Annotated[str, AfterValidator(_expression)]
 
 
-def _in_turn(rows: int, held_out: "list[NDArray[np.int64]]") -> Split:
+@typed
+class Repeated(Splitter):
+    """Folds dealt at random, `repeats` times by other seeds.
+
+    An out-of-fold prediction is the mean over the repeats.
+    """
+
+    folds: Folds
+    repeats: Count = 1
+
+    def splits(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> list[Split]:
+        """Deal rows (`Splitter.splits`)."""
+        return [self.split(rows, targets, seed + number) for number in range(self.repeats)]
+
+
+@typed
+class Grouped(Repeated):
+    """Whole groups, by a column: no group is both in training and in validation.
+
+    With `pattern`, a regular expression, the group is the part of the value that it finds: its
+    first bracket, or all of it.
+    """
+
+    group: str = "group"  # of the index, where near-duplicate images are a group
+    pattern: Pattern | None = None
+
+    def groups(self, rows: pd.DataFrame) -> NDArray[Any]:
+        """Return the group of each row, as text; a row without one is a group of its own.
+
+        Raises
+        ------
+        DataError
+            If there is no such column, or the pattern is not found in a value.
+        """
+        values = column_of(rows, self.group, "group").astype(object)
+        values = values.where(values.notna(), "").map(str)
+        if self.pattern is not None:
+            expression = re.compile(self.pattern)
+            found = values.map(lambda value: _part(expression, value))
+            if found.isna().any():
+                raise DataError(
+                    f"validation.pattern: {self.pattern} is not found in "
+                    f"{values[found.isna()].iloc[0]!r}, column '{self.group}'"
+                )
+            values = found
+        alone = pd.Series([f"row {number}" for number in range(len(rows))], rows.index)
+        return values.where(values != "", alone).to_numpy(object)
+
+
+def _part(expression: "re.Pattern[str]", value: str) -> str | None:
+    """Return what an expression finds."""
+    if not value:
+        return ""
+    match = expression.search(value)
+    return None if match is None else match[1 if expression.groups else 0]
+
+
+def _in_turn(
+    rows: int, held_out: "list[NDArray[np.int64]]", group: NDArray[Any] | None = None
+) -> Split:
     """Number the folds of scikit-learn's splits."""
     fold = np.full(rows, -1)
     for number, held in enumerate(held_out):
         fold[held] = number
-    return Split(np.arange(rows), fold)
+    return Split(np.arange(rows), fold, group)
 
 
-def _check_classes(rows: pd.DataFrame, labels: Ints, folds: int) -> None:
-    counts = np.bincount(labels)
-    if counts.min() < folds:
-        rare = str(counts.argmin())
-        if "target" in rows:  # the name that the user knows it by
-            rare = str(rows["target"].iloc[int(np.argmax(labels == counts.argmin()))])
-        raise too_few(int(counts.min()), folds, rare)
+def _check_classes(rows: pd.DataFrame, targets: NDArray[np.generic], folds: int) -> None:
+    """Refuse a class, or all rows, if there are fewer of them than folds."""
+    if targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer):
+        labels = targets.astype(np.int64)
+        counts = np.bincount(labels)
+        if counts.min() < folds:
+            rare = str(counts.argmin())
+            if "target" in rows:  # the name that the user knows it by
+                rare = str(rows["target"].iloc[int(np.argmax(labels == counts.argmin()))])
+            raise too_few(int(counts.min()), folds, rare)
+    _check_rows(rows, folds)
+
+
+def _check_rows(rows: pd.DataFrame, folds: int) -> None:
+    if len(rows) < folds:
+        raise DataError(f"{len(rows)} labelled rows cannot be dealt to {folds} folds")
 
 
 @SPLITTERS.register("kfold")
 @typed
-class KFold(Splitter):
+class KFold(Repeated):
     """Deals rows at random, to folds of as many rows."""
-
-    folds: Folds
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
         """Deal rows (`Splitter.split`)."""
         from sklearn import model_selection
 
-        if len(rows) < self.folds:
-            raise DataError(f"{len(rows)} labelled rows cannot be dealt to {self.folds} folds")
+        _check_rows(rows, self.folds)
         dealt = model_selection.KFold(self.folds, shuffle=True, random_state=seed)
         return _in_turn(len(rows), [held for _, held in dealt.split(targets)])
 
 
 @SPLITTERS.register("stratified")
 @typed
-class Stratified(Splitter):
+class Stratified(Repeated):
     """Deals rows so that each class has as many in every fold; values are binned into tenths."""
-
-    folds: Folds
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
         """Deal rows (`Splitter.split`)."""
         from sklearn.model_selection import StratifiedKFold
 
-        classes = classes_of(targets)
-        _check_classes(rows, classes, self.folds)
+        _check_classes(rows, targets, self.folds)
+        classes = classes_of(targets, self.folds)
         dealt = StratifiedKFold(self.folds, shuffle=True, random_state=seed)
         return _in_turn(len(rows), [held for _, held in dealt.split(classes, classes)])
 
 
 @SPLITTERS.register("group")
 @typed
-class Group(Splitter):
-    """Deals whole groups, by a column: no group is both in training and in validation."""
-
-    folds: Folds
-    column: str = "group"  # of the index, where near-duplicate images are a group
+class Group(Grouped):
+    """Deals whole groups, to folds of nearly as many."""
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
         """Deal rows (`Splitter.split`)."""
         from sklearn.model_selection import GroupKFold
 
-        groups = column_of(rows, self.column).to_numpy()
-        if (count := len(np.unique(groups))) < self.folds:
-            raise DataError(f"{count} groups cannot be dealt to {self.folds} folds")
+        groups = self.groups(rows)
+        _check_groups(groups, self.folds)
         dealt = GroupKFold(self.folds, shuffle=True, random_state=seed)
-        held_out = [held for _, held in dealt.split(targets, groups=groups)]
-        return _in_turn(len(rows), held_out)
+        held_out = [held for _, held in dealt.split(targets, groups=codes(groups))]
+        return _in_turn(len(rows), held_out, groups)
 
 
 @SPLITTERS.register("stratified_group")
 @typed
-class StratifiedGroup(Splitter):
+class StratifiedGroup(Grouped):
     """Deals whole groups, and each class alike.
 
     scikit-learn's StratifiedGroupKFold comes near that. Here a class differs from its share by less
     than one row wherever its rows are groups of their own.
     """
 
-    folds: Folds
-    column: str = "group"
-
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
         """Deal rows (`Splitter.split`)."""
         from ripen.competition.shares import deal
 
-        classes = classes_of(targets)
-        _check_classes(rows, classes, self.folds)
-        groups = codes(column_of(rows, self.column))
-        fold = deal(classes, groups, [1 / self.folds] * self.folds, seed)
-        return Split(np.arange(len(rows)), fold)
+        _check_classes(rows, targets, self.folds)
+        groups = self.groups(rows)
+        _check_groups(groups, self.folds)
+        classes = classes_of(targets, self.folds)
+        fold = deal(classes, codes(groups), [1 / self.folds] * self.folds, seed)
+        return Split(np.arange(len(rows)), fold, groups)
 
 
 @SPLITTERS.register("time")
 @typed
 class Time(Splitter):
-    """Validates on what comes later: the model of each fold trains on the rows before it.
+    """Validates on what comes later: the model of each fold trains on all that came before it.
 
-    Rows are ordered by `column`. Those before the first fold only train.
+    Rows are ordered by `column`, and those of one time stay together. The folds follow each other,
+    the last one to the end. A model knows nothing of the `gap` times before its fold. Rows before
+    the first fold only train.
     """
 
     column: str
     folds: Folds
+    gap: Annotated[int, Field(ge=0)] = 0
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
         """Deal rows (`Splitter.split`)."""
-        order = np.argsort(column_of(rows, self.column).to_numpy(), kind="stable")
-        fold = np.full(len(rows), -1)
-        for number, held in enumerate(np.array_split(order, self.folds + 1)[1:]):
-            fold[held] = number
-        return Split(order, fold)
+        from sklearn.model_selection import TimeSeriesSplit
 
-    def trains(self, fold: Ints, k: int) -> NDArray[np.bool_]:
-        """Return the rows before a fold (`Splitter.trains`)."""
-        return np.asarray(fold < k)
+        values = column_of(rows, self.column, "column")
+        if values.isna().any():
+            row = int(values.isna().to_numpy().argmax())
+            raise DataError(f"column '{self.column}': row {row + 1} has no time to order it by")
+        times = np.unique(values.to_numpy(), return_inverse=True)[1].reshape(-1)
+        count = int(times.max()) + 1
+        if (
+            count // (self.folds + 1) < 1
+            or count // (self.folds + 1) * self.folds + self.gap >= count
+        ):
+            raise DataError(
+                f"column '{self.column}' has {count} different times, too few for {self.folds} "
+                f"folds after each other with a gap of {self.gap}"
+            )
+        dealt = TimeSeriesSplit(self.folds, gap=self.gap)
+        held_out = [held for _, held in dealt.split(np.arange(count))]
+        fold = _in_turn(count, held_out).fold[times]
+        return Split(np.argsort(times, kind="stable"), fold, times)
+
+    def trains(self, fold: Ints, k: int, group: NDArray[Any] | None = None) -> NDArray[np.bool_]:
+        """Return the rows before a fold and its gap (`Splitter.trains`)."""
+        if not self.gap:
+            return np.asarray(fold < k)
+        assert group is not None
+        times = np.asarray(group).astype(np.int64)
+        return np.asarray(times < times[fold == k].min() - self.gap)
 
 
 @SPLITTERS.register("column")
@@ -142,16 +234,20 @@ class Column(Splitter):
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
         """Read the folds (`Splitter.split`)."""
-        numbers = pd.to_numeric(column_of(rows, self.column), errors="coerce")
+        numbers = pd.to_numeric(column_of(rows, self.column, "column"), errors="coerce")
         if numbers.isna().any() or (numbers % 1 != 0).any() or (numbers < -1).any():
             raise DataError(f"column '{self.column}': folds must be whole numbers from -1")
         fold = numbers.to_numpy(np.int64)
         if fold.max() < 0:
             raise DataError(f"column '{self.column}': no row is held out in any fold")
+        if fold.min() == fold.max():
+            raise DataError(
+                f"column '{self.column}': fold {fold[0]} is its only value, so that no row trains"
+            )
         return Split(np.arange(len(rows)), fold)
 
 
-def column_of(rows: pd.DataFrame, name: str) -> "pd.Series[Any]":
+def column_of(rows: pd.DataFrame, name: str, setting: str) -> "pd.Series[Any]":
     """Return a column.
 
     Raises
@@ -160,20 +256,43 @@ def column_of(rows: pd.DataFrame, name: str) -> "pd.Series[Any]":
         If there is none of that name.
     """
     if name not in rows:
-        raise DataError(f"validation.column: there is no column '{name}'")
+        raise DataError(f"validation.{setting}: there is no column '{name}'")
     return rows[name]
 
 
-def codes(groups: "pd.Series[str]") -> Ints:
+def _check_groups(groups: NDArray[Any], folds: int) -> None:
+    if (count := len(set(groups))) < folds:
+        raise DataError(f"{count} groups cannot be dealt to {folds} folds")
+
+
+def codes(groups: NDArray[Any]) -> Ints:
     """Number groups in their order: by number where they are numbered, else by name."""
-    numbers = pd.to_numeric(groups, errors="coerce")
-    values = groups if numbers.isna().any() else numbers
-    return np.unique(values.to_numpy(), return_inverse=True)[1].astype(np.int64)
+    numbers = pd.to_numeric(pd.Series(groups), errors="coerce")
+    values = np.asarray(groups, "str") if numbers.isna().any() else numbers.to_numpy()
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
 
-def classes_of(targets: NDArray[np.generic]) -> Ints:
-    """Return classes to stratify by: the labels, or the tenth that a value lies in."""
-    if np.issubdtype(targets.dtype, np.integer):
+def classes_of(targets: NDArray[np.generic], folds: int = 1) -> Ints:
+    """Return classes to stratify by, each of `folds` rows or more.
+
+    Labels are classes themselves. Values are binned by their rank into as many as `BINS`; of
+    several values their mean is, each in units of its own. Of several labels each combination is a
+    class; rare ones are one by the number of labels, or belong to the most frequent.
+    """
+    if targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer):
         return targets.astype(np.int64)
-    edges = np.quantile(targets.astype(np.float64), np.linspace(0.1, 0.9, 9))
-    return np.unique(np.searchsorted(edges, targets.astype(np.float64)), return_inverse=True)[1]
+    if np.issubdtype(targets.dtype, np.integer):
+        found = np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+        rare = np.bincount(found)[found] < folds
+        found[rare] = found.max() + 1 + targets.astype(np.int64).sum(axis=1)[rare]
+        counts = np.bincount(found)
+        found[counts[found] < folds] = counts.argmax()
+        return np.unique(found, return_inverse=True)[1].astype(np.int64)
+    values = targets.astype(np.float64)
+    if values.ndim > 1:
+        spread = values.std(axis=0)
+        values = ((values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)).mean(axis=1)
+    bins = max(1, min(BINS, len(values) // folds))
+    ranks = np.empty(len(values), np.int64)
+    ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return ranks * bins // len(values)

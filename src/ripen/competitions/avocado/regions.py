@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 import caffe
 from ripen.competition import index as indexes
 from ripen.core.layout import Layout
-from ripen.data.tables import Encoder
+from ripen.data.encoders import Encoder
 from ripen.judge import network, plots
 from ripen.learn.inputs import TABLE
 from ripen.nets.engines.pycaffe import probabilities

@@ -9,22 +9,27 @@ from typing import Literal
 
 import pandas as pd
 
+from ripen.competition.tasks import TASKS
 from ripen.core.archives import Archive
 from ripen.core.atomic import replacing, write_text
 from ripen.core.csv_files import read_text
-from ripen.core.errors import DataError
+from ripen.core.errors import ConfigError, DataError
 from ripen.core.layout import Layout
 from ripen.core.progress import progress
-from ripen.data import card, image_index
+from ripen.data import beside, card, image_index, tables
 from ripen.data.decode import decode, open_archives
-from ripen.data.labels import Known, Labels, Reader, read_table, reader
+from ripen.data.labels import LABELS, Known, Labels, Reader
+from ripen.data.labels.listed import read_table
 from ripen.data.readers import READERS, Read
+from ripen.data.readers.table import check_targets, expected, joined
 from ripen.data.scan import Duplicates
+from ripen.data.tables import identifier
 from ripen.settings.compose import check
 from ripen.settings.schema import Competition
 from ripen.settings.typed import typed
 
 GRID = "grid.jpg"
+LABELLED = "labelled"  # stands for a class where targets are numbers, or several labels
 EACH = 8  # images of a class on the grid
 NAMED = 3  # excluded images, on the terminal; the card has all
 
@@ -34,8 +39,9 @@ class LabelSettings:
     """The section `images.labels`.
 
     `read` names the label reader. `table` is a CSV file: for "csv" one of the competition's, with
-    the columns `id` and `label`; for "synset" one of the repository's that lists all synsets, whose
-    images all belong to one `part`.
+    the columns `id` and `label`, in place of which stand the competition's targets where these are
+    no classes; for "synset" one of the repository's that lists all synsets, whose images all belong
+    to one `part`.
     """
 
     read: str
@@ -60,9 +66,10 @@ def read(competition: Competition, layout: Layout) -> Read:
     assert competition.images is not None
     settings = check(competition.images.labels, LabelSettings, "images.labels")
     sample = layout.raw / competition.files.sample
-    ids = sample_ids(sample, competition.id) if sample.exists() else []
+    ids = sample_ids(sample, competition) if sample.exists() else []
     known, names = _known(settings, competition, layout, ids)
-    labels = reader(settings.read)
+    labels = LABELS[settings.read]
+    values = _values(settings, competition, layout)
     found: list[Labels] = []
     with open_archives(layout.raw) as archives, progress("prepare", None) as advance:
         index, duplicates = image_index.build(
@@ -80,14 +87,25 @@ def read(competition: Competition, layout: Layout) -> Read:
         classes = found[0].classes
         grid = sample_grid(archives, index, classes, competition.seed)
     print_excluded(index)
-    values = {name: value for value, name in names.items()}
-    targets = [values.get(classes[k], classes[k]) if k >= 0 else "" for k in index["label"]]
+    by_name = {name: value for value, name in names.items()}
+    targets = [by_name.get(classes[k], classes[k]) if k >= 0 else "" for k in index["label"]]
+    if values:
+        labelled = index["label"] >= 0
+        targets = index["id"].map(values).where(labelled, "").tolist()
     rows = index.drop(columns="label").assign(target=targets, group=index["group"].astype(str))
+    table = layout.raw / (settings.table or competition.files.train)
+    listed = table if settings.read == "csv" else None
 
     def write(folder: Path, final: pd.DataFrame) -> None:
         write_card(folder, index, duplicates, competition, classes, hashes(layout.raw), grid)
 
-    return Read(rows, pd.DataFrame(index=rows.index), names=names, write=write)
+    return Read(
+        rows,
+        pd.DataFrame(index=rows.index),
+        beside.columns(competition, layout, rows, listed=listed),
+        names,
+        write,
+    )
 
 
 def _remembered(labels: Reader, known: Known, found: list[Labels], names: Sequence[str]) -> Labels:
@@ -103,7 +121,12 @@ def _known(
     declared = tuple(competition.classes or ())
     if settings.read == "csv":
         file = layout.raw / (settings.table or competition.files.train)
-        table = read_table(file.read_bytes(), str(file), settings.id, settings.label)
+        csv, task = competition.csv, TASKS[competition.task]
+        label = settings.label if task.classifies else competition.targets[0]
+        where = (str(file), settings.id, label, csv.separator, csv.encoding)
+        table = read_table(file.read_bytes(), *where)
+        if not task.classifies:  # all that counts here is which images have targets
+            table, declared = dict.fromkeys(table, LABELLED), (LABELLED,)
         return Known(classes=declared, ids=ids, table=table), {}
     if settings.table is None:
         return Known(classes=declared, ids=ids), {}
@@ -118,10 +141,42 @@ def _known(
     return Known(classes=tuple(names.values()), ids=ids, part=settings.part), names
 
 
-def sample_ids(path: Path, id: str) -> list[str]:
-    """Return the ids of the sample submission."""
-    sample = read_text(path)
-    return [str(each) for each in sample[id if id in sample else sample.columns[0]]]
+def _values(settings: LabelSettings, competition: Competition, layout: Layout) -> dict[str, str]:
+    """Return the targets of each training image by its id, where they are no classes.
+
+    Raises
+    ------
+    DataError
+        If a value is none that the task allows.
+    ConfigError
+        If no table has them.
+    """
+    if TASKS[competition.task].classifies:
+        return {}
+    if settings.read != "csv":
+        raise ConfigError(
+            f"images.labels.read is '{settings.read}', and the targets of task "
+            f"'{competition.task}' are in a table: set it to csv"
+        )
+    csv = competition.csv
+    file = layout.raw / (settings.table or competition.files.train)
+    text = read_text(file, csv.separator, csv.encoding)
+    check_targets(competition, text, file)
+    wanted = {settings.id: identifier()}
+    wanted |= {name: expected(competition) for name in competition.targets}
+    table = tables.read_table(file, text, wanted, map(str, text), csv.decimal)
+    return dict(zip(text[settings.id], joined(competition, table, text), strict=True))
+
+
+def sample_ids(path: Path, competition: Competition) -> list[str]:
+    """Return the ids of the sample submission, once each: of several targets it may be melted."""
+    sample = read_text(path, competition.csv.separator, competition.csv.encoding)
+    ids = sample[competition.id if competition.id in sample else sample.columns[0]]
+    ends = tuple(f"_{name}" for name in TASKS[competition.task].named(competition.targets))
+    if ends and ids.str.endswith(ends).all():
+        found = [next(id.removesuffix(end) for end in ends if id.endswith(end)) for id in ids]
+        return list(dict.fromkeys(found))
+    return [str(each) for each in ids]
 
 
 def sample_grid(

@@ -1,103 +1,215 @@
 """A competition of one table: a CSV file for training, one for the test, ids in both."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ripen.competition.index import WEIGHT
 from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
+from ripen.data import beside
+from ripen.data.column_types import detect
 from ripen.data.readers import READERS, Read
-from ripen.data.tables import (
-    Expected,
-    category,
-    identifier,
-    is_number,
-    number,
-    read_table,
-)
-from ripen.settings.schema import Column, Columns, Competition
+from ripen.data.tables import Expected, category, form, identifier, number, read_table
+from ripen.settings.schema import Column, Competition
+
+UNLEARNT = ("identifier", "constant")
+SHOWN = 5  # rows, in an error
+LABELS = {"0": "0", "1": "1", "0.0": "0", "1.0": "1", "False": "0", "True": "1"}
+"""How a label of several may be written, and how the index has it."""
 
 
 @READERS.register("table")
 def read(competition: Competition, layout: Layout) -> Read:
     """Read and check a competition's tables.
 
-    The columns to learn from are those of the training file, less the id, the target, the folds
-    and what the settings drop. A column of numbers is a number, any other a category.
+    The columns to learn from are those of the training file, less the id, the target, the folds,
+    what the settings drop, and what is an identifier or a constant there.
 
     Raises
     ------
     DataError
         One line that names file, row (the first after the header is 1), column, what is allowed.
     """
-    raw, files = layout.raw, competition.files
+    raw, files, csv = layout.raw, competition.files, competition.csv
     paths = {"train": raw / files.train, "test": raw / files.test, "more": raw / files.more}
     texts = {
-        part: read_text(path) for part, path in paths.items() if part == "train" or path.exists()
+        part: read_text(path, csv.separator, csv.encoding)
+        for part, path in paths.items()
+        if part == "train" or path.exists()
     }
-    features = _features(competition, texts["train"], paths["train"])
-    types = _types(features, competition.columns, texts)
-    tables, rows, beside = [], [], []
+    named = _named(competition, texts["train"], paths["train"])
+    features = _features(competition, named, texts)
+    left_out = set(named) - set(features) | _others(competition)
+    tables, rows = [], []
     for part, text in texts.items():
-        targets = [] if part == "test" else [competition.target]
-        wanted = {competition.id: identifier()} | {name: types[name] for name in features}
-        wanted |= {name: _target(competition) for name in targets}
-        others = {*competition.columns.drop, *_fold_columns(competition)}
-        table = read_table(paths[part], text, wanted, others)
-        target = table[competition.target] if targets else pd.Series("", table.index)
+        wanted = {competition.id: identifier()} | features
+        ignored = left_out
+        if part == "test":  # some have the target too, without values
+            ignored = ignored | set(competition.targets)
+            _check_columns(paths, text, list(wanted), ignored)
+        else:
+            check_targets(competition, text, paths[part])
+            wanted |= {name: expected(competition) for name in competition.targets}
+        table = read_table(paths[part], text, wanted, ignored, csv.decimal)
         if part == "test":
             target = _solution(competition, raw / files.solution, paths["test"], table)
-        tables.append(table[features])
-        beside.append(text[[name for name in _fold_columns(competition) if name in text]])
+        else:
+            target = joined(competition, table, text)
+        tables.append(table[list(features)])
         rows.append(_rows(part, table[competition.id], target))
-    index, columns, unlearnt = (
-        pd.concat(each, ignore_index=True) for each in (rows, tables, beside)
+        if (name := competition.columns.weight) is not None:
+            rows[-1][WEIGHT] = _weight(name, text, paths[part], part, csv.decimal)
+    index = pd.concat(rows, ignore_index=True)
+    return Read(
+        index,
+        _together(tables, features),
+        beside.columns(competition, layout, index, list(texts.values())),
     )
-    return Read(index, columns, unlearnt)
 
 
-def _features(competition: Competition, train: pd.DataFrame, path: Path) -> list[str]:
-    """Return the columns to learn from, in the file's order."""
-    for name in (competition.id, competition.target):
+# --- The columns to learn from -------------------------------------------------------------------
+
+
+def _named(competition: Competition, train: pd.DataFrame, path: Path) -> list[str]:
+    """Return the columns that may be learnt from, in the file's order."""
+    for name in (competition.id, *competition.targets):
         if name not in train:
             raise DataError(
                 f"{path}: column '{name}' is missing. Found: {', '.join(map(str, train))}"
             )
-    for name in (*competition.columns.drop, *competition.columns.types):
+    weight = competition.columns.weight
+    named = (*competition.columns.drop, *competition.columns.types, *([weight] if weight else []))
+    for name in named:
         if name not in train:
             raise DataError(f"{path}: column '{name}', which columns names, is missing")
-    used = {competition.id, competition.target, *competition.columns.drop}
-    used |= _fold_columns(competition)
+    used = {competition.id, *competition.targets, *_others(competition)}
     return [name for name in map(str, train) if name not in used]
 
 
-def _fold_columns(competition: Competition) -> set[str]:
-    """Return the columns that only the splitter reads."""
+def _others(competition: Competition) -> set[str]:
+    """Return the columns that are dropped, or that only the splitter reads."""
     named = competition.validation.get("column")
-    return {str(named)} if competition.validation.get("split") == "column" and named else set()
+    folds = competition.validation.get("split") == "column" and named
+    weight = competition.columns.weight
+    only = [*([str(named)] if folds else []), *([weight] if weight is not None else [])]
+    return {*competition.columns.drop, *only}
 
 
-def _types(
-    features: list[str], columns: Columns, texts: dict[str, pd.DataFrame]
+def _features(
+    competition: Competition, named: list[str], texts: Mapping[str, pd.DataFrame]
 ) -> dict[str, Expected]:
-    """Say of each column what it holds: as the settings do, else by its values in all files."""
+    """Say of each column to learn from what it holds: as the settings do, else by its values."""
+    settings, decimal = competition.columns, competition.csv.decimal
     found = {}
-    for name in features:
-        known = columns.types.get(name, Column(missing=True))
-        values = pd.concat([text[name] for text in texts.values() if name in text])
-        numeric = known.type == "number" or (known.type is None and is_number(values, known))
-        found[name] = number(known) if numeric else category(known)
+    for name in named:
+        column = settings.types.get(name, Column())
+        hint = ""
+        if column.type is None:
+            column = _detected(name, column, texts, decimal, numbers=settings.shape is not None)
+            hint = f". If it holds codes, set columns.types.{name}.type to category"
+        if column.type not in UNLEARNT:
+            found[name] = form(column, decimal, hint)
     return found
 
 
-def _target(competition: Competition) -> Expected:
+def _detected(
+    name: str, column: Column, texts: Mapping[str, pd.DataFrame], decimal: str, *, numbers: bool
+) -> Column:
+    """Detect a column's type by the training part; with `numbers` there is no other, as in images.
+
+    A level that the training part lacks has its place in an order too.
+    """
+    if numbers or column.min is not None or column.max is not None:
+        return replace(column, type="number")
+    found = detect(texts["train"][name], decimal)
+    if found.type == "ordered":
+        everywhere = pd.concat([text[name] for text in texts.values() if name in text])
+        again = detect(everywhere.rename(name), decimal)
+        found = again if again.type == "ordered" else Column(type="category")
+    return replace(found, missing=column.missing)
+
+
+def _together(tables: list[pd.DataFrame], features: Mapping[str, Expected]) -> pd.DataFrame:
+    """Return the rows of all parts; a category has the levels of all of them."""
+    found = pd.DataFrame(
+        {
+            name: pd.concat([table[name].astype(object) for table in tables], ignore_index=True)
+            if expected.column.type == "category"
+            else pd.concat([table[name] for table in tables], ignore_index=True)
+            for name, expected in features.items()
+        }
+    )
+    categories = [name for name, each in features.items() if each.column.type == "category"]
+    return found.astype(dict.fromkeys(categories, "category"))
+
+
+def _check_columns(
+    paths: Mapping[str, Path], text: pd.DataFrame, wanted: list[str], ignored: set[str]
+) -> None:
+    """Refuse a test table that lacks a column of the training table, or has one more."""
+    test, train = paths["test"], paths["train"]
+    if missing := [name for name in wanted if name not in text]:
+        raise DataError(
+            f"{test}: column '{missing[0]}' is missing. Needed: {', '.join(wanted)}. To learn "
+            "without it name it in columns.drop"
+        )
+    if odd := [name for name in map(str, text) if name not in wanted and name not in ignored]:
+        raise DataError(
+            f"{test}: column '{odd[0]}' is one too many: {train} lacks it. Nothing can be learnt "
+            "of it: remove it"
+        )
+
+
+# --- The target ----------------------------------------------------------------------------------
+
+
+def expected(competition: Competition) -> Expected:
     """Return what a target must be."""
+    if competition.task == "multilabel":
+        return replace(category(Column(), list(LABELS)), allowed="0 or 1")
     if competition.task == "regression":
-        return number(Column())
+        return number(Column(missing=False))
     classes = competition.classes
-    return category(Column(), None if classes is None else list(classes))
+    return category(Column(missing=False), None if classes is None else list(classes))
+
+
+def check_targets(competition: Competition, text: pd.DataFrame, path: Path) -> None:
+    """Refuse rows without a target."""
+    for name in competition.targets:
+        if name not in text:
+            continue
+        blank = text[name].str.strip() == ""
+        if competition.task == "regression":
+            blank = text[name].str.strip().isin(("", "NA", "nan", "NaN"))
+        if blank.any():
+            rows = [str(row + 1) for row in blank.to_numpy().nonzero()[0]]
+            more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+            raise DataError(
+                f"{path}: target '{name}' is missing in {len(rows)} of {len(text)} rows: row "
+                f"{', '.join(rows[:SHOWN])}{more}. Remove these rows"
+            )
+
+
+def joined(competition: Competition, table: pd.DataFrame, text: pd.DataFrame) -> "pd.Series[str]":
+    """Return the targets as the index has them: as the file does, and numbers in Python's form."""
+    columns = []
+    for name in competition.targets:
+        if competition.task == "regression":
+            # repr gives each number the digits that it needs, and no more.
+            columns.append(table[name].map(repr))
+        elif competition.task == "multilabel":
+            columns.append(text[name].map(LABELS))
+        else:
+            columns.append(text[name])
+    first, *others = columns
+    for other in others:
+        first = first + " " + other
+    return first
 
 
 def _solution(
@@ -106,16 +218,28 @@ def _solution(
     """Return the test rows' targets where they are known, else blanks."""
     if not path.exists():
         return pd.Series("", table.index)
-    wanted = {competition.id: identifier(), competition.target: _target(competition)}
-    solution = read_table(path, read_text(path), wanted, set())
+    wanted = {competition.id: identifier()}
+    wanted |= {name: expected(competition) for name in competition.targets}
+    text = read_text(path, competition.csv.separator, competition.csv.encoding)
+    # Kaggle's own solutions say besides which rows are scored publicly.
+    solution = read_table(path, text, wanted, map(str, text), competition.csv.decimal)
     if solution[competition.id].tolist() != table[competition.id].tolist():
         raise DataError(f"{path}: its ids are not those of {test}")
-    return solution[competition.target]
+    return joined(competition, solution, text)
+
+
+def _weight(
+    name: str, text: pd.DataFrame, path: Path, part: str, decimal: str
+) -> "pd.Series[float]":
+    """Return how much each row counts; 1 for test rows, whose table may lack that."""
+    if part == "test" and name not in text:
+        return pd.Series(1.0, text.index)
+    wanted = {name: number(Column(min=0, missing=False))}
+    found: pd.Series[float] = read_table(path, text, wanted, map(str, text), decimal)[name]
+    return found
 
 
 def _rows(part: str, ids: "pd.Series[str]", target: "pd.Series[Any]") -> pd.DataFrame:
     """Return the rows of one file for the index."""
-    # repr gives each number the digits that it needs, and no more.
-    written = target.map(lambda value: repr(value) if isinstance(value, float) else value)
-    values = {"id": ids, "part": part, "target": written}
+    values = {"id": ids, "part": part, "target": target}
     return pd.DataFrame(values | {"group": "", "fold": -1, "problem": ""})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ripen.core.errors import SourceError
 from ripen.data.sources.download import Stream, receive
-from ripen.data.sources.source import Item, find, register
+from ripen.data.sources.source import SOURCES, Item, register
 
 VARIABLE = "RIPEN_MIRROR"
 CHUNK = 1 << 20
@@ -50,7 +50,7 @@ def fetch(item: Item, target: Path) -> None:
 
 def _paths(item: Item) -> Iterator[Path]:
     for name, address in item.at.items():
-        mirrored = find(name).mirrored
+        mirrored = SOURCES[name].mirrored
         if mirrored is not None:
             yield mirrored(address)
 

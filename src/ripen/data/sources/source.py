@@ -5,7 +5,6 @@ A source is a function `fetch(item, target)`, registered under a name. It reads 
 file, so that the next source is tried.
 """
 
-import difflib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ripen.core.errors import ConfigError, SourceError
+from ripen.core.errors import SourceError
+from ripen.core.registry import Registry
 
 Fetch = Callable[["Item", Path], None]
 _OTHER_BYTES = "The file is damaged or another one: correct it there, or use another source"
@@ -107,7 +107,7 @@ class Source(NamedTuple):
     mirrored: Callable[[Any], Path] | None
 
 
-_REGISTRY: dict[str, Source] = {}
+SOURCES: Registry[Source] = Registry("source", "ripen.data.sources")
 
 
 def register(name: str, mirrored: Callable[[Any], Path] | None = None) -> Callable[[Fetch], Fetch]:
@@ -121,15 +121,10 @@ def register(name: str, mirrored: Callable[[Any], Path] | None = None) -> Callab
     """
 
     def registered(fetch: Fetch) -> Fetch:
-        _REGISTRY[name] = Source(fetch, mirrored)
+        SOURCES.add(name, Source(fetch, mirrored))
         return fetch
 
     return registered
-
-
-def registry() -> dict[str, Source]:
-    """Return all sources by name, in alphabetical order."""
-    return dict(sorted(_REGISTRY.items()))
 
 
 def fetch(names: Sequence[str], item: Item, target: Path) -> str:
@@ -159,7 +154,7 @@ def fetch(names: Sequence[str], item: Item, target: Path) -> str:
     DataError
         If the disk is full, or local files are invalid.
     """
-    sources = {name: find(name) for name in names}
+    sources = {name: SOURCES[name] for name in names}
     failures: dict[str, SourceError] = {}
     for name, source in sources.items():
         try:
@@ -172,22 +167,6 @@ def fetch(names: Sequence[str], item: Item, target: Path) -> str:
     url = item.at.get("url")
     advice.append(f"Put {without_secrets(url) if url else 'the file'} at {target} yourself")
     raise SourceError(f"{item.name} not found. Tried {tried or 'no source'}", "; or: ".join(advice))
-
-
-def find(name: str) -> Source:
-    """Return the source of a name.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
-    known = registry()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-        raise ConfigError(f"no source '{name}'; {hint}")
-    return known[name]
 
 
 def without_secrets(url: str) -> str:

@@ -1,12 +1,12 @@
 """The talk's network: fully connected layers on encoded rows, trained by a Caffe solver."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ripen.competition.tasks import Task
+from ripen.competition.tasks import Targets, Task
 from ripen.core.atomic import write_text
-from ripen.learn.arrays import FittedNet, write_rows
+from ripen.learn.arrays import FittedNet, Unit, write_rows
 from ripen.learn.estimator import ESTIMATORS, Estimator, Rows, Work
 from ripen.settings.schema import Net, Solver, Train
 from ripen.settings.typed import typed
@@ -20,46 +20,50 @@ if TYPE_CHECKING:  # imports torch
 class CaffeNet(Estimator):
     """A net of `net`'s layers, which `solver` trains until `train` ends it.
 
-    The weights of the best validation loss are kept.
+    The weights of the best validation loss are kept. Categories become vectors that are learnt, by
+    Embed layers; or `encode` names another encoder for them.
     """
 
     net: Net
     solver: Solver
     train: Train
+    encode: Literal["embed", "one_hot", "ordinal", "target"] | None = None
 
+    encoders = ("embed", "one_hot", "ordinal", "target")
     refits = False  # without validation rows nothing would end its training
 
     def trial(self, task: Task, seed: int) -> "Trial | None":
         """Return the trial of a classifier by plain SGD (`Estimator.trial`)."""
-        from ripen.learn.models import batched
+        from ripen.learn.models import batched, mlp
 
         trial = batched.Trial(self.net, self.solver, self.train, seed)
-        return trial if task.classifies and batched.fits(trial) else None
+        return trial if task.loss == mlp.SOFTMAX and batched.fits(trial) else None
 
     def fit(self, train: Rows, validation: Rows | None, work: Work) -> FittedNet:
         """Train; the folder gets Caffe's files and the rows (`Estimator.fit`)."""
-        # Here, because the settings are read where nobody trains, and these import torch.
+        # Imported here because they import torch, which reading the settings does not need.
         from ripen.learn.models import mlp
         from ripen.learn.models.train_net import train_net
 
         assert validation is not None
-        encoder = work.encode()
-        x = encoder.fit_transform(train.x) if encoder is not None else train.x
-        held_out = encoder.transform(validation.x) if encoder is not None else validation.x
-        unit = (0.0, 1.0)
-        if not work.task.classifies:  # a net learns numbers of the size of its weights
-            unit = float(np.mean(train.y)), float(np.std(train.y)) or 1.0
-        mean, scale = unit
-        y, held_y = (
-            rows.y if work.task.classifies else np.asarray((rows.y - mean) / scale, np.float64)
-            for rows in (train, validation)
-        )
-        rows = write_rows(work.folder, "train", x, y), min(self.train.batch_size, len(x))
-        held = write_rows(work.folder, "validation", held_out, held_y), len(held_out)
-        deploy = mlp.deploy(self.net, x.shape[1], work.outputs, work.task.loss)
+        encoder = work.encode(self.encode or self.encoders[0], seed=work.seed)
+        x, held_out, levels = train.x, validation.x, list[int]()
+        if encoder is not None:
+            x = encoder.fit_transform(train.x, train.y, train.groups)
+            held_out, levels = encoder.transform(validation.x), encoder.codes_
+        unit: Unit = (0.0, 1.0)
+        targets = [train.y, validation.y]
+        if not work.task.probabilities:  # a net learns numbers of the size of its weights
+            unit = unit_of(train.y)
+            mean, scale = (np.asarray(each) for each in unit)
+            targets = [np.asarray((y - mean) / scale, np.float64) for y in targets]
+        rows = write_rows(work.folder, "train", x, targets[0]), min(self.train.batch_size, len(x))
+        held = write_rows(work.folder, "validation", held_out, targets[1]), len(held_out)
+        loss = work.task.loss
+        deploy = mlp.deploy(self.net, x.shape[1], work.outputs, loss, levels)
         write_text(work.folder / "deploy.prototxt", mlp.to_text(deploy))
         training = train_net(
-            mlp.train_val(self.net, work.outputs, rows, held, work.task.loss),
+            mlp.train_val(self.net, work.outputs, rows, held, loss, x.shape[1], levels),
             self.solver,
             self.train,
             work.seed,
@@ -69,3 +73,11 @@ class CaffeNet(Estimator):
             history=work.folder / "history" if work.history else None,
         )
         return FittedNet(work.engine, work.folder, encoder, x.shape[1:], training, unit)
+
+
+def unit_of(y: Targets) -> Unit:
+    """Return mean and standard deviation of numbers to predict, one of each for each column."""
+    if y.ndim == 1:
+        return float(np.mean(y)), float(np.std(y)) or 1.0
+    scales = [float(scale) or 1.0 for scale in np.std(y, axis=0)]
+    return [float(mean) for mean in np.mean(y, axis=0)], scales

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from ripen.competition.tasks import Targets
 from ripen.core.atomic import write_text
 from ripen.learn.arrays import FittedNet, write_rows
-from ripen.learn.classic import no_regression
 from ripen.learn.estimator import ESTIMATORS, Estimator, Rows, Work
 from ripen.settings.schema import Finetune as Change
 from ripen.settings.schema import Solver, Train
@@ -38,6 +37,7 @@ class Finetune(Estimator):
     solver: Solver
     train: Train
 
+    does = "classifies"
     refits = False  # without validation rows nothing would end its training
 
     def files(self) -> list[Path]:
@@ -46,13 +46,12 @@ class Finetune(Estimator):
 
     def fit(self, train: Rows, validation: Rows | None, work: Work) -> FittedNet:
         """Train; the folder gets Caffe's files and the rows (`Estimator.fit`)."""
-        # Here, because the settings are read where nobody trains, and these import torch.
+        # Imported here because they import torch, which reading the settings does not need.
         from ripen.learn.models import mlp
         from ripen.learn.models.train_net import train_net
 
         assert validation is not None
-        if not work.task.classifies:
-            raise no_regression("finetune")
+        self.check_task(work.task)
         deploy, start = self._definition(DEPLOY, work), Path(self.finetune.from_) / WEIGHTS
         write_text(work.folder / DEPLOY, mlp.to_text(deploy))
         shape = tuple(deploy.layer[0].input_param.shape[0].dim[1:])

@@ -12,11 +12,10 @@ from pydantic import Field
 
 from ripen.core.atomic import write_text
 from ripen.data.decode import File
-from ripen.learn.classic import no_regression
-from ripen.learn.convergence import Training
+from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
 from ripen.settings.compose import as_mapping, changed
-from ripen.settings.schema import Augment, Finetune, Solver, Train, ViewsName
+from ripen.settings.schema import Augment, Finetune, Solver, ViewsName
 from ripen.settings.typed import Count, Positive, typed
 
 if TYPE_CHECKING:  # these import torch
@@ -53,6 +52,7 @@ class FinetuneImages(Estimator):
     check_images: Count
     solver: Solver
 
+    does = "classifies"
     refits = False  # a training of every image would double the time
     has_learning_curve = False
 
@@ -62,7 +62,7 @@ class FinetuneImages(Estimator):
 
     def fit(self, train: Rows, validation: Rows | None, work: Work) -> "FittedOnImages":
         """Train; the folder gets Caffe's files (`Estimator.fit`)."""
-        # Here, because the settings are read where nobody trains, and these import torch.
+        # Imported here because they import torch, which reading the settings does not need.
         from ripen.learn import seen
         from ripen.learn.fed import Fed, Feeding, Watched
         from ripen.learn.models import mlp
@@ -70,8 +70,7 @@ class FinetuneImages(Estimator):
         from ripen.nets.published import caffemodel
 
         assert validation is not None
-        if not work.task.classifies:
-            raise no_regression("finetune_images")
+        self.check_task(work.task)
         net, start = self.net(work), caffemodel(self.finetune.from_)
         deploy = work.folder / "deploy.prototxt"
         write_text(deploy, mlp.to_text(net.deploy))
@@ -81,7 +80,7 @@ class FinetuneImages(Estimator):
             training = train_net(
                 net.train_val,
                 changed(self.solver, base_lr=self.solver.base_lr * self.rate),
-                self.to_the_end(),
+                to_the_end(self.batch_size, self.check_interval, self.solver),
                 work.seed,
                 work.folder,
                 work.callback,
@@ -108,16 +107,6 @@ class FinetuneImages(Estimator):
             return net.changed(replace(change, lr_mult_new=1, bias=1))
         freeze_until = wanted.freeze_until if self.layers == "last" else None
         return net.changed(replace(change, freeze_until=freeze_until))
-
-    def to_the_end(self) -> Train:
-        """Return that a training goes on to the end of its budget, whatever its checks show."""
-        return Train(
-            batch_size=self.batch_size,
-            check_interval=self.check_interval,
-            tolerance=0.0,
-            patience=1,
-            early_stopping=self.solver.max_iter,
-        )
 
     def batches(self, net: "Trainable", train: Rows, work: Work) -> Generator[tuple[Array, Array]]:
         """Yield the images and labels of each iteration, decoded ahead."""

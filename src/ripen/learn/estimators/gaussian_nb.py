@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from ripen.competition.tasks import Task
-from ripen.learn.classic import Classic, no_regression
-from ripen.learn.estimator import ESTIMATORS
+from ripen.learn.classic import Classic
+from ripen.learn.estimator import ESTIMATORS, Work
 from ripen.settings.typed import Positive, typed
 
 
@@ -15,10 +14,10 @@ class GaussianNB(Classic):
 
     var_smoothing: Positive = 1e-9
 
-    def build(self, task: Task, seed: int) -> Any:
+    does = "classifies"
+
+    def build(self, work: Work) -> Any:
         """Return the unfitted classifier (`Classic.build`)."""
         from sklearn import naive_bayes
 
-        if not task.classifies:
-            raise no_regression("gaussian_nb")
         return naive_bayes.GaussianNB(var_smoothing=self.var_smoothing)

@@ -1,19 +1,17 @@
 """A new last layer for frozen nets, trained on their features by a Caffe solver."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from ripen.core.atomic import write_text
-from ripen.learn.classic import no_regression
-from ripen.learn.convergence import Training
+from ripen.learn.arrays import write_rows
+from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
-from ripen.settings.schema import Solver, Train
+from ripen.settings.schema import Solver
 from ripen.settings.typed import Count, typed
 
 if TYPE_CHECKING:  # engines import torch
@@ -39,6 +37,7 @@ class Head(Estimator):
     check_interval: Count
     solver: Solver
 
+    does = "classifies"
     refits = True  # its training is short, and ends by its budget
     has_learning_curve = False
 
@@ -48,13 +47,12 @@ class Head(Estimator):
         A folder `head/` gets Caffe's files; trained on all rows the model's own folder gets the
         whole net, from the image to the probabilities.
         """
-        # Here, because the settings are read where nobody trains, and these import torch.
+        # Imported here because they import torch, which reading the settings does not need.
         from caffe.formats import to_text
         from ripen.learn.models.train_net import train_net
         from ripen.nets import head_layers as head
 
-        if not work.task.classifies:
-            raise no_regression("head")
+        self.check_task(work.task)
         folder, labels = work.folder / FOLDER, train.y.astype(np.int64)
         folder.mkdir(exist_ok=True)
         # In a random order, and again from the first.
@@ -66,13 +64,16 @@ class Head(Estimator):
         write_text(folder / DEPLOY, to_text(head.deploy_head(train.x.shape[1], work.outputs)))
         net = head.train_val(
             work.outputs,
-            (write_rows(folder, "train", train.x, labels, shuffled), self._batch(len(labels))),
-            (write_rows(folder, "held_out", held.x, held.y), len(held.y)),
+            (
+                write_rows(folder, "train", train.x, labels, shuffled, SHARD),
+                self._batch(len(labels)),
+            ),
+            (write_rows(folder, "held_out", held.x, held.y, shard=SHARD), len(held.y)),
         )
         training = train_net(
             net,
             self.solver,
-            self.to_the_end(),
+            to_the_end(self.batch_size, self.check_interval, self.solver),
             work.seed,
             folder,
             work.callback,
@@ -83,16 +84,6 @@ class Head(Estimator):
         if validation is None:
             self._write_whole(work)
         return FittedHead(work.engine, folder, train.x.shape[1], training)
-
-    def to_the_end(self) -> Train:
-        """Return that a training goes on to the end of its budget, whatever its checks show."""
-        return Train(
-            batch_size=self.batch_size,
-            check_interval=self.check_interval,
-            tolerance=0.0,
-            patience=self.solver.max_iter,
-            early_stopping=self.solver.max_iter,
-        )
 
     def _batch(self, rows: int) -> int:
         return min(self.batch_size, rows)
@@ -148,19 +139,3 @@ class FittedHead:
         from ripen.learn.models.served import write_net
 
         write_net(folder, self.folder, None, (self.features,), (0.0, 1.0), DEPLOY)
-
-
-def write_rows(
-    folder: Path, name: str, x: Array, y: NDArray[Any], order: Sequence[int] | Ints | None = None
-) -> Path:
-    """Write rows in an order, in several files that HDF5Data reads; return the list of these."""
-    rows = np.arange(len(y)) if order is None else np.asarray(order)
-    names = []
-    for number, start in enumerate(range(0, len(rows), SHARD)):
-        chosen = rows[start : start + SHARD]
-        names.append(folder / f"{name}_{number}.h5")
-        with h5py.File(names[-1], "w") as file:
-            file["data"] = x[chosen]
-            file["label"] = y[chosen].astype(np.float32)
-    write_text(folder / f"{name}.txt", "".join(f"{path.as_posix()}\n" for path in names))
-    return folder / f"{name}.txt"

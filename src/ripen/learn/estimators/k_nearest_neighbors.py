@@ -2,27 +2,31 @@
 
 from typing import Any, Literal
 
-from ripen.competition.tasks import Task
 from ripen.learn.classic import Classic
-from ripen.learn.estimator import ESTIMATORS
+from ripen.learn.estimator import ESTIMATORS, Work
 from ripen.settings.typed import Count, typed
 
 
 @ESTIMATORS.register("k_nearest_neighbors")
 @typed
 class KNearestNeighbors(Classic):
-    """Settings of `sklearn.neighbors.KNeighborsClassifier`, or of the regressor."""
+    """Settings of `sklearn.neighbors.KNeighborsClassifier`, or of the regressor.
+
+    Weights of rows do not count here.
+    """
 
     n_neighbors: Count = 15
     weights: Literal["uniform", "distance"] = "uniform"
+
+    takes_several = True
 
     def least(self) -> tuple[int, int]:
         """Return as many rows as neighbours (`Estimator.least`)."""
         return (1, self.n_neighbors)
 
-    def build(self, task: Task, seed: int) -> Any:
+    def build(self, work: Work) -> Any:
         """Return the unfitted estimator (`Classic.build`)."""
         from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
-        kind = KNeighborsClassifier if task.classifies else KNeighborsRegressor
+        kind = KNeighborsClassifier if work.task.probabilities else KNeighborsRegressor
         return kind(self.n_neighbors, weights=self.weights)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ripen.learn.classic import no_regression
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
 from ripen.settings.typed import Count, typed
@@ -22,6 +21,7 @@ class Pretrained(Estimator):
     net: str
     batch_size: Count
 
+    does = "classifies"
     refits = True
     learns = False
     has_learning_curve = False
@@ -39,8 +39,7 @@ class Pretrained(Estimator):
         from ripen.nets.contract import contract
         from ripen.nets.published import caffemodel, definition
 
-        if not work.task.classifies:
-            raise no_regression("pretrained")
+        self.check_task(work.task)
         deploy = work.folder / "deploy.prototxt"
         write_text(deploy, to_text(definition(self.net).deploy()))
         wanted = contract(self.net).input

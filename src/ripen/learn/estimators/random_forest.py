@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from ripen.competition.tasks import Task
 from ripen.learn.classic import Classic
-from ripen.learn.estimator import ESTIMATORS
+from ripen.learn.estimator import ESTIMATORS, Work
 from ripen.settings.typed import Count, typed
 
 
@@ -17,14 +16,17 @@ class RandomForest(Classic):
     min_samples_leaf: Count = 2
     max_depth: Count | None = None
 
-    def build(self, task: Task, seed: int) -> Any:
+    encoders = ("ordinal", "one_hot", "target")
+    takes_several = True
+
+    def build(self, work: Work) -> Any:
         """Return the unfitted estimator (`Classic.build`)."""
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-        kind = RandomForestClassifier if task.classifies else RandomForestRegressor
+        kind = RandomForestClassifier if work.task.probabilities else RandomForestRegressor
         return kind(
             self.n_estimators,
             min_samples_leaf=self.min_samples_leaf,
             max_depth=self.max_depth,
-            random_state=seed,
+            random_state=work.seed,
         )

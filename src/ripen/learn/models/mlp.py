@@ -1,5 +1,6 @@
 """The net of `conf/net/`: fully connected layers, written by NetSpec as Caffe's files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -11,6 +12,8 @@ from ripen.settings.compose import as_mapping
 from ripen.settings.schema import Net, Solver
 
 SOFTMAX = "SoftmaxWithLoss"
+OUTPUTS = {SOFTMAX: L.Softmax, "SigmoidCrossEntropyLoss": L.Sigmoid, "EuclideanLoss": L.Power}
+"""Of each loss the layer that turns scores into probabilities, or into the predicted numbers."""
 ACTIVATIONS = {"sigmoid": L.Sigmoid, "tanh": L.TanH, "relu": L.ReLU}
 FILLERS = {
     "xavier": {"type": "xavier"},
@@ -25,6 +28,8 @@ def train_val(
     train: tuple[Path, int],
     validation: tuple[Path, int],
     loss: str = SOFTMAX,
+    features: int = 0,
+    levels: Sequence[int] = (),
 ) -> caffe_pb2.NetParameter:
     """Write the net for training, with its data and its loss.
 
@@ -36,7 +41,12 @@ def train_val(
         Classes, or numbers to predict.
     train, validation : (Path, int)
         The list file of an HDF5Data layer, and how many rows make a batch.
-    loss : "SoftmaxWithLoss" or "EuclideanLoss"
+    loss : str
+        A key of `OUTPUTS`.
+    features : int
+        Of a row; needed with `levels` alone.
+    levels : sequence of int
+        Of each category, whose codes are the last features.
 
     Returns
     -------
@@ -51,7 +61,7 @@ def train_val(
         )
         phases.append(data)
     spec = phases[1]
-    scores = _scores(spec, net, outputs)
+    scores = _scores(spec, net, outputs, features, levels)
     spec.loss = getattr(L, loss)(scores, spec.label)
     if loss == SOFTMAX:
         spec.accuracy = L.Accuracy(scores, spec.label, include={"phase": caffe.TEST})
@@ -61,15 +71,17 @@ def train_val(
     return written
 
 
-def deploy(net: Net, features: int, outputs: int, loss: str = SOFTMAX) -> caffe_pb2.NetParameter:
+def deploy(
+    net: Net, features: int, outputs: int, loss: str = SOFTMAX, levels: Sequence[int] = ()
+) -> caffe_pb2.NetParameter:
     """Write the net for prediction: input ``data`` of shape (1, features), output ``prob``.
 
     In a regression ``prob`` holds the predicted numbers, so that engines read one name.
     """
     spec = caffe.NetSpec()
     spec.data = L.Input(shape={"dim": [1, features]})
-    scores = _scores(spec, net, outputs)
-    spec.prob = L.Softmax(scores) if loss == SOFTMAX else L.Power(scores)
+    scores = _scores(spec, net, outputs, features, levels)
+    spec.prob = OUTPUTS[loss](scores)
     written = spec.to_proto()
     written.name = "mlp"
     return written
@@ -107,9 +119,43 @@ def to_text(message: caffe_pb2.NetParameter | caffe_pb2.SolverParameter) -> str:
     return text_format.MessageToString(message)
 
 
-def _scores(spec: caffe.NetSpec, net: Net, outputs: int) -> caffe.Top:
+def width(levels: int) -> int:
+    """Return the size of the vector that a category of so many levels becomes.
+
+    The rule of thumb of fastai (`fastai.tabular.model.emb_sz_rule`), at most 50.
+    """
+    size: int = min(50, round(1.6 * levels**0.56))
+    return size
+
+
+def _embedded(spec: caffe.NetSpec, features: int, levels: Sequence[int]) -> caffe.Top:
+    """Add the layers that turn the codes at the end of ``data`` into vectors."""
+    numbers = features - len(levels)
+    names = ["numbers"] * bool(numbers) + [f"code{k}" for k in range(1, len(levels) + 1)]
+    points = list(range(numbers or 1, features))
+    cut = L.Slice(spec.data, axis=1, slice_point=points, ntop=len(names))
+    for name, top in zip(names, cut if len(names) > 1 else [cut], strict=True):
+        spec[name] = top
+    tops = [spec.numbers] if numbers else []
+    for k, count in enumerate(levels, start=1):
+        embed = L.Embed(
+            spec[f"code{k}"],
+            input_dim=count,
+            num_output=width(count),
+            weight_filler={"type": "gaussian", "std": 0.1},
+        )
+        spec[f"embed{k}"] = embed
+        spec[f"vector{k}"] = L.Flatten(embed)
+        tops.append(spec[f"vector{k}"])
+    spec.row = L.Concat(*tops, axis=1)
+    return spec.row
+
+
+def _scores(
+    spec: caffe.NetSpec, net: Net, outputs: int, features: int, levels: Sequence[int]
+) -> caffe.Top:
     """Add the layers from ``data`` to the scores; return their top."""
-    top = spec.data
+    top = _embedded(spec, features, levels) if levels else spec.data
     filler = FILLERS[net.weights]
     for i, nodes in enumerate(net.hidden_layers, start=1):
         name = f"{net.activation}{i}"

@@ -9,7 +9,7 @@ skops loads objects of known types only, so loading a folder runs no code that c
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,22 +24,37 @@ import caffe
 from ripen.competition.tasks import TASKS
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
+from ripen.learn.arrays import Unit, in_units
 from ripen.learn.classic import FittedPipeline
-from ripen.learn.models.photographs import Photographed, Photographs, write_nets
+from ripen.learn.models.image_features import Extractor, ImageFeatures, write_nets
 from ripen.nets.engines.pycaffe import probabilities
 from ripen.settings.compose import as_mapping
 
 INPUT, PIPELINE, ENCODER, ABOUT = "input.json", "model.skops", "encoder.skops", "model.json"
 NET = ("deploy.prototxt", "model.caffemodel")
 TYPES = [
+    "catboost.core.CatBoostClassifier",
+    "catboost.core.CatBoostRegressor",
+    "collections.OrderedDict",
+    "functools.partial",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRegressor",
     "numpy.dtype",
-    "ripen.data.tables.Encoder",
+    "ripen.data.encoders.Encoder",
+    "ripen.learn.estimators.catboost.with_codes",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.model_selection._split.KFold",
     "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.tree._tree.Tree",
+    "sklearn.utils.validation.check_array",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+    "xgboost.sklearn.XGBRegressor",
 ]
 """Types in the files of the registry's estimators that skops does not trust by itself.
 
@@ -80,7 +95,9 @@ class Served:
 # --- Writing -------------------------------------------------------------------------------------
 
 
-def write_pipeline(folder: Path, pipeline: Any, task: str, outputs: int) -> None:
+def write_pipeline(
+    folder: Path, pipeline: Any, task: str, outputs: int, classes: Sequence[int] = ()
+) -> None:
     """Write a fitted pipeline of scikit-learn into an existing folder.
 
     Parameters
@@ -90,10 +107,13 @@ def write_pipeline(folder: Path, pipeline: Any, task: str, outputs: int) -> None
     task : str
         A name of the registry.
     outputs : int
-        The number of outputs for a row: the pipeline may have seen fewer classes.
+        The number of outputs for a row.
+    classes : sequence of int
+        The labels that the pipeline has seen.
     """
     skops.io.dump(pipeline, folder / PIPELINE)
-    write_text(folder / ABOUT, json.dumps({"task": task, "outputs": outputs}) + "\n")
+    about = {"task": task, "outputs": outputs, "classes": list(classes)}
+    write_text(folder / ABOUT, json.dumps(about) + "\n")
 
 
 def write_net(
@@ -101,7 +121,7 @@ def write_net(
     trained: Path,
     encoder: Any,
     shape: tuple[int, ...],
-    unit: tuple[float, float],
+    unit: Unit,
     deploy: str = NET[0],
 ) -> None:
     """Write a net into an existing folder: Caffe's files from the folder that it was trained in.
@@ -113,7 +133,7 @@ def write_net(
         Fitted.
     shape : tuple of int
         Of one row.
-    unit : (float, float)
+    unit : (float, float), or of lists
         Mean and standard deviation by which the net's targets were standardized.
     deploy : str
         The file in `trained` whose input are such rows.
@@ -125,7 +145,7 @@ def write_net(
     write_text(folder / ABOUT, json.dumps({"shape": shape, "unit": unit}) + "\n")
 
 
-def write_input(folder: Path, taken: Photographs) -> None:
+def write_input(folder: Path, taken: ImageFeatures) -> None:
     """Write how images become the features that the model takes."""
     write_text(folder / INPUT, json.dumps(as_mapping(taken), indent=2) + "\n")
 
@@ -152,21 +172,28 @@ def read(folder: Path) -> Served:
     """Read a folder that is complete."""
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     if (folder / PIPELINE).exists():
-        pipeline = skops.io.load(folder / PIPELINE, trusted=TYPES)
-        fitted = FittedPipeline(pipeline, TASKS[about["task"]], about["outputs"])
+        pipeline = skops.io.load(folder / PIPELINE, trusted=_trusted(folder / PIPELINE))
+        classes = tuple(about["classes"])
+        fitted = FittedPipeline(pipeline, TASKS[about["task"]], about["outputs"], classes)
         encoder = getattr(pipeline, "named_steps", {}).get("encoder")
         return Served(_values(folder, encoder, encodes=False), fitted.predict)
     encoder = None
     if (folder / ENCODER).exists():
-        encoder = skops.io.load(folder / ENCODER, trusted=TYPES)
+        encoder = skops.io.load(folder / ENCODER, trusted=_trusted(folder / ENCODER))
     net = caffe.Net(*[str(folder / name) for name in NET], caffe.TEST)
-    mean, scale = about["unit"]
+    unit: Any = tuple(about["unit"])
 
     def outputs(rows: NDArray[np.float32]) -> NDArray[np.floating]:
         found: NDArray[np.floating] = probabilities(net, rows.reshape(-1, *about["shape"]))
-        return np.asarray(found * scale + mean)
+        return np.asarray(in_units(found, unit))
 
     return Served(_values(folder, encoder, encodes=True), outputs)
+
+
+def _trusted(file: Path) -> list[str]:
+    """Return the types that may be loaded: `TYPES`, and the competitions' own in this code."""
+    found = skops.io.get_untrusted_types(file=file)
+    return [name for name in found if name in TYPES or name.startswith("ripen.competitions.")]
 
 
 def _values(folder: Path, encoder: Any, *, encodes: bool) -> Callable[[Any], Any]:
@@ -181,7 +208,7 @@ def _values(folder: Path, encoder: Any, *, encodes: bool) -> Callable[[Any], Any
         Whether to encode the table too: a pipeline has the encoder as its first step.
     """
     if (folder / INPUT).exists():
-        return Photographed(_read_input(folder), folder).values
+        return Extractor(_read_input(folder), folder).values
     if encoder is None:
         return lambda given: given
     if encodes:
@@ -216,11 +243,11 @@ def table_of(given: Any, encoder: Any) -> pd.DataFrame:
         given = pd.DataFrame(rows, columns=needed)
     if missing := [name for name in needed if name not in given]:
         raise DataError(f"input: column '{missing[0]}' is missing. Needed: {', '.join(needed)}")
-    kinds = {name: kind for kind, _, names in encoder.transformer_.transformers_ for name in names}
+    kinds = encoder.kinds_
     # pandas reads a blank as NaN and a code such as 3 as a number: both were text in training.
     return pd.DataFrame(
         {
-            name: _number(given[name]) if kinds[name] == "numbers" else given[name].map(_text)
+            name: _number(given[name]) if kinds[name] == "number" else given[name].map(_text)
             for name in needed
         }
     )
@@ -245,9 +272,9 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _read_input(folder: Path) -> Photographs:
+def _read_input(folder: Path) -> ImageFeatures:
     text = (folder / INPUT).read_text(encoding="utf-8")
-    taken: Photographs = TypeAdapter(Photographs).validate_json(text)
+    taken: ImageFeatures = TypeAdapter(ImageFeatures).validate_json(text)
     return taken
 
 

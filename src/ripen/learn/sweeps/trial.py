@@ -204,9 +204,14 @@ class FirstFold:
 
     train: Rows
     validation: Rows
-    encode: Callable[[], Any]
+    encode: Callable[..., Any]
     task: Task
     outputs: int
+
+    def has_categories(self) -> bool:
+        """Whether the net has Embed layers for some columns."""
+        encoder = self.encode("embed")
+        return encoder is not None and bool(encoder.fit(self.train.x).codes_)
 
     def encoded(self) -> tuple[Rows, Rows]:
         """Return both as arrays, by an encoder that is fitted to the training rows."""
@@ -228,6 +233,8 @@ def run_each(specs: Sequence[TrialSpec]) -> Iterator[tuple[int, Result]]:
     with first_fold(specs[0].name, specs[0].competition) as data:
         trials = {place: as_trial(spec.competition) for place, spec in enumerate(specs)}
         stacked = {place: trial for place, trial in trials.items() if trial is not None}
+        if stacked and data.has_categories():  # which a stack has no vectors for
+            stacked = {}
         if stacked:
             yield from _side_by_side(specs, stacked, data)
         for place in sorted(trials.keys() - stacked.keys()):
@@ -255,7 +262,8 @@ def first_fold(name: str, competition: Competition) -> Iterator[FirstFold]:
     if not (folds >= 0).any():
         raise DataError(f"{name}: a sweep compares validation losses, and no rows are held out")
     first = int(folds[folds >= 0].min())
-    train = learnable[splitter(competition.validation).trains(folds, first)]
+    groups = index.groups.to_numpy()[learnable]
+    train = learnable[splitter(competition.validation).trains(folds, first, groups)]
     held_out = learnable[folds == first]
     with opened(swept_net(competition).inputs, competition, layout, index) as taken:
         learnt, validation = (

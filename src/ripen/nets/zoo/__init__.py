@@ -5,14 +5,6 @@ readme is its contract (`ripen.nets.contract`). The files are found, not listed:
 nets is a new file and changes no other.
 """
 
-import importlib
-import pkgutil
-
-from ripen.nets.definition import Definition, registry
-
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
-
-DEFINITIONS: dict[str, Definition] = registry()
+from ripen.nets.definition import DEFINITIONS
 
 __all__ = ["DEFINITIONS"]

@@ -13,6 +13,7 @@ from caffe import layers as L
 from caffe.net_spec import Top
 from caffe.proto.caffe_pb2 import SolverParameter
 from ripen.nets.definition import (
+    DEFINITIONS,
     LEARNT,
     Body,
     Definition,
@@ -23,7 +24,6 @@ from ripen.nets.definition import (
     ilsvrc,
     loss_and_accuracy,
     max_pool,
-    register,
     softmax,
     train_val,
 )
@@ -134,7 +134,7 @@ def _solver(**changed: Any) -> SolverParameter:
 _caffenet = partial(_body, pool_first=True, bias=1)
 _ilsvrc = ilsvrc({"crop_size": 227, **MEAN}, batch_size=256)
 
-register(
+DEFINITIONS.add(
     "alexnet",
     _definition(
         "AlexNet",
@@ -143,7 +143,7 @@ register(
         _solver(snapshot_prefix="caffe_alexnet_train"),
     ),
 )
-register(
+DEFINITIONS.add(
     "caffenet",
     _definition(
         "CaffeNet",
@@ -152,7 +152,7 @@ register(
         _solver(snapshot_prefix="caffenet_train"),
     ),
 )
-register(
+DEFINITIONS.add(
     "flickr_style",
     _definition(
         "FlickrStyleCaffeNet",
@@ -168,7 +168,7 @@ register(
     ),
 )
 # Its last layer holds SVMs that were trained outside Caffe: there is no train_val, and no Softmax.
-register(
+DEFINITIONS.add(
     "rcnn_ilsvrc13",
     Definition(
         partial(

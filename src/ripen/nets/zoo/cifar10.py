@@ -10,6 +10,7 @@ from caffe.net_spec import Top
 from caffe.proto.caffe_pb2 import SolverParameter
 from ripen.nets.definition import (
     BIAS_TWICE,
+    DEFINITIONS,
     Body,
     Definition,
     Source,
@@ -18,7 +19,6 @@ from ripen.nets.definition import (
     gaussian,
     loss_and_accuracy,
     max_pool,
-    register,
     softmax,
     train_val,
 )
@@ -140,7 +140,7 @@ def _sigmoid_solver(prefix: str) -> SolverParameter:
     return solver
 
 
-register(
+DEFINITIONS.add(
     "cifar10_quick",
     _definition(
         ("CIFAR10_quick_test", "CIFAR10_quick"),
@@ -155,7 +155,7 @@ register(
         ),
     ),
 )
-register(
+DEFINITIONS.add(
     "cifar10_full",
     _definition(
         ("CIFAR10_full_deploy", "CIFAR10_full"),
@@ -164,7 +164,7 @@ register(
         _solver(snapshot_format="HDF5", snapshot_prefix="cifar10_full"),
     ),
 )
-register(
+DEFINITIONS.add(
     "cifar10_full_sigmoid",
     _definition(
         ("CIFAR10_full_sigmoid", "CIFAR10_full"),
@@ -173,7 +173,7 @@ register(
         _sigmoid_solver("cifar10_full_sigmoid"),
     ),
 )
-register(
+DEFINITIONS.add(
     "cifar10_full_sigmoid_bn",
     _definition(
         ("CIFAR10_full_sigmoid_bn", "CIFAR10_full"),

@@ -26,6 +26,7 @@ from caffe.net import Net
 from caffe.net_spec import Top
 from ripen.core.errors import DataError
 from ripen.nets.definition import (
+    DEFINITIONS,
     LEARNT,
     Decoder,
     Definition,
@@ -34,7 +35,6 @@ from ripen.nets.definition import (
     deploy,
     ilsvrc,
     loss_and_accuracy,
-    register,
     relu6,
     softmax,
     train_val,
@@ -260,4 +260,4 @@ SCALES = (
     Scale(1.1, 1.2, 260, 0.3),
 )
 for _number, _scale in enumerate(SCALES):
-    register(f"efficientnet_lite{_number}", _definition(_number, _scale))
+    DEFINITIONS.add(f"efficientnet_lite{_number}", _definition(_number, _scale))

@@ -8,6 +8,7 @@ from caffe import layers as L
 from caffe.net_spec import Top
 from caffe.proto.caffe_pb2 import TEST, SolverParameter
 from ripen.nets.definition import (
+    DEFINITIONS,
     LEARNT,
     XAVIER,
     Definition,
@@ -16,7 +17,6 @@ from ripen.nets.definition import (
     deploy,
     ilsvrc,
     max_pool,
-    register,
     softmax,
     train_val,
 )
@@ -124,7 +124,7 @@ def _loss(n: NetSpec, scores: Top) -> None:
     _accuracies(n, "loss3", scores)
 
 
-register(
+DEFINITIONS.add(
     "googlenet",
     Definition(
         partial(deploy, "GoogleNet", (10, 3, 224, 224), partial(_body, auxiliary=False), softmax),

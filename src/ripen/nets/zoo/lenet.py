@@ -13,6 +13,7 @@ from caffe.net_spec import Top
 from caffe.proto.caffe_pb2 import NetParameter, SolverParameter
 from ripen.nets.definition import (
     BIAS_TWICE,
+    DEFINITIONS,
     LEARNT,
     XAVIER,
     Definition,
@@ -20,7 +21,6 @@ from ripen.nets.definition import (
     deploy,
     loss_and_accuracy,
     max_pool,
-    register,
     softmax,
     train_val,
 )
@@ -88,7 +88,7 @@ def lenet8_deploy(classes: int) -> NetParameter:
     return deploy(TITLE8, (1, 1, 8, 8), partial(_body8, classes=classes), softmax)
 
 
-register(
+DEFINITIONS.add(
     "lenet",
     Definition(
         partial(deploy, "LeNet", (64, 1, 28, 28), _body, softmax),
@@ -116,7 +116,7 @@ register(
         ),
     ),
 )
-register(
+DEFINITIONS.add(
     "lenet8",
     Definition(
         partial(lenet8_deploy, 10),

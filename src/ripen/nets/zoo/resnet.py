@@ -11,6 +11,7 @@ from caffe import NetSpec
 from caffe import layers as L
 from caffe.net_spec import Top
 from ripen.nets.definition import (
+    DEFINITIONS,
     LEARNT,
     Definition,
     average_pool,
@@ -20,7 +21,6 @@ from ripen.nets.definition import (
     ilsvrc,
     loss_and_accuracy,
     max_pool,
-    register,
     softmax,
     train_val,
 )
@@ -82,7 +82,7 @@ def _body(n: NetSpec) -> Top:
     return n.fc1000
 
 
-register(
+DEFINITIONS.add(
     "resnet50",
     Definition(
         partial(deploy, TITLE, (1, 3, 224, 224), _body, softmax),

@@ -23,6 +23,7 @@ from caffe.net import Net
 from caffe.net_spec import Top
 from ripen.core.errors import DataError
 from ripen.nets.definition import (
+    DEFINITIONS,
     XAVIER,
     Decoder,
     Definition,
@@ -31,7 +32,6 @@ from ripen.nets.definition import (
     gaussian,
     ilsvrc,
     max_pool,
-    register,
     softmax,
     train_val,
 )
@@ -142,7 +142,7 @@ class _Reader:
             raise DataError(f"{self._source}: {len(self._rest)} bytes after its last layer")
 
 
-register(
+DEFINITIONS.add(
     "squeezenet",
     Definition(
         partial(deploy, "FireNet", (1, 3, 227, 227), _body, softmax),

@@ -7,6 +7,7 @@ from caffe import NetSpec
 from caffe import layers as L
 from caffe.net_spec import Top
 from ripen.nets.definition import (
+    DEFINITIONS,
     LEARNT,
     Definition,
     constant,
@@ -15,7 +16,6 @@ from ripen.nets.definition import (
     ilsvrc,
     loss_and_accuracy,
     max_pool,
-    register,
     softmax,
     train_val,
 )
@@ -56,7 +56,7 @@ def _body(n: NetSpec) -> Top:
     return n.fc8
 
 
-register(
+DEFINITIONS.add(
     "vgg16",
     Definition(
         partial(deploy, TITLE, (10, 3, 224, 224), _body, softmax),

@@ -190,9 +190,57 @@ def test_labels_of_a_table_and_ids_as_the_sample_spells_them(here: Params) -> No
         prepare.run("cats_vs_dogs")
 
 
+@pytest.mark.parametrize(
+    ("settings", "sample", "target"),
+    [
+        (("task=multilabel", "target=[furry,small]"), "id,furry,small\n{0},0,0\n", "{0} {1}"),
+        (
+            ("task=multilabel", "target=[furry,small]"),
+            "id,p\n{0}_furry,0\n{0}_small,0\n",
+            "{0} {1}",
+        ),
+        (("task=regression", "target=[x,small]"), "id,x,small\n{0},0,0\n", "{2!r} {1}.0"),
+        (("task=regression", "target=x"), "id,x\n{0},0\n", "{2!r}"),
+    ],
+)
+def test_images_have_labels_and_numbers_in_a_table_and_groups_too(
+    here: Params, settings: tuple[str, ...], sample: str, target: str
+) -> None:
+    several = "multilabel" in settings[0]
+    here(
+        "competitions=[cats_vs_dogs]",
+        "validation={split: group, folds: 2, group: owner}",
+        "images.labels={read: csv}",
+        "classes=null",
+        "models={histogram: {estimator: random_forest, inputs: [histogram]}}",
+        f"metric={'mean_column_auc' if several else 'rmse'}",
+        f"submission={'probability' if several else 'value'}",
+        *settings,
+    )
+    images = {name: content for name, content in FILES.items() if name.startswith("train")}
+    values = [(k % 2, k // 2 % 2, k / 4, f"owner {k // 4}") for k in range(len(images))]
+    rows = [
+        f"{Path(name).name},{furry},{small},{x},{owner}\n"
+        for name, (furry, small, x, owner) in zip(images, values, strict=True)
+    ]
+    LAYOUT.raw.mkdir(parents=True)
+    (LAYOUT.raw / "mine.zip").write_bytes(zipped(FILES))
+    head, _, line = sample.partition("\n")
+    SAMPLE.write_text(head + "\n" + "".join(line.format(k) for k in range(1, 5)))
+    (LAYOUT.raw / "train.csv").write_text("id,furry,small,x,owner\n" + "".join(rows))
+    prepare.run("cats_vs_dogs")
+    index = read_index().set_index("name")
+    for name, value in zip(images, values, strict=True):
+        assert index["target"][name] == target.format(*value)
+        assert index["group"][name] == value[3]
+    assert (index["target"][index["part"] == "test"] == "").all()
+    train = index[index["part"] == "train"]
+    assert (train.groupby("group")["fold"].nunique() == 1).all()
+
+
 def test_an_unknown_label_reader_and_setting_suggest_known_ones(here: Params) -> None:
     for settings, message in (
-        ("{read: nome}", r"^no label reader 'nome'; did you mean name\?$"),
+        ("{read: nome}", r"^unknown label reader 'nome'; did you mean 'name'\?$"),
         ("{read: name, tabel: x}", r"^images\.labels: unknown key 'tabel'; did you mean 'table'"),
     ):
         here("competitions=[cats_vs_dogs]", f"images.labels={settings}")

@@ -131,7 +131,7 @@ def test_a_column_that_only_the_test_table_has_is_one_too_many() -> None:
     lines = without_column("ripe")(good_lines())
     stone = [lines[0] + ",stone", *(line + ",1" for line in lines[1:])]
     (LAYOUT.raw / "test.csv").write_text("\n".join(stone), encoding="utf-8")
-    message = r"test\.csv: column 'stone' is one too many\. Allowed: id, height_cm"
+    message = r"test\.csv: column 'stone' is one too many: .*train\.csv lacks it\. Nothing can be"
     with pytest.raises(DataError, match=message):
         read(good_lines())
 
@@ -147,21 +147,81 @@ def test_a_missing_file() -> None:
         read()
 
 
-def test_types_follow_from_the_values_of_all_files() -> None:
+def test_types_follow_from_the_training_part() -> None:
     own = competition(
         columns={"drop": ["name"], "types": {"code": {"type": "category", "missing": True}}}
     )
-    lines = ["id,name,age,code,mixed,empty,ripe"]
-    lines += ["a,Ann,1.5,1,2,,0", "b,Bob,,2,3,,1"]
-    test = ["id,age,code,mixed,empty", "c,7,,three,"]
+    lines = ["id,name,age,code,mixed,empty,same,vip,day,ripe"]
+    lines += ["a,Ann,1.5,1,2,,x,True,2016-01-02,0", "b,Bob,,2,3,,x,False,2016-01-03,1"]
+    test = ["id,age,code,mixed,empty,same,vip,day", "c,NA,7,4,,y,,2016-02-01"]
     (LAYOUT.raw / "test.csv").write_text("\n".join(test), encoding="utf-8")
     found = read(lines, own)
-    assert list(found.columns) == ["age", "code", "mixed", "empty"]
-    kinds = [pd.api.types.is_numeric_dtype(found.columns[name]) for name in found.columns]
-    # One word among the test rows makes a category of a column; a blank one is none of numbers.
-    assert kinds == [True, False, False, False]
-    assert found.columns["age"].isna().tolist() == [False, True, False]
-    assert found.columns["mixed"].tolist() == ["2", "3", "three"]
+    # A constant of the training part, blank or not, is not learnt from.
+    kinds = {name: str(kind) for name, kind in found.columns.dtypes.items()}
+    day = kinds.pop("day")
+    assert kinds == {"age": "float64", "code": "category", "mixed": "float64", "vip": "boolean"}
+    assert day.startswith("datetime64")
+    assert found.columns["age"].isna().tolist() == [False, True, True]
+    assert found.columns["code"].cat.categories.tolist() == ["1", "2", "7"]
+    (LAYOUT.raw / "test.csv").write_text("\n".join([*test, "d,1,1,three,,,,"]), encoding="utf-8")
+    message = (
+        r"test\.csv: row 2, column 'mixed': 'three' is not a number\. If it holds codes, set "
+        r"columns\.types\.mixed\.type to category$"
+    )
+    with pytest.raises(DataError, match=message):
+        read(lines, own)
+
+
+def test_an_order_has_the_levels_of_all_parts() -> None:
+    own = competition(columns={})
+    lines = ["id,quality,ripe", "a,Gd,0", "b,TA,1", "c,NA,0"]
+    (LAYOUT.raw / "test.csv").write_text("id,quality\nd,Po\n", encoding="utf-8")
+    found = read(lines, own).columns["quality"]
+    assert found.cat.categories.tolist() == ["NA", "Po", "TA", "Gd"]
+    assert found.cat.ordered
+    assert found.tolist() == ["Gd", "TA", "NA", "Po"]
+
+
+def test_several_targets_are_one_text_and_numbers_in_pythons_form() -> None:
+    own = competition(task="regression", target=["x", "y"], classes=None, columns={})
+    found = read(["id,x,y,z,ripe", "a,0.10,3,1,0", "b,1e-7,-2,2,1"], own)
+    assert found.rows["target"].tolist() == ["0.1 3.0", "1e-07 -2.0"]
+    assert list(found.columns) == ["z", "ripe"]
+    own = competition(task="multilabel", target=["x", "y"], classes=None, columns={})
+    found = read(["id,x,y,z", "a,1,False,1", "b,0.0,True,2"], own)
+    assert found.rows["target"].tolist() == ["1 0", "0 1"]
+    with pytest.raises(DataError, match=r"row 1, column 'x': '2' is not 0 or 1$"):
+        read(["id,x,y,z", "a,2,False,1"], own)
+
+
+def test_weights_are_of_the_index_and_not_learnt_from() -> None:
+    own = competition(columns={"weight": "w"})
+    (LAYOUT.raw / "test.csv").write_text("id,x\nc,5\n", encoding="utf-8")
+    found = read(["id,x,w,ripe", "a,1,0.5,0", "b,2,3,1"], own)
+    assert list(found.columns) == ["x"]
+    assert found.rows["weight"].tolist() == [0.5, 3.0, 1.0]
+    with pytest.raises(DataError, match=r"row 2, column 'w': '-3' is not a number from 0$"):
+        read(["id,x,w,ripe", "a,1,0.5,0", "b,2,-3,1"], own)
+
+
+def test_groups_come_from_a_column_or_from_a_file_of_their_own() -> None:
+    lines = ["id,x,ripe", "a.jpg,1,0", "b.jpg,2,1"]
+    by_id = competition(validation={"split": "group", "folds": 2, "group": "id"}, columns={})
+    assert read(lines, by_id).beside["id"].tolist() == ["a.jpg", "b.jpg"]
+    own = competition(
+        validation={"split": "group", "folds": 2, "group": "signer"},
+        files={"groups": "signers.csv"},
+        columns={},
+    )
+    groups = LAYOUT.raw / "signers.csv"
+    groups.write_text("signer,img\ns2,b\ns1,a\n", encoding="utf-8")
+    assert read(lines, own).beside["signer"].tolist() == ["s1", "s2"]
+    groups.write_text("signer,img\ns2,b\ns1,c\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"signers\.csv: 1 of 2 training ids are not in column 'i"):
+        read(lines, own)
+    groups.write_text("img\nb\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"signers\.csv: column 'signer', which validation names"):
+        read(lines, own)
 
 
 def test_a_number_of_a_regression_keeps_its_digits() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from ripen.core.errors import SourceError
 from ripen.data.sources.from_mirror import fetch
-from ripen.data.sources.source import Item, registry
+from ripen.data.sources.source import SOURCES, Item
 
 BODY = bytes(range(256)) * 8000
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -35,7 +35,7 @@ def test_paths_of_addresses_in_a_mirror() -> None:
         ("pypi", "timm==1.0.9/timm/x.pth"): "pypi/timm/1.0.9/timm/x.pth",
     }
     for (name, address), expected in places.items():
-        mirrored = registry()[name].mirrored
+        mirrored = SOURCES[name].mirrored
         assert mirrored is not None
         assert mirrored(address).as_posix() == expected
 

@@ -8,7 +8,7 @@ import pytest
 
 from ripen.core.errors import ConfigError, DataError, SourceError
 from ripen.data import sources
-from ripen.data.sources import Item, download, fetch, register, registry
+from ripen.data.sources import SOURCES, Item, download, fetch, register
 from tests.ripen.http_server import Answer, Server, running
 from tests.ripen.kaggle_server import Kaggle, as_json, sign_in
 
@@ -90,10 +90,10 @@ def test_a_full_disk_is_not_retried_elsewhere(server: Server, tmp_path: Path) ->
 
 def test_each_file_of_the_folder_registers_the_source_of_its_name() -> None:
     files = Path(sources.__file__).parent.glob("from_*.py")
-    assert list(registry()) == sorted(file.stem.removeprefix("from_") for file in files)
+    assert list(SOURCES) == sorted(file.stem.removeprefix("from_") for file in files)
 
 
-@pytest.mark.parametrize("name", registry())
+@pytest.mark.parametrize("name", SOURCES)
 def test_every_source_without_an_address_passes_to_the_next(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,12 +104,12 @@ def test_every_source_without_an_address_passes_to_the_next(
 
 
 def test_an_unknown_source(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^no source 'kagle'; did you mean kaggle\?$"):
+    with pytest.raises(ConfigError, match=r"^unknown source 'kagle'; did you mean 'kaggle'\?$"):
         fetch(["kagle"], Item("x"), tmp_path / "x")
 
 
 def test_a_new_source_is_one_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ripen.data.sources.source._REGISTRY", dict(registry()))
+    monkeypatch.setattr(SOURCES, "_entries", dict(SOURCES))
 
     @register("memory", mirrored=lambda address: Path("memory", address))
     def from_memory(item: Item, target: Path) -> None:

@@ -10,9 +10,10 @@ import caffe
 from caffe.formats import to_text
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.core.atomic import write_text
-from ripen.learn.convergence import Training
+from ripen.learn.arrays import write_rows
+from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import Rows
-from ripen.learn.estimators.head import DEPLOY, FOLDER, Head, write_rows
+from ripen.learn.estimators.head import DEPLOY, FOLDER, SHARD, Head
 from ripen.learn.models.train_net import train_net
 from ripen.nets import head_layers as head
 from ripen.nets.engines.engine import TorchEngine
@@ -131,8 +132,8 @@ def train_whole(
     own.mkdir()
     order = np.random.default_rng(5).permutation(len(shown.y))
     lists = (
-        write_rows(own, "train", shown.x, shown.y, order),
-        write_rows(own, "held_out", watched.x, watched.y),
+        write_rows(own, "train", shown.x, shown.y, np.asarray(order), SHARD),
+        write_rows(own, "held_out", watched.x, watched.y, shard=SHARD),
     )
     sizes = SETTINGS.batch_size, len(watched.y)
     net = whole_train_val(frozen, lists, sizes, 2)
@@ -145,7 +146,7 @@ def train_whole(
     return train_net(
         net,
         SOLVER,
-        SETTINGS.to_the_end(),
+        to_the_end(SETTINGS.batch_size, SETTINGS.check_interval, SOLVER),
         5,
         own,
         lambda _: None,

@@ -30,6 +30,7 @@ def test_where_there_is_no_cpython_3_9(bare: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_stage_gives_the_reason_in_one_line(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = Layout("avocado")
     monkeypatch.chdir(bare)

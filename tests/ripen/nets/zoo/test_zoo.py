@@ -17,7 +17,6 @@ import ripen
 from caffe.proto.caffe_pb2 import NetParameter, SolverParameter
 from caffe.upgrade import upgrade_net
 from ripen.nets.contract import contract
-from ripen.nets.definition import register, registry
 from ripen.nets.zoo import DEFINITIONS
 
 BVLC = Path("BVLC/caffe")
@@ -91,14 +90,14 @@ OF_TRAINING = ("param", "weight_filler", "bias_filler")
 NET = """
 from functools import partial
 
-from ripen.nets.definition import Definition, deploy, register, softmax
+from ripen.nets.definition import DEFINITIONS, Definition, deploy, softmax
 
 
 def _body(n):
     return n.data
 
 
-register("tiny", Definition(partial(deploy, "Tiny", (1, 1, 2, 2), _body, softmax)))
+DEFINITIONS.add("tiny", Definition(partial(deploy, "Tiny", (1, 1, 2, 2), _body, softmax)))
 """
 NAMES = "from ripen.nets.zoo import DEFINITIONS; print(*DEFINITIONS)"
 
@@ -114,9 +113,10 @@ def test_a_file_in_the_folder_adds_its_nets(tmp_path: Path) -> None:
 
 
 def test_a_name_cannot_be_registered_twice() -> None:
-    with pytest.raises(ValueError, match="net 'lenet' is registered twice"):
-        register("lenet", DEFINITIONS["vgg16"])
-    assert registry() == DEFINITIONS
+    lenet = DEFINITIONS["lenet"]
+    with pytest.raises(ValueError, match="two nets are called 'lenet'"):
+        DEFINITIONS.add("lenet", DEFINITIONS["vgg16"])
+    assert DEFINITIONS["lenet"] is lenet
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)

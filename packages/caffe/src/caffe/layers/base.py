@@ -24,6 +24,7 @@ from caffe import rng
 from caffe.blob import Blob, BlobVec
 from caffe.errors import LayerError, ShapeError
 from caffe.fillers import fill
+from caffe.memory import check_room
 from caffe.proto.caffe_pb2 import FillerParameter, LayerParameter
 
 Blobs = Sequence[Blob]
@@ -127,7 +128,12 @@ class Layer(ABC):
     def learn(self, shape: Sequence[int], filler: FillerParameter) -> None:
         """Create a learnt blob; it keeps values that the definition contains."""
         index = len(self.blobs)
-        blob = Blob(shape)
+        try:
+            blob = Blob(shape)
+            # As much again come for its gradient, a solver's state, and a copy that is saved.
+            check_room(16 * blob.count, f"a learnt blob of shape {blob.shape}")
+        except ShapeError as error:
+            raise self.error(str(error)) from None
         if index >= len(self.param.blobs):
             try:
                 fill(blob, filler, rng.generator())
@@ -145,7 +151,8 @@ class Layer(ABC):
 
     def error(self, message: str) -> LayerError:
         """Return an error that names the layer."""
-        return LayerError(f"layer '{self.name}' ({self.type}): {message}")
+        place = f"layer '{self.name}' ({self.type}): "
+        return LayerError(message if message.startswith(place) else place + message)
 
 
 T = TypeVar("T", bound=Layer)

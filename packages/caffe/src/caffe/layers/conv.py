@@ -1,12 +1,13 @@
 """Convolutions: Convolution, Deconvolution, and the depthwise ones of forks.
 
-Layout: two-dimensional maps go to torch in its channels_last format and come back in it, which is
-the fastest for all these layers, deep or depthwise, forward and backward. The first convolution of
-a run converts its input, and those above find it converted: pooling, normalization, activations
-and concatenation keep the format. Layers that flatten maps (InnerProduct, Flatten, Reshape) read
-them in Caffe's order again, and so does a blob's `data`. Weights stay in Caffe's order, since
-scripts and solvers write into them: oneDNN reorders them at each pass, which takes about a tenth
-of the time of a single image and next to nothing of a batch's.
+Layout: on the CPU two-dimensional maps go to torch in its channels_last format and come back in it,
+which is the fastest for all these layers, deep or depthwise, forward and backward. (On a GPU they
+are contiguous: in float32 cuDNN has few kernels for channels_last, and converts for the others.)
+The first convolution of a run converts its input, and those above find it converted: pooling,
+normalization, activations and concatenation keep the format. Layers that flatten maps
+(InnerProduct, Flatten, Reshape) read them in Caffe's order again, and so does a blob's `data`.
+Weights stay in Caffe's order, since scripts and solvers write into them: oneDNN reorders them at
+each pass, which takes about a tenth of the time of a single image and next to nothing of a batch's.
 
 Gradients are autograd's; only those that are needed are computed.
 """
@@ -37,14 +38,14 @@ class Filter(Layer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         param = self.param.convolution_param
-        self._axis = self.axis(bottom[0], param.axis)
-        self._channels = bottom[0].shape[self._axis]
-        self._window = read_window(self, param, len(bottom[0].shape) - self._axis - 1)
-        self._outputs, self._groups = self.counts(self._channels)
-        ends = (self._outputs, self._channels // self._groups)
+        self.first_axis = self.axis(bottom[0], param.axis)
+        self._channels = bottom[0].shape[self.first_axis]
+        self.window = read_window(self, param, len(bottom[0].shape) - self.first_axis - 1)
+        self._outputs, self.groups = self.counts(self._channels)
+        ends = (self._outputs, self._channels // self.groups)
         if self.transposed:
-            ends = (self._channels, self._outputs // self._groups)
-        self.learn((*ends, *self._window.kernel), param.weight_filler)
+            ends = (self._channels, self._outputs // self.groups)
+        self.learn((*ends, *self.window.kernel), param.weight_filler)
         if param.bias_term:
             self.learn((self._outputs,), param.bias_filler)
 
@@ -62,24 +63,25 @@ class Filter(Layer):
 
     def places(self, sizes: Sequence[int]) -> tuple[int, ...]:
         """Return the top's sizes for the bottom's, along the axes that the window slides over."""
-        return self._window.outputs(sizes)
+        return self.window.outputs(sizes)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        shape, first = bottom[0].shape, self._axis + 1
-        if len(shape) != first + len(self._window.kernel):
+        shape, first = bottom[0].shape, self.first_axis + 1
+        if len(shape) != first + len(self.window.kernel):
             raise self.error(
-                f"bottom has shape {shape}. Needed: {first + len(self._window.kernel)} axes"
+                f"bottom has shape {shape}. Needed: {first + len(self.window.kernel)} axes"
             )
-        if shape[self._axis] != self._channels:
+        if shape[self.first_axis] != self._channels:
             raise self.error(
-                f"bottom has shape {shape}, so {shape[self._axis]} channels on axis {self._axis}; "
-                f"its weights are for {self._channels}"
+                f"bottom has shape {shape}, so {shape[self.first_axis]} channels on axis "
+                f"{self.first_axis}; its weights are for {self._channels}"
             )
         for other in bottom[1:]:
             if other.shape != shape:
                 raise self.error(f"bottoms have shapes {shape} and {other.shape}: must be the same")
+        self._sizes = shape[first:]
         for blob in top:
-            blob.reshape(*shape[: self._axis], self._outputs, *self.places(shape[first:]))
+            blob.reshape(*shape[: self.first_axis], self._outputs, *self.places(self._sizes))
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         weight, bias = self.blobs[0].tensor, None
@@ -108,21 +110,29 @@ class Filter(Layer):
                 if gradient is not None:
                     blob.grad.add_(gradient)
 
+    @property
+    def slides(self) -> "Aten | None":
+        """The implementation where it is torch's over maps of shape (N, C, H, W), else None."""
+        way = Aten(self.window, self._sizes, self.groups, self.transposed)
+        plain = self.first_axis == 1 and len(self._sizes) == 2 and not self.transposed
+        return way if plain and way.known else None
+
     def _items(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the tensor with a single axis before the channels."""
-        first = math.prod(tensor.shape[: self._axis])
-        items = _shaped(tensor, (first, *tensor.shape[self._axis :]))
-        if items.ndim == 4:
-            return items.contiguous(memory_format=torch.channels_last)
-        return items
+        first = math.prod(tensor.shape[: self.first_axis])
+        items = _shaped(tensor, (first, *tensor.shape[self.first_axis :]))
+        return items.contiguous(memory_format=layout(items)) if items.ndim == 4 else items
 
     def _slide(self, bottom: Blob, top: Blob) -> "Aten | Columns":
         """Return the implementation: torch's if it supports the window, else by columns."""
-        sizes = (top if self.transposed else bottom).shape[self._axis + 1 :]
-        window = self._window
-        known = 1 <= len(sizes) <= 3 and all(window.dilation) and window.fits(sizes)
-        way = Aten if known else Columns
-        return way(window, sizes, self._groups, self.transposed)
+        sizes = (top if self.transposed else bottom).shape[self.first_axis + 1 :]
+        way = Aten(self.window, sizes, self.groups, self.transposed)
+        return way if way.known else Columns(self.window, sizes, self.groups, self.transposed)
+
+
+def layout(x: torch.Tensor) -> torch.memory_format:
+    """Return the memory format in which maps are convolved the fastest where x is."""
+    return torch.contiguous_format if x.is_cuda else torch.channels_last
 
 
 def _shaped(tensor: torch.Tensor, shape: Sizes) -> torch.Tensor:
@@ -150,7 +160,7 @@ class Deconvolution(Filter):
     transposed = True
 
     def places(self, sizes: Sequence[int]) -> tuple[int, ...]:
-        return self._window.inputs(sizes)
+        return self.window.inputs(sizes)
 
 
 @register("DepthwiseConvolution", "ConvolutionDepthwise")
@@ -182,7 +192,7 @@ class Aten:
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
         """Return the tops' values, of shape (N, num_output, *places)."""
-        y: torch.Tensor = torch.ops.aten.convolution(x, weight, bias, *self._settings)
+        y: torch.Tensor = torch.ops.aten.convolution(x, weight, bias, *self.settings)
         return y
 
     def backward(
@@ -191,12 +201,19 @@ class Aten:
         """Return the gradients of x, weight and bias that are needed."""
         # torch's own gradient of the bias is slow, especially with padding.
         of_x, of_weight, _ = torch.ops.aten.convolution_backward(
-            grad, x, weight, None, *self._settings, [*wanted[:2], False]
+            grad, x, weight, None, *self.settings, [*wanted[:2], False]
         )
         return of_x, of_weight, grad.sum((0, *range(2, grad.ndim))) if wanted[2] else None
 
     @property
-    def _settings(self) -> tuple[Sizes, Sizes, Sizes, bool, list[int], int]:
+    def known(self) -> bool:
+        """Whether torch supports the window."""
+        window = self.window
+        axes = len(self.sizes)
+        return 1 <= axes <= 3 and all(window.dilation) and window.fits(self.sizes)
+
+    @property
+    def settings(self) -> tuple[Sizes, Sizes, Sizes, bool, list[int], int]:
         window, none = self.window, [0] * len(self.sizes)
         # A window of size 1 has no gaps to dilate, and torch 2.13 crashes (a segmentation fault) on
         # a dilation above 1 with a map of width 1 in channels_last.

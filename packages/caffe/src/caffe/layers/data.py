@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from caffe import rng
 from caffe.blob import Blob
-from caffe.errors import LayerError, naming
+from caffe.errors import ArraysError, LayerError, naming
 from caffe.fillers import fill
 from caffe.layers.base import Blobs, Layer, register
 from caffe.proto.caffe_pb2 import FillerParameter
@@ -131,27 +131,32 @@ class MemoryData(Source):
         data, labels = np.asanyarray(data), np.asanyarray(labels)
         batch = self._size[0]
         if data.dtype != np.float32 or labels.dtype != np.float32:
-            raise self.error(f"arrays are {data.dtype} and {labels.dtype}. Allowed: float32")
+            raise self._refused(f"arrays are {data.dtype} and {labels.dtype}. Allowed: float32")
         if not data.ndim or data.shape[1:] != self._size[1:] or not _is_column(labels, len(data)):
-            raise self.error(
+            raise self._refused(
                 f"arrays have shapes {data.shape} and {labels.shape}. Allowed: "
                 f"(n, {', '.join(map(str, self._size[1:]))}) and (n,) or (n, 1, 1, 1)"
             )
         if not (data.flags.c_contiguous and labels.flags.c_contiguous):
-            raise self.error("arrays are not contiguous. Allowed: C order, as ascontiguousarray's")
+            raise self._refused(
+                "arrays are not contiguous. Allowed: C order, as ascontiguousarray's"
+            )
         if not len(data) or len(data) % batch:
-            raise self.error(f"{len(data)} items are not a multiple of the batch size {batch}")
+            raise self._refused(f"{len(data)} items are not a multiple of the batch size {batch}")
         self._data = torch.from_numpy(data)
         self._labels = torch.from_numpy(labels.reshape(-1))
         self._position = 0
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         if self._data is None:
-            raise self.error("has no data yet: call net.set_input_arrays(data, labels) first")
+            raise self._refused("has no data yet: call net.set_input_arrays(data, labels) first")
         rows = slice(self._position, self._position + self._size[0])
         top[0].set_data(self._data[rows].clone())
         top[1].set_data(self._labels[rows].clone())
         self._position = rows.stop % len(self._data)
+
+    def _refused(self, message: str) -> ArraysError:
+        return ArraysError(str(self.error(message)))
 
 
 def _is_column(labels: NDArray[Any], n: int) -> bool:

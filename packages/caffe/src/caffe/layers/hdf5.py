@@ -1,6 +1,6 @@
 """HDF5Data, HDF5Output."""
 
-from pathlib import Path
+import os
 
 import h5py
 import numpy as np
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from caffe import rng
 from caffe.errors import FormatError, naming
-from caffe.hdf5 import opened, read_numbers
+from caffe.formats import read_file
+from caffe.hdf5 import is_hdf5, opened, read_numbers
 from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.data import Source
 
@@ -28,10 +29,15 @@ class HDF5Data(Source):
             raise self.error("batch_size is missing or 0. Allowed: 1 or more")
         if self.param.HasField("transform_param"):
             raise self.error("does not transform data: transform_param is not allowed")
+        needed = "Needed: a text file that lists HDF5 files, one a line"
+        if is_hdf5(param.source):
+            raise self.error(f"source '{param.source}' is an HDF5 file itself. {needed}")
         try:
-            self._files = Path(param.source).read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError) as error:
-            raise self.error(f"source '{param.source}' cannot be read: {error}") from None
+            self._files = os.fsdecode(read_file(param.source)).split()
+        except FormatError as error:
+            raise self.error(f"source {error}. {needed}") from None
+        if any("\0" in name for name in self._files):
+            raise self.error(f"source '{param.source}' is binary. {needed}")
         if not self._files:
             raise self.error(f"source '{param.source}' lists no file. Needed: at least 1")
         self._file_order = self._order(len(self._files))
@@ -43,7 +49,7 @@ class HDF5Data(Source):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         size = self.param.hdf5_data_param.batch_size
-        batch = [torch.empty((size, *rows.shape[1:])) for rows in self._rows]
+        batch = [torch.empty((size, *rows.shape[1:]), device="cpu") for rows in self._rows]
         filled = 0
         while filled < size:
             if self._row == len(self._rows[0]):
@@ -72,7 +78,7 @@ class HDF5Data(Source):
             with opened(name) as file:
                 rows = [self._read(file, name, top) for top in self.param.top]
         except FormatError as error:
-            raise FormatError(f"layer '{self.name}': {error}") from None
+            raise FormatError(f"layer '{self.name}' ({self.type}): {error}") from None
         lengths = {len(values) for values in rows}
         if len(lengths) > 1 or 0 in lengths:
             raise self.error(

@@ -1,29 +1,28 @@
 """ImageData: images from a list of files."""
 
+import os
 import re
-from pathlib import Path
 
 from caffe import rng
 from caffe.errors import FormatError
+from caffe.formats import read_file
 from caffe.image_files import read_image
 from caffe.layers.base import Blobs, register
 from caffe.layers.image_batches import ImageBatches, Item
 
 
 def read_list(source: str) -> list[tuple[str, int]]:
-    """Read a list of images, ``path label`` in each line; the label is an integer.
+    """Read a list of images, ``path label`` in each line; without a label it is 0.
 
     Raises
     ------
     FormatError
         If it cannot be read, is empty, or a line has no label; the message gives the line number.
     """
-    try:
-        lines = Path(source).read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise FormatError(f"{source}: is binary; a list of images is needed") from None
-    except OSError as error:
-        raise FormatError(f"{source}: cannot be read: {error.strerror}") from None
+    content = read_file(source)
+    if b"\0" in content:
+        raise FormatError(f"{source}: is binary; a list of images is needed")
+    lines = os.fsdecode(content).splitlines()  # paths are bytes: in any encoding
     pairs = [_pair(line, f"{source}:{i}") for i, line in enumerate(lines, 1) if line.strip()]
     if not pairs:
         raise FormatError(f"{source}: lists no image. Needed: at least 1")
@@ -32,9 +31,14 @@ def read_list(source: str) -> list[tuple[str, int]]:
 
 def _pair(line: str, where: str) -> tuple[str, int]:
     path, _, text = line.rstrip().rpartition(" ")
-    label = re.match(r"[+-]?\d+", text)
-    if not path or not label:
-        raise FormatError(f"{where}: '{line.strip()}' has no label. Needed: path, space, number")
+    if not path.strip():
+        return text, 0  # as in Caffe: lists for testing have no labels
+    label = re.match(r"[+-]?\d{1,10}(?!\d)", text)
+    if not label or not -(2**31) <= int(label[0]) < 2**31:
+        raise FormatError(
+            f"{where}: '{line.strip()[:200]}' has no label. Needed: path, space, whole number of "
+            "32 bits"
+        )
     return path, int(label[0])
 
 

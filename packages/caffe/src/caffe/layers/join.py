@@ -30,22 +30,22 @@ class Concat(AlongAxis):
     overwritable = True
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        self._axis = self._axis_of(bottom, self.param.concat_param, "concat_dim")
-        first = bottom[0].shape
+        self.concat_axis = self._axis_of(bottom, self.param.concat_param, "concat_dim")
+        first, axis = bottom[0].shape, self.concat_axis
         for i, blob in enumerate(bottom):
-            if _without(blob.shape, self._axis) != _without(first, self._axis):
+            if _without(blob.shape, axis) != _without(first, axis):
                 raise self.error(
                     f"bottom {i} has shape {blob.shape}, bottom 0 has {first}: they may differ in "
-                    f"axis {self._axis} only"
+                    f"axis {axis} only"
                 )
-        self._sizes = [blob.shape[self._axis] for blob in bottom]
-        top[0].reshape(*first[: self._axis], sum(self._sizes), *first[self._axis + 1 :])
+        self._sizes = [blob.shape[axis] for blob in bottom]
+        top[0].reshape(*first[:axis], sum(self._sizes), *first[axis + 1 :])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        top[0].set_data(torch.cat([blob.tensor for blob in bottom], self._axis))
+        top[0].set_data(torch.cat([blob.tensor for blob in bottom], self.concat_axis))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        parts = torch.split(top[0].grad, self._sizes, self._axis)
+        parts = torch.split(top[0].grad, self._sizes, self.concat_axis)
         for blob, part, wanted in zip(bottom, parts, propagate_down, strict=True):
             if wanted:
                 blob.set_diff(part)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from caffe import lrn_gpu
 from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.pool_windows import Average, Windows
 from caffe.proto.caffe_pb2 import LRNParameter
@@ -40,6 +41,13 @@ class LRN(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0].tensor
+        if self._across and x.is_cuda and self._size <= lrn_gpu.LARGEST:
+            alpha = self._alpha / self._size
+            y, self._scale = lrn_gpu.forward(
+                x, self._size, alpha, self._beta, self.param.lrn_param.k
+            )
+            top[0].set_data(y)
+            return
         if self._across:
             scale = channel_sum(x * x, self._size)
             scale.mul_(self._alpha / self._size).add_(self.param.lrn_param.k)
@@ -52,6 +60,12 @@ class LRN(Layer):
         if not propagate_down[0]:
             return
         grad, x = top[0].grad, bottom[0].tensor
+        if self._across and x.is_cuda and self._size <= lrn_gpu.LARGEST:
+            factor = 2 * self._alpha * self._beta / self._size
+            y = top[0].tensor
+            found = lrn_gpu.backward(grad, x, y, self._scale, self._size, factor, self._beta)
+            bottom[0].set_diff(found)
+            return
         # The derivative of the scale, without its constant factor.
         if self._across:
             through = channel_sum((grad * top[0].tensor).div_(self._scale), self._size)

@@ -63,7 +63,16 @@ class BatchNorm(Layer):
     Blobs: weighted sums of the batches' means and variances, of shape (C,), and the sum of the
     weights, of shape (1,), by which the two are to be divided. Before each batch all three are
     multiplied by moving_average_fraction. The variances in them are unbiased.
+
+    Attributes
+    ----------
+    fixed : bool
+        Whether it uses the running statistics.
+    joined : bool
+        Whether its last pass was run together with a Scale's (`caffe.normalized`).
     """
+
+    joined = False
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         param = self.param.batch_norm_param
@@ -71,7 +80,7 @@ class BatchNorm(Layer):
             raise self.error(f"bottom has shape {bottom[0].shape}. Allowed: 2 axes or more")
         self._channels = bottom[0].shape[1]
         given = param.HasField("use_global_stats")
-        self._global = param.use_global_stats if given else self.phase == TEST
+        self.fixed = param.use_global_stats if given else self.phase == TEST
         for shape in ((self._channels,), (self._channels,), (1,)):
             self.learn(shape, FillerParameter(type="constant"))
         for index, spec in enumerate(self.param.param):
@@ -91,14 +100,13 @@ class BatchNorm(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, eps = bottom[0].tensor, self.param.batch_norm_param.eps
-        if self._global:
-            mean, variance = self._learnt()
+        if self.fixed:
+            mean, variance = self.learnt()
             y = _ops.native_batch_norm(x, None, None, mean, variance, False, 0, eps)[0]
             self._scale = (variance + eps).rsqrt()
         else:
-            mean, variance = x.new_empty(self._channels), x.new_empty(self._channels)
-            y, _, self._scale = _ops.native_batch_norm(x, None, None, mean, variance, True, 1, eps)
-            self._move(mean, variance, x.numel() // self._channels)
+            y, _, self._scale = self.normalize(x, None, None)
+        self.joined = False
         self._y: torch.Tensor = y  # kept, since an in-place layer above may overwrite the top
         top[0].set_data(y)
 
@@ -106,7 +114,7 @@ class BatchNorm(Layer):
         if not propagate_down[0]:
             return
         grad = top[0].grad
-        if self._global:
+        if self.fixed:
             axes = (1, self._channels, *[1] * (grad.dim() - 2))
             bottom[0].set_diff(grad * self._scale.view(axes))
             return
@@ -117,10 +125,31 @@ class BatchNorm(Layer):
         )
         bottom[0].set_diff(result[0])
 
-    def _learnt(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def normalize(
+        self, x: torch.Tensor, scale: torch.Tensor | None, bias: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Normalize by the batch's statistics, and add these to the running ones.
+
+        Returns
+        -------
+        y : Tensor of the shape of x
+            The normalized values times `scale` plus `bias`.
+        mean, factor : Tensor of shape (C,)
+            The batch's means, and 1 / sqrt(variance + eps).
+        """
+        eps = self.param.batch_norm_param.eps
+        mean, variance = x.new_empty(self._channels), x.new_empty(self._channels)
+        results: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _ops.native_batch_norm(
+            x, scale, bias, mean, variance, True, 1, eps
+        )
+        self._move(mean, variance, x.numel() // self._channels)
+        return results
+
+    def learnt(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the running mean and variance; 0 before the first batch."""
         mean, variance, count = (blob.tensor for blob in self.blobs)
-        factor = 0 if count.item() == 0 else 1 / count
+        # Not `count.item()`: a GPU would have to finish everything before it.
+        factor = torch.where(count == 0, 0.0, 1 / count)
         return mean * factor, variance * factor
 
     def _move(self, mean: torch.Tensor, variance: torch.Tensor, values: int) -> None:

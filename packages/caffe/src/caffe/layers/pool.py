@@ -4,9 +4,17 @@ from collections.abc import Sequence
 
 import torch
 
-from caffe.blob import Blob
+from caffe.blob import MAX_COUNT, Blob
 from caffe.layers.base import Blobs, Layer, register
-from caffe.layers.pool_windows import Average, Max, Pair, Stochastic, Windows
+from caffe.layers.pool_windows import (
+    Average,
+    Max,
+    Pair,
+    Stochastic,
+    WideAverage,
+    WideMax,
+    Windows,
+)
 from caffe.proto.caffe_pb2 import TRAIN, LayerParameter, PoolingParameter
 
 _AXES = ("h", "w")
@@ -46,7 +54,7 @@ class Pooling(Layer):
             )
         if any(self._pad) and self._pool == PoolingParameter.STOCHASTIC:
             raise self.error(f"has pad {self._pad} and pool: STOCHASTIC. Allowed with it: pad 0")
-        self._windows: Windows | None = None
+        self.windows: Windows | None = None
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
@@ -54,8 +62,8 @@ class Pooling(Layer):
             raise self.error(f"bottom has shape {shape}. Allowed: 4 axes, (N, C, H, W)")
         ceil = self.param.pooling_param.round_mode == PoolingParameter.CEIL
         windows = Windows(shape[2:], self._kernel or shape[2:], self._stride, self._pad, ceil)
-        if windows != self._windows:
-            self._windows = windows
+        if windows != self.windows:
+            self.windows = windows
             self._method = self._new_method(windows)
         for blob in top:
             blob.reshape(*shape[:2], *windows.pooled)
@@ -79,10 +87,12 @@ class Pooling(Layer):
             raise self.error(f"kernel is {kernel}, pad {pad}. Allowed: kernel from 1, pad below it")
         if min(windows.pooled) < 1:
             raise self.error(f"kernel {kernel} is too large for a bottom of {windows.size}")
+        if windows.pooled[0] * windows.pooled[1] > MAX_COUNT:
+            raise self.error(f"kernel {kernel} and pad {pad} make too many windows")
         if self._pool == PoolingParameter.MAX:
-            return Max(windows)
+            return WideMax(windows) if windows.wide else Max(windows)
         if self._pool == PoolingParameter.AVE:
-            return Average(windows)
+            return WideAverage(windows) if windows.wide else Average(windows)
         return Stochastic(windows, draw=self.phase == TRAIN)
 
     def _read_kernel(self) -> Pair | None:

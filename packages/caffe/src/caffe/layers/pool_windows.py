@@ -68,10 +68,32 @@ class Windows:
         """
         return all(
             2 * self.pad[axis] <= self.kernel[axis]
-            and self.starts(axis)[-1] < self.size[axis]
+            and (self.pooled[axis] - 1) * self.stride[axis] - self.pad[axis] < self.size[axis]
             and self.size[axis] + 2 * self.pad[axis] >= self.kernel[axis] - self.stride[axis] + 1
             for axis in (0, 1)
         )
+
+    @property
+    def wide(self) -> bool:
+        """Whether to clip windows first: they exceed the map, and torch does not support them."""
+        return not self.plain and any(k > s for k, s in zip(self.kernel, self.size, strict=True))
+
+    def clipped(self, axis: int, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the positions of each window within the map, and which of them it has.
+
+        Returns
+        -------
+        Tensor of shape (n_windows, widest)
+        bool Tensor of that shape
+            False where a window is narrower than the widest.
+        """
+        starts = torch.arange(self.pooled[axis], device=like.device) * self.stride[axis]
+        low = starts - self.pad[axis]
+        high = (low + self.kernel[axis]).clamp(0, self.size[axis])
+        low = low.clamp_min(0)
+        widest = max(1, int((high - low).max()))
+        places = low[:, None] + torch.arange(widest, device=like.device)
+        return places.clamp_max(self.size[axis] - 1), places < high[:, None]
 
     def starts(self, axis: int) -> list[int]:
         """Return the starts of the windows, relative to the map's first value."""
@@ -180,6 +202,8 @@ class Average:
         if w.whole:
             return torch.empty_like(x).copy_(grad / math.prod(w.size))
         back = _ops.avg_pool2d_backward
+        if grad.is_cuda:  # torch 2.11's kernel for channels_last is wrong wherever there is padding
+            grad, x = grad.contiguous(), x.contiguous()
         if w.plain:
             result = back(grad, x, w.kernel, w.stride, w.pad, w.ceil, True, None)
         else:
@@ -207,7 +231,8 @@ class Stochastic:
             total = found.sum(-1) + torch.finfo(x.dtype).tiny
             return found.square().sum(-1) / total
         sums = found.cumsum(-1)
-        share = torch.rand(*found.shape[:-1], 1, generator=torch_generator()).to(x)
+        drawn = x.new_empty((*found.shape[:-1], 1), dtype=torch.float32)
+        share = drawn.uniform_(generator=torch_generator()).to(x)
         reached = sums >= share * sums[..., -1:]
         self._index = reached.to(torch.uint8).argmax(-1, keepdim=True)
         return found.gather(-1, self._index).squeeze(-1)
@@ -235,3 +260,61 @@ class Stochastic:
         for axis in (0, 1):
             x = x.unfold(2 + axis, w.kernel[axis], w.stride[axis])
         return x.flatten(-2)
+
+
+def _along(x: torch.Tensor, axis: int, windows: Windows, empty: float) -> torch.Tensor:
+    """Return an axis of maps as two: the windows, and the positions in each."""
+    places, there = windows.clipped(axis - 2, x)
+    shape = [*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]]
+    apart = x.index_select(axis, places.flatten()).reshape(shape)
+    shape = [1] * apart.dim()
+    shape[axis : axis + 2] = there.shape
+    result: torch.Tensor = apart.masked_fill(~there.view(shape), empty)
+    return result
+
+
+class WideMax(Max):
+    """As Max, for windows that exceed the map: those of each row, then of the columns."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        w = self._windows
+        rows, column = _along(x, 3, w, LOWEST).max(4)
+        y, row = _along(rows, 2, w, LOWEST).max(3)
+        columns = w.clipped(1, x)[0][torch.arange(w.pooled[1], device=x.device), column]
+        down = torch.arange(w.pooled[0], device=x.device)[:, None]
+        row = w.clipped(0, x)[0][down, row]
+        index = row * w.size[1] + columns.gather(2, row)
+        empty = [~w.clipped(axis, x)[1].any(1) for axis in (0, 1)]
+        self._index: torch.Tensor = index.masked_fill(empty[0][:, None] | empty[1], -1)
+        result: torch.Tensor = y
+        return result
+
+    def mask(self) -> torch.Tensor:
+        return self._index
+
+    def backward(self, grad: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        there = self._index >= 0
+        total = torch.zeros_like(x, memory_format=torch.contiguous_format).flatten(2)
+        total.scatter_add_(2, self._index.clamp_min(0).flatten(2), (grad * there).flatten(2))
+        found: torch.Tensor = total.view(x.shape)
+        return found
+
+
+class WideAverage(Average):
+    """As Average, for windows that exceed the map."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        w = self._windows
+        sums: torch.Tensor = _along(_along(x, 3, w, 0).sum(4), 2, w, 0).sum(3)
+        return sums.div_(w.areas(x))
+
+    def backward(self, grad: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        w = self._windows
+        grad = grad / w.areas(x)
+        for axis in (2, 3):
+            places, there = w.clipped(axis - 2, x)
+            each = grad.movedim(axis, -1).unsqueeze(-1) * there
+            total = each.new_zeros(*each.shape[:3], w.size[axis - 2])
+            total.index_add_(3, places.flatten(), each.flatten(3))
+            grad = torch.movedim(total, -1, axis)
+        return grad

@@ -4,7 +4,8 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from caffe.blob import BlobVec
+from caffe.blob import BlobVec, RawBlobVec
+from caffe.errors import ClassMissing, ModuleError
 from caffe.layers import base
 from caffe.layers.base import Blobs, register
 from caffe.proto.caffe_pb2 import LayerParameter
@@ -69,37 +70,42 @@ class PythonLayer(base.Layer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         self.user.param_str = self.user.param_str_ = self.param.python_param.param_str
         self.user.phase = self.phase
-        self.user.setup(bottom, top)
+        self.user.setup(RawBlobVec(bottom), RawBlobVec(top))
         self.blobs = self.user.blobs
         self.param_propagate_down = [True] * len(self.blobs)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        self.user.reshape(bottom, top)
+        self.user.reshape(RawBlobVec(bottom), RawBlobVec(top))
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self._method("forward")(bottom, top)
+        self._method("forward")(RawBlobVec(bottom), RawBlobVec(top))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        self._method("backward")(top, propagate_down, bottom)
+        self._method("backward")(RawBlobVec(top), propagate_down, RawBlobVec(bottom))
 
     def _class(self) -> Any:
         param = self.param.python_param
         if not param.module or not param.layer:
             raise self.error("python_param needs module and layer, the names of a class")
+        if param.module.startswith(".") or "\0" in param.module:
+            raise self._missing(f"module is '{param.module}'. Allowed: an absolute name")
         try:
             module = importlib.import_module(param.module)
         except ModuleNotFoundError as error:
             if not f"{param.module}.".startswith(f"{error.name}."):
                 raise  # an import inside the module failed
-            raise self.error(
+            raise self._missing(
                 f"there is no Python module '{param.module}'. Its folder must be in PYTHONPATH"
             ) from None
         found = getattr(module, param.layer, None)
         if found is None:
-            raise self.error(f"there is no {self._named()}")
+            raise ClassMissing(str(self.error(f"there is no {self._named()}")))
         if not isinstance(found, type) or not issubclass(found, Layer):
             raise self.error(f"{self._named()} is not a subclass of caffe.Layer")
         return found
+
+    def _missing(self, message: str) -> ModuleError:
+        return ModuleError(str(self.error(message)))
 
     def _method(self, name: str) -> Any:
         method = getattr(self.user, name, None)

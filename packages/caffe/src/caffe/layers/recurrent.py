@@ -106,7 +106,7 @@ class Recurrent(Layer):
             static = bottom[2].tensor.reshape(streams, -1)
             projected = projected + static.mm(self.blobs[2].tensor.t())
         given = bottom[2 + self._static :]
-        before = [b.tensor[0] for b in given] if given else self._kept(streams, x.dtype)
+        before = [b.tensor[0] for b in given] if given else self._kept(streams, projected)
         output, states = self.run(projected, bottom[1].tensor.unsqueeze(2), before)
         top[0].set_data(output)
         for blob, state in zip(top[1:], states, strict=False):
@@ -115,16 +115,19 @@ class Recurrent(Layer):
             for kept, state in zip(self._states, states, strict=True):
                 kept[:streams] = state
 
-    def _kept(self, streams: int, dtype: torch.dtype) -> list[torch.Tensor]:
+    def _kept(self, streams: int, like: torch.Tensor) -> list[torch.Tensor]:
         """Return the initial states of a pass, each of shape (N, num_output).
+
+        They are on the device of `like`, also if the previous pass ran on another.
 
         With fewer streams the states of the others are kept for later; with more than ever before
         all start from zeros, since Caffe reallocates its blobs then.
         """
         known = self._states[0] if self._states else None
-        if known is None or known.shape[0] < streams or known.dtype != dtype:
+        if known is None or known.shape[0] < streams or known.dtype != like.dtype:
             size = (streams, self.param.recurrent_param.num_output)
-            self._states = [torch.zeros(size, dtype=dtype) for _ in range(self.states)]
+            self._states = [like.new_zeros(size) for _ in range(self.states)]
+        self._states = [state.to(like) for state in self._states]
         return [state[:streams].clone() for state in self._states]
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:

@@ -40,12 +40,12 @@ class Spread(Layer):
                 f"a bottom of shape {shape} has no axes of sizes {sizes} from axis {axis} on"
             )
         self._repeated = [i for i in range(len(shape)) if not first <= i < end]
-        self._spread = tuple(1 if i in self._repeated else n for i, n in enumerate(shape))
+        self.broadcast = tuple(1 if i in self._repeated else n for i, n in enumerate(shape))
         top[0].reshape(*shape)
 
     def spread(self, small: Blob) -> torch.Tensor:
         """Return the small blob's values with as many axes as the bottom has."""
-        return small.tensor.reshape(self._spread)
+        return small.tensor.reshape(self.broadcast)
 
     def summed(self, x: torch.Tensor, small: Blob) -> torch.Tensor:
         """Return the sum over the axes of broadcasting, in the small blob's shape."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from caffe import rng
 from caffe.errors import FormatError
+from caffe.formats import read_file
 from caffe.image_files import Pixels, decode, resize
 from caffe.layers.base import Blobs, register
 from caffe.layers.data import Source
@@ -51,9 +52,7 @@ def read_windows(source: str) -> list[Window]:
         If it cannot be read, is empty, truncated or in another format.
     """
     try:
-        words = iter(Path(source).read_text(encoding="utf-8").split())
-    except OSError as error:
-        raise FormatError(f"{source}: cannot be read: {error.strerror}") from None
+        words = iter(read_file(source).decode("utf-8").split())
     except UnicodeDecodeError:
         raise FormatError(f"{source}: is binary; a list of windows is needed") from None
     windows: list[Window] = []
@@ -69,6 +68,8 @@ def read_windows(source: str) -> list[Window]:
             for _ in range(count):
                 label, overlap = int(next(words)), float(next(words))
                 x1, y1, x2, y2 = (int(next(words)) for _ in range(4))
+                if max(map(abs, (label, x1, y1, x2, y2))) >= 2**31:
+                    raise ValueError("a number of more than 32 bits")
                 windows.append(Window(path, label, overlap, (x1, y1, x2, y2)))
         except (ValueError, StopIteration, RuntimeError) as error:
             reason = str(error) if isinstance(error, ValueError) else "the file ends there"

@@ -14,17 +14,83 @@ _sym_db = _symbol_database.Default()
 from caffe.proto import caffe_pb2 as caffe_dot_proto_dot_caffe__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63\x61\x66\x66\x65/proto/forks.proto\x12\x0b\x63\x61\x66\x66\x65.forks\x1a\x17\x63\x61\x66\x66\x65/proto/caffe.proto\"F\n\x0eLayerParameter\x12\x34\n\nnorm_param\x18\xce\x01 \x01(\x0b\x32\x1f.caffe.forks.NormalizeParameter\"\x92\x01\n\x12NormalizeParameter\x12\x1c\n\x0e\x61\x63ross_spatial\x18\x01 \x01(\x08:\x04true\x12,\n\x0cscale_filler\x18\x02 \x01(\x0b\x32\x16.caffe.FillerParameter\x12\x1c\n\x0e\x63hannel_shared\x18\x03 \x01(\x08:\x04true\x12\x12\n\x03\x65ps\x18\x04 \x01(\x02:\x05\x31\x65-10\",\n\x10PoolingParameter\x12\x18\n\tceil_mode\x18\xe8\x07 \x01(\x08:\x04true')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63\x61\x66\x66\x65/proto/forks.proto\x12\x0b\x63\x61\x66\x66\x65.forks\x1a\x17\x63\x61\x66\x66\x65/proto/caffe.proto\"\xc4\x0b\n\x0eLayerParameter\x12@\n\x13multibox_loss_param\x18\xc9\x01 \x01(\x0b\x32\".caffe.forks.MultiBoxLossParameter\x12\x38\n\x0fprior_box_param\x18\xcb\x01 \x01(\x0b\x32\x1e.caffe.forks.PriorBoxParameter\x12\x46\n\x16\x64\x65tection_output_param\x18\xcc\x01 \x01(\x0b\x32%.caffe.forks.DetectionOutputParameter\x12\x34\n\nnorm_param\x18\xce\x01 \x01(\x0b\x32\x1f.caffe.forks.NormalizeParameter\x12>\n\x11roi_pooling_param\x18\xd7\xc7\xf8\x03 \x01(\x0b\x32 .caffe.forks.ROIPoolingParameter\x12\x43\n\x14smooth_l1_loss_param\x18\xd8\xc7\xf8\x03 \x01(\x0b\x32\".caffe.forks.SmoothL1LossParameter\x12@\n\x13psroi_pooling_param\x18\xe9\x07 \x01(\x0b\x32\".caffe.forks.PSROIPoolingParameter\x12\x37\n\x0eproposal_param\x18\xea\x07 \x01(\x0b\x32\x1e.caffe.forks.ProposalParameter\x12\x37\n\x0eupsample_param\x18\xeb\x07 \x01(\x0b\x32\x1e.caffe.forks.UpsampleParameter\x12+\n\x08\x62n_param\x18\xec\x07 \x01(\x0b\x32\x18.caffe.forks.BNParameter\x12\x33\n\x0cinterp_param\x18\xed\x07 \x01(\x0b\x32\x1c.caffe.forks.InterpParameter\x12\x44\n\x15shuffle_channel_param\x18\xee\x07 \x01(\x0b\x32$.caffe.forks.ShuffleChannelParameter\x12-\n\tpad_param\x18\xef\x07 \x01(\x0b\x32\x19.caffe.forks.PadParameter\x12<\n\x11\x63\x65nter_loss_param\x18\xf0\x07 \x01(\x0b\x32 .caffe.forks.CenterLossParameter\x12U\n\x1enormalized_inner_product_param\x18\xf1\x07 \x01(\x0b\x32,.caffe.forks.NormalizedInnerProductParameter\x12I\n\x18label_specific_add_param\x18\xf2\x07 \x01(\x0b\x32&.caffe.forks.LabelSpecificAddParameter\x12>\n\x12triplet_loss_param\x18\xf3\x07 \x01(\x0b\x32!.caffe.forks.TripletLossParameter\x12\x37\n\x0eimresize_param\x18\xf4\x07 \x01(\x0b\x32\x1e.caffe.forks.ImResizeParameter\x12-\n\tnms_param\x18\xf5\x07 \x01(\x0b\x32\x19.caffe.forks.NmsParameter\x12\x35\n\rwarpctc_param\x18\xf6\x07 \x01(\x0b\x32\x1d.caffe.forks.WarpCTCParameter\x12\x35\n\rreverse_param\x18\xf7\x07 \x01(\x0b\x32\x1d.caffe.forks.ReverseParameter\x12\x39\n\x0ftranspose_param\x18\xf8\x07 \x01(\x0b\x32\x1f.caffe.forks.TransposeParameter\x12;\n\x08st_param\x18\xf9\x07 \x01(\x0b\x32(.caffe.forks.SpatialTransformerParameter\x12:\n\x10\x66ocal_loss_param\x18\xfa\x07 \x01(\x0b\x32\x1f.caffe.forks.FocalLossParameter\"\x92\x01\n\x12NormalizeParameter\x12\x1c\n\x0e\x61\x63ross_spatial\x18\x01 \x01(\x08:\x04true\x12,\n\x0cscale_filler\x18\x02 \x01(\x0b\x32\x16.caffe.FillerParameter\x12\x1c\n\x0e\x63hannel_shared\x18\x03 \x01(\x08:\x04true\x12\x12\n\x03\x65ps\x18\x04 \x01(\x02:\x05\x31\x65-10\",\n\x10PoolingParameter\x12\x18\n\tceil_mode\x18\xe8\x07 \x01(\x08:\x04true\"\xb5\x02\n\x11PriorBoxParameter\x12\x10\n\x08min_size\x18\x01 \x03(\x02\x12\x10\n\x08max_size\x18\x02 \x03(\x02\x12\x14\n\x0c\x61spect_ratio\x18\x03 \x03(\x02\x12\x12\n\x04\x66lip\x18\x04 \x01(\x08:\x04true\x12\x13\n\x04\x63lip\x18\x05 \x01(\x08:\x05\x66\x61lse\x12\x10\n\x08variance\x18\x06 \x03(\x02\x12\x10\n\x08img_size\x18\x07 \x01(\r\x12\r\n\x05img_h\x18\x08 \x01(\r\x12\r\n\x05img_w\x18\t \x01(\r\x12\x0c\n\x04step\x18\n \x01(\x02\x12\x0e\n\x06step_h\x18\x0b \x01(\x02\x12\x0e\n\x06step_w\x18\x0c \x01(\x02\x12\x13\n\x06offset\x18\r \x01(\x02:\x03\x30.5\"8\n\x08\x43odeType\x12\n\n\x06\x43ORNER\x10\x01\x12\x0f\n\x0b\x43\x45NTER_SIZE\x10\x02\x12\x0f\n\x0b\x43ORNER_SIZE\x10\x03\"[\n\x1eNonMaximumSuppressionParameter\x12\x1a\n\rnms_threshold\x18\x01 \x01(\x02:\x03\x30.3\x12\r\n\x05top_k\x18\x02 \x01(\x05\x12\x0e\n\x03\x65ta\x18\x03 \x01(\x02:\x01\x31\"\xaa\x01\n\x13SaveOutputParameter\x12\x18\n\x10output_directory\x18\x01 \x01(\t\x12\x1a\n\x12output_name_prefix\x18\x02 \x01(\t\x12\x15\n\routput_format\x18\x03 \x01(\t\x12\x16\n\x0elabel_map_file\x18\x04 \x01(\t\x12\x16\n\x0ename_size_file\x18\x05 \x01(\t\x12\x16\n\x0enum_test_image\x18\x06 \x01(\r\"\xd9\x03\n\x18\x44\x65tectionOutputParameter\x12\x13\n\x0bnum_classes\x18\x01 \x01(\r\x12\x1c\n\x0eshare_location\x18\x02 \x01(\x08:\x04true\x12\x1e\n\x13\x62\x61\x63kground_label_id\x18\x03 \x01(\x05:\x01\x30\x12>\n\tnms_param\x18\x04 \x01(\x0b\x32+.caffe.forks.NonMaximumSuppressionParameter\x12;\n\x11save_output_param\x18\x05 \x01(\x0b\x32 .caffe.forks.SaveOutputParameter\x12\x42\n\tcode_type\x18\x06 \x01(\x0e\x32\'.caffe.forks.PriorBoxParameter.CodeType:\x06\x43ORNER\x12\x16\n\nkeep_top_k\x18\x07 \x01(\x05:\x02-1\x12)\n\x1avariance_encoded_in_target\x18\x08 \x01(\x08:\x05\x66\x61lse\x12\x1c\n\x14\x63onfidence_threshold\x18\t \x01(\x02\x12\x18\n\tvisualize\x18\n \x01(\x08:\x05\x66\x61lse\x12\x1b\n\x13visualize_threshold\x18\x0b \x01(\x02\x12\x11\n\tsave_file\x18\x0c \x01(\t\"\x8c\t\n\x15MultiBoxLossParameter\x12P\n\rloc_loss_type\x18\x01 \x01(\x0e\x32..caffe.forks.MultiBoxLossParameter.LocLossType:\tSMOOTH_L1\x12P\n\x0e\x63onf_loss_type\x18\x02 \x01(\x0e\x32/.caffe.forks.MultiBoxLossParameter.ConfLossType:\x07SOFTMAX\x12\x15\n\nloc_weight\x18\x03 \x01(\x02:\x01\x31\x12\x13\n\x0bnum_classes\x18\x04 \x01(\r\x12\x1c\n\x0eshare_location\x18\x05 \x01(\x08:\x04true\x12P\n\nmatch_type\x18\x06 \x01(\x0e\x32,.caffe.forks.MultiBoxLossParameter.MatchType:\x0ePER_PREDICTION\x12\x1e\n\x11overlap_threshold\x18\x07 \x01(\x02:\x03\x30.5\x12$\n\x16use_prior_for_matching\x18\x08 \x01(\x08:\x04true\x12\x1e\n\x13\x62\x61\x63kground_label_id\x18\t \x01(\r:\x01\x30\x12\x1e\n\x10use_difficult_gt\x18\n \x01(\x08:\x04true\x12\x15\n\rdo_neg_mining\x18\x0b \x01(\x08\x12\x18\n\rneg_pos_ratio\x18\x0c \x01(\x02:\x01\x33\x12\x18\n\x0bneg_overlap\x18\r \x01(\x02:\x03\x30.5\x12\x42\n\tcode_type\x18\x0e \x01(\x0e\x32\'.caffe.forks.PriorBoxParameter.CodeType:\x06\x43ORNER\x12(\n\x19\x65ncode_variance_in_target\x18\x10 \x01(\x08:\x05\x66\x61lse\x12%\n\x16map_object_to_agnostic\x18\x11 \x01(\x08:\x05\x66\x61lse\x12)\n\x1aignore_cross_boundary_bbox\x18\x12 \x01(\x08:\x05\x66\x61lse\x12\x18\n\tbp_inside\x18\x13 \x01(\x08:\x05\x66\x61lse\x12P\n\x0bmining_type\x18\x14 \x01(\x0e\x32-.caffe.forks.MultiBoxLossParameter.MiningType:\x0cMAX_NEGATIVE\x12>\n\tnms_param\x18\x15 \x01(\x0b\x32+.caffe.forks.NonMaximumSuppressionParameter\x12\x17\n\x0bsample_size\x18\x16 \x01(\x05:\x02\x36\x34\x12 \n\x11use_prior_for_nms\x18\x17 \x01(\x08:\x05\x66\x61lse\"$\n\x0bLocLossType\x12\x06\n\x02L2\x10\x00\x12\r\n\tSMOOTH_L1\x10\x01\")\n\x0c\x43onfLossType\x12\x0b\n\x07SOFTMAX\x10\x00\x12\x0c\n\x08LOGISTIC\x10\x01\".\n\tMatchType\x12\r\n\tBIPARTITE\x10\x00\x12\x12\n\x0ePER_PREDICTION\x10\x01\":\n\nMiningType\x12\x08\n\x04NONE\x10\x00\x12\x10\n\x0cMAX_NEGATIVE\x10\x01\x12\x10\n\x0cHARD_EXAMPLE\x10\x02\"Y\n\x13ROIPoolingParameter\x12\x13\n\x08pooled_h\x18\x01 \x01(\r:\x01\x30\x12\x13\n\x08pooled_w\x18\x02 \x01(\r:\x01\x30\x12\x18\n\rspatial_scale\x18\x03 \x01(\x02:\x01\x31\")\n\x15SmoothL1LossParameter\x12\x10\n\x05sigma\x18\x01 \x01(\x02:\x01\x31\"V\n\x15PSROIPoolingParameter\x12\x15\n\rspatial_scale\x18\x01 \x02(\x02\x12\x12\n\noutput_dim\x18\x02 \x02(\x05\x12\x12\n\ngroup_size\x18\x03 \x02(\x05\"\xc8\x01\n\x11ProposalParameter\x12\x17\n\x0b\x66\x65\x61t_stride\x18\x01 \x01(\r:\x02\x31\x36\x12\x15\n\tbase_size\x18\x02 \x01(\r:\x02\x31\x36\x12\x14\n\x08min_size\x18\x03 \x01(\r:\x02\x31\x36\x12\r\n\x05ratio\x18\x04 \x03(\x02\x12\r\n\x05scale\x18\x05 \x03(\x02\x12\x1a\n\x0cpre_nms_topn\x18\x06 \x01(\r:\x04\x36\x30\x30\x30\x12\x1a\n\rpost_nms_topn\x18\x07 \x01(\r:\x03\x33\x30\x30\x12\x17\n\nnms_thresh\x18\x08 \x01(\x02:\x03\x30.7\"\xa3\x01\n\x11UpsampleParameter\x12\x10\n\x05scale\x18\x01 \x01(\r:\x01\x32\x12\x0f\n\x07scale_h\x18\x02 \x01(\r\x12\x0f\n\x07scale_w\x18\x03 \x01(\r\x12\x18\n\tpad_out_h\x18\x04 \x01(\x08:\x05\x66\x61lse\x12\x18\n\tpad_out_w\x18\x05 \x01(\x08:\x05\x66\x61lse\x12\x12\n\nupsample_h\x18\x06 \x01(\r\x12\x12\n\nupsample_w\x18\x07 \x01(\r\"\xe2\x03\n\x0b\x42NParameter\x12,\n\x0cslope_filler\x18\x01 \x01(\x0b\x32\x16.caffe.FillerParameter\x12+\n\x0b\x62ias_filler\x18\x02 \x01(\x0b\x32\x16.caffe.FillerParameter\x12\x15\n\x08momentum\x18\x03 \x01(\x02:\x03\x30.9\x12\x12\n\x03\x65ps\x18\x04 \x01(\x02:\x05\x31\x65-05\x12\x15\n\x06\x66rozen\x18\x05 \x01(\x08:\x05\x66\x61lse\x12\x38\n\x06\x65ngine\x18\x06 \x01(\x0e\x32\x1f.caffe.forks.BNParameter.Engine:\x07\x44\x45\x46\x41ULT\x12-\n\x0cscale_filler\x18\xe8\x07 \x01(\x0b\x32\x16.caffe.FillerParameter\x12-\n\x0cshift_filler\x18\xe9\x07 \x01(\x0b\x32\x16.caffe.FillerParameter\x12\x36\n\x07\x62n_mode\x18\xea\x07 \x01(\x0e\x32\x1d.caffe.forks.BNParameter.Mode:\x05LEARN\x12\x17\n\x07var_eps\x18\xeb\x07 \x01(\x02:\x05\x31\x65-09\" \n\x04Mode\x12\t\n\x05LEARN\x10\x00\x12\r\n\tINFERENCE\x10\x01\"+\n\x06\x45ngine\x12\x0b\n\x07\x44\x45\x46\x41ULT\x10\x00\x12\t\n\x05\x43\x41\x46\x46\x45\x10\x01\x12\t\n\x05\x43UDNN\x10\x02\"\x90\x01\n\x0fInterpParameter\x12\x11\n\x06height\x18\x01 \x01(\x05:\x01\x30\x12\x10\n\x05width\x18\x02 \x01(\x05:\x01\x30\x12\x16\n\x0bzoom_factor\x18\x03 \x01(\x05:\x01\x31\x12\x18\n\rshrink_factor\x18\x04 \x01(\x05:\x01\x31\x12\x12\n\x07pad_beg\x18\x05 \x01(\x05:\x01\x30\x12\x12\n\x07pad_end\x18\x06 \x01(\x05:\x01\x30\"+\n\x17ShuffleChannelParameter\x12\x10\n\x05group\x18\x01 \x01(\r:\x01\x31\"\x83\x01\n\x0cPadParameter\x12\x35\n\x07padtype\x18\x01 \x01(\x0e\x32\x1e.caffe.forks.PadParameter.Kind:\x04ZERO\x12\x0e\n\x03pad\x18\x02 \x01(\r:\x01\x31\",\n\x04Kind\x12\x08\n\x04ZERO\x10\x00\x12\r\n\tREPLICATE\x10\x01\x12\x0b\n\x07REFLECT\x10\x02\"i\n\x13\x43\x65nterLossParameter\x12\x12\n\nnum_output\x18\x01 \x01(\r\x12-\n\rcenter_filler\x18\x02 \x01(\x0b\x32\x16.caffe.FillerParameter\x12\x0f\n\x04\x61xis\x18\x03 \x01(\x05:\x01\x31\"u\n\x1fNormalizedInnerProductParameter\x12\x12\n\nnum_output\x18\x01 \x01(\r\x12-\n\rweight_filler\x18\x02 \x01(\x0b\x32\x16.caffe.FillerParameter\x12\x0f\n\x04\x61xis\x18\x03 \x01(\x05:\x01\x31\"K\n\x19LabelSpecificAddParameter\x12\x0f\n\x04\x62ias\x18\x01 \x01(\x02:\x01\x30\x12\x1d\n\x0etransform_test\x18\x02 \x01(\x08:\x05\x66\x61lse\")\n\x14TripletLossParameter\x12\x11\n\x06margin\x18\x01 \x01(\x02:\x01\x31\"\x99\x01\n\x11ImResizeParameter\x12\x1f\n\x14target_spatial_width\x18\x01 \x01(\r:\x01\x30\x12 \n\x15target_spatial_height\x18\x02 \x01(\r:\x01\x30\x12\x11\n\x06\x66\x61\x63tor\x18\x03 \x01(\x02:\x01\x30\x12\x16\n\x0bstart_scale\x18\x04 \x01(\x02:\x01\x31\x12\x16\n\tscale_gap\x18\x05 \x01(\x02:\x03\x30.1\"k\n\x0cNmsParameter\x12\x16\n\tthreshold\x18\x01 \x01(\x02:\x03\x30.5\x12\x15\n\x08num_peak\x18\x02 \x01(\r:\x03\x31\x30\x30\x12\x15\n\tmax_peaks\x18\x03 \x01(\r:\x02\x32\x30\x12\x15\n\tnum_parts\x18\x04 \x01(\r:\x02\x31\x35\"s\n\x10WarpCTCParameter\x12\x15\n\ralphabet_size\x18\x01 \x01(\r\x12\x14\n\x0clabel_length\x18\x02 \x01(\r\x12\x14\n\x0cinput_length\x18\x03 \x01(\r\x12\x1c\n\x11\x62lank_label_index\x18\x04 \x01(\r:\x01\x30\"#\n\x10ReverseParameter\x12\x0f\n\x04\x61xis\x18\x01 \x01(\x05:\x01\x30\"!\n\x12TransposeParameter\x12\x0b\n\x03\x64im\x18\x01 \x03(\x05\"\x90\x02\n\x1bSpatialTransformerParameter\x12\x1e\n\x0etransform_type\x18\x01 \x01(\t:\x06\x61\x66\x66ine\x12\x1e\n\x0csampler_type\x18\x02 \x01(\t:\x08\x62ilinear\x12\x10\n\x08output_H\x18\x03 \x01(\x05\x12\x10\n\x08output_W\x18\x04 \x01(\x05\x12\x1b\n\rto_compute_dU\x18\x05 \x01(\x08:\x04true\x12\x11\n\ttheta_1_1\x18\x06 \x01(\x01\x12\x11\n\ttheta_1_2\x18\x07 \x01(\x01\x12\x11\n\ttheta_1_3\x18\x08 \x01(\x01\x12\x11\n\ttheta_2_1\x18\t \x01(\x01\x12\x11\n\ttheta_2_2\x18\n \x01(\x01\x12\x11\n\ttheta_2_3\x18\x0b \x01(\x01\";\n\x12\x46ocalLossParameter\x12\x13\n\x05\x61lpha\x18\x01 \x01(\x02:\x04\x30.25\x12\x10\n\x05gamma\x18\x02 \x01(\x02:\x01\x32')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'caffe.proto.forks_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
-  _LAYERPARAMETER._serialized_start=65
-  _LAYERPARAMETER._serialized_end=135
-  _NORMALIZEPARAMETER._serialized_start=138
-  _NORMALIZEPARAMETER._serialized_end=284
-  _POOLINGPARAMETER._serialized_start=286
-  _POOLINGPARAMETER._serialized_end=330
+  _LAYERPARAMETER._serialized_start=66
+  _LAYERPARAMETER._serialized_end=1542
+  _NORMALIZEPARAMETER._serialized_start=1545
+  _NORMALIZEPARAMETER._serialized_end=1691
+  _POOLINGPARAMETER._serialized_start=1693
+  _POOLINGPARAMETER._serialized_end=1737
+  _PRIORBOXPARAMETER._serialized_start=1740
+  _PRIORBOXPARAMETER._serialized_end=2049
+  _PRIORBOXPARAMETER_CODETYPE._serialized_start=1993
+  _PRIORBOXPARAMETER_CODETYPE._serialized_end=2049
+  _NONMAXIMUMSUPPRESSIONPARAMETER._serialized_start=2051
+  _NONMAXIMUMSUPPRESSIONPARAMETER._serialized_end=2142
+  _SAVEOUTPUTPARAMETER._serialized_start=2145
+  _SAVEOUTPUTPARAMETER._serialized_end=2315
+  _DETECTIONOUTPUTPARAMETER._serialized_start=2318
+  _DETECTIONOUTPUTPARAMETER._serialized_end=2791
+  _MULTIBOXLOSSPARAMETER._serialized_start=2794
+  _MULTIBOXLOSSPARAMETER._serialized_end=3958
+  _MULTIBOXLOSSPARAMETER_LOCLOSSTYPE._serialized_start=3771
+  _MULTIBOXLOSSPARAMETER_LOCLOSSTYPE._serialized_end=3807
+  _MULTIBOXLOSSPARAMETER_CONFLOSSTYPE._serialized_start=3809
+  _MULTIBOXLOSSPARAMETER_CONFLOSSTYPE._serialized_end=3850
+  _MULTIBOXLOSSPARAMETER_MATCHTYPE._serialized_start=3852
+  _MULTIBOXLOSSPARAMETER_MATCHTYPE._serialized_end=3898
+  _MULTIBOXLOSSPARAMETER_MININGTYPE._serialized_start=3900
+  _MULTIBOXLOSSPARAMETER_MININGTYPE._serialized_end=3958
+  _ROIPOOLINGPARAMETER._serialized_start=3960
+  _ROIPOOLINGPARAMETER._serialized_end=4049
+  _SMOOTHL1LOSSPARAMETER._serialized_start=4051
+  _SMOOTHL1LOSSPARAMETER._serialized_end=4092
+  _PSROIPOOLINGPARAMETER._serialized_start=4094
+  _PSROIPOOLINGPARAMETER._serialized_end=4180
+  _PROPOSALPARAMETER._serialized_start=4183
+  _PROPOSALPARAMETER._serialized_end=4383
+  _UPSAMPLEPARAMETER._serialized_start=4386
+  _UPSAMPLEPARAMETER._serialized_end=4549
+  _BNPARAMETER._serialized_start=4552
+  _BNPARAMETER._serialized_end=5034
+  _BNPARAMETER_MODE._serialized_start=4957
+  _BNPARAMETER_MODE._serialized_end=4989
+  _BNPARAMETER_ENGINE._serialized_start=4991
+  _BNPARAMETER_ENGINE._serialized_end=5034
+  _INTERPPARAMETER._serialized_start=5037
+  _INTERPPARAMETER._serialized_end=5181
+  _SHUFFLECHANNELPARAMETER._serialized_start=5183
+  _SHUFFLECHANNELPARAMETER._serialized_end=5226
+  _PADPARAMETER._serialized_start=5229
+  _PADPARAMETER._serialized_end=5360
+  _PADPARAMETER_KIND._serialized_start=5316
+  _PADPARAMETER_KIND._serialized_end=5360
+  _CENTERLOSSPARAMETER._serialized_start=5362
+  _CENTERLOSSPARAMETER._serialized_end=5467
+  _NORMALIZEDINNERPRODUCTPARAMETER._serialized_start=5469
+  _NORMALIZEDINNERPRODUCTPARAMETER._serialized_end=5586
+  _LABELSPECIFICADDPARAMETER._serialized_start=5588
+  _LABELSPECIFICADDPARAMETER._serialized_end=5663
+  _TRIPLETLOSSPARAMETER._serialized_start=5665
+  _TRIPLETLOSSPARAMETER._serialized_end=5706
+  _IMRESIZEPARAMETER._serialized_start=5709
+  _IMRESIZEPARAMETER._serialized_end=5862
+  _NMSPARAMETER._serialized_start=5864
+  _NMSPARAMETER._serialized_end=5971
+  _WARPCTCPARAMETER._serialized_start=5973
+  _WARPCTCPARAMETER._serialized_end=6088
+  _REVERSEPARAMETER._serialized_start=6090
+  _REVERSEPARAMETER._serialized_end=6125
+  _TRANSPOSEPARAMETER._serialized_start=6127
+  _TRANSPOSEPARAMETER._serialized_end=6160
+  _SPATIALTRANSFORMERPARAMETER._serialized_start=6163
+  _SPATIALTRANSFORMERPARAMETER._serialized_end=6435
+  _FOCALLOSSPARAMETER._serialized_start=6437
+  _FOCALLOSSPARAMETER._serialized_end=6496
 # @@protoc_insertion_point(module_scope)

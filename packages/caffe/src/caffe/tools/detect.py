@@ -10,6 +10,7 @@ import numpy as np
 
 from caffe.detector import Detection, Detector, Window
 from caffe.errors import FormatError, InputError
+from caffe.formats import read_file
 from caffe.tools.flags import Flags
 from caffe.tools.preparation import add_flags, settings
 
@@ -63,17 +64,24 @@ def read_windows(path: str) -> list[tuple[str, list[Window]]]:
         If it cannot be read, a column is missing or a coordinate is not an integer.
     """
     windows: dict[str, list[Window]] = {}
-    for number, row in enumerate(csv.DictReader(_lines(path)), 2):
+    table = csv.DictReader(_lines(path))
+    number = 1
+    while True:
+        number += 1
         try:
+            row = next(table, None)
+            if row is None:
+                return list(windows.items())
             box = [int(float(row[name])) for name in COORDINATES]
             windows.setdefault(row["filename"], []).append(box)
         except KeyError as error:
             raise FormatError(
                 f"{path}: no column {error}. Needed: filename, {', '.join(COORDINATES)}"
             ) from None
+        except csv.Error as error:
+            raise FormatError(f"{path}:{number}: {error}") from None
         except (TypeError, ValueError, OverflowError):
             raise FormatError(f"{path}:{number}: a window needs four integers") from None
-    return list(windows.items())
 
 
 def write_csv(path: str, detections: Sequence[Detection]) -> None:
@@ -107,8 +115,6 @@ def write_hdf5(path: str, detections: Sequence[Detection]) -> None:
 
 def _lines(path: str) -> list[str]:
     try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+        return read_file(path).decode("utf-8").splitlines()
     except UnicodeDecodeError:
         raise FormatError(f"{path}: is binary; a text list or table is needed") from None

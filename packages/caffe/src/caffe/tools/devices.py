@@ -1,5 +1,7 @@
 """Choose the device of a command."""
 
+import torch
+
 import caffe
 from caffe import glog
 from caffe.errors import CaffeError
@@ -24,9 +26,12 @@ def choose(gpu: str, where: str) -> None:
         glog.info(where, "Use CPU.")
         caffe.set_mode_cpu()
         return
+    if gpu == "all" and torch.cuda.device_count() == 1:
+        gpu = "0"
     if gpu == "all" or "," in gpu:
         raise CaffeError(
-            f"-gpu {gpu}: several devices need NCCL, which is not supported. Allowed: one"
+            f"-gpu {gpu}: a net trains on one GPU. Allowed: one number. To use several, start one "
+            "command for each with its own -gpu and snapshot_prefix"
         )
     if not gpu.isdecimal():
         raise CaffeError(f"-gpu {gpu}: is not a device. Allowed: a number, counted from 0")

@@ -41,6 +41,9 @@ class Flags(argparse.ArgumentParser):
         self.add("logtostderr", False, "ignored: the log always goes to standard error")
         self.add("alsologtostderr", True, "ignored: the log always goes to standard error")
         self.add("minloglevel", glog.level_of_environment(), "0 info, 1 warning, 2 error, 3 none")
+        self.add("v", 0, "ignored: there are no lines for debugging")
+        self.add("stderrthreshold", 2, "ignored: the log always goes to standard error")
+        self.add("colorlogtostderr", False, "ignored: the log has no colours")
         folder = os.environ.get("GLOG_log_dir", "")  # noqa: SIM112 - its name
         self.add("log_dir", folder, "folder for a log file, in addition to standard error")
 

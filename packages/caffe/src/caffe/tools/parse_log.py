@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from caffe.errors import FormatError
+from caffe.formats import read_file
 from caffe.tools.flags import Flags
 
 Row = dict[str, float]
 
 _NUMBER = r"[-+]?(?:nan|inf|\d+\.?\d*(?:[eE][-+]?\d+)?)"
-_STAMP = re.compile(r"^[IWEF](?:\d{4})?(\d{2})(\d{2}) (\d+):(\d+):(\d+)\.(\d+) ")
+_STAMP = re.compile(r"^[IWEF](?:\d{4})?(\d{2})(\d{2}) (\d{1,2}):(\d{1,2}):(\d{1,2})\.(\d{1,6}) ")
 _ITERATION = re.compile(r"Iteration (\d+)")
 _RATE = re.compile(rf"Iteration \d+, lr = ({_NUMBER})")
 _OUTPUT = re.compile(rf"(Train|Test) net output #\d+: (\S+) = ({_NUMBER})")
@@ -61,10 +62,7 @@ def read(path: str) -> Log:
     FormatError
         If it cannot be read, or is not a training log.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+    lines = read_file(path).decode("utf-8", "replace").splitlines()
     if not any("Solving" in line for line in lines):
         raise FormatError(f"{path}: is not a training log: no line contains 'Solving'")
     return parse(lines)
@@ -109,9 +107,12 @@ class _Clock:
             return
         month, day, hour, minute, second, micro = map(int, found.groups())
         year = self._now.year if self._now else 2000  # a leap year
-        moment = datetime(year, month, day, hour, minute, second, micro)
-        if self._now and moment < self._now - timedelta(days=180):
-            moment = moment.replace(year=year + 1)
+        try:
+            moment = datetime(year, month, day, hour, minute, second, micro)
+            if self._now and moment < self._now - timedelta(days=180):
+                moment = moment.replace(year=year + 1)
+        except ValueError:  # no moment after all: a line that only looks like the log's
+            return
         self._now = moment
         if self._start is None and "Solving" in line:
             self._start = moment

@@ -1,5 +1,6 @@
 """Shared by `classify` and `detect`: the flags of the net and of image preprocessing."""
 
+import io
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from caffe.device import set_mode_cpu, set_mode_gpu
 from caffe.errors import FormatError, InputError
+from caffe.formats import read_file
 from caffe.tools.flags import Flags
 from caffe.transform import read_mean
 
@@ -73,11 +75,11 @@ def read_array(path: str) -> NDArray[Any]:
     FormatError
         If it cannot be read, or holds anything but numbers.
     """
+    content = io.BytesIO(read_file(path))
     try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise FormatError(f"{path}: cannot be read: {reason}") from None
+        values = np.load(content, allow_pickle=False)
+    except Exception as error:  # numpy raises errors of any type for a damaged header
+        raise FormatError(f"{path}: cannot be read: {str(error) or 'it is damaged'}") from None
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
         raise FormatError(f"{path}: holds no array of numbers")
     return values

@@ -137,6 +137,13 @@ def test_hdf5_damaged_or_truncated(tmp_path, data):
         assert "0.h5" in str(error)  # noqa: PT017 - the damaged file may still be valid
 
 
+def test_hdf5_file_in_place_of_a_list(tmp_path):
+    hdf5(tmp_path, range(3), batch_size=2)
+    source = f'hdf5_data_param {{ batch_size: 1 source: "{tmp_path}/0.h5" }}'
+    with pytest.raises(LayerError, match=r"0.h5' is an HDF5 file itself. Needed: a text file"):
+        Alone(Case("HDF5Data", source))
+
+
 @pytest.mark.parametrize("content", [b"", b"no HDF5 at all"])
 def test_hdf5_other_files_are_refused(tmp_path, content):
     case = hdf5(tmp_path, range(3), batch_size=2)
@@ -149,7 +156,10 @@ def test_hdf5_other_files_are_refused(tmp_path, content):
     ("settings", "message"),
     [
         ("hdf5_data_param { batch_size: 0 }", "batch_size is missing or 0"),
-        ('hdf5_data_param { batch_size: 1 source: "nowhere.txt" }', "'nowhere.txt' cannot be read"),
+        (
+            'hdf5_data_param { batch_size: 1 source: "nowhere.txt" }',
+            "source nowhere.txt: cannot be read",
+        ),
         ("hdf5_data_param { batch_size: 1 } transform_param {}", "transform_param is not allowed"),
     ],
 )

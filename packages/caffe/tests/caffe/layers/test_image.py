@@ -59,15 +59,17 @@ def test_rand_skip_skips_fewer_than_its_value(tmp_path):
 
 
 def test_lines(tmp_path):
-    lines = "0.png 7\n\n0.png -2\n0.png 3.9\n0.png 4 \r\n"
-    assert labels(Alone(case(tmp_path, lines=lines, more="batch_size: 4")), 1) == [[7, -2, 3, 4]]
+    lines = "0.png 7\n\n0.png -2\n0.png 3.9\n0.png\n0.png 4 \r\n"
+    read = labels(Alone(case(tmp_path, lines=lines, more="batch_size: 5")), 1)
+    assert read == [[7, -2, 3, 0, 4]]
 
 
 @pytest.mark.parametrize(
     ("lines", "more", "message"),
     [
         ("\n\n", "", "list.txt: lists no image"),
-        ("0.png 1\n1.png\n", "", "list.txt:2: '1.png' has no label"),
+        ("0.png 1\n0.png 2147483648\n", "", "list.txt:2: '0.png 2147483648' has no label"),
+        ("0.png " + "9" * 5000, "", "list.txt:1: .* has no label"),
         ("0.png one\n", "", "list.txt:1: '0.png one' has no label"),
         ("no.png 1\n", "", "no.png: cannot be read: No such file"),
         ("list.txt 1\n", "", "list.txt: is not an image that can be decoded"),
@@ -82,7 +84,7 @@ def test_bad_lists_and_settings_are_refused(tmp_path, lines, more, message):
 
 def test_lists_that_cannot_be_read(tmp_path):
     given = case(tmp_path)
-    (tmp_path / "list.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "list.txt").write_bytes(b"\xff\0")
     with pytest.raises(CaffeError, match="layer 'layer'.*list.txt: is binary"):
         Alone(given)
     (tmp_path / "list.txt").unlink()

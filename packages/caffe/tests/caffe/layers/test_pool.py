@@ -1,6 +1,7 @@
 """Pooling, SPP."""
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ CASES = [
     pool(f"pool: MAX {KINDS[2]}", learns=()),  # the lowest float hides all other terms of the sum
     *(pool(f"pool: {method} global_pooling: true") for method in ("MAX", "AVE")),
     pool("pool: MAX kernel_size: 3 stride: 2", tops=2, learns=()),
+    *(pool(f"pool: {method} kernel_size: 9 pad: 8") for method in ("MAX", "AVE")),
     *(
         pool(f"pool: STOCHASTIC {kind}", POSITIVE, phase=phase)
         for kind in ("kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 2", "kernel_size: 1 stride: 3")
@@ -73,6 +75,44 @@ def test_mean_of_a_partial_window_without_padding():
     x = np.arange(1.0, 10).reshape(1, 1, 3, 3)
     tops, _ = run(pool("pool: AVE kernel_size: 2 stride: 2", x))
     assert tops[0].tolist() == [[[[3, 4.5], [7.5, 9]]]]
+
+
+@pytest.mark.parametrize("method", ["MAX", "AVE"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "pad"), [(9, 1, 8), (11, 3, 7), (8, 2, 7), (6, 1, 5), (15, 20, 14)]
+)
+def test_windows_that_exceed_the_map_are_clipped(method, kernel, stride, pad):
+    """By hand, window by window, as Caffe does."""
+    settings = f"pool: {method} kernel_size: {kernel} stride: {stride} pad: {pad}"
+    alone = Alone(pool(settings, tops=2 if method == "MAX" else 1))
+    tops = alone.forward()
+    h, w = MAPS.shape[2:]
+    expected = np.zeros_like(tops[0])
+    for i, j in np.ndindex(*expected.shape[2:]):
+        y, x = i * stride - pad, j * stride - pad
+        part = MAPS[:, :, max(y, 0) : min(y + kernel, h), max(x, 0) : min(x + kernel, w)]
+        area = (min(y + kernel, h + pad) - y) * (min(x + kernel, w + pad) - x)
+        sums = part.sum((2, 3)) / area
+        lowest = np.finfo(np.float32).min
+        expected[:, :, i, j] = sums if method == "AVE" else part.max((2, 3), initial=lowest)
+    assert tops[0] == pytest.approx(expected)
+    if method == "MAX":
+        flat, at = MAPS.reshape(2, 3, -1), tops[1].astype(int).reshape(2, 3, -1)
+        chosen = np.take_along_axis(flat, at.clip(0), 2)
+        assert (at.reshape(tops[0].shape) >= 0).any()
+        assert np.where(at >= 0, chosen, np.finfo(np.float32).min).reshape(expected.shape) == (
+            pytest.approx(expected)
+        )
+
+
+def test_windows_much_wider_than_the_map_take_no_time():
+    x = values(1, 1, 8, 8)
+    alone = Alone(pool("kernel_size: 300 pad: 299", x))
+    started = time.perf_counter()
+    (top,) = alone.forward()
+    assert time.perf_counter() - started < 2
+    assert top.shape == (1, 1, 307, 307)
+    assert top[0, 0, 150, 150] == x.max()
 
 
 def test_windows_outside_the_map():

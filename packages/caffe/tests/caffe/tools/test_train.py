@@ -94,7 +94,7 @@ def test_flags_that_do_not_fit(argv, message, capsys):
     ("argv", "message"),
     [
         (["-solver=no.prototxt"], "caffe train: no.prototxt: cannot be read"),
-        (["-solver={solver}", "-gpu=0,1"], "-gpu 0,1: several devices need NCCL"),
+        (["-solver={solver}", "-gpu=0,1"], "-gpu 0,1: a net trains on one GPU"),
         (["-solver={solver}", "-gpu=x"], "-gpu x: is not a device"),
         (["-solver={solver}", "-cpu", "-gpu=0"], "-cpu and -gpu 0 are given"),
         (["-solver={solver}", "-sigint_effect=quit"], "'quit'. Allowed: none, stop, snapshot"),

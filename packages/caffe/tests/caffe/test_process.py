@@ -6,12 +6,12 @@ import sys
 import pytest
 import torch
 
-from caffe.allocator import keep_memory
+from caffe.process import prepare_process
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
 def test_reallocated_arrays_reuse_the_process_memory():
-    keep_memory()
+    prepare_process()
     faults = []
     for _ in range(30):  # the allocator needs a few rounds to settle
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -1,0 +1,75 @@
+"""BN: the batch normalization of two forks, with scale and shift of its own."""
+
+import torch
+
+from caffe.forks import extra
+from caffe.layers.base import Blobs, register
+from caffe.layers.differentiable import Differentiable, Shape, Tensors
+from caffe.proto import forks_pb2
+from caffe.proto.caffe_pb2 import TRAIN, FillerParameter, ParamSpec
+from caffe.proto.forks_pb2 import BNParameter
+
+_SEGNET = ("scale_filler", "shift_filler", "bn_mode", "var_eps")
+
+
+@register("BN")
+class BN(Differentiable):
+    """y = scale * (x - mean) / sqrt(variance + eps) + shift, per channel.
+
+    SegNet's (alexgkendall/caffe-segnet), known by `scale_filler`, `shift_filler`, `bn_mode`: the
+    batch's statistics in mode LEARN; in mode INFERENCE y = scale * x + shift, whose numbers then
+    hold the statistics. Blobs: scale and shift, of shape (1, C, 1, 1).
+
+    PSPNet's (hszhao/PSPNet) otherwise: the batch's statistics in training, and running ones, which
+    move by 1 - `momentum`, in testing and where `frozen`. Blobs: scale, shift, mean, variance.
+    """
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        self._param = param = extra(self.param, forks_pb2.LayerParameter).bn_param
+        if len(bottom[0].shape) < 2:
+            raise self.error(f"bottom has shape {bottom[0].shape}. Allowed: 2 axes or more")
+        self._segnet = any(param.HasField(name) for name in _SEGNET)
+        names = (
+            ("scale_filler", "shift_filler") if self._segnet else ("slope_filler", "bias_filler")
+        )
+        shape = (1, bottom[0].shape[1], 1, 1)
+        for name, value in zip(names, (1, 0), strict=True):
+            plain = FillerParameter(type="constant", value=value)
+            self.learn(shape, getattr(param, name) if param.HasField(name) else plain)
+        if self._segnet:
+            return
+        for value in (0, 1):
+            self.learn(shape, FillerParameter(type="constant", value=value))
+        # A solver must not update the running statistics, nor anything that is frozen.
+        specs = self.param.param
+        specs.extend(ParamSpec() for _ in range(len(specs), 4))
+        for spec in specs[0 if param.frozen else 2 :]:
+            spec.lr_mult = spec.decay_mult = 0
+
+    def shapes(self, given: list[Shape]) -> list[Shape]:
+        if len(given[0]) < 2 or given[0][1] != self.blobs[0].shape[1]:
+            raise self.error(
+                f"bottom has shape {given[0]}. Needed: {self.blobs[0].shape[1]} channels"
+            )
+        return given
+
+    def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
+        axes = [1, -1, *[1] * (x[0].dim() - 2)]
+        scale, shift, *running = (blob.reshape(axes) for blob in learnt)
+        if self._segnet and self._param.bn_mode == BNParameter.INFERENCE:
+            return [x[0] * scale + shift]
+        eps = self._param.var_eps if self._segnet else self._param.eps
+        if running and (self._param.frozen or self.phase != TRAIN):
+            mean, variance = (each.detach() for each in running)
+        else:
+            others = [axis for axis in range(x[0].dim()) if axis != 1]
+            mean = x[0].mean(others, keepdim=True)
+            variance = x[0].var(others, correction=0, keepdim=True)
+            if running:
+                self._move(mean.detach(), variance.detach())
+        return [(x[0] - mean) * (variance + eps).rsqrt() * scale + shift]
+
+    def _move(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+        for blob, new in zip(self.blobs[2:], (mean, variance), strict=True):
+            kept = self._param.momentum
+            blob.tensor.mul_(kept).add_(new.reshape(blob.shape), alpha=1 - kept)

@@ -1,0 +1,304 @@
+"""Regions of interest, from the forks of Fast R-CNN, Faster R-CNN and R-FCN.
+
+A region is a row (item, x1, y1, x2, y2) in the image's pixels, its last column and row included.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from caffe.forks import extra
+from caffe.layers.base import Blobs, Layer, register
+from caffe.layers.differentiable import Differentiable, Shape, Tensors
+from caffe.proto import forks_pb2
+
+Array = NDArray[np.float64]
+Cell = tuple[int, int, slice, slice]
+
+
+def _rounded(value: float) -> int:
+    """Return C's `round`: halves away from 0."""
+    return int(math.copysign(math.floor(abs(value) + 0.5), value))
+
+
+def _span(start: float, bin_size: float, index: int, size: int, whole: bool) -> slice:
+    """Return the rows or columns of one bin, within the map."""
+    if whole:  # the start is whole: Fast R-CNN rounds the bin within the region
+        low, high = start + math.floor(index * bin_size), start + math.ceil((index + 1) * bin_size)
+    else:
+        low, high = math.floor(index * bin_size + start), math.ceil((index + 1) * bin_size + start)
+    return slice(min(max(int(low), 0), size), min(max(int(high), 0), size))
+
+
+class _Regions(Layer):
+    """A layer of maps (N, C, H, W) and regions (R, 5)."""
+
+    bottoms = (2, 2)
+    no_backward = frozenset({1})
+
+    def check(self, bottom: Blobs) -> None:
+        maps, regions = bottom[0].shape, bottom[1].shape
+        if len(maps) != 4 or regions[1:2] != (5,) or math.prod(regions[2:]) != 1:
+            raise self.error(f"bottoms have shapes {maps}, {regions}. Needed: (N, C, H, W), (R, 5)")
+
+    def regions(self, bottom: Blobs) -> list[tuple[int, list[float]]]:
+        """Return each region's item and corners.
+
+        Raises
+        ------
+        LayerError
+            If there is no such item, or a corner is not finite.
+        """
+        rows = bottom[1].tensor.reshape(-1, 5).tolist()
+        items = bottom[0].shape[0]
+        for row in rows:
+            if not all(map(math.isfinite, row)) or not 0 <= row[0] < items:
+                raise self.error(f"region {row}. Needed: an item from 0 to {items - 1}, 4 numbers")
+        return [(int(row[0]), row[1:]) for row in rows]
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if propagate_down[1]:
+            raise self.error("has no gradient for its regions (bottom 1)")
+        if propagate_down[0]:
+            bottom[0].set_diff(self.gradient(top, bottom))
+
+    def gradient(self, top: Blobs, bottom: Blobs) -> torch.Tensor:
+        """Return the gradient of the maps."""
+        raise NotImplementedError
+
+
+@register("ROIPooling")
+class ROIPooling(_Regions):
+    """The maximum of each of pooled_h x pooled_w bins of each region (Girshick, 2015).
+
+    The gradient goes to the first maximum; a bin without a pixel gives 0.
+    """
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        self.check(bottom)
+        self._param = extra(self.param, forks_pb2.LayerParameter).roi_pooling_param
+        if not self._param.pooled_h or not self._param.pooled_w:
+            raise self.error("pooled_h and pooled_w must be 1 or more")
+        regions, channels = bottom[1].shape[0], bottom[0].shape[1]
+        top[0].reshape(regions, channels, self._param.pooled_h, self._param.pooled_w)
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        x = bottom[0].tensor
+        width = x.shape[3]
+        result = x.new_zeros(top[0].shape)
+        self._at = torch.full(top[0].shape, -1, dtype=torch.long, device=x.device)
+        self._items = [item for item, _ in self.regions(bottom)]
+        for r, (item, corners) in enumerate(self.regions(bottom)):
+            for i, j, rows, columns in self._cells(corners, x.shape[2:]):
+                part = x[item, :, rows, columns]
+                if not part[0].numel():
+                    continue
+                result[r, :, i, j], at = part.flatten(1).max(1)
+                across = columns.stop - columns.start
+                place = (rows.start + at // across) * width + columns.start + at % across
+                self._at[r, :, i, j] = place
+        top[0].set_data(result)
+
+    def _cells(self, corners: list[float], size: Sequence[int]) -> list[Cell]:
+        scale, bins = self._param.spatial_scale, (self._param.pooled_h, self._param.pooled_w)
+        x1, y1, x2, y2 = (_rounded(corner * scale) for corner in corners)
+        spans = [
+            [
+                _span(start, max(end - start + 1, 1) / count, i, limit, whole=True)
+                for i in range(count)
+            ]
+            for start, end, count, limit in zip((y1, x1), (y2, x2), bins, size, strict=True)
+        ]
+        return [(i, j, r, c) for i, r in enumerate(spans[0]) for j, c in enumerate(spans[1])]
+
+    def gradient(self, top: Blobs, bottom: Blobs) -> torch.Tensor:
+        total = torch.zeros_like(bottom[0].tensor, memory_format=torch.contiguous_format)
+        for item, at, grad in zip(self._items, self._at, top[0].grad, strict=True):
+            found = at >= 0
+            flat = total[item].flatten(1)
+            flat.scatter_add_(1, at.clamp_min(0).flatten(1), (grad * found).flatten(1))
+        return total
+
+
+@register("PSROIPooling")
+class PSROIPooling(_Regions):
+    """The mean of each of group_size x group_size bins, each over channels of its own.
+
+    Position-sensitive pooling (Dai et al., 2016); the maps have output_dim * group_size^2 channels.
+    """
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        self.check(bottom)
+        self._param = param = extra(self.param, forks_pb2.LayerParameter).psroi_pooling_param
+        if param.output_dim < 1 or param.group_size < 1:
+            raise self.error("output_dim and group_size must be 1 or more")
+        needed = param.output_dim * param.group_size**2
+        if bottom[0].shape[1] != needed:
+            raise self.error(f"bottom has shape {bottom[0].shape}. Needed: {needed} channels")
+        top[0].reshape(bottom[1].shape[0], param.output_dim, param.group_size, param.group_size)
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        x = bottom[0].tensor
+        result = x.new_zeros(top[0].shape)
+        self._bins = []
+        for r, (item, corners) in enumerate(self.regions(bottom)):
+            for i, j, rows, columns in self._cells(corners, x.shape[2:]):
+                channels = slice(i * self._param.group_size + j, None, self._param.group_size**2)
+                part = x[item, channels, rows, columns]
+                if part[0].numel():
+                    self._bins.append((r, i, j, (item, channels, rows, columns), part[0].numel()))
+                    result[r, :, i, j] = part.mean((1, 2))
+        top[0].set_data(result)
+
+    def _cells(self, corners: list[float], size: Sequence[int]) -> list[Cell]:
+        scale, count = self._param.spatial_scale, self._param.group_size
+        x1, y1 = (_rounded(corner) * scale for corner in corners[:2])
+        x2, y2 = ((_rounded(corner) + 1) * scale for corner in corners[2:])
+        spans = [
+            [
+                _span(start, max(end - start, 0.1) / count, i, limit, whole=False)
+                for i in range(count)
+            ]
+            for start, end, limit in ((y1, y2, size[0]), (x1, x2, size[1]))
+        ]
+        return [(i, j, r, c) for i, r in enumerate(spans[0]) for j, c in enumerate(spans[1])]
+
+    def gradient(self, top: Blobs, bottom: Blobs) -> torch.Tensor:
+        total, grad = torch.zeros_like(bottom[0].tensor), top[0].grad
+        for r, i, j, place, area in self._bins:
+            total[place] += (grad[r, :, i, j] / area)[:, None, None]
+        return total
+
+
+def anchors(base: int, ratios: Sequence[float], scales: Sequence[float]) -> Array:
+    """Return Faster R-CNN's boxes (x1, y1, x2, y2) around the first cell, scales within ratios.
+
+    >>> anchors(16, [0.5], [8]).tolist()
+    [[-84.0, -40.0, 99.0, 55.0]]
+    """
+    boxes, centre = [], (base - 1) / 2
+    for ratio in ratios:
+        width = np.round(np.sqrt(base * base / ratio))
+        height = np.round(width * ratio)
+        for scale in scales:
+            half = np.array([width * scale - 1, height * scale - 1]) / 2
+            boxes.append([centre - half[0], centre - half[1], centre + half[0], centre + half[1]])
+    return np.array(boxes)
+
+
+def suppressed(boxes: Array, threshold: float, most: int, extent: float = 1) -> list[int]:
+    """Return the boxes that non-maximum suppression keeps; they come with the best first.
+
+    Parameters
+    ----------
+    boxes : ndarray of shape (n, 4)
+        (x1, y1, x2, y2).
+    threshold : float
+        A box that overlaps a kept one by more is dropped (intersection over union).
+    most : int
+        Number of boxes to keep.
+    extent : float
+        1 for boxes in pixels, whose last column and row count; 0 for those in fractions.
+    """
+    size = np.maximum(boxes[:, 2:] - boxes[:, :2] + extent, 0)
+    areas, order = size.prod(1), np.arange(len(boxes))
+    kept: list[int] = []
+    while len(order) and len(kept) < most:
+        best, order = int(order[0]), order[1:]
+        kept.append(best)
+        low = np.maximum(boxes[best, :2], boxes[order, :2])
+        high = np.minimum(boxes[best, 2:], boxes[order, 2:])
+        shared = np.maximum(high - low + extent, 0).prod(1)
+        union = areas[best] + areas[order] - shared
+        order = order[shared <= threshold * union]
+    return kept
+
+
+@register("Proposal")
+class Proposal(Layer):
+    """Regions from the scores and boxes of a region proposal network (Ren et al., 2015).
+
+    Bottoms: scores (1, 2 A, H, W), whose second half is of objects; boxes relative to the A anchors
+    (1, 4 A, H, W); the image's (height, width, scale). Tops: regions (R, 5), and their scores if
+    there is a second.
+    """
+
+    bottoms = (3, 3)
+    tops = (1, 2)
+    no_backward = frozenset({0, 1, 2})
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        self._param = param = extra(self.param, forks_pb2.LayerParameter).proposal_param
+        ratios, scales = list(param.ratio) or [0.5, 1, 2], list(param.scale) or [8, 16, 32]
+        if min(*ratios, *scales) <= 0 or not param.base_size or not param.post_nms_topn:
+            raise self.error("ratio, scale, base_size and post_nms_topn must be above 0")
+        self._anchors = anchors(param.base_size, ratios, scales)
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        scores, boxes, count = bottom[0].shape, bottom[1].shape, len(self._anchors)
+        n, _, h, w = scores if len(scores) == 4 else (0, 0, 0, 0)
+        if scores != (1, 2 * count, h, w) or boxes != (1, 4 * count, h, w) or bottom[2].count < 3:
+            raise self.error(
+                f"bottoms have shapes {scores}, {boxes}, {bottom[2].shape}. Needed for {count} "
+                f"anchors: (1, {2 * count}, H, W), (1, {4 * count}, H, W), (1, 3)"
+            )
+        top[0].reshape(self._param.post_nms_topn, 5)
+        for blob in top[1:]:
+            blob.reshape(self._param.post_nms_topn, 1)
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        param, count = self._param, len(self._anchors)
+        height, width, scale = bottom[2].tensor.flatten()[:3].double().tolist()
+        scores = bottom[0].tensor[0, count:].permute(1, 2, 0).flatten().double().cpu().numpy()
+        deltas = bottom[1].tensor[0].permute(1, 2, 0).reshape(-1, 4).double().cpu().numpy()
+        boxes = self._placed(deltas, *bottom[0].shape[2:])
+        limits = np.array([width - 1, height - 1] * 2)
+        boxes = np.clip(boxes, 0, limits)
+        large = (boxes[:, 2:] - boxes[:, :2] + 1 >= param.min_size * scale).all(1)
+        order = np.argsort(-scores[large], kind="stable")[: param.pre_nms_topn]
+        boxes, scores = boxes[large][order], scores[large][order]
+        kept = suppressed(boxes, param.nms_thresh, param.post_nms_topn)
+        if not kept:
+            raise self.error(f"no box is {param.min_size} pixels wide and high")
+        rows = np.concatenate([np.zeros((len(kept), 1)), boxes[kept]], 1)
+        for blob, values in zip(top, (rows, scores[kept, None]), strict=False):
+            blob.reshape(*values.shape)
+            blob.set_data(torch.from_numpy(values).to(bottom[0].tensor))
+
+    def _placed(self, deltas: Array, rows: int, columns: int) -> Array:
+        """Return the anchors of each cell, moved and scaled by their deltas."""
+        x, y = np.meshgrid(np.arange(columns), np.arange(rows))
+        shift = np.stack([x, y, x, y], -1).reshape(-1, 1, 4) * self._param.feat_stride
+        boxes = (shift + self._anchors).reshape(-1, 4)
+        size = boxes[:, 2:] - boxes[:, :2] + 1
+        centre = boxes[:, :2] + size / 2 + deltas[:, :2] * size
+        half = np.exp(np.minimum(deltas[:, 2:], 50)) * size / 2
+        return np.concatenate([centre - half, centre + half], 1)
+
+
+@register("SmoothL1Loss")
+class SmoothL1Loss(Differentiable):
+    """sum(outside * s(inside * (x - target))) / N, with s quadratic up to 1 / sigma^2, then linear.
+
+    The weights `inside` and `outside` are the third and fourth bottom, 1 without them
+    (Girshick, 2015; sigma: Ren et al., 2015).
+    """
+
+    bottoms = (2, 4)
+    is_loss = True
+    no_backward = frozenset({2, 3})
+
+    def shapes(self, given: list[Shape]) -> list[Shape]:
+        if len(given) == 3 or any(shape != given[0] for shape in given):
+            raise self.error(f"bottoms have shapes {given}. Needed: 2 or 4 of one shape")
+        return [()]
+
+    def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
+        sharp = self.settings().smooth_l1_loss_param.sigma ** 2
+        inside, outside = x[2:] or (1, 1)
+        far = (inside * (x[0] - x[1])).abs()
+        losses = torch.where(far < 1 / sharp, far * far * (sharp / 2), far - 0.5 / sharp)
+        return [(losses * outside).sum() / max(1, x[0].shape[0] if x[0].dim() else 1)]

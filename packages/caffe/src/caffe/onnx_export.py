@@ -1,0 +1,329 @@
+"""Write a net as ONNX, so that any engine that reads ONNX can run it.
+
+A layer type is one function below, registered by its name. Shapes are those of the net when it is
+exported. Needs the package `onnx`, which Caffe itself does not.
+"""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caffe.build import Step
+from caffe.errors import CaffeError, FormatError
+from caffe.layers.pool_windows import Windows
+from caffe.net import Net
+from caffe.proto.caffe_pb2 import EltwiseParameter, LRNParameter, PoolingParameter
+
+OPSET = 17
+
+
+class Graph:
+    """The nodes of the ONNX graph, while it is built."""
+
+    def __init__(self, net: Net) -> None:
+        try:
+            import onnx
+        except ImportError:
+            raise CaffeError("export-onnx needs the package onnx: pip install onnx") from None
+        self.onnx = onnx
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self._names: dict[str, str] = {}  # the present name of each blob
+        self._writers = Counter(name for step in net.steps for name in step.top_names)
+        self._taken: Counter[str] = Counter()
+
+    def value(self, blob: str) -> str:
+        """Return the name of a blob's present values."""
+        return self._names[blob]
+
+    def give(self, blob: str) -> str:
+        """Return the name for new values of a blob: the last ones have the blob's own."""
+        self._writers[blob] -= 1
+        name = blob if not self._writers[blob] else f"{blob}/{self._writers[blob]}"
+        self._names[blob] = name
+        return name
+
+    def constant(self, name: str, values: NDArray[Any]) -> str:
+        """Store an array under a name like this one."""
+        self._taken[name] += 1
+        unique = f"{name}:{self._taken[name]}"
+        self.constants.append(
+            self.onnx.numpy_helper.from_array(np.ascontiguousarray(values), unique)
+        )
+        return unique
+
+    def node(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
+        """Add a node with one output; return its name."""
+        if not output:
+            self._taken[kind] += 1
+            output = f"{kind}:{self._taken[kind]}"
+        self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [output], **attributes))
+        return output
+
+
+Convert = Callable[[Graph, Step, list[str]], str]
+_CONVERT: dict[str, Convert] = {}
+
+
+def _converts(*kinds: str) -> Callable[[Convert], Convert]:
+    def registered(convert: Convert) -> Convert:
+        _CONVERT.update(dict.fromkeys(kinds, convert))
+        return convert
+
+    return registered
+
+
+def export(net: Net, path: str | os.PathLike[str]) -> None:
+    """Write a net as ONNX.
+
+    Parameters
+    ----------
+    net : Net
+        In the test phase, its inputs by Input layers.
+    path : path
+
+    Raises
+    ------
+    CaffeError
+        Naming the layers that ONNX has no operator for, or if the file cannot be written.
+    """
+    graph = Graph(net)
+    helper, kind = graph.onnx.helper, graph.onnx.TensorProto.FLOAT
+    known = {*_CONVERT, "Input", "Split"}
+    unknown = [s.layer for s in net.steps if s.layer.type not in known]
+    if unknown:
+        named = ", ".join(f"'{layer.name}' ({layer.type})" for layer in unknown)
+        raise CaffeError(f"these layers have no operator in ONNX: {named}. Export the deploy net")
+    for step in net.steps:
+        if step.layer.type == "Input":
+            for name in step.top_names:
+                graph.give(name)
+            continue
+        inputs = [graph.value(name) for name in step.layer.param.bottom]
+        if step.layer.type in ("Split", "Slice"):
+            _several(graph, step, inputs)
+            continue
+        result = _CONVERT[step.layer.type](graph, step, inputs)
+        graph.node("Identity", [result], graph.give(step.top_names[0]))
+    values = [
+        [helper.make_tensor_value_info(n, kind, net.blobs[n].shape) for n in names]
+        for names in (net.inputs, net.outputs)
+    ]
+    made = helper.make_graph(graph.nodes, net.name or "net", *values, graph.constants)
+    opset = [helper.make_opsetid("", OPSET)]
+    model = helper.make_model(made, opset_imports=opset, ir_version=9, producer_name="caffe")
+    graph.onnx.checker.check_model(model)
+    try:
+        graph.onnx.save(model, os.fspath(path))
+    except OSError as error:
+        raise FormatError(f"{os.fspath(path)}: cannot be written: {error.strerror}") from None
+
+
+def _several(graph: Graph, step: Step, inputs: list[str]) -> None:
+    names = [graph.give(name) for name in step.top_names]
+    if step.layer.type == "Split":
+        for name in names:
+            graph.node("Identity", inputs, name)
+        return
+    axis = _axis_between(step)
+    sizes = np.array([top.shape[axis] for top in step.top], np.int64)
+    sizes_name = graph.constant(step.layer.name, sizes)
+    made = graph.onnx.helper.make_node("Split", [*inputs, sizes_name], names, axis=axis)
+    graph.nodes.append(made)
+
+
+_converts("Slice")(lambda graph, step, inputs: "")  # by _several
+
+
+def _axis_between(step: Step) -> int:
+    """Return the axis in which a Slice's tops differ from its bottom."""
+    pairs = zip(step.bottom[0].shape, step.top[0].shape, strict=True)
+    return next((i for i, (whole, part) in enumerate(pairs) if whole != part), 0)
+
+
+def _blobs(graph: Graph, step: Step) -> list[str]:
+    return [graph.constant(step.layer.name, blob.data.copy()) for blob in step.layer.blobs]
+
+
+def _number(graph: Graph, value: float) -> str:
+    return graph.constant("number", np.array(value, np.float32))
+
+
+@_converts("Convolution", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise")
+def _filter(graph: Graph, step: Step, inputs: list[str]) -> str:
+    layer: Any = step.layer
+    window, pad = layer.window, layer.window.pad
+    if len(step.bottom) > 1 or layer.first_axis != 1 or not 1 <= len(pad) <= 3:
+        raise layer.error("has no operator in ONNX with several bottoms or another axis than 1")
+    kind = "ConvTranspose" if layer.transposed else "Conv"
+    return graph.node(
+        kind,
+        inputs + _blobs(graph, step),
+        kernel_shape=window.kernel,
+        strides=window.stride,
+        pads=[*pad, *pad],
+        dilations=window.dilation,
+        group=layer.groups,
+    )
+
+
+@_converts("Pooling")
+def _pooling(graph: Graph, step: Step, inputs: list[str]) -> str:
+    layer: Any = step.layer
+    windows: Windows = layer.windows
+    _, right, _, below = (max(0, margin) for margin in windows.margins)
+    pads = [*windows.pad, below, right]
+    shape: dict[str, Any] = {"kernel_shape": windows.kernel, "strides": windows.stride}
+    pool = layer.param.pooling_param.pool
+    if pool == PoolingParameter.STOCHASTIC or len(step.top) > 1:
+        raise layer.error("has no operator in ONNX: stochastic, or with a mask")
+    if pool == PoolingParameter.MAX:
+        return graph.node("MaxPool", inputs, pads=pads, **shape)
+    mean = graph.node("AveragePool", inputs, pads=pads, count_include_pad=1, **shape)
+    areas = windows.areas(step.bottom[0].tensor).cpu().numpy().astype(np.float32)
+    area = np.float32(math.prod(windows.kernel))
+    if (areas == area).all():
+        return mean
+    # Caffe does not count what is beyond the padding.
+    return graph.node("Mul", [mean, graph.constant(layer.name, area / areas)])
+
+
+@_converts("InnerProduct")
+def _product(graph: Graph, step: Step, inputs: list[str]) -> str:
+    weight, *bias = _blobs(graph, step)
+    transposed = int(not step.layer.param.inner_product_param.transpose)
+    inputs_of_one = math.prod(step.layer.blobs[0].shape) // step.top[0].shape[-1]
+    flat = _reshaped(graph, inputs[0], (-1, inputs_of_one))
+    y = graph.node("Gemm", [flat, weight, *bias], transB=transposed)
+    return _reshaped(graph, y, step.top[0].shape)
+
+
+def _reshaped(graph: Graph, value: str, shape: Sequence[int]) -> str:
+    return graph.node("Reshape", [value, graph.constant("shape", np.array(shape, np.int64))])
+
+
+@_converts("Flatten", "Reshape")
+def _reshape(graph: Graph, step: Step, inputs: list[str]) -> str:
+    return _reshaped(graph, inputs[0], step.top[0].shape)
+
+
+@_converts("ReLU")
+def _relu(graph: Graph, step: Step, inputs: list[str]) -> str:
+    slope = step.layer.param.relu_param.negative_slope
+    return graph.node("LeakyRelu", inputs, alpha=slope) if slope else graph.node("Relu", inputs)
+
+
+@_converts("ReLU6")
+def _relu6(graph: Graph, step: Step, inputs: list[str]) -> str:
+    return graph.node("Clip", [*inputs, _number(graph, 0), _number(graph, 6)])
+
+
+@_converts("Clip")
+def _clip(graph: Graph, step: Step, inputs: list[str]) -> str:
+    param = step.layer.param.clip_param
+    return graph.node("Clip", [*inputs, _number(graph, param.min), _number(graph, param.max)])
+
+
+@_converts("PReLU")
+def _prelu(graph: Graph, step: Step, inputs: list[str]) -> str:
+    slopes = step.layer.blobs[0].data.reshape(-1, *[1] * (len(step.bottom[0].shape) - 2))
+    return graph.node("PRelu", [*inputs, graph.constant(step.layer.name, slopes)])
+
+
+@_converts("ELU")
+def _elu(graph: Graph, step: Step, inputs: list[str]) -> str:
+    return graph.node("Elu", inputs, alpha=step.layer.param.elu_param.alpha)
+
+
+@_converts("Sigmoid", "TanH", "BNLL", "AbsVal")
+def _plain(graph: Graph, step: Step, inputs: list[str]) -> str:
+    kinds = {"Sigmoid": "Sigmoid", "TanH": "Tanh", "BNLL": "Softplus", "AbsVal": "Abs"}
+    return graph.node(kinds[step.layer.type], inputs)
+
+
+@_converts("Swish")
+def _swish(graph: Graph, step: Step, inputs: list[str]) -> str:
+    beta = _number(graph, step.layer.param.swish_param.beta)
+    gate = graph.node("Sigmoid", [graph.node("Mul", [*inputs, beta])])
+    return graph.node("Mul", [*inputs, gate])
+
+
+@_converts("Power")
+def _power(graph: Graph, step: Step, inputs: list[str]) -> str:
+    param = step.layer.param.power_param
+    y = graph.node("Mul", [*inputs, _number(graph, param.scale)])
+    y = graph.node("Add", [y, _number(graph, param.shift)])
+    return y if param.power == 1 else graph.node("Pow", [y, _number(graph, param.power)])
+
+
+@_converts("Dropout")
+def _dropout(graph: Graph, step: Step, inputs: list[str]) -> str:
+    return graph.node("Identity", inputs)
+
+
+@_converts("Softmax")
+def _softmax(graph: Graph, step: Step, inputs: list[str]) -> str:
+    return graph.node("Softmax", inputs, axis=step.layer.param.softmax_param.axis)
+
+
+@_converts("Concat")
+def _concat(graph: Graph, step: Step, inputs: list[str]) -> str:
+    layer: Any = step.layer
+    return graph.node("Concat", inputs, axis=layer.concat_axis)
+
+
+@_converts("Eltwise")
+def _eltwise(graph: Graph, step: Step, inputs: list[str]) -> str:
+    param = step.layer.param.eltwise_param
+    if param.operation == EltwiseParameter.SUM:
+        factors = list(param.coeff) or [1.0] * len(inputs)
+        inputs = [
+            x if factor == 1 else graph.node("Mul", [x, _number(graph, factor)])
+            for x, factor in zip(inputs, factors, strict=True)
+        ]
+    kind = {EltwiseParameter.SUM: "Add", EltwiseParameter.PROD: "Mul"}.get(param.operation, "Max")
+    result = inputs[0]
+    for x in inputs[1:]:
+        result = graph.node(kind, [result, x])
+    return result
+
+
+@_converts("BatchNorm")
+def _batch_norm(graph: Graph, step: Step, inputs: list[str]) -> str:
+    layer: Any = step.layer
+    if not layer.fixed:
+        raise layer.error("uses the batch's statistics. Export the net of the test phase")
+    mean, variance = (graph.constant(layer.name, v.cpu().numpy()) for v in layer.learnt())
+    size = step.bottom[0].shape[1]
+    ones = graph.constant(layer.name, np.ones(size, np.float32))
+    zeros = graph.constant(layer.name, np.zeros(size, np.float32))
+    given = [*inputs, ones, zeros, mean, variance]
+    return graph.node("BatchNormalization", given, epsilon=layer.param.batch_norm_param.eps)
+
+
+@_converts("Scale", "Bias")
+def _scale(graph: Graph, step: Step, inputs: list[str]) -> str:
+    layer: Any = step.layer
+    spread = layer.broadcast
+    small = [_reshaped(graph, inputs[1], spread)] if len(inputs) > 1 else []
+    small += [graph.constant(layer.name, blob.data.reshape(spread)) for blob in layer.blobs]
+    kinds = ["Add"] if layer.type == "Bias" else ["Mul", "Add"]
+    y = inputs[0]
+    for kind, factor in zip(kinds, small, strict=False):
+        y = graph.node(kind, [y, factor])
+    return y
+
+
+@_converts("LRN")
+def _lrn(graph: Graph, step: Step, inputs: list[str]) -> str:
+    param = step.layer.param.lrn_param
+    if param.norm_region != LRNParameter.ACROSS_CHANNELS:
+        raise step.layer.error("has no operator in ONNX within a channel")
+    return graph.node(
+        "LRN", inputs, size=param.local_size, alpha=param.alpha, beta=param.beta, bias=param.k
+    )

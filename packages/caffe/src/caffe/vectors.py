@@ -1,0 +1,97 @@
+"""pycaffe's containers: they refuse, at the assignment, what real Caffe refuses there."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, SupportsIndex, TypeVar
+
+from caffe.errors import AssignmentError, ReadOnlyError
+
+T = TypeVar("T")
+
+
+class Fixed:
+    """An object some of whose attributes can be set once only, as the binding's can by no script.
+
+    Raises
+    ------
+    ReadOnlyError
+        If a script replaces one.
+    """
+
+    fixed: ClassVar[frozenset[str]] = frozenset()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.fixed and name in self.__dict__:
+            raise ReadOnlyError(f"can't set attribute '{name}': write into its arrays instead")
+        super().__setattr__(name, value)
+
+
+class Vector(list[T]):
+    """A list of one kind of elements.
+
+    Raises
+    ------
+    AssignmentError
+        If something else is assigned or added.
+    """
+
+    kind: ClassVar[Any] = object
+    hint: ClassVar[str] = ""
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(index, slice):
+            super().__setitem__(index, [self._checked(each) for each in value])
+        else:
+            super().__setitem__(index, self._checked(value))
+
+    def append(self, value: T) -> None:
+        super().append(self._checked(value))
+
+    def extend(self, values: Iterable[T]) -> None:
+        super().extend([self._checked(value) for value in values])
+
+    def insert(self, index: SupportsIndex, value: T) -> None:
+        super().insert(index, self._checked(value))
+
+    def _checked(self, value: T) -> T:
+        if not isinstance(value, self.kind):
+            raise AssignmentError(
+                f"Invalid assignment: a {type(value).__name__} to an element of a "
+                f"{type(self).__name__}{self.hint}"
+            )
+        return value
+
+
+class IntVec(Vector[int]):
+    """Whole numbers."""
+
+    kind = int
+
+
+class DtypeVec(Vector[float]):
+    """Numbers, such as loss weights."""
+
+    kind = (int, float)
+
+
+class BoolVec(Vector[bool]):
+    """Flags."""
+
+    kind = bool
+
+
+class StringVec(Vector[str]):
+    """Names."""
+
+    kind = str
+
+
+class LayerVec(Vector[Any]):
+    """The layers of a net; none can be replaced."""
+
+    kind = ()
+
+
+class NetVec(Vector[Any]):
+    """The test nets of a solver; none can be replaced."""
+
+    kind = ()

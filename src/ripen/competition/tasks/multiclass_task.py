@@ -1,0 +1,16 @@
+"""One of several classes."""
+
+from ripen.competition.tasks import TASKS, Task
+
+TASKS.register("multiclass")(
+    Task(
+        "multiclass",
+        classifies=True,
+        probabilities=True,
+        least=2,
+        most=100_000,
+        loss="SoftmaxWithLoss",
+        error="log loss",
+        metrics=("accuracy", "top5", "log_loss", "roc_auc", "brier"),
+    )
+)

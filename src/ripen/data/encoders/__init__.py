@@ -1,0 +1,252 @@
+"""Columns as numbers, by what is learnt from the training rows alone.
+
+One file an encoder: how categories become numbers. All else is the same for each of them. Numbers
+are standardized, blanks become the median, and a column says where they were. Truth values are 0
+and 1, the levels of an ordered category their places. A date becomes its parts and cycles, a text
+the TF-IDF of its words and characters.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse as sparse_arrays
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import StandardScaler
+
+from ripen.core.errors import DataError
+from ripen.core.registry import Registry
+from ripen.data.encoders import columns
+from ripen.settings.schema import Columns
+
+LEVELS = 30  # of a category that get a column of their own, the rest share one
+COMPONENTS = 32  # of a text, where it has to be a dense array
+WORDS, CHARACTERS = 10_000, 20_000  # the most frequent ones that count
+Array = NDArray[np.float32]
+Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How categories become numbers.
+
+    Attributes
+    ----------
+    categories : callable
+        Returns an unfitted transformer of text columns; given the inner folds of the training rows,
+        the targets, and whether it may return a sparse array.
+    codes : bool
+        Whether it returns codes, a column for each category, which mean nothing as numbers.
+    first : int
+        Is added to the codes.
+    keeps_missing : bool
+        Whether numbers stay as they are, NaN where blank.
+    supervised : bool
+        Whether it learns from the targets.
+    """
+
+    categories: Callable[[Folds, Any, bool], Any]
+    codes: bool = False
+    first: int = 0
+    keeps_missing: bool = False
+    supervised: bool = False
+
+
+ENCODERS: Registry[Encoding] = Registry("encoder", "ripen.data.encoders")
+
+
+class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Turns typed columns into float32 numbers, fitted on the training rows alone.
+
+    Features come in this order: numbers in the order of their columns, indicators of their blanks,
+    texts, categories.
+
+    Parameters
+    ----------
+    scale : float, optional
+        All numbers are divided by this in place of being standardized.
+    encode : str
+        An encoder of the registry.
+    types : dict of str to dict, optional
+        What the dtypes of the columns do not say (`ripen.data.encoders.columns`).
+    before : sequence of transformers
+        Of scikit-learn, from table to table, which are fitted first.
+    sparse : bool
+        Whether texts may become a sparse array; else they are reduced to `COMPONENTS`.
+    seed : int
+
+    Attributes
+    ----------
+    columns_ : list of str
+        Of the table that it was fitted to.
+    kinds_ : dict of str to str
+        What they hold (`columns.KINDS`).
+    numbers_ : list of str
+        The columns of the first features; a date has several.
+    codes_ : list of int
+        Levels of each category, code 0 for all others included, where the last features are codes.
+    """
+
+    def __init__(
+        self,
+        scale: float | None = None,
+        encode: str = "one_hot",
+        types: Mapping[str, Mapping[str, Any]] | None = None,
+        before: Sequence[Any] = (),
+        sparse: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.scale = scale
+        self.encode = encode
+        self.types = types
+        self.before = before
+        self.sparse = sparse
+        self.seed = seed
+
+    def fit(self, table: pd.DataFrame, targets: Any = None, groups: Any = None) -> Self:
+        """Learn means, medians, levels and words (`fit_transform`)."""
+        self.fit_transform(table, targets, groups)
+        return self
+
+    def fit_transform(self, table: pd.DataFrame, targets: Any = None, groups: Any = None) -> Any:
+        """Learn from rows, and return them encoded.
+
+        Where an encoder learns from targets these rows are encoded fold by fold, by what the others
+        say (Micci-Barreca, 2001): `transform` would give each row what its own target says.
+
+        Parameters
+        ----------
+        table : DataFrame of shape (n, columns)
+        targets : ndarray of shape (n,) or (n, k), optional
+        groups : sequence of length n, optional
+            Rows of a group are in one fold.
+        """
+        self.columns_ = [str(name) for name in table]
+        self.kinds_ = columns.kinds(table, self.types)
+        self.before_ = [clone(each) for each in self.before]
+        for each in self.before_:
+            # A transformer that cannot name its output's columns has a table of its own.
+            each = each.set_output(transform="pandas") if hasattr(each, "set_output") else each
+            table = each.fit_transform(table, targets)
+        inner = columns.kinds(table, self.types)
+        self.levels_ = columns.levels(table, self.types)
+        self.inner_ = inner
+        found = columns.as_numbers(table, inner, self.levels_)
+        texts = [name for name, kind in inner.items() if kind == "text"]
+        categories = [name for name, kind in inner.items() if kind == "category"]
+        self.numbers_ = [name for name in found if name not in (*texts, *categories)]
+        encoding = ENCODERS[self.encode]
+        learns = encoding.supervised and np.ndim(targets) == 1
+        folds = inner_folds(targets, groups, self.seed) if learns else []
+        sparse = self.sparse and bool(texts)
+        parts: list[tuple[str, Any, Any]] = [("numbers", self._numbers(encoding), self.numbers_)]
+        parts += [(f"text {name}", self._text(found[name], sparse), name) for name in texts]
+        parts.append(("categories", encoding.categories(folds, targets, sparse), categories))
+        self.transformer_ = ColumnTransformer(parts, sparse_threshold=1.0 if sparse else 0)
+        encoded = self.transformer_.fit_transform(found, _labels(targets))
+        fitted = self.transformer_.named_transformers_["categories"]
+        self.codes_ = encoding_levels(fitted) if encoding.codes and categories else []
+        return self._array(encoded)
+
+    def transform(self, table: pd.DataFrame) -> Any:
+        """Return numbers of shape (n, features).
+
+        Raises
+        ------
+        DataError
+            If a column is missing.
+        """
+        if missing := [name for name in self.columns_ if name not in table]:
+            needed = ", ".join(self.columns_)
+            raise DataError(f"input: column '{missing[0]}' is missing. Needed: {needed}")
+        table = table[self.columns_]
+        for each in self.before_:
+            table = each.transform(table)
+        found = columns.as_numbers(table, self.inner_, self.levels_)
+        return self._array(self.transformer_.transform(found))
+
+    def _numbers(self, encoding: Encoding) -> Any:
+        if encoding.keeps_missing:
+            return "passthrough"
+        # Without blanks in the training rows there are no indicators, but those of others may have.
+        steps = [SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)]
+        return make_pipeline(*steps, *([] if self.scale else [StandardScaler()]))
+
+    def _text(self, values: "pd.Series[str]", sparse: bool) -> Any:
+        """Return an unfitted transformer of a text; a blank column is left out."""
+        words = set(values.str.lower().str.findall(r"\w+").explode().dropna())
+        if not words:
+            return "drop"
+        steps: list[Any] = [
+            make_union(
+                TfidfVectorizer(
+                    ngram_range=(1, 2),
+                    token_pattern=r"(?u)\b\w+\b",
+                    max_features=WORDS,
+                    sublinear_tf=True,
+                ),
+                TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=CHARACTERS),
+            )
+        ]
+        if not sparse:
+            most = min(COMPONENTS, len(words), max(1, len(values) - 1))
+            steps.append(TruncatedSVD(most, random_state=self.seed))
+        return make_pipeline(*steps)
+
+    def _array(self, found: Any) -> Any:
+        if sparse_arrays.issparse(found):
+            return found.tocsr().astype(np.float32)
+        array = np.asarray(found, np.float32, order="C")
+        values, codes = np.split(array, [array.shape[1] - len(self.codes_)], axis=1)
+        if self.scale:
+            values /= np.float32(self.scale)
+        codes += ENCODERS[self.encode].first
+        return array
+
+
+def encoding_levels(fitted: Any) -> list[int]:
+    """Return how many codes each column of a fitted OrdinalEncoder has, 0 included."""
+    infrequent = getattr(fitted, "infrequent_categories_", None)
+    found = []
+    for place, known in enumerate(fitted.categories_):
+        rare = infrequent[place] if infrequent is not None else None
+        found.append(len(known) + 1 if rare is None else len(known) - len(rare) + 2)
+    return found
+
+
+def inner_folds(targets: Any, groups: Any, seed: int) -> Folds:
+    """Deal training rows to at most five folds; groups stay whole, classes are dealt alike."""
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+
+    y, classes = np.asarray(targets), np.unique(targets, return_inverse=True)[1]
+    least = np.bincount(classes).min()
+    if groups is not None and len(np.unique(groups)) > 1:
+        most = min(5, len(np.unique(groups)))
+        dealt = GroupKFold(most, shuffle=True, random_state=seed).split(y, groups=groups)
+    elif np.issubdtype(y.dtype, np.integer) and least > 1:
+        dealt = StratifiedKFold(min(5, least), shuffle=True, random_state=seed).split(y, classes)
+    else:
+        dealt = KFold(min(5, len(y)), shuffle=True, random_state=seed).split(y)
+    return [(kept.astype(np.int64), held.astype(np.int64)) for kept, held in dealt]
+
+
+def described(settings: Columns) -> dict[str, dict[str, Any]]:
+    """Return the types that a competition's settings give, as `Encoder` takes them."""
+    found = {}
+    for name, column in settings.types.items():
+        values = {"type": column.type, "levels": getattr(column, "levels", None)}
+        found[name] = {key: value for key, value in values.items() if value is not None}
+    return {name: values for name, values in found.items() if values}
+
+
+def _labels(targets: Any) -> Any:
+    """Return targets as scikit-learn's transformers take them: one column, or none."""
+    return targets if targets is None or np.ndim(targets) == 1 else None

@@ -1,0 +1,124 @@
+"""What columns hold, and as numbers what rows alone decide: truth values, ordered levels, dates."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api import types as dtypes
+
+KINDS = ("number", "category", "ordered", "boolean", "date", "text")
+TRUE = {"true", "t", "yes", "y", "1", "1.0"}
+FALSE = {"false", "f", "no", "n", "0", "0.0"}
+CYCLES = {"year": 365.25, "week": 7.0, "day": 24.0}  # lengths in days, days and hours
+WORDS, DISTINCT = 2.0, 0.5  # of a value on average, and the share of values that differ, in texts
+Types = Mapping[str, Mapping[str, Any]] | None
+
+
+def kinds(table: pd.DataFrame, types: Types = None) -> dict[str, str]:
+    """Say what each column holds: as the settings do, else by its dtype.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Numbers are numeric, truth values boolean, dates datetimes, ordered categories pandas' own;
+        any other column is a category, in which a blank is a level, or a text, where most values
+        have several words and differ.
+    types : mapping of str to mapping, optional
+        For a column's name its `type`, one of `KINDS`.
+    """
+    return {str(name): _kind(table[name], (types or {}).get(str(name), {})) for name in table}
+
+
+def _kind(values: "pd.Series[Any]", known: Mapping[str, Any]) -> str:
+    if (declared := known.get("type")) in KINDS:
+        return str(declared)
+    if dtypes.is_bool_dtype(values.dtype):
+        return "boolean"
+    if dtypes.is_numeric_dtype(values.dtype):
+        return "number"
+    if dtypes.is_datetime64_any_dtype(values.dtype):
+        return "date"
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return "ordered" if values.dtype.ordered else "category"
+    given = _text(values)[lambda text: text != ""]
+    words, different = given.str.count(r"\S+").mean(), given.nunique()
+    return "text" if words >= WORDS and different >= DISTINCT * len(given) else "category"
+
+
+def levels(table: pd.DataFrame, types: Types = None) -> dict[str, list[str]]:
+    """Return the levels of each ordered category, lowest first: given, pandas' own, or sorted."""
+    found = {}
+    for name, kind in kinds(table, types).items():
+        if kind == "ordered":
+            given = (types or {}).get(name, {}).get("levels")
+            own = isinstance(table[name].dtype, pd.CategoricalDtype)
+            seen = table[name].cat.categories if own else sorted(set(_text(table[name])) - {""})
+            found[name] = [str(level) for level in (given or seen)]
+    return found
+
+
+def as_numbers(
+    table: pd.DataFrame, known: Mapping[str, str], order: Mapping[str, list[str]]
+) -> pd.DataFrame:
+    """Return a table of numbers, of text columns and of categories, row by row.
+
+    Parameters
+    ----------
+    table : DataFrame of n rows
+    known : mapping of str to str
+        From `kinds`.
+    order : mapping of str to list of str
+        From `levels`. A level that is not among them counts as missing.
+
+    Returns
+    -------
+    DataFrame of n rows
+        Float64 columns, NaN where blank, and columns of text.
+    """
+    found: dict[str, Any] = {}
+    for name, kind in known.items():
+        values = table[name]
+        if kind == "number":
+            found[name] = values
+        elif kind == "boolean":
+            found[name] = _truth(values)
+        elif kind == "ordered":
+            places = {level: float(place) for place, level in enumerate(order[name])}
+            found[name] = _text(values).map(places).astype(np.float64)
+        elif kind == "date":
+            found |= {f"{name} {part}": column for part, column in _date(values).items()}
+        else:
+            found[name] = _text(values)
+    return pd.DataFrame(found, index=table.index)
+
+
+def _text(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return values as text, "" where missing."""
+    return values.astype(object).where(values.notna(), "").map(str).astype(object)
+
+
+def _truth(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    def number(value: str) -> float:
+        lower = value.strip().lower()
+        return 1.0 if lower in TRUE else 0.0 if lower in FALSE else np.nan
+
+    return _text(values).map(number).astype(np.float64)
+
+
+def _date(values: "pd.Series[Any]") -> dict[str, Any]:
+    """Return parts of a date, and where in the year, the week and the day it lies, on circles."""
+    dates = pd.to_datetime(values.replace("", None), errors="coerce", format="mixed")
+    if dates.dt.tz is not None:
+        dates = dates.dt.tz_convert(None)
+    at = dates.dt
+    hours = at.hour + at.minute / 60 + at.second / 3600
+    days = (dates - pd.Timestamp(0)) / pd.Timedelta(days=1)
+    parts: dict[str, Any] = {
+        "days": days, "year": at.year, "month": at.month, "day": at.day, "weekday": at.day_of_week,
+        "hour": hours,
+    }  # fmt: skip
+    for name, place in (("year", at.day_of_year), ("week", at.day_of_week), ("day", hours)):
+        angle = 2 * np.pi * place / CYCLES[name]
+        parts |= {f"{name} sin": np.sin(angle), f"{name} cos": np.cos(angle)}
+    return {name: column.astype(np.float64) for name, column in parts.items()}

@@ -1,0 +1,20 @@
+"""Codes of levels, NaN where unknown, for estimators with categories and blanks of their own."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import OrdinalEncoder
+
+from ripen.data.encoders import ENCODERS, Encoding, Folds
+
+MOST = 254  # levels that scikit-learn's gradient boosting tells apart, the rest share one
+
+
+def categories(folds: Folds, targets: Any, sparse: bool) -> OrdinalEncoder:
+    """Return the unfitted transformer (`Encoding.categories`)."""
+    return OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=MOST
+    )
+
+
+ENCODERS.register("native")(Encoding(categories, codes=True, keeps_missing=True))

@@ -1,0 +1,197 @@
+"""Label readers: the part, class and id of every image, from file names or a table.
+
+A reader is a function `read(names, known)`, registered under the name that a competition's settings
+use, in a file of this folder. It sees all file names at once, and returns what each means:
+
+- `name`: the label is in the file's name, ``train/cat.0.jpg``, and the test images are numbered;
+- `folder`: the label is the name of the folder, ``train/cat/IMG_0001.JPG``;
+- `csv`: a table has the label of each training image, by its file name with or without suffix;
+- `synset`: a WordNet synset is in the file's or folder's name, ``n01440764/n01440764_10026.JPEG``.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal, NamedTuple
+
+from ripen.core.errors import DataError
+from ripen.core.registry import Registry
+
+Part = Literal["train", "test"]
+PARTS: tuple[Part, ...] = ("train", "test")
+UNKNOWN = -1
+"""Label of an image whose class is not known."""
+
+_SUFFIXES = "jpg, jpeg, png, gif, bmp, webp, tif, tiff"
+_IMAGE = re.compile(rf"\.({_SUFFIXES.replace(', ', '|')})$", re.IGNORECASE)
+# "train", "Test1", "test_stg1", "training images", but not a class named "trainers" or "testudo".
+_PART = re.compile(r"(train|test)(ing)?(images?|set|data|[^a-z].*)?", re.IGNORECASE)
+_JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
+_NOT_LISTED = (".csv", ".zip")
+
+
+class Labelled(NamedTuple):
+    """What a reader found out about one image.
+
+    Attributes
+    ----------
+    part : "train" or "test"
+    label : int
+        Row of the class in `Labels.classes`; -1 if the class is not known.
+    key : tuple of int and str
+        Sorts the images of one part and class, 2 before 10.
+    id : str
+        As the sample submission spells it.
+    """
+
+    part: Part
+    label: int
+    key: tuple[int | str, ...]
+    id: str
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The result of a reader.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Names of the classes: those that were given, or all that were found, sorted.
+    images : list of Labelled or None
+        One for each file name; None for a file that is not an image.
+    """
+
+    classes: tuple[str, ...]
+    images: list[Labelled | None]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known about the images besides their file names.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Names of the classes in the order of their labels; empty to take all that are found.
+    ids : collection of str
+        Ids of the sample submission, which decide how a test image's id is spelled; empty if there
+        is no sample.
+    table : mapping of str to str
+        For `csv`: the label of each training image by its id, as `read_table` returns it.
+    part : "train" or "test"
+        For `synset`: the part that all images belong to, which their names do not tell.
+    """
+
+    classes: Sequence[str] = ()
+    ids: Collection[str] = ()
+    table: Mapping[str, str] = field(default_factory=dict)
+    part: Part = "train"
+
+
+Reader = Callable[[Sequence[str], Known], Labels]
+LABELS: Registry[Reader] = Registry("label reader", "ripen.data.labels")
+
+
+def natural_key(text: str) -> tuple[int | str, ...]:
+    """Return a key that sorts numbers in a text by value.
+
+    >>> sorted(["img10", "img9"], key=natural_key)
+    ['img9', 'img10']
+    """
+    # Text and numbers alternate, so that two keys never compare a number with a text.
+    return tuple(int(p) if i % 2 else p for i, p in enumerate(re.split(r"([0-9]+)", text)))
+
+
+def is_image(name: str) -> bool:
+    """Whether a file has the suffix of an image."""
+    return _IMAGE.search(name) is not None
+
+
+def without_suffix(name: str) -> str:
+    """Return an image's name without its suffix, and any other text as it is.
+
+    >>> without_suffix("IMG_1.JPG"), without_suffix("0001_01"), without_suffix("1.5")
+    ('IMG_1', '0001_01', '1.5')
+    """
+    return _IMAGE.sub("", name)
+
+
+def is_junk(name: str) -> bool:
+    """Whether an operating system made a file for itself, such as ``__MACOSX/._cat.jpg``."""
+    lower = [part.lower() for part in PurePosixPath(name).parts]
+    return lower[-1].startswith(".") or bool(_JUNK & set(lower))
+
+
+class Found(NamedTuple):
+    """What a file name means; `class_name` is None where the class is not known."""
+
+    part: Part
+    class_name: str | None
+    key: tuple[int | str, ...]
+    id: str
+
+
+def labelled(names: Sequence[str], read: Callable[[str], Found | None], known: Known) -> Labels:
+    """Return what `read` finds in each name. Tables, nested archives and junk are not read."""
+    return numbered(
+        names, [None if is_skipped(name) else read(name) for name in names], known.classes
+    )
+
+
+def numbered(names: Sequence[str], found: Sequence[Found | None], given: Sequence[str]) -> Labels:
+    """Replace the names of classes by their numbers."""
+    classes = tuple(given) or _classes(found)
+    rows = {name: row for row, name in enumerate(classes)}
+    images: list[Labelled | None] = []
+    for name, each in zip(names, found, strict=True):
+        if each is None:
+            images.append(None)
+            continue
+        if each.class_name is not None and each.class_name not in rows:
+            raise DataError(
+                f"{name}: unknown class '{each.class_name}'. Allowed: {', '.join(classes)}"
+            )
+        label = UNKNOWN if each.class_name is None else rows[each.class_name]
+        images.append(Labelled(each.part, label, each.key, each.id))
+    return Labels(classes, images)
+
+
+def _classes(found: Iterable[Found | None]) -> tuple[str, ...]:
+    return tuple(
+        sorted({each.class_name for each in found if each and each.class_name is not None})
+    )
+
+
+def is_skipped(name: str) -> bool:
+    """Whether a file is a folder, a table, a nested archive or junk."""
+    return name.lower().endswith(("/", *_NOT_LISTED)) or is_junk(name)
+
+
+def is_image_of_folder(path: PurePosixPath) -> bool:
+    """Whether a file is an image; one of another kind may only lie beside the folders.
+
+    Raises
+    ------
+    DataError
+        If another file is among the images, such as one of a format that Pillow does not read.
+    """
+    if is_image(path.name):
+        return True
+    if len(path.parts) > 1:
+        raise DataError(f"{path}: is not an image's name. Allowed suffixes: {_SUFFIXES}")
+    return False
+
+
+def part_of(path: PurePosixPath) -> tuple[Part | None, int]:
+    """Return the part that the first such folder of a path names, and the folder's depth."""
+    for depth, folder in enumerate(path.parts[:-1]):
+        if match := _PART.fullmatch(folder):
+            return ("train" if match[1].lower() == "train" else "test"), depth
+    return None, -1
+
+
+def spelled(path: PurePosixPath, ids: frozenset[str], otherwise: str) -> str:
+    """Return a test image's id as the sample submission spells it: with or without the suffix."""
+    return next((id for id in (path.name, path.stem) if id in ids), otherwise)

@@ -1,0 +1,48 @@
+"""How training and test part were split, told from what the test part has and training has not."""
+
+import re
+from typing import Any
+
+import pandas as pd
+from pandas.api import types
+
+GROUP_IN_ID = r"^(.+)_\d+$"
+LEAST_GROUPS = 10  # in the training part: fewer cannot be told from a category
+_TIME_NAME = re.compile(r"date|time|year|month|week|day|hour|period|season", re.IGNORECASE)
+
+
+def group_in_id(train: "pd.Series[str]", test: "pd.Series[str]") -> bool:
+    """Whether ids are ``group_number``, with several rows in some group and no group in both parts.
+
+    >>> group_in_id(pd.Series(["1_01", "1_02", "3_01"]), pd.Series(["2_01"]))
+    True
+    """
+    parts = [each.str.extract(GROUP_IN_ID)[0] for each in (train, test)]
+    if any(each.isna().any() for each in parts):
+        return False
+    several = parts[0].nunique() < len(parts[0])
+    return several and parts[0].nunique() > 1 and not set(parts[0]) & set(parts[1])
+
+
+def is_time(values: "pd.Series[Any]") -> bool:
+    """Whether a typed column holds dates, or numbers under the name of a time."""
+    if types.is_datetime64_any_dtype(values):
+        return True
+    return types.is_numeric_dtype(values) and bool(_TIME_NAME.search(str(values.name)))
+
+
+def later(train: "pd.Series[Any]", test: "pd.Series[Any]") -> bool:
+    """Whether a typed column is a time, and no test row is before the last training row."""
+    if not (is_time(train) and is_time(test)) or train.nunique() < 2 or not test.notna().any():
+        return False
+    return bool(test.min() >= train.max())
+
+
+def apart(train: "pd.Series[Any]", test: "pd.Series[Any]") -> bool:
+    """Whether a typed column names entities: several rows each, and others in the test part."""
+    known, others = train.dropna(), test.dropna()
+    if known.empty or others.empty or types.is_float_dtype(known) and (known % 1 != 0).any():
+        return False
+    several = known.nunique() <= len(known) / 2 and others.nunique() < len(others)
+    enough = known.nunique() >= LEAST_GROUPS
+    return bool(several and enough and not set(known) & set(others))

@@ -1,0 +1,52 @@
+"""`ripen check`: the data report of a competition, before anything is learnt."""
+
+from pathlib import Path
+
+from ripen.competition import index as indexes
+from ripen.competition.tasks import TASKS
+from ripen.core.errors import UsageError
+from ripen.core.layout import Layout
+from ripen.core.registry import nearest
+from ripen.data.readers import READERS
+from ripen.judge import terminal
+from ripen.judge.data_report import DataReport, examine
+from ripen.settings import compose as config
+from ripen.settings.compose import CONF
+from ripen.settings.schema import Competition
+from ripen.stages import fetch, prepare, settings
+
+
+def check(name: str, conf: Path = CONF) -> None:
+    """Fetch a competition's files if they are not there, and print its data report.
+
+    Raises
+    ------
+    UsageError
+        If there is no such competition.
+    DataError
+        If its files do not fit its settings.
+    """
+    if name not in (names := config.available(conf)):
+        raise UsageError(f"unknown competition '{name}'{nearest(name, names)}")
+    terminal.show_data_report(name, report(name, conf))
+
+
+def report(name: str, conf: Path = CONF) -> DataReport:
+    """Return a competition's data report, from its raw files."""
+    where = f"{conf}/competition/{name}.yaml"
+    values = settings.compose([f"competitions=[{name}]"], conf)[0]["competition"][name]
+    competition, layout = config.check(values, Competition, where), Layout(name)
+    if not layout.raw.exists():
+        fetch.bring(name, competition, layout)
+    read = READERS[competition.reader](competition, layout)
+    known = read.rows["target"][read.rows["target"] != ""]
+    classes = indexes.classes_of(competition, known.tolist(), read.names, str(layout.raw))
+    prepare.check_sample(competition, layout, read.rows, classes)
+    rows, order = prepare.dealt(competition, read, list(classes))
+    # Back in the order of the files: splitters may turn it.
+    rows = rows.set_axis(order).sort_index()
+    # Images are sorted by class.
+    in_order = competition.images is None
+    task = TASKS[competition.task]
+    index = indexes.Index(rows, task, tuple(classes), tuple(classes.values()))
+    return examine(index, read.columns, competition.seed, file_order=in_order)

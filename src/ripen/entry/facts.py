@@ -1,0 +1,344 @@
+"""What a competition of a table asks for: its id, target, task and form of submission.
+
+Pure functions on tables of text. Each returns the facts with the reason for each; where the files
+do not decide, the likeliest comes first among the options that `Ask` is given.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pandas as pd
+
+from ripen.core.errors import DataError
+from ripen.entry.files import Table
+
+CLASSES = 20  # a target of more whole numbers is a value
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
+_STRINGS = re.compile(r"rle|pixels|mask|bbox|box|polygon|segment|prediction_?string", re.IGNORECASE)
+
+
+class Ask(Protocol):
+    """Returns one of some options, the likeliest of which comes first."""
+
+    def __call__(self, key: str, options: Sequence[str], reason: str) -> str:
+        """Decide on a fact, given why the files do not."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A setting, and why it has its value."""
+
+    key: str
+    value: Any
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is predicted, and in which form.
+
+    Attributes
+    ----------
+    task : str
+    submission : str
+    reason, form : str
+        Of the task, and of the submission.
+    classes : dict of str to str
+        Value to name, where the sample's columns name classes otherwise than the target does.
+    """
+
+    task: str
+    submission: str
+    reason: str
+    form: str
+    classes: dict[str, str]
+
+
+# --- The id --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Id:
+    """The column of ids: its name in the test table, its name in the sample.
+
+    With `melted` the sample has a row for each id and each of these names: ``id_name``.
+    """
+
+    name: str
+    in_sample: str
+    reason: str
+    melted: tuple[str, ...] = ()
+
+
+def id_of(sample: Table, test: Table) -> Id:
+    """Find the ids: the column that sample and test share, by name or else by its values.
+
+    Raises
+    ------
+    DataError
+        If there is none, its values differ, or one is there twice.
+    """
+    first = str(sample.text.columns[0])
+    shared = [str(name) for name in sample.text if name in test.text]
+    wanted = set(sample.text[first])
+    by_value = [str(name) for name in test.text if set(test.text[name]) == wanted]
+    if shared:
+        name = in_sample = first if first in shared else shared[0]
+        reason = f"the column that {sample.name} and {test.name} share"
+    elif by_value:
+        name, in_sample = by_value[0], first
+        reason = f"{sample.name} calls it {first}: the same values"
+    elif found := _melted(sample.text[first], test):
+        return found
+    else:
+        raise DataError(
+            f"{test.name}: has no column of the ids of {sample.name} ('{first}': "
+            f"{sample.text[first].iloc[0]}, …). Add one to {test.name} and the training table"
+        )
+    ids, known = test.text[name], sample.text[in_sample]
+    if set(ids) != set(known):
+        if found := _melted(known, test):
+            return found
+        odd = next((each for each in known if each not in set(ids)), None)
+        raise DataError(
+            f"{sample.name}: its ids are not those of {test.name}: "
+            + (f"{odd} is not one" if odd is not None else f"{len(set(ids))} against {len(known)}")
+        )
+    unique(test, name)
+    return Id(name, in_sample, reason)
+
+
+def unique(table: Table, id: str) -> None:
+    """Make sure that an id is there once.
+
+    Raises
+    ------
+    DataError
+        Naming the first row that has one again; the first row after the header is 1.
+    """
+    again = table.text[id].duplicated()
+    if again.any():
+        row = int(again.argmax())
+        raise DataError(
+            f"{table.name}: row {row + 1}, column '{id}': {table.text[id].iloc[row]!r} is in an "
+            "earlier row already. An id must be unique"
+        )
+
+
+def _melted(known: "pd.Series[str]", test: Table) -> Id | None:
+    """Understand ids of the form ``id_name``, a row for each id and name."""
+    for column in test.text:
+        ids = set(test.text[column])
+        heads, tails = known.str.rpartition("_")[0], known.str.rpartition("_")[2]
+        names = tuple(dict.fromkeys(tails))
+        whole = len(known) == len(ids) * len(names)
+        if len(names) > 1 and whole and set(heads) == ids:
+            reason = f"rows of the sample are {column}_name, {len(names)} for each {column}"
+            return Id(str(column), str(known.name), reason, names)
+    return None
+
+
+# --- The target ----------------------------------------------------------------------------------
+
+
+def target_of(
+    train: Table, test: Table, sample: Table, id: Id, ask: Ask
+) -> tuple[list[str], str, list[str]]:
+    """Find the target: the sample's columns that the test part lacks.
+
+    Returns
+    -------
+    list of str, str, list of str
+        The target's columns, why, and the training columns that the test part lacks beside them.
+
+    Raises
+    ------
+    DataError
+        If there is none, or values are missing.
+    """
+    names = list(id.melted) or [str(name) for name in sample.text if name != id.in_sample]
+    lacking = [str(name) for name in train.text if name not in test.text and name != id.name]
+    if not lacking:
+        raise DataError(
+            f"{train.name}: no target found: each of its columns is in {test.name} as well. "
+            f"{sample.name} asks for: {', '.join(names[:5])}"
+        )
+    if set(names) <= set(lacking):
+        chosen, reason = names, f"in {train.name} and {sample.name}, not in {test.name}"
+    elif len(names) > 1 and (by_class := [c for c in lacking if columns_of(train.text[c], names)]):
+        chosen, reason = by_class[:1], f"its values are the columns of {sample.name}"
+    elif len(lacking) == 1:
+        chosen = lacking
+        asked = f"'{names[0]}'" if len(names) == 1 else f"{len(names)} columns"
+        reason = f"the only column that {test.name} lacks; {sample.name} asks for {asked}"
+    else:
+        alike = sorted(lacking, key=lambda name: names[0].lower() not in name.lower())
+        reason = f"{test.name} lacks {len(lacking)} columns, and {sample.name} names none of them"
+        chosen = [ask("target", alike, reason)]
+    for name in chosen:
+        _complete(train, name)
+    return chosen, reason, [name for name in lacking if name not in chosen]
+
+
+def columns_of(target: "pd.Series[str]", names: Sequence[str]) -> dict[str, str]:
+    """Return the class that each of the sample's columns is of, class to column; {} if none is.
+
+    A column may have a prefix before the class, the same in all: ``Status_C``.
+
+    >>> columns_of(pd.Series(["C", "D"]), ["Status_C", "Status_D"])
+    {'C': 'Status_C', 'D': 'Status_D'}
+    """
+    values = set(target)
+    if len(names) != len(values):
+        return {}
+    for prefix in {name[: -len(value)] for name in names for value in values if value}:
+        found = {name.removeprefix(prefix): name for name in names if name.startswith(prefix)}
+        if set(found) == values:
+            return found
+    return {name: name for name in names} if set(names) == values else {}
+
+
+def _complete(train: Table, name: str) -> None:
+    blank = train.text[name] == ""
+    if blank.any():
+        rows = ", ".join(str(row + 1) for row in blank.to_numpy().nonzero()[0][:5])
+        more = ", …" if blank.sum() > 5 else ""
+        raise DataError(
+            f"{train.name}: target '{name}' is missing in {int(blank.sum())} of {len(blank)} rows "
+            f"({rows}{more}). Remove these rows"
+        )
+
+
+# --- The task and the form -----------------------------------------------------------------------
+
+
+def goal_of(targets: pd.DataFrame, sample: Table, id: Id, metric: str | None, ask: Ask) -> Goal:
+    """Find the task and what the submission holds, from the target's values and the sample's.
+
+    Parameters
+    ----------
+    targets : DataFrame of shape (n, targets)
+        As text.
+    sample : Table
+    id : Id
+    metric : str, optional
+        What the metric needs, where it is known: "label", "probability" or "value".
+    ask : Ask
+
+    Raises
+    ------
+    DataError
+        If the submission is of a form that ripen does not write: masks, boxes, strings.
+    """
+    names = [str(name) for name in sample.text if name != id.in_sample]
+    given = sample.text[names]
+    reachable(sample, names)
+    if targets.shape[1] > 1:
+        return _several(targets, id)
+    target = targets.iloc[:, 0]
+    numbers = numeric(target)
+    if named := columns_of(target, list(id.melted) or names):
+        other = named if any(key != value for key, value in named.items()) else {}
+        task = "binary" if len(named) == 2 else "multiclass"
+        k = len(named)
+        return Goal(task, "probability", f"{k} values", f"a column for each of {k} classes", other)
+    if len(names) > 1:
+        raise DataError(
+            f"{sample.name}: its columns {', '.join(names[:5])} are neither columns of the "
+            f"training table nor values of '{target.name}'"
+        )
+    return _single(target, numbers, given.iloc[:, 0], sample.name, metric, ask)
+
+
+def reachable(sample: Table, names: Sequence[str]) -> None:
+    """Refuse masks, boxes and other strings.
+
+    Raises
+    ------
+    DataError
+        Naming the column.
+    """
+    for name in names:
+        values = sample.text[name]
+        numbers = values.str.fullmatch(r"(\d+ )+\d+").any()
+        if _STRINGS.search(name) and (numbers or not numeric(values[values != ""])):
+            example = next((value for value in values if value), "")
+            raise DataError(
+                f"{sample.name}: column '{name}' ({example[:30]!r}) looks like masks, boxes or "
+                "strings. ripen predicts classes and numbers: it cannot enter this competition"
+            )
+
+
+def _several(targets: pd.DataFrame, id: Id) -> Goal:
+    """k targets: independent labels where all are 0 or 1, else numbers."""
+    k = targets.shape[1]
+    form = f"a row for each id and each of {k} targets" if id.melted else f"{k} columns"
+    if set(targets.to_numpy().ravel()) <= {"0", "1", "0.0", "1.0"}:
+        return Goal("multilabel", "probability", f"{k} columns of 0 and 1", form, {})
+    if bad := [str(name) for name in targets if not numeric(targets[name])]:
+        raise DataError(
+            f"target '{bad[0]}': several targets must be numbers, or 0 and 1 each: it holds "
+            f"{targets[bad[0]].iloc[0]!r}"
+        )
+    return Goal("regression", "value", f"{k} columns of numbers", form, {})
+
+
+def _single(
+    target: "pd.Series[str]",
+    numbers: bool,
+    given: "pd.Series[str]",
+    name: str,
+    metric: str | None,
+    ask: Ask,
+) -> Goal:
+    """One column: a label, several labels, a probability or a number."""
+    values = target.value_counts()
+    counts = f"{len(values)} values"
+    if len(values) <= 2:
+        counts = ", ".join(f"{value} {count:,}" for value, count in values.items())
+    if len(values) < 2:
+        raise DataError(f"target '{target.name}': has one value ({counts}): nothing to predict")
+    fractional = numbers and pd.to_numeric(target).mod(1).ne(0).any()
+    if numbers and (fractional or len(values) > CLASSES):
+        return Goal("regression", "value", f"a number, {len(values):,} values", "a number", {})
+    if not numbers and len(values) > max(CLASSES, len(target) // 2):
+        raise DataError(
+            f"target '{target.name}': {len(values):,} different texts in {len(target):,} rows. "
+            "ripen predicts classes and numbers: it cannot enter this competition"
+        )
+    sample = set(given)
+    if len(values) == 2:
+        if sample <= set(values.index) and (len(sample) == 2 or not numbers):
+            return Goal(
+                "binary", "label", counts, f"{name} holds {' and '.join(sorted(sample))}", {}
+            )
+        if not sample <= set(values.index):
+            return Goal("binary", "probability", counts, f"{name} holds {given.iloc[0]}", {})
+        form = metric or ask(
+            "submission", ["label", "probability"], f"{name} holds {given.iloc[0]} in every row"
+        )
+        return Goal("binary", form, counts, f"{name} holds {given.iloc[0]} in every row", {})
+    most = int(given.str.count(r"\S+").max())
+    spaced = given.str.split().explode().isin(set(values.index)).all()
+    if most > 1 and spaced and not sample <= set(values.index):
+        return Goal("multiclass", "labels", counts, f"{name} holds {most} labels a row", {})
+    if numbers:
+        whole = pd.to_numeric(given, errors="coerce").mod(1).eq(0).all()
+        options = ["multiclass", "regression"] if whole else ["regression", "multiclass"]
+        needs = {"value": "regression", "label": "multiclass", "probability": "multiclass"}
+        task = needs.get(metric or "") or ask("task", options, f"{counts}, whole numbers")
+        if task == "regression":
+            return Goal("regression", "value", f"{counts}, in order", "a number", {})
+    return Goal("multiclass", "label", counts, f"{name} holds one class a row", {})
+
+
+def numeric(values: "pd.Series[str]") -> bool:
+    """Whether values are all finite numbers.
+
+    >>> numeric(pd.Series(["1", "2.5e3"])), numeric(pd.Series(["1", "NA"]))
+    (True, False)
+    """
+    found = pd.to_numeric(values, errors="coerce")
+    return bool(len(found) and found.notna().all() and found.abs().lt(float("inf")).all())

@@ -1,0 +1,168 @@
+"""The files of a competition that nobody has described yet: its tables, its images, their form."""
+
+import io
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from ripen.core.archives import Archive
+from ripen.core.csv_files import read_text, sniff
+from ripen.core.errors import DataError
+from ripen.data.labels import is_image, is_junk
+
+TABLES = (".csv", ".tsv")
+SHOWN = 10  # names in an error
+_SAMPLE = re.compile(r"submi|^sample", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, every value as the text that it is.
+
+    Attributes
+    ----------
+    name : str
+        Of its file, without folders.
+    text : DataFrame of str
+    form : dict of str to str
+        How it is written, where not as usual: the section `csv` of a competition's settings.
+    """
+
+    name: str
+    text: pd.DataFrame
+    form: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Files:
+    """What an archive or folder holds.
+
+    Attributes
+    ----------
+    where : str
+        Its path, for errors.
+    tables : dict of str to Table
+        By the file's name without folders.
+    images : tuple of str
+        Names with folders; those of a nested archive begin in it.
+    smallest : int
+        The least width or height among the first images, in pixels; 0 without images.
+    """
+
+    where: str
+    tables: Mapping[str, Table]
+    images: Sequence[str] = ()
+    smallest: int = 0
+
+
+def read(path: Path) -> Files:
+    """Read a folder or a zip file, archives nested in it included.
+
+    Raises
+    ------
+    DataError
+        If it is missing, is neither, is damaged, or holds no table.
+    """
+    with opened(path) as members:
+        names = [name for name in members if not is_junk(name)]
+        images = [name for name in names if is_image(name)]
+        tables: dict[str, Table] = {}
+        for name in names:
+            if name.lower().endswith(TABLES):
+                table = read_table(members[name](), PurePosixPath(name).name, f"{path}: {name}")
+                tables.setdefault(table.name, table)
+        smallest = min((_side(members[name]()) for name in images[:20]), default=0)
+        others = [name for name in names if name not in images]
+    if not tables and not images:
+        shown = ", ".join(others[:SHOWN]) or "none"
+        raise DataError(f"{path}: holds neither a table (*.csv) nor an image. Its files: {shown}")
+    return Files(str(path), tables, images, smallest)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[dict[str, Callable[[], bytes]]]:
+    """Yield what reads each file of a folder or zip, by its name with folders, in order."""
+    with ExitStack() as stack:
+        if path.is_dir():
+            found = {
+                file.relative_to(path).as_posix(): file.read_bytes
+                for file in sorted(path.rglob("*"))
+                if file.is_file() and file.suffix.lower() != ".zip"
+            }
+            archives = [stack.enter_context(Archive(each)) for each in sorted(path.rglob("*.zip"))]
+        elif path.is_file():
+            found, archives = {}, [stack.enter_context(Archive(path))]
+        else:
+            raise DataError(f"{path}: no such file or folder")
+        while archives:
+            archive = archives.pop(0)
+            for member in archive.members:
+                if member.name.lower().endswith(".zip"):
+                    archives.append(stack.enter_context(archive.inner(member.name)))
+                else:
+                    found.setdefault(member.name, _reader(archive, member.name))
+        yield found
+
+
+def _reader(archive: Archive, name: str) -> Callable[[], bytes]:
+    return lambda: archive.read(name)
+
+
+def read_table(content: bytes, name: str, where: str) -> Table:
+    """Return a table in whatever form it is written.
+
+    Raises
+    ------
+    DataError
+        If it is not a table of one header and equal rows.
+
+    >>> read_table("id;size\\n1;2,5\\n".encode(), "train.csv", "").form
+    {'separator': ';', 'decimal': ','}
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / name
+        file.write_bytes(content)
+        form = sniff(file)
+        try:
+            text = read_text(file, form.get("separator", ","), form.get("encoding", "utf-8"))
+        except DataError as error:
+            raise DataError(str(error).replace(str(file), where)) from None
+    return Table(name, text, form)
+
+
+def _side(content: bytes) -> int:
+    """Return the shorter side of an image in pixels; a large number where it is broken."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return min(image.size)
+    except (OSError, UnidentifiedImageError, ValueError):
+        return 1 << 30
+
+
+# --- Which table is which ------------------------------------------------------------------------
+
+
+def sample_of(files: Files) -> Table | None:
+    """Return the sample submission: by its name, of several the last one, as of stages."""
+    named = [table for name, table in sorted(files.tables.items()) if _SAMPLE.search(name)]
+    return named[-1] if named else None
+
+
+def part_of(files: Files, part: str) -> Table | None:
+    """Return the table named ``<part>.csv``, else the first whose name begins or ends so."""
+    stems = {Path(name).stem.lower(): table for name, table in sorted(files.tables.items())}
+    if part in stems:
+        return stems[part]
+    close = [
+        table
+        for stem, table in stems.items()
+        if re.search(rf"(^|[^a-z]){part}(ing)?([^a-z]|$)", stem) and not _SAMPLE.search(stem)
+    ]
+    return close[0] if close else None

@@ -1,0 +1,134 @@
+"""What a competition of images asks for: how its classes are told, its ids and its parts."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from ripen.core.errors import DataError
+from ripen.data.labels import LABELS, Known, is_image
+from ripen.entry.files import Files, Table
+
+MIN_SIDE = 32  # that of conf/kind/_images.yaml
+_NUMBERED = re.compile(r"(.+)\.\d+")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How images get their classes: the section `images.labels`.
+
+    Attributes
+    ----------
+    read : str
+        A label reader.
+    known : dict of str to str
+        Class of each training image by its file's name, or its stem where a table has no suffix.
+    reason : str
+    table, id, label : str
+        Of the reader "csv".
+    """
+
+    read: str
+    known: dict[str, str]
+    reason: str
+    table: str = ""
+    id: str = ""
+    label: str = ""
+
+    def settings(self) -> dict[str, str]:
+        """Return the section, without what it has by itself."""
+        given = {"id": self.id, "label": self.label} if self.read == "csv" else {}
+        return {"read": self.read} | {key: name for key, name in given.items() if name != key}
+
+
+def labels_of(files: Files, sample: Table) -> Labels:
+    """Find how the training images' classes are told: by a table, by folders or by their names.
+
+    Raises
+    ------
+    DataError
+        If none of these fits.
+    """
+    ids = set(sample.text.iloc[:, 0])
+    training = [name for name in files.images if not _is_test(name, ids)]
+    if not training:
+        raise DataError(f"{files.where}: no training image found among {len(files.images)} images")
+    names = {PurePosixPath(name).name: name for name in training}
+    stems = {PurePosixPath(name).stem: name for name in training}
+    folders = Counter(PurePosixPath(name).parent.name for name in training)
+    for table in files.tables.values():
+        if table is sample:
+            continue
+        for column in table.text:
+            values = set(table.text[column])
+            if values in (set(names), set(stems)):
+                label = _label(table, str(column), sample)
+                # Folders of these classes say the same, and need no table.
+                if label and set(table.text[label]) != set(folders):
+                    known = dict(zip(table.text[column], table.text[label], strict=True))
+                    way = "with" if values == set(names) else "without"
+                    reason = f"{table.name} has each image's {label}, by its name {way} suffix"
+                    return Labels("csv", known, reason, table.name, str(column), label)
+    if len(folders) > 1:
+        known = {PurePosixPath(n).name: PurePosixPath(n).parent.name for n in training}
+        shown = ", ".join(sorted(folders)[:4])
+        return Labels("folder", known, f"{len(folders)} folders: {shown}, …")
+    classes = {stem: match[1] for stem in stems if (match := _NUMBERED.fullmatch(stem))}
+    if len(classes) == len(stems) and len(set(classes.values())) > 1:
+        shown = ", ".join(sorted(set(classes.values()))[:4])
+        return Labels("name", classes, f"the names begin with the class: {shown}")
+    raise DataError(
+        f"{files.where}: no labels found for images such as {training[0]}: neither in a table, nor "
+        "in folders, nor in names such as cat.0.jpg"
+    )
+
+
+def check_ids(files: Files, sample: Table) -> str:
+    """Make sure that the sample asks for the test images; return how it names them.
+
+    Raises
+    ------
+    DataError
+        Naming the first id without an image.
+    """
+    ids = list(sample.text.iloc[:, 0])
+    paths = [PurePosixPath(name) for name in files.images]
+    names, stems = {path.name for path in paths}, {path.stem for path in paths}
+    suffix = is_image(str(ids[0]))
+    odd = [id for id in ids if id not in (names if suffix else stems)]
+    numbered = {str(int(stem)) for stem in stems if stem.isdecimal()}
+    odd = [id for id in odd if id not in numbered]
+    if odd:
+        raise DataError(f"{sample.name}: there is no image of id {odd[0]} ({len(odd)} such ids)")
+    return f"test images by their names {'with' if suffix else 'without'} suffix"
+
+
+def read_by(name: str, files: Files, labels: Labels, ids: Sequence[str]) -> int:
+    """Return how many test images the label reader finds: it must understand every name.
+
+    Raises
+    ------
+    DataError
+        As the reader does.
+    """
+    found = LABELS[name](list(files.images), Known(ids=ids, table=labels.known))
+    return sum(each is not None and each.part == "test" for each in found.images)
+
+
+def _is_test(name: str, ids: set[str]) -> bool:
+    path = PurePosixPath(name)
+    if any(part.lower().startswith("test") for part in path.parts[:-1]):
+        return True
+    named = any(part.lower().startswith("train") for part in path.parts[:-1])
+    return not named and bool({path.name, path.stem} & ids)
+
+
+def _label(table: Table, image: str, sample: Table) -> str | None:
+    """Return the column of labels: named as the sample's, else the only other, else "label"."""
+    others = [str(name) for name in table.text if name != image]
+    wanted = {str(name).lower() for name in sample.text.columns[1:]}
+    named = [name for name in others if name.lower() in wanted]
+    classes = [name for name in others if set(table.text[name]) == set(sample.text.columns[1:])]
+    named = named or classes or [name for name in others if name.lower() in ("label", "class")]
+    return named[0] if named else (others[0] if len(others) == 1 else None)

@@ -1,0 +1,119 @@
+"""What Kaggle says of a competition, through its own client."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ripen.core.errors import SourceError
+from ripen.data.sources import kaggle_client
+from ripen.entry.metric_words import metric_of
+
+
+@dataclass(frozen=True)
+class KagglePage:
+    """Facts of a competition.
+
+    Attributes
+    ----------
+    slug, title, licence : str
+    metric : str
+        In Kaggle's own words.
+    evaluation : str
+        The page that explains it.
+    notebooks_only : bool
+        Whether only notebooks may submit.
+    a_day : int
+        Submissions allowed in a day.
+    deadline : datetime, optional
+    entered : bool
+        Whether the user has accepted the rules.
+    files : tuple of str
+    """
+
+    slug: str
+    title: str = ""
+    licence: str = ""
+    metric: str = ""
+    evaluation: str = ""
+    notebooks_only: bool = False
+    a_day: int = 0
+    deadline: datetime | None = None
+    entered: bool = True
+    files: tuple[str, ...] = ()
+
+    @property
+    def registered(self) -> tuple[str, str] | None:
+        """The metric of the registry, and in which words Kaggle says so; None if none is."""
+        # The short name of House Prices is RMSE, and its page says that it is of logarithms.
+        logarithmic = metric_of(self.evaluation) == "rmsle"
+        short = metric_of(self.metric)
+        if short and not (short == "rmse" and logarithmic):
+            return short, f"Kaggle: {self.metric}"
+        long = metric_of(self.evaluation)
+        return (long, "Kaggle's page on the evaluation") if long else None
+
+    def notes(self) -> list[str]:
+        """Return what the user should know before starting, a line each."""
+        found = [f"{self.title or self.slug}: {self.a_day} submissions a day"]
+        if self.deadline:
+            found.append(f"deadline: {self.deadline:%Y-%m-%d %H:%M} UTC")
+        if self.metric:
+            found.append(f"metric, in Kaggle's words: {self.metric}")
+        if self.notebooks_only:
+            found.append("only notebooks may submit: upload the model, and predict there")
+        if not self.entered:
+            address = f"{kaggle_client.SITE}/c/{self.slug}/rules"
+            found.append(f"you have not entered it yet. Accept the rules at {address}")
+        return found
+
+
+def read(slug: str) -> KagglePage:
+    """Ask Kaggle about a competition.
+
+    Raises
+    ------
+    SourceError
+        If Kaggle refuses, does not know it or cannot be reached.
+    """
+    from kagglesdk.competitions.types import competition_api_service as types
+
+    api = kaggle_client.connect()
+
+    def asked() -> KagglePage:
+        with kaggle_client.explained(kaggle_client.advice(slug)):
+            client = api.build_kaggle_client().competitions.competition_api_client
+            request = types.ApiGetCompetitionRequest()
+            request.competition_name = slug
+            facts = client.get_competition(request)
+            pages = types.ApiListCompetitionPagesRequest()
+            pages.competition_name = slug
+            text = _evaluation(client.list_competition_pages(pages).pages or ())
+            listed = types.ApiListDataFilesRequest()
+            listed.competition_name = slug
+            files = client.list_data_files(listed).files or ()
+        return _page(slug, facts, text, tuple(file.name for file in files))
+
+    return kaggle_client.retried(asked)
+
+
+def _page(slug: str, facts: Any, evaluation: str, files: tuple[str, ...]) -> KagglePage:
+    if facts.submissions_disabled:
+        raise SourceError(f"Kaggle takes no submissions to {slug} any more")
+    return KagglePage(
+        slug,
+        facts.title or "",
+        facts.license_name or "",
+        facts.evaluation_metric or "",
+        evaluation,
+        bool(facts.is_kernels_submissions_only),
+        facts.max_daily_submissions or 0,
+        facts.deadline,
+        bool(facts.user_has_entered),
+        files,
+    )
+
+
+def _evaluation(pages: Any) -> str:
+    return next(
+        (page.content or "" for page in pages if "evaluation" in (page.name or "").lower()), ""
+    )

@@ -1,0 +1,135 @@
+"""`ripen new`: look at a competition's files, propose its settings, ask, and write them."""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ripen.core.atomic import write_text
+from ripen.core.errors import DataError, RipenError, UsageError
+from ripen.core.layout import Layout
+from ripen.data.sources import Item, fetch
+from ripen.entry import kaggle_page
+from ripen.entry.files import read
+from ripen.entry.kaggle_page import KagglePage
+from ripen.entry.proposal import propose
+from ripen.settings.compose import CONF
+from ripen.stages import settings
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def new(name: str, kaggle: str | None, files: Path | None, yes: bool, conf: Path = CONF) -> Path:
+    """Write ``conf/competition/<name>.yaml``.
+
+    Parameters
+    ----------
+    name : str
+        What it is called here.
+    kaggle : str, optional
+        What Kaggle calls it.
+    files : Path, optional
+        A folder or zip file that has its files, in place of Kaggle.
+    yes : bool
+        Take the likeliest wherever the files do not decide, and write without asking.
+    conf : Path
+
+    Raises
+    ------
+    UsageError
+        If the name is taken or not allowed, or a question comes up where nobody can answer.
+    DataError
+        If the files do not tell what is predicted; nothing is written.
+    SourceError
+        If Kaggle does not send the files.
+    """
+    target = check_name(name, conf)
+    page, source, path = _from_kaggle(name, kaggle) if kaggle else _from_files(files)
+    for note in page.notes() if page else ():
+        print(note)
+    text = propose(name, source, read(path), page, Asked(yes))
+    print(f"\n{target}:\n\n{text}")
+    if not yes and not _agreed(target):
+        raise UsageError(f"{target} is not written")
+    _write(target, text, name, conf)
+    print(f"next: ripen check {name}, then: ripen run 'competitions=[{name}]'")
+    return target
+
+
+def check_name(name: str, conf: Path) -> Path:
+    """Return the file of a new competition.
+
+    Raises
+    ------
+    UsageError
+        If the name is taken, or is none.
+    """
+    target = conf / "competition" / f"{name}.yaml"
+    if not _NAME.fullmatch(name):
+        near = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")
+        hint = f". For instance: {near}" if _NAME.fullmatch(near) else ""
+        raise UsageError(f"'{name}' is no name: small letters, digits and _ are allowed{hint}")
+    if target.exists():
+        raise UsageError(f"'{name}' is taken: {target} exists. Choose another name, or delete it")
+    return target
+
+
+class Asked:
+    """Asks on the terminal; with `yes` takes the likeliest, and says so."""
+
+    def __init__(self, yes: bool) -> None:
+        self._yes = yes
+
+    def __call__(self, key: str, options: Sequence[str], reason: str) -> str:
+        """Return one of the options (`ripen.entry.facts.Ask`)."""
+        if self._yes:
+            print(f"not sure of {key}: {reason}. Taken: {options[0]}, of {', '.join(options)}")
+            return options[0]
+        if not _terminal():
+            raise UsageError(f"not sure of {key}: {reason}. Run it on a terminal, or with --yes")
+        print(f"{key}: {reason}")
+        for number, option in enumerate(options, 1):
+            print(f"  {number}: {option}{' (likeliest)' if number == 1 else ''}")
+        while True:
+            answer = input(f"which? [1-{len(options)}, Enter for 1] ").strip() or "1"
+            if answer in options:
+                return answer
+            if answer.isdecimal() and 1 <= int(answer) <= len(options):
+                return options[int(answer) - 1]
+
+
+def _terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _agreed(target: Path) -> bool:
+    if not _terminal():
+        raise UsageError("Nobody can answer here: run it on a terminal, or with --yes")
+    return input(f"Write {target}? [Y/n] ").strip().lower() in ("", "y", "yes")
+
+
+def _from_kaggle(name: str, slug: str) -> tuple[KagglePage, dict[str, Any], Path]:
+    """Ask Kaggle, and bring the archive to where the stage `fetch` finds it."""
+    page = kaggle_page.read(slug)
+    target = Layout(name).download / f"{slug}.zip"
+    if not target.exists():
+        fetch(["mirror", "kaggle"], Item(target.name, at={"kaggle": slug}), target)
+    return page, {"kaggle": slug}, target
+
+
+def _from_files(files: Path | None) -> tuple[None, dict[str, Any], Path]:
+    assert files is not None  # the command line needs one of the two
+    if files.is_file() and files.suffix.lower() != ".zip":
+        raise DataError(f"{files}: is neither a folder nor a zip file")
+    return None, {"folder": files.as_posix()}, files
+
+
+def _write(target: Path, text: str, name: str, conf: Path) -> None:
+    """Write the settings, and take them back if they do not compose."""
+    write_text(target, text)
+    try:
+        settings.compose([f"competitions=[{name}]"], conf)
+    except RipenError:
+        target.unlink()
+        raise

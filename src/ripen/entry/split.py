@@ -1,0 +1,94 @@
+"""How a competition's parts were split: by groups, in time, or neither. Validation does the same.
+
+What the test part has that no training row has is the sign: other groups, or later times.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ripen.data import parts
+from ripen.data.column_types import convert, detect
+from ripen.entry.files import Files, Table
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Split:
+    """The section `validation`, and why."""
+
+    settings: dict[str, Any]
+    reason: str
+
+
+def of_table(
+    train: pd.DataFrame, test: pd.DataFrame, id: str, targets: Iterable[str], classes: bool
+) -> Split:
+    """Return how to validate, as the test part is split from the training part.
+
+    Parameters
+    ----------
+    train, test : DataFrame
+        As text.
+    id : str
+    targets : iterable of str
+    classes : bool
+        Whether the target is one of some classes.
+    """
+    stratified = "stratified_group" if classes else "group"
+    if parts.group_in_id(train[id], test[id]):
+        pattern = {"group": id, "pattern": parts.GROUP_IN_ID, "folds": FOLDS}
+        reason = f"{id} begins with a group, and no group is in both parts"
+        return Split({"split": stratified} | pattern, reason)
+    shared = [str(name) for name in train if name in test and name not in {id, *targets}]
+    typed = {name: _typed(train, test, name) for name in shared}
+    for name in shared:
+        if parts.later(*typed[name]):
+            reason = f"the test rows' {name} is later than the training rows'"
+            return Split({"split": "time", "column": name, "folds": FOLDS}, reason)
+    for name in shared:
+        if parts.apart(*typed[name]):
+            reason = f"each {name} has several rows, and none is in both parts"
+            return Split({"split": stratified, "group": name, "folds": FOLDS}, reason)
+    reason = "neither groups nor time tell the parts apart"
+    if classes:
+        least = int(train[list(targets)].iloc[:, 0].value_counts().min())
+        if least < FOLDS:
+            rare = f"the rarest class has {least} row{'s' * (least > 1)}"
+            return Split(
+                {"split": "kfold", "folds": FOLDS}, f"{reason}; {rare}, too few to stratify"
+            )
+    return Split({"split": "stratified" if classes else "kfold", "folds": FOLDS}, reason)
+
+
+def _typed(train: pd.DataFrame, test: pd.DataFrame, name: str) -> "tuple[pd.Series[Any], ...]":
+    """Return a column of both parts, of the type that it has in both together."""
+    both = pd.concat([train[name], test[name]], ignore_index=True)
+    values = convert(both, detect(both))
+    return values[: len(train)], values[len(train) :]
+
+
+def of_images(files: Files, known: Mapping[str, str]) -> tuple[Table, str] | None:
+    """Return the table that says whom each training image shows, and its column that does.
+
+    Parameters
+    ----------
+    files : Files
+    known : mapping of str to str
+        The class of each training image by its file's name, with or without suffix.
+    """
+    classes = set(known.values())
+    for table in files.tables.values():
+        text = table.text
+        image = next((str(c) for c in text if len(text) and set(text[c]) <= set(known)), None)
+        if image is None:
+            continue
+        for column in text:
+            values = text[column]
+            repeated = FOLDS <= values.nunique() <= len(values) / 2
+            if column != image and repeated and not set(values) <= classes:
+                return table, str(column)
+    return None

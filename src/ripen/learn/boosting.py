@@ -1,0 +1,136 @@
+"""Gradient boosting: held-out training rows say how many trees, then all of them train."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ripen.core.errors import ConfigError
+from ripen.core.registry import nearest
+from ripen.learn.classic import Classic
+from ripen.learn.estimator import Rows, Work
+from ripen.settings.typed import Count, Positive, Share, typed
+
+LEAST = 40  # rows, of which some can be held out
+
+
+@dataclass(frozen=True)
+class Known:
+    """What boosting is told of its features.
+
+    Attributes
+    ----------
+    features : int
+    categories : list of int
+        The places of codes of categories.
+    monotone : list of int
+        For each feature 1 if the output may only rise with it, -1 if it may only fall, else 0;
+        empty where nothing is said.
+    """
+
+    features: int
+    categories: list[int] = field(default_factory=list)
+    monotone: list[int] = field(default_factory=list)
+
+
+@typed
+class Boosted(Classic):
+    """Gradient boosting that ends early.
+
+    A share `held_out` of the training rows says after how many trees the loss no longer improves
+    for `early_stopping` of them. Then so many are fitted to all training rows. `monotone` gives
+    numeric columns with which the output may only rise (1) or fall (-1).
+    """
+
+    learning_rate: Positive = 0.05
+    max_iter: Count = 1000
+    early_stopping: Count = 30
+    held_out: Share = 0.15
+    monotone: dict[str, Literal[-1, 1]] = Field(default_factory=dict)
+
+    encoders: ClassVar[tuple[str, ...]] = ("native", "ordinal", "one_hot", "target")
+    has_learning_curve: ClassVar[bool] = False  # a training for each size, of up to 1000 trees
+
+    def boost(self, work: Work, known: Known, trees: int) -> Any:
+        """Return the unfitted estimator of so many trees, without early stopping."""
+        raise NotImplementedError
+
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known) -> int:
+        """Return after how many trees the loss of held-out rows is lowest."""
+        raise NotImplementedError
+
+    def grow(self, model: Any, rows: Rows, known: Known) -> Any:
+        """Fit what `boost` returned."""
+        return model.fit(rows.x, rows.y, sample_weight=rows.weight)
+
+    def fit_one(self, rows: Rows, work: Work, encoder: Any) -> Any:
+        """Find the number of trees, then fit (`Classic.fit_one`)."""
+        known = self._known(rows.x.shape[1], encoder)
+        trees = self.max_iter
+        if parts := held_out(rows, self.held_out, work.seed, work.task.probabilities):
+            kept, held = (rows[part] for part in parts)
+            trees = max(1, self.best(kept, held, work, known))
+        else:  # too few rows to hold some out
+            trees = min(trees, round(5 / self.learning_rate))
+        return self.grow(self.boost(work, known, trees), rows, known)
+
+    def _known(self, features: int, encoder: Any) -> Known:
+        """Say which features are codes, and which are monotone.
+
+        Raises
+        ------
+        ConfigError
+            If `monotone` names no numeric column, or features are not those of columns.
+        """
+        if encoder is None or self.components or self.select:
+            if self.monotone:
+                raise ConfigError(
+                    "monotone names columns: leave out components, select and inputs other than "
+                    "the table"
+                )
+            return Known(features)
+        categories = list(range(features - len(encoder.codes_), features))
+        if wrong := [name for name in self.monotone if name not in encoder.numbers_]:
+            raise ConfigError(
+                f"monotone: '{wrong[0]}' is no numeric column{nearest(wrong[0], encoder.numbers_)}"
+            )
+        signs = [self.monotone.get(name, 0) for name in encoder.numbers_]
+        signs += [0] * (features - len(signs))
+        return Known(features, categories, signs if self.monotone else [])
+
+
+def held_out(
+    rows: Rows, share: float, seed: int, classifies: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Deal training rows to those that trees grow on and those that say how many.
+
+    Groups stay whole where that leaves rows of each class, else classes are dealt alike.
+
+    Returns
+    -------
+    (int64 ndarray, int64 ndarray) or None
+        None where there are too few rows.
+    """
+    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
+
+    n, y = len(rows.y), rows.y
+    if n < LEAST:
+        return None
+    if rows.groups is not None and len(np.unique(rows.groups)) > 2:
+        split = GroupShuffleSplit(1, test_size=share, random_state=seed)
+        kept, held = next(split.split(y, groups=rows.groups))
+        if not classifies or len(np.unique(y[kept])) == len(np.unique(y)):
+            return kept, held
+    if not classifies:
+        return tuple(next(ShuffleSplit(1, test_size=share, random_state=seed).split(y)))
+    counts = np.bincount(y)
+    common = np.flatnonzero(counts[y] > 1)  # the only row of a class has to train
+    known = int((counts > 1).sum())
+    size = max(known, round(share * n))
+    if known < 2 or size > len(common) // 2:
+        return None
+    split = StratifiedShuffleSplit(1, test_size=size, random_state=seed)
+    held = common[next(split.split(y[common], y[common]))[1]]
+    return np.setdiff1d(np.arange(n), held), held

@@ -1,0 +1,99 @@
+"""A competition's settings, checked against the registries and complete."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ripen.competition.metric_file import metric_of
+from ripen.competition.splitters import splitter
+from ripen.competition.tasks import TASKS
+from ripen.core.errors import ConfigError
+from ripen.core.registry import nearest
+from ripen.data.readers import READERS
+from ripen.data.sources import SOURCES
+from ripen.learn.estimator import estimator
+from ripen.nets import frozen
+from ripen.settings.compose import as_mapping, changed, check
+from ripen.settings.schema import Competition
+
+
+def pool(
+    name: str, values: dict[str, Any], named: Collection[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Leave out the kind's models that cannot fit: of another task, or of a missing package.
+
+    Parameters
+    ----------
+    name : str
+        The competition.
+    values : dict
+        Its settings, unchecked.
+    named : collection of str
+        Models that its own file or an override names: these are kept.
+
+    Returns
+    -------
+    dict, list of str
+        The settings, and a line for each model that was left out.
+    """
+    models, task, notes = dict(values.get("models") or {}), values.get("task"), []
+    for model, section in list(models.items()):
+        if model in named or not section or task not in TASKS:
+            continue
+        if reason := estimator(section, f"models.{model}").refusal(TASKS[str(task)]):
+            models[model] = None
+            notes.append(f"{name}: model '{model}' is left out: {reason}")
+    return values | {"models": models}, notes
+
+
+def complete(name: str, values: dict[str, Any], where: str) -> Competition:
+    """Check a competition's settings, and fill in what its estimators have by themselves."""
+    models = {model: section for model, section in (values.get("models") or {}).items() if section}
+    features = {key: each for key, each in (values.get("features") or {}).items() if each}
+    competition = check(values | {"models": models, "features": features}, Competition, where)
+    with located(where):
+        TASKS[competition.task].named(competition.targets)
+        metric_of(name, competition.metric).check(competition.task)
+        READERS[competition.reader]
+        if (origin := next(iter(competition.source))) != "generate":
+            SOURCES[origin]
+        splitter(competition.validation)
+    for key, each in features.items():
+        frozen.settings(each, f"{where}: features.{key}")
+    filled = {}
+    for model, section in models.items():
+        with located(f"{where}: models.{model}"):
+            found = estimator(section, f"{where}: models.{model}")
+            found.check_task(TASKS[competition.task])
+        for used in found.inputs:
+            if used not in ("table", "images") and used not in features:
+                raise ConfigError(
+                    f"{where}: models.{model}.inputs names '{used}', which is not in features"
+                    f"{nearest(used, features)}"
+                )
+        filled[model] = {"estimator": section["estimator"]} | given(as_mapping(found))
+    if competition.predict and competition.predict.model not in ("best", *models):
+        raise ConfigError(
+            f"{where}: predict.model is '{competition.predict.model}': no such model"
+            f"{nearest(competition.predict.model, ['best', *models])}"
+        )
+    return changed(competition, models=filled)
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Put the file in front of an error that does not name it."""
+    try:
+        yield
+    except ConfigError as error:
+        text = str(error)
+        raise ConfigError(text if text.startswith(where) else f"{where}: {text}") from None
+
+
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is null, which is what estimators take for not given."""
+    return {
+        key: given(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value is not None
+    }

@@ -1,0 +1,32 @@
+"""Extremely randomized trees."""
+
+from typing import Any
+
+from ripen.learn.classic import Classic
+from ripen.learn.estimator import ESTIMATORS, Work
+from ripen.settings.typed import Count, typed
+
+
+@ESTIMATORS.register("extra_trees")
+@typed
+class ExtraTrees(Classic):
+    """Settings of `sklearn.ensemble.ExtraTreesClassifier`, or of the regressor."""
+
+    n_estimators: Count = 300
+    min_samples_leaf: Count = 2
+    max_depth: Count | None = None
+
+    encoders = ("ordinal", "one_hot", "target")
+    takes_several = True
+
+    def build(self, work: Work) -> Any:
+        """Return the unfitted estimator (`Classic.build`)."""
+        from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+        kind = ExtraTreesClassifier if work.task.probabilities else ExtraTreesRegressor
+        return kind(
+            self.n_estimators,
+            min_samples_leaf=self.min_samples_leaf,
+            max_depth=self.max_depth,
+            random_state=work.seed,
+        )

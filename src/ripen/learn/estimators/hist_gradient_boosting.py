@@ -1,0 +1,55 @@
+"""scikit-learn's gradient boosting on histograms."""
+
+from typing import Any
+
+import numpy as np
+
+from ripen.learn.boosting import Boosted, Known
+from ripen.learn.estimator import ESTIMATORS, Rows, Work
+from ripen.settings.typed import Count, NonNegative, typed
+
+
+@ESTIMATORS.register("hist_gradient_boosting")
+@typed
+class HistGradientBoosting(Boosted):
+    """Settings of `sklearn.ensemble.HistGradientBoostingClassifier`, or of the regressor."""
+
+    max_leaf_nodes: Count = 31
+    min_samples_leaf: Count = 20
+    l2_regularization: NonNegative = 0.0
+
+    def boost(self, work: Work, known: Known, trees: int) -> Any:
+        """Return the unfitted estimator (`Boosted.boost`)."""
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+        kind = (
+            HistGradientBoostingClassifier
+            if work.task.probabilities
+            else HistGradientBoostingRegressor
+        )
+        return kind(
+            learning_rate=self.learning_rate,
+            max_iter=trees,
+            max_leaf_nodes=self.max_leaf_nodes,
+            min_samples_leaf=self.min_samples_leaf,
+            l2_regularization=self.l2_regularization,
+            categorical_features=known.categories or None,
+            monotonic_cst=known.monotone or None,
+            early_stopping=False,
+            random_state=work.seed,
+        )
+
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known) -> int:
+        """Return the number of trees (`Boosted.best`)."""
+        model = self.boost(work, known, self.max_iter)
+        model.set_params(early_stopping=True, n_iter_no_change=self.early_stopping, scoring="loss")
+        model.fit(
+            rows.x,
+            rows.y,
+            sample_weight=rows.weight,
+            X_val=held.x,
+            y_val=held.y,
+            sample_weight_val=held.weight,
+        )
+        # The first score is that of no tree.
+        return int(np.argmax(model.validation_score_))

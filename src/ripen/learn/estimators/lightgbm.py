@@ -1,0 +1,68 @@
+"""LightGBM."""
+
+from typing import Any
+
+from ripen.learn.boosting import Boosted, Known
+from ripen.learn.estimator import ESTIMATORS, Rows, Work
+from ripen.settings.typed import Count, NonNegative, typed
+
+
+@ESTIMATORS.register("lightgbm")
+@typed
+class LightGBM(Boosted):
+    """Settings of `lightgbm.LGBMClassifier`, or of the regressor.
+
+    `deterministic` alone does not give the same bytes twice (LightGBM's issues 6731 and 3761): the
+    layout of its histograms and the number of its threads are set as well.
+    """
+
+    num_leaves: Count = 31
+    min_child_samples: Count = 20
+    reg_lambda: NonNegative = 0.0
+
+    needs = "lightgbm"
+
+    def boost(self, work: Work, known: Known, trees: int) -> Any:
+        """Return the unfitted estimator (`Boosted.boost`)."""
+        import lightgbm
+
+        kind = lightgbm.LGBMClassifier if work.task.probabilities else lightgbm.LGBMRegressor
+        more: dict[str, Any] = {"monotone_constraints": known.monotone} if known.monotone else {}
+        return kind(
+            learning_rate=self.learning_rate,
+            n_estimators=trees,
+            num_leaves=self.num_leaves,
+            min_child_samples=self.min_child_samples,
+            reg_lambda=self.reg_lambda,
+            random_state=work.seed,
+            n_jobs=work.threads,
+            deterministic=True,
+            force_row_wise=True,
+            verbosity=-1,
+            **more,
+        )
+
+    def grow(self, model: Any, rows: Rows, known: Known, **more: Any) -> Any:
+        """Fit (`Boosted.grow`)."""
+        return model.fit(
+            rows.x,
+            rows.y,
+            sample_weight=rows.weight,
+            categorical_feature=known.categories,
+            **more,
+        )
+
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known) -> int:
+        """Return the number of trees (`Boosted.best`)."""
+        import lightgbm
+
+        model = self.grow(
+            self.boost(work, known, self.max_iter),
+            rows,
+            known,
+            eval_X=(held.x,),
+            eval_y=(held.y,),
+            eval_sample_weight=None if held.weight is None else [held.weight],
+            callbacks=[lightgbm.early_stopping(self.early_stopping, verbose=False)],
+        )
+        return int(model.best_iteration_)

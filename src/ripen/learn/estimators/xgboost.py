@@ -1,0 +1,58 @@
+"""XGBoost."""
+
+from typing import Any
+
+from ripen.learn.boosting import Boosted, Known
+from ripen.learn.estimator import ESTIMATORS, Rows, Work
+from ripen.settings.typed import Count, NonNegative, typed
+
+
+@ESTIMATORS.register("xgboost")
+@typed
+class XGBoost(Boosted):
+    """Settings of `xgboost.XGBClassifier`, or of the regressor."""
+
+    max_depth: Count = 6
+    min_child_weight: NonNegative = 1.0
+    reg_lambda: NonNegative = 1.0
+
+    needs = "xgboost"
+
+    def boost(self, work: Work, known: Known, trees: int) -> Any:
+        """Return the unfitted estimator (`Boosted.boost`)."""
+        import xgboost
+
+        kind = xgboost.XGBClassifier if work.task.probabilities else xgboost.XGBRegressor
+        types = ["q"] * known.features
+        for place in known.categories:
+            types[place] = "c"
+        more: dict[str, Any] = {}
+        if known.monotone:
+            more["monotone_constraints"] = tuple(known.monotone)
+        return kind(
+            learning_rate=self.learning_rate,
+            n_estimators=trees,
+            max_depth=self.max_depth,
+            min_child_weight=self.min_child_weight,
+            reg_lambda=self.reg_lambda,
+            random_state=work.seed,
+            n_jobs=work.threads,
+            tree_method="hist",
+            enable_categorical=True,
+            feature_types=types,
+            **more,
+        )
+
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known) -> int:
+        """Return the number of trees (`Boosted.best`)."""
+        model = self.boost(work, known, self.max_iter)
+        model.set_params(early_stopping_rounds=self.early_stopping)
+        model.fit(
+            rows.x,
+            rows.y,
+            sample_weight=rows.weight,
+            eval_set=[(held.x, held.y)],
+            sample_weight_eval_set=None if held.weight is None else [held.weight],
+            verbose=False,
+        )
+        return int(model.best_iteration) + 1

@@ -1,0 +1,195 @@
+"""Ids, targets, tasks and forms, each rule on small tables."""
+
+import io
+from collections.abc import Sequence
+
+import pandas as pd
+import pytest
+
+from ripen.core.errors import DataError
+from ripen.entry import facts
+from ripen.entry.facts import Goal, Id, goal_of, id_of, target_of
+from ripen.entry.files import Table
+
+
+def table(name: str, text: str) -> Table:
+    frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    return Table(name, frame)
+
+
+def column(name: str, values: Sequence[object], *more: Sequence[object]) -> Table:
+    columns = {"id": [str(i) for i in range(len(values))], name: [str(v) for v in values]}
+    columns |= {f"{name}{k}": [str(v) for v in each] for k, each in enumerate(more)}
+    return Table("sample.csv", pd.DataFrame(columns))
+
+
+def never(key: str, options: Sequence[str], reason: str) -> str:
+    raise AssertionError(f"asked for {key}: {reason}")
+
+
+def first(key: str, options: Sequence[str], reason: str) -> str:
+    return options[0]
+
+
+TEST = table("test.csv", "key,x\na,1\nb,2\n")
+
+
+@pytest.mark.parametrize(
+    ("sample", "found"),
+    [
+        ("key,y\nb,0\na,0\n", ("key", "key", ())),
+        ("y,key\n0,b\n0,a\n", ("key", "key", ())),
+        ("Key,y\na,0\nb,0\n", ("key", "Key", ())),
+        ("key,y\na_u,0\na_v,0\nb_u,0\nb_v,0\n", ("key", "key", ("u", "v"))),
+        ("row,y\na_u,0\nb_u,0\na_v,0\nb_v,0\n", ("key", "row", ("u", "v"))),
+    ],
+)
+def test_the_id_is_what_sample_and_test_share(
+    sample: str, found: tuple[str, str, tuple[str, ...]]
+) -> None:
+    id = id_of(table("sample.csv", sample), TEST)
+    assert (id.name, id.in_sample, id.melted) == found
+
+
+@pytest.mark.parametrize(
+    ("sample", "test", "message"),
+    [
+        ("n,y\n7,0\n8,0\n", "key,x\na,1\nb,2\n",
+         r"^test\.csv: has no column of the ids of sample\.csv \('n': 7, …\)\. Add one"),
+        ("key,y\na,0\nc,0\n", "key,x\na,1\nb,2\n",
+         r"^sample\.csv: its ids are not those of test\.csv: c is not one$"),
+        ("key,y\na,0\n", "key,x\na,1\nb,2\n", r"not those of test\.csv: 2 against 1$"),
+        ("key,y\na,0\na,0\n", "key,x\na,1\na,2\n",
+         r"^test\.csv: row 2, column 'key': 'a' is in an earlier row already\. An id must be"),
+    ],
+)  # fmt: skip
+def test_ids_that_do_not_fit_are_one_line(sample: str, test: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        id_of(table("sample.csv", sample), table("test.csv", test))
+
+
+@pytest.mark.parametrize(
+    ("train", "sample", "target", "dropped"),
+    [
+        ("key,x,y\n", "key,y\n", ["y"], []),
+        ("key,x,y,z\n", "key,y\n", ["y"], ["z"]),
+        ("key,x,y,z\n", "key,z,y\n", ["z", "y"], []),
+        ("key,x,kind\n", "key,prediction\n", ["kind"], []),
+        ("key,x,kind,w\n", "key,A,B\n", ["kind"], ["w"]),
+    ],
+)
+def test_the_target_is_what_the_test_part_lacks(
+    train: str, sample: str, target: list[str], dropped: list[str]
+) -> None:
+    values = {"key": ["c", "d"], "x": ["1", "2"], "kind": ["A", "B"], "w": ["7", "8"]}
+    frame = pd.DataFrame({name: values.get(name, ["0", "1"]) for name in train.strip().split(",")})
+    form = table("sample.csv", sample + ",".join("a" for _ in sample.split(",")))
+    found = target_of(Table("train.csv", frame), TEST, form, Id("key", "key", ""), never)
+    assert (found[0], found[2]) == (target, dropped)
+
+
+def test_a_melted_sample_names_the_targets() -> None:
+    train = table("train.csv", "key,x,u,v\nc,1,0,1\nd,2,1,0\n")
+    sample = table("sample.csv", "row,y\na_u,0\na_v,0\nb_u,0\nb_v,0\n")
+    assert target_of(train, TEST, sample, id_of(sample, TEST), never)[0] == ["u", "v"]
+
+
+def test_of_several_candidates_the_most_alike_comes_first() -> None:
+    train = table("train.csv", "key,x,cost,log_price\nc,1,2,3\n")
+    sample = table("sample.csv", "key,price\na,0\n")
+    asked: list[tuple[str, list[str]]] = []
+
+    def ask(key: str, options: Sequence[str], reason: str) -> str:
+        asked.append((key, list(options)))
+        return options[0]
+
+    assert target_of(train, TEST, sample, Id("key", "key", ""), ask)[0] == ["log_price"]
+    assert asked == [("target", ["log_price", "cost"])]
+
+
+def test_no_target_and_missing_targets_are_one_line() -> None:
+    sample, id = table("sample.csv", "key,y\na,0\nb,0\n"), Id("key", "key", "")
+    with pytest.raises(DataError, match=r"^train\.csv: no target found: .* asks for: y$"):
+        target_of(table("train.csv", "key,x\nc,1\n"), TEST, sample, id, never)
+    blank = table("train.csv", "key,x,y\nc,1,0\nd,1,\ne,1,1\nf,1,\n")
+    with pytest.raises(DataError, match=r"'y' is missing in 2 of 4 rows \(2, 4\)\. Remove"):
+        target_of(blank, TEST, sample, id, never)
+
+
+def test_prefixes_before_classes() -> None:
+    target = pd.Series(["A", "B", "A"])
+    assert facts.columns_of(target, ["B", "A"]) == {"A": "A", "B": "B"}
+    assert facts.columns_of(target, ["is_B", "is_A"]) == {"A": "is_A", "B": "is_B"}
+    assert facts.columns_of(target, ["A", "C"]) == {}
+    assert facts.columns_of(pd.Series(["1", "2"]), ["Class_1", "Class_2"])["2"] == "Class_2"
+
+
+WORDS = ["red", "green", "blue"]
+GOALS = {
+    "a label": (["0", "1", "1", "0"], ["0", "1"], ("binary", "label")),
+    "a word of two": (["no", "yes"], ["no", "no"], ("binary", "label")),
+    "a probability": (["0", "1", "1"], ["0.5", "0.5"], ("binary", "probability")),
+    "a number for words": (["no", "yes"], ["0", "0"], ("binary", "probability")),
+    "one of three": (WORDS, ["red", "red"], ("multiclass", "label")),
+    "best three of five": (
+        [*WORDS, "black", "white"], ["red green blue", "red green blue"], ("multiclass", "labels")
+    ),
+    "a fraction": (["0.5", "2", "3"], ["0", "0"], ("regression", "value")),
+    "many whole numbers": ([str(i) for i in range(30)], ["0", "1"], ("regression", "value")),
+    "ranks, sample of fractions": (["1", "2", "3"] * 5, ["2.1", "2.1"], ("regression", "value")),
+    "digits": (["0", "1", "2"] * 5, ["0", "0"], ("multiclass", "label")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GOALS)
+def test_one_column(name: str) -> None:
+    target, given, goal = GOALS[name]
+    sample = column("y", given)
+    found = goal_of(pd.DataFrame({"y": target}), sample, Id("id", "id", ""), None, first)
+    assert (found.task, found.submission) == goal
+
+
+@pytest.mark.parametrize(
+    ("metric", "form"), [("probability", "probability"), ("label", "label"), (None, "label")]
+)
+def test_zeros_in_the_sample_are_what_the_metric_needs(metric: str | None, form: str) -> None:
+    sample = column("y", ["0", "0"])
+    target = pd.DataFrame({"y": ["0", "1"]})
+    ask = first if metric is None else never
+    assert goal_of(target, sample, Id("id", "id", ""), metric, ask).submission == form
+
+
+def test_several_columns() -> None:
+    id = Id("id", "id", "")
+    sample = column("y", ["0", "0"], ["0", "0"])
+    both = pd.DataFrame({"y": ["0", "1"], "y0": ["1", "1"]})
+    assert goal_of(both, sample, id, None, never) == Goal(
+        "multilabel", "probability", "2 columns of 0 and 1", "2 columns", {}
+    )
+    numbers = pd.DataFrame({"y": ["0.5", "1"], "y0": ["1", "7"]})
+    assert goal_of(numbers, sample, id, None, never).task == "regression"
+    with pytest.raises(DataError, match="several targets must be numbers, or 0 and 1 each"):
+        goal_of(numbers.assign(y0=["a", "b"]), sample, id, None, never)
+    classes = pd.DataFrame({"kind": ["A", "B"]})
+    named = Table("s.csv", pd.DataFrame({"id": ["1"], "p_B": ["0"], "p_A": ["1"]}))
+    found = goal_of(classes, named, id, None, never)
+    assert (found.task, found.submission) == ("binary", "probability")
+    assert found.classes == {"A": "p_A", "B": "p_B"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("EncodedPixels", "1 4"), ("PredictionString", "0.5 10 10 50 50"), ("mask_rle", "")],
+)
+def test_what_is_out_of_reach_is_one_line(name: str, value: str) -> None:
+    with pytest.raises(DataError, match=r"looks like masks, boxes or strings\. ripen predicts"):
+        goal_of(
+            pd.DataFrame({"y": ["a", "b"]}), column(name, [value]), Id("id", "id", ""), None, never
+        )
+    texts = pd.DataFrame({"y": [f"a text {i}" for i in range(100)]})
+    with pytest.raises(DataError, match=r"100 different texts in 100 rows\. ripen predicts"):
+        goal_of(texts, column("y", ["text"]), Id("id", "id", ""), None, never)
+    with pytest.raises(DataError, match=r"has one value \(0 2\): nothing to predict"):
+        goal_of(
+            pd.DataFrame({"y": ["0", "0"]}), column("y", ["0"]), Id("id", "id", ""), None, never
+        )

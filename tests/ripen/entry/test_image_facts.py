@@ -1,0 +1,61 @@
+"""How images are labelled: by folders, by tables with and without suffix, by names."""
+
+import pandas as pd
+import pytest
+
+from ripen.core.errors import DataError
+from ripen.entry.files import Files, Table
+from ripen.entry.image_facts import check_ids, labels_of, read_by
+
+
+def table(name: str, **columns: list[str]) -> Table:
+    return Table(name, pd.DataFrame(columns))
+
+
+def files(images: list[str], *tables: Table) -> Files:
+    return Files("x.zip", {each.name: each for each in tables}, images)
+
+
+CSV = {"read": "csv"}
+CASES = {
+    "folders, flat test": (
+        ["train/a/1.jpg", "train/b/2.jpg", "test/3.jpg"], [], ["3.jpg"], {"read": "folder"},
+    ),
+    "folders without train": (
+        ["x/a/1.jpg", "x/b/2.jpg", "x/test/3.jpg"], [], ["3"], {"read": "folder"},
+    ),
+    "a table without suffix": (
+        ["train/01.png", "train/02.png", "test/01.png"],
+        [table("train.csv", id=["01", "02"], label=["a", "b"])], ["01"], CSV,
+    ),
+    "a table with suffix, other names": (
+        ["images/x1.png", "images/x2.png", "images/y1.png"],
+        [table("labels.csv", file=["x1.png", "x2.png"], breed=["a", "b"])], ["y1"],
+        CSV | {"id": "file", "label": "breed"},
+    ),
+    "names": (
+        ["train/cat.0.jpg", "train/dog.0.jpg", "test1/1.jpg"], [], ["1"], {"read": "name"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_form_of_labels(name: str) -> None:
+    images, tables, ids, settings = CASES[name]
+    sample = table("sample_submission.csv", id=ids, label=["a"] * len(ids))
+    held = files(images, sample, *tables)
+    found = labels_of(held, sample)
+    assert found.settings() == settings
+    assert sorted(set(found.known.values())) in (["a", "b"], ["cat", "dog"])
+    check_ids(held, sample)
+    assert read_by(found.read, held, found, ids) == len(ids)
+
+
+def test_what_does_not_fit_is_one_line() -> None:
+    sample = table("s.csv", id=["7.jpg"], label=["a"])
+    with pytest.raises(DataError, match=r"^s\.csv: there is no image of id 7\.jpg \(1 such ids\)$"):
+        check_ids(files(["test/8.jpg"], sample), sample)
+    with pytest.raises(DataError, match=r"^x\.zip: no labels found for images such as train/8\.j"):
+        labels_of(files(["train/8.jpg", "test/7.jpg"], sample), sample)
+    with pytest.raises(DataError, match=r"^x\.zip: no training image found among 1 images$"):
+        labels_of(files(["test/7.jpg"], sample), sample)

@@ -1,0 +1,81 @@
+"""Groups and times, told from what the test part has that no training row has."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ripen.entry import split
+from ripen.entry.files import Files, Table
+
+N = 40
+
+
+def frame(**columns: Any) -> pd.DataFrame:
+    rows = {"id": range(N), "y": [i % 2 for i in range(N)], "x": [i * 0.5 for i in range(N)]}
+    return pd.DataFrame({name: [str(v) for v in vs] for name, vs in (rows | columns).items()})
+
+
+def found(train: pd.DataFrame, test: pd.DataFrame, classes: bool = True) -> dict[str, Any]:
+    return split.of_table(train, test.drop(columns="y"), "id", ["y"], classes).settings
+
+
+def test_without_groups_and_time_classes_are_stratified() -> None:
+    assert found(frame(), frame()) == {"split": "stratified", "folds": 5}
+    assert found(frame(), frame(), classes=False) == {"split": "kfold", "folds": 5}
+    rare = frame(y=["a"] * (N - 3) + ["b"] * 3)
+    assert found(rare, rare) == {"split": "kfold", "folds": 5}
+
+
+def test_a_group_in_the_id() -> None:
+    train = frame(id=[f"{i // 2:04}_{i % 2 + 1:02}" for i in range(N)])
+    test = frame(id=[f"{i // 2 + 100:04}_{i % 2 + 1:02}" for i in range(N)])
+    assert found(train, test) == {
+        "split": "stratified_group", "group": "id", "pattern": r"^(.+)_\d+$", "folds": 5
+    }  # fmt: skip
+    assert found(train, test, classes=False)["split"] == "group"
+    assert found(train, train)["split"] == "stratified"  # groups on both sides
+    alone = frame(id=[f"{i:04}_01" for i in range(N)])
+    assert found(alone, test)["split"] == "stratified"  # no group of several rows
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test"),
+    [
+        ("date", [f"2020-01-{i % 28 + 1:02}" for i in range(N)], ["2020-02-01"] * N),
+        ("when", [f"{i % 28 + 1:02}/01/2020" for i in range(N)], ["31/01/2020"] * N),
+        ("at", [f"2020-01-01 {i % 24:02}:30:00" for i in range(N)], ["2020-01-02 00:00:00"] * N),
+        ("year", [1990 + i // 8 for i in range(N)], [1994 + i // 20 for i in range(N)]),
+    ],
+)
+def test_a_later_test_part_is_split_in_time(name: str, train: list[Any], test: list[Any]) -> None:
+    parts = frame(**{name: train}), frame(**{name: test})
+    assert found(*parts) == {"split": "time", "column": name, "folds": 5}
+    assert found(*parts[::-1])["split"] != "time"
+    assert found(parts[0], parts[0])["split"] == "stratified"
+
+
+def test_numbers_under_another_name_are_no_time() -> None:
+    later = frame(size=range(100, 100 + N))
+    assert found(frame(size=range(N)), later)["split"] == "stratified"
+
+
+def test_an_entity_column() -> None:
+    train = frame(patient=[f"p{i // 3}" for i in range(N)])
+    test = frame(patient=[f"q{i // 3}" for i in range(N)])
+    expected = {"split": "stratified_group", "group": "patient", "folds": 5}
+    assert found(train, test) == expected
+    assert found(train, train)["split"] == "stratified"
+    few = frame(patient=[f"r{i % 3}" for i in range(N)])
+    assert found(few, test)["split"] == "stratified"  # three values are a category
+
+
+def test_whom_images_show() -> None:
+    names = [f"{i}.jpg" for i in range(N)]
+    known = {name: "ab"[i % 2] for i, name in enumerate(names)}
+    text = pd.DataFrame({"who": [f"s{i // 4}" for i in range(N)], "kind": list(known.values())})
+    table = Table("who.csv", text.assign(img=names))
+    files = Files("x", {"who.csv": table})
+    assert split.of_images(files, known) == (table, "who")
+    without = Table("who.csv", table.text.drop(columns="who"))
+    assert split.of_images(Files("x", {"who.csv": without}), known) is None

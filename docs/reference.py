@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from ripen import cli
-from ripen.competition.metrics import METRICS
+from ripen.competition import metric_page
 from ripen.competition.splitters import SPLITTERS
 from ripen.competition.tasks import TASKS
 from ripen.data.readers import READERS
@@ -169,28 +169,6 @@ def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPars
     return dict(found.choices)
 
 
-def metrics_page() -> str:
-    """Every metric, with its direction, what it scores and its settings."""
-    rows = []
-    for name, metric in METRICS.items():
-        better = "greater" if metric.greater_is_better else "smaller"
-        tasks = ", ".join(getattr(metric, "tasks", ())) or "any that gives it"
-        options = [
-            f"`{key_of(p.name)}`" for p in _parameters(metric.score) if p.kind == p.KEYWORD_ONLY
-        ]
-        about = _first(inspect.getdoc(metric.score) or "").removeprefix("Return ")
-        rows.append(
-            (f"`{name}`", metric.title, better, metric.needs, tasks, ", ".join(options), about)
-        )
-    head = ("metric", "title", "better", "scores", "tasks", "settings", "meaning")
-    return (
-        f"{WIDE}# Metrics\n\n`metric: NAME` in a competition's file; settings stand beside the "
-        "name: `metric: {metric: NAME, SETTING: …}`. The metric decides which model is best, early "
-        "leaders, and every order. Whether greater is better is stored with the metric and "
-        "nowhere else.\n\n" + table(head, rows)
-    )
-
-
 def estimators_page() -> str:
     """Every estimator, with its settings."""
     parts = [
@@ -231,7 +209,7 @@ def zoo_page() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "reference/settings.md": settings_page,
     "reference/commands.md": commands_page,
-    "reference/metrics.md": metrics_page,
+    "reference/metrics.md": metric_page.page,
     "reference/estimators.md": estimators_page,
     "reference/zoo.md": zoo_page,
 } | {page: (ROOT / source).read_text for page, source in CAFFE.items()}
@@ -433,10 +411,6 @@ def _list(what: str, texts: Mapping[str, str]) -> str:
     """Return a registry's entries, each with the first sentence of what is said of it."""
     lines = [f"- `{name}`: {_first(text)}" for name, text in texts.items()]
     return "\n".join([f"### {what}\n", *lines])
-
-
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    return list(inspect.signature(function).parameters.values())
 
 
 def _help(parser: argparse.ArgumentParser) -> str:

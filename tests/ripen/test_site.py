@@ -78,8 +78,9 @@ def test_every_entry_of_a_registry_is_on_a_page() -> None:
         assert f"### split: {name}\n" in settings
     for name in ESTIMATORS:
         assert f"## {name}\n" in estimators
+    metrics = reference.PAGES["reference/metrics.md"]()
     for name in METRICS:
-        assert f"| `{name}` |" in reference.metrics_page()
+        assert f"`{name}`" in metrics
 
 
 def test_every_command_and_every_option_is_on_the_page() -> None:
@@ -122,7 +123,8 @@ def test_links_out_of_the_site() -> None:
 def test_every_page_is_in_the_navigation() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
-    for page in pages | set(reference.PAGES):
+    # docs/metrics.md is reference/metrics.md, written for those who read it without the site.
+    for page in pages - {"metrics.md"} | set(reference.PAGES):
         assert re.search(rf"(?m)[ :]{re.escape(page)}$", text), page
     assert yaml.safe_load(text)["theme"]["font"] is False
 

@@ -325,24 +325,15 @@ class _Definition:
 
         kept = dict(values)
         for override in overrides:
-<<<<<<< HEAD
-            if _key(override) in ("source", "metric"):
-                kept[_key(override)] = {}
-            if _key(override) not in ("validation", "validation.split"):
-=======
             if _key(override) not in ("source", "metric", "validation", "validation.split"):
->>>>>>> tidy
                 continue
             try:
                 value = OverridesParser.create().parse_override(override).value()
             except HydraException as error:
                 raise ConfigError(self._reason(error, overrides)) from None
-<<<<<<< HEAD
-=======
             if _key(override) in ("source", "metric"):
                 kept[_key(override)] = {}
                 continue
->>>>>>> tidy
             split = value.get("split") if isinstance(value, dict) else value
             if split not in (None, (values.get("validation") or {}).get("split")):
                 kept["validation"] = {}

@@ -9,11 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-<<<<<<< HEAD
-from ripen.competition.metrics import METRICS, Metric, Order
-=======
 from ripen.competition.metrics import METRICS, Order
->>>>>>> tidy
 
 TAG = "mlflow.sharedViewState."
 OURS = f"{TAG}ripen-"

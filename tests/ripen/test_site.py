@@ -14,7 +14,7 @@ from ripen.competition.metrics import METRICS
 from ripen.competition.splitters import SPLITTERS
 from ripen.competition.tasks import TASKS
 from ripen.data.readers import READERS
-from ripen.data.sources import registry as sources
+from ripen.data.sources import SOURCES
 from ripen.learn.estimator import ESTIMATORS
 from ripen.settings import schema
 from ripen.settings.compose import keys
@@ -72,7 +72,7 @@ def test_defaults_of_the_kinds_are_both_shown_where_they_differ() -> None:
 
 def test_every_entry_of_a_registry_is_on_a_page() -> None:
     settings, estimators = reference.settings_page(), reference.estimators_page()
-    for name in (*TASKS, *READERS, *sources()):
+    for name in (*TASKS, *READERS, *SOURCES):
         assert f"- `{name}`: " in settings
     for name in SPLITTERS:
         assert f"### split: {name}\n" in settings

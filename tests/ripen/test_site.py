@@ -53,7 +53,10 @@ def test_every_setting_has_a_row() -> None:
         ("Solver", "| `momentum` | number, ≥ 0, < 1 | `0.9` |"),
         ("Competition", "| `seed` | integer, ≥ 0, < 2147483648 | `2016` |"),
         ("Competition", "| `engine` | `torch` or `real` | `torch` |"),
-        ("Competition", "| `target` | text | tables: required; images: `class` |"),
+        (
+            "Competition",
+            "| `target` | text or list of text, at least 1 | tables: required; images: `class` |",
+        ),
         ("Columns", "| `shape` | list of integer, ≥ 1, at least 3, at most 3 or null | `null` |"),
         ("Launcher", "| `name` | `basic` or `joblib` or `ray` | `basic` |"),
         ("Finetune", "| `from` | text | required |"),

@@ -78,7 +78,7 @@ class Scorer:
         random = np.random.default_rng(0)
         samples = [random.integers(len(rows), size=len(rows)) for _ in range(RESAMPLES)]
         found = self._tried(rows, outputs, samples)
-        # A sample may have one class alone; if most have, nothing can be said.
+        # A sample may have one class alone; if most have, there is no standard error.
         return float(found.std(ddof=1)) if len(found) > RESAMPLES / 2 else np.nan
 
     def _tried(self, rows: Ints, outputs: Outputs, samples: list[Ints]) -> NDArray[np.float64]:

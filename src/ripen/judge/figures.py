@@ -1,4 +1,4 @@
-"""Figures of one model's outputs, each beside the table that it is drawn from.
+"""Figures of one model's outputs, each with the table that it is drawn from.
 
 Of a classification: confusions, reliability and ROC. Of a regression: predicted against true
 values, and residuals.
@@ -58,14 +58,14 @@ def draw_values(one: Scored, folder: Path) -> None:
 
 
 def values(one: Scored) -> pd.DataFrame:
-    """Return a regression's values, row by row.
+    """Return a regression's values, row by row; of several targets one after the other.
 
     Returns
     -------
-    DataFrame of n rows
+    DataFrame of n rows, or k n of k targets
         Columns truth, predicted, residual (truth - predicted).
     """
-    truth, predicted = one.targets.astype(np.float64), one.outputs[:, 0]
+    truth, predicted = one.targets.astype(np.float64).ravel("F"), one.outputs.ravel("F")
     found = {"truth": truth, "predicted": predicted, "residual": truth - predicted}
     return pd.DataFrame(found).round(DECIMALS)
 

@@ -98,7 +98,7 @@ class Solver:
 
 @typed
 class Train:
-    """When to look at the training, and when to end it.
+    """How often a training is checked, and when it ends.
 
     Every `check_interval` iterations the loss, averaged over that interval, is compared with the
     check before: a change below `tolerance`, `patience` times in a row, is convergence. After
@@ -137,8 +137,8 @@ class FrozenNet:
     """A net of the zoo up to some of its `layers`, each of whose maps becomes one number a pool.
 
     `pools` are Caffe's: AVE, the mean over a map's places, and MAX, the largest of them. `sides`
-    are the input's height and width in pixels, one after the other; `views` what it is shown of
-    each image at each of them (`ripen.data.image_input`).
+    are the input's height and width in pixels, one after the other; `views` are the views of each
+    image at each side (`ripen.data.image_input`).
     """
 
     net: str
@@ -150,7 +150,7 @@ class FrozenNet:
 
 @typed
 class Augment:
-    """How far a training image may be changed (`ripen.data.batches.Augmentation`)."""
+    """Random changes of training images (`ripen.data.batches.Augmentation`)."""
 
     mirror: bool
     crop: Literal["none", "area", "caffe"]
@@ -333,14 +333,14 @@ class Images:
 
 @typed
 class Evaluate:
-    """What the evaluation draws: `calibration_bins` points of each reliability curve."""
+    """The evaluation: each reliability curve has `calibration_bins` points."""
 
     calibration_bins: Annotated[int, Field(ge=2)]
 
 
 @typed
 class Predict:
-    """What is submitted: `model` is "best" (by the competition's metric) or a model's name.
+    """The submission: `model` is "best" (by the competition's metric) or a model's name.
 
     With `temperature` probabilities are scaled by the temperature that suits the validation rows
     best. Then they are clipped to [clip, 1 - clip]; "validation" is the clip that suits these best.
@@ -353,7 +353,7 @@ class Predict:
 
 @typed
 class Competition:
-    """Everything that a competition's stages read: its facts, then the settings of each stage.
+    """A competition: its facts, then the settings of each stage.
 
     Attributes
     ----------

@@ -1,1 +1,1 @@
-"""The stages of the pipeline, one module each: dvc.yaml is their picture."""
+"""The stages of the pipeline, one module each. dvc.yaml declares them."""

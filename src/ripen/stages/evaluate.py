@@ -69,9 +69,9 @@ def calibrate(models: list[Scored], task: Task, seed: int) -> dict[str, dict[str
 def draw_outputs(
     drawn: list[Scored], index: Index, bins: int, competition: str, folder: Path
 ) -> None:
-    """Draw the outputs of each model, and the ROC of all."""
+    """Draw the outputs of each model, and the ROC of all; nothing of independent labels."""
     if not index.task.classifies:
-        for one in drawn:
+        for one in drawn if not index.task.probabilities else ():
             figures.draw_values(one, folder / one.model)
         return
     points = pd.concat([figures.roc_points(one) for one in drawn])

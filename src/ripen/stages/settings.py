@@ -135,7 +135,7 @@ def _of_net(net: str) -> dict[str, str]:
 
 
 def _beside(competition: Competition) -> str:
-    """Return the folder that trials of a sweep read beside the prepared index and table."""
+    """Return the folder that trials of a sweep read in addition to the prepared data."""
     taken = competition.models[SWEPT]["inputs"]
     return "inputs/features" if set(taken) & set(competition.features) else "raw"
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ripen.competition.metrics import METRICS, Metric, Order
+from ripen.competition.metrics import METRICS, Order
 
 TAG = "mlflow.sharedViewState."
 OURS = f"{TAG}ripen-"

@@ -103,7 +103,7 @@ class SweepRuns:
         varied = [axis.key for axis in self._study.space.axes]
         competition = self._study.competition
         scores = SCORES if TASKS[competition.task].classifies else ("loss",)
-        metric = metric_of(self._study.competition_name, competition.metric)
+        metric = metric_of(self._study.competition_name, competition.metric).name
         name = self._study.sweep.name
         view = saved_views.trials(name, self._parent, varied, scores, metric)
         for key, value in view.items():

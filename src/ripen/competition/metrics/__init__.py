@@ -20,7 +20,7 @@ from ripen.core.registry import Registry
 from ripen.settings.compose import as_mapping, check
 from ripen.settings.typed import key_of, typed
 
-DECIMALS = 4  # of what is reported beside the score
+DECIMALS = 4  # of the other reported metrics
 DIGITS = 6  # of the score itself: Kaggle shows 5
 
 Needs = Literal["label", "probability", "value", "ranking", "submission"]

@@ -51,10 +51,11 @@ def train(*overrides: str) -> "tuple[dict[str, dict[str, Any]], Training]":
     from ripen.competition.metrics import scores
     from ripen.competition.splitters import splitter
     from ripen.learn import fitting
+    from ripen.learn.complete import complete
     from ripen.learn.estimator import Work, estimator, ignore
     from ripen.learn.inputs import opened
     from ripen.nets.engines.engine import Engine, chosen
-    from ripen.stages.settings import complete, compose
+    from ripen.stages.settings import compose
 
     values, _ = compose(["competitions=[avocado]", *overrides])
     competition = complete("avocado", values["competition"]["avocado"], "overrides")

@@ -26,7 +26,7 @@ from ripen.competition import metric_page
 from ripen.competition.splitters import SPLITTERS
 from ripen.competition.tasks import TASKS
 from ripen.data.readers import READERS
-from ripen.data.sources import registry as sources
+from ripen.data.sources import SOURCES
 from ripen.learn.estimator import ESTIMATORS
 from ripen.nets.contract import MODELS, Contract, contract
 from ripen.settings import schema
@@ -140,7 +140,7 @@ def settings_page() -> str:
     parts.append(_list("task", reported))
     readers = {name: inspect.getdoc(reader) or "" for name, reader in READERS.items()}
     parts.append(_list("reader", readers))
-    modules = {name: inspect.getmodule(source.fetch) for name, source in sources().items()}
+    modules = {name: inspect.getmodule(source.fetch) for name, source in SOURCES.items()}
     # "Source `folder`: a local folder as one archive."
     texts = {n: (inspect.getdoc(m) or "").partition(": ")[2] for n, m in modules.items()}
     parts.append(_list("source", texts))

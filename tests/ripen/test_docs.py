@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from docs import reference
-from ripen.learn.complete import complete
+from ripen.learn.complete import complete, pool
 from ripen.settings.compose import compose
 from tests.ripen.conftest import ROOT
 
@@ -126,7 +126,8 @@ def test_the_readmes_competition_is_complete(tmp_path: Path) -> None:
     conf = tmp_path / "conf"
     shutil.copytree(ROOT / "conf", conf)
     (conf / "competition" / "titanic.yaml").write_text(example, encoding="utf-8")
-    values = compose(["competitions=[titanic]"], conf).competitions["titanic"]
+    composed = compose(["competitions=[titanic]"], conf)
+    values, _ = pool("titanic", composed.competitions["titanic"], composed.named["titanic"])
     competition = complete("titanic", values, "titanic")
     assert competition.models["random_forest"]["n_estimators"] == 500
     assert "gaussian_nb" not in competition.models

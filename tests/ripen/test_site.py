@@ -14,7 +14,7 @@ from ripen.competition.metrics import METRICS
 from ripen.competition.splitters import SPLITTERS
 from ripen.competition.tasks import TASKS
 from ripen.data.readers import READERS
-from ripen.data.sources import registry as sources
+from ripen.data.sources import SOURCES
 from ripen.learn.estimator import ESTIMATORS
 from ripen.settings import schema
 from ripen.settings.compose import keys
@@ -53,7 +53,10 @@ def test_every_setting_has_a_row() -> None:
         ("Solver", "| `momentum` | number, ≥ 0, < 1 | `0.9` |"),
         ("Competition", "| `seed` | integer, ≥ 0, < 2147483648 | `2016` |"),
         ("Competition", "| `engine` | `torch` or `real` | `torch` |"),
-        ("Competition", "| `target` | text | tables: required; images: `class` |"),
+        (
+            "Competition",
+            "| `target` | text or list of text, at least 1 | tables: required; images: `class` |",
+        ),
         ("Columns", "| `shape` | list of integer, ≥ 1, at least 3, at most 3 or null | `null` |"),
         ("Launcher", "| `name` | `basic` or `joblib` or `ray` | `basic` |"),
         ("Finetune", "| `from` | text | required |"),
@@ -72,7 +75,7 @@ def test_defaults_of_the_kinds_are_both_shown_where_they_differ() -> None:
 
 def test_every_entry_of_a_registry_is_on_a_page() -> None:
     settings, estimators = reference.settings_page(), reference.estimators_page()
-    for name in (*TASKS, *READERS, *sources()):
+    for name in (*TASKS, *READERS, *SOURCES):
         assert f"- `{name}`: " in settings
     for name in SPLITTERS:
         assert f"### split: {name}\n" in settings

@@ -1,6 +1,8 @@
 """Inference on the processor beside ONNX Runtime, OpenVINO and OpenCV, which run the same net.
 
-pip install onnx onnxruntime openvino opencv-python-headless   (only this benchmark needs them)
+.venv/bin/pip install -e '.[peers]'
+
+Only this benchmark needs them.
 python -m benchmarks.peers --nets squeezenet resnet50 --batches 1 32 --threads 2
 
 Every engine gets the net that `caffe export-onnx` writes. They take turns in one run, each after a

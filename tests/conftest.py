@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+import ripen  # noqa: F401 - before caffe: it keeps the log of Caffe to warnings
+
 # How quick the machine is today decides no test, and the same commit runs the same examples.
 settings.register_profile(
     "ripen",

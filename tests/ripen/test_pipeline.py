@@ -252,7 +252,7 @@ def instances(clone: Clone, *stages: str) -> set[str]:
 
 NETS = ("settings", "weights", "generate", "features", "colours", "sweep", "fit", "finetune")
 LEARN = ("settings", "generate", "sweep", "fit", "finetune", "evaluate")
-DATA = ("settings", "weights", "fetch", "generate", "prepare", *NETS[3:], "evaluate")
+DATA = ("settings", "weights", "fetch", "generate", "prepare", *NETS[3:], "evaluate", "report")
 
 
 def file_of(room: str) -> str:
@@ -278,6 +278,7 @@ def test_nothing_has_to_run_where_nothing_has_changed(made: Clone) -> None:
         ("src/ripen/judge", ("sweep", "evaluate", "predict", "report")),
         ("src/ripen/track", ()),
         ("src/ripen/kaggle", ()),
+        ("src/ripen/entry", ()),
     ],
 )
 def test_an_edit_in_a_room_runs_what_reads_it(

@@ -26,11 +26,12 @@ settings.load_profile("caffe")
 
 
 @pytest.fixture(autouse=True)
-def _log_as_imported() -> Iterator[None]:
+def _log_as_imported(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the log begin as `import caffe` leaves it: a command or a library may have changed it."""
     log = glog.logger
     before = log.level, log.disabled, log.propagate, list(log.handlers)
-    log.setLevel("NOTSET")
+    monkeypatch.delenv("GLOG_minloglevel", raising=False)  # ripen sets it
+    log.setLevel("INFO")
     log.disabled, log.propagate = False, True
     yield
     log.setLevel(before[0])

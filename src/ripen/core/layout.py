@@ -33,6 +33,11 @@ class Layout:
         return self.inputs / "prepared"
 
     @property
+    def table(self) -> Path:
+        """The typed columns, in the order of the index; of a competition of tables alone."""
+        return self.prepared / "table.parquet"
+
+    @property
     def features(self) -> Path:
         return self.inputs / "features"
 

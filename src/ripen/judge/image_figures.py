@@ -24,7 +24,6 @@ from ripen.data.decode import decode as read
 from ripen.data.decode import open_archives as opened
 from ripen.judge.figures import write_csv
 from ripen.judge.scoring import Scored
-from ripen.learn.inputs import TABLE
 from ripen.settings.schema import Competition
 
 LARGE = 512  # pixels: a larger image is decoded smaller
@@ -70,7 +69,7 @@ def open_images(
 
             yield RowImages(image, lambda row: str(rows.at[row, "name"]))
     elif columns is not None and columns.shape is not None:
-        pixels = pd.read_parquet(layout.prepared / TABLE).to_numpy(np.float32)
+        pixels = pd.read_parquet(layout.table).to_numpy(np.float32)
         # (n, pixels) as the table has them -> (n, channels, height, width), from 0 to 1
         levels = pixels.reshape(len(pixels), *columns.shape) / np.float32(columns.scale or 255)
 

@@ -154,7 +154,7 @@ class Estimator:
         if self.needs and importlib.util.find_spec(self.needs) is None:
             return (
                 f"estimator '{self.name}' needs the package '{self.needs}'. Run: "
-                "pip install 'ripen-pipeline[boosters]'"
+                ".venv/bin/pip install -e '.[boosters]'"
             )
         if self.does == "classifies" and not task.probabilities:
             return f"estimator '{self.name}' only classifies. For a regression set it to null"

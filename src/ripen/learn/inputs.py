@@ -17,7 +17,6 @@ from ripen.core.layout import Layout
 from ripen.data.encoders import Encoder, described
 from ripen.settings.schema import Competition
 
-TABLE = "table.parquet"
 READ_AT_ONCE = 1000  # rows of features: all at once would take the most memory
 
 
@@ -149,7 +148,7 @@ def opened(
     """
     if list(names) == ["table"]:
         yield Table(
-            pd.read_parquet(layout.prepared / TABLE),
+            pd.read_parquet(layout.table),
             competition.columns.scale,
             described(competition.columns),
             own.transformers(layout.competition),

@@ -16,8 +16,6 @@ from ripen.data.readers import READERS, Read
 from ripen.settings.compose import load_competition
 from ripen.settings.schema import Competition
 
-TABLE = "table.parquet"
-
 
 def run(name: str) -> None:
     """Read `raw/`, write `prepared/`."""
@@ -31,7 +29,7 @@ def run(name: str) -> None:
     with fresh_folder(layout.prepared) as folder:
         indexes.write(folder, rows, classes)
         if len(columns.columns):
-            with replacing(folder / TABLE) as temporary:
+            with replacing(folder / layout.table.name) as temporary:
                 columns.to_parquet(temporary, index=False)
         read.write(folder, rows)
 

@@ -13,7 +13,6 @@ from ripen.core.lineage import content_hash, leaves
 from ripen.judge import page
 from ripen.judge.data_report import examine
 from ripen.judge.scoring import leaderboard, read_metrics
-from ripen.learn.inputs import TABLE
 from ripen.settings.compose import as_mapping, load_competition
 
 CARD = "card.json"  # the data card of images
@@ -23,7 +22,7 @@ SWEPT = "figures"  # the folder of a sweep's figures
 def run(name: str) -> None:
     """Read the outputs of the earlier stages, write `reports/<competition>.html`."""
     competition, layout = load_competition(name), Layout(name)
-    card, table = layout.prepared / CARD, layout.prepared / TABLE
+    card, table = layout.prepared / CARD, layout.table
     index = indexes.read(layout, competition)
     columns = pd.read_parquet(table) if table.exists() else pd.DataFrame(index=index.rows.index)
     metrics = read_metrics(name)

@@ -13,7 +13,6 @@ from ripen.competitions.avocado import regions
 from ripen.core.layout import Layout
 from ripen.data.encoders import Encoder
 from ripen.judge import plots
-from ripen.learn.inputs import TABLE
 from ripen.nets.engines.pycaffe import probabilities
 from ripen.settings.compose import changed
 from ripen.settings.schema import Competition
@@ -25,7 +24,7 @@ SHOWN = ["red", "height_cm"]
 def split(competition: Competition) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the columns of the rows that train, and of those that are held out."""
     index = indexes.read(LAYOUT, competition)
-    table = pd.read_parquet(LAYOUT.prepared / TABLE)
+    table = pd.read_parquet(LAYOUT.table)
     rows = index.learnable()
     held = index.folds[rows] == 0
     return table.iloc[rows[~held]], table.iloc[rows[held]]

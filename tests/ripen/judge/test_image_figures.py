@@ -27,7 +27,6 @@ from ripen.judge.image_figures import (
     worst,
 )
 from ripen.judge.scoring import Scored
-from ripen.learn.inputs import TABLE
 from ripen.settings.schema import Competition
 from tests.ripen.images import cats_and_dogs, make_image, write_raw
 
@@ -125,7 +124,7 @@ def test_images_of_a_table_are_its_pixels(
     layout.prepared.mkdir(parents=True)
     pixels = np.random.default_rng(0).integers(0, 17, (5, 64))
     table = pd.DataFrame({f"pixel_{k}": column for k, column in enumerate(pixels.T)})
-    table.to_parquet(layout.prepared / TABLE, index=False)
+    table.to_parquet(layout.table, index=False)
     index = rows_of(id=["7", "8", "9", "10", "11"])
     with open_images(make_competition("digits"), layout, index) as images:
         assert images is not None

@@ -74,7 +74,7 @@ def test_rows_that_follow_each_other_are_not_copied(
 def test_a_tables_rows_are_its_typed_columns() -> None:
     frame, _ = fits.table(7)
     LAYOUT.prepared.mkdir(parents=True)
-    frame.to_parquet(LAYOUT.prepared / inputs.TABLE, index=False)
+    frame.to_parquet(LAYOUT.table, index=False)
     index = fits.index_of("binary", ["no", "yes"] * 3 + ["no"], [0] * 7)
     competition = changed(fits.competition(), columns={"scale": 16.0})
     with opened(["table"], competition, LAYOUT, index) as taken:

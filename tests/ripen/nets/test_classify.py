@@ -48,6 +48,7 @@ def test_only_json_is_on_standard_output_while_weights_are_fetched(
     fetched = shutil.ignore_patterns("*.prototxt", "*.caffemodel", "*.net", "*.pth")
     shutil.copytree("models", tmp_path / "models", ignore=fetched)
     (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/config.yaml").touch()
     monkeypatch.chdir(tmp_path)
     assert cli.main(["classify", str(cat), "--json", "--top", "1"]) == 0
     shown = capsys.readouterr()

@@ -436,7 +436,7 @@ def test_boosters_that_are_not_installed_are_left_out_or_named_with_the_command(
     monkeypatch.setattr(ESTIMATORS["lightgbm"], "needs", "no_such_package")
     composed, notes = compose(["competitions=[toast]"], conf)
     assert "lightgbm" not in composed["competition"]["toast"]["models"]
-    command = r"Run: pip install 'ripen-pipeline\[boosters\]'"
+    command = r"Run: \.venv/bin/pip install -e '\.\[boosters\]'"
     assert any(re.search(rf"model 'lightgbm' is left out: .*{command}", note) for note in notes)
     with pytest.raises(ConfigError, match=rf"'lightgbm' needs the package .*{command}"):
         compose(["competitions=[toast]", "models.lightgbm.num_leaves=7"], conf)

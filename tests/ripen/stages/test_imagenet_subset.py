@@ -137,7 +137,7 @@ def test_a_class_of_fewer_images_than_folds(params: Callable[..., dict[str, Any]
     params()
     write(of_synsets(SYNSETS[1:], 2) | of_synsets(SYNSETS[:1], 1))
     fetch.run("imagenet_subset")
-    message = r"^class 'n02085620' has 1 labelled rows\. Needed: 2, one a fold$"
+    message = r"^class 'n02085620' has 1 labelled rows\. Needed: 2, one a fold"
     with pytest.raises(DataError, match=message):
         prepare.run("imagenet_subset")
 

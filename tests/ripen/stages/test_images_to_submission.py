@@ -105,6 +105,8 @@ def test_from_predictions_to_the_submission(
         "log_loss": round(log_loss(labels, found), 4),
         "roc_auc": round(roc_auc_score(labels, found[:, 1]), 4),
         "brier": round(float(np.mean((found[:, 1] - labels) ** 2)), 4),
+        "score": pytest.approx(log_loss(labels, found), abs=1e-6),
+        "standard_error": svm["validation"]["standard_error"],
     }
     assert full["validation"]["n"] == 8
     assert full["stopped"] == "max_iter"

@@ -115,7 +115,7 @@ def test_models_and_features_that_are_no_longer_there_are_removed(here: Here) ->
         (["metric=rmse"], r"metric 'rmse' needs a value, which task 'binary' does not give"),
         (["predict.model=smv"], r"predict\.model is 'smv': no such model; did you mean 'svm'"),
         (["models.svm.estimator=svn"], r"unknown estimator 'svn'; did you mean 'svm'"),
-        (["models.svm.inputs=[tables]"], r"models\.svm\.inputs names 'tables', which is none of"),
+        (["models.svm.inputs=[tables]"], r"models\.svm\.inputs names 'tables', which is not in"),
         (["models.svm.C=-1"], r"models\.svm: C is -1: input should be greater than 0"),
         (["models.svm.D=1"], r"models\.svm: unknown key 'D'"),
         (["validation.split=k_fold"], r"unknown splitter 'k_fold'; did you mean 'kfold'"),

@@ -11,7 +11,6 @@ from ripen.competition import index as indexes
 from ripen.core.layout import Layout
 from ripen.data.encoders import Encoder
 from ripen.judge import network, plots
-from ripen.learn.inputs import TABLE
 from ripen.nets.engines.pycaffe import probabilities
 from ripen.settings.schema import Competition
 
@@ -28,7 +27,7 @@ def draw(competition: Competition, layout: Layout, folder: Path) -> None:
     if NET not in competition.models or not folder.exists():
         return
     index = indexes.read(layout, competition)
-    table = pd.read_parquet(layout.prepared / TABLE)
+    table = pd.read_parquet(layout.table)
     network.draw(layout.model(NET), [str(name) for name in table], index.names, folder)
     shown = list(competition.own["regions"])
     rows = index.learnable()

@@ -49,6 +49,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ignore = shutil.ignore_patterns("*.prototxt", "*.caffemodel", "*.net", "*.pth")
     shutil.copytree(ROOT / "models", tmp_path / "models", ignore=ignore)
     (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/config.yaml").touch()
     library = tmp_path / "library" / "torchvision"
     library.mkdir(parents=True)
     (library / "__init__.py").write_text(INIT)

@@ -1,6 +1,6 @@
 """Source `folder`: a local folder as one archive, of reproducible bytes.
 
-An address is the path of the folder, or a mapping with `path` and `classes`. Files keep their paths
+An address is the path of the folder, or a mapping with `path` and, if wanted, `classes`. Files keep their paths
 relative to the folder; the members of a tar are read without unpacking it, as if they were in a
 folder of the tar's name (`n02123045.tar`, as ImageNet distributes its classes). `classes` limits
 the archive to some of the sub-folders or tars, all of which must have images: a mapping from the
@@ -19,8 +19,18 @@ from ripen.core.progress import progress
 from ripen.data.labels import is_image, is_junk
 from ripen.data.sources.from_list import reproducible_member
 from ripen.data.sources.source import Item, register
+from ripen.settings.compose import check
+from ripen.settings.typed import typed
 
 File = tuple[str, bytes]
+
+
+@typed
+class Folder:
+    """An address: a folder, all of it or some of its classes."""
+
+    path: str
+    classes: list[str] | dict[str, str] | None = None
 
 
 @register("folder")
@@ -37,16 +47,20 @@ def fetch(item: Item, target: Path) -> None:
     ------
     SourceError
         If the item has no such address.
+    ConfigError
+        If the address has other keys.
     DataError
         If the folder is not found or empty, a class has no image, or a tar is damaged.
     """
     address = item.address("folder")
-    if isinstance(address, Mapping):
-        classes = address["classes"]
-        named = classes if isinstance(classes, Mapping) else {name: name for name in classes}
-        pack_classes(Path(address["path"]), named, target)
+    given = address if isinstance(address, Mapping) else {"path": str(address)}
+    folder = check(given, Folder, "source.folder")
+    if folder.classes is None:
+        pack(Path(folder.path), target)
     else:
-        pack(Path(address), target)
+        named = folder.classes
+        named = named if isinstance(named, dict) else {name: name for name in named}
+        pack_classes(Path(folder.path), named, target)
     item.check(target, str(target))
 
 

@@ -2,11 +2,12 @@
 
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ripen.core.errors import DataError
+from ripen.core.errors import ConfigError, DataError
 from ripen.data.sources import Item, fetch
 
 FILES = {
@@ -42,8 +43,11 @@ def as_tar(folder: Path) -> None:
     folder.rmdir()
 
 
-def test_all_files_of_a_folder(folder: Path, tmp_path: Path) -> None:
-    item = Item("mine.zip", at={"folder": str(folder)})
+@pytest.mark.parametrize("form", [str, lambda folder: {"path": str(folder)}])
+def test_all_files_of_a_folder(
+    form: Callable[[Path], object], folder: Path, tmp_path: Path
+) -> None:
+    item = Item("mine.zip", at={"folder": form(folder)})
     for name in ("first.zip", "again.zip"):
         assert fetch(["folder"], item, tmp_path / name) == "folder"
     assert packed(tmp_path / "first.zip") == FILES
@@ -99,3 +103,15 @@ def test_bad_folders(
     with pytest.raises(DataError, match=message):
         fetch(["folder"], Item("mine.zip", at={"folder": address}), tmp_path / "mine.zip")
     assert not (tmp_path / "mine.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ({"classes": ["cat"]}, r"^source\.folder: .*'path'"),
+        ({"path": "mine", "class": ["cat"]}, r"^source\.folder: .*'class'.*'classes'"),
+    ],
+)
+def test_an_address_of_another_form(address: object, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        fetch(["folder"], Item("mine.zip", at={"folder": address}), tmp_path / "mine.zip")

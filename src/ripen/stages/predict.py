@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ripen.competition import index as indexes
 from ripen.competition import predictions
 from ripen.competition.index import Index
+from ripen.competition.metric_file import metric_of
 from ripen.competition.submission import fill, read_sample
 from ripen.core.atomic import write_text
 from ripen.core.layout import Layout
@@ -37,6 +38,8 @@ def run(name: str) -> None:
     elif index.task.probabilities and competition.predict.clip != "validation":
         # What is fitted on validation rows is so for classes alone.
         outputs = calibration.clipped(outputs, competition.predict.clip)
+    else:
+        outputs = metric_of(name, competition.metric).counted(outputs)
     whole = with_excluded(outputs, table["row"].to_numpy(), index)
     submission = fill(sample, file, competition, index, whole)
     csv = competition.csv

@@ -107,6 +107,19 @@ def test_better_predictions_are_better(name: str, task: str, columns: int) -> No
 
 
 @pytest.mark.parametrize(("name", "task", "columns"), CASES)
+def test_values_that_are_too_low_count_as_the_least_that_a_metric_knows(
+    name: str, task: str, columns: int
+) -> None:
+    metric, truth, outputs, rows = case(name, task, columns, 2)
+    counted = metric.counted(outputs - 0.2)
+    if metric.least is None:
+        np.testing.assert_array_equal(counted, outputs - 0.2)
+    else:
+        assert counted.min() == metric.least
+        assert metric(truth, outputs - 0.2, rows) == metric(truth, counted, rows)
+
+
+@pytest.mark.parametrize(("name", "task", "columns"), CASES)
 def test_the_order_of_rows_does_not_matter(name: str, task: str, columns: int) -> None:
     for seed in range(3):
         metric, truth, outputs, rows = case(name, task, columns, seed)

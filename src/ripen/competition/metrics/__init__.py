@@ -77,6 +77,8 @@ class Metric(Order):
         Keyword arguments of `score`.
     columns : mapping of str to str
         Keyword arguments of `score` that are a column of the rows each, to its name.
+    least : float, optional
+        The least predicted value that it knows: a lower one counts as this, and is submitted so.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Metric(Order):
     score: Score
     settings: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
+    least: float | None = None
 
     def __call__(
         self,
@@ -123,13 +126,18 @@ class Metric(Order):
                 f"{outputs.shape}"
             )
         if self.needs == "value":
-            return outputs if truth.ndim > 1 else outputs[:, 0]
+            counted = self.counted(outputs)
+            return counted if truth.ndim > 1 else counted[:, 0]
         probabilities = normalised(outputs) if classes else outputs
         if self.needs == "probability":
             return probabilities
         if self.needs == "ranking":  # of equal ones the first class comes first
             return np.argsort(-probabilities, axis=1, kind="stable")
         return probabilities.argmax(axis=1) if classes else (probabilities > 0.5).astype(np.int64)
+
+    def counted(self, outputs: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return values as they count, none below `least`."""
+        return outputs if self.least is None else np.maximum(outputs, self.least)
 
     def check(self, task: str) -> None:
         """Make sure that it fits a task.
@@ -161,12 +169,18 @@ METRICS: Registry[Metric] = Registry("metric", "ripen.competition.metrics")
 
 
 def metric(
-    name: str, title: str, needs: Needs, *, greater_is_better: bool, tasks: tuple[str, ...]
+    name: str,
+    title: str,
+    needs: Needs,
+    *,
+    greater_is_better: bool,
+    tasks: tuple[str, ...],
+    least: float | None = None,
 ) -> Callable[[Score], Score]:
     """Register a function as a metric."""
 
     def registered(score: Score) -> Score:
-        found = Metric(title, greater_is_better, name, needs, tasks, score)
+        found = Metric(title, greater_is_better, name, needs, tasks, score, least=least)
         METRICS.register(name)(found)
         return score
 

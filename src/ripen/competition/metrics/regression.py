@@ -53,7 +53,7 @@ def mean_column_rmse(truth: Values, predicted: Values) -> float:
     return _mean_over_columns(rmse, truth, predicted)
 
 
-@metric("rmsle", "RMSLE", "value", greater_is_better=False, tasks=VALUES)
+@metric("rmsle", "RMSLE", "value", greater_is_better=False, tasks=VALUES, least=0)
 def rmsle(truth: Values, predicted: Values) -> float:
     """Return the RMSE of log(1 + value), of several columns over all their numbers.
 
@@ -64,11 +64,16 @@ def rmsle(truth: Values, predicted: Values) -> float:
     """
     if truth.min() < 0:
         return NAN
-    return rmse(np.log1p(truth), np.log1p(np.maximum(predicted, 0)))
+    return rmse(np.log1p(truth), np.log1p(predicted))
 
 
 @metric(
-    "mean_column_rmsle", "mean column-wise RMSLE", "value", greater_is_better=False, tasks=VALUES
+    "mean_column_rmsle",
+    "mean column-wise RMSLE",
+    "value",
+    greater_is_better=False,
+    tasks=VALUES,
+    least=0,
 )
 def mean_column_rmsle(truth: Values, predicted: Values) -> float:
     """Return the mean over columns of RMSLE.
@@ -196,7 +201,7 @@ def _correlation(one: Values, other: Values) -> float:
     return float(pearsonr(one, other).statistic)
 
 
-@metric("kl_divergence", "KL divergence", "value", greater_is_better=False, tasks=VALUES)
+@metric("kl_divergence", "KL divergence", "value", greater_is_better=False, tasks=VALUES, least=0)
 def kl_divergence(truth: Values, predicted: Values, *, clip: Clip = 1e-15) -> float:
     """Return the mean over rows of Σ p log(p / q), in nats, of columns that are a distribution.
 
@@ -210,10 +215,9 @@ def kl_divergence(truth: Values, predicted: Values, *, clip: Clip = 1e-15) -> fl
 
     if truth.ndim == 1:
         return NAN
-    least = np.maximum(predicted, 0)
-    total = least.sum(axis=1, keepdims=True)
-    even = np.full_like(least, 1 / least.shape[1])
-    q = np.divide(least, total, out=even, where=total > 0)
+    total = predicted.sum(axis=1, keepdims=True)
+    even = np.full_like(predicted, 1 / predicted.shape[1])
+    q = np.divide(predicted, total, out=even, where=total > 0)
     return float(
         rel_entr(*(np.clip(each, clip, 1 - clip) for each in (truth, q))).sum(axis=1).mean()
     )

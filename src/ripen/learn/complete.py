@@ -53,7 +53,8 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
     competition = check(values | {"models": models, "features": features}, Competition, where)
     with located(where):
         TASKS[competition.task].named(competition.targets)
-        metric_of(name, competition.metric).check(competition.task)
+        metric = metric_of(name, competition.metric)
+        metric.check(competition.task)
         READERS[competition.reader]
         if (origin := next(iter(competition.source))) != "generate":
             SOURCES[origin]
@@ -61,7 +62,9 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
     for key, each in features.items():
         frozen.settings(each, f"{where}: features.{key}")
     filled = {}
-    for model, section in models.items():
+    learnt = {} if metric.transform is None else {"transform": metric.transform}
+    for model, own in models.items():
+        section = learnt | own
         with located(f"{where}: models.{model}"):
             found = estimator(section, f"{where}: models.{model}")
             found.check_task(TASKS[competition.task])

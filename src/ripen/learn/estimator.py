@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,10 +127,14 @@ class Estimator:
         What a row is: ["table"], ["images"], or names of features, side by side.
     folds : int, optional
         In how many of the folds rows are held out; all where it is not given.
+    transform : "log1p" or "none", optional
+        What is learnt of a regression's targets: log(1 + y), or the targets themselves. Where it is
+        not given the metric says it.
     """
 
     inputs: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["table"])
     folds: Count | None = None
+    transform: Literal["log1p", "none"] | None = None
 
     refits: ClassVar[bool | None] = None
     """Whether the test rows are predicted by a model of all labelled rows, or by the mean of the
@@ -156,6 +160,8 @@ class Estimator:
                 f"estimator '{self.name}' needs the package '{self.needs}'. Run: "
                 ".venv/bin/pip install -e '.[boosters]'"
             )
+        if self.transform not in (None, "none") and task.probabilities:
+            return f"transform '{self.transform}' is of numbers. For classes leave it out"
         if self.does == "classifies" and not task.probabilities:
             return f"estimator '{self.name}' only classifies. For a regression set it to null"
         if self.does == "classifies" and not (task.classifies or self.takes_labels):

@@ -22,6 +22,7 @@ from ripen.competition.metrics import METRICS
 from ripen.competition.splitters import Splitter
 from ripen.core.atomic import replacing
 from ripen.core.errors import DataError
+from ripen.learn import target_transform
 from ripen.learn.convergence import Training, write_training
 from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work, ignore
 from ripen.learn.inputs import Input
@@ -187,7 +188,9 @@ def _fold(fit: Fit, fold: Fold, place: int, test: Ints) -> tuple[Fitted, Outputs
         first = folder == fit.work.folder
         callback = fit.work.callback if first else ignore
         work = replace(fit.work, folder=folder, callback=callback, seed=fit.work.seed + fold.repeat)
-        fitted = fit.estimator.fit(fit.rows(fold.train), fit.rows(fold.held), work)
+        fitted = target_transform.fit(
+            fit.estimator, fit.rows(fold.train), fit.rows(fold.held), work
+        )
         out = fitted.predict(fit.input.take(fold.held))
         answers = fitted.predict(fit.input.take(test)) if len(test) and not fit.refits else out[:0]
         if fitted.training is not None and not fit.refits:
@@ -200,7 +203,7 @@ def _everything(fit: Fit, learnable: Ints, curves: Sequence[pd.DataFrame]) -> Fi
     if fit.estimator.learns:
         check_enough(fit, learnable, "")
     gc.collect()
-    fitted = fit.estimator.fit(fit.rows(learnable), None, fit.work)
+    fitted = target_transform.fit(fit.estimator, fit.rows(learnable), None, fit.work)
     if fitted.training is not None:
         write_training(fit.work.folder, fitted.training)
         curve = fitted.training.curve()
@@ -258,7 +261,8 @@ def learning_curve(fit: Fit, sizes: Sequence[int]) -> pd.DataFrame:
                 continue
             with tempfile.TemporaryDirectory() as temporary:
                 work = replace(fit.work, folder=Path(temporary), callback=ignore, history=False)
-                fitted = fit.estimator.fit(fit.rows(pool[:size]), fit.rows(validation), work)
+                rows = fit.rows(pool[:size]), fit.rows(validation)
+                fitted = target_transform.fit(fit.estimator, *rows, work)
                 out = fitted.predict(fit.input.take(held)).astype(np.float64)
             measured.append({"n_train": size, "score": score(fit, held, out)})
             fit.say(f"learning curve: {size} rows")

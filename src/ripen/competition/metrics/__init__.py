@@ -79,6 +79,9 @@ class Metric(Order):
         Keyword arguments of `score` that are a column of the rows each, to its name.
     least : float, optional
         The least predicted value that it knows: a lower one counts as this, and is submitted so.
+    transform : str, optional
+        Of the targets, whose squared error it is: what models learn unless they are told otherwise
+        (`ripen.learn.target_transform`).
     """
 
     name: str
@@ -88,6 +91,7 @@ class Metric(Order):
     settings: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     least: float | None = None
+    transform: str | None = None
 
     def __call__(
         self,
@@ -176,12 +180,17 @@ def metric(
     greater_is_better: bool,
     tasks: tuple[str, ...],
     least: float | None = None,
+    transform: str | None = None,
 ) -> Callable[[Score], Score]:
     """Register a function as a metric."""
 
     def registered(score: Score) -> Score:
-        found = Metric(title, greater_is_better, name, needs, tasks, score, least=least)
-        METRICS.register(name)(found)
+        METRICS.register(name)(
+            Metric(
+                title, greater_is_better, name, needs, tasks, score,
+                least=least, transform=transform,
+            )
+        )  # fmt: skip
         return score
 
     return registered

@@ -53,7 +53,15 @@ def mean_column_rmse(truth: Values, predicted: Values) -> float:
     return _mean_over_columns(rmse, truth, predicted)
 
 
-@metric("rmsle", "RMSLE", "value", greater_is_better=False, tasks=VALUES, least=0)
+@metric(
+    "rmsle",
+    "RMSLE",
+    "value",
+    greater_is_better=False,
+    tasks=VALUES,
+    least=0,
+    transform="log1p",
+)
 def rmsle(truth: Values, predicted: Values) -> float:
     """Return the RMSE of log(1 + value), of several columns over all their numbers.
 
@@ -74,6 +82,7 @@ def rmsle(truth: Values, predicted: Values) -> float:
     greater_is_better=False,
     tasks=VALUES,
     least=0,
+    transform="log1p",
 )
 def mean_column_rmsle(truth: Values, predicted: Values) -> float:
     """Return the mean over columns of RMSLE.

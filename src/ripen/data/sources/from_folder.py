@@ -1,10 +1,10 @@
 """Source `folder`: a local folder as one archive, of reproducible bytes.
 
-An address is the path of the folder, or a mapping with `path` and, if wanted, `classes`. Files keep their paths
-relative to the folder; the members of a tar are read without unpacking it, as if they were in a
-folder of the tar's name (`n02123045.tar`, as ImageNet distributes its classes). `classes` limits
-the archive to some of the sub-folders or tars, all of which must have images: a mapping from the
-sub-folder to the class's name in messages, or a list.
+An address is the path of the folder, or a mapping with `path` and, if wanted, `classes`. Files keep
+their paths relative to the folder; the members of a tar are read without unpacking it, as if they
+were in a folder of the tar's name (`n02123045.tar`, as ImageNet distributes its classes). `classes`
+limits the archive to some of the sub-folders or tars, all of which must have images: a mapping from
+the sub-folder to the class's name in messages, or a list.
 """
 
 import os

@@ -10,7 +10,7 @@ skops loads objects of known types only, so loading a folder runs no code that c
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,11 @@ from ripen.core.errors import DataError
 from ripen.learn.arrays import Unit, in_units
 from ripen.learn.classic import FittedPipeline
 from ripen.learn.models.image_features import Extractor, ImageFeatures, write_nets
+from ripen.learn.target_transform import ABOUT, KEY, TRANSFORMS
 from ripen.nets.engines.pycaffe import probabilities
 from ripen.settings.compose import as_mapping
 
-INPUT, PIPELINE, ENCODER, ABOUT = "input.json", "model.skops", "encoder.skops", "model.json"
+INPUT, PIPELINE, ENCODER = "input.json", "model.skops", "encoder.skops"
 NET = ("deploy.prototxt", "model.caffemodel")
 TYPES = [
     "catboost.core.CatBoostClassifier",
@@ -171,6 +172,14 @@ def complete(folder: Path, weights: Callable[[str], Path]) -> None:
 def read(folder: Path) -> Served:
     """Read a folder that is complete."""
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    served = _read(folder, about)
+    if KEY not in about:
+        return served
+    back = TRANSFORMS[about[KEY]].back
+    return replace(served, outputs=lambda values: back(served.outputs(values)))
+
+
+def _read(folder: Path, about: dict[str, Any]) -> Served:
     if (folder / PIPELINE).exists():
         pipeline = skops.io.load(folder / PIPELINE, trusted=_trusted(folder / PIPELINE))
         classes = tuple(about["classes"])

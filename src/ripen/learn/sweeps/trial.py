@@ -21,6 +21,7 @@ from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS, Task
 from ripen.core.errors import ConfigError, DataError, TrainingError
 from ripen.core.layout import Layout
+from ripen.learn import target_transform
 from ripen.learn.convergence import Check
 from ripen.learn.estimator import Rows, Work
 from ripen.learn.inputs import opened
@@ -334,7 +335,7 @@ def _fit(spec: TrialSpec, data: FirstFold, callback: Callable[[Check], None]) ->
             spec.name, data.task, data.outputs, competition.seed, competition.threads, _torch,
             Path(temporary), data.encode, competition, callback,
         )  # fmt: skip
-        fitted = swept_net(competition).fit(data.train, data.validation, work)
+        fitted = target_transform.fit(swept_net(competition), data.train, data.validation, work)
     if fitted.training is None:
         raise ConfigError(
             f"a sweep compares training curves, and estimator "

@@ -1,0 +1,103 @@
+"""Transforms of a regression's targets: models learn these, and predictions are brought back.
+
+As `sklearn.compose.TransformedTargetRegressor`, for any estimator: nets, and boosting, whose
+held-out rows end a training, take both parts transformed.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ripen.competition.tasks import Targets
+from ripen.core.atomic import write_text
+from ripen.core.errors import DataError
+from ripen.learn.convergence import Training
+from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work
+
+ABOUT, KEY = "model.json", "transform"  # of a served model
+LARGEST = 80.0  # exp(80) is 5.5e34, whose square is finite
+
+
+@dataclass(frozen=True)
+class Transform:
+    """What is learnt of a target, and back.
+
+    Attributes
+    ----------
+    learnt, back : callable
+        Of float64 arrays, element by element.
+    above : float
+        Targets must be greater.
+    """
+
+    learnt: Callable[[Targets], NDArray[np.float64]]
+    back: Callable[[Outputs], NDArray[np.float64]]
+    above: float
+
+
+def _expm1(outputs: Outputs) -> NDArray[np.float64]:
+    return np.expm1(np.minimum(outputs.astype(np.float64), LARGEST))
+
+
+TRANSFORMS = {"log1p": Transform(np.log1p, _expm1, -1.0)}
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """A fitted model of transformed targets, whose outputs are brought back."""
+
+    fitted: Fitted
+    transform: str
+
+    @property
+    def training(self) -> Training | None:
+        """How its training went, of a net."""
+        return self.fitted.training
+
+    def predict(self, x: Any) -> Outputs:
+        """Return values (`Fitted.predict`)."""
+        return TRANSFORMS[self.transform].back(self.fitted.predict(x))
+
+    def save(self, folder: Path) -> None:
+        """Write the model, and in its description the transform."""
+        self.fitted.save(folder)
+        file = folder / ABOUT
+        if file.exists():  # nets of whole images are not served
+            about = json.loads(file.read_text(encoding="utf-8"))
+            write_text(file, json.dumps(about | {KEY: self.transform}) + "\n")
+
+
+def fit(estimator: Estimator, train: Rows, validation: Rows | None, work: Work) -> Fitted:
+    """Fit to rows, whose targets are transformed where the estimator's settings say so.
+
+    Parameters
+    ----------
+    estimator : Estimator
+    train, validation, work
+        As `Estimator.fit` takes them.
+
+    Raises
+    ------
+    DataError
+        If a target cannot be transformed.
+    """
+    name = estimator.transform or "none"
+    if name == "none":
+        return estimator.fit(train, validation, work)
+    held = None if validation is None else _learnt(validation, name)
+    return Transformed(estimator.fit(_learnt(train, name), held, work), name)
+
+
+def _learnt(rows: Rows, name: str) -> Rows:
+    transform, least = TRANSFORMS[name], float(rows.y.min())
+    if least <= transform.above:
+        raise DataError(
+            f"a target is {least:g}, which transform '{name}' does not take. Allowed: above "
+            f"{transform.above:g}. Else give the model the setting transform: none"
+        )
+    return replace(rows, y=transform.learnt(rows.y))

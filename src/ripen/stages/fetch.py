@@ -1,6 +1,7 @@
 """fetch: bring the competition's files, as they are published."""
 
 import shutil
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from ripen.competition.own import hook
@@ -14,6 +15,7 @@ from ripen.settings.schema import Competition
 
 GENERATE = "generate"
 LOCAL = "folder"
+ZIP = ".zip"
 
 
 def run(name: str) -> None:
@@ -72,7 +74,9 @@ def fetch_archive(competition: Competition, layout: Layout) -> Path:
 
 
 def extract_tables(archive: Archive, competition: Competition, folder: Path) -> None:
-    """Take the competition's tables out of its archive, wherever in it they lie.
+    """Take the competition's tables out of its archive, wherever in it they lie, or zipped there.
+
+    Of several with one name the first is taken, and one that is not zipped before one that is.
 
     Raises
     ------
@@ -80,17 +84,29 @@ def extract_tables(archive: Archive, competition: Competition, folder: Path) -> 
         If the archive has no sample submission where one is needed, or it is damaged.
     """
     wanted = set(as_mapping(competition.files).values())
-    for member in archive.members:
-        name = PurePosixPath(member.name).name
-        if name in wanted and not (folder / name).exists():
-            archive.extract(member.name, folder / name)
+    names = [member.name for member in archive.members]
+    take(archive, names, wanted, folder)
+    # Kaggle zips a large table by itself: train.csv.zip. Archives of images stay closed.
+    for name in names:
+        inside = PurePosixPath(name).name.removesuffix(ZIP)
+        if inside in wanted and name.endswith(ZIP) and not (folder / inside).exists():
+            with archive.inner(name) as inner:
+                take(inner, [member.name for member in inner.members], {inside}, folder)
     sample = competition.files.sample
     if competition.predict and not (folder / sample).exists():
-        tables = [m.name for m in archive.members if m.name.endswith(".csv")]
+        tables = [name for name in names if name.removesuffix(ZIP).endswith(".csv")]
         raise DataError(
             f"{archive.path}: has no {sample} (files.sample). Its tables: "
             f"{', '.join(tables[:10]) or 'none'}"
         )
+
+
+def take(archive: Archive, names: Sequence[str], wanted: Collection[str], folder: Path) -> None:
+    """Take the wanted files, by their names without folders, out of an archive."""
+    for member in names:
+        name = PurePosixPath(member).name
+        if name in wanted and not (folder / name).exists():
+            archive.extract(member, folder / name)
 
 
 def link_or_copy(file: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from ripen.core.errors import ConfigError, DataError, SourceError
 from ripen.core.layout import Layout
 from ripen.stages import fetch
 from tests.ripen.images import cats_and_dogs, write_raw, zipped
+from tests.ripen.learn import fits
 
 LAYOUT = Layout("cats_vs_dogs")
 SAMPLE = "sample_submission.csv"
@@ -119,6 +120,18 @@ def test_a_local_archive_is_read_where_it_is(here: Here, tmp_path: Path) -> None
     here("competitions=[cats_vs_dogs]", "~source.kaggle", "source.folder=yours.zip")
     with pytest.raises(DataError, match=r"^yours\.zip: no such file\. Correct source\.folder$"):
         fetch.run("cats_vs_dogs")
+
+
+def test_tables_that_are_zipped_by_themselves(tmp_path: Path) -> None:
+    tables = {name: f"{name}\n".encode() for name in ("train.csv", "test.csv", SAMPLE)}
+    content = {f"{name}.zip": zipped({name: text}) for name, text in tables.items()}
+    content |= {"images.zip": zipped({"train.csv": b"of another kind"}), "a/test.csv": b"plain"}
+    (tmp_path / "mine.zip").write_bytes(zipped(content))
+    (tmp_path / "raw").mkdir()
+    with Archive(tmp_path / "mine.zip") as archive:
+        fetch.extract_tables(archive, fits.competition(), tmp_path / "raw")
+    found = {path.name: path.read_bytes() for path in (tmp_path / "raw").iterdir()}
+    assert found == tables | {"test.csv": b"plain"}
 
 
 def test_what_own_code_generates(here: Here) -> None:

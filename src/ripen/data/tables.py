@@ -107,6 +107,52 @@ def form(column: Column, decimal: str = ".", hint: str = "") -> Expected:
     return Expected(pa.Column(str, pa.Check(fits)), words[str(column.type)] + hint, column, missing)
 
 
+def with_numbers(
+    texts: Mapping[str, pd.DataFrame], id: str, sample: "pd.Series[str] | None"
+) -> dict[str, pd.DataFrame]:
+    """Give tables without ids their rows' numbers, where the sample submission's ids are these.
+
+    The rule: the test table has no column of ids, and those of the sample are 1, 2, … n of its n
+    rows, or 0, 1, … n-1. Then every table without that column numbers its rows so.
+
+    Parameters
+    ----------
+    texts : mapping of str to DataFrame
+        By part, "test" among them.
+    id : str
+    sample : Series of str, or None
+        The ids of the sample, in its order.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        The tables, `id` their first column; those that were given where the rule does not hold.
+    """
+    test = texts.get("test")
+    if test is None or id in test or sample is None or len(sample) != len(test):
+        return dict(texts)
+    first = next((n for n in (1, 0) if sample.tolist() == numbers_from(n, len(test))), None)
+    if first is None:
+        return dict(texts)
+    return {
+        part: text
+        if id in text
+        else pd.concat(
+            [pd.Series(numbers_from(first, len(text)), text.index, name=id), text], axis=1
+        )
+        for part, text in texts.items()
+    }
+
+
+def numbers_from(first: int, n: int) -> list[str]:
+    """Return n whole numbers as text.
+
+    >>> numbers_from(1, 3)
+    ['1', '2', '3']
+    """
+    return [str(number) for number in range(first, first + n)]
+
+
 def may_be_missing(column: Column) -> bool:
     """Whether values may be missing: where it is not said, unless there is a range of numbers."""
     if column.missing is not None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from ripen.core.errors import DataError
+from ripen.data.tables import with_numbers
 from ripen.entry.files import Table
 
 CLASSES = 20  # a target of more whole numbers is a value
@@ -92,6 +93,8 @@ def id_of(sample: Table, test: Table) -> Id:
         reason = f"{sample.name} calls it {first}: the same values"
     elif found := _melted(sample.text[first], test):
         return found
+    elif first in with_numbers({"test": test.text}, first, sample.text[first])["test"]:
+        return Id(first, first, f"{sample.name} numbers the rows of {test.name}, which has no ids")
     else:
         raise DataError(
             f"{test.name}: has no column of the ids of {sample.name} ('{first}': "

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import yaml
 
 from ripen.competition.metrics import METRICS
 from ripen.core.errors import DataError
+from ripen.data.tables import with_numbers
 from ripen.entry import facts, image_facts, split
 from ripen.entry.facts import Ask, Fact, Goal
 from ripen.entry.files import Files, Table, part_of, sample_of
@@ -76,6 +78,9 @@ def _of_table(files: Files, sample: Table, page: KagglePage | None, ask: Ask) ->
     assert train is not None
     assert test is not None
     id = facts.id_of(sample, test)
+    texts = {"train": train.text, "test": test.text}
+    texts = with_numbers(texts, id.name, sample.text[id.in_sample])
+    train, test = replace(train, text=texts["train"]), replace(test, text=texts["test"])
     if id.name not in train.text:
         raise DataError(f"{train.name}: has no column '{id.name}', the ids of {test.name}")
     facts.unique(train, id.name)

@@ -17,6 +17,7 @@ from ripen.entry import new as command
 from ripen.settings.compose import read
 from tests.ripen.conftest import ROOT
 from tests.ripen.http_server import running
+from tests.ripen.images import zipped
 from tests.ripen.kaggle_server import COMPETITION, Kaggle, sign_in
 
 FACTS = ("files", "id", "target", "task", "metric", "submission", "validation", "images")
@@ -101,6 +102,21 @@ def test_the_reasons_are_comments_and_guesses_are_said(
     assert "source: {folder: mine}\n" in text
     assert "id: id # the column that sample_submission.csv and test.csv share\n" in text
     assert "task: binary # 0 10, 1 10\n" in text
+
+
+def test_zipped_tables_whose_rows_the_sample_numbers(here: Path) -> None:
+    """As Kaggle's digit-recognizer: no ids but those of the sample."""
+    write_folder(here / "mine", list(range(10)) * 3)
+    for name in ("train", "test"):
+        file = here / f"mine/{name}.csv"
+        table = pd.read_csv(file).drop(columns="id").to_csv(index=False)
+        Path(f"{file}.zip").write_bytes(zipped({file.name: table.encode()}))
+        file.unlink()
+    numbers = pd.DataFrame({"ImageId": range(1, 31), "Label": 0})
+    numbers.to_csv(here / "mine/sample_submission.csv", index=False)
+    assert cli.main(["new", "mine", "--from", "mine", "--yes"]) == 0
+    found = settings("mine")
+    assert (found["id"], found["target"], found["task"]) == ("ImageId", "y", "multiclass")
 
 
 def test_questions_are_asked_on_a_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +211,6 @@ def test_the_page_says_what_the_short_name_does_not(
 @pytest.fixture
 def archive(tmp_path: Path) -> Callable[..., bytes]:
     """Return a function from a target to a competition's zip."""
-    from tests.ripen.images import zipped
 
     def make(target: list[Any]) -> bytes:
         write_folder(tmp_path / "packed", target)

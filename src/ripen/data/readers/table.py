@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 
 from ripen.competition.index import WEIGHT
+from ripen.competition.submission import read_sample
 from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 from ripen.data import beside
 from ripen.data.column_types import detect
 from ripen.data.readers import READERS, Read
-from ripen.data.tables import Expected, category, form, identifier, number, read_table
+from ripen.data.tables import Expected, category, form, identifier, number, read_table, with_numbers
 from ripen.settings.schema import Column, Competition
 
 UNLEARNT = ("identifier", "constant")
@@ -28,7 +29,8 @@ def read(competition: Competition, layout: Layout) -> Read:
     """Read and check a competition's tables.
 
     The columns to learn from are those of the training file, less the id, the target, the folds,
-    what the settings drop, and what is an identifier or a constant there.
+    what the settings drop, and what is an identifier or a constant there. Tables without ids number
+    their rows where the sample does (`ripen.data.tables.with_numbers`).
 
     Raises
     ------
@@ -42,6 +44,7 @@ def read(competition: Competition, layout: Layout) -> Read:
         for part, path in paths.items()
         if part == "train" or path.exists()
     }
+    texts = with_numbers(texts, competition.id, _ids_of_sample(competition, raw / files.sample))
     named = _named(competition, texts["train"], paths["train"])
     features = _features(competition, named, texts)
     left_out = set(named) - set(features) | _others(competition)
@@ -70,6 +73,13 @@ def read(competition: Competition, layout: Layout) -> Read:
         _together(tables, features),
         beside.columns(competition, layout, index, list(texts.values())),
     )
+
+
+def _ids_of_sample(competition: Competition, path: Path) -> "pd.Series[str] | None":
+    """Return the sample's column of the name that the settings give, None where it has none."""
+    if not path.exists():
+        return None
+    return read_sample(path, competition.id, competition.csv).get(competition.id)
 
 
 # --- The columns to learn from -------------------------------------------------------------------

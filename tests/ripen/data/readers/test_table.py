@@ -251,3 +251,24 @@ def test_random_bytes_never_end_in_another_error(content: bytes) -> None:
     with pytest.raises(DataError, match=r"train\.csv: ") as caught:
         read()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_rows_without_ids_have_the_numbers_that_the_sample_has(first: int) -> None:
+    numbers = list(range(first, first + 4))
+    lines = [line.partition(",")[2] for line in good_lines(6)]
+    (LAYOUT.raw / "test.csv").write_text("\n".join(line.rpartition(",")[0] for line in lines[:5]))
+    form = LAYOUT.raw / "sample_submission.csv"
+    form.write_text("id,ripe\n" + "".join(f"{number},0\n" for number in numbers))
+    rows = read(lines).rows
+    parts = {part: table["id"].tolist() for part, table in rows.groupby("part")}
+    assert parts == {
+        "train": [str(first + row) for row in range(6)],
+        "test": [str(number) for number in numbers],
+    }
+    for other in ("id,ripe\n7,0\n8,0\n9,0\n5,0\n", "number,ripe\n1,0\n2,0\n3,0\n4,0\n"):
+        form.write_text(other)
+        with pytest.raises(
+            DataError, match=r"^data/avocado/raw/train\.csv: column 'id' is missing"
+        ):
+            read(lines)

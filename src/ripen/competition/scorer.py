@@ -1,7 +1,7 @@
 """A competition's metric on rows of its index: what it takes of them, and its standard error."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +106,8 @@ class SubmissionScorer(Scorer):
         Its other columns.
     where : Path
         The sample, for errors.
-    best : int
-        How many labels the sample has in a row, where it has several of them in one column.
+    form : Form
+        Of the sample's labels.
     """
 
     competition: Competition
@@ -115,25 +115,26 @@ class SubmissionScorer(Scorer):
     id: str
     names: list[str]
     where: Path
-    best: int = 1
+    form: submission.Form = submission.Form()
 
     def __call__(self, rows: Ints, outputs: Outputs) -> float:
         """Score a model's outputs, as above."""
-        truth = self._table(rows, perfect(self.targets[rows], outputs.shape[1]), 1)
+        one = replace(self.form, best=1)
+        truth = self._table(rows, perfect(self.targets[rows], outputs.shape[1]), one)
         extra = {name: column[rows] for name, column in self.columns.items() if name not in truth}
         return float(
             self.metric.score(
                 truth.assign(**extra),
-                self._table(rows, outputs, self.best),
+                self._table(rows, outputs, self.form),
                 self.id,
                 **self.metric.settings,
             )
         )
 
-    def _table(self, rows: Ints, outputs: Outputs, best: int) -> pd.DataFrame:
+    def _table(self, rows: Ints, outputs: Outputs, form: submission.Form) -> pd.DataFrame:
         """Return outputs in the form of the sample, values typed as pandas reads them."""
         values = submission.columns(
-            self.names, outputs, self.competition, self.index, self.where, best
+            self.names, outputs, self.competition, self.index, self.where, form
         )
         # A row that the bootstrap draws twice is two rows: ids stay different.
         ids = self.index.rows["id"].to_numpy()[rows]
@@ -179,9 +180,9 @@ def scorer(competition: Competition, layout: Layout, index: Index) -> Scorer:
     sample = submission.read_sample(where, competition.id, competition.csv)
     id = submission.id_column(sample, competition.id)
     names = [str(name) for name in sample if name != id]
-    best = submission.most_labels(sample[names[0]]) if competition.submission == "labels" else 1
+    form = submission.form_of(sample[names[0]], competition, index.classes)
     return SubmissionScorer(
-        metric, index.targets, columns, competition, index, id, names, where, best
+        metric, index.targets, columns, competition, index, id, names, where, form
     )
 
 

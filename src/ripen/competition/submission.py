@@ -1,5 +1,6 @@
 """The submission: in the exact form of the competition's sample."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ripen.competition.index import Index, Ints
+from ripen.competition.tasks import TASKS
 from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.settings.schema import Competition, Csv
 
 HALF = 0.5  # above which a label of several is the more probable one
+NUMBERS = {"0", "1"}
 SHOWN = 20  # allowed values, in an error
 
 
@@ -147,13 +150,32 @@ def fill(
         if competition.submission == "label" and index.task.probabilities:
             values = (values > HALF).astype(np.int64)
         return sample.assign(**{found.names[0]: values})
-    k = most_labels(sample[found.names[0]]) if competition.submission == "labels" else 0
-    return sample.assign(**columns(found.names, chosen, competition, index, where, k))
+    form = form_of(sample[found.names[0]], competition, index.classes)
+    return sample.assign(**columns(found.names, chosen, competition, index, where, form))
 
 
-def most_labels(values: "pd.Series[str]") -> int:
-    """Return how many labels a row of the sample has at most, with blanks between."""
-    return max(len(value.split()) for value in values)
+@dataclass(frozen=True)
+class Form:
+    """What the values of a sample's only column say of its labels.
+
+    Attributes
+    ----------
+    best : int
+        How many labels a row has at most, where several stand in it with blanks between.
+    numbers : bool
+        Whether they are 0 and 1, for the first and the second of two classes of other names.
+    """
+
+    best: int = 1
+    numbers: bool = False
+
+
+def form_of(values: "pd.Series[str]", competition: Competition, classes: Sequence[str]) -> Form:
+    """Return the form of a sample's labels."""
+    several = competition.submission == "labels"
+    best = max(len(value.split()) for value in values) if several else 1
+    two = TASKS[competition.task].classifies and len(classes) == len(NUMBERS)
+    return Form(best, two and set(values) <= NUMBERS and not NUMBERS & set(classes))
 
 
 def columns(
@@ -162,21 +184,22 @@ def columns(
     competition: Competition,
     index: Index,
     where: Path,
-    best: int = 0,
+    form: Form = Form(),
 ) -> dict[str, NDArray[Any]]:
     """Return what the submission's columns hold.
 
-    A single column holds what the setting `submission` names: a class, the `best` most probable
-    classes, the probability of the second of two classes, or a value. Columns of the classes'
-    values or names hold their probabilities; of several targets a probability or a value each, or
-    with "label" 0 or 1.
+    A single column holds what the setting `submission` names: a class, or its place where the
+    sample has numbers; the most probable classes; the probability of the second of two classes; or
+    a value. Columns of the classes' values or names hold their probabilities; of several targets a
+    probability or a value each, or with "label" 0 or 1.
     """
     only = names[0] if len(names) == 1 else None
     classes = np.array(index.classes)
     if only and competition.submission == "labels":
-        return {only: _best(outputs, classes, best, index)}
+        return {only: _best(outputs, classes, form.best, index)}
     if only and competition.submission == "label" and index.task.classifies:
-        return {only: classes[outputs.argmax(axis=1)]}
+        places = outputs.argmax(axis=1)
+        return {only: places if form.numbers else classes[places]}
     places = _outputs(index)
     if only and only not in places:
         if outputs.shape[1] > 2 or (outputs.shape[1] > 1 and not index.task.classifies):

@@ -317,7 +317,7 @@ def _single(
             return Goal(
                 "binary", "label", counts, f"{name} holds {' and '.join(sorted(sample))}", {}
             )
-        if not sample <= set(values.index):
+        if not sample <= {*values.index, "0", "1"}:
             return Goal("binary", "probability", counts, f"{name} holds {given.iloc[0]}", {})
         form = metric or ask(
             "submission", ["label", "probability"], f"{name} holds {given.iloc[0]} in every row"

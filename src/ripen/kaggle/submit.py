@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ripen.competition import index as indexes
-from ripen.competition.submission import id_column, read_sample
+from ripen.competition.submission import NUMBERS, form_of, id_column, read_sample
 from ripen.competition.tasks import TASKS
 from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError, SourceError, UsageError
@@ -128,7 +128,9 @@ def check(
     others = [name for name in columns if name != ids]
     if holds_labels(competition, others):
         several = competition.submission == "labels"
-        _check_labels(file, rows[others[0]], classes, several=several)
+        numbers = form_of(form[others[0]], competition, classes).numbers
+        allowed = sorted(NUMBERS) if numbers else classes
+        _check_labels(file, rows[others[0]], allowed, several=several)
         return rows
     low, high = (0.0, 1.0) if TASKS[competition.task].probabilities else (-np.inf, np.inf)
     numbers = {

@@ -13,6 +13,7 @@ from ripen.competition import scorer as scorers
 from ripen.competition.index import Index
 from ripen.competition.metrics import METRICS, Metric, chosen
 from ripen.competition.scorer import Scorer, SubmissionScorer, perfect, row_column, scorer
+from ripen.competition.submission import Form
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
@@ -36,6 +37,7 @@ def competition(**settings: Any) -> Any:
         "files": Files(),
         "csv": Csv(),
         "id": "id",
+        "task": "binary",
         "metric": "accuracy",
         "submission": "label",
     }
@@ -196,7 +198,7 @@ def test_the_best_labels_stand_in_one_column_and_the_true_one_alone() -> None:
     metric = Metric("m", True, "m", "submission", ("multiclass",), score)
     found = SubmissionScorer(
         metric, np.array([2, 0, 1, 1]), {}, competition(submission="labels"),
-        index("multiclass", ("x", "y", "z")), "id", ["t"], Path("s.csv"), best=2,
+        index("multiclass", ("x", "y", "z")), "id", ["t"], Path("s.csv"), Form(best=2),
     )  # fmt: skip
     assert found(np.array([0, 1]), np.array([[0.1, 0.6, 0.3], [0.5, 0.1, 0.4]])) == 1.0
     assert seen == [["z", "x"], ["y z", "x z"]]

@@ -13,6 +13,7 @@ from ripen.competition.index import Index
 from ripen.competition.submission import fill, id_column, read_sample
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import DataError
+from ripen.kaggle.submit import check
 from ripen.settings.compose import changed
 from ripen.settings.schema import Competition
 
@@ -49,6 +50,26 @@ def test_a_single_column_holds_labels(make_competition: Make) -> None:
     competition = changed(make_competition("avocado"), submission="label")
     sample = pd.DataFrame({"id": ["10", "20", "30"], "ripe": ["0"] * 3})
     assert filled(competition, sample, PROBABILITIES) == "id,ripe\n10,0\n20,0\n30,1\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(["0"] * 3, ["0", "0", "1"]), (["cat"] * 3, ["cat", "cat", "dog"])]
+)
+def test_labels_are_numbers_where_the_sample_has_numbers(
+    given: list[str], expected: list[str], make_competition: Make, tmp_path: Path
+) -> None:
+    """As in dogs-vs-cats, whose images are named cat and dog: 1 is the second class."""
+    competition = changed(make_competition("avocado"), submission="label")
+    sample = pd.DataFrame({"id": ["10", "20", "30"], "label": given})
+    rows = index()
+    named = Index(rows.rows, rows.task, ("cat", "dog"), ("cat", "dog"))
+    found = filled(competition, sample, PROBABILITIES, named)
+    rest = "".join(f"{id}0,{label}\n" for id, label in enumerate(expected, 1))
+    assert found == f"id,label\n{rest}"
+    (tmp_path / "found.csv").write_text(found)
+    sample.to_csv(tmp_path / "sample.csv", index=False)
+    checked = check(tmp_path / "found.csv", tmp_path / "sample.csv", competition, named.classes)
+    assert checked["label"].tolist() == expected
 
 
 def test_a_single_column_holds_values(make_competition: Make) -> None:

@@ -129,7 +129,8 @@ GOALS = {
     "a label": (["0", "1", "1", "0"], ["0", "1"], ("binary", "label")),
     "a word of two": (["no", "yes"], ["no", "no"], ("binary", "label")),
     "a probability": (["0", "1", "1"], ["0.5", "0.5"], ("binary", "probability")),
-    "a number for words": (["no", "yes"], ["0", "0"], ("binary", "probability")),
+    "a number for words": (["no", "yes"], ["0", "0"], ("binary", "label")),
+    "a fraction for words": (["no", "yes"], ["0.5", "0.5"], ("binary", "probability")),
     "one of three": (WORDS, ["red", "red"], ("multiclass", "label")),
     "best three of five": (
         [*WORDS, "black", "white"], ["red green blue", "red green blue"], ("multiclass", "labels")
@@ -154,9 +155,10 @@ def test_one_column(name: str) -> None:
 )
 def test_zeros_in_the_sample_are_what_the_metric_needs(metric: str | None, form: str) -> None:
     sample = column("y", ["0", "0"])
-    target = pd.DataFrame({"y": ["0", "1"]})
     ask = first if metric is None else never
-    assert goal_of(target, sample, Id("id", "id", ""), metric, ask).submission == form
+    for classes in (["0", "1"], ["cat", "dog"]):
+        target = pd.DataFrame({"y": classes})
+        assert goal_of(target, sample, Id("id", "id", ""), metric, ask).submission == form
 
 
 def test_several_columns() -> None:

@@ -142,3 +142,63 @@ def test_a_table_whose_target_is_a_number(new: Callable[[str], dict[str, Any]]) 
     submission = pd.read_csv(Layout("mine").submission)
     truth = signal[50:][::-1]
     assert np.sqrt(np.mean((submission.price - truth) ** 2)) < 0.8 * np.std(truth)
+
+
+WEIGHED = """
+defaults: [/kind/_base]
+reader: table
+source: {folder: {path: mine}}
+id: id
+target: price
+task: regression
+metric: rmsle
+submission: value
+columns: {weight: worth}
+validation: {split: kfold, folds: 3}
+models: {ridge: {estimator: ridge, alpha: 2.0}}
+learning_curve: []
+predict: {model: ridge}
+"""
+
+
+@pytest.mark.slow
+def test_a_weight_reaches_the_model_and_the_submission_has_no_value_that_the_metric_refuses(
+    new: Callable[[str], dict[str, Any]],
+) -> None:
+    from sklearn.linear_model import Ridge
+    from sklearn.preprocessing import StandardScaler
+
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"id": range(60), "a": rng.normal(size=60), "b": rng.normal(size=60)})
+    table["price"] = np.maximum(np.expm1(2 * table.a + rng.normal(size=60)), 0)
+    table["worth"] = np.where(table.b > 0, 5.0, 0.25)
+    table.loc[50:, "a"] = np.linspace(-5, 5, 10)
+    Path("mine").mkdir()
+    table[:50].to_csv("mine/train.csv", index=False)
+    table.loc[50:, ["id", "a", "b"]].to_csv("mine/test.csv", index=False)
+    table.loc[50:, ["id", "price"]].to_csv("mine/sample_submission.csv", index=False)
+    run_all("mine", new(WEIGHED), "fetch", "prepare", "fit", "predict")
+
+    layout = Layout("mine")
+    index = indexes.read(layout, load_competition("mine"))
+
+    def expected(train: Any, rows: Any) -> np.ndarray:
+        """Return what scikit-learn's ridge says of rows of the table, fitted to others."""
+        scaler = StandardScaler().fit(table.loc[train, ["a", "b"]])
+        known = table.loc[train]
+        ridge = Ridge(2.0).fit(
+            scaler.transform(known[["a", "b"]]), np.log1p(known.price), sample_weight=known.worth
+        )
+        return np.asarray(np.expm1(ridge.predict(scaler.transform(table.loc[rows, ["a", "b"]]))))
+
+    ids, learnable = index.rows["id"].astype(int).to_numpy(), index.learnable()
+    found = predictions.read(layout, ["ridge"])["ridge"].query("part == 'validation'")
+    for fold in range(3):
+        held = found[index.folds[found.row] == fold]
+        train = ids[learnable[index.folds[learnable] != fold]]
+        np.testing.assert_allclose(held.p0, expected(train, ids[held.row]), rtol=1e-4, atol=1e-5)
+    values = expected(range(50), range(50, 60))
+    assert (values < 0).any()
+    submission = pd.read_csv(layout.submission).price
+    np.testing.assert_allclose(submission, np.maximum(values, 0), rtol=1e-4, atol=1e-5)
+    assert submission.min() == 0

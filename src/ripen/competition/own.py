@@ -54,6 +54,20 @@ def hook(name: str, function: str) -> Callable[..., Any] | None:
     return found
 
 
+def is_own(name: str) -> bool:
+    """Whether a type's full name is of a competition that has code of its own here.
+
+    >>> is_own("ripen.competitions.avocado.features.Firmness")
+    True
+    >>> is_own("ripen.competitions.pineapple.features.Firmness")
+    False
+    """
+    package, _, rest = name.removeprefix(f"{PACKAGE}.").partition(".")
+    if not name.startswith(f"{PACKAGE}.") or not rest:
+        return False
+    return importlib.util.find_spec(f"{PACKAGE}.{package}") is not None
+
+
 def features_code(name: str) -> Path:
     """Return the file of a competition's own features; the empty package's where it has none."""
     folder = Path("src", *PACKAGE.split("."))

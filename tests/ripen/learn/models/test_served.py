@@ -1,5 +1,6 @@
 """A served model answers as the fitted one, for every estimator of the registry."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
 from sklearn.model_selection import ShuffleSplit
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
 import caffe
@@ -264,6 +266,40 @@ def test_an_object_of_another_type_is_not_loaded(tmp_path: Path) -> None:
     other = CalibratedClassifierCV(GaussianNB(), cv=split).fit(data, labels % 2)
     served.write_pipeline(tmp_path, other, "binary", 2)
     with pytest.raises(UntrustedTypesFoundException, match="ShuffleSplit"):
+        served.read(tmp_path)
+
+
+FEATURES = """
+from sklearn.preprocessing import FunctionTransformer
+
+class Firmness(FunctionTransformer):
+    pass
+"""
+
+
+def test_own_code_is_loaded_where_the_clone_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ripen.competitions
+
+    own = tmp_path / "own/pears"
+    own.mkdir(parents=True)
+    (own / "__init__.py").touch()
+    (own / "features.py").write_text(FEATURES)
+    name = "ripen.competitions.pears"
+    data, labels = DIGITS.data[:50], DIGITS.target[:50] % 2
+    with monkeypatch.context() as here:
+        here.setattr(ripen.competitions, "__path__", [str(own.parent)])
+        firmness = importlib.import_module(f"{name}.features").Firmness
+        served.write_pipeline(
+            tmp_path, make_pipeline(firmness(), GaussianNB()).fit(data, labels), "binary", 2
+        )
+        assert served.read(tmp_path).predict(data)["class"].tolist() == (
+            GaussianNB().fit(data, labels).predict(data).tolist()
+        )
+    for module in (f"{name}.features", name):
+        monkeypatch.delitem(sys.modules, module)
+    with pytest.raises(UntrustedTypesFoundException, match=r"pears\.features\.Firmness"):
         served.read(tmp_path)
 
 

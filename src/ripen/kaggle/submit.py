@@ -128,8 +128,8 @@ def check(
     others = [name for name in columns if name != ids]
     if holds_labels(competition, others):
         several = competition.submission == "labels"
-        numbers = form_of(form[others[0]], competition, classes).numbers
-        allowed = sorted(NUMBERS) if numbers else classes
+        by_number = form_of(form[others[0]], competition, classes).numbers
+        allowed = sorted(NUMBERS) if by_number else classes
         _check_labels(file, rows[others[0]], allowed, several=several)
         return rows
     low, high = (0.0, 1.0) if TASKS[competition.task].probabilities else (-np.inf, np.inf)

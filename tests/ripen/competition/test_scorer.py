@@ -209,7 +209,7 @@ def test_rows_that_are_drawn_twice_have_different_ids() -> None:
         METRICS["mae"], np.arange(4.0), {}, competition(submission="value"),
         index("regression", ()), "id", ["t"], Path("s.csv"),
     )  # fmt: skip
-    assert found._table(np.array([1, 1, 2]), np.zeros((3, 1)), 1)["id"].tolist() == [0, 1, 2]
+    assert found._table(np.array([1, 1, 2]), np.zeros((3, 1)), Form())["id"].tolist() == [0, 1, 2]
 
 
 def test_perfect_outputs() -> None:

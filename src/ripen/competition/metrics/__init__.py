@@ -139,7 +139,7 @@ class Metric(Order):
             return np.argsort(-probabilities, axis=1, kind="stable")
         return probabilities.argmax(axis=1) if classes else (probabilities > 0.5).astype(np.int64)
 
-    def counted(self, outputs: NDArray[np.floating]) -> NDArray[np.floating]:
+    def counted(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return values as they count, none below `least`."""
         return outputs if self.least is None else np.maximum(outputs, self.least)
 

@@ -13,19 +13,19 @@ from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.settings.schema import Competition, Csv
 
-HALF = 0.5  # above which a label of several is the more probable one
-SHOWN = 20  # allowed values, in an error
+HALF = 0.5  # threshold of an independent label
+SHOWN = 20  # allowed values in an error
 
 
 def read_sample(path: Path, id: str, csv: Csv | None = None) -> pd.DataFrame:
-    """Read the sample submission: its ids, and its columns in their order; all of it text.
+    """Read the sample submission as text: its ids, and its columns in their order.
 
-    The column of ids is the one that the competition calls so, else the first.
+    The column of ids is the one with the competition's name for it, else the first.
 
     Raises
     ------
     DataError
-        If it is missing, is no table, has no column beside the ids, or an id twice.
+        If it is missing or not a table, has no column beside the ids, or has a duplicate id.
     """
     csv = csv or Csv()
     sample = read_text(path, csv.separator, csv.encoding)
@@ -45,7 +45,7 @@ def id_column(sample: pd.DataFrame, id: str) -> str:
 
 @dataclass(frozen=True)
 class Placed:
-    """Where each row of the sample comes from.
+    """Where the values of each row of the sample come from.
 
     Attributes
     ----------
@@ -54,9 +54,9 @@ class Placed:
     names : list of str
         Its other columns.
     rows : int64 ndarray of shape (rows of the sample,)
-        Of the test part, in the index's order.
+        Positions in the test part, in the index's order.
     melted : int64 ndarray of that shape, or None
-        The output that a row asks for, where its id names one: ``7_height``.
+        The output that a row asks for, if its id names one: ``7_height``.
     """
 
     id: str
@@ -111,7 +111,7 @@ def placed(sample: pd.DataFrame, where: Path, competition: Competition, index: I
 
 
 def _outputs(index: Index) -> dict[str, int]:
-    """Return the place of each output by what a sample may call it."""
+    """Return the position of each output by the names that a sample may use."""
     places = {name: k for k, name in enumerate(index.names)}
     return places | {name: k for k, name in enumerate(index.classes)}
 
@@ -123,7 +123,7 @@ def fill(
     index: Index,
     outputs: NDArray[np.float64],
 ) -> pd.DataFrame:
-    """Return the submission: the sample's columns, ids and order, our predictions.
+    """Return the submission: our predictions in the sample's columns, ids and order.
 
     Parameters
     ----------
@@ -133,12 +133,12 @@ def fill(
     competition : Competition
     index : Index
     outputs : ndarray of shape (n, k)
-        Of all test rows, in the index's order, those without a prediction among them.
+        Outputs for every test row, excluded ones too, in the index's order.
 
     Raises
     ------
     DataError
-        If the sample's ids are not those of the test rows, or its columns are not understood.
+        If the sample's ids are not those of the test rows, or a column has an unknown name.
     """
     found = placed(sample, where, competition, index)
     chosen = outputs[found.rows]
@@ -152,7 +152,7 @@ def fill(
 
 
 def most_labels(values: "pd.Series[str]") -> int:
-    """Return how many labels a row of the sample has at most, with blanks between."""
+    """Return the largest number of blank-separated labels in a row of the sample."""
     return max(len(value.split()) for value in values)
 
 
@@ -164,12 +164,12 @@ def columns(
     where: Path,
     best: int = 0,
 ) -> dict[str, NDArray[Any]]:
-    """Return what the submission's columns hold.
+    """Return the values of the submission's columns.
 
-    A single column holds what the setting `submission` names: a class, the `best` most probable
-    classes, the probability of the second of two classes, or a value. Columns of the classes'
-    values or names hold their probabilities; of several targets a probability or a value each, or
-    with "label" 0 or 1.
+    The setting `submission` decides what a single column holds: a class, the `best` most probable
+    classes, the probability of the second of two classes, or a value. Columns named by classes hold
+    their probabilities. Columns named by targets hold a probability or a value each, or with
+    "label" 0 or 1.
     """
     only = names[0] if len(names) == 1 else None
     classes = np.array(index.classes)
@@ -199,9 +199,9 @@ def columns(
 def _best(
     outputs: NDArray[np.float64], classes: NDArray[np.str_], best: int, index: Index
 ) -> NDArray[Any]:
-    """Return each row's most probable labels, the most probable first, with blanks between.
+    """Return each row's most probable labels, most probable first, separated by blanks.
 
-    Of independent labels those that are more probable than not, and at least one.
+    Of independent labels, those above 0.5, and at least one.
     """
     order = np.argsort(-outputs, axis=1, kind="stable")
     if index.task.classifies:

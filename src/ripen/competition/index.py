@@ -1,7 +1,7 @@
-"""The index: one row for each thing that is predicted, in the order in which everything stands.
+"""The index: one row for each id, in the one order that all files share.
 
-Stage `prepare` writes it for every competition alike. All later files name a row by its number in
-the index, and only the submission goes back to the ids.
+Stage `prepare` writes it for every competition. Later files refer to a row by its number in the
+index; only the submission uses the ids.
 """
 
 import json
@@ -24,14 +24,14 @@ INDEX, CLASSES = "index.csv", "classes.json"
 COLUMNS = {
     "id": "str",  # as the user's files spell it
     "part": "str",  # "train", "test", or "more": labelled rows for the learning curve alone
-    "target": "str",  # a class, a number, or several of these with blanks between; "" if unknown
-    "group": "str",  # rows of a group are alike, or belong together
-    "fold": "int64",  # in which a row is held out; -1 where it always trains, or never
+    "target": "str",  # a class, a number, or several, separated by blanks; "" if unknown
+    "group": "str",  # rows that are alike or belong together
+    "fold": "int64",  # the fold that holds the row out; -1 if none does
     "problem": "str",  # why a row is excluded, "" for most
 }
-REPEATS = re.compile(r"fold_\d+")  # the folds of a repeated split, from the second on: fold_2, …
-WEIGHT = "weight"  # a column of the rows of a table whose settings name one
-# What images have beside that; other columns of an index are text.
+REPEATS = re.compile(r"fold_\d+")  # the further folds of a repeated split: fold_2, …
+WEIGHT = "weight"  # a column of the index if the settings name a weight
+# Further columns that are not text, most of them of images.
 IMAGES = {
     "width": "int64",
     "height": "int64",
@@ -44,18 +44,18 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Index:
-    """The index with what its targets mean.
+    """The index, and how its targets are encoded.
 
     Attributes
     ----------
     rows : DataFrame of n rows
-        The columns of `COLUMNS`, and those of the reader.
+        The columns of `COLUMNS`, and the reader's own.
     task : Task
     classes : tuple of str
-        Values of the target in the order of their labels; the names of several targets; none of
-        a single value.
+        Values of the target in the order of their labels, or the names of several targets; empty
+        for a single value.
     names : tuple of str
-        What they are called.
+        Their display names.
     """
 
     rows: pd.DataFrame
@@ -65,7 +65,7 @@ class Index:
 
     @property
     def targets(self) -> Targets:
-        """Labels, -1 where unknown; or values, NaN where unknown. Shape (n,), or (n, k) of several.
+        """Labels, -1 if unknown, or values, NaN if unknown; shape (n,), or (n, k) for k targets.
 
         As `Task.encode` returns them.
         """
@@ -73,29 +73,29 @@ class Index:
 
     @property
     def outputs(self) -> int:
-        """How many numbers a model gives for a row."""
+        """The number of a model's outputs for a row."""
         return self.task.outputs(self.classes)
 
     @property
     def folds(self) -> Ints:
-        """Of the first split, shape (n,)."""
+        """The fold of each row in the first split, shape (n,)."""
         return self.rows["fold"].to_numpy(np.int64)
 
     @property
     def repeats(self) -> list[Ints]:
-        """The folds of each split of a repeated one, each of shape (n,)."""
+        """The folds of each repeat of the split, each of shape (n,)."""
         names = ["fold", *filter(REPEATS.fullmatch, map(str, self.rows))]
         return [self.rows[name].to_numpy(np.int64) for name in names]
 
     @property
     def groups(self) -> "pd.Series[str]":
-        """The group of each row, "" where it has none."""
+        """The group of each row, "" if it has none."""
         found: pd.Series[str] = self.rows["group"]
         return found
 
     @property
     def weight(self) -> NDArray[np.float64] | None:
-        """How much each row counts, shape (n,); None where all count alike."""
+        """The weight of each row, shape (n,); None without weights."""
         return self.rows[WEIGHT].to_numpy(np.float64) if WEIGHT in self.rows else None
 
     def known(self) -> NDArray[np.bool_]:
@@ -103,11 +103,11 @@ class Index:
         return (self.rows["target"] != "").to_numpy()
 
     def learnable(self) -> Ints:
-        """Return the numbers of the rows that models learn from."""
+        """Return the row numbers of the training part, without exclusions."""
         return self._numbers("train")
 
     def part(self, name: str) -> Ints:
-        """Return the numbers of a part's rows, without the excluded ones."""
+        """Return the row numbers of a part, without exclusions."""
         return self._numbers(name)
 
     def _numbers(self, part: str) -> Ints:
@@ -135,7 +135,7 @@ def read(layout: Layout, competition: Competition) -> Index:
 def classes_of(
     competition: Competition, found: Sequence[str], known: dict[str, str], where: str
 ) -> dict[str, str]:
-    """Return the classes, value to name in the order of their labels; or the several targets.
+    """Return the classes, value to name in the order of their labels, or the names of the targets.
 
     Parameters
     ----------
@@ -143,14 +143,15 @@ def classes_of(
     found : sequence of str
         Values of the target.
     known : dict of str to str
-        All that the reader knows of, with their names, where it does.
+        The classes that the reader lists, value to name; empty if it lists none.
     where : str
         For the error.
 
     Raises
     ------
     DataError
-        If a value is none of the competition's classes, or the task needs another number of them.
+        If a value is not one of the competition's classes, or the task needs another number of
+        them.
     """
     task = TASKS[competition.task]
     if not task.classifies:
@@ -171,7 +172,7 @@ def classes_of(
 
 
 def _in_order(value: str) -> tuple[float, str]:
-    """Sort numbers by size, and before words."""
+    """Return a key that sorts numbers by value, before words."""
     try:
         return (float(value), value)
     except ValueError:

@@ -1,8 +1,9 @@
-"""What Kaggle's metric files import under the name `kaggle_metric_utilities`.
+"""The module `kaggle_metric_utilities` that Kaggle's metric files import.
 
-Kaggle's own module of that name has these five names, and no others; written from their behaviour
-(https://www.kaggle.com/code/metric/kaggle-metric-utilities). Kaggle hides errors from participants
-that may tell the solution; here they are all shown, but a file may rely on the class of an error.
+It has the five names of Kaggle's own module, written from their behaviour
+(https://www.kaggle.com/code/metric/kaggle-metric-utilities). Kaggle hides errors that may reveal
+the solution from participants. Here all errors are shown, but a metric file may rely on an error's
+class.
 """
 
 from collections.abc import Callable
@@ -24,10 +25,10 @@ class HostVisibleError(Exception):
 def treat_as_participant_error(
     error_message: str, solution: pd.DataFrame | pd.Series | NDArray[Any]
 ) -> bool:
-    """Return whether an error's message cannot tell a value of the solution.
+    """Return whether an error's message cannot reveal a value of the solution.
 
-    It cannot if the solution holds numbers and booleans alone, and the message has no digit, nor
-    "true" or "false" where there are booleans.
+    It cannot if the solution holds only numbers and booleans, and the message has no digit and,
+    with booleans, neither "true" nor "false".
     """
     kinds = pd.DataFrame(solution).dtypes
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in kinds):
@@ -40,14 +41,14 @@ def treat_as_participant_error(
 def safe_call_score(
     metric_function: Callable[..., Any], solution: Any, submission: Any, **metric_func_kwargs: Any
 ) -> Any:
-    """Call a function of solution and submission, and say of its errors whose fault they are.
+    """Call a metric, and raise its errors as the participant's or the host's.
 
     Raises
     ------
     ParticipantVisibleError
-        For an error of that name, or one whose message cannot tell a value of the solution.
+        For an error of that name, or one whose message cannot reveal a value of the solution.
     HostVisibleError
-        For an error of that name. Any other one is raised as it is.
+        For an error of that name. Any other error is raised unchanged.
     """
     try:
         return metric_function(solution, submission, **metric_func_kwargs)
@@ -61,7 +62,7 @@ def safe_call_score(
 
 
 def verify_valid_probabilities(df: pd.DataFrame, df_name: str) -> None:
-    """Make sure that a table of target columns holds probabilities whose rows sum to 1.
+    """Check that a table of target columns holds probabilities whose rows sum to 1.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def verify_valid_probabilities(df: pd.DataFrame, df_name: str) -> None:
     faults = {
         "must be numeric": not all(map(pd.api.types.is_numeric_dtype, df.dtypes)),
     }
-    if not any(faults.values()):  # the others can be told of numbers alone
+    if not any(faults.values()):  # the other checks need numbers
         faults |= {
             "must be at least zero": bool((df < 0).any(axis=None)),
             "must be no greater than one": bool((df > 1).any(axis=None)),

@@ -1,10 +1,10 @@
 """Kaggle's own metric file, unchanged: `metric: {metric: metric.py, greater_is_better: true}`.
 
-The file lies in the competition's own folder, src/ripen/competitions/<name>/. It is code, and is
-run only where the settings name it. Kaggle keeps a metric's direction beside the file and not in
-it, so the settings state it. Beside it stand the keyword arguments of the file's `score`, and
-`solution_columns`: columns of the training file that the solution has beside the targets, such as
-weights. A column that an argument `…_column_name` names is one of those by itself.
+The file lies in the competition's own folder, src/ripen/competitions/<name>/. It is code, and runs
+only if the settings name it. Kaggle does not keep a metric's direction in the file, so the settings
+state it. The other settings are keyword arguments of the file's `score`, and `solution_columns`:
+training columns that the solution has besides the targets, such as weights. A column named by an
+argument `…_column_name` is added automatically.
 """
 
 import copy
@@ -28,16 +28,16 @@ from ripen.core.registry import nearest
 
 SUFFIX = ".py"
 OURS = ("greater_is_better", "solution_columns")
-VISIBLE = ("ParticipantVisibleError", "HostVisibleError")  # of a name, as each file has its own
+VISIBLE = ("ParticipantVisibleError", "HostVisibleError")  # by name: a file may define its own
 
 
 def metric_of(competition: str, settings: str | Mapping[str, Any], where: str = "metric") -> Metric:
-    """Return the metric that a competition's settings name: of the registry, or its own file.
+    """Return the metric that a competition's settings name: a registered one, or its own file.
 
     Raises
     ------
     ConfigError
-        If there is none of that name, or its settings do not fit.
+        If there is no such metric, or its settings are invalid.
     DataError
         If the file cannot be run.
     """
@@ -93,7 +93,7 @@ def _load(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # A file for a metric need not be written for our warnings, nor leave a cache beside itself.
+    # Write no __pycache__ into the competition's folder.
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
@@ -112,7 +112,7 @@ def _score_of(module: ModuleType, path: Path) -> Callable[..., Any]:
 
 
 def _check(function: Callable[..., Any], values: dict[str, Any], path: Path, where: str) -> None:
-    """Make sure that the settings are the function's keyword arguments."""
+    """Check that the settings are keyword arguments of the function."""
     parameters = list(inspect.signature(function).parameters.values())
     kinds = {parameter.kind for parameter in parameters}
     takes = [p.name for p in parameters[3:] if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
@@ -132,11 +132,11 @@ def _check(function: Callable[..., Any], values: dict[str, Any], path: Path, whe
 
 
 def _called(function: Callable[..., Any], path: Path) -> Callable[..., float]:
-    """Return the function with copies of its arguments, and errors of one line."""
+    """Return the function, called on copies of its arguments and with errors of one line."""
 
     def score(solution: pd.DataFrame, submission: pd.DataFrame, id: str, **settings: Any) -> float:
         try:
-            # They delete and rename columns as they go.
+            # Kaggle's functions delete and rename columns of their arguments.
             found = function(
                 solution.copy(deep=True), submission.copy(deep=True), id, **copy.deepcopy(settings)
             )
@@ -154,7 +154,7 @@ def _called(function: Callable[..., Any], path: Path) -> Callable[..., float]:
 
 
 def _reason(error: Exception, path: Path) -> str:
-    """Return one line: the file, where it is its own fault the line, and what happened."""
+    """Return an error as one line: the file, the line in it if it is at fault, the message."""
     text = " ".join(str(error).split())
     if type(error).__name__ in VISIBLE:
         return f"{path}: {text}"

@@ -55,7 +55,7 @@ FAMILIES = {
 
 
 def page() -> str:
-    """Return the page: a section a family, an entry a metric."""
+    """Return the page: a section for each family, an entry for each metric."""
     families: dict[str, list[Metric]] = defaultdict(list)
     for metric in METRICS.values():
         families[metric.score.__module__.rpartition(".")[2]].append(metric)
@@ -67,7 +67,7 @@ def page() -> str:
 
 
 def entry(metric: Metric) -> str:
-    """Return what the page says of a metric."""
+    """Return a metric's entry on the page."""
     text = inspect.getdoc(metric.score) or ""
     definition, _, source = text.removeprefix("Return ").partition("\n\nSource: ")
     definition = definition[:1].upper() + definition[1:]

@@ -1,22 +1,23 @@
 """A competition's own code, where it has any: the package `ripen.competitions.<name>`.
 
-It may define any of these functions; the stages call them by name and know nothing else of it.
+It may define any of these functions. The stages call them by name and know nothing else of it.
 
 `generate(settings, seed, folder)`
     Writes the raw files, for `source: {generate: {…}}`.
 `bayes(competition, layout)`
     Returns scores of the best possible rule, for `metrics/<competition>.json`: `test`, a mapping of
-    metrics, and `expected`, the same over the whole distribution; None where it is unknown.
+    metrics, and `expected`, the same over the whole distribution; None if it is unknown.
 `draw(competition, layout, folder)`
-    Writes figures into the evaluation's folder, which has a folder for each model that is drawn.
+    Writes figures into the evaluation's folder, which has a subfolder for each drawn model.
 
-Its module `features` is for the columns of a table. It may define:
+Its module `features` makes features of a table. It may define:
 
 `features(frame)`
-    Returns the table with other columns, each from its own row. Stage `prepare` calls it.
+    Returns a table with new columns, each row computed from that row alone. Stage `prepare` calls
+    it.
 `transformers()`
-    Returns transformers of scikit-learn, from table to table, that are fitted to the training rows
-    of each fold.
+    Returns scikit-learn transformers from table to table, which are fitted on the training rows of
+    each fold.
 """
 
 import importlib
@@ -35,9 +36,9 @@ HOOKS = ("generate", "bayes", "draw")
 
 
 def code(name: str) -> Path:
-    """Return the folder of a competition's own code; the empty package's file where it has none.
+    """Return the folder of a competition's own code, or the empty package's file if it has none.
 
-    A dependency of its stages, relative to the repository's root.
+    Its stages depend on that path, which is relative to the repository's root.
     """
     folder = Path("src", *PACKAGE.split("."))
     own = folder / name
@@ -45,7 +46,7 @@ def code(name: str) -> Path:
 
 
 def hook(name: str, function: str) -> Callable[..., Any] | None:
-    """Return one of a competition's own functions, None where it has none of that name."""
+    """Return one of a competition's own functions, None if it does not define it."""
     if importlib.util.find_spec(f"{PACKAGE}.{name}") is None:
         return None
     found: Callable[..., Any] | None = getattr(
@@ -69,19 +70,19 @@ def is_own(name: str) -> bool:
 
 
 def features_code(name: str) -> Path:
-    """Return the file of a competition's own features; the empty package's where it has none."""
+    """Return the file of a competition's own features, or the empty package's if it has none."""
     folder = Path("src", *PACKAGE.split("."))
     own = folder / name / f"{FEATURES}.py"
     return own if own.is_file() else folder / "__init__.py"
 
 
 def features(name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with what the competition's `features` makes of it.
+    """Return a table with the features that the competition's `features` computes.
 
     Raises
     ------
     DataError
-        If it returns no table of as many rows, or rows change with the others beside them.
+        If the result is not a table of the same rows, or a row's features depend on other rows.
     """
     function = _of_features(name, "features")
     if function is None:

@@ -1,6 +1,6 @@
 """Predictions in one form for every model: a row of the index, and the model's outputs.
 
-Those of the part "validation" are out-of-fold: each by a model that had not seen the row.
+Those of the part "validation" are out-of-fold: the model was not trained on the row.
 """
 
 from pathlib import Path
@@ -19,15 +19,15 @@ PARTS = ("validation", "test")
 
 
 def table(part: str, rows: Ints, outputs: NDArray[np.floating]) -> pd.DataFrame:
-    """Return a model's outputs on one part.
+    """Return a model's outputs on one part as a table.
 
     Parameters
     ----------
     part : "validation" or "test"
     rows : int64 ndarray of shape (n,)
-        Of the index.
+        Row numbers of the index.
     outputs : ndarray of shape (n, k)
-        Probabilities of each class, whose rows sum to 1; or one value, k = 1.
+        Probabilities of each class, which sum to 1, or of each label; or k values.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def outputs(predicted: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def write(folder: Path, tables: list[pd.DataFrame]) -> None:
-    """Write a model's tables as CSV, every digit kept."""
+    """Write a model's tables as CSV, with all digits."""
     with replacing(folder / FILE) as temporary:
         pd.concat(tables).to_csv(temporary, index=False, lineterminator="\n")
 
@@ -55,7 +55,7 @@ def read(layout: Layout, models: list[str]) -> dict[str, pd.DataFrame]:
     Raises
     ------
     DataError
-        If one is missing.
+        If a file is missing.
     """
     found = {}
     for name in models:

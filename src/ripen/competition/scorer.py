@@ -1,4 +1,4 @@
-"""A competition's metric on rows of its index: what it takes of them, and its standard error."""
+"""A competition's metric on rows of its index, with its columns and its standard error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,21 +20,21 @@ from ripen.core.layout import Layout
 from ripen.core.registry import nearest
 from ripen.settings.schema import Competition
 
-RESAMPLES = 100  # of the bootstrap: the error is known to 7% of itself
+RESAMPLES = 100  # bootstrap samples: they give the standard error to within 7%
 Outputs = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """The metric of a competition, with what it takes of the index's rows.
+    """The metric of a competition, with the columns of the index that it needs.
 
     Attributes
     ----------
     metric : Metric
     targets : ndarray of shape (n,) or (n, k)
-        Of all rows of the index.
+        The targets of all rows of the index.
     columns : mapping of str to ndarray of shape (n,)
-        Those that the metric names: weights, groups, events.
+        The columns that the metric's settings name: weights, groups, events.
     """
 
     metric: Metric
@@ -42,7 +42,7 @@ class Scorer:
     columns: Mapping[str, NDArray[Any]]
 
     def __call__(self, rows: Ints, outputs: Outputs) -> float:
-        """Score a model's outputs; NaN where the metric is not defined.
+        """Score a model's outputs; NaN where the metric is undefined.
 
         Parameters
         ----------
@@ -59,11 +59,12 @@ class Scorer:
         return self.metric(self.targets[rows], outputs, taken)
 
     def standard_error(self, rows: Ints, outputs: Outputs, folds: Ints | None) -> float:
-        """Return the standard error of a score; NaN where it is not defined.
+        """Return the standard error of a score; NaN where it is undefined.
 
-        Over folds it is the standard deviation of the folds' scores, by the root of their number.
-        Without folds, of a hold-out or the test part, it is the standard deviation of the scores of
-        `RESAMPLES` bootstrap samples of the rows (Efron, 1979), drawn with a fixed seed.
+        With folds it is the standard deviation of the folds' scores, divided by the square root of
+        their number. Without folds (a hold-out or the test part) it is the standard deviation of
+        the scores of `RESAMPLES` bootstrap samples of the rows (Efron, 1979), drawn with a fixed
+        seed.
 
         Parameters
         ----------
@@ -78,30 +79,31 @@ class Scorer:
         random = np.random.default_rng(0)
         samples = [random.integers(len(rows), size=len(rows)) for _ in range(RESAMPLES)]
         found = self._tried(rows, outputs, samples)
-        # A sample may have one class alone; if most have, there is no standard error.
+        # The metric may be undefined for a sample, for instance one with a single class. If it is
+        # for most, so is the standard error.
         return float(found.std(ddof=1)) if len(found) > RESAMPLES / 2 else np.nan
 
     def _tried(self, rows: Ints, outputs: Outputs, samples: list[Ints]) -> NDArray[np.float64]:
-        """Return the scores of samples of rows, without those for which there is none."""
+        """Return the scores of samples of rows, without undefined ones."""
         scores = []
         for sample in samples:
             try:
                 scores.append(self(rows[sample], outputs[sample]))
-            except DataError:  # of a metric file that needs both classes, for instance
+            except DataError:  # from a metric file that needs both classes, for instance
                 continue
         return np.array([score for score in scores if np.isfinite(score)])
 
 
 @dataclass(frozen=True)
 class SubmissionScorer(Scorer):
-    """A metric of two tables: the solution, and the rows in the form of the sample submission.
+    """A metric of two tables: the solution and the submission, in the form of the sample.
 
     Attributes
     ----------
     competition : Competition
     index : Index
     id : str
-        What the sample calls the column of ids.
+        The sample's column of ids.
     names : list of str
         Its other columns.
     where : Path
@@ -136,7 +138,7 @@ class SubmissionScorer(Scorer):
         values = submission.columns(
             self.names, outputs, self.competition, self.index, self.where, form
         )
-        # A row that the bootstrap draws twice is two rows: ids stay different.
+        # Ids must stay unique, and the bootstrap may draw a row twice: number the rows then.
         ids = self.index.rows["id"].to_numpy()[rows]
         ids = ids if len(set(ids)) == len(ids) else np.arange(len(rows))
         classes = np.array(self.index.classes)
@@ -162,7 +164,7 @@ def scorer(competition: Competition, layout: Layout, index: Index) -> Scorer:
     Raises
     ------
     DataError
-        If a column that the metric takes is missing.
+        If a column that the metric needs is missing.
     """
     metric = metric_of(layout.competition, competition.metric)
     files = competition.files
@@ -193,19 +195,19 @@ def row_column(
     index: Index,
     metric: str,
 ) -> NDArray[Any]:
-    """Return a column of the users' own files for each row of the index: text, or numbers.
+    """Return a column of the competition's files for each row of the index, as text or numbers.
 
     Parameters
     ----------
     name : str
     tables : mapping of str to list of Path
-        The files of a part; a later one wins.
+        The files of each part; a later one overrides an earlier one.
     competition : Competition
-        What their column of ids is called, and how they are written.
+        Its settings say which column holds the ids, and how files are written.
     index : Index
-        Whose own column of the name, such as `group`, serves where no file has it.
+        Its own column of that name, such as `group`, is used if no file has one.
     metric : str
-        Whose column it is, for errors.
+        Name of the metric, for errors.
 
     Returns
     -------
@@ -215,7 +217,7 @@ def row_column(
     Raises
     ------
     DataError
-        If a row with a known target has no such value.
+        If a row with a known target has no value.
     """
     found = pd.Series(index.rows.get(name), index.rows.index, dtype=object)
     seen: list[str] = []
@@ -247,9 +249,9 @@ def row_column(
 
 
 def _typed(values: NDArray[Any], deciding: NDArray[Any] | None = None) -> NDArray[Any]:
-    """Return text as what pandas reads from a file: numbers or booleans, if all of it is.
+    """Return text as pandas would read it from a file: numbers or booleans, if all values are.
 
-    `deciding` are the values that decide, where not all do; others become NaN among numbers.
+    If `deciding` is given, these values alone decide, and others become NaN among numbers.
     """
     if values.dtype.kind not in "OU":
         whole = values.dtype.kind == "f" and np.isin(values, (0, 1)).all()

@@ -1,4 +1,4 @@
-"""Deal rows to parts: groups stay whole, and each class has its share in every part."""
+"""Deal rows to parts: groups stay whole, and every part gets its share of each class."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 def deal(
     labels: NDArray[np.int64], groups: NDArray[np.int64], shares: Sequence[float], seed: int
 ) -> NDArray[np.int64]:
-    """Deal rows to parts: first the groups of several rows, large ones first, then the single ones.
+    """Deal rows to parts: first groups of several rows, the large ones first, then single rows.
 
-    A group goes where most of its classes' shares is missing; single rows fill up what is missing.
+    A group goes to the part that lacks most of its classes; single rows fill the gaps.
 
     Parameters
     ----------
     labels, groups : int64 ndarray of shape (n,)
     shares : sequence of float
-        Of each class, for each part; they sum to 1.
+        The share of each part in every class; they sum to 1.
     seed : int
 
     Returns
@@ -44,9 +44,9 @@ def deal(
 
 
 def _targets(counts: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Whole numbers, shape (classes, parts), next to each class's shares; rows sum to counts.
+    """Return whole numbers close to the shares, shape (classes, parts); rows sum to counts.
 
-    What a class leaves over goes to the parts that lost most by rounding down, over all classes.
+    The remainder of a class goes to the parts that lost most by rounding down, over all classes.
     """
     targets = np.empty((len(counts), len(shares)), np.int64)
     lost = np.zeros(len(shares))
@@ -64,7 +64,7 @@ def _targets(counts: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[
 
 
 def _fitted(missing: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
-    """What is missing in each part, less what groups that did not fit have taken too much."""
+    """Return what each part lacks, reduced by the excess that large groups brought to others."""
     fitted = np.maximum(missing, 0)
     while fitted.sum() > rows:
         fitted[np.argmax(fitted)] -= 1

@@ -21,14 +21,14 @@ SHOWN = 20  # allowed values, in an error
 
 
 def read_sample(path: Path, id: str, csv: Csv | None = None) -> pd.DataFrame:
-    """Read the sample submission: its ids, and its columns in their order; all of it text.
+    """Read the sample submission as text: its ids, and its columns in their order.
 
-    The column of ids is the one that the competition calls so, else the first.
+    The column of ids is the one with the competition's name for it, else the first.
 
     Raises
     ------
     DataError
-        If it is missing, is no table, has no column beside the ids, or an id twice.
+        If it is missing or not a table, has no column beside the ids, or has a duplicate id.
     """
     csv = csv or Csv()
     sample = read_text(path, csv.separator, csv.encoding)
@@ -48,7 +48,7 @@ def id_column(sample: pd.DataFrame, id: str) -> str:
 
 @dataclass(frozen=True)
 class Placed:
-    """Where each row of the sample comes from.
+    """Where the values of each row of the sample come from.
 
     Attributes
     ----------
@@ -57,9 +57,9 @@ class Placed:
     names : list of str
         Its other columns.
     rows : int64 ndarray of shape (rows of the sample,)
-        Of the test part, in the index's order.
+        Positions in the test part, in the index's order.
     melted : int64 ndarray of that shape, or None
-        The output that a row asks for, where its id names one: ``7_height``.
+        The output that a row asks for, if its id names one: ``7_height``.
     """
 
     id: str
@@ -114,7 +114,7 @@ def placed(sample: pd.DataFrame, where: Path, competition: Competition, index: I
 
 
 def _outputs(index: Index) -> dict[str, int]:
-    """Return the place of each output by what a sample may call it."""
+    """Return the position of each output by the names that a sample may use."""
     places = {name: k for k, name in enumerate(index.names)}
     return places | {name: k for k, name in enumerate(index.classes)}
 
@@ -126,7 +126,7 @@ def fill(
     index: Index,
     outputs: NDArray[np.float64],
 ) -> pd.DataFrame:
-    """Return the submission: the sample's columns, ids and order, our predictions.
+    """Return the submission: our predictions in the sample's columns, ids and order.
 
     Parameters
     ----------
@@ -136,12 +136,12 @@ def fill(
     competition : Competition
     index : Index
     outputs : ndarray of shape (n, k)
-        Of all test rows, in the index's order, those without a prediction among them.
+        Outputs for every test row, excluded ones too, in the index's order.
 
     Raises
     ------
     DataError
-        If the sample's ids are not those of the test rows, or its columns are not understood.
+        If the sample's ids are not those of the test rows, or a column has an unknown name.
     """
     found = placed(sample, where, competition, index)
     chosen = outputs[found.rows]
@@ -186,7 +186,7 @@ def columns(
     where: Path,
     form: Form = Form(),
 ) -> dict[str, NDArray[Any]]:
-    """Return what the submission's columns hold.
+    """Return the values of the submission's columns.
 
     A single column holds what the setting `submission` names: a class, or its place where the
     sample has numbers; the most probable classes; the probability of the second of two classes; or
@@ -222,9 +222,9 @@ def columns(
 def _best(
     outputs: NDArray[np.float64], classes: NDArray[np.str_], best: int, index: Index
 ) -> NDArray[Any]:
-    """Return each row's most probable labels, the most probable first, with blanks between.
+    """Return each row's most probable labels, most probable first, separated by blanks.
 
-    Of independent labels those that are more probable than not, and at least one.
+    Of independent labels, those above 0.5, and at least one.
     """
     order = np.argsort(-outputs, axis=1, kind="stable")
     if index.task.classifies:

@@ -1,1 +1,1 @@
-"""Competitions that have code of their own, a folder each (`ripen.competition.own`)."""
+"""The own code of competitions, a folder for each (`ripen.competition.own`)."""

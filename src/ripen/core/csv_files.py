@@ -1,4 +1,4 @@
-"""CSV files, read as the text that they are: what a value means is decided by who checks it."""
+"""CSV files as text: the callers decide what a value means."""
 
 import csv
 import re
@@ -9,20 +9,20 @@ import pandas as pd
 
 from ripen.core.errors import DataError
 
-SNIFFED = 1 << 16  # bytes of a file that tell how it is written
+SNIFFED = 1 << 16  # bytes: of the head to detect the format, of the end to find the last row
 SEPARATORS = ",;\t|"
 
 
 def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.DataFrame:
-    """Read a CSV file with a header: every value as the text it is.
+    """Read a CSV file with a header, every value as text.
 
     Raises
     ------
     DataError
-        If it is missing, not in the encoding, truncated, not a table, or has no rows.
+        If the file is missing, truncated, empty, not a table, or in another encoding.
     """
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
-        encoding = "utf-8-sig"  # which skips a byte order mark, and needs none
+        encoding = "utf-8-sig"  # skips a byte order mark if there is one
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -55,7 +55,7 @@ def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.D
 
 
 def _check_whole(path: Path, text: pd.DataFrame, separator: str, encoding: str) -> None:
-    """Make sure that the last row has every field: pandas reads the missing ones as blanks."""
+    """Check that the last row is complete: pandas reads missing fields as blanks."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - SNIFFED))
         last = file.read().decode(encoding, errors="replace").rstrip("\r\n").splitlines()[-1]
@@ -67,13 +67,13 @@ def _check_whole(path: Path, text: pd.DataFrame, separator: str, encoding: str) 
 
 
 def sniff(path: Path) -> dict[str, str]:
-    """Find out how a CSV file is written.
+    """Detect the format of a CSV file.
 
     Returns
     -------
     dict of str to str
-        The settings ``separator``, ``decimal`` and ``encoding`` of the section `csv` that differ
-        from a comma, a point and UTF-8.
+        The settings ``separator``, ``decimal`` and ``encoding`` of the section `csv`, where they
+        differ from a comma, a point and UTF-8.
 
     Raises
     ------
@@ -88,17 +88,19 @@ def sniff(path: Path) -> dict[str, str]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
+        # Every byte is a character in Latin-1, so this cannot fail.
         found["encoding"] = "latin-1"
         text = content.decode("latin-1")
     head = text[:SNIFFED]
     lines = head.splitlines()[:50]
     if len(head) == SNIFFED:
-        lines = lines[:-1] or lines
-    # The separator that gives most columns, equally many in every line.
+        lines = lines[:-1] or lines  # the last one is cut off
+    # Take the separator with the most columns, if every line has the same number of them.
     columns = {separator: _columns(lines, separator) for separator in SEPARATORS}
     separator = max(columns, key=lambda each: columns[each])
     if columns[separator] > 1 and separator != ",":
         found["separator"] = separator
+    # Between commas a decimal comma would need quotes: only look for one with other separators.
     if separator != ",":
         fields = [field for line in lines[1:] for field in line.split(separator)]
         commas = sum(re.fullmatch(r'"?\s*-?\d+,\d+\s*"?', field) is not None for field in fields)
@@ -109,6 +111,6 @@ def sniff(path: Path) -> dict[str, str]:
 
 
 def _columns(lines: list[str], separator: str) -> int:
-    """Return how many columns lines have, 0 where they differ in that."""
+    """Return the number of columns of the lines, 0 if it varies."""
     counts = {len(row) for row in csv.reader(lines, delimiter=separator) if row}
     return counts.pop() if len(counts) == 1 else 0

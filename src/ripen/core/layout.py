@@ -34,7 +34,7 @@ class Layout:
 
     @property
     def table(self) -> Path:
-        """The typed columns, in the order of the index; of a competition of tables alone."""
+        """The typed columns, in the order of the index. Only competitions with tables have them."""
         return self.prepared / "table.parquet"
 
     @property
@@ -43,7 +43,7 @@ class Layout:
 
     @property
     def swept(self) -> Path:
-        """The settings that a sweep chose, for the swept model if `sweep.train_best` is set."""
+        """The settings chosen by a sweep, which its model uses if `sweep.train_best` is set."""
         return self.inputs / "sweep.json"
 
     @property

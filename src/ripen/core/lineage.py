@@ -1,4 +1,4 @@
-"""What a stage is made from, as one hash: the same inputs give the same hash on every machine."""
+"""Hashes of a stage's inputs: the same inputs give the same hash on every machine."""
 
 import hashlib
 import json
@@ -18,12 +18,12 @@ Stage = dict[str, Any]
 
 
 def stage_hash(stage: str, key: str, root: Path = Path()) -> str:
-    """Hash a stage's command, its settings and the contents of all it depends on.
+    """Hash a stage's command, its settings and the contents of its dependencies.
 
     Parameters
     ----------
     stage, key : str
-        For instance "fit" and "titanic.svm", an instance of dvc.yaml.
+        The stage and its instance in dvc.yaml, such as "fit" and "titanic.svm".
     root : Path
         The folder of dvc.yaml, to which the dependencies are relative.
 
@@ -41,7 +41,7 @@ def stage_hash(stage: str, key: str, root: Path = Path()) -> str:
 
 
 def model_hash(competition: str, model: str, root: Path = Path()) -> str:
-    """Hash what a model is made from, whichever stage fits it."""
+    """Hash the inputs of a model, whichever stage fits it."""
     return stage_hash(model_stage(competition, model, root), f"{competition}.{model}", root)
 
 
@@ -52,7 +52,7 @@ def model_stage(competition: str, model: str, root: Path = Path()) -> str:
 
 
 def made_from(stage: str, key: str, root: Path = Path(), without: Collection[str] = ()) -> str:
-    """Hash the contents of all that a stage depends on: data and code, no settings.
+    """Hash the contents of a stage's dependencies: data and code, no settings.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def made_from(stage: str, key: str, root: Path = Path(), without: Collection[str
     root : Path
         The folder of dvc.yaml.
     without : collection of str
-        Dependencies that decide nothing.
+        Dependencies to leave out.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def made_from(stage: str, key: str, root: Path = Path(), without: Collection[str
 
 
 def pipeline_hash(competition: str, root: Path = Path()) -> str:
-    """Hash what a whole pipeline run is made from: its settings and its code, no stage's output."""
+    """Hash the inputs of a whole pipeline run: its settings and code, no stage's output."""
     stages = [stage for name, stage in _stages(root).items() if _competition(name) == competition]
     outputs = {
         _path(out)
@@ -143,7 +143,7 @@ def _content(path: Path) -> str:
 
 
 def _within(dep: str, outs: Collection[str]) -> bool:
-    """Whether a dependency is an output, part of one, or a folder of some."""
+    """Whether a dependency is an output, lies in one, or contains one."""
     return any(f"{dep}/".startswith(f"{out}/") or out.startswith(f"{dep}/") for out in outs)
 
 

@@ -1,7 +1,7 @@
 """Registries: one name, one entry, and a new entry is one new file.
 
-A registry is a package. Its modules register what they define; the registry imports them all the
-first time that somebody looks a name up, so no list of them exists anywhere.
+A registry is a package. Its modules register their entries, and the first look-up imports them all,
+so there is no list of modules to maintain.
 """
 
 import difflib
@@ -21,7 +21,7 @@ class Registry(Mapping[str, T]):
     Parameters
     ----------
     what : str
-        What an entry is, for errors: "metric", "estimator".
+        The kind of entry, for errors: "metric", "estimator".
     package : str
         The package whose modules register the entries.
     """
@@ -47,7 +47,7 @@ class Registry(Mapping[str, T]):
         return registered
 
     def add(self, name: str, entry: T) -> None:
-        """Add an entry that is no definition which `register` could decorate.
+        """Add an entry that is not a function or class, and so cannot be decorated by `register`.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class Registry(Mapping[str, T]):
         Raises
         ------
         ConfigError
-            If there is none of that name: names the nearest.
+            If there is no such entry. The error names the nearest one.
         """
         entries = self._all()
         if name not in entries:
@@ -72,7 +72,7 @@ class Registry(Mapping[str, T]):
         return entries[name]
 
     def __contains__(self, name: object) -> bool:
-        # Mapping's own test expects a KeyError, and ours is for the user.
+        # Mapping's own test expects a KeyError, and `__getitem__` raises an error for the user.
         return name in self._all()
 
     def __iter__(self) -> Iterator[str]:
@@ -91,7 +91,7 @@ class Registry(Mapping[str, T]):
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Return the end of an error's sentence: the name that was probably meant, or all of them.
+    """Return the end of an error message: the most similar name, or all that are allowed.
 
     >>> nearest("log_los", ["accuracy", "log_loss"])
     "; did you mean 'log_loss'?"

@@ -16,7 +16,7 @@ PORTABLE = {
     "OPENBLAS_CORETYPE": "Haswell",
     # Every feature that numpy 2.4 dispatches on. Its AVX2 argsort also crashes the tests' emulator.
     "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
-    # Layers fused at inference round otherwise than one by one (`caffe.folded`).
+    # Layers fused at inference round differently from separate ones (`caffe.folded`).
     "CAFFE_FUSION": "0",
 }
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

@@ -1,4 +1,4 @@
-"""Errors of MLflow's and Optuna's stores, reduced to one line with the next step in it."""
+"""Errors of MLflow's and Optuna's stores, as one line that names the next step."""
 
 import shlex
 import sqlite3

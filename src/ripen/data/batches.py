@@ -74,7 +74,7 @@ def batches(
     threads: int,
     order: Sequence[int] | None = None,
 ) -> Iterator[Batch]:
-    """Yield images as a net takes them; about three batches at most are in memory.
+    """Yield images in the form of a net's input; at most about three batches are in memory.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def prepare_augmented(
 def augmented(
     image: Image.Image, wanted: Input, augmentation: Augmentation, rng: Generator
 ) -> NDArray[np.float32]:
-    """Return a randomly changed image as the net takes it.
+    """Return a randomly changed image in the form of the net's input.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Columns that a splitter reads, and models need not: from the tables, or from a file of groups."""
+"""Columns for the splitter that need not be features: from the tables, or from a file of groups."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from ripen.data.column_types import convert, detect
 from ripen.data.labels import without_suffix
 from ripen.settings.schema import Competition
 
-SETTINGS = ("group", "column")  # of the section `validation`, each the name of a column
+SETTINGS = ("group", "column")  # keys of the section `validation` that name a column
 
 
 def columns(
@@ -31,15 +31,15 @@ def columns(
     rows : DataFrame of n rows
         Of the index.
     tables : sequence of DataFrame
-        As text, whose rows one after the other are those of the index; none of images.
+        Tables of text, whose rows in sequence are those of the index; none for images.
     listed : Path, optional
-        A file that lists the images, which serves where the settings name no file of groups.
+        A file that lists the images, used if the settings name no file of groups.
 
     Returns
     -------
     DataFrame of n rows
-        Text, "" where unknown; by which a split in time orders is of its type. A column that is
-        nowhere is not in it.
+        Text, "" if unknown, except that the column of a split in time is typed. A column that is
+        not found is left out.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def columns(
 
 
 def _in_time(values: "pd.Series[str]", decimal: str) -> "pd.Series[str]":
-    """Return numbers or dates, which have an order; text as it is."""
+    """Return numbers or dates, so that they sort correctly; other text unchanged."""
     kind = detect(values, decimal)
     orders = kind.type in ("number", "date", "ordered")
     typed: pd.Series[str] = convert(values, kind, decimal) if orders else values
@@ -75,7 +75,7 @@ def _in_time(values: "pd.Series[str]", decimal: str) -> "pd.Series[str]":
 def _from_file(
     competition: Competition, path: Path, name: str, rows: pd.DataFrame
 ) -> "pd.Series[str]":
-    """Look a column up by id, in whatever column of the file holds the ids."""
+    """Look a column up by id, in the column of the file that holds most of the ids."""
     table = read_text(path, competition.csv.separator, competition.csv.encoding)
     if name not in table:
         raise DataError(
@@ -83,7 +83,7 @@ def _from_file(
             f"{', '.join(map(str, table))}"
         )
     train = rows.loc[(rows["part"] == "train") & (rows["problem"] == ""), "id"]
-    # Images may stand there with their suffix.
+    # The file may list images with their suffix.
     wanted, spelled = train.map(without_suffix), table.map(without_suffix)
     held = {str(column): int(wanted.isin(spelled[column]).sum()) for column in table}
     ids = max(held, key=lambda column: held[column])

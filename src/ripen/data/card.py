@@ -17,7 +17,7 @@ from ripen.data.scan import Duplicates, Pairs
 MEASURES = ("width", "height", "bytes", "brightness")
 QUANTILES = {"least": 0.0, "5%": 0.05, "median": 0.5, "95%": 0.95, "most": 1.0}
 FEW = 20
-"""Up to so many classes, the card lists empty classes and the grid has a row for each class."""
+"""Up to this many classes, the card lists empty classes and the grid has a row for each class."""
 PARTS = ("train", "validation", "test")
 GAP = 4
 """Pixels between the images of a montage."""

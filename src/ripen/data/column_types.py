@@ -1,6 +1,6 @@
-"""What a column of a table holds, found out from the training part's values as text.
+"""The types of a table's columns, detected from the training part's values as text.
 
-`detect` is the one place where that is decided: stage `prepare` and `ripen new` both call it.
+Only `detect` decides on types: stage `prepare` and `ripen new` both call it.
 """
 
 import re
@@ -17,15 +17,15 @@ blank does: `NA` is a level of many columns of house prices."""
 
 BLANK = frozenset({""})
 
-FEW = 20  # rows: with fewer, values that are all different say nothing
-NUMERIC = 0.95  # share of numbers above which the other values of a column are mistakes
-WORDS = 2.0  # of a value on average, and
-DISTINCT = 0.5  # share of values that differ, from which on a column holds text
-LONG = 40  # characters on average: text, however often it is repeated
+FEW = 20  # rows: with fewer, distinct values do not make an identifier
+NUMERIC = 0.95  # share of numbers above which a column's other values are mistakes
+WORDS = 2.0  # mean words in a value, and
+DISTINCT = 0.5  # share of distinct values, from which on a column holds text
+LONG = 40  # mean characters: text, however often it is repeated
 
 BOOLEANS = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))
 
-# Levels from low to high, of which a column may have some; "NA" and "None" come below all.
+# Levels from low to high; a column may lack some. "NA" and "None" come below all.
 SCALES = (
     ("Po", "Fa", "TA", "Gd", "Ex"),
     ("poor", "fair", "average", "good", "very good", "excellent"),
@@ -40,8 +40,8 @@ SCALES = (
 )
 BELOW = ("NA", "None", "none")
 
-# The first that fits every value is taken. Of two that fit, the month comes first, as in most
-# files of Kaggle, unless the separator is a full stop.
+# The first format that fits every value wins. Formats with the month first come first, as in most
+# of Kaggle's files, unless the separator is a full stop.
 DATES = (
     "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ",
     "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m",
@@ -58,12 +58,12 @@ _ENDS = re.compile(r"^[<>≤≥]|\d\s*(?:-|–|to)\s*\d|\+")
 
 
 def detect(values: "pd.Series[str]", decimal: str = ".") -> Column:
-    """Say what a column of the training part holds.
+    """Detect the type of a column of the training part.
 
     Parameters
     ----------
     values : Series of str
-        Every value as the text that stands in the file; its name is the column's.
+        Every value as text; the name is the column's.
     decimal : "." or ","
 
     Returns
@@ -71,11 +71,11 @@ def detect(values: "pd.Series[str]", decimal: str = ".") -> Column:
     Column
         Its type, the levels of an ordered one, the format of dates.
 
-        - constant: one value in all rows, or none;
+        - constant: the same value in all rows, or none;
         - number: numbers, blanks and texts of `MISSING`. A few other values among many numbers are
-          left for `convert` to report;
-        - identifier: different in every row, and of one word, or named like an id;
-        - boolean: two levels such as True and False, but not 0 and 1, which are numbers;
+          left for the reader to report;
+        - identifier: one word, different in every row, or a column named like an id;
+        - boolean: two levels such as True and False; 0 and 1 are numbers;
         - date: in one of the formats `DATES`;
         - ordered: levels of one of the `SCALES`, or ranges of numbers such as 18-25;
         - text: several words, most values different;
@@ -107,14 +107,14 @@ def detect(values: "pd.Series[str]", decimal: str = ".") -> Column:
 
 
 def convert(values: "pd.Series[str]", column: Column, decimal: str = ".") -> "pd.Series[Any]":
-    """Give a column's values the type that it has; a value that does not fit becomes missing.
+    """Convert a column's values to its type; a value that does not fit becomes missing.
 
     Returns
     -------
     Series
-        Of a number float64; of a boolean pandas' "boolean"; of a date datetime64; of a category and
-        an ordered one pandas' "category", whose levels are sorted or in their order; of text, of an
-        identifier and of a constant text. What is missing is missing in each of them.
+        Numbers are float64, booleans pandas' "boolean", dates datetime64; categories and ordered
+        columns are pandas' "category", with sorted levels or in their order; texts, identifiers and
+        constants are text. Missing values are missing in each of them.
     """
     given = values.mask(is_missing(values, column))
     match column.type:
@@ -137,19 +137,19 @@ def convert(values: "pd.Series[str]", column: Column, decimal: str = ".") -> "pd
 
 
 def is_missing(values: "pd.Series[str]", column: Column) -> "pd.Series[bool]":
-    """Return which values stand for a missing one."""
+    """Return which values mean a missing one."""
     texts = MISSING if column.type in ("number", "date") else BLANK
     return values.str.strip().isin(texts)
 
 
 def with_points(values: "pd.Series[str]", decimal: str) -> "pd.Series[str]":
     """Write numbers with a decimal point, as pandas reads them."""
-    # A point is then no decimal one: 1.5 in such a file is a mistake.
+    # With a decimal comma 1.5 is a mistake: the question mark makes it an invalid number.
     return values if decimal == "." else values.str.replace(".", "?").str.replace(decimal, ".")
 
 
 def date_format(values: "pd.Series[str]") -> str | None:
-    """Return the format that fits all values that are not missing; None without one."""
+    """Return the format that fits all values present, None if there is none."""
     given = values[~values.isin(MISSING)].drop_duplicates()
     if given.empty or not given.str.match(_DATE).all():
         return None
@@ -163,14 +163,14 @@ def date_format(values: "pd.Series[str]") -> str | None:
 
 
 def _is_number(values: "pd.Series[str]", decimal: str) -> bool:
-    """Whether all values are numbers or missing, or so many that the others must be mistakes."""
+    """Whether all values are numbers or missing, or nearly all, so that others are mistakes."""
     given = values[~values.str.strip().isin(MISSING)]
     share = pd.to_numeric(with_points(given, decimal), errors="coerce").notna().mean()
     return bool(share == 1 or (share >= NUMERIC and len(given) >= FEW))
 
 
 def _ordered(levels: list[str]) -> list[str]:
-    """Return levels from low to high where they have an order, else none."""
+    """Return levels from low to high if they have an order, else []."""
     below = [level for level in BELOW if level in levels]
     others = [level for level in levels if level not in below]
     if len(others) < 2:
@@ -180,7 +180,7 @@ def _ordered(levels: list[str]) -> list[str]:
         if all(level.casefold() in places for level in others):
             return below + sorted(others, key=lambda level: places[level.casefold()])
     ranges = [(_RANGE.fullmatch(level.strip()), level) for level in others]
-    # At least one with two ends or one open: 10A and 11B are codes.
+    # Require at least one range, closed or open: 10A and 11B are codes.
     if all(match for match, _ in ranges) and any(_ENDS.search(level) for level in others):
         starts = sorted((float(m[1]), not level.startswith("<"), level) for m, level in ranges if m)
         return below + [level for _, _, level in starts]

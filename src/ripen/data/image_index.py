@@ -1,4 +1,4 @@
-"""The index of a competition's images: one row for each, in the order of every other table."""
+"""The index of a competition's images: one row for each, in the order that all tables share."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def survey(
     Raises
     ------
     DataError
-        If the reader does not understand the name of a file.
+        If the reader cannot parse the name of a file.
     """
     files = [(name, file) for name, archive in archives.items() for file in files_of(archive)]
     labels = read_labels([file.name for _, file in files])

@@ -1,4 +1,4 @@
-"""An image as a model takes it: the input of a net, its views, or its colour histogram.
+"""An image as a model's input: that of a net, its views, or its colour histogram.
 
 Nothing is random here; training batches are in `ripen.data.batches`.
 """
@@ -60,7 +60,7 @@ def middle(size: tuple[int, int], wanted: Input) -> Box:
 def values(
     image: Image.Image, wanted: Input, box: Box | None = None, mirror: bool = False
 ) -> NDArray[np.float32]:
-    """Return an image as a net takes it, resized by Pillow.
+    """Return an image as a net's input, resized by Pillow.
 
     `values(image, contract(name).input)` is how the net's authors measured. With a `box`, the
     contract's `crop` has no effect: the box (0, 0, width, height) squeezes the whole image,
@@ -132,7 +132,7 @@ class View:
         return left, upper, min(left + width, size[0]), min(upper + height, size[1])
 
     def values(self, image: Image.Image, wanted: Input) -> NDArray[np.float32]:
-        """Return the part as the net takes it, of shape (channels, height, width)."""
+        """Return the part as the net's input, of shape (channels, height, width)."""
         return values(image, wanted, self.box(image.size, wanted), self.mirror)
 
 

@@ -1,4 +1,4 @@
-"""How training and test part were split, told from what the test part has and training has not."""
+"""Signs of how training and test part were split: groups or times that only the test part has."""
 
 import re
 from typing import Any
@@ -7,12 +7,12 @@ import pandas as pd
 from pandas.api import types
 
 GROUP_IN_ID = r"^(.+)_\d+$"
-LEAST_GROUPS = 10  # in the training part: fewer cannot be told from a category
+LEAST_GROUPS = 10  # in the training part: fewer may be a plain category
 _TIME_NAME = re.compile(r"date|time|year|month|week|day|hour|period|season", re.IGNORECASE)
 
 
 def group_in_id(train: "pd.Series[str]", test: "pd.Series[str]") -> bool:
-    """Whether ids are ``group_number``, with several rows in some group and no group in both parts.
+    """Whether ids are ``group_number``, with some groups of several rows and none in both parts.
 
     >>> group_in_id(pd.Series(["1_01", "1_02", "3_01"]), pd.Series(["2_01"]))
     True
@@ -32,14 +32,14 @@ def is_time(values: "pd.Series[Any]") -> bool:
 
 
 def later(train: "pd.Series[Any]", test: "pd.Series[Any]") -> bool:
-    """Whether a typed column is a time, and no test row is before the last training row."""
+    """Whether a typed column is a time, and no test row is earlier than the last training row."""
     if not (is_time(train) and is_time(test)) or train.nunique() < 2 or not test.notna().any():
         return False
     return bool(test.min() >= train.max())
 
 
 def apart(train: "pd.Series[Any]", test: "pd.Series[Any]") -> bool:
-    """Whether a typed column names entities: several rows each, and others in the test part."""
+    """Whether a typed column names entities with several rows each, none of them in both parts."""
     known, others = train.dropna(), test.dropna()
     if known.empty or others.empty or types.is_float_dtype(known) and (known % 1 != 0).any():
         return False

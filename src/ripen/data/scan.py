@@ -1,8 +1,8 @@
-"""Every image looked at once: its properties, its damage, and its near-duplicates.
+"""Scan every image once, for its properties, its damage and its near-duplicates.
 
 Near-duplicates are recompressed, resized, brightened or slightly cropped copies. Candidates are
-images whose difference hashes differ in few bits. Images of different things may come as close by
-chance, so a pair counts only if the thumbnails are alike too.
+images whose difference hashes differ in few bits. Unrelated images may have similar hashes too, so
+a pair counts only if the thumbnails are alike.
 """
 
 import hashlib

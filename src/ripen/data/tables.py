@@ -12,22 +12,22 @@ from ripen.core.errors import DataError
 from ripen.data.column_types import convert, is_missing, with_points
 from ripen.settings.schema import Column
 
-if TYPE_CHECKING:  # only the stage that reads raw files needs it, and it takes long
+if TYPE_CHECKING:  # only the stage that reads raw files needs it, and importing it is slow
     import pandera.pandas as pa
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a column must hold.
+    """The expected form of a column.
 
     Attributes
     ----------
     check : pandera Column
-        Of numbers with a decimal point, or of text.
+        On numbers with a decimal point, or on text.
     allowed : str
         The same in words, for errors: "a number from 0 to 1".
     column : Column
-        Its type, which the values then get.
+        Its type, to which the values are converted.
     missing : bool
         Whether a value may be missing.
     """
@@ -64,7 +64,7 @@ def number(column: Column, hint: str = "") -> Expected:
 
 
 def category(column: Column, classes: list[str] | None = None) -> Expected:
-    """Return the form of one of some values, or of any text."""
+    """Return the form of a category: one of the classes, or any text."""
     import pandera.pandas as pa
 
     missing = classes is None and may_be_missing(column)
@@ -77,7 +77,7 @@ def category(column: Column, classes: list[str] | None = None) -> Expected:
 
 
 def form(column: Column, decimal: str = ".", hint: str = "") -> Expected:
-    """Return the form of a column of a type.
+    """Return the expected form of a column.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def form(column: Column, decimal: str = ".", hint: str = "") -> Expected:
         With its type.
     decimal : "." or ","
     hint : str
-        What to do about a value of another form.
+        What to do about an invalid value.
     """
     import pandera.pandas as pa
 
@@ -154,7 +154,7 @@ def numbers_from(first: int, n: int) -> list[str]:
 
 
 def may_be_missing(column: Column) -> bool:
-    """Whether values may be missing: where it is not said, unless there is a range of numbers."""
+    """Whether values may be missing: by default yes, unless the column has a range of numbers."""
     if column.missing is not None:
         return column.missing
     return column.min is None and column.max is None
@@ -167,7 +167,7 @@ def read_table(
     ignored: Iterable[str],
     decimal: str = ".",
 ) -> pd.DataFrame:
-    """Check every value of a file that was read as text.
+    """Check every value of a table of text.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def read_table(
     wanted : mapping of str to Expected
         The columns that the file must have, in any order.
     ignored : iterable of str
-        Columns that it may have besides.
+        Further columns that it may have.
     decimal : "." or ","
 
     Returns
@@ -189,7 +189,7 @@ def read_table(
     Raises
     ------
     DataError
-        One line that names file, row (the first after the header is 1), column, what is allowed.
+        One line that names file, row (the first after the header is 1), column and allowed values.
     """
     import pandera.pandas as pa
 
@@ -223,7 +223,7 @@ def _first_failure(cases: pd.DataFrame, text: pd.DataFrame, wanted: Mapping[str,
     first = rows.iloc[0]
     row, column = int(first["index"]), str(first["column"])
     if first["check"] == "field_uniqueness":
-        # Both of a pair are listed; the later one is the one to correct.
+        # Both rows of a pair are listed; name the later one, which is the one to correct.
         row = int(text[column].duplicated().argmax())
         earlier = int(text[column].eq(text[column].iloc[row]).argmax())
         value: Any = text[column].iloc[row]

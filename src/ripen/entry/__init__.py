@@ -1,1 +1,1 @@
-"""Entering a competition: what its files and Kaggle say of it, as one file of settings."""
+"""Entering a competition: one file of settings, proposed from its files and Kaggle's pages."""

@@ -1,4 +1,4 @@
-"""`ripen check`: the data report of a competition, before anything is learnt."""
+"""`ripen check`: the data report of a competition, before any model is fitted."""
 
 from pathlib import Path
 
@@ -43,9 +43,9 @@ def report(name: str, conf: Path = CONF) -> DataReport:
     classes = indexes.classes_of(competition, known.tolist(), read.names, str(layout.raw))
     prepare.check_sample(competition, layout, read.rows, classes)
     rows, order = prepare.dealt(competition, read, list(classes))
-    # Back in the order of the files: splitters may turn it.
+    # Restore the order of the files, which splitters may change.
     rows = rows.set_axis(order).sort_index()
-    # Images are sorted by class.
+    # The index sorts images by class, so their order is not the files'.
     in_order = competition.images is None
     task = TASKS[competition.task]
     index = indexes.Index(rows, task, tuple(classes), tuple(classes.values()))

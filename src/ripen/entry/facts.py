@@ -1,7 +1,7 @@
 """What a competition of a table asks for: its id, target, task and form of submission.
 
-Pure functions on tables of text. Each returns the facts with the reason for each; where the files
-do not decide, the likeliest comes first among the options that `Ask` is given.
+Pure functions on tables of text. They return facts with reasons. Where the files do not decide,
+`Ask` chooses among options, the likeliest first.
 """
 
 import re
@@ -15,21 +15,21 @@ from ripen.core.errors import DataError
 from ripen.data.tables import with_numbers
 from ripen.entry.files import Table
 
-CLASSES = 20  # a target of more whole numbers is a value
+CLASSES = 20  # a target with more distinct whole numbers is a regression
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
 _STRINGS = re.compile(r"rle|pixels|mask|bbox|box|polygon|segment|prediction_?string", re.IGNORECASE)
 
 
 class Ask(Protocol):
-    """Returns one of some options, the likeliest of which comes first."""
+    """Chooses one of several options, the likeliest of which comes first."""
 
     def __call__(self, key: str, options: Sequence[str], reason: str) -> str:
-        """Decide on a fact, given why the files do not."""
+        """Decide on a fact; `reason` says why the files do not."""
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A setting, and why it has its value."""
+    """A setting, and the reason for its value."""
 
     key: str
     value: Any
@@ -38,16 +38,16 @@ class Fact:
 
 @dataclass(frozen=True)
 class Goal:
-    """What is predicted, and in which form.
+    """What is predicted, and the form of the submission.
 
     Attributes
     ----------
     task : str
     submission : str
     reason, form : str
-        Of the task, and of the submission.
+        Reasons for the task and for the submission.
     classes : dict of str to str
-        Value to name, where the sample's columns name classes otherwise than the target does.
+        Value to name, if the sample's columns name the classes differently from the target.
     """
 
     task: str
@@ -79,7 +79,7 @@ def id_of(sample: Table, test: Table) -> Id:
     Raises
     ------
     DataError
-        If there is none, its values differ, or one is there twice.
+        If there is none, its values differ, or an id is duplicated.
     """
     first = str(sample.text.columns[0])
     shared = [str(name) for name in sample.text if name in test.text]
@@ -114,12 +114,12 @@ def id_of(sample: Table, test: Table) -> Id:
 
 
 def unique(table: Table, id: str) -> None:
-    """Make sure that an id is there once.
+    """Check that ids are unique.
 
     Raises
     ------
     DataError
-        Naming the first row that has one again; the first row after the header is 1.
+        Names the first row with a duplicate; the first row after the header is 1.
     """
     again = table.text[id].duplicated()
     if again.any():
@@ -131,7 +131,7 @@ def unique(table: Table, id: str) -> None:
 
 
 def _melted(known: "pd.Series[str]", test: Table) -> Id | None:
-    """Understand ids of the form ``id_name``, a row for each id and name."""
+    """Parse ids of the form ``id_name``, a row for each id and name."""
     for column in test.text:
         ids = set(test.text[column])
         heads, tails = known.str.rpartition("_")[0], known.str.rpartition("_")[2]
@@ -149,17 +149,17 @@ def _melted(known: "pd.Series[str]", test: Table) -> Id | None:
 def target_of(
     train: Table, test: Table, sample: Table, id: Id, ask: Ask
 ) -> tuple[list[str], str, list[str]]:
-    """Find the target: the sample's columns that the test part lacks.
+    """Find the target: the sample's columns that the test table lacks.
 
     Returns
     -------
     list of str, str, list of str
-        The target's columns, why, and the training columns that the test part lacks beside them.
+        The target's columns, the reason, and the other training columns that the test table lacks.
 
     Raises
     ------
     DataError
-        If there is none, or values are missing.
+        If there is no target, or its values are missing.
     """
     names = list(id.melted) or [str(name) for name in sample.text if name != id.in_sample]
     lacking = [str(name) for name in train.text if name not in test.text and name != id.name]
@@ -186,9 +186,9 @@ def target_of(
 
 
 def columns_of(target: "pd.Series[str]", names: Sequence[str]) -> dict[str, str]:
-    """Return the class that each of the sample's columns is of, class to column; {} if none is.
+    """Return the sample's column of each class; {} if columns and classes do not match.
 
-    A column may have a prefix before the class, the same in all: ``Status_C``.
+    All columns may share a prefix before the class: ``Status_C``.
 
     >>> columns_of(pd.Series(["C", "D"]), ["Status_C", "Status_D"])
     {'C': 'Status_C', 'D': 'Status_D'}
@@ -218,7 +218,7 @@ def _complete(train: Table, name: str) -> None:
 
 
 def goal_of(targets: pd.DataFrame, sample: Table, id: Id, metric: str | None, ask: Ask) -> Goal:
-    """Find the task and what the submission holds, from the target's values and the sample's.
+    """Find the task and the form of the submission, from the values of the target and the sample.
 
     Parameters
     ----------
@@ -227,13 +227,13 @@ def goal_of(targets: pd.DataFrame, sample: Table, id: Id, metric: str | None, as
     sample : Table
     id : Id
     metric : str, optional
-        What the metric needs, where it is known: "label", "probability" or "value".
+        What the metric needs, if it is known: "label", "probability" or "value".
     ask : Ask
 
     Raises
     ------
     DataError
-        If the submission is of a form that ripen does not write: masks, boxes, strings.
+        If ripen cannot write the submission's form: masks, boxes, strings.
     """
     names = [str(name) for name in sample.text if name != id.in_sample]
     given = sample.text[names]
@@ -261,7 +261,7 @@ def reachable(sample: Table, names: Sequence[str]) -> None:
     Raises
     ------
     DataError
-        Naming the column.
+        Names the column.
     """
     for name in names:
         values = sample.text[name]
@@ -275,7 +275,7 @@ def reachable(sample: Table, names: Sequence[str]) -> None:
 
 
 def _several(targets: pd.DataFrame, id: Id) -> Goal:
-    """k targets: independent labels where all are 0 or 1, else numbers."""
+    """Return the goal of k targets: independent labels if all values are 0 or 1, else numbers."""
     k = targets.shape[1]
     form = f"a row for each id and each of {k} targets" if id.melted else f"{k} columns"
     if set(targets.to_numpy().ravel()) <= {"0", "1", "0.0", "1.0"}:
@@ -296,7 +296,7 @@ def _single(
     metric: str | None,
     ask: Ask,
 ) -> Goal:
-    """One column: a label, several labels, a probability or a number."""
+    """Return the goal of one column: a label, several labels, a probability or a number."""
     values = target.value_counts()
     counts = f"{len(values)} values"
     if len(values) <= 2:

@@ -1,4 +1,4 @@
-"""The files of a competition that nobody has described yet: its tables, its images, their form."""
+"""The files of a new competition: its tables, its images, their format."""
 
 import io
 import re
@@ -22,15 +22,15 @@ _SAMPLE = re.compile(r"submi|^sample", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Table:
-    """A table, every value as the text that it is.
+    """A table, every value as text.
 
     Attributes
     ----------
     name : str
-        Of its file, without folders.
+        File name without folders.
     text : DataFrame of str
     form : dict of str to str
-        How it is written, where not as usual: the section `csv` of a competition's settings.
+        Its format, where it is not the default: the section `csv` of a competition's settings.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Files:
-    """What an archive or folder holds.
+    """The content of an archive or folder.
 
     Attributes
     ----------
@@ -49,9 +49,9 @@ class Files:
     tables : dict of str to Table
         By the file's name without folders.
     images : tuple of str
-        Names with folders; those of a nested archive begin in it.
+        Names with folders, in a nested archive relative to it.
     smallest : int
-        The least width or height among the first images, in pixels; 0 without images.
+        The smallest width or height among the first images, in pixels; 0 without images.
     """
 
     where: str
@@ -86,7 +86,7 @@ def read(path: Path) -> Files:
 
 @contextmanager
 def opened(path: Path) -> Iterator[dict[str, Callable[[], bytes]]]:
-    """Yield what reads each file of a folder or zip, by its name with folders, in order."""
+    """Yield a reader for each file of a folder or zip, by its name with folders, in order."""
     with ExitStack() as stack:
         if path.is_dir():
             found = {
@@ -114,7 +114,7 @@ def _reader(archive: Archive, name: str) -> Callable[[], bytes]:
 
 
 def read_table(content: bytes, name: str, where: str) -> Table:
-    """Return a table in whatever form it is written.
+    """Return a table, whatever its format.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def read_table(content: bytes, name: str, where: str) -> Table:
 
 
 def _side(content: bytes) -> int:
-    """Return the shorter side of an image in pixels; a large number where it is broken."""
+    """Return the shorter side of an image in pixels; a large number if it is broken."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -150,13 +150,13 @@ def _side(content: bytes) -> int:
 
 
 def sample_of(files: Files) -> Table | None:
-    """Return the sample submission: by its name, of several the last one, as of stages."""
+    """Return the sample submission, by its name. Competitions in stages have several: the last."""
     named = [table for name, table in sorted(files.tables.items()) if _SAMPLE.search(name)]
     return named[-1] if named else None
 
 
 def part_of(files: Files, part: str) -> Table | None:
-    """Return the table named ``<part>.csv``, else the first whose name begins or ends so."""
+    """Return the table named ``<part>.csv``, else the first whose name begins or ends with it."""
     stems = {Path(name).stem.lower(): table for name, table in sorted(files.tables.items())}
     if part in stems:
         return stems[part]

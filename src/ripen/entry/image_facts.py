@@ -1,4 +1,4 @@
-"""What a competition of images asks for: how its classes are told, its ids and its parts."""
+"""What a competition of images asks for: the source of its classes, its ids and its parts."""
 
 import re
 from collections import Counter
@@ -23,10 +23,10 @@ class Labels:
     read : str
         A label reader.
     known : dict of str to str
-        Class of each training image by its file's name, or its stem where a table has no suffix.
+        Class of each training image by its file name, or by its stem if the table has no suffixes.
     reason : str
     table, id, label : str
-        Of the reader "csv".
+        Settings of the reader "csv".
     """
 
     read: str
@@ -37,13 +37,13 @@ class Labels:
     label: str = ""
 
     def settings(self) -> dict[str, str]:
-        """Return the section, without what it has by itself."""
+        """Return the section, without default values."""
         given = {"id": self.id, "label": self.label} if self.read == "csv" else {}
         return {"read": self.read} | {key: name for key, name in given.items() if name != key}
 
 
 def labels_of(files: Files, sample: Table) -> Labels:
-    """Find how the training images' classes are told: by a table, by folders or by their names.
+    """Find where the classes of training images come from: a table, folders or file names.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def labels_of(files: Files, sample: Table) -> Labels:
             values = set(table.text[column])
             if values in (set(names), set(stems)):
                 label = _label(table, str(column), sample)
-                # Folders of these classes say the same, and need no table.
+                # If the folders are these classes, no table is needed.
                 if label and set(table.text[label]) != set(folders):
                     known = dict(zip(table.text[column], table.text[label], strict=True))
                     way = "with" if values == set(names) else "without"
@@ -85,12 +85,12 @@ def labels_of(files: Files, sample: Table) -> Labels:
 
 
 def check_ids(files: Files, sample: Table) -> str:
-    """Make sure that the sample asks for the test images; return how it names them.
+    """Check that the sample asks for the test images; return how it names them.
 
     Raises
     ------
     DataError
-        Naming the first id without an image.
+        Names the first id without an image.
     """
     ids = list(sample.text.iloc[:, 0])
     paths = [PurePosixPath(name) for name in files.images]
@@ -105,7 +105,7 @@ def check_ids(files: Files, sample: Table) -> str:
 
 
 def read_by(name: str, files: Files, labels: Labels, ids: Sequence[str]) -> int:
-    """Return how many test images the label reader finds: it must understand every name.
+    """Return the number of test images that the label reader finds. It must parse every name.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _is_test(name: str, ids: set[str]) -> bool:
 
 
 def _label(table: Table, image: str, sample: Table) -> str | None:
-    """Return the column of labels: named as the sample's, else the only other, else "label"."""
+    """Return the column of labels: named as in the sample, else the only other, else "label"."""
     others = [str(name) for name in table.text if name != image]
     wanted = {str(name).lower() for name in sample.text.columns[1:]}
     named = [name for name in others if name.lower() in wanted]

@@ -1,4 +1,4 @@
-"""What Kaggle says of a competition, through its own client."""
+"""Kaggle's facts about a competition, through its own client."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ class KagglePage:
     metric : str
         In Kaggle's own words.
     evaluation : str
-        The page that explains it.
+        The text of the evaluation page.
     notebooks_only : bool
         Whether only notebooks may submit.
     a_day : int
@@ -43,8 +43,8 @@ class KagglePage:
 
     @property
     def registered(self) -> tuple[str, str] | None:
-        """The metric of the registry, and in which words Kaggle says so; None if none is."""
-        # The short name of House Prices is RMSE, and its page says that it is of logarithms.
+        """The metric of the registry and Kaggle's words for it; None if no metric matches."""
+        # House Prices is listed as RMSE, and only its page says that logarithms are compared.
         logarithmic = metric_of(self.evaluation) == "rmsle"
         short = metric_of(self.metric)
         if short and not (short == "rmse" and logarithmic):
@@ -68,12 +68,12 @@ class KagglePage:
 
 
 def read(slug: str) -> KagglePage:
-    """Ask Kaggle about a competition.
+    """Read Kaggle's facts about a competition.
 
     Raises
     ------
     SourceError
-        If Kaggle refuses, does not know it or cannot be reached.
+        If Kaggle refuses, does not know the competition, or is unreachable.
     """
     from kagglesdk.competitions.types import competition_api_service as types
 

@@ -5,7 +5,8 @@ from html import unescape
 
 from ripen.competition.metrics import METRICS
 
-# What stands first in a text; of several there the first here. Lower case, signs are blanks.
+# The phrase that comes first in a text wins; of several at the same place, the first one here.
+# Phrases are in lower case, with blanks for punctuation.
 WORDS = {
     r"weighted.{0,80}(multi ?label|column).{0,80}log": "weighted_multilabel_log_loss",
     r"column ?wise.{0,80}(area under|auc|roc)": "mean_column_auc",
@@ -48,7 +49,7 @@ WORDS = {
     r"concordance|c index": "concordance_index",
     r"mean squared error|\bmse\b": "mse",
 }
-# What is usual, by task and form.
+# The usual metric, by task and form.
 USUAL = {
     ("binary", "label"): "accuracy",
     ("binary", "probability"): "roc_auc",
@@ -62,7 +63,7 @@ _TAGS = re.compile(r"<[^>]*>|\$[^$]*\$")
 
 
 def metric_of(text: str) -> str | None:
-    """Return the metric of the registry that Kaggle's words name; None where none is.
+    """Return the metric of the registry that Kaggle's words name; None if there is none.
 
     >>> metric_of("Area Under Receiver Operating Characteristic Curve")
     'roc_auc'
@@ -78,7 +79,7 @@ def metric_of(text: str) -> str | None:
 
 
 def needs(metric: str | None) -> str | None:
-    """Return what a metric needs of a model; None for no metric."""
+    """Return the outputs that a metric needs of a model; None for no metric."""
     if metric is None:
         return None
     found: str = METRICS[metric].needs
@@ -86,7 +87,7 @@ def needs(metric: str | None) -> str | None:
 
 
 def usual(task: str, submission: str, skewed: bool) -> tuple[str, str]:
-    """Return the metric that a task usually has, and why.
+    """Return the usual metric of a task, and the reason.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`ripen new`: look at a competition's files, propose its settings, ask, and write them."""
+"""`ripen new`: read a competition's files, propose its settings, ask, and write them."""
 
 import re
 import sys
@@ -26,21 +26,21 @@ def new(name: str, kaggle: str | None, files: Path | None, yes: bool, conf: Path
     Parameters
     ----------
     name : str
-        What it is called here.
+        Name of the competition in ripen.
     kaggle : str, optional
-        What Kaggle calls it.
+        Its name on Kaggle.
     files : Path, optional
-        A folder or zip file that has its files, in place of Kaggle.
+        A folder or zip with its files, instead of Kaggle.
     yes : bool
-        Take the likeliest wherever the files do not decide, and write without asking.
+        Take the likeliest option where the files do not decide, and write without asking.
     conf : Path
 
     Raises
     ------
     UsageError
-        If the name is taken or not allowed, or a question comes up where nobody can answer.
+        If the name is taken or invalid, or a question comes up without a terminal.
     DataError
-        If the files do not tell what is predicted; nothing is written.
+        If the files do not show what is predicted; nothing is written.
     SourceError
         If Kaggle does not send the files.
     """
@@ -63,7 +63,7 @@ def check_name(name: str, conf: Path) -> Path:
     Raises
     ------
     UsageError
-        If the name is taken, or is none.
+        If the name is taken or invalid.
     """
     target = conf / "competition" / f"{name}.yaml"
     if not _NAME.fullmatch(name):
@@ -76,7 +76,7 @@ def check_name(name: str, conf: Path) -> Path:
 
 
 class Asked:
-    """Asks on the terminal; with `yes` takes the likeliest, and says so."""
+    """Asks on the terminal; with `yes` takes the likeliest option and reports it."""
 
     def __init__(self, yes: bool) -> None:
         self._yes = yes
@@ -110,7 +110,7 @@ def _agreed(target: Path) -> bool:
 
 
 def _from_kaggle(name: str, slug: str) -> tuple[KagglePage, dict[str, Any], Path]:
-    """Ask Kaggle, and bring the archive to where the stage `fetch` finds it."""
+    """Query Kaggle, and download the archive to where the stage `fetch` finds it."""
     page = kaggle_page.read(slug)
     target = Layout(name).download / f"{slug}.zip"
     if not target.exists():
@@ -119,14 +119,14 @@ def _from_kaggle(name: str, slug: str) -> tuple[KagglePage, dict[str, Any], Path
 
 
 def _from_files(files: Path | None) -> tuple[None, dict[str, Any], Path]:
-    assert files is not None  # the command line needs one of the two
+    assert files is not None  # the command line requires one of the two
     if files.is_file() and files.suffix.lower() != ".zip":
         raise DataError(f"{files}: is neither a folder nor a zip file")
     return None, {"folder": files.as_posix()}, files
 
 
 def _write(target: Path, text: str, name: str, conf: Path) -> None:
-    """Write the settings, and take them back if they do not compose."""
+    """Write the settings, and remove the file again if they do not compose."""
     write_text(target, text)
     try:
         settings.compose([f"competitions=[{name}]"], conf)

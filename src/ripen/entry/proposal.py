@@ -1,4 +1,4 @@
-"""One file of settings for a competition, from its files and what Kaggle says."""
+"""The settings of a competition as one file, from its files and Kaggle's pages."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from ripen.settings.schema import Files as Names
 
 LINES = 20
 WIDTH = 100
-MORE = 1.0  # skewness of amounts, at least
+MORE = 1.0  # least skewness of amounts
 
 
 def propose(
@@ -41,7 +41,7 @@ def propose(
     Raises
     ------
     DataError
-        If the files do not tell what is predicted, or ripen cannot predict it.
+        If the files do not show what is predicted, or ripen cannot predict it.
     """
     sample = sample_of(files)
     if sample is None:
@@ -137,20 +137,20 @@ def _of_images(files: Files, sample: Table, page: KagglePage | None, ask: Ask) -
 
 
 def _names(given: dict[str, str]) -> list[Fact]:
-    """Return the section `files`, without the names that it has by itself."""
+    """Return the section `files`, without default names."""
     usual = Names()
     changed = {key: name for key, name in given.items() if name != getattr(usual, key, None)}
     return [Fact("files", changed)] if changed else []
 
 
 def _csv(tables: Sequence[Table]) -> list[Fact]:
-    """Return the section `csv`, where the tables are not written as usual."""
+    """Return the section `csv`, if the tables are not in the default format."""
     found = {key: value for table in tables for key, value in table.form.items()}
     return [Fact("csv", found, "as the files are written")] if found else []
 
 
 def _goal(goal: Goal, known: tuple[str, str] | None, target: "pd.Series[str]") -> list[Fact]:
-    """Return task, metric and submission; the metric is Kaggle's, or the usual one."""
+    """Return task, metric and submission; the metric is Kaggle's, else the usual one."""
     metric, why = known or usual(goal.task, goal.submission, skewed(goal, target))
     if goal.task not in METRICS[metric].tasks:
         other, _ = usual(goal.task, goal.submission, skewed(goal, target))

@@ -1,6 +1,6 @@
-"""How a competition's parts were split: by groups, in time, or neither. Validation does the same.
+"""How a competition's parts were split: by groups, in time, or neither. Validation splits alike.
 
-What the test part has that no training row has is the sign: other groups, or later times.
+The signs are groups that only the test part has, and times later than all training rows.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Split:
-    """The section `validation`, and why."""
+    """The section `validation`, and the reason for it."""
 
     settings: dict[str, Any]
     reason: str
@@ -27,7 +27,7 @@ class Split:
 def of_table(
     train: pd.DataFrame, test: pd.DataFrame, id: str, targets: Iterable[str], classes: bool
 ) -> Split:
-    """Return how to validate, as the test part is split from the training part.
+    """Return a validation that splits rows as training and test part were split.
 
     Parameters
     ----------
@@ -65,14 +65,14 @@ def of_table(
 
 
 def _typed(train: pd.DataFrame, test: pd.DataFrame, name: str) -> "tuple[pd.Series[Any], ...]":
-    """Return a column of both parts, of the type that it has in both together."""
+    """Return a column of both parts, with the type detected on both together."""
     both = pd.concat([train[name], test[name]], ignore_index=True)
     values = convert(both, detect(both))
     return values[: len(train)], values[len(train) :]
 
 
 def of_images(files: Files, known: Mapping[str, str]) -> tuple[Table, str] | None:
-    """Return the table that says whom each training image shows, and its column that does.
+    """Return the table that names the subject of each training image, and the column with it.
 
     Parameters
     ----------

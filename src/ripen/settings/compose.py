@@ -1,8 +1,8 @@
-"""Compose `conf/` with Hydra's overrides; read and check what it composes to, `params.yaml`.
+"""Compose `conf/` with Hydra's overrides, and read and check the result, `params.yaml`.
 
-Each competition is composed by itself: its file, on top of its kind, with the overrides that apply
-to it. So an override at the top level (`solver.base_lr=0.01`) holds for every competition that has
-the setting, and `competition.NAME.` in front of a key restricts it to one.
+Each competition is composed on its own: its file on top of its kind, with the overrides that apply
+to it. An override at the top level (`solver.base_lr=0.01`) therefore holds for every competition
+that has the setting. The prefix `competition.NAME.` restricts it to one.
 """
 
 import json
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Composed:
-    """What `conf/` and overrides come to.
+    """The result of composing `conf/` with overrides.
 
     Attributes
     ----------
@@ -45,9 +45,10 @@ class Composed:
     competitions : dict of str to dict
         Each chosen competition's settings. `Competition` types them.
     notes : list of str
-        A line for each override that does not apply to one of them.
+        A line for each override that does not apply to a chosen competition.
     named : dict of str to set of str
-        The models that each competition's own file, or an override, names: others are its kind's.
+        The models named by each competition's own file or by an override. The others come from its
+        kind.
     """
 
     run: dict[str, Any]
@@ -67,8 +68,8 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> Composed:
     Raises
     ------
     ConfigError
-        If an override names an unknown key or option, applies to no chosen competition, or a file
-        cannot be composed.
+        If an override names an unknown key or option or applies to no chosen competition, or if a
+        file cannot be composed.
     """
     run_keys = {field.name for field in fields(Run)}
     of_run = [o for o in overrides if _key(o).partition(".")[0] in run_keys]
@@ -103,7 +104,7 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> Composed:
         if _key(override) == "preset":
             raise ConfigError(f"'{override}' does not apply to {', '.join(names)}")
         known = {key for each in competitions.values() for key, _ in leaves(each)}
-        # A section may be meant as well as a setting in it: all beginnings of each key.
+        # The user may have meant a section: allow every prefix of each key.
         known |= {key[: match.start()] for key in known for match in re.finditer(r"\.", key)}
         raise ConfigError(
             f"'{_key(override)}' is no setting of {', '.join(names)}"
@@ -118,20 +119,20 @@ def check(values: Any, schema: type[T], where: str) -> T:
     Parameters
     ----------
     values : mapping
-        What a YAML file holds.
+        The content of a YAML file.
     schema : type
-        One of `ripen.settings.schema`, or of a registry's entry.
+        A type of `ripen.settings.schema`, or that of a registry's entry.
     where : str
-        The file, and the key of the section where it is a part of one; for the error.
+        The file, and the section's key if it is part of a file; for errors.
 
     Raises
     ------
     ConfigError
-        For an unknown or missing key, a wrong type or a value that is not allowed: names the key
-        and, where one is near, the right one.
+        For an unknown or missing key, a wrong type or an invalid value. The error names the key
+        and, for a misspelled one, the nearest valid key.
     """
     try:
-        # JSON, because strict Python input would have to be dataclasses already.
+        # JSON, because strict validation of Python values accepts only dataclasses.
         return TypeAdapter(schema).validate_json(json.dumps(values))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -145,7 +146,7 @@ def check(values: Any, schema: type[T], where: str) -> T:
                 f"{where}: {'.'.join(key.split('.')[:2])} must be an address without user and "
                 f"password: {_CREDENTIALS[key.partition('.')[0]]}"
             ) from None
-        if first["type"] == "value_error":  # of a whole section
+        if first["type"] == "value_error":  # raised by a section's own validator
             section = f"{key}: " if key else ""
             raise ConfigError(f"{where}: {section}{first['ctx']['error']}") from None
         message = first["msg"][0].lower() + first["msg"][1:]
@@ -159,7 +160,7 @@ def as_mapping(section: object) -> dict[str, Any]:
 
 
 def changed(section: T, **values: Any) -> T:
-    """Return a section with some of its values changed, and checked as it was itself."""
+    """Return a section with some of its values changed, checked again."""
     adapter = TypeAdapter(type(section))
     return adapter.validate_json(json.dumps(as_mapping(section) | values))
 
@@ -170,13 +171,13 @@ def load_run(params: Path = PARAMS) -> Run:
     Raises
     ------
     ConfigError
-        If the file is missing, is not YAML, or does not fit.
+        If the file is missing, not YAML, or invalid.
     """
     return run_of(read(params), params)
 
 
 def run_of(values: Mapping[str, Any], params: Path = PARAMS) -> Run:
-    """Return the settings of the run among the values of `params.yaml`."""
+    """Return the settings of the run from the values of `params.yaml`."""
     kept = {field.name: values[field.name] for field in fields(Run) if field.name in values}
     return check(kept, Run, str(params))
 
@@ -187,7 +188,7 @@ def load_competition(name: str, params: Path = PARAMS) -> Competition:
     Raises
     ------
     ConfigError
-        If the file is missing, is not YAML, does not hold the competition, or does not fit.
+        If the file is missing, not YAML or invalid, or lacks the competition.
     """
     chosen = read(params).get("competition")
     if not isinstance(chosen, Mapping) or name not in chosen:
@@ -196,7 +197,7 @@ def load_competition(name: str, params: Path = PARAMS) -> Competition:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes a section without sections of its own on one line, so that the whole is read."""
+    """Writes a section without subsections on one line, to keep `params.yaml` short."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -222,7 +223,7 @@ def dump(values: Mapping[str, Any]) -> str:
 
 
 def keys(schema: Any, prefix: str = "") -> Iterator[str]:
-    """Yield every dotted key that a schema has."""
+    """Yield every dotted key of a schema."""
     for field in fields(schema):
         name = f"{prefix}{key_of(field.name)}"
         yield name
@@ -237,10 +238,10 @@ def read(params: Path) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If the file is missing, is not YAML in UTF-8, or is no mapping.
+        If the file is missing, not YAML in UTF-8, or not a mapping.
     """
     try:
-        loaded = OmegaConf.load(params)  # whose YAML reads 1e-4 as a number, as users expect
+        loaded = OmegaConf.load(params)  # OmegaConf, because PyYAML reads 1e-4 as text
     except FileNotFoundError:
         raise ConfigError(f"{params} is missing. Run: ripen compose") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
@@ -260,14 +261,14 @@ def _competition(name: str, conf: Path) -> dict[str, Any]:
     if not isinstance(defaults, list):
         raise ConfigError(f"{file}: defaults must be a list, for instance [/kind/table]")
     below = [each for each in defaults if each != "_self_"]
-    # Presets come last: they are chosen for a run, and so win over the file.
+    # Presets come last: a run chooses them, so they override the file.
     return {"defaults": [*below, "_self_", {"/preset": "default"}], **values}
 
 
 class _Definition:
-    """A primary config of Hydra's that is kept in memory.
+    """A primary config of Hydra's, kept in memory.
 
-    In memory, so that a competition's file needs none of Hydra's package headers.
+    A config file would need Hydra's package header, which a competition's file should not have.
     """
 
     def __init__(self, name: str, values: Mapping[str, Any], conf: Path) -> None:
@@ -277,9 +278,9 @@ class _Definition:
         self._plain = self._container(composed)
 
     def takes(self, override: str) -> bool:
-        """Whether something reads such a setting, or has a section that it can be added to."""
+        """Whether the competition has the setting, or the section to which it would be added."""
         key = _key(override)
-        if key == "preset":  # one for images must not give a table features
+        if key == "preset":  # one for images must not add features to a table
             file = self._conf / key / f"{override.partition('=')[2]}.yaml"
             return not file.exists() or read(file).keys() <= self._plain.keys()
         first, *rest = key.split(".")
@@ -294,16 +295,16 @@ class _Definition:
 
     def resolved(self, overrides: Sequence[str]) -> dict[str, Any]:
         """Return the values with overrides, without the sections that only serve interpolations."""
-        # What others refer to comes first: models.net.solver may be `${solver}`, of which a part
-        # can be overridden only once it has values of its own.
+        # Override referenced sections first: models.net.solver may be `${solver}`, and a part of it
+        # can be overridden only after it is resolved.
         first = [o for o in overrides if self._is_group(o) or self._root(o) in self._referenced]
         values = dict(self._plain)
         if first:
-            # solver=adam is all of that option: the file's own section of the name gives way.
+            # solver=adam replaces the file's own section `solver` as a whole.
             groups = {_key(override) for override in filter(self._is_group, first)}
             kept = {key: value for key, value in self._values.items() if key not in groups}
             values = self._container(self._composed(kept, first))
-        # A file that names another splitter than its kind does not want that one's settings.
+        # A file that names a splitter replaces its kind's, whose settings Hydra would merge in.
         own = self._values.get("validation")
         if isinstance(own, Mapping) and "split" in own:
             values["validation"] = dict(own)
@@ -316,9 +317,9 @@ class _Definition:
         }
 
     def _without_former(self, values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-        """Leave out a source's, metric's or splitter's settings if overrides name another.
+        """Drop the settings of a source, metric or splitter that an override replaces.
 
-        Hydra merges them.
+        Hydra would merge them with those of the new one.
         """
         from hydra.core.override_parser.overrides_parser import OverridesParser
         from hydra.errors import HydraException
@@ -339,7 +340,7 @@ class _Definition:
         return kept
 
     def _composed(self, values: Mapping[str, Any], overrides: Sequence[str]) -> DictConfig:
-        """Let Hydra compose; interpolations stay as they are."""
+        """Let Hydra compose, without resolving interpolations."""
         # Imported here because a stage that reads params.yaml needs no Hydra.
         from hydra import compose as hydra_compose
         from hydra import initialize_config_dir
@@ -347,7 +348,8 @@ class _Definition:
         from hydra.errors import HydraException
 
         ConfigStore.instance().store(f"ripen_{self._name}", OmegaConf.create(dict(values)))
-        # Each may add a key: the schema says which exist, and estimators have their own defaults.
+        # `++` may add a key. conf/ does not list estimators' defaults, and the schema checks all
+        # keys.
         given = [o if o[:1] in "+~" or self._is_group(o) else f"++{o}" for o in overrides]
         try:
             with initialize_config_dir(str(self._conf.absolute()), version_base=None):

@@ -1,7 +1,8 @@
 """Every setting, typed: those of one competition, and those of a run.
 
-`conf/` gives the values; `ripen.settings.compose` brings the two together. What an entry of a
-registry needs (a source, a splitter, an estimator) is typed beside it: here it is a mapping.
+`conf/` holds the values, and `ripen.settings.compose` checks them against these types. Settings of
+a registry's entry (a source, a splitter, an estimator) are typed beside the entry; here they are a
+plain mapping.
 """
 
 import re
@@ -16,7 +17,7 @@ Ratio = Annotated[float, Field(ge=0, le=1)]
 Jitter = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 Named = dict[str, Any]
-"""The name of a registry's entry and its settings, as that entry types them."""
+"""The name of a registry's entry with its settings, which the entry types."""
 
 _CREDENTIALS = re.compile(
     r"@|[?&;](user|username|(\w*_)?(password|passwd|pwd|token|secret|key)|sslpassword|apikey)=",
@@ -41,8 +42,8 @@ Address = Annotated[str, AfterValidator(_without_credentials)]
 class Net:
     """`conf/net/`: the network that NetSpec writes as a prototxt.
 
-    `weights` is where the weights come from: "xavier", the talk's "ones" or "random" (normal with
-    standard deviation 1).
+    `weights` is the initialization: "xavier", the talk's "ones" or "random" (normal with standard
+    deviation 1).
     """
 
     hidden_layers: list[Count]
@@ -51,7 +52,7 @@ class Net:
     weights: Literal["xavier", "ones", "random"]
 
 
-# What a policy cannot do without; the others take base_lr alone, or Caffe's defaults.
+# The settings that a policy requires. The others need base_lr alone, or have Caffe's defaults.
 NEEDED = {
     "step": ("gamma", "stepsize"),
     "exp": ("gamma",),
@@ -66,7 +67,7 @@ NEEDED = {
 class Solver:
     """`conf/solver/`: the fields of Caffe's SolverParameter, by their own names.
 
-    A setting left out has Caffe's default.
+    Missing settings have Caffe's defaults.
     """
 
     type: Literal["SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"] = "SGD"
@@ -98,12 +99,12 @@ class Solver:
 
 @typed
 class Train:
-    """How often a training is checked, and when it ends.
+    """How often training is checked, and when it ends.
 
-    Every `check_interval` iterations the loss, averaged over that interval, is compared with the
-    check before: a change below `tolerance`, `patience` times in a row, is convergence. After
-    `early_stopping` checks without a better validation loss training ends too. The weights of the
-    best validation loss are kept.
+    Every `check_interval` iterations the mean loss of the interval is compared with that of the
+    previous one. A change below `tolerance`, `patience` times in a row, is convergence. Training
+    also ends after `early_stopping` checks without a lower validation loss. The weights with the
+    lowest validation loss are kept.
     """
 
     batch_size: Count
@@ -115,11 +116,11 @@ class Train:
 
 @typed
 class Finetune:
-    """What is changed in a pretrained net (`ripen.nets.surgery`).
+    """Changes to a pretrained net (`ripen.nets.surgery`).
 
-    `from` names the net whose weights it begins with; `replace` the layers that give its scores.
-    The head alone learns where nothing up to the layer `freeze_until` does. New layers learn
-    `lr_mult_new` times as fast as others.
+    `from` names the net whose weights it starts from; `replace` lists the layers of its scores,
+    which are replaced. When only the head is trained, all layers up to `freeze_until` are frozen.
+    New layers learn `lr_mult_new` times as fast as the others.
     """
 
     from_: str
@@ -134,11 +135,11 @@ ViewsName = Literal["whole", "mirror", "crops5", "crops10", "scales"]
 
 @typed
 class FrozenNet:
-    """A net of the zoo up to some of its `layers`, each of whose maps becomes one number a pool.
+    """A net of the zoo up to some of its `layers`, whose maps are pooled to a number each.
 
-    `pools` are Caffe's: AVE, the mean over a map's places, and MAX, the largest of them. `sides`
-    are the input's height and width in pixels, one after the other; `views` are the views of each
-    image at each side (`ripen.data.image_input`).
+    `pools` are Caffe's: AVE is the mean of a map, MAX its maximum. Each of `sides` is an input
+    size, height and width in pixels; `views` are the views of each image at each size
+    (`ripen.data.image_input`).
     """
 
     net: str
@@ -163,10 +164,11 @@ class Augment:
 
 @typed
 class Pruner:
-    """How hopeless trials end early: by their validation loss at a check, against other trials'.
+    """How unpromising trials end early, by comparing their validation loss at a check with others'.
 
-    "median" compares with the median of what was finished; "successive_halving" lets one in
-    `reduction_factor` go on at `first_iteration`, at `reduction_factor` times as many, and so on.
+    "median" compares with the median of finished trials. "successive_halving" lets one trial in
+    `reduction_factor` continue at `first_iteration`, then at `reduction_factor` times that
+    iteration, and so on.
     """
 
     name: Literal["none", "median", "successive_halving"]
@@ -179,13 +181,13 @@ class Pruner:
 class Sweep:
     """`conf/sweep/`: trials of one competition's net.
 
-    `parameters` are overrides in Hydra's own syntax, of the settings of the competition's section
-    `train` and of `seed`: ``solver.base_lr=0.01,0.1`` (these values), ``solver.momentum=
-    interval(0.5,0.99)``, ``solver.base_lr=tag(log,interval(0.001,1))``; one with a single value
-    holds for every trial. `trials` is how many, null for the whole grid. The trials of a `round`
-    are chosen, and pruned, without knowing of each other, so that as many can run at once. Curves
-    are thinned to `curve_points`. With `train_best` the stage `train` takes the best settings.
-    More trials than `ask_above` are not begun unasked.
+    `parameters` are overrides in Hydra's own syntax, of the settings of the model `net` and of
+    `seed`: ``solver.base_lr=0.01,0.1`` (these values), ``solver.momentum=interval(0.5,0.99)``,
+    ``solver.base_lr=tag(log,interval(0.001,1))``. One with a single value holds for every trial.
+    `trials` is their number, null for the whole grid. The trials of a `round` are chosen and pruned
+    independently of each other, so that many can run at once. Curves are thinned to `curve_points`.
+    With `train_best` the stage `fit` uses the best settings. More than `ask_above` trials need a
+    confirmation.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
@@ -201,10 +203,10 @@ class Sweep:
 
 @typed
 class Launcher:
-    """`conf/launcher/`: who runs the trials; changes no result.
+    """`conf/launcher/`: where trials run. It changes no result.
 
-    `workers` is how many at once, null for one for each core; `address` that of a Ray cluster,
-    null for one on this machine.
+    `workers` is the number of parallel trials, null for one per core. `address` is that of a Ray
+    cluster, null for one on this machine.
     """
 
     name: Literal["basic", "joblib", "ray"]
@@ -214,10 +216,10 @@ class Launcher:
 
 @typed
 class Study:
-    """`conf/study/`: the relational store of Optuna's studies; without `uri` `.ripen/studies.db`.
+    """`conf/study/`: the relational store of Optuna's studies, by default `.ripen/studies.db`.
 
     The address holds no user or password: PostgreSQL's client takes those from PGUSER, PGPASSWORD
-    or ~/.pgpass. `timeout` is in seconds: how long to wait for a locked store.
+    or ~/.pgpass. `timeout` is the longest wait for a locked store, in seconds.
     """
 
     uri: Address | None
@@ -229,7 +231,7 @@ class Study:
 
 @typed
 class About:
-    """What the data card and the report say of a competition, all of it free text."""
+    """Free text on a competition, for the data card and the report."""
 
     title: str = ""
     source: str = ""
@@ -240,9 +242,9 @@ class About:
 class Files:
     """The names of a competition's tables, in its archive or folder.
 
-    `sample` is the sample submission. `solution` holds the test labels, where they are known;
-    `more` holds labelled rows that only the learning curve uses. Neither need exist. `groups` has
-    the column that `validation` names, where the training table lacks it: a row for each id.
+    `sample` is the sample submission. `solution` holds the test labels, if they are known; `more`
+    holds labelled rows for the learning curve only. Both are optional. `groups` has a row for each
+    id, and the column that `validation` names if the training table lacks it.
     """
 
     train: str = "train.csv"
@@ -260,13 +262,12 @@ ColumnType = Literal[
 
 @typed
 class Column:
-    """What is known of one column.
+    """The type and the allowed values of one column.
 
-    `type` is given in place of the detected one (`ripen.data.column_types`), with the `levels` of
-    an ordered column from low to high, or the `format` of dates as Python writes it; `min` and
-    `max` are the range of numbers, ends included; `missing` says whether values may be. A column
-    without such a section may have blanks, and any values. An identifier and a constant are not
-    learnt from.
+    `type` overrides the detected one (`ripen.data.column_types`). An ordered column needs its
+    `levels`, from low to high; a date may have its `format`, in Python's notation. `min` and `max`
+    are the range of numbers, ends included. `missing` says whether values may be missing: by
+    default they may, except in a column with a range. Identifiers and constants are not features.
     """
 
     type: ColumnType | None = None
@@ -285,10 +286,10 @@ class Column:
 
 @typed
 class Csv:
-    """How the competition's CSV files are written.
+    """The format of the competition's CSV files.
 
-    `separator` is one character, `decimal` stands before a number's decimals, and `encoding` is
-    one of Python's; a byte order mark is skipped.
+    `separator` is one character, `decimal` the decimal mark, and `encoding` one of Python's names.
+    A byte order mark is skipped.
     """
 
     separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
@@ -298,11 +299,11 @@ class Csv:
 
 @typed
 class Columns:
-    """The columns of a table: what the types of its values do not say.
+    """The columns of a table, where their detected types are not enough.
 
-    `drop` are not learnt from. With `scale` all numbers are divided by it in place of being
-    standardized. With `shape` (channels, height, width) a row is an image, pixel after pixel. The
-    column `weight` says how much a training row counts.
+    `drop` lists columns that are not features; `types` overrides types by column. `scale` divides
+    all numbers instead of standardizing them. With `shape` (channels, height, width) a row is an
+    image, pixel after pixel. The column `weight` holds the weight of each training row.
     """
 
     drop: list[str] = Field(default_factory=list)
@@ -316,11 +317,11 @@ class Columns:
 class Images:
     """The images of a competition.
 
-    `labels` names the reader that finds each image's class (`ripen.data.labels`). An image with a
-    side below `min_side` pixels is excluded, as a broken one is; an error if a larger share than
-    `max_broken` of the labelled images is. `crop` is the share of an image's sides in views that
-    show a part of it; `batch_size` counts images, each in all its views; `precision` is that of
-    stored features.
+    `labels` names the reader that finds each image's class (`ripen.data.labels`). Broken images and
+    those with a side below `min_side` pixels are excluded; if more than a share `max_broken` of the
+    labelled images is, that is an error. `crop` is the share of an image's sides that a cropped
+    view shows. `batch_size` counts images, each in all its views. `precision` is that of stored
+    features.
     """
 
     labels: Named
@@ -342,8 +343,9 @@ class Evaluate:
 class Predict:
     """The submission: `model` is "best" (by the competition's metric) or a model's name.
 
-    With `temperature` probabilities are scaled by the temperature that suits the validation rows
-    best. Then they are clipped to [clip, 1 - clip]; "validation" is the clip that suits these best.
+    With `temperature` probabilities are scaled by the temperature that fits the validation rows
+    best. They are then clipped to [clip, 1 - clip]; "validation" is the clip that fits these rows
+    best.
     """
 
     model: str
@@ -359,49 +361,51 @@ class Competition:
     ----------
     about : About
     seed : int
-        Of every random choice.
+        The seed of every random choice.
     reproducibility, threads
-        How the stages compute. Both are part of the result (`ripen.core.reproducibility`).
+        How the stages compute. Both affect the result (`ripen.core.reproducibility`).
     engine : "torch" or "real"
-        Whose Caffe trains the nets: ours, or Caffe 1.0 (`ripen.nets.engines`).
+        The Caffe that trains the nets: ripen's own, or Caffe 1.0 (`ripen.nets.engines`).
     source : mapping with one key
-        Where the files come from: a source of the registry, and its settings.
+        Where the files come from: a source of the registry, with its settings.
     reader : str
-        What turns the files into the index: "table" or "images", whose section must be given.
+        The reader that turns the files into the index: "table", or "images", which needs the
+        section `images`.
     files : Files
     csv : Csv
     id : str
-        A column.
+        The column of ids.
     target : str or list of str
-        A column, or several. Of images without a table it is the class that their labels give.
+        One column, or several. For images without a table it is the class from their labels.
     classes : list or mapping, optional
-        The classes in the order of their labels; a mapping gives each a name to show. Without it
+        The classes in the order of their labels; a mapping gives each a display name. By default
         the classes found, sorted.
     task : str
         A task of the registry: "binary", "multiclass", "multilabel", "regression".
     metric : str or mapping
         A metric of the registry, or a mapping with its name under ``metric`` and its settings
-        beside it; or Kaggle's own file (`ripen.competition.metric_file`). It decides the best
-        model and every order.
+        beside it; or Kaggle's own file (`ripen.competition.metric_file`). It decides which model is
+        best, and ranks all models.
     submission : "label", "probability", "value" or "labels"
-        What a column of the submission holds; "labels" are the best ones, as many as in the sample,
-        with blanks between. With a column a class it holds probabilities.
+        The content of the submission's column; "labels" are the most probable ones, as many as in
+        the sample, separated by blanks. A submission with a column for each class always holds
+        probabilities.
     validation : mapping
-        ``split`` names a splitter of the registry, beside it stand that splitter's settings.
+        ``split`` names a splitter of the registry, with that splitter's settings beside it.
     columns : Columns
     images : Images, optional
     features : dict of str to mapping
-        Features of images by names of their own, extracted once (`ripen.nets.frozen`).
+        Features of images, by names of your choice; extracted once (`ripen.nets.frozen`).
     models : dict of str to mapping
-        ``estimator`` names an estimator of the registry, beside it stand its settings.
+        ``estimator`` names an estimator of the registry, with its settings beside it.
     learning_curve : list of int
-        Numbers of training rows.
+        The numbers of training rows at which it is drawn.
     sweep : Sweep, optional
     evaluate : Evaluate
     predict : Predict, optional
-        None where nothing is submitted.
+        None for no submission.
     own : mapping
-        Settings of the competition's own code.
+        Settings for the competition's own code.
     """
 
     about: About = Field(default_factory=About)
@@ -447,7 +451,7 @@ class Competition:
 
 @typed
 class Tracking:
-    """`conf/tracking/`: MLflow's store; without `uri` a SQLite file at the repository's root.
+    """`conf/tracking/`: MLflow's store, by default a SQLite file at the repository's root.
 
     The address holds no user or password: MLflow takes those from MLFLOW_TRACKING_USERNAME and
     MLFLOW_TRACKING_PASSWORD.
@@ -458,7 +462,7 @@ class Tracking:
 
 @typed
 class Run:
-    """What holds for a whole run, and changes no result of it."""
+    """Settings of a whole run. They change no competition's result."""
 
     competitions: Annotated[list[Name], Field(min_length=1)]
     launcher: Launcher

@@ -1,4 +1,4 @@
-"""Strict dataclasses for settings, and the numbers that are allowed in them."""
+"""Strict dataclasses for settings, and types of numbers with a range."""
 
 from typing import Annotated, TypeVar, cast, dataclass_transform
 
@@ -26,5 +26,5 @@ _typed = dataclass(
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def typed(cls: type[T]) -> type[T]:
-    """Make a class a section: frozen, keyword-only, of strict types, with no other keys."""
+    """Make a class a section of settings: frozen, keyword-only, strictly typed, no other keys."""
     return cast(type[T], _typed(cls))

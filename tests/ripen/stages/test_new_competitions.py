@@ -119,7 +119,7 @@ def test_a_table_of_numbers_a_category_and_blanks(new: Callable[[str], dict[str,
     assert index.classes == ("no", "yes")
     assert index.rows["id"].tolist() == [f"{row:04}" for row in range(60)]
     table = pd.read_parquet(layout.prepared / "table.parquet")
-    assert [str(kind) for kind in table.dtypes] == ["float64", "float64", "str"]
+    assert [str(kind) for kind in table.dtypes] == ["float64", "float64", "category"]
     assert list(table) == ["width", "height", "colour"]
     assert table.height.isna().any()
     submission = pd.read_csv(layout.submission, dtype=str)

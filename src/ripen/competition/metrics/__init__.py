@@ -1,8 +1,8 @@
 """Metrics: one registry, and the only place that stores whether greater is better.
 
 A metric is one decorated function in one of this folder's files. Its keyword-only parameters are
-its settings (`metric: {metric: f_beta, beta: 2}`), typed by their annotations. One annotated
-`PerRow` is named in the settings by a column, and comes to the function as that column's values.
+its settings (`metric: {metric: f_beta, beta: 2}`), typed by their annotations. For a parameter
+annotated `PerRow` the settings name a column, and the function gets the column's values.
 """
 
 import inspect
@@ -27,7 +27,7 @@ Needs = Literal["label", "probability", "value", "ranking", "submission"]
 Score = Callable[..., float]
 Clip = Annotated[float, Field(gt=0, lt=0.5)]
 PerRow = Annotated[NDArray[Any], "a column of the rows"]
-"""Weights, groups or events, shape (n,): of a setting that names their column."""
+"""A column of the rows, shape (n,): weights, groups or events. The setting is its name."""
 
 CLASSES = ("binary", "multiclass")
 LABELS = ("multilabel",)
@@ -36,43 +36,42 @@ VALUES = ("regression",)
 
 @dataclass(frozen=True)
 class Order:
-    """A score's title, and which of two scores is the better one."""
+    """A score's title, and which of two scores is better."""
 
     title: str
     greater_is_better: bool
 
     def best(self, scores: Mapping[str, float]) -> str:
-        """Return the name of the best score; of several the first."""
+        """Return the name of the best score, the first of equal ones."""
         return self.ranked(scores)[0]
 
     def ranked(self, scores: Mapping[str, float]) -> list[str]:
-        """Return names, the best score first; equal ones keep their order."""
+        """Return names, best score first; equal scores keep their order."""
         sign = -1 if self.greater_is_better else 1
         return sorted(scores, key=lambda name: sign * scores[name])
 
 
 @dataclass(frozen=True)
 class Metric(Order):
-    """How good predictions are.
+    """A measure of predictions.
 
     Attributes
     ----------
     title : str
-        What a table or an axis calls it.
+        Its name in tables and on axes.
     greater_is_better : bool
     name : str
         Its key in `metrics/<competition>.json`.
     needs : "label", "probability", "value", "ranking" or "submission"
-        What of a model's outputs is scored. Labels and rankings follow from probabilities: the most
-        probable class, or each label that is more probable than not; the classes, the most
-        probable first. "submission": tables in the form of the sample, for `ripen.competition
-        .metric_file`.
+        The form of a model's outputs that is scored. Labels and rankings follow from probabilities:
+        the most probable class, or each label above 0.5; the classes, most probable first.
+        "submission": tables in the form of the sample (`ripen.competition.metric_file`).
     tasks : tuple of str
-        Those that it fits.
+        The tasks that it fits.
     score : callable
         Takes the truth: classes 0 … c-1 or values, shape (n,); or k labels or values, shape (n, k).
         Then the predictions, of the truth's shape, or of shape (n, c) for probabilities and
-        rankings of classes. NaN where it is not defined.
+        rankings of classes. Returns NaN where it is undefined.
     settings : mapping
         Keyword arguments of `score`.
     columns : mapping of str to str
@@ -107,7 +106,7 @@ class Metric(Order):
         outputs : float ndarray of shape (n, outputs)
             Probabilities of each class or label, or values.
         rows : mapping of str to ndarray of shape (n,), optional
-            The columns that `columns` names.
+            The columns named by `columns`.
 
         Raises
         ------
@@ -118,7 +117,7 @@ class Metric(Order):
         return float(self.score(truth, self._taken(truth, outputs), **self.settings, **given))
 
     def _taken(self, truth: NDArray[Any], outputs: NDArray[np.floating]) -> NDArray[Any]:
-        """Return what the function takes of a model's outputs."""
+        """Return a model's outputs in the form that the function takes."""
         classes = truth.ndim == 1 and self.needs != "value"
         n, *columns = outputs.shape
         wanted = list(truth.shape[1:]) or [1]
@@ -135,7 +134,7 @@ class Metric(Order):
         probabilities = normalised(outputs) if classes else outputs
         if self.needs == "probability":
             return probabilities
-        if self.needs == "ranking":  # of equal ones the first class comes first
+        if self.needs == "ranking":  # among equal ones the first class wins
             return np.argsort(-probabilities, axis=1, kind="stable")
         return probabilities.argmax(axis=1) if classes else (probabilities > 0.5).astype(np.int64)
 
@@ -144,12 +143,12 @@ class Metric(Order):
         return outputs if self.least is None else np.maximum(outputs, self.least)
 
     def check(self, task: str) -> None:
-        """Make sure that it fits a task.
+        """Check that the metric fits a task.
 
         Raises
         ------
         ConfigError
-            If it does not.
+            If it does not fit.
         """
         if (self.needs == "value") != (task in VALUES) and self.needs != "submission":
             raise ConfigError(
@@ -215,14 +214,14 @@ def chosen(settings: str | Mapping[str, Any], where: str = "metric") -> Metric:
     Parameters
     ----------
     settings : str or mapping
-        A name of the registry, or a mapping with it under "metric" and settings beside it.
+        A name of the registry, or a mapping with the name under "metric" and its settings.
     where : str
         For errors.
 
     Raises
     ------
     ConfigError
-        If there is none of that name, or its settings do not fit: names the nearest.
+        If there is no such metric, or its settings are invalid. The error names the nearest one.
     """
     values = {"metric": settings} if isinstance(settings, str) else dict(settings)
     if "metric" not in values:
@@ -245,7 +244,7 @@ Column = Annotated[str, "a column of the rows"]
 
 
 def _as_setting(hint: Any) -> Any:
-    """Return the type of a setting: the name of a column, where a function takes the column."""
+    """Return the type of a setting, which for a column is the column's name."""
     if hint == PerRow:
         return Column
     return Column | None if PerRow in get_args(hint) else hint
@@ -256,13 +255,13 @@ def _is_column(hint: Any) -> bool:
 
 
 def order_of(metrics: Mapping[str, Any]) -> Order:
-    """Return the title and the direction of the metric that decides, by the name in ``best_by``.
+    """Return the title and the direction of the deciding metric, which ``best_by`` names.
 
     Parameters
     ----------
     metrics : mapping
-        The content of `metrics/<competition>.json`. It holds both of a metric that is not in the
-        registry, under ``metric``.
+        The content of `metrics/<competition>.json`. For a metric that is not in the registry it
+        holds title and direction, under ``metric``.
     """
     own = metrics.get("metric")
     return Order(**own) if own else METRICS[str(metrics["best_by"]).partition("/")[2]]
@@ -274,7 +273,7 @@ def numbers_of(column: NDArray[Any]) -> NDArray[np.float64]:
     Raises
     ------
     DataError
-        If a value is none.
+        If a value is not a number.
     """
     numbers = np.asarray(pd.to_numeric(pd.Series(column), errors="coerce"), np.float64)
     if (bad := np.isnan(numbers)).any():
@@ -288,7 +287,7 @@ def weights_of(column: NDArray[Any]) -> NDArray[np.float64]:
     Raises
     ------
     DataError
-        If one is not a number of 0 or more, or none is above 0.
+        If a weight is negative or not a number, or no weight is above 0.
     """
     weights = numbers_of(column)
     if not (weights >= 0).all() or not weights.any():
@@ -297,12 +296,12 @@ def weights_of(column: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def each_of(weights: list[float] | None, k: int) -> NDArray[np.float64]:
-    """Return a setting's weights of k classes or labels, in their order; ones without it.
+    """Return the weights of k classes or labels, in their order; all 1 without the setting.
 
     Raises
     ------
     DataError
-        If there are not k of them, or all are 0.
+        If their number is not k, or all are 0.
     """
     found = np.ones(k) if weights is None else np.asarray(weights, np.float64)
     if len(found) != k or not found.any():
@@ -313,7 +312,7 @@ def each_of(weights: list[float] | None, k: int) -> NDArray[np.float64]:
 def scores(
     names: Iterable[str], truth: NDArray[Any], predicted: NDArray[np.float64]
 ) -> dict[str, float]:
-    """Score predictions by several metrics, rounded; those that are undefined here are absent.
+    """Score predictions by several metrics, rounded, without those that are undefined here.
 
     Returns
     -------
@@ -327,5 +326,5 @@ def scores(
 
 
 def normalised(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Make rows sum to 1: a softmax in float32 does only nearly, and log loss needs it exactly."""
+    """Scale rows to sum to 1: a softmax in float32 does so only nearly, and log loss needs it."""
     return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True))

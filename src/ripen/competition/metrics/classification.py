@@ -14,7 +14,7 @@ EPSILON = float(np.finfo(np.float64).eps)  # where scikit-learn clips
 
 @metric("accuracy", "accuracy", "label", greater_is_better=True, tasks=CLASSES)
 def accuracy(labels: Labels, predicted: Labels) -> float:
-    """Return the share of rows whose class is right.
+    """Return the share of rows with the right class.
 
     Source: scikit-learn, `accuracy_score`.
     """
@@ -25,32 +25,32 @@ def accuracy(labels: Labels, predicted: Labels) -> float:
 
 @metric("balanced_accuracy", "balanced accuracy", "label", greater_is_better=True, tasks=CLASSES)
 def balanced_accuracy(labels: Labels, predicted: Labels) -> float:
-    """Return the mean over the classes that occur of the share of each that is found.
+    """Return the mean recall over the classes that occur.
 
     Source: scikit-learn, `balanced_accuracy_score`.
     """
     from sklearn.metrics import recall_score
 
-    # The same as balanced_accuracy_score, which warns of classes that occur in predictions alone.
+    # The same as balanced_accuracy_score, which warns of classes that are only predicted.
     found = recall_score(labels, predicted, labels=np.unique(labels), average="macro")
     return float(found)
 
 
 @metric("log_loss", "log loss", "probability", greater_is_better=False, tasks=CLASSES + LABELS)
 def log_loss(labels: Labels, probabilities: Probabilities, *, clip: Clip = EPSILON) -> float:
-    """Return the mean negative log probability of what is true, in nats.
+    """Return the mean negative log probability of the true class, in nats.
 
-    Rows of class probabilities are scaled to the sum 1, then all are clipped to [clip, 1 - clip].
-    Of several labels it is the mean over all of them: the mean column-wise log loss. The default is
-    scikit-learn's clip, 2.2e-16; older competitions of Kaggle's clip at 1e-15, as in
-    `metric: {metric: log_loss, clip: 1.0e-15}`.
+    Class probabilities of a row are scaled to sum to 1, then clipped to [clip, 1 - clip]. With
+    several labels a row it is the mean over all labels, the mean column-wise log loss. The default
+    clip is scikit-learn's, 2.2e-16. Older competitions of Kaggle's clip at 1e-15: `metric: {metric:
+    log_loss, clip: 1.0e-15}`.
 
     Source: scikit-learn, `log_loss`; Kaggle, `otto-group-product-classification-challenge`.
     """
     clipped = np.clip(probabilities, clip, 1 - clip)
     if labels.ndim > 1:
         return float(-np.mean(np.log(np.where(labels == 1, clipped, 1 - clipped))))
-    # As scikit-learn's, without its checks, which take far longer, and with a clip.
+    # scikit-learn's log_loss has no clip, and its checks take far longer than this.
     return float(-np.mean(np.log(clipped[np.arange(len(labels)), labels])))
 
 
@@ -58,7 +58,8 @@ def log_loss(labels: Labels, probabilities: Probabilities, *, clip: Clip = EPSIL
 def brier(labels: Labels, probabilities: Probabilities) -> float:
     """Return the mean squared error of the probabilities.
 
-    Of two classes that of the second one's, from 0 to 1; of more the sum over classes, to 2.
+    With two classes it is that of the second one, from 0 to 1; with more it is the sum over
+    classes, from 0 to 2.
 
     Source: Brier, 1950; scikit-learn, `brier_score_loss`.
     """
@@ -71,9 +72,9 @@ def brier(labels: Labels, probabilities: Probabilities) -> float:
 
 @metric("roc_auc", "AUC", "probability", greater_is_better=True, tasks=CLASSES)
 def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
-    """Return the area under the ROC curve, one class against the rest, the mean over classes.
+    """Return the area under the ROC curve, one class against the rest, averaged over classes.
 
-    Classes that do not occur do not count. Not defined where only one class is present.
+    Classes that do not occur are left out. Undefined if only one class occurs.
 
     Source: scikit-learn, `roc_auc_score` with `multi_class="ovr"`, which needs every class.
     """
@@ -82,7 +83,7 @@ def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
     present = np.unique(labels)
     if len(present) < 2:
         return NAN
-    # No curve can be drawn of an absent class, and scikit-learn's mean is over all of them.
+    # An absent class has no curve, and scikit-learn would average over all classes.
     return float(np.mean([roc_auc_score(labels == k, probabilities[:, k]) for k in present]))
 
 
@@ -90,10 +91,10 @@ def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
     "normalized_gini", "normalized Gini", "probability", greater_is_better=True, tasks=("binary",)
 )
 def normalized_gini(labels: Labels, probabilities: Probabilities) -> float:
-    """Return 2 AUC - 1: the Gini coefficient of the ranking, by that of a perfect one.
+    """Return 2 AUC - 1: the Gini coefficient of the ranking, divided by that of a perfect one.
 
-    Kaggle's code takes rows of equal probability in the file's order. Here each of them counts
-    half, so that the order of rows changes nothing; without such rows both are the same.
+    Kaggle's code orders rows of equal probability as in the file. Here each such pair counts half,
+    so the order of rows has no effect. Without ties both agree.
 
     Source: Kaggle, `porto-seguro-safe-driver-prediction`.
     """
@@ -108,9 +109,9 @@ def normalized_gini(labels: Labels, probabilities: Probabilities) -> float:
     tasks=("binary",),
 )
 def average_precision(labels: Labels, probabilities: Probabilities) -> float:
-    """Return the mean precision over the rows of the second class, ranked by its probability.
+    """Return the precision at each row of the second class, ranked by its probability, averaged.
 
-    Not defined without such a row.
+    Undefined without such a row.
 
     Source: scikit-learn, `average_precision_score`.
     """
@@ -121,13 +122,13 @@ def average_precision(labels: Labels, probabilities: Probabilities) -> float:
 
 @metric("mcc", "Matthews correlation", "label", greater_is_better=True, tasks=CLASSES)
 def mcc(labels: Labels, predicted: Labels) -> float:
-    """Return the correlation of true and predicted classes; 0 where one of them is constant.
+    """Return the correlation of true and predicted classes; 0 if one of them is constant.
 
     Source: Matthews, 1975; Gorodkin, 2004; scikit-learn, `matthews_corrcoef`.
     """
     from sklearn.metrics import matthews_corrcoef
 
-    if np.unique(np.concatenate([labels, predicted])).size < 2:  # of which scikit-learn warns
+    if np.unique(np.concatenate([labels, predicted])).size < 2:  # scikit-learn would warn
         return 0.0
     return float(matthews_corrcoef(labels, predicted))
 
@@ -140,10 +141,10 @@ def mcc(labels: Labels, predicted: Labels) -> float:
     tasks=CLASSES,
 )
 def quadratic_weighted_kappa(labels: Labels, predicted: Labels) -> float:
-    """Return the agreement beyond chance, disagreement weighted by the squared distance of classes.
+    """Return the agreement beyond chance, with disagreement weighted by squared class distance.
 
-    The distance is that of the classes' places in their order. Not defined where all rows are and
-    are predicted to be of one class.
+    The distance counts places in the order of classes. Undefined if all rows have, and are
+    predicted to have, the same class.
 
     Source: Cohen, 1968; scikit-learn, `cohen_kappa_score` with `weights="quadratic"` and the
     classes that do not occur among its `labels`; Kaggle, `aptos2019-blindness-detection`.
@@ -153,7 +154,7 @@ def quadratic_weighted_kappa(labels: Labels, predicted: Labels) -> float:
     both = np.concatenate([labels, predicted])
     if both.min() == both.max():
         return NAN
-    # Without labels scikit-learn numbers only classes that occur, which moves them together.
+    # Without `labels` scikit-learn numbers only the classes that occur, which shrinks distances.
     classes = np.arange(both.max() + 1)
     return float(cohen_kappa_score(labels, predicted, labels=classes, weights="quadratic"))
 
@@ -169,7 +170,7 @@ def _f(labels: Labels, predicted: Labels, average: str, beta: float = 1.0) -> fl
 
 @metric("f1", "F1", "label", greater_is_better=True, tasks=("binary",))
 def f1(labels: Labels, predicted: Labels) -> float:
-    """Return the harmonic mean of precision and recall of the second class; 0 if none is right.
+    """Return the harmonic mean of precision and recall of the second class; 0 if it has no hit.
 
     Source: scikit-learn, `f1_score`.
     """
@@ -178,7 +179,7 @@ def f1(labels: Labels, predicted: Labels) -> float:
 
 @metric("f1_micro", "F1, micro", "label", greater_is_better=True, tasks=CLASSES + LABELS)
 def f1_micro(labels: Labels, predicted: Labels) -> float:
-    """Return F1 of the counts of all classes together: with one class a row, the accuracy.
+    """Return F1 of the counts pooled over classes: with one class a row, the accuracy.
 
     Source: scikit-learn, `f1_score` with `average="micro"`.
     """
@@ -187,7 +188,7 @@ def f1_micro(labels: Labels, predicted: Labels) -> float:
 
 @metric("f1_macro", "F1, macro", "label", greater_is_better=True, tasks=CLASSES + LABELS)
 def f1_macro(labels: Labels, predicted: Labels) -> float:
-    """Return the mean over classes of F1; over those that occur or are predicted.
+    """Return the mean F1 over the classes that occur or are predicted.
 
     Source: scikit-learn, `f1_score` with `average="macro"`; Kaggle,
     `human-protein-atlas-image-classification`.
@@ -197,7 +198,7 @@ def f1_macro(labels: Labels, predicted: Labels) -> float:
 
 @metric("f1_weighted", "F1, weighted", "label", greater_is_better=True, tasks=CLASSES + LABELS)
 def f1_weighted(labels: Labels, predicted: Labels) -> float:
-    """Return the mean over classes of F1, weighted by their numbers of rows.
+    """Return the mean F1 over classes, weighted by their numbers of rows.
 
     Source: scikit-learn, `f1_score` with `average="weighted"`.
     """
@@ -206,7 +207,7 @@ def f1_weighted(labels: Labels, predicted: Labels) -> float:
 
 @metric("f_beta", "F-beta", "label", greater_is_better=True, tasks=("binary",))
 def f_beta(labels: Labels, predicted: Labels, *, beta: Positive = 1.0) -> float:
-    """Return F of the second class, recall counting beta times as much as precision.
+    """Return the F score of the second class, recall weighted beta times as much as precision.
 
     Source: scikit-learn, `fbeta_score`.
     """
@@ -215,7 +216,7 @@ def f_beta(labels: Labels, predicted: Labels, *, beta: Positive = 1.0) -> float:
 
 @metric("f_beta_macro", "F-beta, macro", "label", greater_is_better=True, tasks=CLASSES + LABELS)
 def f_beta_macro(labels: Labels, predicted: Labels, *, beta: Positive = 1.0) -> float:
-    """Return the mean over classes of F-beta.
+    """Return the mean F-beta over classes.
 
     Source: scikit-learn, `fbeta_score` with `average="macro"`.
     """
@@ -224,9 +225,10 @@ def f_beta_macro(labels: Labels, predicted: Labels, *, beta: Positive = 1.0) -> 
 
 @metric("jaccard", "Jaccard", "label", greater_is_better=True, tasks=CLASSES)
 def jaccard(labels: Labels, predicted: Labels) -> float:
-    """Return the intersection by the union of the rows that are and are predicted to be of a class.
+    """Return the intersection over union of the true and the predicted rows of a class.
 
-    Of two classes that of the second one, of more the mean over those that occur or are predicted.
+    With two classes it is that of the second one, with more the mean over those that occur or are
+    predicted.
 
     Source: scikit-learn, `jaccard_score`, "binary" where labels are 0 and 1, else "macro".
     """
@@ -241,7 +243,7 @@ def jaccard(labels: Labels, predicted: Labels) -> float:
 def dice(labels: Labels, predicted: Labels) -> float:
     """Return 2 |X ∩ Y| / (|X| + |Y|) of true and predicted rows of the second class.
 
-    It is their F1, except that it is 1 where there are none.
+    It equals F1, except that it is 1 if there are no such rows.
 
     Source: Dice, 1945; Kaggle, `carvana-image-masking-challenge`.
     """
@@ -264,10 +266,10 @@ def weighted_log_loss(
     weight: PerRow | None = None,
     clip: Clip = 1e-15,
 ) -> float:
-    """Return the weighted mean over classes of each one's mean log loss.
+    """Return the weighted mean over classes of the mean log loss of each.
 
-    Each class is the mean over its own rows, so that without `weights` all count alike; `weights`
-    are those of the classes in their order, and `weight` a column of the rows' own.
+    The loss of a class is the mean over its own rows, so without `weights` all classes count alike.
+    `weights` lists the classes' weights in their order; `weight` names a column of row weights.
 
     Source: Kaggle, `PLAsTiCC-2018`; The PLAsTiCC Team, arXiv:1809.11145, equation 2.
     """

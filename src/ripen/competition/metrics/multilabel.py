@@ -14,9 +14,9 @@ Probabilities = NDArray[np.float64]
     "mean_column_auc", "mean column-wise AUC", "probability", greater_is_better=True, tasks=LABELS
 )
 def mean_column_auc(truth: Labels, probabilities: Probabilities) -> float:
-    """Return the mean over labels of the area under the ROC curve.
+    """Return the mean area under the ROC curve over labels.
 
-    Labels of which all rows are alike do not count.
+    Labels with the same value in all rows are left out.
 
     Source: scikit-learn, `roc_auc_score` with `average="macro"`, which needs both values of every
     label; Kaggle, `jigsaw-toxic-comment-classification-challenge`.
@@ -36,7 +36,7 @@ def mean_column_auc(truth: Labels, probabilities: Probabilities) -> float:
     tasks=LABELS,
 )
 def mean_column_average_precision(truth: Labels, probabilities: Probabilities) -> float:
-    """Return the mean over labels of the average precision; over those that occur.
+    """Return the mean average precision over the labels that occur.
 
     Source: scikit-learn, `average_precision_score` with `average="macro"`, which counts labels that
     do not occur as 0.
@@ -67,10 +67,11 @@ def weighted_multilabel_log_loss(
     weight: PerRow | None = None,
     clip: Clip = 1e-15,
 ) -> float:
-    """Return the weighted mean over all rows and labels of the log loss, in nats.
+    """Return the weighted mean log loss over all rows and labels, in nats.
 
-    A number's weight is the product of its label's, from `weights` in the labels' order; that of
-    its label where it is 1, from `positive`; and its row's, from the column that `weight` names.
+    The weight of an entry is a product: the weight of its label, from `weights` in the labels'
+    order; where the entry is 1, the label's weight from `positive`; and that of its row, from the
+    column `weight`.
 
     Source: Kaggle, `rsna-intracranial-hemorrhage-detection` (weights 2 for "any" and 1),
     `rsna-2022-cervical-spine-fracture-detection` (weights and positive).
@@ -86,7 +87,7 @@ def weighted_multilabel_log_loss(
 
 @metric("f1_samples", "F1, mean over rows", "label", greater_is_better=True, tasks=LABELS)
 def f1_samples(truth: Labels, predicted: Labels) -> float:
-    """Return the mean over rows of F1 of a row's labels; 0 for a row with none right.
+    """Return the mean over rows of the F1 of a row's labels; 0 for a row without a hit.
 
     Source: scikit-learn, `f1_score` with `average="samples"`; Kaggle,
     `instacart-market-basket-analysis`.
@@ -96,7 +97,7 @@ def f1_samples(truth: Labels, predicted: Labels) -> float:
 
 @metric("f_beta_samples", "F-beta, mean over rows", "label", greater_is_better=True, tasks=LABELS)
 def f_beta_samples(truth: Labels, predicted: Labels, *, beta: Positive = 1.0) -> float:
-    """Return the mean over rows of F-beta of a row's labels; 0 for a row with none right.
+    """Return the mean over rows of the F-beta of a row's labels; 0 for a row without a hit.
 
     Source: scikit-learn, `fbeta_score` with `average="samples"`; Kaggle,
     `planet-understanding-the-amazon-from-space` (beta 2).
@@ -108,7 +109,7 @@ def f_beta_samples(truth: Labels, predicted: Labels, *, beta: Positive = 1.0) ->
 
 @metric("jaccard_samples", "Jaccard, mean over rows", "label", greater_is_better=True, tasks=LABELS)
 def jaccard_samples(truth: Labels, predicted: Labels) -> float:
-    """Return the mean over rows of the intersection by the union of true and predicted labels.
+    """Return the mean over rows of the intersection over union of true and predicted labels.
 
     Source: scikit-learn, `jaccard_score` with `average="samples"`.
     """
@@ -130,7 +131,7 @@ def dice_samples(truth: Labels, predicted: Labels) -> float:
 
 @metric("exact_match", "exact match", "label", greater_is_better=True, tasks=LABELS)
 def exact_match(truth: Labels, predicted: Labels) -> float:
-    """Return the share of rows all of whose labels are right.
+    """Return the share of rows with all labels right.
 
     Source: scikit-learn, `accuracy_score` of several labels.
     """
@@ -139,7 +140,7 @@ def exact_match(truth: Labels, predicted: Labels) -> float:
 
 @metric("hamming_loss", "Hamming loss", "label", greater_is_better=False, tasks=LABELS)
 def hamming_loss(truth: Labels, predicted: Labels) -> float:
-    """Return the share of all rows and labels that are wrong.
+    """Return the share of labels that are wrong, over all rows.
 
     Source: scikit-learn, `hamming_loss`.
     """
@@ -150,8 +151,8 @@ def hamming_loss(truth: Labels, predicted: Labels) -> float:
 def lwlrap(truth: Labels, probabilities: Probabilities) -> float:
     """Return the label-weighted label-ranking average precision.
 
-    For each true label of each row the precision among the labels that rank at least as high, the
-    mean over all of these. Not defined without a true label.
+    It is the precision among the labels that rank at least as high as a true label, averaged over
+    all true labels of all rows. Undefined without a true label.
 
     Source: Fonseca et al., arXiv:1906.02975; Kaggle, `freesound-audio-tagging-2019`; scikit-learn,
     `label_ranking_average_precision_score` weighted by the number of labels of a row.

@@ -1,7 +1,7 @@
-"""Metrics of a ranking: the classes or labels of each row, the best guess first.
+"""Metrics of a ranking: the classes or labels of each row, most probable first.
 
-A ranking is an int64 ndarray of shape (n, c): places of classes. The truth is the one class of each
-row, shape (n,), or 0 or 1 for each of c labels, shape (n, c).
+A ranking is an int64 ndarray of shape (n, c) of class numbers. The truth is the class of each row,
+shape (n,), or 0 or 1 for each of c labels, shape (n, c).
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ EITHER = (*CLASSES, *LABELS)
 def top5(labels: Ints, probabilities: NDArray[np.float64]) -> float:
     """Return the share of rows whose class is among the five most probable.
 
-    Not defined for five classes or fewer, where it would always be 1.
+    Undefined for five classes or fewer, where it would always be 1.
 
     Source: scikit-learn, `top_k_accuracy_score` with `k=5`.
     """
@@ -30,7 +30,7 @@ def top5(labels: Ints, probabilities: NDArray[np.float64]) -> float:
 def top_k(labels: Ints, probabilities: NDArray[np.float64], *, k: Count = 3) -> float:
     """Return the share of rows whose class is among the k most probable.
 
-    Not defined for k classes or fewer, where it would always be 1.
+    Undefined for k classes or fewer, where it would always be 1.
 
     Source: scikit-learn, `top_k_accuracy_score`.
     """
@@ -43,7 +43,7 @@ def _top(labels: Ints, probabilities: NDArray[np.float64], k: int) -> float:
     classes = np.arange(probabilities.shape[1])
     if len(classes) <= k:
         return float("nan")
-    if len(classes) == 2:  # scikit-learn takes two columns for one
+    if len(classes) == 2:  # scikit-learn needs one column here
         return float(np.mean(probabilities.argmax(axis=1) == labels))
     return float(top_k_accuracy_score(labels, probabilities, k=k, labels=classes))
 
@@ -52,9 +52,9 @@ def _top(labels: Ints, probabilities: NDArray[np.float64], k: int) -> float:
 def map_at_k(truth: Ints, ranking: Ints, *, k: Count = 3) -> float:
     """Return the mean over rows of the average precision of the best k.
 
-    That of a row is the sum over the places that are right of the precision up to there, divided by
-    k, or by the number of true labels where that is smaller. With one class a row it is 1 / place,
-    or 0 beyond k. Rows without any true label count 0.
+    For a row it is the sum of the precisions at the correct places, divided by k or by the number
+    of true labels, whichever is smaller. With one class a row it is 1 / place, and 0 beyond k. Rows
+    without a true label count 0.
 
     Source: Kaggle, `expedia-hotel-recommendations`, `humpback-whale-identification`.
     """
@@ -67,12 +67,12 @@ def map_at_k(truth: Ints, ranking: Ints, *, k: Count = 3) -> float:
 
 @metric("ndcg_at_k", "NDCG@k", "ranking", greater_is_better=True, tasks=EITHER)
 def ndcg_at_k(truth: Ints, ranking: Ints, *, k: Count = 5) -> float:
-    """Return the mean over rows of the discounted gain of the best k, by the largest possible one.
+    """Return the mean over rows of the discounted gain of the best k, divided by the maximum.
 
-    A true label at place i gains 1 / log2(i + 1). Rows without any true label count 0.
+    A true label at place i gains 1 / log2(i + 1). Rows without a true label count 0.
 
     Source: Järvelin and Kekäläinen, 2002; Kaggle, `airbnb-recruiting-new-user-bookings`;
-    scikit-learn, `ndcg_score`, which takes the mean over orders of equal scores.
+    scikit-learn, `ndcg_score`, which averages over the orders of equal scores.
     """
     discounts = 1 / np.log2(np.arange(2, ranking.shape[1] + 2))[:k]
     gain = _hits(truth, ranking)[:, :k] @ discounts

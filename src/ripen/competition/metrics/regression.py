@@ -1,4 +1,4 @@
-"""Metrics of values: one a row, shape (n,), or k of them, shape (n, k)."""
+"""Metrics of values: one for each row, shape (n,), or k, shape (n, k)."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
@@ -29,12 +29,12 @@ def _mean_over_columns(
 
 @metric("rmse", "RMSE", "value", greater_is_better=False, tasks=VALUES)
 def rmse(truth: Values, predicted: Values, *, weight: PerRow | None = None) -> float:
-    """Return the root of the mean squared error, of several columns over all their numbers.
+    """Return the root mean squared error, over all numbers of all columns.
 
-    `weight` names a column of the rows' weights.
+    `weight` names a column of row weights.
 
-    Source: scikit-learn, `root_mean_squared_error`, which of several columns is the mean of their
-    own (here `mean_column_rmse`).
+    Source: scikit-learn, `root_mean_squared_error`, which averages over columns (here
+    `mean_column_rmse`).
     """
     from sklearn.metrics import root_mean_squared_error
 
@@ -46,7 +46,7 @@ def rmse(truth: Values, predicted: Values, *, weight: PerRow | None = None) -> f
 
 @metric("mean_column_rmse", "mean column-wise RMSE", "value", greater_is_better=False, tasks=VALUES)
 def mean_column_rmse(truth: Values, predicted: Values) -> float:
-    """Return the mean over columns of the root of the mean squared error.
+    """Return the mean over columns of the root mean squared error.
 
     Source: scikit-learn, `root_mean_squared_error`; Kaggle, `stanford-covid-vaccine`.
     """
@@ -63,9 +63,9 @@ def mean_column_rmse(truth: Values, predicted: Values) -> float:
     transform="log1p",
 )
 def rmsle(truth: Values, predicted: Values) -> float:
-    """Return the RMSE of log(1 + value), of several columns over all their numbers.
+    """Return the RMSE of log(1 + value), over all numbers of all columns.
 
-    A predicted value below 0 counts as 0. Not defined where a true value is below 0.
+    A prediction below 0 counts as 0. Undefined if a true value is below 0.
 
     Source: scikit-learn, `root_mean_squared_log_error`, which refuses predictions below 0; Kaggle,
     `bike-sharing-demand`.
@@ -106,7 +106,7 @@ def mse(truth: Values, predicted: Values) -> float:
 def mae(truth: Values, predicted: Values, *, weight: PerRow | None = None) -> float:
     """Return the mean absolute error.
 
-    `weight` names a column of the rows' weights.
+    `weight` names a column of row weights.
 
     Source: scikit-learn, `mean_absolute_error`; Kaggle, with weights,
     `walmart-recruiting-store-sales-forecasting`.
@@ -119,7 +119,7 @@ def mae(truth: Values, predicted: Values, *, weight: PerRow | None = None) -> fl
 
 @metric("median_ae", "median absolute error", "value", greater_is_better=False, tasks=VALUES)
 def median_ae(truth: Values, predicted: Values) -> float:
-    """Return the median of the absolute errors, the mean over columns.
+    """Return the median absolute error, averaged over columns.
 
     Source: scikit-learn, `median_absolute_error`.
     """
@@ -130,7 +130,7 @@ def median_ae(truth: Values, predicted: Values) -> float:
 
 @metric("mape", "MAPE", "value", greater_is_better=False, tasks=VALUES)
 def mape(truth: Values, predicted: Values) -> float:
-    """Return the mean of the absolute errors by the true values, 0.1 for 10%.
+    """Return the mean of the absolute errors divided by the true values, 0.1 for 10%.
 
     A true value of 0 counts as 2.2e-16.
 
@@ -167,9 +167,9 @@ def rmspe(truth: Values, predicted: Values) -> float:
 
 @metric("r2", "R²", "value", greater_is_better=True, tasks=VALUES)
 def r2(truth: Values, predicted: Values) -> float:
-    """Return the share of the variance that is explained, the mean over columns.
+    """Return the share of variance explained, averaged over columns.
 
-    Not defined for a single row.
+    Undefined for a single row.
 
     Source: scikit-learn, `r2_score`; Kaggle, `mercedes-benz-greener-manufacturing`.
     """
@@ -180,7 +180,7 @@ def r2(truth: Values, predicted: Values) -> float:
 
 @metric("pearson", "Pearson correlation", "value", greater_is_better=True, tasks=VALUES)
 def pearson(truth: Values, predicted: Values) -> float:
-    """Return the linear correlation, the mean over columns; not defined where one is constant.
+    """Return the linear correlation, averaged over columns; undefined if one is constant.
 
     Source: scipy, `stats.pearsonr`; Kaggle, `us-patent-phrase-to-phrase-matching`.
     """
@@ -189,9 +189,9 @@ def pearson(truth: Values, predicted: Values) -> float:
 
 @metric("spearman", "Spearman correlation", "value", greater_is_better=True, tasks=VALUES)
 def spearman(truth: Values, predicted: Values) -> float:
-    """Return the correlation of ranks, the mean over columns; not defined where one is constant.
+    """Return the correlation of ranks, averaged over columns; undefined if one is constant.
 
-    Equal values share the mean of their ranks.
+    Equal values get the mean of their ranks.
 
     Source: scipy, `stats.spearmanr`; Kaggle, `google-quest-challenge`, of columns.
     """
@@ -205,17 +205,17 @@ def spearman(truth: Values, predicted: Values) -> float:
 def _correlation(one: Values, other: Values) -> float:
     from scipy.stats import pearsonr
 
-    if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:  # scipy warns, and gives NaN
+    if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:  # scipy would warn, and return NaN
         return NAN
     return float(pearsonr(one, other).statistic)
 
 
 @metric("kl_divergence", "KL divergence", "value", greater_is_better=False, tasks=VALUES, least=0)
 def kl_divergence(truth: Values, predicted: Values, *, clip: Clip = 1e-15) -> float:
-    """Return the mean over rows of Σ p log(p / q), in nats, of columns that are a distribution.
+    """Return the mean over rows of Σ p log(p / q), in nats; a row's columns are a distribution.
 
-    Predictions below 0 count as 0 and a row's are scaled to the sum 1, which Kaggle demands. Both
-    sides are clipped to [clip, 1 - clip]. Not defined for a single column.
+    Predictions below 0 count as 0, and a row's are scaled to sum to 1, which Kaggle demands. Truth
+    and predictions are clipped to [clip, 1 - clip]. Undefined for a single column.
 
     Source: Kullback and Leibler, 1951; Kaggle, `hms-harmful-brain-activity-classification`, whose
     terms of true probability 0 are those of the clip.
@@ -237,7 +237,7 @@ Quantile = Annotated[float, Field(gt=0, lt=1)]
 
 @metric("pinball", "pinball loss", "value", greater_is_better=False, tasks=VALUES)
 def pinball(truth: Values, predicted: Values, *, quantile: Quantile = 0.5) -> float:
-    """Return the mean of the errors, too low ones times the quantile, too high ones times the rest.
+    """Return the mean absolute error, times the quantile below the truth, 1 - quantile above it.
 
     At the quantile 0.5 it is half the mean absolute error.
 
@@ -253,9 +253,9 @@ def pinball(truth: Values, predicted: Values, *, quantile: Quantile = 0.5) -> fl
 
 @metric("log_mae_by_group", "log MAE by group", "value", greater_is_better=False, tasks=VALUES)
 def log_mae_by_group(truth: Values, predicted: Values, *, group: PerRow) -> float:
-    """Return the mean over groups of the log of each one's mean absolute error, at least 1e-9.
+    """Return the mean over groups of the log of the group's mean absolute error, at least 1e-9.
 
-    `group` names the column of groups. The least possible score is -20.723.
+    `group` names the column of groups. The lowest possible score is -20.723.
 
     Source: Kaggle, `champs-scalar-coupling`.
     """
@@ -282,8 +282,8 @@ def laplace_log_likelihood(
 ) -> float:
     """Return the mean of -√2 Δ / σ - log(√2 σ), Δ the absolute error, at most `largest_error`.
 
-    σ is the spread that a model gives, at least `least_sigma`. With one column of values it is
-    `sigma` for all rows; of two columns the second is the spread, and the first the value.
+    σ is the predicted spread, at least `least_sigma`. With two columns the first is the value and
+    the second the spread; with one, the spread is `sigma` in all rows.
 
     Source: Kaggle, `osic-pulmonary-fibrosis-progression` (70 and 1000).
     """
@@ -296,19 +296,19 @@ def laplace_log_likelihood(
 
 @metric("concordance_index", "concordance index", "value", greater_is_better=True, tasks=VALUES)
 def concordance_index(truth: Values, predicted: Values, *, event: PerRow | None = None) -> float:
-    """Return the share of comparable pairs of rows whose order is predicted; equal ones count half.
+    """Return the share of comparable pairs of rows in the right order; tied predictions count half.
 
-    A greater prediction says a later time. A pair is comparable if its times differ and the earlier
-    one ended in the event; `event` names the column of 1 where it did and 0 where the row was
-    censored, else all did. A censored row outlives an event of the same time. Not defined without
-    such a pair, or of several columns.
+    A greater prediction means a later time. A pair is comparable if its times differ and the
+    earlier one ended in the event. The column `event` is 1 if a row did and 0 if it was censored;
+    by default all rows did. A censored row outlives an event of the same time. Undefined without a
+    comparable pair, or for several columns.
 
     Source: Harrell et al., 1982; lifelines, `concordance_index`, the same without censored ties.
     """
     if truth.ndim > 1:
         return NAN
     ended = np.ones(len(truth), bool) if event is None else numbers_of(event) > 0
-    later: list[float] = []  # predictions of the rows that outlive what comes, sorted
+    later: list[float] = []  # sorted predictions of the rows with later times
     right, pairs = 0.0, 0
     for time in np.unique(truth)[::-1]:
         now = truth == time
@@ -331,11 +331,11 @@ def concordance_index(truth: Values, predicted: Values, *, event: PerRow | None 
     tasks=VALUES,
 )
 def normalized_gini_values(truth: Values, predicted: Values) -> float:
-    """Return the Gini coefficient of the true values in the predictions' order, by the perfect one.
+    """Return the Gini coefficient of the true values by prediction, divided by the perfect one.
 
-    Rows of equal predictions count with the mean of their true values, so that the order of rows
-    changes nothing; Kaggle's code takes them in the file's order. Not defined where all true values
-    are equal, or of several columns.
+    Rows of equal predictions count with the mean of their true values, so the order of rows has no
+    effect; Kaggle's code takes them in the file's order. Undefined if all true values are equal, or
+    for several columns.
 
     Source: Kaggle, `ClaimPredictionChallenge`,
     `liberty-mutual-group-property-inspection-prediction`.
@@ -346,7 +346,7 @@ def normalized_gini_values(truth: Values, predicted: Values) -> float:
 
 
 def _gini(truth: Values, scores: Values) -> float:
-    """Return the area between the curve of cumulated truth, greatest score first, and the even."""
+    """Return the area between the curve of cumulated truth, best score first, and the diagonal."""
     _, places = np.unique(-scores, return_inverse=True)
     means = np.bincount(places, weights=truth) / np.bincount(places)
     ordered = means[np.sort(places)]

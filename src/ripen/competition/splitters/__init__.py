@@ -1,7 +1,7 @@
-"""Splitters: which labelled rows validate, and in which fold. One file a family of splitters.
+"""Splitters: which labelled rows validate, and in which fold. One file for each family.
 
-A splitter is a section of settings with a method `split`. A fold number of 0 or more says in which
-fold a row is held out; -1 says that it always trains. Hold-out is a splitter with one fold.
+A splitter is a section of settings with a method `split`. A fold number of 0 or more is the fold
+that holds the row out; -1 means that it always trains. Hold-out is a splitter with one fold.
 """
 
 from collections.abc import Mapping
@@ -28,9 +28,10 @@ class Split:
     order : int64 ndarray of shape (n,)
         The rows in the order in which models take them.
     fold : int64 ndarray of shape (n,)
-        Of each row, in the rows' own order.
+        The fold of each row, in the rows' own order.
     group : ndarray of shape (n,), optional
-        What was dealt as a whole, by name; in a split in time the rows of one time, in its order.
+        The name of each row's group, which is dealt as a whole; for a split in time the rank of the
+        row's time.
     """
 
     order: Ints
@@ -39,10 +40,10 @@ class Split:
 
 
 class Splitter:
-    """Settings that deal folds.
+    """The settings of a splitter, with the method that deals folds.
 
-    `refit` says whether the test rows are predicted by a model fitted on all labelled rows; without
-    it by the mean of the folds' models.
+    `refit` says whether a model fitted on all labelled rows predicts the test part. Otherwise the
+    mean of the folds' models does.
     """
 
     refit: ClassVar[bool] = True
@@ -53,20 +54,20 @@ class Splitter:
         Parameters
         ----------
         rows : DataFrame of n rows
-            Of the index, with the file's own columns beside it where it is a table.
+            Rows of the index, with the file's own columns if it is a table.
         targets : ndarray of shape (n,), or (n, k)
-            Labels from 0, or values; or several of these.
+            Labels from 0, or values; or several of either.
         seed : int
 
         Raises
         ------
         DataError
-            If there are too few rows for that.
+            If there are too few rows.
         """
         raise NotImplementedError
 
     def splits(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> list[Split]:
-        """Deal rows as often as the settings say, each time by another seed; as `split`."""
+        """Deal rows once for each repeat, every time with another seed (`split`)."""
         return [self.split(rows, targets, seed)]
 
     def trains(self, fold: Ints, k: int, group: NDArray[Any] | None = None) -> NDArray[np.bool_]:
@@ -75,10 +76,10 @@ class Splitter:
         Parameters
         ----------
         fold : int64 ndarray of shape (n,)
-            Of the labelled rows.
+            Folds of the labelled rows.
         k : int
         group : ndarray of shape (n,), optional
-            As `Split` has it.
+            As in `Split`.
         """
         return np.asarray(fold != k)
 
@@ -92,7 +93,7 @@ def splitter(settings: Mapping[str, Any]) -> Splitter:
     Raises
     ------
     ConfigError
-        If there is none of that name, or its settings do not fit.
+        If there is no such splitter, or its settings are invalid.
     """
     values = dict(settings)
     kind = SPLITTERS[str(values.pop("split", "none"))]
@@ -100,7 +101,7 @@ def splitter(settings: Mapping[str, Any]) -> Splitter:
 
 
 def too_few(count: int, needed: int, name: str) -> DataError:
-    """Return the error of a class that cannot be spread over folds."""
+    """Return the error for a class with fewer rows than folds."""
     return DataError(
         f"class '{name}' has {count} labelled rows. Needed: {needed}, one a fold. Set "
         "validation.folds to fewer, or validation.split to kfold"

@@ -1,4 +1,4 @@
-"""k folds: at random, by class, by group, by both, in time, or as the user deals them."""
+"""k folds: at random, by class, by group, by both, in time, or from a column."""
 
 import re
 from typing import Annotated, Any, ClassVar
@@ -12,7 +12,7 @@ from ripen.competition.splitters import SPLITTERS, Ints, Split, Splitter, too_fe
 from ripen.core.errors import DataError
 from ripen.settings.typed import Count, typed
 
-BINS = 10  # of values that are stratified
+BINS = 10  # of values, to stratify a regression
 
 
 def _expression(pattern: str) -> str:
@@ -29,7 +29,7 @@ Pattern = Annotated[str, AfterValidator(_expression)]
 
 @typed
 class Repeated(Splitter):
-    """Folds dealt at random, `repeats` times by other seeds.
+    """Folds dealt at random, `repeats` times with different seeds.
 
     An out-of-fold prediction is the mean over the repeats.
     """
@@ -39,18 +39,19 @@ class Repeated(Splitter):
 
     def splits(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> list[Split]:
         """Deal rows (`Splitter.splits`)."""
+        # The first repeat has the seed itself: more repeats leave its folds as they are.
         return [self.split(rows, targets, seed + number) for number in range(self.repeats)]
 
 
 @typed
 class Grouped(Repeated):
-    """Whole groups, by a column: no group is both in training and in validation.
+    """Whole groups: no group is both in training and in validation.
 
-    With `pattern`, a regular expression, the group is the part of the value that it finds: its
-    first bracket, or all of it.
+    A row's group is its value in the column `group`. With `pattern`, a regular expression, it is
+    the part of the value that matches: the first capture group, or the whole match.
     """
 
-    group: str = "group"  # of the index, where near-duplicate images are a group
+    group: str = "group"  # the index's own, which holds near-duplicate images together
     pattern: Pattern | None = None
 
     def groups(self, rows: pd.DataFrame) -> NDArray[Any]:
@@ -59,7 +60,7 @@ class Grouped(Repeated):
         Raises
         ------
         DataError
-            If there is no such column, or the pattern is not found in a value.
+            If there is no such column, or the pattern does not match a value.
         """
         values = column_of(rows, self.group, "group").astype(object)
         values = values.where(values.notna(), "").map(str)
@@ -77,7 +78,7 @@ class Grouped(Repeated):
 
 
 def _part(expression: "re.Pattern[str]", value: str) -> str | None:
-    """Return what an expression finds."""
+    """Return the part of a value that matches, None if no part does."""
     if not value:
         return ""
     match = expression.search(value)
@@ -87,7 +88,7 @@ def _part(expression: "re.Pattern[str]", value: str) -> str | None:
 def _in_turn(
     rows: int, held_out: "list[NDArray[np.int64]]", group: NDArray[Any] | None = None
 ) -> Split:
-    """Number the folds of scikit-learn's splits."""
+    """Return the splits of scikit-learn as numbered folds."""
     fold = np.full(rows, -1)
     for number, held in enumerate(held_out):
         fold[held] = number
@@ -101,7 +102,7 @@ def _check_classes(rows: pd.DataFrame, targets: NDArray[np.generic], folds: int)
         counts = np.bincount(labels)
         if counts.min() < folds:
             rare = str(counts.argmin())
-            if "target" in rows:  # the name that the user knows it by
+            if "target" in rows:  # the class as the user's file spells it
                 rare = str(rows["target"].iloc[int(np.argmax(labels == counts.argmin()))])
             raise too_few(int(counts.min()), folds, rare)
     _check_rows(rows, folds)
@@ -115,7 +116,7 @@ def _check_rows(rows: pd.DataFrame, folds: int) -> None:
 @SPLITTERS.register("kfold")
 @typed
 class KFold(Repeated):
-    """Deals rows at random, to folds of as many rows."""
+    """Deals rows at random, to folds of equal size."""
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
         """Deal rows (`Splitter.split`)."""
@@ -129,7 +130,7 @@ class KFold(Repeated):
 @SPLITTERS.register("stratified")
 @typed
 class Stratified(Repeated):
-    """Deals rows so that each class has as many in every fold; values are binned into tenths."""
+    """Spreads each class evenly over the folds; values are binned into tenths."""
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
         """Deal rows (`Splitter.split`)."""
@@ -144,7 +145,7 @@ class Stratified(Repeated):
 @SPLITTERS.register("group")
 @typed
 class Group(Grouped):
-    """Deals whole groups, to folds of nearly as many."""
+    """Deals whole groups at random, nearly the same number of groups to each fold."""
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
         """Deal rows (`Splitter.split`)."""
@@ -160,10 +161,10 @@ class Group(Grouped):
 @SPLITTERS.register("stratified_group")
 @typed
 class StratifiedGroup(Grouped):
-    """Deals whole groups, and each class alike.
+    """Deals whole groups, and spreads each class evenly over the folds.
 
-    scikit-learn's StratifiedGroupKFold comes near that. Here a class differs from its share by less
-    than one row wherever its rows are groups of their own.
+    scikit-learn's StratifiedGroupKFold does so approximately. Here a class deviates from its share
+    by less than one row if each of its rows is a group of its own.
     """
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
@@ -181,11 +182,11 @@ class StratifiedGroup(Grouped):
 @SPLITTERS.register("time")
 @typed
 class Time(Splitter):
-    """Validates on what comes later: the model of each fold trains on all that came before it.
+    """Validates on later rows: the model of each fold trains on all rows before it.
 
-    Rows are ordered by `column`, and those of one time stay together. The folds follow each other,
-    the last one to the end. A model knows nothing of the `gap` times before its fold. Rows before
-    the first fold only train.
+    Rows are ordered by `column`, and those of the same time stay together. The folds are
+    consecutive, and the last one ends with the data. A model does not train on the `gap` times
+    before its fold. Rows before the first fold only train.
     """
 
     column: str
@@ -210,6 +211,7 @@ class Time(Splitter):
                 f"column '{self.column}' has {count} different times, too few for {self.folds} "
                 f"folds after each other with a gap of {self.gap}"
             )
+        # Split the distinct times and not the rows, so that rows of one time stay together.
         dealt = TimeSeriesSplit(self.folds, gap=self.gap)
         held_out = [held for _, held in dealt.split(np.arange(count))]
         fold = _in_turn(count, held_out).fold[times]
@@ -227,7 +229,7 @@ class Time(Splitter):
 @SPLITTERS.register("column")
 @typed
 class Column(Splitter):
-    """Takes the folds from a column of the training table; -1 for rows that always train."""
+    """Reads the folds from a column of the training table; -1 marks rows that always train."""
 
     column: str
     refit: ClassVar[bool] = False
@@ -253,7 +255,7 @@ def column_of(rows: pd.DataFrame, name: str, setting: str) -> "pd.Series[Any]":
     Raises
     ------
     DataError
-        If there is none of that name.
+        If there is no such column.
     """
     if name not in rows:
         raise DataError(f"validation.{setting}: there is no column '{name}'")
@@ -266,7 +268,7 @@ def _check_groups(groups: NDArray[Any], folds: int) -> None:
 
 
 def codes(groups: NDArray[Any]) -> Ints:
-    """Number groups in their order: by number where they are numbered, else by name."""
+    """Number groups in sorted order: by value if all are numbers, else by name."""
     numbers = pd.to_numeric(pd.Series(groups), errors="coerce")
     values = np.asarray(groups, "str") if numbers.isna().any() else numbers.to_numpy()
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
@@ -275,9 +277,10 @@ def codes(groups: NDArray[Any]) -> Ints:
 def classes_of(targets: NDArray[np.generic], folds: int = 1) -> Ints:
     """Return classes to stratify by, each of `folds` rows or more.
 
-    Labels are classes themselves. Values are binned by their rank into as many as `BINS`; of
-    several values their mean is, each in units of its own. Of several labels each combination is a
-    class; rare ones are one by the number of labels, or belong to the most frequent.
+    Labels are the classes themselves. Values are binned by rank into at most `BINS` classes;
+    several values are standardized and averaged first. With several labels each combination is a
+    class; rare combinations are merged by their number of labels, or else join the most frequent
+    class.
     """
     if targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer):
         return targets.astype(np.int64)

@@ -14,7 +14,7 @@ from ripen.settings.typed import Share, typed
 @SPLITTERS.register("holdout")
 @typed
 class HoldOut(Splitter):
-    """Holds out a share of the rows at random, of each class alike where there are classes."""
+    """Holds out a share of the rows at random, stratified by class if there are classes."""
 
     size: Share
     refit: ClassVar[bool] = False
@@ -38,7 +38,7 @@ class HoldOut(Splitter):
 @SPLITTERS.register("none")
 @typed
 class NoSplit(Splitter):
-    """Holds nothing out: for models that learn nothing."""
+    """Holds nothing out: for models that are not trained."""
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
         """Let every row train (`Splitter.split`)."""

@@ -1,4 +1,4 @@
-"""Tasks: what is predicted, and so what a model's outputs are. One file a task."""
+"""Tasks: what is predicted, and the outputs of a model that follow. One file a task."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,19 +22,18 @@ class Task:
     ----------
     name : str
     classifies : bool
-        Whether a target is one of some classes, and the outputs a probability of each, of the sum
-        1. Several targets are none of this: an output of each stands for itself.
+        Whether a target is one of several classes, and the outputs are their probabilities, which
+        sum to 1. Otherwise each target has an output of its own.
     probabilities : bool
-        Whether outputs are probabilities, and not values.
+        Whether outputs are probabilities rather than values.
     least, most : int
-        Numbers of classes, or of targets, that are allowed.
+        Allowed numbers of classes or of targets.
     loss : str
-        Caffe's layer on the scores and the targets.
+        Caffe's loss layer.
     error : str
-        The name of that loss in a figure.
+        Name of that loss in figures.
     metrics : tuple of str
-        Those that are reported beside the competition's own. The first one is that of learning
-        curves.
+        Metrics reported beside the competition's own. The first is that of learning curves.
     """
 
     name: str
@@ -47,16 +46,16 @@ class Task:
     metrics: tuple[str, ...]
 
     def outputs(self, classes: Sequence[str]) -> int:
-        """Return how many numbers a model gives for a row."""
+        """Return the number of a model's outputs for a row."""
         return len(classes) or 1
 
     def named(self, targets: Sequence[str]) -> list[str]:
-        """Return the targets that are an output each: all of several, none of a single value.
+        """Return the targets that have an output each: all of several, none for a single value.
 
         Raises
         ------
         ConfigError
-            If the task has another number of targets.
+            If the task does not allow this number of targets.
         """
         if self.classifies and len(targets) > 1:
             raise ConfigError(
@@ -67,7 +66,7 @@ class Task:
         return list(targets) if several else []
 
     def check_classes(self, classes: Sequence[str], where: str) -> None:
-        """Make sure of the number of classes.
+        """Check the number of classes.
 
         Raises
         ------
@@ -83,22 +82,22 @@ class Task:
             )
 
     def encode(self, targets: "pd.Series[Any]", classes: Sequence[str]) -> Targets:
-        """Turn targets, text that is empty where a target is unknown, into numbers.
+        """Turn targets into numbers; an empty text is an unknown target.
 
         Parameters
         ----------
         targets : Series of n str
-            Several stand in one text, a blank between them.
+            Several targets of a row are one text, separated by blanks.
         classes : sequence of str
-            Or names of several targets; none of a single value.
+            Or the names of several targets; empty for a single value.
 
         Returns
         -------
         int64 ndarray of shape (n,)
-            Places among the classes, -1 where unknown; of shape (n, k), of k independent labels, 0
-            and 1;
+            Positions among the classes, -1 if unknown; of shape (n, k) for k independent labels, 0
+            or 1;
         float64 ndarray of shape (n,), or (n, k)
-            or values, NaN where unknown.
+            or values, NaN if unknown.
         """
         if self.classifies:
             places = {value: place for place, value in enumerate(classes)} | {"": -1}

@@ -1,4 +1,4 @@
-"""The avocados: what is particular to them beside `conf/competition/avocado.yaml`."""
+"""The avocado competition's own code, beside `conf/competition/avocado.yaml`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,14 +20,14 @@ def generate(settings: Mapping[str, Any], seed: int, folder: Path) -> None:
     """Write the competition's files, drawn from the distribution."""
     drawn = check(settings, distribution.Drawn, "source.generate")
     for name, frame in distribution.generate(drawn, seed).items():
-        if len(frame):  # a table without rows is an error to its reader
+        if len(frame):  # the reader refuses a table without rows
             frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
 
 
 def bayes(competition: Competition, layout: Layout) -> dict[str, Any] | None:
     """Score the best possible rule: on the test rows, and its expected accuracy.
 
-    None for avocados from another source, whose distribution is unknown.
+    None if the files are from another source, whose distribution is unknown.
     """
     if "generate" not in competition.source:
         return None

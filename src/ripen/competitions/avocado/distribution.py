@@ -58,7 +58,7 @@ class Feature:
 
 @typed
 class Drawn:
-    """How many avocados are drawn, and how well remembered."""
+    """How many avocados are drawn, and the share of flipped labels."""
 
     n_train: Annotated[int, Field(ge=20)]
     n_test: Count

@@ -21,7 +21,7 @@ STEPS = 80  # of the regions, along each column
 def draw(competition: Competition, layout: Layout, folder: Path) -> None:
     """Write the network's figures and ``regions.svg`` into the evaluation's folder of the net.
 
-    Nothing is drawn where the settings have removed the net.
+    Draws nothing if the settings have removed the net.
     """
     folder = folder / NET
     if NET not in competition.models or not folder.exists():
@@ -31,7 +31,7 @@ def draw(competition: Competition, layout: Layout, folder: Path) -> None:
     network.draw(layout.model(NET), [str(name) for name in table], index.names, folder)
     shown = list(competition.own["regions"])
     rows = index.learnable()
-    # The kept net is that of the first fold, and so is its encoder.
+    # The saved net is that of the first fold: fit the encoder on the rows that it trained on.
     held = rows[index.folds[rows] == 0]
     encoder = Encoder().fit(table.iloc[rows[index.folds[rows] != 0]])
     points = table.iloc[held][shown].set_axis(["x", "y"], axis=1)

@@ -1,6 +1,6 @@
-"""Sick or not? scikit-learn's copy of the breast cancer data of Wisconsin (Street et al., 1993).
+"""Malignant or benign? scikit-learn's copy of Wisconsin's breast cancer data (Street et al., 1993).
 
-569 tumours, of which 30 numbers were measured on images of their cells; 212 are malignant.
+569 tumours, each with 30 measurements on images of its cells; 212 are malignant.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from ripen.settings.typed import typed
 
 @typed
 class Dealt:
-    """How many of the 569 rows have a label; the others are the test part."""
+    """The number of rows, of 569, that have a label; the others are the test part."""
 
     n_train: Annotated[int, Field(ge=50, le=540)]
 
@@ -28,12 +28,13 @@ def generate(settings: Mapping[str, Any], seed: int, folder: Path) -> None:
     dealt = check(settings, Dealt, "source.generate")
     found = load_breast_cancer(as_frame=True)
     table = found.frame.rename(columns=lambda name: name.replace(" ", "_"))
-    # scikit-learn numbers malignant 0 and benign 1: words cannot be mistaken.
+    # scikit-learn has 0 for malignant and 1 for benign, which is easily mistaken: write words.
     table["diagnosis"] = found.target_names[table.pop("target")]
     train, test = train_test_split(
         table, train_size=dealt.n_train, stratify=table["diagnosis"], random_state=seed
     )
-    # Numbered as shuffled: in scikit-learn's order neighbours have the same diagnosis.
+    # Number the rows after shuffling: in scikit-learn's order neighbours share a diagnosis, so the
+    # id would leak it.
     dealt_out = pd.concat([train, test]).reset_index(drop=True).rename_axis("id")
     train, test = dealt_out[: dealt.n_train], dealt_out[dealt.n_train :]
     known = test[["diagnosis"]]

@@ -41,7 +41,7 @@ class Pretraining:
 
 @typed
 class Dealt:
-    """How many images of 5 to 9 have a label, and how many more for the learning curve.
+    """The numbers of labelled images of 5 to 9, and of further ones for the learning curve.
 
     A share `validation_size` of the labelled images validates.
     """
@@ -53,16 +53,16 @@ class Dealt:
 
 
 def generate(settings: Mapping[str, Any], seed: int, folder: Path) -> None:
-    """Write the competition's files, and in `pretrained/` the net that others begin with.
+    """Write the competition's files, and into `pretrained/` the net that its models start from.
 
     ``train.csv``, ``more.csv`` (with labels), ``test.csv``, ``solution.csv`` and
-    ``sample_submission.csv``; images as columns of pixels, in rows whose classes take turns.
+    ``sample_submission.csv``; columns are pixels, and the classes of the rows alternate.
     """
     dealt = check(settings, Dealt, "source.generate")
     source = load_digits()
     shuffled = np.random.default_rng(seed).permutation(len(source.target))
     images, labels = source.images[shuffled], source.target[shuffled].astype(np.int64)
-    # Classes take turns, so that train and more hold as many images of each.
+    # Classes alternate, so that train and more are balanced.
     target = in_turn(np.flatnonzero(labels >= PRETRAINED), labels)
     ends = np.cumsum([dealt.n_train, dealt.n_more])
     train, more, test = (np.sort(rows) for rows in np.split(target, ends))
@@ -91,13 +91,13 @@ def generate(settings: Mapping[str, Any], seed: int, folder: Path) -> None:
 
 
 def in_turn(rows: Ints, labels: Ints) -> Ints:
-    """Order rows so that the classes take turns: the first n hold each as often as can be."""
+    """Order rows so that the classes alternate: any first n rows are as balanced as possible."""
     turn = pd.Series(labels[rows]).groupby(labels[rows]).cumcount().to_numpy()
     return rows[np.lexsort((labels[rows], turn))]
 
 
 def split(rows: Ints, labels: Ints, size: float, seed: int) -> tuple[Ints, Ints]:
-    """Split rows by class; those that train are in turn."""
+    """Split rows by class; the classes of the training rows alternate."""
     kept, held = train_test_split(
         np.arange(len(rows)), test_size=size, stratify=labels[rows], random_state=seed
     )
@@ -121,7 +121,7 @@ def pretrain(
         From 0 to 1.
     labels : int64 ndarray of shape (n,)
     rows : (int64 ndarray, int64 ndarray)
-        Those that train, and those that validate.
+        Training rows and validation rows.
     seed : int
     folder : Path
     """

@@ -1,7 +1,7 @@
-"""By how much will a price change tomorrow? A series drawn from a known process, day after day.
+"""By how much will a price change tomorrow? A daily series drawn from a known process.
 
-The logarithm of the price returns to its trend, its changes carry on a little, and Fridays are
-better than Mondays. All of that can be learnt. The rest is noise, and so the best possible error is
+The logarithm of the price reverts to its trend, its changes persist a little, and Fridays are
+better than Mondays. All of that can be learnt. The rest is noise, so the lowest possible error is
 known.
 """
 
@@ -23,18 +23,18 @@ from ripen.settings.typed import Positive, typed
 
 START = "2010-01-04"  # a Monday
 BASE = 100.0
-TREND = 0.0002  # of the logarithm, a day
-CARRY = 0.25  # of today's change that tomorrow's has
-PULL = 0.03  # of the distance to the trend
+TREND = 0.0002  # of the logarithm, per day
+CARRY = 0.25  # share of today's change in tomorrow's
+PULL = 0.03  # share of the distance to the trend that a day makes up
 WEEKDAYS = np.array([-0.4, 0.0, 0.1, 0.0, 0.3])  # percent, Monday to Friday
-BEFORE = 4  # days before today whose changes a row has
-SKIPPED = 50  # first days, in which the series forgets where it began
+BEFORE = 4  # changes of earlier days in a row
+SKIPPED = 50  # first days, left out: the series still depends on its start
 Floats = NDArray[np.float64]
 
 
 @typed
 class Drawn:
-    """How many days, and the noise: the standard deviation of a change, in percent."""
+    """The numbers of days, and the noise: the standard deviation of a change, in percent."""
 
     n_train: Annotated[int, Field(ge=50)]
     n_test: Annotated[int, Field(ge=10)]
@@ -101,7 +101,7 @@ def best_guess(table: pd.DataFrame) -> Floats:
 def bayes(competition: Competition, layout: Layout) -> dict[str, Any] | None:
     """Score the best possible guess: on the test rows, and its expected error.
 
-    None for a series from another source, whose process is unknown.
+    None if the files are from another source, whose process is unknown.
     """
     if "generate" not in competition.source:
         return None

@@ -1,9 +1,9 @@
-"""Columns as numbers, by what is learnt from the training rows alone.
+"""Columns as numbers, by encoders fitted on the training rows alone.
 
-One file an encoder: how categories become numbers. All else is the same for each of them. Numbers
-are standardized, blanks become the median, and a column says where they were. Truth values are 0
-and 1, the levels of an ordered category their places. A date becomes its parts and cycles, a text
-the TF-IDF of its words and characters.
+One file an encoder, which says how categories become numbers. All other types are encoded alike.
+Numbers are standardized; blanks become the median, and an indicator column marks them. Booleans
+become 0 and 1, ordered levels their ranks, a date its parts and cycles, a text the TF-IDF of its
+words and characters.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,9 +27,9 @@ from ripen.core.registry import Registry
 from ripen.data.encoders import columns
 from ripen.settings.schema import Columns
 
-LEVELS = 30  # of a category that get a column of their own, the rest share one
-COMPONENTS = 32  # of a text, where it has to be a dense array
-WORDS, CHARACTERS = 10_000, 20_000  # the most frequent ones that count
+LEVELS = 30  # of a category with a column of their own; the rest share one
+COMPONENTS = 32  # of a text in a dense array
+WORDS, CHARACTERS = 10_000, 20_000  # the most frequent ones are used
 Array = NDArray[np.float32]
 Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
@@ -41,14 +41,14 @@ class Encoding:
     Attributes
     ----------
     categories : callable
-        Returns an unfitted transformer of text columns; given the inner folds of the training rows,
-        the targets, and whether it may return a sparse array.
+        Returns an unfitted transformer of text columns, given the inner folds of the training rows,
+        the targets, and whether its output may be sparse.
     codes : bool
-        Whether it returns codes, a column for each category, which mean nothing as numbers.
+        Whether it returns codes, one column for each category, whose size has no meaning.
     first : int
-        Is added to the codes.
+        Offset of the codes.
     keeps_missing : bool
-        Whether numbers stay as they are, NaN where blank.
+        Whether numbers are left unchanged, NaN where blank.
     supervised : bool
         Whether it learns from the targets.
     """
@@ -64,35 +64,36 @@ ENCODERS: Registry[Encoding] = Registry("encoder", "ripen.data.encoders")
 
 
 class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Turns typed columns into float32 numbers, fitted on the training rows alone.
+    """Encodes typed columns as float32 numbers, fitted on the training rows alone.
 
-    Features come in this order: numbers in the order of their columns, indicators of their blanks,
-    texts, categories.
+    The features are, in this order, numbers in the order of their columns, indicators of their
+    blanks, texts, and categories.
 
     Parameters
     ----------
     scale : float, optional
-        All numbers are divided by this in place of being standardized.
+        Divides all numbers, instead of standardizing them.
     encode : str
         An encoder of the registry.
     types : dict of str to dict, optional
-        What the dtypes of the columns do not say (`ripen.data.encoders.columns`).
+        Types that the columns' dtypes do not show (`ripen.data.encoders.columns`).
     before : sequence of transformers
-        Of scikit-learn, from table to table, which are fitted first.
+        scikit-learn transformers from table to table, fitted first.
     sparse : bool
-        Whether texts may become a sparse array; else they are reduced to `COMPONENTS`.
+        Whether texts may become a sparse array; otherwise they are reduced to `COMPONENTS`.
     seed : int
 
     Attributes
     ----------
     columns_ : list of str
-        Of the table that it was fitted to.
+        Columns of the table that it was fitted to.
     kinds_ : dict of str to str
-        What they hold (`columns.KINDS`).
+        Their types (`columns.KINDS`).
     numbers_ : list of str
-        The columns of the first features; a date has several.
+        The source columns of the first features; a date has several features.
     codes_ : list of int
-        Levels of each category, code 0 for all others included, where the last features are codes.
+        The number of codes of each category, code 0 for unknown levels included, if the last
+        features are codes.
     """
 
     def __init__(
@@ -119,21 +120,21 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def fit_transform(self, table: pd.DataFrame, targets: Any = None, groups: Any = None) -> Any:
         """Learn from rows, and return them encoded.
 
-        Where an encoder learns from targets these rows are encoded fold by fold, by what the others
-        say (Micci-Barreca, 2001): `transform` would give each row what its own target says.
+        An encoder that learns from targets encodes these rows fold by fold, from the other folds
+        (Micci-Barreca, 2001): `transform` would leak each row's own target into its features.
 
         Parameters
         ----------
         table : DataFrame of shape (n, columns)
         targets : ndarray of shape (n,) or (n, k), optional
         groups : sequence of length n, optional
-            Rows of a group are in one fold.
+            Rows of a group stay in one fold.
         """
         self.columns_ = [str(name) for name in table]
         self.kinds_ = columns.kinds(table, self.types)
         self.before_ = [clone(each) for each in self.before]
         for each in self.before_:
-            # A transformer that cannot name its output's columns has a table of its own.
+            # A transformer without set_output returns a table already.
             each = each.set_output(transform="pandas") if hasattr(each, "set_output") else each
             table = each.fit_transform(table, targets)
         inner = columns.kinds(table, self.types)
@@ -176,12 +177,13 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _numbers(self, encoding: Encoding) -> Any:
         if encoding.keeps_missing:
             return "passthrough"
-        # Without blanks in the training rows there are no indicators, but those of others may have.
+        # Only columns with blanks in the training rows get an indicator; others may have blanks
+        # later.
         steps = [SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)]
         return make_pipeline(*steps, *([] if self.scale else [StandardScaler()]))
 
     def _text(self, values: "pd.Series[str]", sparse: bool) -> Any:
-        """Return an unfitted transformer of a text; a blank column is left out."""
+        """Return an unfitted transformer of a text column; a blank column has no features."""
         words = set(values.str.lower().str.findall(r"\w+").explode().dropna())
         if not words:
             return "drop"
@@ -223,7 +225,7 @@ def encoding_levels(fitted: Any) -> list[int]:
 
 
 def inner_folds(targets: Any, groups: Any, seed: int) -> Folds:
-    """Deal training rows to at most five folds; groups stay whole, classes are dealt alike."""
+    """Deal training rows to at most five folds; groups stay whole, classes are spread evenly."""
     from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
     y, classes = np.asarray(targets), np.unique(targets, return_inverse=True)[1]

@@ -1,4 +1,4 @@
-"""What columns hold, and as numbers what rows alone decide: truth values, ordered levels, dates."""
+"""Types of columns, and the encodings that need no fit: booleans, ordered levels, dates."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,21 +11,21 @@ KINDS = ("number", "category", "ordered", "boolean", "date", "text")
 TRUE = {"true", "t", "yes", "y", "1", "1.0"}
 FALSE = {"false", "f", "no", "n", "0", "0.0"}
 CYCLES = {"year": 365.25, "week": 7.0, "day": 24.0}  # lengths in days, days and hours
-WORDS, DISTINCT = 2.0, 0.5  # of a value on average, and the share of values that differ, in texts
+WORDS, DISTINCT = 2.0, 0.5  # of texts: mean words in a value, and share of distinct values
 Types = Mapping[str, Mapping[str, Any]] | None
 
 
 def kinds(table: pd.DataFrame, types: Types = None) -> dict[str, str]:
-    """Say what each column holds: as the settings do, else by its dtype.
+    """Return the type of each column: from the settings, else from its dtype.
 
     Parameters
     ----------
     table : DataFrame
-        Numbers are numeric, truth values boolean, dates datetimes, ordered categories pandas' own;
-        any other column is a category, in which a blank is a level, or a text, where most values
-        have several words and differ.
+        Numbers, booleans, dates and ordered categories have pandas' own dtypes. Any other column is
+        a text if most values are distinct and have several words, else a category, in which a blank
+        is a level.
     types : mapping of str to mapping, optional
-        For a column's name its `type`, one of `KINDS`.
+        By column, its `type`, one of `KINDS`.
     """
     return {str(name): _kind(table[name], (types or {}).get(str(name), {})) for name in table}
 
@@ -61,7 +61,7 @@ def levels(table: pd.DataFrame, types: Types = None) -> dict[str, list[str]]:
 def as_numbers(
     table: pd.DataFrame, known: Mapping[str, str], order: Mapping[str, list[str]]
 ) -> pd.DataFrame:
-    """Return a table of numbers, of text columns and of categories, row by row.
+    """Return a table of numbers, text columns and categories, each row computed from itself alone.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def as_numbers(
     known : mapping of str to str
         From `kinds`.
     order : mapping of str to list of str
-        From `levels`. A level that is not among them counts as missing.
+        From `levels`. Any other level counts as missing.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def _truth(values: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _date(values: "pd.Series[Any]") -> dict[str, Any]:
-    """Return parts of a date, and where in the year, the week and the day it lies, on circles."""
+    """Return parts of a date, and its position in year, week and day as sine and cosine."""
     dates = pd.to_datetime(values.replace("", None), errors="coerce", format="mixed")
     if dates.dt.tz is not None:
         dates = dates.dt.tz_convert(None)

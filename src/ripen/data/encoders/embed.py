@@ -1,4 +1,4 @@
-"""Codes of levels from 1, 0 where unknown, for the Embed layers of a net."""
+"""Codes of levels from 1, 0 if unknown, for the Embed layers of a net."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from ripen.data.encoders import ENCODERS, Encoding, Folds
 
-LEAST = 3  # rows of a level that gets a vector of its own: others would be learnt by heart
+LEAST = 3  # rows of a level with a vector of its own: that of a rarer one would overfit
 
 
 def categories(folds: Folds, targets: Any, sparse: bool) -> OrdinalEncoder:

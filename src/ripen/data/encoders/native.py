@@ -1,4 +1,4 @@
-"""Codes of levels, NaN where unknown, for estimators with categories and blanks of their own."""
+"""Codes of levels, NaN if unknown, for estimators that handle categories and blanks themselves."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from ripen.data.encoders import ENCODERS, Encoding, Folds
 
-MOST = 254  # levels that scikit-learn's gradient boosting tells apart, the rest share one
+MOST = 254  # levels that scikit-learn's gradient boosting can distinguish; the rest share one
 
 
 def categories(folds: Folds, targets: Any, sparse: bool) -> OrdinalEncoder:

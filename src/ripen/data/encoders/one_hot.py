@@ -1,4 +1,4 @@
-"""A column a level, of the most frequent ones."""
+"""One column for each of the most frequent levels."""
 
 from typing import Any
 

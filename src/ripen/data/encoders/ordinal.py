@@ -1,4 +1,4 @@
-"""The place of a level among all, for trees; -1 for one that the training rows lack."""
+"""The rank of a level in sorted order, for trees; -1 for levels that the training rows lack."""
 
 from typing import Any
 

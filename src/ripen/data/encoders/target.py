@@ -1,4 +1,4 @@
-"""The mean target of a level, shrunk towards that of all, and cross-fitted: for many levels."""
+"""The mean target of a level, shrunk towards the overall mean and cross-fitted: for many levels."""
 
 from typing import Any
 

@@ -32,7 +32,7 @@ _NOT_LISTED = (".csv", ".zip")
 
 
 class Labelled(NamedTuple):
-    """What a reader found out about one image.
+    """What a reader finds for one image.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Labels:
     Attributes
     ----------
     classes : tuple of str
-        Names of the classes: those that were given, or all that were found, sorted.
+        Names of the classes: the given ones, or all found, sorted.
     images : list of Labelled or None
         One for each file name; None for a file that is not an image.
     """
@@ -74,14 +74,14 @@ class Known:
     Attributes
     ----------
     classes : tuple of str
-        Names of the classes in the order of their labels; empty to take all that are found.
+        Names of the classes in the order of their labels; empty to use all found.
     ids : collection of str
         Ids of the sample submission, which decide how a test image's id is spelled; empty if there
         is no sample.
     table : mapping of str to str
         For `csv`: the label of each training image by its id, as `read_table` returns it.
     part : "train" or "test"
-        For `synset`: the part that all images belong to, which their names do not tell.
+        For `synset`: the part that all images belong to, which their names do not show.
     """
 
     classes: Sequence[str] = ()
@@ -119,7 +119,7 @@ def without_suffix(name: str) -> str:
 
 
 def is_junk(name: str) -> bool:
-    """Whether an operating system made a file for itself, such as ``__MACOSX/._cat.jpg``."""
+    """Whether a file is an operating system's own, such as ``__MACOSX/._cat.jpg``."""
     lower = [part.lower() for part in PurePosixPath(name).parts]
     return lower[-1].startswith(".") or bool(_JUNK & set(lower))
 
@@ -170,7 +170,7 @@ def is_skipped(name: str) -> bool:
 
 
 def is_image_of_folder(path: PurePosixPath) -> bool:
-    """Whether a file is an image; one of another kind may only lie beside the folders.
+    """Whether a file is an image; other files may only lie beside the folders.
 
     Raises
     ------

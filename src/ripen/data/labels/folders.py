@@ -43,7 +43,7 @@ def by_folder(names: Sequence[str], known: Known) -> Labels:
 Labelled(part='test', label=-1, key=('IMG_', 1, '.JPG'), id='IMG_1.JPG')]
     """
     ids = frozenset(known.ids)
-    # Training images are not in the sample: spell their ids like those of the test images.
+    # The sample has no training images: spell their ids like those of the test images.
     with_suffix = any(is_image(id) for id in ids)
 
     def read(name: str) -> Found | None:

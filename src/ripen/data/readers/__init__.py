@@ -1,4 +1,4 @@
-"""Readers: what turns a competition's raw files into rows of the index. One file a reader."""
+"""Readers: they turn a competition's raw files into rows of the index. One file a reader."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,25 +12,25 @@ from ripen.settings.schema import Competition
 
 
 def nothing(folder: Path, rows: pd.DataFrame) -> None:
-    """Write nothing beside the index."""
+    """Write no further files."""
 
 
 @dataclass(frozen=True)
 class Read:
-    """What a reader found.
+    """The result of a reader.
 
     Attributes
     ----------
     rows : DataFrame of n rows
-        The index, as `ripen.competition.index` has it, but for the folds.
+        The index without its folds (`ripen.competition.index`).
     columns : DataFrame of n rows
-        What models may learn from beside images: typed columns; none of them for images alone.
+        Typed columns that models may learn from; none for images without a table.
     beside : DataFrame of n rows
-        Columns that only a splitter may read, as text.
+        Columns for the splitter alone, as text.
     names : dict of str to str
-        Classes that the files themselves list, value to name, in order; empty where they do not.
+        Classes listed by the files themselves, value to name, in order; empty if they list none.
     write : callable
-        Writes what else the reader has to say, into the prepared folder, given the final index.
+        Writes the reader's further files into the prepared folder, given the final index.
     """
 
     rows: pd.DataFrame

@@ -1,4 +1,4 @@
-"""A competition of images, in archives: their classes come from names, folders or a table."""
+"""A competition of images in archives. Classes come from names, folders or a table."""
 
 import hashlib
 import json
@@ -29,19 +29,19 @@ from ripen.settings.schema import Competition
 from ripen.settings.typed import typed
 
 GRID = "grid.jpg"
-LABELLED = "labelled"  # stands for a class where targets are numbers, or several labels
-EACH = 8  # images of a class on the grid
-NAMED = 3  # excluded images, on the terminal; the card has all
+LABELLED = "labelled"  # placeholder for a class if targets are numbers, or several labels
+EACH = 8  # images of a class in the grid
+NAMED = 3  # excluded images listed on the terminal; the card has all
 
 
 @typed
 class LabelSettings:
     """The section `images.labels`.
 
-    `read` names the label reader. `table` is a CSV file: for "csv" one of the competition's, with
-    the columns `id` and `label`, in place of which stand the competition's targets where these are
-    no classes; for "synset" one of the repository's that lists all synsets, whose images all belong
-    to one `part`.
+    `read` names the label reader. `table` is a CSV file. For "csv" it is one of the competition's,
+    with the columns `id` and `label`; if targets are not classes, the target columns replace
+    `label`. For "synset" it is one of the repository's that lists all synsets, and all images
+    belong to `part`.
     """
 
     read: str
@@ -55,13 +55,13 @@ class LabelSettings:
 def read(competition: Competition, layout: Layout) -> Read:
     """Scan every image of a competition's archives.
 
-    Broken images are excluded, each with its problem; near-duplicates are one group.
+    Broken images are excluded, each with its problem; near-duplicates form a group.
 
     Raises
     ------
     DataError
-        If a name is not understood, too many images are broken, two have one id, or the test images
-        are not those of the sample submission.
+        If a file name cannot be parsed, too many images are broken, two have the same id, or the
+        test images are not those of the sample submission.
     """
     assert competition.images is not None
     settings = check(competition.images.labels, LabelSettings, "images.labels")
@@ -109,7 +109,7 @@ def read(competition: Competition, layout: Layout) -> Read:
 
 
 def _remembered(labels: Reader, known: Known, found: list[Labels], names: Sequence[str]) -> Labels:
-    """Read labels, and keep which classes there are."""
+    """Read labels, and remember the classes."""
     found.append(labels(names, known))
     return found[0]
 
@@ -117,7 +117,7 @@ def _remembered(labels: Reader, known: Known, found: list[Labels], names: Sequen
 def _known(
     settings: LabelSettings, competition: Competition, layout: Layout, ids: Sequence[str]
 ) -> tuple[Known, dict[str, str]]:
-    """Return what a label reader needs to know, and the names of classes that have others."""
+    """Return the facts that a label reader needs, and the classes' display names."""
     declared = tuple(competition.classes or ())
     if settings.read == "csv":
         file = layout.raw / (settings.table or competition.files.train)
@@ -125,7 +125,7 @@ def _known(
         label = settings.label if task.classifies else competition.targets[0]
         where = (str(file), settings.id, label, csv.separator, csv.encoding)
         table = read_table(file.read_bytes(), *where)
-        if not task.classifies:  # all that counts here is which images have targets
+        if not task.classifies:  # only which images have targets matters here
             table, declared = dict.fromkeys(table, LABELLED), (LABELLED,)
         return Known(classes=declared, ids=ids, table=table), {}
     if settings.table is None:
@@ -136,18 +136,18 @@ def _known(
         raise DataError(
             f"classes: {unknown[0]} is not one of the {len(titles)} of {settings.table}"
         )
-    # Some of the 1,000 have the same name as another.
+    # Some of the 1,000 classes share a name: add the synset.
     names = {synset: f"{titles[synset]} ({synset})" for synset in declared or titles}
     return Known(classes=tuple(names.values()), ids=ids, part=settings.part), names
 
 
 def _values(settings: LabelSettings, competition: Competition, layout: Layout) -> dict[str, str]:
-    """Return the targets of each training image by its id, where they are no classes.
+    """Return the targets of each training image by its id, if they are not classes.
 
     Raises
     ------
     DataError
-        If a value is none that the task allows.
+        If the task does not allow a value.
     ConfigError
         If no table has them.
     """
@@ -169,7 +169,7 @@ def _values(settings: LabelSettings, competition: Competition, layout: Layout) -
 
 
 def sample_ids(path: Path, competition: Competition) -> list[str]:
-    """Return the ids of the sample submission, once each: of several targets it may be melted."""
+    """Return the distinct ids of the sample submission, which several targets may repeat."""
     sample = read_text(path, competition.csv.separator, competition.csv.encoding)
     ids = sample[competition.id if competition.id in sample else sample.columns[0]]
     ends = tuple(f"_{name}" for name in TASKS[competition.task].named(competition.targets))
@@ -182,7 +182,7 @@ def sample_ids(path: Path, competition: Competition) -> list[str]:
 def sample_grid(
     archives: Mapping[str, Archive], index: pd.DataFrame, classes: Sequence[str], seed: int
 ) -> bytes:
-    """Return a JPEG file of some images: of each class, one class a row, if they are few."""
+    """Return a JPEG file of some images, with a row for each class if there are few."""
     n = len(classes)
     few = n <= card.FEW and (index["label"] >= 0).any()
     drawn = (

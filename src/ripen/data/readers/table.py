@@ -1,4 +1,4 @@
-"""A competition of one table: a CSV file for training, one for the test, ids in both."""
+"""A competition of tables: one CSV file for training and one for the test, with ids in both."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,7 +21,7 @@ from ripen.settings.schema import Column, Competition
 UNLEARNT = ("identifier", "constant")
 SHOWN = 5  # rows, in an error
 LABELS = {"0": "0", "1": "1", "0.0": "0", "1.0": "1", "False": "0", "True": "1"}
-"""How a label of several may be written, and how the index has it."""
+"""Accepted spellings of an independent label, and the index's own."""
 
 
 @READERS.register("table")
@@ -35,7 +35,7 @@ def read(competition: Competition, layout: Layout) -> Read:
     Raises
     ------
     DataError
-        One line that names file, row (the first after the header is 1), column, what is allowed.
+        One line that names file, row (the first after the header is 1), column and allowed values.
     """
     raw, files, csv = layout.raw, competition.files, competition.csv
     paths = {"train": raw / files.train, "test": raw / files.test, "more": raw / files.more}
@@ -52,7 +52,7 @@ def read(competition: Competition, layout: Layout) -> Read:
     for part, text in texts.items():
         wanted = {competition.id: identifier()} | features
         ignored = left_out
-        if part == "test":  # some have the target too, without values
+        if part == "test":  # some test files have the target column too, blank
             ignored = ignored | set(competition.targets)
             _check_columns(paths, text, list(wanted), ignored)
         else:
@@ -86,7 +86,7 @@ def _ids_of_sample(competition: Competition, path: Path) -> "pd.Series[str] | No
 
 
 def _named(competition: Competition, train: pd.DataFrame, path: Path) -> list[str]:
-    """Return the columns that may be learnt from, in the file's order."""
+    """Return the columns that may become features, in the file's order."""
     for name in (competition.id, *competition.targets):
         if name not in train:
             raise DataError(
@@ -102,7 +102,7 @@ def _named(competition: Competition, train: pd.DataFrame, path: Path) -> list[st
 
 
 def _others(competition: Competition) -> set[str]:
-    """Return the columns that are dropped, or that only the splitter reads."""
+    """Return the columns that are dropped, or only for the splitter."""
     named = competition.validation.get("column")
     folds = competition.validation.get("split") == "column" and named
     weight = competition.columns.weight
@@ -113,7 +113,7 @@ def _others(competition: Competition) -> set[str]:
 def _features(
     competition: Competition, named: list[str], texts: Mapping[str, pd.DataFrame]
 ) -> dict[str, Expected]:
-    """Say of each column to learn from what it holds: as the settings do, else by its values."""
+    """Return the expected form of each feature: from the settings, else detected."""
     settings, decimal = competition.columns, competition.csv.decimal
     found = {}
     for name in named:
@@ -130,9 +130,9 @@ def _features(
 def _detected(
     name: str, column: Column, texts: Mapping[str, pd.DataFrame], decimal: str, *, numbers: bool
 ) -> Column:
-    """Detect a column's type by the training part; with `numbers` there is no other, as in images.
+    """Detect a column's type from the training part; `numbers` makes it a number, as for pixels.
 
-    A level that the training part lacks has its place in an order too.
+    An ordered column also has the levels that only the test part has.
     """
     if numbers or column.min is not None or column.max is not None:
         return replace(column, type="number")
@@ -161,7 +161,7 @@ def _together(tables: list[pd.DataFrame], features: Mapping[str, Expected]) -> p
 def _check_columns(
     paths: Mapping[str, Path], text: pd.DataFrame, wanted: list[str], ignored: set[str]
 ) -> None:
-    """Refuse a test table that lacks a column of the training table, or has one more."""
+    """Refuse a test table with a missing or an extra column."""
     test, train = paths["test"], paths["train"]
     if missing := [name for name in wanted if name not in text]:
         raise DataError(
@@ -179,7 +179,7 @@ def _check_columns(
 
 
 def expected(competition: Competition) -> Expected:
-    """Return what a target must be."""
+    """Return the expected form of a target."""
     if competition.task == "multilabel":
         return replace(category(Column(), list(LABELS)), allowed="0 or 1")
     if competition.task == "regression":
@@ -206,11 +206,11 @@ def check_targets(competition: Competition, text: pd.DataFrame, path: Path) -> N
 
 
 def joined(competition: Competition, table: pd.DataFrame, text: pd.DataFrame) -> "pd.Series[str]":
-    """Return the targets as the index has them: as the file does, and numbers in Python's form."""
+    """Return the targets as the index has them: the file's text, numbers in Python's notation."""
     columns = []
     for name in competition.targets:
         if competition.task == "regression":
-            # repr gives each number the digits that it needs, and no more.
+            # repr writes the shortest text that reads back as the same number.
             columns.append(table[name].map(repr))
         elif competition.task == "multilabel":
             columns.append(text[name].map(LABELS))
@@ -225,13 +225,13 @@ def joined(competition: Competition, table: pd.DataFrame, text: pd.DataFrame) ->
 def _solution(
     competition: Competition, path: Path, test: Path, table: pd.DataFrame
 ) -> "pd.Series[str]":
-    """Return the test rows' targets where they are known, else blanks."""
+    """Return the test rows' targets, blank where unknown."""
     if not path.exists():
         return pd.Series("", table.index)
     wanted = {competition.id: identifier()}
     wanted |= {name: expected(competition) for name in competition.targets}
     text = read_text(path, competition.csv.separator, competition.csv.encoding)
-    # Kaggle's own solutions say besides which rows are scored publicly.
+    # Kaggle's own solutions have a further column, for public and private rows.
     solution = read_table(path, text, wanted, map(str, text), competition.csv.decimal)
     if solution[competition.id].tolist() != table[competition.id].tolist():
         raise DataError(f"{path}: its ids are not those of {test}")
@@ -241,7 +241,7 @@ def _solution(
 def _weight(
     name: str, text: pd.DataFrame, path: Path, part: str, decimal: str
 ) -> "pd.Series[float]":
-    """Return how much each row counts; 1 for test rows, whose table may lack that."""
+    """Return the weight of each row; 1 for test rows, whose table may lack the column."""
     if part == "test" and name not in text:
         return pd.Series(1.0, text.index)
     wanted = {name: number(Column(min=0, missing=False))}
@@ -250,6 +250,6 @@ def _weight(
 
 
 def _rows(part: str, ids: "pd.Series[str]", target: "pd.Series[Any]") -> pd.DataFrame:
-    """Return the rows of one file for the index."""
+    """Return the index's rows for one file."""
     values = {"id": ids, "part": part, "target": target}
     return pd.DataFrame(values | {"group": "", "fold": -1, "problem": ""})

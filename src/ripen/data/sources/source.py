@@ -1,4 +1,4 @@
-"""What a source is, the file that it fetches, and the registry of sources.
+"""The type of a source, the file that it fetches, and the registry of sources.
 
 A source is a function `fetch(item, target)`, registered under a name. It reads its own address from
 `item.at[name]`, writes `target` atomically, and raises a SourceError where it does not have the

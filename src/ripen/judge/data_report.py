@@ -1,4 +1,4 @@
-"""What a competitor looks at first: leaks, train against test, gaps, the target, and the folds.
+"""The data report: leaks, train against test, gaps, the target, and the folds.
 
 `examine` is a pure function of the index and the typed columns. It learns small trees with a given
 seed, on at most `MOST` rows, and rounds what it finds.
@@ -141,7 +141,7 @@ def leaks(data: _Data) -> Iterator[Finding]:
 
 
 def order(data: _Data) -> Iterator[Finding]:
-    """Ids, or the order of rows, that tell the target."""
+    """Ids, or the order of rows, that predict the target."""
     least = 0.5 + ORDER if data.classifies else ORDER
     numbers = pd.to_numeric(data.rows["id"].str.extract(r"(\d+)\D*$")[0], errors="coerce")
     tested = {"the number in the id": numbers.to_numpy(np.float64)}
@@ -154,7 +154,7 @@ def order(data: _Data) -> Iterator[Finding]:
 
 
 def duplicates(data: _Data) -> Iterator[Finding]:
-    """Rows that are in both parts, and training rows alike with other targets."""
+    """Rows that are in both parts, and equal training rows with different targets."""
     if not len(data.train.columns):
         return
     keys = [_keys(data, each) for each in (data.train, data.test)]
@@ -173,7 +173,7 @@ def duplicates(data: _Data) -> Iterator[Finding]:
 
 
 def _keys(data: _Data, some: pd.DataFrame) -> "pd.Series[Any]":
-    """Return what is the same for equal rows: the hash of the file or of all values."""
+    """Return a key that equal rows share: the hash of the file or of all values."""
     if "sha256" in data.rows:
         return data.rows["sha256"].loc[some.index]
     return pd.util.hash_pandas_object(some.astype(str), index=False)
@@ -213,7 +213,7 @@ def _giveaways(both: pd.DataFrame, values: Floats, part: NDArray[np.int64], seed
 
 
 def levels(data: _Data) -> Iterator[Finding]:
-    """Categories of the test part that training has not."""
+    """Categories of the test part that are missing in training."""
     found = {}
     for name in data.train:
         values = data.train[name]
@@ -241,7 +241,7 @@ def _some_of(values: "pd.Series[str]") -> str:
 
 
 def gaps(data: _Data) -> Iterator[Finding]:
-    """Missing values, and columns that miss more in one part."""
+    """Missing values, and columns with more of them in one part."""
     train, test = data.train.isna().mean(), data.test.isna().mean()
     some = train[(train > 0) | (test > 0)].sort_values(ascending=False, kind="stable")
     if len(some):

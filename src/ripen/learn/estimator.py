@@ -1,4 +1,4 @@
-"""What an estimator is: settings that fit, and what they leave, which predicts."""
+"""Estimators and fitted models: an estimator is settings that fit, a fitted model predicts."""
 
 import importlib.util
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ Callback = Callable[[Check], None]
 
 
 def ignore(found: Check) -> None:
-    """Do nothing with a check."""
+    """Ignore a check: the default callback."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Rows:
     x : object of length n
         As the model's input gives them (`ripen.learn.inputs`).
     y : ndarray of shape (n,), or (n, k) of several targets
-        Labels or values; of rows to predict what is known of them.
+        Labels or values; for rows to predict, those that are known.
     groups : ndarray of shape (n,), optional
         Rows of a group are alike, or belong together; None where there are no groups.
     weight : float64 ndarray of shape (n,), optional
@@ -80,9 +80,9 @@ class Work:
     settings : Competition
         All of the competition's.
     callback : callable
-        Is given each check of a training.
+        Called with each check of a training.
     history : bool
-        Whether to keep weights on the way, for the figures of a net that learns.
+        Whether to keep weights during training, for the figures of how a net learns.
     """
 
     competition: str
@@ -99,7 +99,7 @@ class Work:
 
     @property
     def engine(self) -> "Engine":
-        """The engine that runs Caffe nets: most estimators never ask for it, and it takes long."""
+        """The engine that runs Caffe nets; started on first use, since that is slow and rare."""
         return self.start_engine()
 
 
@@ -108,7 +108,7 @@ class Fitted(Protocol):
 
     @property
     def training(self) -> Training | None:
-        """How its training went, of a net."""
+        """How a net's training went."""
 
     def predict(self, x: Any) -> Outputs:
         """Return outputs of shape (n, outputs): probabilities whose rows sum to 1, or values."""
@@ -126,7 +126,7 @@ class Estimator:
     inputs : list of str
         What a row is: ["table"], ["images"], or names of features, side by side.
     folds : int, optional
-        In how many of the folds rows are held out; all where it is not given.
+        Number of folds to hold out; all by default.
     """
 
     inputs: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["table"])
@@ -150,7 +150,7 @@ class Estimator:
         return next(name for name, kind in ESTIMATORS.items() if kind is type(self))
 
     def refusal(self, task: Task) -> str:
-        """Say why it cannot fit at all, and what to do about it; "" if it can."""
+        """Return why it cannot fit, and what to do about it; "" if it can."""
         if self.needs and importlib.util.find_spec(self.needs) is None:
             return (
                 f"estimator '{self.name}' needs the package '{self.needs}'. Run: "
@@ -201,7 +201,7 @@ class Estimator:
         ----------
         train : Rows
         validation : Rows or None
-            By which a training is followed, and may end; None where all rows train.
+            Rows that monitor a training and may end it; None if all rows train.
         work : Work
         """
         raise NotImplementedError

@@ -72,7 +72,7 @@ def fetch_archive(competition: Competition, layout: Layout) -> Path:
 
 
 def extract_tables(archive: Archive, competition: Competition, folder: Path) -> None:
-    """Take the competition's tables out of its archive, wherever in it they lie.
+    """Extract the competition's tables from its archive, from any folder in it.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def extract_tables(archive: Archive, competition: Competition, folder: Path) -> 
 
 
 def link_or_copy(file: Path, target: Path) -> None:
-    """Give a file a second place: what was fetched stays, since code changes more often than it."""
+    """Link or copy a file; the download stays, because code changes more often than data."""
     try:
         target.hardlink_to(file)
     except OSError:  # another file system, or one without hard links

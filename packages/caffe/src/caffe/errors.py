@@ -56,11 +56,11 @@ class LookupFailed(NetError, ValueError, KeyError):
 
 
 class AssignmentError(NetError, TypeError):
-    """Something else than a blob was assigned to a list of blobs."""
+    """A value other than a blob was assigned to a list of blobs."""
 
 
 class CallError(NetError, TypeError):
-    """A net is made with other arguments than it takes."""
+    """A net was made with invalid arguments."""
 
 
 class ReadOnlyError(NetError, AttributeError):

@@ -181,7 +181,7 @@ class Store:
     def _create(
         self, index: int, settings: Settings, key: str, result: Result | None = None
     ) -> int:
-        """Write a trial into the study: running, or finished where its result is given."""
+        """Write a trial into the study: running, or finished if it has a result."""
         space, values = self.study.space, {"index": index, "settings": settings, "key": key}
         new = optuna.trial.create_trial(
             state=TrialState.RUNNING,

@@ -58,7 +58,7 @@ class Scored:
 
     @property
     def title(self) -> str:
-        """What a figure calls it."""
+        """Its name in figures."""
         return f"{self.model}, {self.part}"
 
     @property

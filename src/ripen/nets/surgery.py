@@ -143,7 +143,7 @@ def _with_losses(deploy: NetParameter) -> NetParameter:
     for layer in result.layer:
         settings = getattr(layer, SCORES[layer.type]) if layer.type in SCORES else None
         if settings is not None and not settings.HasField("weight_filler"):
-            # Caffe's default filler is 0, and gradients through zero weights stay 0.
+            # Caffe's default filler is 0: with zero weights in every layer, none would learn.
             settings.weight_filler.type = "msra"
     scores = last.bottom[0]
     accuracy = result.layer.add(name="accuracy", type="Accuracy", bottom=[scores, "label"])

@@ -121,7 +121,7 @@ class Store:
         return claimed
 
     def finish(self, trial: ClaimedTrial, result: Result) -> None:
-        """Store a result, unless another process was given the trial meanwhile."""
+        """Store a result, unless another process has claimed the trial meanwhile."""
         self._running.pop(trial.id, None)
         with speaking(self.uri):
             try:

@@ -222,8 +222,8 @@ class Proposal(Layer):
     """Regions from the scores and boxes of a region proposal network (Ren et al., 2015).
 
     Bottoms: scores (1, 2 A, H, W), whose second half is the objects'; boxes relative to the A
-    anchors (1, 4 A, H, W); the image's (height, width, scale). Tops: regions (R, 5), and their scores if
-    there is a second.
+    anchors (1, 4 A, H, W); the image's (height, width, scale). Tops: regions (R, 5), and their
+    scores if there is a second.
     """
 
     bottoms = (3, 3)

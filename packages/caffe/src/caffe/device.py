@@ -19,7 +19,7 @@ from caffe.errors import CaffeError
 
 
 class Sized(Protocol):
-    """A blob, of which only the shape counts here."""
+    """A blob; only its shape matters here."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...

@@ -76,7 +76,7 @@ class InputError(CaffeError, ValueError):
 
 
 class NotInstalled(CaffeError, AttributeError):
-    """A name needs a package that is not installed; the message says how to get it."""
+    """A name needs a package that is not installed; the message has the command to install it."""
 
 
 class RealCaffeUnavailable(CaffeError):

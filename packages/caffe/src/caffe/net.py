@@ -376,7 +376,7 @@ class Net(Fixed):
             write_binary(path, self.to_proto(write_diff))
 
     def save_hdf5(self, path: Path, write_diff: bool = False) -> None:
-        """Write weights as HDF5, whatever the file's name."""
+        """Write weights as HDF5, for any file name."""
         write_weights(path, self._layers, self._owned(), write_diff)
 
     def _owned(self) -> list[Blob]:

@@ -16,7 +16,7 @@ from ripen.stages import evaluate, fit, predict, prepare, report
 from tests.ripen.conftest import ROOT
 
 PRICES = """
-defaults: [/kind/table]
+defaults: [/kind/talk]
 source: {generate: {}}
 target: price
 task: regression
@@ -81,7 +81,7 @@ def test_a_regression_from_its_files_to_its_report(
     assert metrics["best_by"] == "validation/rmse"
     assert set(metrics["models"]) == set(MODELS)
     for found in metrics["models"].values():
-        assert list(found["validation"]) == ["n", "rmse", "mae", "r2"]
+        assert list(found["validation"]) == ["n", "rmse", "mae", "r2", "score", "standard_error"]
         assert found["validation"]["n"] == 90
         assert found["test"]["n"] == 30
     losses = {name: found["validation"]["rmse"] for name, found in metrics["models"].items()}

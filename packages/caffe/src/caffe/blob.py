@@ -110,6 +110,11 @@ class Blob:
         """Take a layer's result as the gradients; its shape must be the blob's."""
         self._diff.set(value)
 
+    @property
+    def deferred(self) -> bool:
+        """Whether the values of a deferred result have not been read yet."""
+        return self._data.pending is not None
+
     def defer_data(self, compute: Callable[[], torch.Tensor]) -> None:
         """Compute the values by this function, when they are first read."""
         self._data.defer(compute)

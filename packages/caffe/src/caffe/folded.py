@@ -167,6 +167,18 @@ class Folded:
         """Fail: a net that runs backward runs layer by layer."""
         raise NotImplementedError
 
+    def unfold(self) -> None:
+        """Run the steps one by one, which leaves what their backward passes need.
+
+        Values that a script has seen, and may have changed, stay as they are.
+        """
+        tops = {id(blob): blob for step in self.steps for blob in step.top}.values()
+        kept = [(blob, blob.tensor.clone()) for blob in tops if not blob.deferred]
+        for step in self.steps:
+            step.forward()
+        for blob, values in kept:
+            blob.set_data(values)
+
     def _fold(self, like: torch.Tensor) -> None:
         """Compute the weights, in double precision, of the top and of the blobs before the sum."""
         assert self._way is not None

@@ -25,7 +25,7 @@ from caffe.proto.caffe_pb2 import SolverState
 
 Path = str | bytes | os.PathLike[str]
 MOST_COMPRESSED = 2000  # no valid file exceeds it: gzip, HDF5's best, stays below 1:1032
-_BOMB = 100, 2**30  # refused: a compression ratio above the first in contents above the second (bytes)
+_BOMB = 100, 2**30  # refused: more than this ratio and this many bytes
 
 
 def is_hdf5(path: Path) -> bool:

@@ -237,6 +237,10 @@ class Reshaped:
     def held(self) -> bool:
         return self._array.held
 
+    @property
+    def pending(self) -> Callable[[], torch.Tensor] | None:
+        return self._array.pending
+
     def stamp(self) -> tuple[int, ...] | None:
         return self._array.stamp()
 

@@ -111,7 +111,7 @@ class Net(Fixed):
         self._both_ways = fuse.both_ways(built.steps)
         self._groups = fuse.groups(built.steps, self._both_ways)
         self._shapes: list[tuple[int, ...]] = []
-        self._folded: range | None = None  # layers that the last pass ran, if some ran folded
+        self._folded: dict[int, Folded] = {}  # what the last pass ran folded, by its first layer
         self._layers: list[Layer] = [step.layer for step in built.steps]
         # For a Python layer, scripts see the object of their own class.
         self.layers: list[Any] = LayerVec(
@@ -234,8 +234,9 @@ class Net(Fixed):
                 for call in self._after["forward"]:
                     call(i)
                 if isinstance(step, Folded):
-                    begun = i if self._folded is None else self._folded.start
-                    self._folded = range(begun, last + 1)
+                    self._folded[i] = step
+                else:
+                    self._folded.pop(i, None)
         return losses
 
     def backward(
@@ -299,13 +300,12 @@ class Net(Fixed):
 
     def _unfold(self) -> None:
         """Run folded layers one by one, now and in later passes: folded ones have no gradient."""
-        if self._folded is None:
+        if not self._folded:
             return
         self._groups, again = dict(self._both_ways), self._folded
-        self._folded = None
-        for step in self._built.steps[again.start : again.stop]:
-            if step.bottom:  # not the data layers, which would go on to other items
-                step.forward()
+        self._folded = {}
+        for first in sorted(again):
+            again[first].unfold()
 
     _forward = run_forward
     _backward = run_backward

@@ -169,6 +169,20 @@ def test_backward_after_a_folded_pass() -> None:
             np.testing.assert_allclose(mine.diff, theirs.diff, rtol=1e-4, atol=1e-3)
 
 
+def test_backward_takes_what_a_script_wrote_after_the_pass() -> None:
+    text = "force_backward: true\n" + BLOCK
+    one, each = build(text), alone(build(text))
+    for net in (one, each):
+        net.forward(x=X)
+        for name in ("b", "sum"):
+            net.blobs[name].data[...] = np.linspace(-1, 1, net.blobs[name].count).reshape(
+                net.blobs[name].data.shape
+            )
+        net.backward(r=np.ones_like(net.blobs["r"].data))
+    assert one.blobs["x"].diff == pytest.approx(each.blobs["x"].diff, rel=1e-4, abs=1e-4)
+    assert_equal(everything(one), everything(each))
+
+
 def test_a_part_of_the_net() -> None:
     one, each = build(), alone(build())
     for net in (one, each):

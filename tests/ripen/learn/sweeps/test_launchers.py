@@ -153,7 +153,8 @@ def test_a_regression_is_compared_by_its_loss_and_has_no_accuracy(repository: Pa
     table = pd.read_parquet(PREPARED / "table.parquet")
     target = (3 + 2 * table.c0).astype(str)
     index.assign(target=target).to_csv(PREPARED / "index.csv", index=False)
-    numbers = {"task": "regression", "metric": "rmse", "submission": "value"}
+    (PREPARED / "classes.json").write_text("{}")
+    numbers = {"task": "regression", "classes": None, "metric": "rmse", "submission": "value"}
     settings = sweeping(changed(competition(*QUICK), **numbers), ("solver.base_lr=1e-6,0.01",), {})
     made = studies.define("avocado", settings)
     finished = swept(made, database())

@@ -346,7 +346,7 @@ def _completion(chosen: argparse.Namespace) -> int:
     import shtab
 
     whole = parser()
-    # shtab completes what argparse knows; the competitions are files, whichever there are then.
+    # shtab completes argparse's choices; the script lists the competitions' files itself.
     for command in whole._subparsers._group_actions[0].choices.values():  # type: ignore[union-attr]
         for action in command._actions:
             if action.dest == "competition":

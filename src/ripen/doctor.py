@@ -1,4 +1,4 @@
-"""`ripen doctor`: what of this machine works, what is missing, and the command that mends it.
+"""`ripen doctor`: what works on this machine, what is missing, and the command that mends it.
 
 It changes nothing, asks no server and prints no credential.
 """
@@ -27,9 +27,9 @@ INSTALL = ".venv/bin/pip install -c constraints.txt -e '.[{}]'"
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, how it is, and the command or the variable that mends it.
+    """One check of the machine: its subject, its state, and the command or variable that mends it.
 
-    `state` is "missing" for what every run needs, "optional" for what only some need.
+    `state` is "missing" if every run needs it, "optional" if only some do.
     """
 
     name: str
@@ -53,7 +53,7 @@ def run(environment: Mapping[str, str] = os.environ, home: Path | None = None) -
 
 
 def examine(environment: Mapping[str, str], home: Path) -> Iterator[Finding]:
-    """Yield what every run needs, then what only some need.
+    """Yield the checks that concern every run, then those that concern only some.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Calibrated probabilities: one temperature for all of them, and limits that none passes.
+"""Calibrated probabilities: temperature scaling and clipping.
 
 An overconfident model pays for it in log loss. Dividing its log probabilities by a temperature
 (Guo et al., 2017) makes it less confident everywhere and changes no predicted class; clipping
@@ -41,11 +41,11 @@ class Calibration:
     temperature : float
         Above 1 for an overconfident model.
     clip : float
-        The best limits of unscaled probabilities are [clip, 1 - clip],
+        The best limits of unscaled probabilities are [clip, 1 - clip].
     clip_scaled : float
-        and these those of probabilities that the temperature has scaled.
+        The best clip of probabilities that the temperature has scaled.
     floor : float
-        The least clip of scaled probabilities, whatever the settings ask for.
+        The least clip of scaled probabilities; a smaller setting has no effect.
     """
 
     temperature: float

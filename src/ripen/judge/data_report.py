@@ -1,4 +1,4 @@
-"""What a competitor looks at first: leaks, train against test, gaps, the target, and the folds.
+"""The data report: leaks, train against test, gaps, the target, and the folds.
 
 `examine` is a pure function of the index and the typed columns. It learns small trees with a given
 seed, on at most `MOST` rows, and rounds what it finds.
@@ -19,7 +19,7 @@ from ripen.data import parts
 MOST = 5000  # rows of a part
 FOLDS = 3
 LEAK = 0.98  # AUC, or R², of one column alone
-ORDER = 0.1  # by which an id's AUC must exceed one half, or its R² zero
+ORDER = 0.1  # the least lead of an id's AUC over one half, or of its R² over zero
 DRIFT = (0.6, 0.8)  # AUC of the parts: from which they differ, and differ much
 COLUMN = 0.6  # AUC of the parts by one column, from which it is named
 SHOWN = 5  # columns in a line
@@ -76,7 +76,7 @@ class _Data:
 
     @property
     def word(self) -> str:
-        """What `alone` returns."""
+        """The name of the score that `alone` returns."""
         return "AUC" if self.classifies else "R²"
 
     @property
@@ -100,10 +100,10 @@ def examine(
     ----------
     index : Index
     columns : DataFrame of n rows
-        What models learn from, typed. The sizes and brightness of images are in the index.
+        The features, typed. The sizes and brightness of images are in the index.
     seed : int
     file_order : bool
-        Whether the rows stand as in the files, so that their order may tell the target.
+        Whether the rows stand as in the files, so that their order may predict the target.
     """
     rng = np.random.default_rng(seed)
     measured = [name for name in IMAGES if name in index.rows]
@@ -141,7 +141,7 @@ def leaks(data: _Data) -> Iterator[Finding]:
 
 
 def order(data: _Data) -> Iterator[Finding]:
-    """Ids, or the order of rows, that tell the target."""
+    """Ids, or the order of rows, that predict the target."""
     least = 0.5 + ORDER if data.classifies else ORDER
     numbers = pd.to_numeric(data.rows["id"].str.extract(r"(\d+)\D*$")[0], errors="coerce")
     tested = {"the number in the id": numbers.to_numpy(np.float64)}
@@ -154,7 +154,7 @@ def order(data: _Data) -> Iterator[Finding]:
 
 
 def duplicates(data: _Data) -> Iterator[Finding]:
-    """Rows that are in both parts, and training rows alike with other targets."""
+    """Rows that are in both parts, and equal training rows with different targets."""
     if not len(data.train.columns):
         return
     keys = [_keys(data, each) for each in (data.train, data.test)]
@@ -173,7 +173,7 @@ def duplicates(data: _Data) -> Iterator[Finding]:
 
 
 def _keys(data: _Data, some: pd.DataFrame) -> "pd.Series[Any]":
-    """Return what is the same for equal rows: the hash of the file or of all values."""
+    """Return a key that equal rows share: the hash of the file or of all values."""
     if "sha256" in data.rows:
         return data.rows["sha256"].loc[some.index]
     return pd.util.hash_pandas_object(some.astype(str), index=False)
@@ -213,14 +213,14 @@ def _giveaways(both: pd.DataFrame, values: Floats, part: NDArray[np.int64], seed
 
 
 def levels(data: _Data) -> Iterator[Finding]:
-    """Categories of the test part that training has not."""
+    """Categories of the test part that are missing in training."""
     found = {}
     for name in data.train:
         values = data.train[name]
         if types.is_numeric_dtype(values) or types.is_datetime64_any_dtype(values):
             continue
         train, test = (each[name].dropna().astype(str) for each in (data.train, data.test))
-        if train.nunique() > len(train) / 2:  # texts, of which each is new
+        if train.nunique() > len(train) / 2:  # texts: almost every value is new
             continue
         new = test[~test.isin(set(train))]
         if len(new):
@@ -241,7 +241,7 @@ def _some_of(values: "pd.Series[str]") -> str:
 
 
 def gaps(data: _Data) -> Iterator[Finding]:
-    """Missing values, and columns that miss more in one part."""
+    """Missing values, and columns with more of them in one part."""
     train, test = data.train.isna().mean(), data.test.isna().mean()
     some = train[(train > 0) | (test > 0)].sort_values(ascending=False, kind="stable")
     if len(some):
@@ -297,7 +297,7 @@ def folds(data: _Data) -> Iterator[Finding]:
 
 
 def time(data: _Data) -> Iterator[Finding]:
-    """Columns by which the test part is later."""
+    """Columns of time in which the test part is later."""
     for name in data.train:
         if parts.later(data.train[name], data.test[name]):
             text = f"the test rows' {name} is later than the training rows'"
@@ -305,7 +305,7 @@ def time(data: _Data) -> Iterator[Finding]:
 
 
 def entities(data: _Data) -> Iterator[Finding]:
-    """Groups of which none is in both parts."""
+    """Groups that never span both parts."""
     train, test = (data.rows["id"][data.rows["part"] == part] for part in ("train", "test"))
     if parts.group_in_id(train, test):
         yield Finding("groups", "the id begins with a group, and no group is in both parts", True)

@@ -1,4 +1,4 @@
-"""What a net responds to: its first filters, its activation maps, and the saliency of images."""
+"""The responses of a net: its first filters, its activation maps, and the saliency of images."""
 
 import json
 import math

@@ -59,7 +59,7 @@ class Page:
     competition : str
     board : Leaderboard
     facts : mapping of str to str
-        What was predicted, and how it was validated.
+        The target, the numbers of rows and the validation (`facts`).
     card : mapping or None
         The data card, where the competition has one.
     data : DataReport
@@ -83,7 +83,7 @@ class Page:
 
 
 def facts(competition: Competition, index: Index, metric: Order) -> dict[str, str]:
-    """Return what a competition predicts, of how many rows, and how its models are validated."""
+    """Return a competition's target, its numbers of rows, and its validation."""
     split = dict(competition.validation)
     settings = [f"{key} {value}" for key, value in split.items() if key != "split"]
     learnable = index.learnable()

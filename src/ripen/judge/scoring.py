@@ -58,7 +58,7 @@ class Scored:
 
     @property
     def title(self) -> str:
-        """What a figure calls it."""
+        """Its name in figures."""
         return f"{self.model}, {self.part}"
 
     @property
@@ -231,7 +231,7 @@ class Leaderboard:
     decides : Column
         The score that orders the rows.
     title : str
-        What its metric is called.
+        The metric's heading.
     columns : tuple of Column
         Every score that some row has: of each part the number of rows, then its metrics.
     rows : tuple of Row

@@ -175,7 +175,7 @@ def _wide(values: "pd.Series[float]") -> bool:
 
 
 def _scaled(values: "pd.Series[Any]") -> Any:
-    """Return values scaled to 0 to 1; those that are no numbers count in their order."""
+    """Return values scaled to [0, 1]; other values than numbers by their order of appearance."""
     numbers = values.astype(float) if _are_numbers(values) else _codes(values)
     if _wide(numbers):
         numbers = numbers.map(math.log10)

@@ -1,6 +1,6 @@
 """The history of submissions: `submissions/<competition>.jsonl`, one line each, kept in git.
 
-DVC does not track it: no stage could make it again.
+DVC does not track it: no stage could reproduce it.
 """
 
 import json

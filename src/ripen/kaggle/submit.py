@@ -302,7 +302,7 @@ def _entry(job: Job, rows: pd.DataFrame) -> Submission:
 
 
 def _summaries(values: pd.DataFrame) -> list[tuple[str, str]]:
-    """Describe each column in a line: what a swapped or constant one would be noticed by."""
+    """Describe each column in a line, so that a swapped or constant one stands out."""
     found = [(str(name), _summary(values[name])) for name in values.columns[:COLUMNS]]
     more = len(values.columns) - COLUMNS
     return [*found, ("", f"… and {more} more columns")] if more > 0 else found

@@ -1,4 +1,4 @@
-"""Gradient boosting: held-out training rows say how many trees, then all of them train."""
+"""Gradient boosting: held-out training rows decide the number of trees, then all rows train."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -18,16 +18,16 @@ LEAST = 40  # rows, of which some can be held out
 
 @dataclass(frozen=True)
 class Known:
-    """What boosting is told of its features.
+    """The features of a boosting estimator.
 
     Attributes
     ----------
     features : int
     categories : list of int
-        The places of codes of categories.
+        Indexes of the features that are codes of categories.
     monotone : list of int
         For each feature 1 if the output may only rise with it, -1 if it may only fall, else 0;
-        empty where nothing is said.
+        empty without constraints.
     """
 
     features: int
@@ -37,11 +37,11 @@ class Known:
 
 @typed
 class Boosted(Classic):
-    """Gradient boosting that ends early.
+    """Gradient boosting with early stopping.
 
-    A share `held_out` of the training rows says after how many trees the loss no longer improves
-    for `early_stopping` of them. Then so many are fitted to all training rows. `monotone` gives
-    numeric columns with which the output may only rise (1) or fall (-1).
+    A share `held_out` of the training rows finds the number of trees: growing ends when the loss
+    has not improved for `early_stopping` trees. Then that many are fitted to all training rows.
+    `monotone` maps numeric columns to 1 (the output may only rise with it) or -1 (only fall).
     """
 
     learning_rate: Positive = 0.05
@@ -54,7 +54,7 @@ class Boosted(Classic):
     has_learning_curve: ClassVar[bool] = False  # a training for each size, of up to 1000 trees
 
     def boost(self, work: Work, known: Known, trees: int) -> Any:
-        """Return the unfitted estimator of so many trees, without early stopping."""
+        """Return the unfitted estimator with that many trees, without early stopping."""
         raise NotImplementedError
 
     def best(self, rows: Rows, held: Rows, work: Work, known: Known) -> int:
@@ -77,7 +77,7 @@ class Boosted(Classic):
         return self.grow(self.boost(work, known, trees), rows, known)
 
     def _known(self, features: int, encoder: Any) -> Known:
-        """Say which features are codes, and which are monotone.
+        """Return which features are codes, and which are monotone.
 
         Raises
         ------
@@ -104,7 +104,7 @@ class Boosted(Classic):
 def held_out(
     rows: Rows, share: float, seed: int, classifies: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """Deal training rows to those that trees grow on and those that say how many.
+    """Split training rows: some grow the trees, the others find their number.
 
     Groups stay whole where that leaves rows of each class, else classes are dealt alike.
 
@@ -126,7 +126,7 @@ def held_out(
     if not classifies:
         return tuple(next(ShuffleSplit(1, test_size=share, random_state=seed).split(y)))
     counts = np.bincount(y)
-    common = np.flatnonzero(counts[y] > 1)  # the only row of a class has to train
+    common = np.flatnonzero(counts[y] > 1)  # the only row of a class must be a training row
     known = int((counts > 1).sum())
     size = max(known, round(share * n))
     if known < 2 or size > len(common) // 2:

@@ -24,7 +24,7 @@ class FittedPipeline:
     Attributes
     ----------
     pipeline : Pipeline
-        Of which a class is its place among those of the training rows.
+        Its classes are positions in `classes`.
     task : Task
     outputs : int
         Numbers for a row.
@@ -62,17 +62,17 @@ class FittedPipeline:
 
 @typed
 class Classic(Estimator):
-    """An estimator of scikit-learn, or one that does as these do.
+    """An estimator of scikit-learn, or one with the same interface.
 
     Attributes
     ----------
     encode : str, optional
         How categories become numbers: an encoder of the registry that this estimator takes.
     select : int, optional
-        So many features are kept, those that a target depends on most by an F-test.
+        Number of features to keep: those that a target depends on most, by an F-test.
     components : int, optional
-        Reduces rows to so many principal components after standardizing them: for features, which
-        are many and alike.
+        Number of principal components to reduce standardized rows to: for features of images, which
+        are many and correlated.
     class_weight : "balanced", optional
         Each class counts as much as any other, however many rows it has.
     """
@@ -90,7 +90,7 @@ class Classic(Estimator):
     """Whether it takes rows of several targets; else there is one estimator for each of these."""
 
     def __post_init__(self) -> None:
-        """Check the encoder's name, which a schema of all estimators could not."""
+        """Check the encoder's name: each estimator allows others, so the schema cannot."""
         if self.encode not in (None, *self._allowed()):
             raise ValueError(
                 f"encode is '{self.encode}'{nearest(str(self.encode), self._allowed())}"
@@ -122,7 +122,7 @@ class Classic(Estimator):
         return FittedPipeline(Pipeline(steps), work.task, work.outputs, classes)
 
     def fit_one(self, rows: Rows, work: Work, encoder: Any) -> Any:
-        """Return the estimator, fitted to encoded rows; of one target unless it takes several.
+        """Return the estimator fitted to encoded rows; one target, unless it takes several.
 
         Parameters
         ----------
@@ -142,12 +142,12 @@ class Classic(Estimator):
         if rows.weight is not None and has_fit_parameter(inner, "sample_weight"):
             more["sample_weight"] = rows.weight
         with warnings.catch_warnings():
-            # Of penalties that are tried, the smallest may need more iterations than are of use.
+            # The smallest of the penalties tried may not converge; a better one wins then.
             warnings.simplefilter("ignore", ConvergenceWarning)
             return model.fit(rows.x, rows.y, **more)
 
     def _allowed(self) -> list[str]:
-        """Return the encoders that it takes: what reduces features takes no missing values."""
+        """Return the allowed encoders: reducing features needs rows without missing values."""
         reduces = self.components is not None or self.select is not None
         return [each for each in self.encoders if not (reduces and each == NATIVE)]
 
@@ -215,6 +215,6 @@ def _one(targets: Any) -> Any:
 
 
 def _of_yes(found: NDArray[np.floating], known: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the probability of label 1, which the training rows may have lacked."""
+    """Return the probability of label 1: 0 if no training row has it."""
     places = np.flatnonzero(np.asarray(known) == 1)
     return np.asarray(found[:, places[0]] if len(places) else np.zeros(len(found)))

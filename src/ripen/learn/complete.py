@@ -47,7 +47,7 @@ def pool(
 
 
 def complete(name: str, values: dict[str, Any], where: str) -> Competition:
-    """Check a competition's settings, and fill in what its estimators have by themselves."""
+    """Check a competition's settings, and fill in its estimators' defaults."""
     models = {model: section for model, section in (values.get("models") or {}).items() if section}
     features = {key: each for key, each in (values.get("features") or {}).items() if each}
     competition = check(values | {"models": models, "features": features}, Competition, where)
@@ -85,7 +85,7 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Put the file in front of an error that does not name it."""
+    """Name the file in an error that does not."""
     try:
         yield
     except ConfigError as error:
@@ -94,7 +94,7 @@ def located(where: str) -> Iterator[None]:
 
 
 def given(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is null, which is what estimators take for not given."""
+    """Drop null settings, so that estimators use their defaults."""
     return {
         key: given(value) if isinstance(value, dict) else value
         for key, value in values.items()

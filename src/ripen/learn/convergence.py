@@ -1,5 +1,6 @@
-"""When training ends, as the talk puts it: it changes little from the version before, or a maximum
-of iterations, since life is short; and when the validation loss no longer improves.
+"""When training ends: at convergence, at a maximum of iterations, or by early stopping.
+
+The first two are the talk's: the loss changes little from one check to the next, or life is short.
 """
 
 import json
@@ -14,7 +15,7 @@ from ripen.settings.schema import Solver, Train
 
 
 class Reason(StrEnum):
-    """What ended a training. The last two are of trials: `Convergence` never gives them."""
+    """Why a training ended. The last two are for trials: `Convergence` never returns them."""
 
     CONVERGED = "converged"
     EARLY_STOPPING = "early_stopping"
@@ -30,11 +31,11 @@ class Convergence:
     Parameters
     ----------
     tolerance : float
-        A change of the smoothed loss below this, against the check before, is no change.
+        A smaller change of the smoothed loss since the last check counts as none.
     patience : int
-        That many checks without change, one after the other, are convergence.
+        Number of consecutive checks without change that count as convergence.
     early_stopping : int
-        That many checks without a new best validation loss end the training too.
+        Number of consecutive checks without a new best validation loss that end the training.
     max_iter : int
         Iterations after which it ends in any case.
 
@@ -56,7 +57,7 @@ class Convergence:
     _since_best: int = field(default=0, repr=False)
 
     def check(self, iteration: int, loss: float, validation_loss: float) -> Reason | None:
-        """Take in one check.
+        """Record one check.
 
         Parameters
         ----------
@@ -85,7 +86,7 @@ class Convergence:
 
 
 def to_the_end(batch_size: int, check_interval: int, solver: Solver) -> Train:
-    """Return settings of a training that uses its whole budget, whatever its checks show."""
+    """Return settings that train for the whole budget, without convergence or early stopping."""
     return Train(
         batch_size=batch_size,
         check_interval=check_interval,
@@ -116,7 +117,7 @@ class Check:
 class Training:
     """How a training went: why it ended and when, all its checks, and which of them was best.
 
-    Where the last weights are kept, and not the best, the last check stands for the best.
+    If the last weights are kept instead of the best, the last check counts as the best.
     """
 
     stopped: Reason

@@ -16,12 +16,12 @@ from ripen.nets.engines.pycaffe import Interval
 
 Array = NDArray[np.float32]
 Fed = Generator[tuple[Array, Array]]
-LEAST = 1e-15  # a probability, for its logarithm
+LEAST = 1e-15  # the least probability, so that its logarithm is finite
 
 
 @dataclass(frozen=True)
 class Watched:
-    """Held-out images by which a training is followed, some at a time.
+    """Held-out images that monitor a training, in batches.
 
     Attributes
     ----------
@@ -36,19 +36,19 @@ class Watched:
 
 @dataclass(frozen=True)
 class Feeding:
-    """Trains a net whose MemoryData layer is given each iteration's images; a `Trainer`.
+    """A `Trainer` that feeds each iteration's images to a net's MemoryData layer.
 
     Attributes
     ----------
     engine : Engine
-        Which runs the net.
+        Runs the net.
     batches : generator of (data, labels)
         For each iteration data of shape (batch_size * iter_size, channels, height, width), and as
         many labels, both float32.
     deploy : Path
-        The net that is evaluated.
+        The net to evaluate.
     watched : Watched
-        On these images.
+        The images to evaluate it on.
     """
 
     engine: Engine

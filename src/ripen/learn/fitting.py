@@ -44,9 +44,9 @@ class Fit:
     work : Work
         Its folder is the model's.
     key : str
-        Hash of all that the result depends on, which names what is kept of a killed fit.
+        Hash of all that the result depends on; it names the folder of a killed fit's folds.
     say : callable
-        Is given a line of progress for each step.
+        Called with a line of progress at each step.
     """
 
     estimator: Estimator
@@ -99,7 +99,7 @@ class Fold:
     Attributes
     ----------
     repeat : int
-        Of the split that it belongs to: also what its seed is more than the competition's.
+        Number of its split, which is also added to the competition's seed.
     number : int
     train, held : int64 ndarray
     repeated : bool
@@ -114,7 +114,7 @@ class Fold:
 
     @property
     def name(self) -> str:
-        """What progress and errors call it."""
+        """Its name in progress lines and errors."""
         return f"fold {self.number}" + (f" of repeat {self.repeat + 1}" if self.repeated else "")
 
 
@@ -130,7 +130,7 @@ def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
     Raises
     ------
     DataError
-        If without some fold there are too few rows to learn from.
+        If the training rows of some fold are too few.
     """
     test, learnable = fit.index.part("test"), fit.index.learnable()
     folds, kept = fit.folds(), KEPT / fit.key
@@ -215,7 +215,7 @@ def _everything(fit: Fit, learnable: Ints, curves: Sequence[pd.DataFrame]) -> Fi
 
 
 def check_enough(fit: Fit, train: Ints, when: str) -> None:
-    """Make sure that there are rows enough to learn from.
+    """Make sure that there are enough rows to learn from.
 
     Raises
     ------
@@ -227,7 +227,7 @@ def check_enough(fit: Fit, train: Ints, when: str) -> None:
 
 
 def _lack(fit: Fit, train: Ints) -> str:
-    """Say which rows a model lacks; "" if none."""
+    """Return which rows a model lacks; "" if none."""
     per_class, rows = fit.estimator.least()
     if len(train) < rows:
         return f"there are {len(train)} rows to learn from, and the model needs {rows}"
@@ -244,9 +244,9 @@ def _lack(fit: Fit, train: Ints) -> str:
 def learning_curve(fit: Fit, sizes: Sequence[int]) -> pd.DataFrame:
     """Score the model fitted to ever more rows.
 
-    Rows come from the training part and from `more`, in their order, and the score is that of the
-    test part, where these are known; else they are drawn from all folds but the first, by which
-    they are scored. Sizes beyond that, or too small to learn from, are absent.
+    If the test part's targets are known, it gives the score, and the rows come from the training
+    part and from `more`, in their order. Otherwise the first fold gives the score, and the rows are
+    drawn from the other folds. Sizes that are too large or too small to learn from are absent.
 
     Returns
     -------
@@ -307,7 +307,7 @@ def _keep(
     answers: Outputs,
     training: Training | None,
 ) -> None:
-    """Keep what a fold left, whole or not at all: the arrays come last."""
+    """Keep a fold's results, all or none: the arrays are written last and mark it complete."""
     if place == 0:
         shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True, exist_ok=True)

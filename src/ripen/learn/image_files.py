@@ -63,13 +63,13 @@ def outputs_of_views(
     Parameters
     ----------
     answer : callable
-        Returns outputs of shape (n, k) of arrays of shape (n, channels, height, width).
+        Returns outputs of shape (n, k) for arrays of shape (n, channels, height, width).
     files : sequence of File
     wanted : Input
-        What the net takes.
+        The net's input.
     views : sequence of View
     threads : int
-        That decode.
+        Number of threads that decode.
 
     Returns
     -------

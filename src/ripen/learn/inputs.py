@@ -1,4 +1,4 @@
-"""What a model takes of each row: the table's columns, features of images, or images."""
+"""The inputs of a model: a table's columns, features of images, or images."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,10 +24,10 @@ class Input(Protocol):
     """Rows of one kind."""
 
     def take(self, rows: Ints) -> Any:
-        """Return what a model takes of rows of the index."""
+        """Return the model's input for rows of the index."""
 
     def encoder(self, encode: str = "one_hot", sparse: bool = False, seed: int = 0) -> Any:
-        """Return an unfitted transformer of that into float32 arrays; None where it is one.
+        """Return an unfitted transformer of the input to float32 arrays; None if it is one already.
 
         Parameters
         ----------
@@ -39,7 +39,7 @@ class Input(Protocol):
         """
 
     def save(self, folder: Path) -> None:
-        """Write how raw data becomes it, for a served model, into a folder that has the model."""
+        """Write how raw data becomes the input into the folder of a served model."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Table:
     columns : DataFrame
     scale : float or None
     types : dict of str to dict
-        What dtypes do not say (`ripen.data.encoders.described`).
+        Types of columns beyond their dtypes (`ripen.data.encoders.described`).
     before : sequence of transformers
         The competition's own, which are fitted before the encoder.
     """
@@ -81,7 +81,7 @@ class Features:
     ----------
     values : float32 ndarray of shape (m, d)
     places : int64 ndarray of shape (n,)
-        Of each row of the index among the values; -1 where it has none.
+        Position of each row of the index in `values`; -1 if it has none.
     """
 
     values: NDArray[np.float32]
@@ -139,7 +139,7 @@ def read_features(
 def opened(
     names: Sequence[str], competition: Competition, layout: Layout, index: Index
 ) -> Iterator[Input]:
-    """Open what a model takes.
+    """Open a model's inputs.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which net of a model takes an image: what figures of filters and saliency are drawn from."""
+"""The net of a model that takes an image, for the figures of filters and saliency."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,7 @@ SEEN = "seen.json"
 
 
 def whole(wanted: Input) -> Input:
-    """Return the input of a net that was trained on whole images, whatever it takes otherwise."""
+    """Return the input without its crop, for a net that was trained on whole images."""
     return replace(wanted, crop=None)
 
 

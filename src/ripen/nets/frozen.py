@@ -1,8 +1,8 @@
 """Features of images from frozen nets, and colour histograms, each as one HDF5 file.
 
 A file has the data sets `row`, int64 of shape (n,), the images' rows in the index, and `features`
-of shape (n, views, size). Its attributes are the settings. Features are computed while they are
-written: a batch at a time is in memory, whatever the number of images.
+of shape (n, views, size). Its attributes are the settings. Features are written batch by batch, so
+the memory does not grow with the number of images.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -86,7 +86,7 @@ class Extraction(Protocol):
 
     @property
     def passes(self) -> int:
-        """How often each image is counted by the progress."""
+        """Number of times that the progress counts each image."""
 
     def nets(self) -> list[FrozenNet]:
         """Return the nets that it needs."""
@@ -102,7 +102,7 @@ class Extraction(Protocol):
         """Return the features of images, from these opened `nets` or from those of the zoo."""
 
     def attributes(self) -> dict[str, Any]:
-        """Return what describes them in their file."""
+        """Return the attributes of the file."""
 
 
 @typed

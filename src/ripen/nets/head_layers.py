@@ -1,8 +1,8 @@
 """A new last layer on frozen nets, as Caffe's files: for training and for inference.
 
-A layer that does not learn brings all features to one scale. Frozen nets have features on very
-different scales, and gradient descent would take very long on them. The weights begin at 0: the
-loss is convex, so that every start leads to the same minimum.
+A fixed layer brings all features to one scale: those of frozen nets differ so much in scale that
+gradient descent would take very long. The weights begin at 0, because the loss is convex and every
+start leads to the same minimum.
 """
 
 from collections.abc import Mapping, Sequence

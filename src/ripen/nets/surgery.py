@@ -143,7 +143,7 @@ def _with_losses(deploy: NetParameter) -> NetParameter:
     for layer in result.layer:
         settings = getattr(layer, SCORES[layer.type]) if layer.type in SCORES else None
         if settings is not None and not settings.HasField("weight_filler"):
-            # Caffe's default filler is 0, from which nothing is ever learnt.
+            # Caffe's default filler is 0: with zero weights in every layer, none would learn.
             settings.weight_filler.type = "msra"
     scores = last.bottom[0]
     accuracy = result.layer.add(name="accuracy", type="Accuracy", bottom=[scores, "label"])
@@ -162,7 +162,7 @@ def trunk(
 ) -> NetParameter:
     """Return a deploy net that ends with some of its layers, each map pooled to one number.
 
-    What comes before a new last layer does not learn, and so is computed once for each image.
+    Layers before a new last layer do not learn, so their outputs are computed once an image.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ def run(name: str) -> None:
     if index.task.classifies:
         outputs = calibrated(outputs, layout, model, competition.predict)
     elif index.task.probabilities and competition.predict.clip != "validation":
-        # What is fitted on validation rows is so for classes alone.
+        # Only classifiers have a calibration, so "validation" has no clip here.
         outputs = calibration.clipped(outputs, competition.predict.clip)
     else:
         outputs = metric_of(name, competition.metric).counted(outputs)
@@ -60,7 +60,7 @@ def calibrated(
     Raises
     ------
     DataError
-        If they demand what is fitted on validation rows, and the model has none.
+        If they demand a calibration on validation rows, and the model has no such rows.
     """
     if not settings.temperature and settings.clip != "validation":
         return calibration.clipped(outputs, settings.clip)

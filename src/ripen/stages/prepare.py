@@ -1,4 +1,4 @@
-"""prepare: read the raw files, deal the folds, and write the index that everything refers to."""
+"""prepare: read the raw files, deal the folds, and write the index for all later stages."""
 
 import numpy as np
 import pandas as pd

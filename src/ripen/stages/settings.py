@@ -51,7 +51,7 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> tuple[dict[str,
 
 
 def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
-    """Return what each stage of dvc.yaml runs for: its instances, with what differs among them.
+    """Return the instances of each stage of dvc.yaml, with the values that differ among them.
 
     ``plots`` names the competitions whose files `dvc plots` shows.
     """
@@ -97,8 +97,8 @@ def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
 def plots(competitions: dict[str, Competition]) -> dict[str, Any]:
     """Return the competitions that `dvc plots` shows, and their models with a line each.
 
-    Top-level plots of dvc.yaml have no instances. So most show the first competition. Trainings are
-    compared in the first that has several nets of one estimator, as their losses are comparable.
+    Top-level plots of dvc.yaml have no instances, so most show the first competition. The plot of
+    trainings shows the first with several nets of one estimator, whose losses are comparable.
     """
     compared = {name: _comparable(competition) for name, competition in competitions.items()}
     first = next(iter(competitions))

@@ -1,7 +1,7 @@
 """An evaluation in MLflow: scores and figures in the runs, and the best model registered.
 
 The registered model of a competition is `ripen-<competition>`; its alias `best` points to the last
-winner. A run becomes a version once, however often it wins.
+winner. A run becomes a version once, even if it wins again.
 """
 
 import shutil

@@ -97,7 +97,7 @@ def check_free(port: int) -> None:
         If it is not: suggests another.
     """
     with socket.socket() as probe:
-        # Servers set this option too: without it a port stays taken for a minute after its server.
+        # As servers do: without this option a port stays busy for a minute after its server ends.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def as_tool() -> int:
-    """Run the command that the program is named after: `convert_imageset`, also as `….bin`."""
+    """Run the command of the program's own name, such as `convert_imageset`, also as `….bin`."""
     command = Path(sys.argv[0]).name.removesuffix(".bin").removesuffix(".py")
     return _run(command, sys.argv[1:])
 
@@ -73,7 +73,7 @@ def _run(command: str, arguments: Sequence[str]) -> int:
         print(f"caffe {command}: a file is nested too deeply", file=sys.stderr)
     except MemoryError:
         print(f"caffe {command}: the machine's memory is not enough", file=sys.stderr)
-    except OSError as error:  # of a file that no finer check is for
+    except OSError as error:  # of a file that no earlier check covers
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         print(f"caffe {command}: {_one_line(reason)}", file=sys.stderr)
     return 1

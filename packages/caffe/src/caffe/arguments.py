@@ -1,4 +1,4 @@
-"""What a script passes to a net: constructor arguments, and values for its blobs."""
+"""A net's arguments from scripts: those of its constructor, and values for its blobs."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +52,7 @@ def listed(names: Iterable[str] | None) -> list[str]:
     Raises
     ------
     CallError
-        If there is one name in place of a list, whose letters would be taken for names.
+        If `names` is one string, whose letters would be taken for names.
     """
     if isinstance(names, str):
         raise CallError(f"blobs are '{names}'. Allowed: a list of names, ['{names}']")

@@ -92,7 +92,7 @@ class Blob:
 
     @property
     def deferrable(self) -> bool:
-        """Whether `defer_data` can wait for somebody to read the values."""
+        """Whether `defer_data` can wait until the values are read."""
         return self._data.deferrable
 
     def stamp(self) -> tuple[int, ...] | None:

@@ -106,7 +106,7 @@ class Step:
     def _raise(self, error: Exception) -> NoReturn:
         """Raise an error that names the layer; a script's own error is raised unchanged."""
         if isinstance(error, torch.OutOfMemoryError):
-            raise error  # the net knows what would fit
+            raise error  # the net reports a batch that would fit
         if isinstance(error, ShapeError):
             raise self.layer.error(str(error)) from None
         named = isinstance(error, CaffeError) or not isinstance(error, _WITHOUT_A_NAME)
@@ -161,7 +161,7 @@ def _check_names(net: NetParameter) -> None:
 
 
 def _near(name: str, types: Iterable[str]) -> str:
-    """Return a type that differs from a name by a slip only, else all types."""
+    """Return the type that a misspelt name probably means, else all types."""
     by_lower = {kind.lower(): kind for kind in types}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.8)
     if near:
@@ -221,7 +221,7 @@ class _Builder:
             self._learns[name] = step.need_backward or self._learns.get(name, False)
 
     def _check_memory(self, step: Step) -> None:
-        """Check that there is room for all tops so far, which a pass allocates one by one."""
+        """Check that memory suffices for all tops so far; a pass allocates them one by one."""
         own = [b for b in step.top if not any(b is below for below in step.bottom)]
         if step.layer.type not in _SHARING:
             self._bytes += sum(blob.count for blob in own) * 4

@@ -19,7 +19,7 @@ from caffe.errors import CaffeError
 
 
 class Sized(Protocol):
-    """A blob, of which only the shape counts here."""
+    """A blob; only its shape matters here."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -88,7 +88,7 @@ def use(device: Device | None) -> None:
 def tuned(repeated: bool) -> Iterator[None]:
     """Let cuDNN try its algorithms and keep the fastest, if the shapes are those of the last pass.
 
-    The trials take longer than a pass; nets of changing shapes would make them every time.
+    The trials take longer than a pass, so a net whose shapes change must not repeat them each time.
     """
     wanted = repeated and _current is not None and not torch.backends.cudnn.benchmark
     if not wanted:
@@ -102,7 +102,7 @@ def tuned(repeated: bool) -> Iterator[None]:
 
 
 def too_large(blobs: Iterable[Sized]) -> CaffeError:
-    """Return the error of a net that the device has no room for; it says what would fit.
+    """Return the error for a net that exceeds the device's memory, with a batch that would fit.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def too_large(blobs: Iterable[Sized]) -> CaffeError:
 
 
 def finish() -> None:
-    """Wait until the current device has done what it was given; the CPU always has."""
+    """Wait until the current device has finished its work; the CPU always has."""
     if _current is not None:
         _current.finish()
 
@@ -165,7 +165,7 @@ def _check(call: str, number: int) -> None:
             f"{call}: torch finds no CUDA device here: its build {torch.__version__} is without "
             "CUDA. Allowed: set_mode_cpu()"
         )
-    with warnings.catch_warnings(record=True) as caught:  # torch's word on a driver that is too old
+    with warnings.catch_warnings(record=True) as caught:  # torch warns of a driver that is too old
         warnings.simplefilter("always")
         found, count = torch.cuda.is_available(), torch.cuda.device_count()
     if not found or not count:

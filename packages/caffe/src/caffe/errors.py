@@ -56,11 +56,11 @@ class LookupFailed(NetError, ValueError, KeyError):
 
 
 class AssignmentError(NetError, TypeError):
-    """Something else than a blob was assigned to a list of blobs."""
+    """A value other than a blob was assigned to a list of blobs."""
 
 
 class CallError(NetError, TypeError):
-    """A net is made with other arguments than it takes."""
+    """A net was made with invalid arguments."""
 
 
 class ReadOnlyError(NetError, AttributeError):
@@ -76,7 +76,7 @@ class InputError(CaffeError, ValueError):
 
 
 class NotInstalled(CaffeError, AttributeError):
-    """A name needs a package that is not installed; the message says how to get it."""
+    """A name needs a package that is not installed; the message has the command to install it."""
 
 
 class RealCaffeUnavailable(CaffeError):

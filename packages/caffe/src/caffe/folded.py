@@ -1,12 +1,12 @@
-"""Convolutions that run together with the layers after them, in nets that only infer.
+"""Convolutions fused with the layers after them, for inference.
 
 BatchNorm with fixed statistics, Scale and Bias become part of the weights; ReLU, ReLU6 and the sum
 of an Eltwise are applied to each piece of the result while it is in the processor's cache. Weights
 are kept in oneDNN's own layout until they change.
 
 The values differ from those of single layers by rounding, about 1e-6 of the largest. The blobs
-between the layers are computed only when something reads them. What a script watches, by a callback
-or a view of such a blob or of the weights, runs layer by layer.
+between the layers are computed only when something reads them. Layers run one by one where a script
+could see the difference: by a callback, or by a view of such a blob or of the weights.
 """
 
 import os
@@ -22,7 +22,7 @@ from caffe.layers.conv import Aten, Filter, layout
 from caffe.layers.norm import BatchNorm
 from caffe.proto.caffe_pb2 import TEST, BiasParameter, EltwiseParameter, ScaleParameter
 
-SWITCH = "CAFFE_FUSION"  # the environment variable that turns this off if it is 0
+SWITCH = "CAFFE_FUSION"  # the environment variable: 0 turns folding off
 
 _oneDNN = torch.ops.mkldnn
 _CHANNEL_AXES = (1, -3)
@@ -129,11 +129,11 @@ class Folded:
 
     @property
     def unseen(self) -> bool:
-        """Whether nothing forbids to run the steps as one."""
+        """Whether the steps can run as one without a script noticing."""
         if self._below.dtype != torch.float32 or not self._known():
             return False
         if self._between and not all(
-            # What waits to be computed must not change with what a script writes into an input.
+            # A deferred value must not change when a script writes into an input afterwards.
             blob.deferrable
             for blob in (*self._between, *self._inputs)
         ):
@@ -195,7 +195,7 @@ class Folded:
     def _alone(
         self, blob: Blob, x: torch.Tensor, other: torch.Tensor | None
     ) -> Callable[[], torch.Tensor]:
-        """Return what computes the values of a blob between the steps, by the present weights."""
+        """Return a function that computes a blob between the steps, with the current weights."""
         if part := self._parts.get(id(blob)):
             return lambda: part(x)
         whole, bounds = self._weights, self.bounds
@@ -212,7 +212,7 @@ def _last(blob: Blob) -> torch.Tensor:
 def _followed(
     step: Step, weight: torch.Tensor, bias: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return the weight and bias that a convolution would have to contain the step's layer."""
+    """Return a convolution's weight and bias with the step's layer folded in."""
     scale, shift = _affine(step)
     if scale is not None:
         weight = weight * scale.view(-1, 1, 1, 1)
@@ -223,7 +223,7 @@ def _followed(
 
 
 def _affine(step: Step) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """Return by what a layer multiplies each channel, and what it adds, in double precision."""
+    """Return a layer's factor and summand for each channel, in double precision."""
     layer = step.layer
     if isinstance(layer, BatchNorm):
         mean, variance = (values.double() for values in layer.learnt())
@@ -236,7 +236,7 @@ def _affine(step: Step) -> tuple[torch.Tensor | None, torch.Tensor | None]:
 
 
 def folded(steps: Sequence[Step], first: int, clamps: Mapping[int, float]) -> Folded | None:
-    """Return the layers from `first` on that can run as one; None if there are not two of them.
+    """Return the layers from `first` on that can run as one; None if fewer than two can.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def _activation(step: Step) -> tuple[float, float | None] | None:
 
 
 def _folds(step: Step, below: Blob) -> bool:
-    """Whether a layer multiplies each channel of a blob by a number or adds one, both fixed."""
+    """Whether a layer only scales or shifts each channel of a blob, by fixed numbers."""
     layer = step.layer
     if step.bottom != [below] or any(step.loss_weights) or len(below.shape) != 4:
         return False
@@ -300,7 +300,7 @@ def _folds(step: Step, below: Blob) -> bool:
 
 
 def _summand(step: Step, below: Blob) -> Blob | None:
-    """Return what an Eltwise adds to a blob; None if the layer does not."""
+    """Return the blob that an Eltwise adds to this one; None if the layer is no such sum."""
     param = step.layer.param.eltwise_param
     adds = step.layer.type == "Eltwise" and param.operation == EltwiseParameter.SUM
     if not adds or len(step.bottom) != 2 or any(step.loss_weights) or set(param.coeff) - {1}:

@@ -21,7 +21,7 @@ from caffe.proto.fields import is_repeated
 
 M = TypeVar("M", bound=Message)
 PathLike = str | bytes | os.PathLike[str]
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # no text has them
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # never part of a text file
 _STRING_OR_COMMENT = re.compile(r"""#.*|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?""")
 _ESCAPE = re.compile(r"\\([0-7]{1,3}|.)")
 HDF5 = b"\x89HDF\r\n\x1a\n"  # the first bytes of such a file
@@ -69,7 +69,7 @@ def read_file(path: PathLike) -> bytes:
 
 
 def shown(path: PathLike) -> str:
-    """Return a path as errors show it: without what a terminal would act upon."""
+    """Return a path as errors show it, without control characters, which a terminal would obey."""
     name = os.fsdecode(path)
     return name if name.isprintable() else repr(name)[1:-1]
 
@@ -164,7 +164,7 @@ def read_binary(path: PathLike, message: M) -> M:
         whole = True
     except DecodeError:
         whole = False
-    if whole and not message.IsInitialized():  # not every runtime of protobuf checks it
+    if whole and not message.IsInitialized():  # not every protobuf runtime checks this
         missing = ", ".join(cast(Any, message).FindInitializationErrors())
         raise FormatError(f"{where}: is not a {name}, or is damaged: {missing} is missing")
     if whole and message.ListFields():
@@ -235,12 +235,12 @@ def replacing(path: PathLike) -> Iterator[Path]:
         raise FormatError(f"{shown(path)}: cannot be written: {reason}") from None
     finally:
         if temporary is not None:
-            with suppress(OSError):  # the error that brought us here says more
+            with suppress(OSError):  # the original error says more
                 temporary.unlink(missing_ok=True)
 
 
 def _beside(target: Path) -> Path:
-    """Create an empty file beside a target, of a name that nobody can foresee."""
+    """Create an empty file beside a target, under an unpredictable name."""
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
     os.fchmod(handle, 0o666 & ~_UMASK)
     os.close(handle)

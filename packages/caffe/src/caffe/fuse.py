@@ -1,4 +1,4 @@
-"""Layers that run as one: what a net's neighbours are fused to.
+"""Layers that run as one: the fused forms of neighbouring layers.
 
 `Clamp` is here, `Folded` and `Normalized` in files of their names. The values of the blobs in
 between are computed only when something reads them.
@@ -29,7 +29,7 @@ class Group(Protocol):
 
     @property
     def unseen(self) -> bool:
-        """Whether nothing forbids to run them as one, such as a view of a blob in between."""
+        """Whether they may run as one: a view of a blob in between, for instance, forbids it."""
 
     @property
     def learns(self) -> bool:
@@ -95,13 +95,13 @@ def clamps(steps: Sequence[Step]) -> dict[int, Clamp]:
 
 
 def both_ways(steps: Sequence[Step]) -> dict[int, Group]:
-    """Return what runs as one in either direction, by the index of its first layer."""
+    """Return the groups that run as one in both directions, by the index of the first layer."""
     pairs = {i: normalized(steps, i) for i in range(len(steps))}
     return clamps(steps) | {i: pair for i, pair in pairs.items() if pair is not None}
 
 
 def groups(steps: Sequence[Step], known: Mapping[int, Group]) -> dict[int, Group]:
-    """Return what runs as one in the forward pass, by the index of its first layer."""
+    """Return the groups that run as one forward, by the index of the first layer."""
     found = dict(known)
     bounds = {i: group.bound for i, group in known.items() if isinstance(group, Clamp)}
     for i in range(len(steps)):

@@ -25,7 +25,7 @@ from caffe.proto.caffe_pb2 import SolverState
 
 Path = str | bytes | os.PathLike[str]
 MOST_COMPRESSED = 2000  # no valid file exceeds it: gzip, HDF5's best, stays below 1:1032
-_BOMB = 100, 2**30  # as little content, so many times compressed, in so many bytes, is refused
+_BOMB = 100, 2**30  # refused: more than this ratio and this many bytes
 
 
 def is_hdf5(path: Path) -> bool:
@@ -231,7 +231,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 
 def _refuse_outside(file: h5py.File) -> None:
-    """Refuse what reads other files: external links, external storage, virtual datasets.
+    """Refuse a file that refers to others: external links or storage, virtual datasets.
 
     Raises
     ------
@@ -247,7 +247,7 @@ def _refuse_outside(file: h5py.File) -> None:
             if isinstance(link, h5py.ExternalLink):
                 raise FormatError(f"{file.filename}: {where} is a link to another file")
             if not isinstance(link, h5py.HardLink):
-                continue  # a soft link leads to what is found by its own name
+                continue  # the target of a soft link is visited under its own name
             found = group[name]
             if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
                 raise FormatError(f"{file.filename}: {where} is stored in other files")

@@ -20,13 +20,12 @@ from caffe.errors import FormatError, ShapeError, naming
 from caffe.formats import PathLike, read_file, shown
 
 Pixels = NDArray[np.uint8]
-# What may be in a file that came from somewhere; Pillow knows more formats, some of which start
-# other programs.
+# The formats accepted from untrusted files. Pillow knows more, some of which start other programs.
 FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 MAX_PIXELS = "CAFFE_MAX_PIXELS"  # the environment variable that replaces the limit
 _MAX_PIXELS = 2**26
 _END_OF_JPEG = b"\xff\xd9"
-_WARNED: set[str] = set()  # truncated files, each of which is reported once
+_WARNED: set[str] = set()  # truncated files that were reported: once each
 _BITS = 11  # of fixed-point interpolation weights, as in OpenCV
 
 
@@ -140,7 +139,7 @@ def pixel_limit() -> int:
 
 
 def check_pixels(height: int, width: int, source: str) -> None:
-    """Check an image's size, before memory is asked for.
+    """Check an image's size before it is decoded into memory.
 
     Raises
     ------

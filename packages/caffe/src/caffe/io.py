@@ -143,7 +143,7 @@ class Transformer:
     """Prepares images for a net's inputs, and turns inputs back into images.
 
     In this order: resize, transpose to (K, H, W), swap channels, `raw_scale`, mean, `input_scale`.
-    What is not set, or None, is left out.
+    A step that is not set, or None, is skipped.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Read an LMDB by its pages, in the order of its keys, without opening it.
+"""Read an LMDB page by page, in key order, without LMDB itself.
 
-py-lmdb refuses a database that its process has open already, whoever opened it first; scripts write
-one with py-lmdb, leave it open and let a net read it. So a net maps the file and walks its tree
-itself. It sees the last commit before it began; a writer must not write meanwhile.
+py-lmdb refuses to open a database twice in one process. Scripts do need that: they write one with
+py-lmdb, leave it open and let a net read it. So a net maps the file and walks its tree itself. It
+sees the last commit before it began. There are no locks: do not write to the database meanwhile.
 
 The format is that of LMDB 0.9 (mdb.c): pages of a fixed size, each with a header of 16 bytes (page
 number, flags, bounds of its free space), then 16-bit offsets of its nodes. Two meta pages come
@@ -24,7 +24,7 @@ _NODE = struct.Struct("<HHHH")  # size or page (low, high), flags, size of the k
 _BRANCH, _LEAF = 0x01, 0x02  # flags of pages
 _BIG, _SUB, _DUPLICATES = 0x01, 0x02, 0x04  # flags of nodes
 _NO_PAGE = 2**64 - 1
-_DEEPEST = 32  # as LMDB's cursors
+_DEEPEST = 32  # the depth that LMDB's cursors allow
 
 
 class Damaged(FormatError):

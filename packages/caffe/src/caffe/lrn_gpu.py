@@ -1,8 +1,8 @@
-"""LRN across channels on a GPU, by kernels that torch compiles when they are first needed.
+"""LRN across channels on a GPU, by kernels that torch compiles on first use.
 
-Made of torch's own operations it reads and writes the map some fifteen times. A kernel here takes
-the map once for each channel of the window, shifted by one channel each; the GPU's cache holds what
-that repeats.
+Built from torch's own operations, LRN reads and writes the map some fifteen times. A kernel here
+takes the map once for each channel of the window, each time shifted by one channel; the repeated
+reads come from the GPU's cache.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from functools import cache
 
 import torch
 
-LARGEST = 5  # the window's size; backward takes three maps more, and a kernel of torch at most 8
+LARGEST = 5  # the largest window: torch's kernels take 8 inputs, and backward needs three more
 
 Kernel = Callable[..., torch.Tensor]
 

@@ -30,7 +30,7 @@ def available() -> int:
 
 
 def check_room(size: int, what: str) -> None:
-    """Check that some bytes are available, before the system ends the process for want of them.
+    """Check that some bytes are available; else the system would kill the process later.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
     check_room(size, f"shape {shape}")
     try:
         return torch.zeros(shape, dtype=dtype, device="cpu")
-    except RuntimeError:  # torch's error of a failed allocation
+    except RuntimeError:  # torch's error for a failed allocation
         raise ShapeError(
             f"shape {shape} takes {size / 2**30:.2f} GiB, more than is available. The machine has "
             f"{PHYSICAL / 2**30:.1f} GiB"
@@ -86,7 +86,7 @@ class Array:
     number : int
         Of this array, unlike any other's.
     changes : int
-        Counts whatever may have changed the values, except for torch's writes into `tensor`.
+        Number of possible changes of the values, except for torch's writes into `tensor`.
     """
 
     __slots__ = (
@@ -112,7 +112,7 @@ class Array:
 
     @property
     def deferrable(self) -> bool:
-        """Whether no view and no other array must show a result at once."""
+        """Whether a result may wait: no view and no other array shows it."""
         return not self.shared and (not self.seen or self.device is not None)
 
     def stamp(self) -> tuple[int, ...] | None:

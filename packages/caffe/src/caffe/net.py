@@ -299,7 +299,7 @@ class Net(Fixed):
         return _loss(parts)
 
     def _unfold(self) -> None:
-        """Let layers that ran folded run one by one, now and from now on: they have no gradient."""
+        """Run folded layers one by one, now and in later passes: folded ones have no gradient."""
         if not self._folded:
             return
         self._groups, again = dict(self._both_ways), self._folded
@@ -311,12 +311,12 @@ class Net(Fixed):
     _backward = run_backward
 
     def _unwatched(self, way: str) -> bool:
-        """Whether no callback needs every single layer."""
+        """Whether no callback watches single layers."""
         return not self._before[way] and not self._after[way]
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-        """Move the blobs to the current device; explain it if its memory does not suffice."""
+        """Move the blobs to the current device; explain the error if they exceed its memory."""
         if current() != self._device:
             self._device = current()
             for blob in [*self.blobs.values(), *(b for layer in self._layers for b in layer.blobs)]:
@@ -376,7 +376,7 @@ class Net(Fixed):
             write_binary(path, self.to_proto(write_diff))
 
     def save_hdf5(self, path: Path, write_diff: bool = False) -> None:
-        """Write weights as HDF5, whatever the file's name."""
+        """Write weights as HDF5, for any file name."""
         write_weights(path, self._layers, self._owned(), write_diff)
 
     def _owned(self) -> list[Blob]:

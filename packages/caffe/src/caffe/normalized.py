@@ -1,7 +1,7 @@
-"""BatchNorm by batch statistics and the Scale after it, run as one on a GPU, in both directions.
+"""BatchNorm by batch statistics, fused with the Scale after it, on a GPU, in both directions.
 
-Each alone reads and writes the whole map, so that together they take half of the time. On the CPU
-they stay apart: there a trained net keeps its bits. The values differ by rounding.
+Each layer alone reads and writes the whole map, so one pass for both takes half the time. The
+values differ by rounding, so on the CPU the layers stay separate: trained nets keep their bits.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Normalized:
 
     @property
     def unseen(self) -> bool:
-        """Whether they may run as one: on a GPU only."""
+        """Whether the two layers may run as one: on a GPU only."""
         return current() is not None and (not self._apart or self._middle.deferrable)
 
     @property
@@ -50,7 +50,7 @@ class Normalized:
         for step in self.steps:
             step.reshape()
         x, scale, bias = self._below.tensor, *self._affine()
-        self._x = x  # in place, the bottom's blob gets other values
+        self._x = x  # in place, the layer overwrites its bottom
         y, self._mean, self._factor = self._norm.normalize(x, scale, bias)
         self._norm.joined = True
         if self._apart:

@@ -1,7 +1,7 @@
 """Write a net as ONNX, so that any engine that reads ONNX can run it.
 
-A layer type is one function below, registered by its name. Shapes are those of the net when it is
-exported. Needs the package `onnx`, which Caffe itself does not.
+Each layer type is one function below, registered by its name. The exported shapes are the net's
+current ones. Needs the package `onnx`, which is not a dependency of Caffe.
 """
 
 import math
@@ -33,23 +33,23 @@ class Graph:
         self.onnx = onnx
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self._names: dict[str, str] = {}  # the present name of each blob
+        self._names: dict[str, str] = {}  # the current name of each blob
         self._writers = Counter(name for step in net.steps for name in step.top_names)
         self._taken: Counter[str] = Counter()
 
     def value(self, blob: str) -> str:
-        """Return the name of a blob's present values."""
+        """Return the name of a blob's current values."""
         return self._names[blob]
 
     def give(self, blob: str) -> str:
-        """Return the name for new values of a blob: the last ones have the blob's own."""
+        """Return the name for new values of a blob; its last values have the blob's own name."""
         self._writers[blob] -= 1
         name = blob if not self._writers[blob] else f"{blob}/{self._writers[blob]}"
         self._names[blob] = name
         return name
 
     def constant(self, name: str, values: NDArray[Any]) -> str:
-        """Store an array under a name like this one."""
+        """Store an array under a new name that begins with this one."""
         self._taken[name] += 1
         unique = f"{name}:{self._taken[name]}"
         self.constants.append(
@@ -90,7 +90,7 @@ def export(net: Net, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     CaffeError
-        Naming the layers that ONNX has no operator for, or if the file cannot be written.
+        If ONNX has no operator for some layers, which it names, or the file cannot be written.
     """
     graph = Graph(net)
     helper, kind = graph.onnx.helper, graph.onnx.TensorProto.FLOAT
@@ -189,7 +189,7 @@ def _pooling(graph: Graph, step: Step, inputs: list[str]) -> str:
     area = np.float32(math.prod(windows.kernel))
     if (areas == area).all():
         return mean
-    # Caffe does not count what is beyond the padding.
+    # Caffe does not count positions beyond the padding.
     return graph.node("Mul", [mean, graph.constant(layer.name, area / areas)])
 
 

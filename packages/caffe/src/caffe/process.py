@@ -1,11 +1,11 @@
-"""What the first net changes in this process: memory that is kept, and threads after a fork.
+"""Process-wide settings that the first net makes: kept memory, and one thread after a fork.
 
 Every pass of a net allocates the same arrays again. By default glibc returns arrays of this size to
 the system when they are freed, and each new one is zeroed page by page: a third of SqueezeNet's
 time. With the settings below it keeps what the largest pass needed, as Caffe does.
 
 A forked child (`multiprocessing`, by default on Linux until Python 3.13) has none of its parent's
-threads, but OpenMP waits for them for ever. So a child computes with one thread.
+threads, but OpenMP would wait for them for ever. So a child computes with one thread.
 """
 
 import ctypes

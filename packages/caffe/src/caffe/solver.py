@@ -191,7 +191,7 @@ class Solver(Fixed, ABC):
                 change = self.update(gradient, past, rate * learnt.lr)
                 gradient.copy_(change)  # as in Caffe, diff holds the update after a step
                 values.sub_(change)
-        self._iter += 1  # the number of updates, whoever asked for them (sgd_solver.cpp)
+        self._iter += 1  # counted for updates by a script too (sgd_solver.cpp)
 
     def test_all(self) -> list[dict[str, Any]]:
         """Run every test net `test_iter` times with the current weights; return mean outputs.

@@ -1,4 +1,4 @@
-"""pycaffe's containers: they refuse, at the assignment, what real Caffe refuses there."""
+"""pycaffe's containers: an assignment that real Caffe refuses fails here too, at once."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar, SupportsIndex, TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Fixed:
-    """An object some of whose attributes can be set once only, as the binding's can by no script.
+    """An object with attributes that can be set only once, since pycaffe's are read-only.
 
     Raises
     ------
@@ -26,7 +26,7 @@ class Fixed:
 
 
 class Vector(list[T]):
-    """A list of one kind of elements.
+    """A list whose elements have one type.
 
     Raises
     ------

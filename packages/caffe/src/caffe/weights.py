@@ -109,7 +109,7 @@ def _by_name(layers: Sequence[Layer]) -> dict[str, Layer]:
 
 
 def _stored_blobs(net: NetParameter) -> list[tuple[str, Sequence[BlobProto]]]:
-    """Return names and blobs of the layers, whatever form they are stored in."""
+    """Return names and blobs of the layers, in any stored form (V0, V1 or current)."""
     old = [layer.layer if layer.HasField("layer") else layer for layer in net.layers]
     return [(layer.name, layer.blobs) for layer in (*old, *net.layer)]
 

@@ -1,1 +1,1 @@
-"""Things that fit and predict."""
+"""Models that several estimators share: nets, stacks of nets, served models."""

@@ -204,7 +204,7 @@ class Group:
         return losses, right.sum(1) / right.shape[1], probabilities
 
     def _take(self, checks: list[Check], losses: torch.Tensor) -> dict[int, tuple[Training, str]]:
-        """Give each trial its check; return the training and error of those that end, by place."""
+        """Record each trial's check; return the training and error of those that end, by place."""
         ended = {}
         finite = losses.isfinite().all(0).tolist()
         for place, (each, check) in enumerate(zip(self._live, checks, strict=True)):

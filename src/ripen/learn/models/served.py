@@ -140,7 +140,7 @@ def write_net(
     unit : (float, float), or of lists
         Mean and standard deviation by which the net's targets were standardized.
     deploy : str
-        The file in `trained` whose input are such rows.
+        The file in `trained` whose input is such rows.
     """
     for name, original in zip(NET, (deploy, NET[1]), strict=True):
         shutil.copyfile(trained / original, folder / name)

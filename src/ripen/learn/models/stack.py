@@ -146,7 +146,7 @@ class Stack:
         ----------
         numbers : Tensor of shape (nets,)
         of_biases : Tensor of shape (nets,) or None
-            What biases get instead.
+            Numbers for the biases, if they differ.
         """
         spread = numbers[self._owner]
         if of_biases is None:

@@ -143,7 +143,7 @@ def _remember(solving: RunningSolver, folder: Path, iteration: int, history: Pat
     """Keep the weights of an iteration in the history."""
     solving.snapshot()
     weights = folder / f"model_iter_{iteration}.caffemodel"
-    weights.with_suffix(".solverstate").unlink()  # a history is looked at, not trained further
+    weights.with_suffix(".solverstate").unlink()  # a history is for figures only
     history.mkdir(exist_ok=True)
     weights.replace(history / f"iter_{iteration}.caffemodel")
 

@@ -1,4 +1,4 @@
-"""What a sweep varies: Hydra's overrides as choices or intervals, and one trial's settings.
+"""The space of a sweep: Hydra's overrides as choices or intervals, and one trial's settings.
 
 The command line composes its settings here too. Nothing may import numpy before that is done: numpy
 reads its environment once, and the composed settings decide it (`ripen.core.reproducibility`).
@@ -51,7 +51,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Space:
-    """The settings that vary (`axes`), and those that are the same in every trial (`fixed`)."""
+    """The varied settings (`axes`), and those that all trials share (`fixed`)."""
 
     axes: tuple[Choices | Interval, ...]
     fixed: Settings

@@ -121,7 +121,7 @@ class Store:
         return claimed
 
     def finish(self, trial: ClaimedTrial, result: Result) -> None:
-        """Store a result, unless another process was given the trial meanwhile."""
+        """Store a result, unless another process has claimed the trial meanwhile."""
         self._running.pop(trial.id, None)
         with speaking(self.uri):
             try:
@@ -181,7 +181,7 @@ class Store:
     def _create(
         self, index: int, settings: Settings, key: str, result: Result | None = None
     ) -> int:
-        """Write a trial into the study: running, or finished where its result is given."""
+        """Write a trial into the study: running, or finished if it has a result."""
         space, values = self.study.space, {"index": index, "settings": settings, "key": key}
         new = optuna.trial.create_trial(
             state=TrialState.RUNNING,

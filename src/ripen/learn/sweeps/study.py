@@ -109,7 +109,7 @@ class Study:
         return _hash([self.made_from, self.competition_name, decides])
 
 
-# What a trial reads of its competition beside the net's settings; dvc.yaml's stage names the same.
+# The competition's sections that a trial reads beside the net's; dvc.yaml's stage names the same.
 DECIDES = ("seed", "reproducibility", "threads", "task", "validation", "columns")
 
 
@@ -182,7 +182,7 @@ def params(space: Space, settings: Settings) -> dict[str, Any]:
 
 
 def decoded(space: Space, chosen: dict[str, Any]) -> Settings:
-    """Return Optuna's parameters as settings, with those that are the same in every trial."""
+    """Return Optuna's parameters as settings, with those that all trials share."""
     settings: Settings = {}
     for axis in space.axes:
         value = chosen[axis.key]

@@ -76,7 +76,7 @@ def curves(finished: Sequence[FinishedTrial], most: int) -> pd.DataFrame:
 
 
 def best(study: Study, finished: Sequence[FinishedTrial]) -> dict[str, Any]:
-    """Return the settings of the lowest validation loss among those that vary, and the scores.
+    """Return the varied settings with the lowest validation loss, and their scores.
 
     Trials that differ in the seed alone count as one, by their mean. Rounded losses are compared,
     and of equal ones the first is taken, so that the last bits decide nothing.
@@ -121,7 +121,7 @@ def lines(trials: pd.DataFrame, curves: pd.DataFrame) -> Iterator[tuple[str, pd.
 
 
 def marked(trials: pd.DataFrame, curves: pd.DataFrame) -> dict[int, str]:
-    """Return for each trial what is wrong with its step size, in the talk's words; "" if nothing.
+    """Return for each trial the fault of its step size, in the talk's words; "" if none.
 
     A trial "sails past" if it diverged or ended above its beginning: its first check, or the median
     of all trials' first checks where its own is far from that. It "crawls" if its budget is spent,

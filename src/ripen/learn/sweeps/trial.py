@@ -176,7 +176,7 @@ def _pruner(settings: Pruner) -> optuna.pruners.BasePruner:
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """What a worker needs to run a trial, beside the files of the competition.
+    """The input of a worker for one trial, beside the competition's files.
 
     Attributes
     ----------
@@ -186,7 +186,7 @@ class TrialSpec:
         With the trial's settings.
     pruner : Pruner
     history : tuple of Result
-        Of the trials of earlier rounds, with which it is compared.
+        Results of earlier rounds, which the pruner compares it with.
     """
 
     name: str

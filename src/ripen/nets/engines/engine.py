@@ -195,7 +195,7 @@ class RealEngine:
 
 
 class RealSolver:
-    """The last solver that was given to an engine."""
+    """The newest solver of an engine."""
 
     def __init__(self, engine: RealEngine) -> None:
         self._engine = engine
@@ -208,7 +208,7 @@ class RealSolver:
 
 
 class RealFedSolver:
-    """The last solver with a MemoryData layer that was given to an engine."""
+    """The newest solver with a MemoryData layer of an engine."""
 
     def __init__(self, engine: RealEngine) -> None:
         self._engine = engine

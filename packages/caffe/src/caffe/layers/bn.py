@@ -16,12 +16,13 @@ _SEGNET = ("scale_filler", "shift_filler", "bn_mode", "var_eps")
 class BN(Differentiable):
     """y = scale * (x - mean) / sqrt(variance + eps) + shift, per channel.
 
-    SegNet's (alexgkendall/caffe-segnet), known by `scale_filler`, `shift_filler`, `bn_mode`: the
-    batch's statistics in mode LEARN; in mode INFERENCE y = scale * x + shift, whose numbers then
-    hold the statistics. Blobs: scale and shift, of shape (1, C, 1, 1).
+    SegNet's variant (alexgkendall/caffe-segnet) is recognised by `scale_filler`, `shift_filler` or
+    `bn_mode`. Mode LEARN uses the batch's statistics. Mode INFERENCE computes
+    y = scale * x + shift, with the statistics folded into these two. Blobs: scale and shift, of
+    shape (1, C, 1, 1).
 
-    PSPNet's (hszhao/PSPNet) otherwise: the batch's statistics in training, and running ones, which
-    move by 1 - `momentum`, in testing and where `frozen`. Blobs: scale, shift, mean, variance.
+    Otherwise it is PSPNet's (hszhao/PSPNet): the batch's statistics in training, the running ones
+    in testing and if `frozen`; these move by 1 - `momentum`. Blobs: scale, shift, mean, variance.
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -40,7 +41,7 @@ class BN(Differentiable):
             return
         for value in (0, 1):
             self.learn(shape, FillerParameter(type="constant", value=value))
-        # A solver must not update the running statistics, nor anything that is frozen.
+        # A solver must not update the running statistics, nor any frozen parameter.
         specs = self.param.param
         specs.extend(ParamSpec() for _ in range(len(specs), 4))
         for spec in specs[0 if param.frozen else 2 :]:

@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 class PriorBox(Layer):
     """Boxes around each position of a map, of given sizes and aspect ratios (prior_box_layer.cpp).
 
-    Bottoms: the map, and the image that the net gets.
+    Bottoms: the map, and the net's input image (for its size).
     """
 
     bottoms = (2, 2)
@@ -91,7 +91,7 @@ class PriorBox(Layer):
 
 
 def decoded(deltas: Array, priors: Array, variances: Array, code: int) -> Array:
-    """Return the boxes that a net's numbers stand for; variances of 1 if it has them within."""
+    """Decode a net's boxes; its variances are 1 if the training targets included them."""
     scaled: Array = deltas * variances
     size = priors[:, 2:] - priors[:, :2]
     if code == PriorBoxParameter.CORNER:
@@ -109,9 +109,9 @@ def decoded(deltas: Array, priors: Array, variances: Array, code: int) -> Array:
 class DetectionOutput(Layer):
     """The detections: rows (item, class, score, xmin, ymin, xmax, ymax), shape (1, 1, D, 7).
 
-    Bottoms: boxes (N, 4 P), scores (N, P * classes), priors. For each class but the background its
-    boxes are suppressed by better ones; then the `keep_top_k` best of an image remain. An image
-    without a detection has no row; without any at all each has one of -1 after its number.
+    Bottoms: boxes (N, 4 P), scores (N, P * classes), priors. Non-maximum suppression runs for each
+    class but the background; then the `keep_top_k` best of an image remain. An image without a
+    detection has no row. If no image has one, each gets a row of -1 after its number.
     """
 
     bottoms = (3, 4)
@@ -186,8 +186,8 @@ def overlaps(one: Array, other: Array) -> Array:
 def matched(found: Array, threshold: float, every: bool) -> NDArray[np.int64]:
     """Return for each prior the index of its object, or -1.
 
-    Each object first takes the prior that overlaps it most, the best pair first; then, if `every`,
-    each other prior takes the object that it overlaps most, from the threshold on.
+    Each object first takes the prior that overlaps it most, the best pair first. With `every`, each
+    other prior then takes the object that it overlaps most, if by the threshold or more.
 
     Parameters
     ----------
@@ -211,11 +211,11 @@ def matched(found: Array, threshold: float, every: bool) -> NDArray[np.int64]:
 
 @register("MultiBoxLoss")
 class MultiBoxLoss(Differentiable):
-    """Loss of boxes and classes against objects (N boxes that match: both are divided by N).
+    """Loss of boxes and of classes, each divided by the number of matched priors.
 
     Bottoms: boxes (N, 4 P), scores (N, P * classes), priors, objects (1, 1, G, 8): item, class,
-    instance, box, difficult. Of the priors without an object those with the largest loss count,
-    `neg_pos_ratio` times as many as have one.
+    instance, box, difficult. Hard negative mining: of the priors without an object only those with
+    the largest loss count, `neg_pos_ratio` for each matched prior.
     """
 
     bottoms = (4, 4)
@@ -285,7 +285,7 @@ class MultiBoxLoss(Differentiable):
     def _negative(
         self, each: torch.Tensor, match: NDArray[np.int64], found: Array
     ) -> NDArray[np.intp]:
-        """Return the priors without an object that count."""
+        """Return the negative priors that mining selects."""
         closest = found.max(1) if found.shape[1] else np.zeros(len(found))
         if self._mining == MultiBoxLossParameter.NONE:
             return np.flatnonzero(match < 0)
@@ -307,7 +307,7 @@ class MultiBoxLoss(Differentiable):
         return smooth_l1_loss(boxes, wanted, reduction="sum")
 
     def _divisor(self, matches: int, items: int, priors: int) -> float:
-        """Return what the sums are divided by: the matches, unless loss_param says otherwise."""
+        """Return the divisor of the sums: the number of matches, unless loss_param differs."""
         counts = {
             LossParameter.FULL: items * priors,
             LossParameter.BATCH_SIZE: items,

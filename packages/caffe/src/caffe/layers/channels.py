@@ -49,7 +49,7 @@ class Axpy(Differentiable):
 
 @register("Pad")
 class Pad(Differentiable):
-    """Maps with `pad` more pixels at every edge: zeros, the edge repeated, or a reflection."""
+    """Maps padded by `pad` pixels on every side: with zeros, the edge, or a reflection."""
 
     def shapes(self, given: list[Shape]) -> list[Shape]:
         param = self.settings().pad_param
@@ -69,7 +69,7 @@ class Pad(Differentiable):
 
 @register("Reverse")
 class Reverse(Differentiable):
-    """The values along `axis` in the opposite order, from forks for recurrent nets."""
+    """The values along `axis` reversed, from forks for recurrent nets."""
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         self.axis(bottom[0], self.settings().reverse_param.axis)

@@ -1,4 +1,4 @@
-"""The base of layers whose gradient is exactly that of their formula: torch derives it."""
+"""The base of layers whose gradient torch derives from their formula."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -19,11 +19,11 @@ class Differentiable(Layer):
     """A layer that implements `shapes` and `compute`; the backward pass follows."""
 
     def shapes(self, given: list[Shape]) -> list[Shape]:
-        """Return the tops' shapes for those of the bottoms; by default the first bottom's."""
+        """Return the tops' shapes from the bottoms'; by default the first bottom's."""
         return [given[0]]
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
-        """Return the tops' values from those of the bottoms and of the layer's blobs."""
+        """Compute the tops from the bottoms and the layer's blobs."""
         raise NotImplementedError
 
     def settings(self) -> Any:
@@ -37,7 +37,7 @@ class Differentiable(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with torch.enable_grad():
             within = any(blob is below for blob in top for below in bottom)
-            # In place the results overwrite what the gradient needs.
+            # In place, the results overwrite the inputs, which the gradient needs.
             self._x = [b.tensor.detach().clone() if within else b.tensor.detach() for b in bottom]
             for i, x in enumerate(self._x):
                 x.requires_grad_(i not in self.no_backward)

@@ -12,7 +12,7 @@ from caffe.proto.caffe_pb2 import TRAIN
 
 
 def _classes(layer: Differentiable, labels: torch.Tensor, count: int) -> torch.Tensor:
-    """Return labels as indexes; refuse one that is no class."""
+    """Return labels as indexes; refuse one that is not a class."""
     found = labels.detach().flatten().long()
     if found.numel() and not 0 <= int(found.min()) <= int(found.max()) < count:
         raise layer.error(f"a label is not from 0 to {count - 1}")
@@ -24,7 +24,7 @@ class CenterLoss(Differentiable):
     """The mean of |x - c|^2 / 2 with c the centre of x's class (Wen et al., 2016).
 
     Blob: the centres, of shape (num_output, features). Their gradient is the paper's update, the
-    sum of c - x over a class divided by one more than its items, whatever the loss weight.
+    sum of c - x over a class divided by (its items + 1). The loss weight does not scale it.
     """
 
     bottoms = (2, 2)
@@ -89,7 +89,7 @@ class NormalizedInnerProduct(Differentiable):
 
 @register("LabelSpecificAdd")
 class LabelSpecificAdd(Differentiable):
-    """x with `bias`, usually a negative margin, added to the score of each item's own class.
+    """Add `bias`, usually a negative margin, to the score of each item's own class.
 
     In the test phase x passes unchanged, unless `transform_test` (CosFace, AM-Softmax).
     """
@@ -167,7 +167,7 @@ class FocalLoss(Differentiable):
 class WarpCTC(Differentiable):
     """Connectionist temporal classification (Graves et al., 2006), the mean over items.
 
-    Bottoms: scores (T, N, classes) before the softmax; labels (N, label_length), filled up with the
+    Bottoms: scores (T, N, classes) before the softmax; labels (N, label_length), padded with the
     blank.
     """
 

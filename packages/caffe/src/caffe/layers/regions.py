@@ -20,13 +20,13 @@ Cell = tuple[int, int, slice, slice]
 
 
 def _rounded(value: float) -> int:
-    """Return C's `round`: halves away from 0."""
+    """Round as C does: halves away from 0. Python rounds them to even."""
     return int(math.copysign(math.floor(abs(value) + 0.5), value))
 
 
 def _span(start: float, bin_size: float, index: int, size: int, whole: bool) -> slice:
     """Return the rows or columns of one bin, within the map."""
-    if whole:  # the start is whole: Fast R-CNN rounds the bin within the region
+    if whole:  # an integer start: Fast R-CNN, which rounds the bins relative to the region
         low, high = start + math.floor(index * bin_size), start + math.ceil((index + 1) * bin_size)
     else:
         low, high = math.floor(index * bin_size + start), math.ceil((index + 1) * bin_size + start)
@@ -50,7 +50,7 @@ class _Regions(Layer):
         Raises
         ------
         LayerError
-            If there is no such item, or a corner is not finite.
+            If a region names an item beyond the batch, or a corner is not finite.
         """
         rows = bottom[1].tensor.reshape(-1, 5).tolist()
         items = bottom[0].shape[0]
@@ -125,7 +125,7 @@ class ROIPooling(_Regions):
 
 @register("PSROIPooling")
 class PSROIPooling(_Regions):
-    """The mean of each of group_size x group_size bins, each over channels of its own.
+    """The mean of each of group_size x group_size bins, each from its own channels.
 
     Position-sensitive pooling (Dai et al., 2016); the maps have output_dim * group_size^2 channels.
     """
@@ -174,7 +174,7 @@ class PSROIPooling(_Regions):
 
 
 def anchors(base: int, ratios: Sequence[float], scales: Sequence[float]) -> Array:
-    """Return Faster R-CNN's boxes (x1, y1, x2, y2) around the first cell, scales within ratios.
+    """Return Faster R-CNN's anchors (x1, y1, x2, y2) around the first cell, by ratio, then scale.
 
     >>> anchors(16, [0.5], [8]).tolist()
     [[-84.0, -40.0, 99.0, 55.0]]
@@ -190,18 +190,18 @@ def anchors(base: int, ratios: Sequence[float], scales: Sequence[float]) -> Arra
 
 
 def suppressed(boxes: Array, threshold: float, most: int, extent: float = 1) -> list[int]:
-    """Return the boxes that non-maximum suppression keeps; they come with the best first.
+    """Return the boxes that non-maximum suppression keeps; the input is sorted, best first.
 
     Parameters
     ----------
     boxes : ndarray of shape (n, 4)
         (x1, y1, x2, y2).
     threshold : float
-        A box that overlaps a kept one by more is dropped (intersection over union).
+        A box whose overlap (intersection over union) with a kept one exceeds this is dropped.
     most : int
         Number of boxes to keep.
     extent : float
-        1 for boxes in pixels, whose last column and row count; 0 for those in fractions.
+        1 for boxes in pixels, whose last column and row are inside; 0 for fractions.
     """
     size = np.maximum(boxes[:, 2:] - boxes[:, :2] + extent, 0)
     areas, order = size.prod(1), np.arange(len(boxes))
@@ -221,9 +221,9 @@ def suppressed(boxes: Array, threshold: float, most: int, extent: float = 1) -> 
 class Proposal(Layer):
     """Regions from the scores and boxes of a region proposal network (Ren et al., 2015).
 
-    Bottoms: scores (1, 2 A, H, W), whose second half is of objects; boxes relative to the A anchors
-    (1, 4 A, H, W); the image's (height, width, scale). Tops: regions (R, 5), and their scores if
-    there is a second.
+    Bottoms: scores (1, 2 A, H, W), whose second half is the objects'; boxes relative to the A
+    anchors (1, 4 A, H, W); the image's (height, width, scale). Tops: regions (R, 5), and their
+    scores if there is a second.
     """
 
     bottoms = (3, 3)
@@ -283,7 +283,7 @@ class Proposal(Layer):
 class SmoothL1Loss(Differentiable):
     """sum(outside * s(inside * (x - target))) / N, with s quadratic up to 1 / sigma^2, then linear.
 
-    The weights `inside` and `outside` are the third and fourth bottom, 1 without them
+    The weights `inside` and `outside` are the third and fourth bottom, 1 if absent
     (Girshick, 2015; sigma: Ren et al., 2015).
     """
 

@@ -1,4 +1,4 @@
-"""Layers of forks that enlarge maps: Upsample, Interp, SpatialTransformer, ImResize; and Nms."""
+"""Layers of forks that resize maps: Upsample, Interp, SpatialTransformer, ImResize; and Nms."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from caffe.proto import forks_pb2
 
 
 class _Maps(Differentiable):
-    """A layer on maps (N, C, H, W); each size is given by `sizes`."""
+    """A layer on maps (N, C, H, W); `sizes` returns the size of the top."""
 
     def sizes(self, given: list[Shape]) -> tuple[int, int]:
         raise NotImplementedError
@@ -29,7 +29,7 @@ class _Maps(Differentiable):
 
 @register("Upsample")
 class Upsample(_Maps):
-    """Values put back where a pooling found its maxima, zeros elsewhere, from SegNet's fork.
+    """Put values back where a pooling found its maxima, zeros elsewhere; from SegNet's fork.
 
     The second bottom is the second top of that Pooling. With one bottom each value fills a square
     of `scale`, as in Darknet's forks.
@@ -66,7 +66,7 @@ class Upsample(_Maps):
 
 @register("Interp")
 class Interp(_Maps):
-    """Bilinear interpolation whose corners stay corners, from DeepLab's and PSPNet's forks.
+    """Bilinear interpolation with aligned corners, from DeepLab's and PSPNet's forks.
 
     `pad_beg` and `pad_end`, 0 or below, first crop the map. The size is that of a second bottom, or
     `height` and `width`, or follows from `shrink_factor` and then `zoom_factor`.
@@ -157,11 +157,10 @@ class ImResize(_Maps):
 class Nms(Layer):
     """The peaks of each map, from OpenPose's fork.
 
-    The top has shape (N, num_parts, max_peaks + 1, 3).
-
-    The first row of a map holds the number of its peaks, the others (x, y, score) of one each, in
-    the order of rows and columns. A peak is above `threshold` and above its eight neighbours; its
-    place is the mean of the positive values within 3 pixels, weighted by them.
+    The top has shape (N, num_parts, max_peaks + 1, 3). The first row of a map holds the number of
+    its peaks; each other row holds (x, y, score) of one, in row-major order. A peak exceeds
+    `threshold` and its eight neighbours. Its position is refined to the centre of mass of the
+    positive values within 3 pixels.
     """
 
     _REACH = 3
@@ -176,7 +175,7 @@ class Nms(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0].tensor[:, : self._param.num_parts]
         result = x.new_zeros(top[0].shape)
-        # Above all neighbours: their maximum is that of the window, and only the centre reaches it.
+        # A peak is the only maximum of its window.
         around = torch.nn.functional.unfold(x.flatten(0, 1).unsqueeze(1), 3)
         centre = around[:, 4:5]
         others = torch.cat([around[:, :4], around[:, 5:]], 1).amax(1, keepdim=True)

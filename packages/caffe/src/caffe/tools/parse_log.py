@@ -111,7 +111,7 @@ class _Clock:
             moment = datetime(year, month, day, hour, minute, second, micro)
             if self._now and moment < self._now - timedelta(days=180):
                 moment = moment.replace(year=year + 1)
-        except ValueError:  # no moment after all: a line that only looks like the log's
+        except ValueError:  # not a time: a line that only looks like the log's
             return
         self._now = moment
         if self._start is None and "Solving" in line:

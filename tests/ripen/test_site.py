@@ -135,8 +135,9 @@ def test_every_page_is_in_the_navigation() -> None:
 
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning_and_asks_no_server(tmp_path: Path) -> None:
+    mkdocs = Path(sys.executable).parent / "mkdocs"
     done = subprocess.run(
-        [Path(sys.executable).parent / "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")],
+        [mkdocs, "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

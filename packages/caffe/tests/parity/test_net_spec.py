@@ -150,7 +150,6 @@ def test_names_of_settings(real_caffe):
         name: field for name, field in real.items() if name in ours
     }
     assert set(real) - set(ours) == {
-        "Reverse",
         "CtcLoss",
         "ContinuationIndicator",
         "LabelsequenceAccuracy",

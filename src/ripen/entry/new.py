@@ -105,7 +105,7 @@ def _terminal() -> bool:
 
 def _agreed(target: Path) -> bool:
     if not _terminal():
-        raise UsageError("Nobody can answer here: run it on a terminal, or with --yes")
+        raise UsageError("This is not a terminal, so no question can be asked. Add --yes")
     return input(f"Write {target}? [Y/n] ").strip().lower() in ("", "y", "yes")
 
 

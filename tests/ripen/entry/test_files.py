@@ -1,4 +1,4 @@
-"""Reading files that nobody has described: their form, archives in archives, folders."""
+"""Reading files of unknown form: separators, nested archives, folders."""
 
 import zipfile
 from pathlib import Path

@@ -12,12 +12,17 @@ CONF = ROOT / "conf"
 
 
 @cache
-def _text(overrides: tuple[str, ...]) -> str:
+def _text(overrides: tuple[str, ...], code: bool) -> str:
+    """Compose `params.yaml`, whose graph names a competition's own code where there is `src`."""
     return settings.dump(compose(overrides, CONF)[0])
 
 
 def write(*overrides: str, conf: Path = CONF) -> dict[str, Any]:
     """Write `params.yaml` into the working folder; return its values."""
-    text = _text(overrides) if conf == CONF else settings.dump(compose(overrides, conf)[0])
+    text = (
+        _text(overrides, Path("src").is_dir())
+        if conf == CONF
+        else settings.dump(compose(overrides, conf)[0])
+    )
     settings.PARAMS.write_text(text, encoding="utf-8")
     return settings.read(settings.PARAMS)

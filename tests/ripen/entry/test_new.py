@@ -45,7 +45,8 @@ def write_folder(folder: Path, target: list[Any], sample: Any = 0, **columns: li
 def settings(name: str) -> dict[str, Any]:
     text = Path(f"conf/competition/{name}.yaml").read_text()
     assert len(text.splitlines()) <= 20
-    assert max(map(len, text.splitlines())) <= 140
+    # The line of the source is as long as the path that the user gave.
+    assert max(len(line) for line in text.splitlines() if not line.startswith("source:")) <= 140
     found = read(Path(f"conf/competition/{name}.yaml"))
     return {key: found[key] for key in FACTS if key in found}
 

@@ -51,9 +51,12 @@ def console() -> Console:
 def show(competition: str, seconds: Mapping[str, float]) -> None:
     """Print a competition's leaderboard, and where its submission is."""
     layout, printed = Layout(competition), console()
-    printed.print(as_table(leaderboard(read_metrics(competition)), seconds, competition))
-    if layout.submission.exists():
-        printed.print(f"submission: {layout.submission}", soft_wrap=True)
+    board = leaderboard(read_metrics(competition))
+    printed.print(as_table(board, seconds, competition))
+    printed.print(board.certainty, soft_wrap=True, highlight=False)
+    for name, file in (("submission", layout.submission), ("report", layout.report)):
+        if file.exists():
+            printed.print(f"{name}: {file}", soft_wrap=True, highlight=False)
 
 
 def show_data_report(competition: str, report: DataReport) -> None:

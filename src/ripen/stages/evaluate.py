@@ -50,9 +50,11 @@ def run(name: str) -> None:
         drawn = [one for one in models if one.part == part]
         for model in dict.fromkeys([one.model for one in drawn] + list(trained)):
             (folder / model).mkdir()
-        draw_outputs(drawn, index, competition.evaluate.calibration_bins, name, folder)
-        draw_training(trained, comparable(competition, trained), trainings, task, folder)
-        draw_learning_curves(folders, best_rule, part, task, folder)
+        styles = plots.palette(list(metrics["models"]))
+        draw_scores(metrics, styles, folder)
+        draw_outputs(drawn, index, competition.evaluate.calibration_bins, name, styles, folder)
+        draw_training(trained, comparable(competition, trained), trainings, task, styles, folder)
+        draw_learning_curves(folders, best_rule, part, task, styles, folder)
         draw_images(drawn, competition, layout, index, folder)
         if draw:
             draw(competition, layout, folder)
@@ -66,8 +68,21 @@ def calibrate(models: list[Scored], task: Task, seed: int) -> dict[str, dict[str
     return calibration.by_model(validated, seed)
 
 
+def draw_scores(metrics: dict[str, Any], styles: plots.Styles, folder: Path) -> None:
+    """Draw the scores that decide, where they have standard errors."""
+    board = scoring.leaderboard(metrics)
+    found = scoring.measured_scores(board)
+    if found.standard_error.notna().any():
+        plots.save(plots.scores(found, board.heading(board.decides), styles), folder / "scores.svg")
+
+
 def draw_outputs(
-    drawn: list[Scored], index: Index, bins: int, competition: str, folder: Path
+    drawn: list[Scored],
+    index: Index,
+    bins: int,
+    competition: str,
+    styles: plots.Styles,
+    folder: Path,
 ) -> None:
     """Draw the outputs of each model, and the ROC of all; nothing of independent labels."""
     if not index.task.classifies:
@@ -78,8 +93,9 @@ def draw_outputs(
     write_csv(folder / "roc.csv", points)
     for one in drawn:
         own = points[points.model == one.model]
-        figures.draw(one, own, index.names, bins, folder / one.model)
-    plots.save(plots.roc(points, f"{competition}, {drawn[0].part}"), folder / "roc.svg")
+        figures.draw(one, own, index.names, bins, styles, folder / one.model)
+    figure = plots.roc(points, f"{competition}, {drawn[0].part}", styles)
+    plots.save(figure, folder / "roc.svg")
 
 
 def comparable(competition: Competition, trained: dict[str, Path]) -> list[str]:
@@ -92,7 +108,12 @@ def comparable(competition: Competition, trained: dict[str, Path]) -> list[str]:
 
 
 def draw_training(
-    trained: dict[str, Path], compared: list[str], trainings: Trainings, task: Task, folder: Path
+    trained: dict[str, Path],
+    compared: list[str],
+    trainings: Trainings,
+    task: Task,
+    styles: plots.Styles,
+    folder: Path,
 ) -> None:
     """Draw the error curve of each net, and those of comparable nets in one figure."""
     curves = {name: pd.read_csv(own / "curve.csv") for name, own in trained.items()}
@@ -104,11 +125,16 @@ def draw_training(
     if len(compared) > 1:
         named = {name: curves[name] for name in compared}
         write_csv(folder / "trainings.csv", scoring.side_by_side(named))
-        plots.save(plots.error_curves(named, task.error), folder / "trainings.svg")
+        plots.save(plots.error_curves(named, styles, task.error), folder / "trainings.svg")
 
 
 def draw_learning_curves(
-    folders: dict[str, Path], bayes: dict[str, Any] | None, part: str, task: Task, folder: Path
+    folders: dict[str, Path],
+    bayes: dict[str, Any] | None,
+    part: str,
+    task: Task,
+    styles: plots.Styles,
+    folder: Path,
 ) -> None:
     """Draw scores against the number of training rows."""
     files = {name: own / "learning_curve.csv" for name, own in folders.items()}
@@ -121,7 +147,7 @@ def draw_learning_curves(
     metric = task.metrics[0]
     best_possible = bayes.get("expected", {}).get(metric) if bayes else None
     score = f"{part} {METRICS[metric].title}"
-    figure = plots.learning_curve(curves, best_possible, score)
+    figure = plots.learning_curve(curves, best_possible, styles, score)
     plots.save(figure, folder / "learning_curve.svg")
 
 

@@ -16,7 +16,6 @@ from ripen.judge.scoring import leaderboard, read_metrics
 from ripen.settings.compose import as_mapping, load_competition
 
 CARD = "card.json"  # the data card of images
-SWEPT = "figures"  # the folder of a sweep's figures
 
 
 def run(name: str) -> None:
@@ -29,12 +28,15 @@ def run(name: str) -> None:
     board = leaderboard(metrics)
     values = page.Page(
         competition=name,
+        lead=page.lead(competition, index, order_of(metrics)),
         board=board,
+        models=list(metrics["models"]),
         facts=page.facts(competition, index, order_of(metrics)),
         card=json.loads(card.read_text(encoding="utf-8")) if card.exists() else None,
         # Splitters may have turned the rows: only `ripen check` knows their order in the files.
         data=examine(index, columns, competition.seed, file_order=False),
-        figures=page.figures(layout.evaluate, board.rows[0].model, layout.sweep / SWEPT),
+        figures=page.figures(layout.evaluate, layout.sweep, board, metrics),
+        tables=page.tables(layout.evaluate),
         settings={
             key: yaml.safe_dump(value).split("\n")[0]
             for key, value in leaves(as_mapping(competition))

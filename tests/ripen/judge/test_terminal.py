@@ -45,7 +45,7 @@ def test_the_table_is_sorted_and_shows_why_training_stopped() -> None:
         "stopped",
     ]
     assert rows == [
-        ["net (best)", "0.20004 ± 0.01200", "0.8000", "0.9200", "1.23 s", "converged at 700"],
+        ["net (best)", "0.20004 ± 0.012", "0.8000", "0.9200", "1.23 s", "converged at 700"],
         ["svm", "0.3000", "0.9000", "0.9100", "", ""],
         ["best possible (Bayes)", "", "", "0.9400", "", ""],
     ]

@@ -186,25 +186,26 @@ def repro(
         Seconds of earlier runs; is written anew.
     """
     view = View(console, stages, read_times(file))
-    # Unbuffered, or a stage's lines would come at its end.
-    process = subprocess.Popen(
-        command, env={**environment, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, errors="replace",
-    )  # fmt: skip
-    assert process.stdout is not None
     moving = Live(view, console=console, refresh_per_second=8, transient=True)
     try:
-        with moving if console.is_terminal else nullcontext():
-            for line in process.stdout:
+        with (
+            # Unbuffered, or a stage's lines would come at its end.
+            subprocess.Popen(
+                command, env={**environment, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, errors="replace",
+            ) as process,
+            moving if console.is_terminal else nullcontext(),
+        ):  # fmt: skip
+            for line in process.stdout or ():
                 view.line(line.rstrip())
             code = process.wait()
             if not code:
                 view.done()
-    except KeyboardInterrupt:
-        process.wait()  # Ctrl-C reaches it too
+    except KeyboardInterrupt:  # Ctrl-C has reached DVC too
         print("stopped. What is done is kept: ripen run goes on from there", file=sys.stderr)
         return INTERRUPTED
     finally:
+        file.parent.mkdir(parents=True, exist_ok=True)
         write_text(file, json.dumps(view.times, indent=1, sort_keys=True) + "\n")
     if code:
         for line in _reasons(view.output):

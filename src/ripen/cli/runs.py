@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ripen.cli import live
 from ripen.cli.command import command, known, overrides, port
+from ripen.cli.submitting import refresh, show_submissions
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError
 from ripen.core.lineage import leaves
@@ -123,26 +124,36 @@ def _changed() -> list[str]:
 
 def _leaderboard_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     parser.add_argument("competition", nargs="?", metavar="C", help="default: all chosen")
+    parser.add_argument(
+        "--refresh", action="store_true", help="ask Kaggle for scores and submissions left first"
+    )
 
 
-@command("leaderboard", "leaderboard", "leaderboard avocado", arguments=_leaderboard_arguments)
+@command(
+    "leaderboard",
+    "leaderboard",
+    "leaderboard avocado",
+    "leaderboard titanic --refresh",
+    arguments=_leaderboard_arguments,
+)
 def leaderboard(chosen: argparse.Namespace) -> int:
     """Show a competition's models, best first, and its submissions."""
     one = chosen.competition
-    return _show([known(one)] if one else config.load_run().competitions)
+    competitions = [known(one)] if one else config.load_run().competitions
+    if chosen.refresh:
+        refresh(competitions, every=one is None)
+    return _show(competitions)
 
 
 def _show(competitions: Sequence[str]) -> int:
     # Importing MLflow takes a second, which `ripen compose` need not wait.
     from ripen.judge import terminal
-    from ripen.kaggle import history
     from ripen.track import experiments
 
     run = config.load_run()
     for competition in competitions:
         terminal.show(competition, experiments.training_seconds(run, competition))
-        if entries := history.read(history.history(competition)):
-            terminal.console().print(history.table(entries, f"{competition}: submissions"))
+        show_submissions(competition)
     return 0
 
 

@@ -76,5 +76,10 @@ class Layout:
         return Path("reports") / f"{self.competition}.html"
 
     @property
+    def agreement(self) -> Path:
+        """The figure of cross-validated against public scores, which no stage makes."""
+        return self.report.with_name(f"{self.competition}-submissions.svg")
+
+    @property
     def metrics(self) -> Path:
         return Path("metrics") / f"{self.competition}.json"

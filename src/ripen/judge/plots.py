@@ -337,6 +337,38 @@ def regions(
     return with_legend(figure)
 
 
+def agreement(points: pd.DataFrame, title: str) -> Figure:
+    """Cross-validated scores against public ones: what ranks alike lies on a rising line.
+
+    Parameters
+    ----------
+    points : DataFrame
+        Columns model, cv, cv_error (its standard error, or NaN), public; a row for each submission.
+    title : str
+    """
+    figure, axes = _axes("cross-validated score", "public score")
+    errors = points.cv_error.fillna(0)
+    axes.errorbar(points.cv, points.public, xerr=errors, fmt="o", color=COLOURS["train"], capsize=3)
+    for one in points.itertuples():
+        axes.annotate(
+            textwrap.shorten(str(one.model), LETTERS, placeholder="…"),
+            (one.cv, one.public),
+            xytext=(5, 5),
+            textcoords="offset points",
+            fontsize=8,
+        )
+    axes.axline(
+        (points.cv.mean(), points.public.mean()),
+        slope=1,
+        color=COLOURS["reference"],
+        linestyle=":",
+        label="as much better on both",
+    )
+    axes.set_title(title)
+    axes.legend()
+    return figure
+
+
 def _name(figure: Figure) -> str:
     """Return the figure's title for screen readers."""
     axes = figure.axes[0] if figure.axes else None

@@ -25,6 +25,14 @@ SCORES = pd.DataFrame(
     {"model": ["net", "a"], "score": [0.2, 0.5], "standard_error": [0.05, np.nan]}
 )
 STYLES = plots.palette(["a", "b", "net", "head"])
+SUBMITTED = pd.DataFrame(
+    {
+        "model": ["svm", "a blend of a great many models"],
+        "cv": [0.5, 0.3],
+        "cv_error": [0.1, np.nan],
+        "public": [0.6, 0.2],
+    }
+)
 FIGURES = {
     "error": lambda: plots.error_curve(CURVE, "converged", 2),
     "confusion": lambda: plots.confusion(pd.DataFrame([[3, 1], [0, 6]]), ("no", "yes"), "net"),
@@ -44,6 +52,7 @@ FIGURES = {
     "residuals": lambda: plots.residuals(VALUES, "forest"),
     "errors": lambda: plots.error_curves({"net": CURVE, "head": CURVE / 2}, STYLES),
     "scores": lambda: plots.scores(SCORES, "log loss", STYLES),
+    "agreement": lambda: plots.agreement(SUBMITTED, "titanic"),
 }
 
 
@@ -127,6 +136,16 @@ def test_values_are_drawn_against_the_line_on_which_they_are_right() -> None:
     residuals = FIGURES["residuals"]()
     assert residuals.axes[0].collections[0].get_offsets().tolist() == [[1.5, -0.5], [2, 1]]
     assert {y for _, y in lines(residuals)["perfect"]} == {0.0}
+
+
+def test_cross_validation_is_drawn_against_the_leaderboard_with_its_error() -> None:
+    axes = FIGURES["agreement"]().axes[0]
+    (bars,) = axes.containers
+    assert bars[0].get_xydata().tolist() == [[0.5, 0.6], [0.3, 0.2]]
+    spans = [segment[:, 0].tolist() for segment in bars[2][0].get_segments()]
+    assert spans == [pytest.approx([0.4, 0.6]), [0.3, 0.3]]
+    assert [text.get_text() for text in axes.texts] == ["svm", "a blend of a great many…"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("cross-validated score", "public score")
 
 
 def test_of_very_many_values_some_are_drawn() -> None:

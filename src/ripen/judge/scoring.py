@@ -5,7 +5,7 @@ and the report (`ripen.judge.page`). The metrics' registry gives their order and
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,7 @@ def evaluate(
     bayes: dict[str, Any] | None,
     task: Task,
     scorer: Scorer,
+    left_out: Collection[str] = (),
 ) -> Metrics:
     """Return what `metrics/<competition>.json` holds.
 
@@ -120,6 +121,8 @@ def evaluate(
     task : Task
     scorer : Scorer
         The competition's metric, which decides.
+    left_out : collection of str
+        Models that cannot be the best: a blend that does not pay.
 
     Returns
     -------
@@ -149,7 +152,13 @@ def evaluate(
         raise DataError(f"metric '{metric.name}' is undefined on the {part} rows of every model")
     # A score on fewer rows, such as those of one fold, is not comparable with one on all of them.
     most = max(own[ROWS] for own in rivals.values())
-    best = metric.best({n: own[SCORE] for n, own in rivals.items() if own[ROWS] == most})
+    best = metric.best(
+        {
+            name: own[SCORE]
+            for name, own in rivals.items()
+            if own[ROWS] == most and (name not in left_out or len(rivals) == 1)
+        }
+    )
     own_metric = {"title": metric.title, "greater_is_better": metric.greater_is_better}
     return (
         {"models": models, "best": best, "best_by": f"{part}/{metric.name}"}

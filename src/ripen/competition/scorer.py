@@ -20,6 +20,7 @@ from ripen.core.layout import Layout
 from ripen.core.registry import nearest
 from ripen.settings.schema import Competition
 
+LARGEST = 20_000  # rows of a sample of differences
 RESAMPLES = 100  # bootstrap samples: they give the standard error to within 7%
 Outputs = NDArray[np.float64]
 
@@ -86,6 +87,44 @@ class Scorer:
             random = np.random.default_rng(0)
             samples = [random.integers(len(rows), size=len(rows)) for _ in range(RESAMPLES)]
         return np.array([self._tried(rows[sample], outputs[sample]) for sample in samples])
+
+    def loss(self, rows: Ints, outputs: Outputs) -> float:
+        """Return the score with its sign turned where greater is better; infinite if undefined."""
+        try:
+            score = self(rows, outputs)
+        except DataError:  # from a metric file that needs both classes, for instance
+            return np.inf
+        if np.isnan(score):
+            return np.inf
+        return -score if self.metric.greater_is_better else score
+
+    def gain(self, rows: Ints, before: Outputs, after: Outputs) -> tuple[float, float]:
+        """Return how much better some outputs are than others, and the standard error of that.
+
+        The error is that of the difference on `RESAMPLES` bootstrap samples of the rows, the same
+        for both, as in `standard_error`.
+
+        Parameters
+        ----------
+        rows : int64 ndarray of shape (m,)
+        before, after : float64 ndarray of shape (m, outputs)
+
+        Returns
+        -------
+        float, float
+            The first is above 0 for an improvement, whichever direction the metric has.
+        """
+        random, gains = np.random.default_rng(0), []
+        size = min(len(rows), LARGEST)
+        for _ in range(RESAMPLES):
+            sample = random.integers(len(rows), size=size)
+            one, other = (self.loss(rows[sample], each[sample]) for each in (before, after))
+            if np.isfinite(one) and np.isfinite(other):
+                gains.append(one - other)
+        gain = self.loss(rows, before) - self.loss(rows, after)
+        error = np.std(gains, ddof=1) if len(gains) > RESAMPLES / 2 else np.nan
+        # Samples of fewer rows than there are (Bickel et al., 1997) have a larger error.
+        return gain, float(error * np.sqrt(size / len(rows)))
 
     def _tried(self, rows: Ints, outputs: Outputs) -> float:
         try:

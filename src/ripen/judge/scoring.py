@@ -5,7 +5,7 @@ and the report (`ripen.judge.page`). The metrics' registry gives their order and
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,7 @@ def evaluate(
     bayes: dict[str, Any] | None,
     task: Task,
     scorer: Scorer,
+    left_out: Collection[str] = (),
 ) -> Metrics:
     """Return what `metrics/<competition>.json` holds.
 
@@ -122,6 +123,8 @@ def evaluate(
     task : Task
     scorer : Scorer
         The competition's metric, which decides.
+    left_out : collection of str
+        Models that cannot be the best: a blend that does not pay.
 
     Returns
     -------
@@ -153,7 +156,13 @@ def evaluate(
         raise DataError(f"metric '{metric.name}' is undefined on the {part} rows of every model")
     # A score on fewer rows, such as those of one fold, is not comparable with one on all of them.
     most = max(own[ROWS] for own in rivals.values())
-    best = metric.best({n: own[SCORE] for n, own in rivals.items() if own[ROWS] == most})
+    best = metric.best(
+        {
+            name: own[SCORE]
+            for name, own in rivals.items()
+            if own[ROWS] == most and (name not in left_out or len(rivals) == 1)
+        }
+    )
     own_metric = {"title": metric.title, "greater_is_better": metric.greater_is_better}
     return (
         {"models": models, "best": best, "best_by": f"{part}/{metric.name}"}

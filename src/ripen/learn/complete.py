@@ -8,9 +8,12 @@ from ripen.competition.metric_file import metric_of
 from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import ConfigError
+from ripen.core.layout import BLEND
 from ripen.core.registry import nearest
 from ripen.data.readers import READERS
 from ripen.data.sources import SOURCES
+from ripen.learn import blending
+from ripen.learn.blenders import BLENDERS
 from ripen.learn.estimator import estimator
 from ripen.nets import frozen
 from ripen.settings.compose import as_mapping, changed, check
@@ -75,10 +78,15 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
                     f"{nearest(used, features)}"
                 )
         filled[model] = {"estimator": section["estimator"]} | given(as_mapping(found))
-    if competition.predict and competition.predict.model not in ("best", *models):
+    with located(f"{where}: blend.methods"):
+        for method in competition.blend.methods if competition.blend else ():
+            BLENDERS[method]
+    blending.check(competition, where)
+    named = ["best", *models, *([BLEND] if blending.members(competition) else [])]
+    if competition.predict and competition.predict.model not in named:
         raise ConfigError(
             f"{where}: predict.model is '{competition.predict.model}': no such model"
-            f"{nearest(competition.predict.model, ['best', *models])}"
+            f"{nearest(competition.predict.model, named)}"
         )
     return changed(competition, models=filled)
 

@@ -340,8 +340,31 @@ class Evaluate:
 
 
 @typed
+class Blend:
+    """The blend of a competition's models (`ripen.learn.blending`).
+
+    `models` lists its members; by default all that predict every fold. `methods` are blenders of
+    the registry, compared on held-out folds; those that do not fit the task or the metric are left
+    out. Greedy selection adds at most `steps` models, and is repeated on `bags` samples of the
+    rows. The rows of a single hold-out are dealt to `folds`.
+    """
+
+    models: Annotated[list[str], Field(min_length=2)] | None = None
+    methods: Annotated[list[str], Field(min_length=1)] = Field(
+        default_factory=lambda: ["greedy", "linear", "logistic", "ranks"]
+    )
+    bags: Count = 5
+    steps: Count = 25
+    folds: Annotated[int, Field(ge=2)] = 5
+
+
+@typed
 class Predict:
     """The submission: `model` is "best" (by the competition's metric) or a model's name.
+
+    `decide` says how labels and values follow from the outputs (`ripen.judge.decision`): "auto"
+    takes the decision fitted on the validation rows where it gains more than its standard error,
+    "always" takes it in any case, and "never" takes the most probable label, or the value as it is.
 
     With `temperature` probabilities are scaled by the temperature that fits the validation rows
     best. They are then clipped to [clip, 1 - clip]; "validation" is the clip that fits these rows
@@ -351,6 +374,7 @@ class Predict:
     model: str
     temperature: bool
     clip: Literal["validation"] | Annotated[float, Field(ge=0, lt=0.5)]
+    decide: Literal["auto", "always", "never"] = "auto"
 
 
 @typed
@@ -401,6 +425,8 @@ class Competition:
     learning_curve : list of int
         The numbers of training rows at which it is drawn.
     sweep : Sweep, optional
+    blend : Blend, optional
+        None for no blend.
     evaluate : Evaluate
     predict : Predict, optional
         None for no submission.
@@ -430,6 +456,7 @@ class Competition:
     models: Annotated[dict[Name, Named], Field(min_length=1)]
     learning_curve: list[Count]
     sweep: Sweep | None = None
+    blend: Blend | None = None
     evaluate: Evaluate
     predict: Predict | None = None
     own: Named = Field(default_factory=dict)

@@ -13,13 +13,26 @@ from ripen.competition import predictions
 from ripen.competition.index import Index
 from ripen.competition.metrics import METRICS
 from ripen.competition.own import hook
-from ripen.competition.scorer import scorer
+from ripen.competition.scorer import Scorer, scorer
 from ripen.competition.tasks import Task
 from ripen.core.atomic import fresh_folder, write_text
-from ripen.core.layout import Layout
-from ripen.judge import calibration, figures, image_figures, insight, network, plots, scoring
+from ripen.core.layout import BLEND, Layout
+from ripen.judge import (
+    calibration,
+    decision,
+    figures,
+    image_figures,
+    insight,
+    network,
+    plots,
+    scoring,
+    steps,
+)
+from ripen.judge.decision import Decided
 from ripen.judge.figures import write_csv
 from ripen.judge.scoring import Scored
+from ripen.judge.steps import Step
+from ripen.learn.blending import members
 from ripen.settings.compose import load_competition
 from ripen.settings.schema import Competition
 from ripen.track import evaluations
@@ -34,7 +47,9 @@ def run(name: str) -> None:
     competition, layout = load_competition(name), Layout(name)
     index = indexes.read(layout, competition)
     task = index.task
-    models = list(scoring.join(predictions.read(layout, list(competition.models)), index))
+    blended = [BLEND] if members(competition) else []
+    names = [*competition.models, *blended]
+    models = list(scoring.join(predictions.read(layout, names), index))
     folders = {model: layout.model(model) for model in competition.models}
     trained = scoring.trained(folders.values())
     trainings = scoring.read_trainings(trained)
@@ -42,10 +57,20 @@ def run(name: str) -> None:
     with fresh_folder(layout.evaluate) as folder:
         best_rule = bayes(competition, layout) if bayes else None
         judged = scorer(competition, layout, index)
-        metrics = scoring.evaluate(models, trainings, best_rule, task, judged)
+        found = steps.of_blend(models, judged)
+        left_out = [step.step for step in found if step.step == BLEND and step.pays == "no"]
+        metrics = scoring.evaluate(models, trainings, best_rule, task, judged, left_out)
         write_csv(folder / "leaderboard.csv", scoring.table(scoring.leaderboard(metrics)))
         fitted = calibrate(models, task, competition.seed)
         write_csv(folder / layout.calibration.name, calibration.table(fitted))
+        decided = decisions(models, competition, index, judged)
+        text = json.dumps(decision.as_json(decided), indent=2)
+        write_text(folder / layout.decisions.name, text + "\n")
+        validated = [one for one in models if one.part == "validation"]
+        best = next((one for one in validated if one.model == metrics["best"]), None)
+        found += steps.of_model(best, task, judged, decided, competition.seed)
+        write_csv(folder / steps.FILE, steps.table(found))
+        say(found)
         part = scoring.drawn_part(models)
         drawn = [one for one in models if one.part == part]
         for model in dict.fromkeys([one.model for one in drawn] + list(trained)):
@@ -74,6 +99,28 @@ def draw_scores(metrics: dict[str, Any], styles: plots.Styles, folder: Path) -> 
     found = scoring.measured_scores(board)
     if found.standard_error.notna().any():
         plots.save(plots.scores(found, board.heading(board.decides), styles), folder / "scores.svg")
+
+
+def decisions(
+    models: list[Scored], competition: Competition, index: Index, judged: Scorer
+) -> dict[str, Decided]:
+    """Fit every model's decision to its validation rows, where the metric has a use for one."""
+    names = decision.rules(index.task, judged.metric, competition.submission, index.outputs)
+    return {
+        one.model: decision.decide(one, judged, names, competition.seed)
+        for one in models
+        if names and one.part == "validation"
+    }
+
+
+def say(found: list[Step]) -> None:
+    """Print a line for the blend and for the decision where it does not pay."""
+    for step in found:
+        if step.pays == "no" and step.step in (BLEND, decision.DECISION):
+            print(
+                f"evaluate: {step.step} ({step.what}) does not pay, and is left out: it gains "
+                f"{step.gain:g} ± {step.standard_error:g}"
+            )
 
 
 def draw_outputs(

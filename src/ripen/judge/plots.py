@@ -88,7 +88,7 @@ def points(figure: Figure) -> list[list[Any]]:
                 [
                     name.lstrip("_"),
                     [
-                        [round(x, 1), round(height - y, 1), f"{a:.4g}", f"{b:.4g}"]
+                        [round(x, 1), round(height - y, 1), _number(a), _number(b)]
                         for (x, y), (a, b) in zip(places.tolist(), values[kept], strict=True)
                     ],
                 ]
@@ -381,6 +381,10 @@ def _name(figure: Figure) -> str:
 def _scatter(axes: mpl.axes.Axes, x: "pd.Series[float]", y: "pd.Series[float]") -> None:
     step = -(-len(x) // POINTS)
     axes.scatter(x[::step], y[::step], s=8, alpha=0.5, linewidths=0, color=COLOURS["train"])
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _thinned(count: int) -> NDArray[np.int64]:

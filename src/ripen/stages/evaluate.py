@@ -84,7 +84,19 @@ def run(name: str) -> None:
         if draw:
             draw(competition, layout, folder)
         write_text(layout.metrics, json.dumps(metrics, indent=2) + "\n")
-        evaluations.log(name, metrics, fitted, folder)
+        colours = {model: style["color"] for model, style in styles.items()}
+        evaluations.log(name, metrics, colours, note(name, metrics), folder)
+
+
+def note(competition: str, metrics: dict[str, Any]) -> str:
+    """Return what MLflow's pages say of the experiment: its result, and how to make it again."""
+    board = scoring.leaderboard(metrics)
+    return (
+        f"The competition **{competition}**. Best: **{board.best.model}**, "
+        f"{board.heading(board.decides)} {board.text(board.best, board.decides)}. "
+        f"{board.certainty}\n\nTo run it again: `ripen run 'competitions=[{competition}]'`. "
+        f"Its report: `{Layout(competition).report}`."
+    )
 
 
 def calibrate(models: list[Scored], task: Task, seed: int) -> dict[str, dict[str, float]]:

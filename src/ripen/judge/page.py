@@ -7,7 +7,7 @@ import base64
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ripen.competition.index import Index
 from ripen.competition.metrics import Order
 from ripen.judge.data_report import DataReport
 from ripen.judge.scoring import Leaderboard
+from ripen.judge.steps import Step
 from ripen.settings.schema import Competition
 
 NET = "net"  # the model whose figures the page prefers: it has the most
@@ -69,6 +70,10 @@ class Page:
     hashes : mapping of str to str
         Folder to the SHA-256 of its contents.
     seed : int
+    steps : sequence of Step
+        From the best single model to the submission.
+    members : mapping of str to float
+        The weight of each member of the blend, the largest first.
     """
 
     competition: str
@@ -80,6 +85,8 @@ class Page:
     settings: Mapping[str, str]
     hashes: Mapping[str, str]
     seed: int
+    steps: Sequence[Step] = ()
+    members: Mapping[str, float] = field(default_factory=dict)
 
 
 def facts(competition: Competition, index: Index, metric: Order) -> dict[str, str]:

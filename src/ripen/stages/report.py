@@ -10,7 +10,7 @@ from ripen.competition.metrics import order_of
 from ripen.core.atomic import write_text
 from ripen.core.layout import Layout
 from ripen.core.lineage import content_hash, leaves
-from ripen.judge import page
+from ripen.judge import page, steps
 from ripen.judge.data_report import examine
 from ripen.judge.scoring import leaderboard, read_metrics
 from ripen.settings.compose import as_mapping, load_competition
@@ -41,8 +41,11 @@ def run(name: str) -> None:
         },
         hashes={
             folder.as_posix(): content_hash(folder)
-            for folder in (layout.raw, layout.inputs, layout.models)
+            for folder in (layout.raw, layout.inputs, layout.models, layout.blend)
+            if folder.exists()
         },
         seed=competition.seed,
+        steps=steps.read(layout.evaluate / steps.FILE),
+        members=steps.members(layout.blend / steps.MEMBERS),
     )
     write_text(layout.report, page.html(values))

@@ -6,6 +6,8 @@ import pytest
 import yaml
 
 from ripen import cli
+from ripen.cli import runs
+from ripen.cli.command import COMMANDS
 from ripen.judge import terminal
 from ripen.settings import compose as config
 
@@ -75,7 +77,7 @@ def test_run_changes_every_chosen_competition_that_has_the_setting(
         started.append(command[1:])
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(cli.subprocess, "run", repro)
+    monkeypatch.setattr(subprocess, "run", repro)
     monkeypatch.setattr(terminal, "show", lambda name, seconds: shown.append(name))
     assert cli.main(["run", "solver.base_lr=0.01", "competitions=[digits]"]) == 0
     assert started[0] == ["-m", "dvc", "repro"]
@@ -91,8 +93,8 @@ def test_run_changes_every_chosen_competition_that_has_the_setting(
 def test_the_exit_code_of_dvc_is_that_of_run(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed = subprocess.CompletedProcess([], 255)
-    monkeypatch.setattr(cli.subprocess, "run", lambda command, **settings: failed)
+    failed: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], 255)
+    monkeypatch.setattr(subprocess, "run", lambda command, **settings: failed)
     assert cli.main(["run", "competitions=[digits]"]) == 255
 
 
@@ -100,8 +102,8 @@ def test_a_truncated_lock_file_is_removed(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (repository / "dvc.lock").write_text("")
-    failed = subprocess.CompletedProcess([], 255)
-    monkeypatch.setattr(cli.subprocess, "run", lambda command, **settings: failed)
+    failed: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], 255)
+    monkeypatch.setattr(subprocess, "run", lambda command, **settings: failed)
     cli.main(["run", "competitions=[digits]"])
     assert not (repository / "dvc.lock").exists()
     assert capsys.readouterr().out == "dvc.lock was truncated and is written anew\n"
@@ -158,9 +160,9 @@ def test_paths_are_relative_to_where_the_command_was_typed() -> None:
     assert weights == Path("/tmp/w.pth")
 
 
-@pytest.mark.parametrize("name", sorted(cli.EXAMPLES))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_the_examples_of_a_commands_help_are_valid(name: str) -> None:
-    for line in cli.EXAMPLES[name]:
+    for line in COMMANDS[name].examples:
         words = shlex.split(line.partition(" > ")[0])
         assert words[0] == name
         cli.parser().parse_args(words)
@@ -173,15 +175,15 @@ def test_a_run_says_how_to_go_back(
     for command in (["init", "-q"], ["add", "params.yaml"], ["commit", "-qm", "as it was"]):
         author = ["-c", "user.name=ann", "-c", "user.email=ann@example.org"]
         subprocess.run(["git", *author, *command], check=True)
-    assert cli._changed() == []
+    assert runs._changed() == []
     (repository / "params.yaml").write_text("changed: true\n")
     (repository / "metrics").mkdir()
     (repository / "metrics" / "new.json").write_text("{}")
-    assert cli._changed() == ["params.yaml"]
+    assert runs._changed() == ["params.yaml"]
 
 
 def test_completion_knows_commands_and_competitions(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["completion", "bash"]) == 0
     script = capsys.readouterr().out
-    assert "_shtab_ripen_subparsers=(compose run " in script
+    assert f"_shtab_ripen_subparsers=({' '.join(COMMANDS)})" in script
     assert "_shtab_ripen_submit_pos_0_COMPGEN=_ripen_competitions" in script

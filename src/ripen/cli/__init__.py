@@ -1,0 +1,78 @@
+"""The command `ripen`. Each module beside this one holds some of its commands."""
+
+import argparse
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from ripen.cli.command import COMMANDS
+from ripen.core.errors import RipenError, UsageError
+from ripen.settings import compose as config
+
+DISTRIBUTION = "ripen-pipeline"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns
+    -------
+    int
+        Exit code: 0, 1 for what is wrong with the data, 2 for what is wrong with the usage.
+    """
+    folder = Path.cwd()
+    root = _root(folder)
+    chosen = parser(folder.relative_to(root) if root else Path()).parse_args(arguments)
+    try:
+        if chosen.anywhere:
+            root = root or folder
+        elif root is None:
+            raise UsageError(f"{folder} has no {config.CONF}/. Run ripen in its repository")
+        os.chdir(root)
+        code: int = chosen.run(chosen)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader, `head` for one, has enough. Python would print a traceback as it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except RipenError as error:
+        print(f"ripen: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _root(folder: Path) -> Path | None:
+    """Return the clone that a folder is in, None where it is in none."""
+    found = (f for f in (folder, *folder.parents) if (f / config.CONF / "config.yaml").is_file())
+    return next(found, None)
+
+
+def parser(here: Path = Path()) -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    Parameters
+    ----------
+    here : Path
+        Where the command was typed, from the repository's root.
+    """
+    parser = argparse.ArgumentParser(prog="ripen", description="Experiments that run again.")
+    parser.add_argument("--version", action="version", version=f"ripen {version(DISTRIBUTION)}")
+    parser.set_defaults(run=lambda chosen: _list_commands(parser), anywhere=True)
+    commands = parser.add_subparsers(metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        added = commands.add_parser(
+            name,
+            help=command.run.__doc__,
+            description=command.run.__doc__,
+            epilog="\n  ".join(["examples:", *(f"ripen {line}" for line in command.examples)]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(run=command.run, anywhere=command.anywhere)
+        command.arguments(added, here)
+    return parser
+
+
+def _list_commands(parser: argparse.ArgumentParser) -> int:
+    parser.print_help()
+    return UsageError.exit_code

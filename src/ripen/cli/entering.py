@@ -1,0 +1,81 @@
+"""Commands of one competition: new, check, submit."""
+
+import argparse
+from pathlib import Path
+
+from ripen.cli.command import command, known
+from ripen.settings import compose as config
+
+
+def _new_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.add_argument("name", metavar="NAME", help="what the competition is called here")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--kaggle", metavar="SLUG", help="what Kaggle calls it in its address")
+    source.add_argument(
+        "--from",
+        dest="files",
+        type=here.joinpath,
+        metavar="PATH",
+        help="a folder or zip file of its files",
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="ask nothing, take the likeliest")
+
+
+@command(
+    "new",
+    "new titanic --kaggle titanic",
+    "new shop --from ~/downloads/shop.zip --yes",
+    arguments=_new_arguments,
+)
+def new(chosen: argparse.Namespace) -> int:
+    """Enter a competition: look at its files and write its settings."""
+    # Importing pandas takes a second, which the other commands need not wait.
+    from ripen.entry.new import new as enter
+
+    enter(chosen.name, chosen.kaggle, chosen.files, chosen.yes)
+    return 0
+
+
+def _check_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.add_argument("competition", metavar="NAME", help="the competition")
+
+
+@command("check", "check titanic", arguments=_check_arguments)
+def check(chosen: argparse.Namespace) -> int:
+    """Report on a competition's data: leaks, train against test, gaps, groups, time."""
+    # Importing pandas takes a second, which the other commands need not wait.
+    from ripen.entry.check import check as examine
+
+    examine(chosen.competition)
+    return 0
+
+
+def _submit_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.add_argument("competition", metavar="C", help="the competition")
+    parser.add_argument("-m", "--message", help="its description on Kaggle")
+    parser.add_argument("--dry-run", action="store_true", help="check and show it, send nothing")
+    parser.add_argument("--force", action="store_true", help="send a file that was sent before")
+
+
+@command(
+    "submit",
+    "submit titanic --dry-run",
+    "submit titanic -m 'five folds'",
+    arguments=_submit_arguments,
+)
+def submit(chosen: argparse.Namespace) -> int:
+    """Send a competition's submission.csv to Kaggle, and show its score."""
+    # Importing pandas and MLflow takes a second, which the other commands need not wait.
+    from ripen.judge.scoring import read_metrics
+    from ripen.kaggle import submit as sending
+    from ripen.track import experiments
+
+    name = known(chosen.competition)
+    competition = config.load_competition(name)
+    slug, model = sending.target(name, competition)
+    if model == "best":
+        model = read_metrics(name)["best"]
+    run = experiments.model_run(config.load_run(), name, model)
+    job = sending.Job(name, competition, slug, model, run, chosen.message)
+    sending.run(job, dry_run=chosen.dry_run, force=chosen.force)
+    return 0

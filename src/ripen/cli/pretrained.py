@@ -1,0 +1,61 @@
+"""Commands of the zoo's nets: classify, import-net."""
+
+import argparse
+from pathlib import Path
+
+from ripen.cli.command import command, count
+
+
+def _classify_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.add_argument(
+        "images",
+        nargs="+",
+        type=lambda text: text if text == "-" else str(here / text),
+        metavar="IMAGE",
+        help="file, folder, or - to read one",
+    )
+    parser.add_argument("--net", default="squeezenet", help="a folder of models/ (%(default)s)")
+    parser.add_argument(
+        "--top", type=count, default=5, help="number of classes to print (%(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+@command(
+    "classify",
+    "classify cat.jpg",
+    "classify --net efficientnet_lite0 --top 3 images/",
+    arguments=_classify_arguments,
+)
+def classify(chosen: argparse.Namespace) -> int:
+    """Classify images with a net of the zoo."""
+    # Importing PyTorch takes a second, which the other commands need not wait.
+    from ripen.nets import classify as nets
+
+    return nets.classify(chosen.images, chosen.net, chosen.top, chosen.json)
+
+
+def _import_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.add_argument("net", metavar="NAME", help="a folder of models/; with --arch a new one")
+    parser.add_argument(
+        "--weights", type=here.joinpath, metavar="FILE", help="a local file, .pth or .safetensors"
+    )
+    parser.add_argument("--arch", help="a PyTorch network: torchvision:NAME or timm:NAME")
+    parser.add_argument("--outputs", type=count, help="number of classes, if not 1000")
+    parser.add_argument(
+        "--size", type=count, help="height and width of the input, if not the default"
+    )
+
+
+@command(
+    "import-net",
+    "import-net efficientnet_lite0",
+    "import-net my_resnet --arch torchvision:resnet18 --weights resnet18.pth",
+    arguments=_import_arguments,
+)
+def import_net(chosen: argparse.Namespace) -> int:
+    """Import published weights or a PyTorch network as a net for Caffe."""
+    # Importing PyTorch takes a second, which the other commands need not wait.
+    from ripen.nets.importing.import_net import import_net as nets
+
+    return nets(chosen.net, chosen.weights, chosen.arch, chosen.outputs, chosen.size)

@@ -1,0 +1,181 @@
+"""Commands of a run: compose, run, leaderboard, find, sweep, ui."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ripen.cli.command import command, known, overrides, port
+from ripen.core.atomic import write_text
+from ripen.core.errors import ConfigError, DataError
+from ripen.settings import compose as config
+
+WRITTEN = ("params.yaml", "dvc.lock", "metrics")  # by a run, and tracked by git
+
+
+@command(
+    "compose",
+    "compose",
+    "compose solver.base_lr=0.05",
+    "compose 'competitions=[digits]'",
+    arguments=overrides,
+)
+def compose(chosen: argparse.Namespace) -> int:
+    """Write params.yaml from conf/."""
+    # Importing pandas takes a second, which the other commands need not wait.
+    from ripen.stages import settings
+
+    values, notes = settings.compose(chosen.overrides)
+    write_text(config.PARAMS, config.dump(values))
+    for note in notes:
+        print(f"note: {note}")
+    return 0
+
+
+@command(
+    "run",
+    "run",
+    "run 'competitions=[avocado]' solver.base_lr=0.01",
+    "run competition.digits.solver.max_iter=60",
+    arguments=overrides,
+)
+def run(chosen: argparse.Namespace) -> int:
+    """Compose, run `dvc repro`, and show the results."""
+    compose(chosen)
+    _drop_broken_lock(Path("dvc.lock"))
+    code = subprocess.run([sys.executable, "-m", "dvc", "repro"], env=_environment()).returncode
+    if not code:
+        code = _show(config.load_run().competitions)
+    if changed := _changed():
+        print(f"These files that git tracks differ from the last commit: {' '.join(changed)}")
+        print(f"To go back: git checkout {' '.join(changed)} && .venv/bin/dvc checkout")
+        print("To keep the settings: write them into conf/, then ripen compose, and commit")
+    return code
+
+
+def _changed() -> list[str]:
+    """Return the tracked files that a run writes and that differ from the last commit."""
+    command = ["git", "status", "--porcelain", "--untracked-files=no", "--", *WRITTEN]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return [] if done.returncode else [line[3:] for line in (done.stdout or "").splitlines()]
+
+
+def _leaderboard_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.add_argument("competition", nargs="?", metavar="C", help="default: all chosen")
+
+
+@command("leaderboard", "leaderboard", "leaderboard avocado", arguments=_leaderboard_arguments)
+def leaderboard(chosen: argparse.Namespace) -> int:
+    """Show a competition's models, best first, and its submissions."""
+    one = chosen.competition
+    return _show([known(one)] if one else config.load_run().competitions)
+
+
+def _show(competitions: Sequence[str]) -> int:
+    # Importing MLflow takes a second, which `ripen compose` need not wait.
+    from ripen.judge import terminal
+    from ripen.kaggle import history
+    from ripen.track import experiments
+
+    run = config.load_run()
+    for competition in competitions:
+        terminal.show(competition, experiments.training_seconds(run, competition))
+        if entries := history.read(history.history(competition)):
+            terminal.console().print(history.table(entries, f"{competition}: submissions"))
+    print("browse the runs: .venv/bin/ripen ui")
+    return 0
+
+
+def _find_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.add_argument("name", help="a DVC experiment, or an MLflow run's id")
+
+
+@command("find", "find pappy-good", arguments=_find_arguments)
+def find(chosen: argparse.Namespace) -> int:
+    """Find the MLflow runs of a DVC experiment, or the experiments of a run."""
+    from ripen.track import experiments
+
+    run = config.load_run()
+    found = experiments.find(run, chosen.name)
+    if not found:
+        raise DataError(
+            f"'{chosen.name}' is neither a DVC experiment with a run in MLflow nor a run's id. "
+            "See: dvc exp list, ripen ui"
+        )
+    for one in found:
+        names = " ".join(experiments.experiments_of(run, one)) or "none (dvc repro)"
+        print(f"run {one.info.run_id}  {one.info.run_name}  DVC experiments: {names}")
+    return 0
+
+
+def _ui_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.add_argument("--port", type=port, default=5000, help="of the server (%(default)s)")
+    parser.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="print the addresses only"
+    )
+
+
+@command("ui", "ui", "ui --port 5001 --no-browser", arguments=_ui_arguments)
+def ui(chosen: argparse.Namespace) -> int:
+    """Open MLflow's pages on the runs."""
+    # Importing MLflow takes a second, which the other commands need not wait.
+    from ripen.track import ui as pages
+
+    return pages.run(config.load_run(), chosen.port, browser=chosen.browser)
+
+
+def _sweep_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.add_argument("competition", metavar="C", help="the competition")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. sweep=nodes")
+    parser.add_argument(
+        "-m", "--multirun", nargs="*", metavar="KEY=V1,V2", help="sweep these, in Hydra's syntax"
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="however many trials there are")
+
+
+@command(
+    "sweep",
+    "sweep avocado",
+    "sweep avocado sweep=nodes",
+    "sweep avocado -m solver.base_lr=0.01,0.1 'net.hidden_layers=[4],[8,8]'",
+    arguments=_sweep_arguments,
+)
+def sweep(chosen: argparse.Namespace) -> int:
+    """Train a competition's net with many settings, and show which are best."""
+    from ripen.core import reproducibility
+    from ripen.learn.sweeps import space
+
+    name = chosen.competition
+    run, competition = space.compose(name, chosen.overrides, chosen.multirun)
+    reproducibility.hold(competition["reproducibility"], competition["threads"])
+    # Only now: the stage imports numpy and torch, which read their environment once.
+    from ripen.stages import sweep as stage
+
+    stage.show(name, run, competition, (lambda trials: True) if chosen.yes else _confirmed)
+    return 0
+
+
+def _confirmed(trials: int) -> bool:
+    """Ask whether so many trials may begin; on no terminal the answer is no."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    return input(f"{trials:,} trials. Train them all? [y/N] ").strip().lower() == "y"
+
+
+def _drop_broken_lock(lock: Path) -> None:
+    """Remove a lock file that a killed DVC left truncated; DVC's run cache restores its entries."""
+    try:
+        whole = not lock.exists() or "schema" in config.read(lock)
+    except ConfigError:
+        whole = False
+    if not whole:
+        lock.unlink()
+        print(f"{lock} was truncated and is written anew")
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment whose `python` is this one, as the stages' commands expect."""
+    here = Path(sys.executable).parent
+    return os.environ | {"PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}"}

@@ -29,8 +29,8 @@ DECISION = "decision"  # the step's name
 Floats = NDArray[np.float64]
 Loss = Callable[[Floats], float]
 LARGEST = 20_000  # rows that a decision is fitted to
-LEVELS = np.linspace(0.02, 0.98, 25)  # quantiles of the outputs that are tried
-THRESHOLDS = np.linspace(0.1, 0.9, 17)
+LEVELS = np.linspace(0.02, 0.98, 17)  # quantiles of the outputs that are tried
+THRESHOLDS = np.linspace(0.1, 0.9, 9)
 FACTORS = np.exp(np.linspace(-1, 1, 9))
 POWERS = np.linspace(0, 1, 11)
 EACH = 20  # labels, classes or targets that have a number of their own; of more, all share one
@@ -329,7 +329,8 @@ def chosen(file: Path, model: str, when: str) -> Decision | None:
     ConfigError
         If a decision is demanded, and the metric or the submission has no use for any.
     """
-    found = json.loads(file.read_text(encoding="utf-8")).get(model)
+    every = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    found = every.get(model)
     if found is None and when == "always":
         raise ConfigError(
             f"predict.decide is 'always', and no threshold helps '{model}': the metric takes "

@@ -8,13 +8,12 @@ import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -24,6 +23,7 @@ from ripen.core.layout import Layout
 from ripen.judge.data_report import DataReport
 from ripen.judge.plots import palette
 from ripen.judge.scoring import Column, Leaderboard, Metrics
+from ripen.judge.steps import Step
 from ripen.judge.story import ENTRIES, Entry, Source, say
 from ripen.settings.schema import Competition
 
@@ -37,7 +37,6 @@ TASKS = {
     "multilabel": "Classification by independent labels",
     "regression": "Regression",
 }
-TABLES = {"steps": "The blend, step by step"}
 # Colours of figures that follow the page's, light or dark; those of models suit both.
 PAGE = {
     "#000000": "currentColor", "#222222": "currentColor", "#333333": "currentColor",
@@ -72,15 +71,6 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A table of an evaluation, as text."""
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True)
 class Page:
     """The contents of a page.
 
@@ -98,13 +88,15 @@ class Page:
         The data card, where the competition has one.
     data : DataReport
     figures : sequence of Figure
-    tables : sequence of Shown
-        More tables below the leaderboard.
     settings : mapping of str to str
         Dotted key to value.
     hashes : mapping of str to str
         Folder to the SHA-256 of its contents.
     seed : int
+    steps : sequence of Step
+        From the best single model to the submission.
+    members : mapping of str to float
+        The weight of each member of the blend, the largest first.
     """
 
     competition: str
@@ -115,10 +107,11 @@ class Page:
     card: Mapping[str, Any] | None
     data: DataReport
     figures: Sequence[Figure]
-    tables: Sequence[Shown]
     settings: Mapping[str, str]
     hashes: Mapping[str, str]
     seed: int
+    steps: Sequence[Step] = ()
+    members: Mapping[str, float] = field(default_factory=dict)
 
 
 def lead(competition: Competition, index: Index, metric: Order) -> str:
@@ -184,17 +177,6 @@ def figures(evaluate: Path, sweep: Path, board: Leaderboard, metrics: Metrics) -
     names = sorted(found, key=lambda name: order.index(name) if name in order else len(order))
     said = [(name, *found[name], say(name, found[name][1])) for name in names]
     return [_figure(name, file, *words) for name, file, _, words in said if words is not None]
-
-
-def tables(evaluate: Path) -> list[Shown]:
-    """Return the tables of an evaluation that the page shows whole, those of `TABLES`."""
-    found = {name: evaluate / f"{name}.csv" for name in TABLES}
-    return [
-        Shown(TABLES[name], [str(column) for column in table], table.to_numpy().tolist())
-        for name, file in found.items()
-        if file.exists()
-        for table in [pd.read_csv(file, dtype=str, keep_default_na=False)]
-    ]
 
 
 def html(page: Page) -> str:

@@ -353,7 +353,7 @@ class Blend:
     methods: Annotated[list[str], Field(min_length=1)] = Field(
         default_factory=lambda: ["greedy", "linear", "logistic", "ranks"]
     )
-    bags: Count = 5
+    bags: Count = 3
     steps: Count = 25
     folds: Annotated[int, Field(ge=2)] = 5
 

@@ -10,7 +10,7 @@ from ripen.competition.metrics import order_of
 from ripen.core.atomic import write_text
 from ripen.core.layout import Layout
 from ripen.core.lineage import content_hash, leaves
-from ripen.judge import page
+from ripen.judge import page, steps
 from ripen.judge.data_report import examine
 from ripen.judge.scoring import leaderboard, read_metrics
 from ripen.settings.compose import as_mapping, load_competition
@@ -36,15 +36,17 @@ def run(name: str) -> None:
         # Splitters may have turned the rows: only `ripen check` knows their order in the files.
         data=examine(index, columns, competition.seed, file_order=False),
         figures=page.figures(layout.evaluate, layout.sweep, board, metrics),
-        tables=page.tables(layout.evaluate),
         settings={
             key: yaml.safe_dump(value).split("\n")[0]
             for key, value in leaves(as_mapping(competition))
         },
         hashes={
             folder.as_posix(): content_hash(folder)
-            for folder in (layout.raw, layout.inputs, layout.models)
+            for folder in (layout.raw, layout.inputs, layout.models, layout.blend)
+            if folder.exists()
         },
         seed=competition.seed,
+        steps=steps.read(layout.evaluate / steps.FILE),
+        members=steps.members(layout.blend / steps.MEMBERS),
     )
     write_text(layout.report, page.html(values))

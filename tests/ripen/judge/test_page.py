@@ -13,7 +13,7 @@ from ripen.competition.index import Index
 from ripen.competition.metrics import Order
 from ripen.competition.tasks import TASKS
 from ripen.judge.data_report import DataReport, Finding
-from ripen.judge.page import Figure, Page, facts, figures, html, inline, tables
+from ripen.judge.page import Figure, Page, facts, figures, html, inline
 from ripen.judge.scoring import leaderboard, two_digits
 from ripen.settings.compose import changed
 from ripen.settings.schema import Competition
@@ -44,7 +44,6 @@ def made(**changed: object) -> Page:
         "card": None,
         "data": DataReport((Finding("leak", "'id' tells <b>all</b>", True),), "Split in time."),
         "figures": [Figure("error", "Error", "Curves", "It falls.", Markup("<svg/>"))],
-        "tables": [],
         "settings": {"train.solver.base_lr": "0.1"},
         "hashes": {"data/cheese/raw": "ab" * 32},
         "seed": 7,
@@ -208,13 +207,6 @@ def test_a_figure_in_the_page_has_its_colours_and_ids_of_its_own() -> None:
         '<rect fill="var(--paper)"/>'
         '<use href="#roc-a" clip-path="url(#roc-b)" style="fill: #2f7fb8"/></svg>'
     )
-
-
-def test_the_steps_of_a_blend_are_a_table(tmp_path: Path) -> None:
-    assert tables(tmp_path) == []
-    (tmp_path / "steps.csv").write_text("step,model,score\n1,net,0.2037\n")
-    page = html(made(tables=tables(tmp_path)))
-    assert "<tr><td>1</td><td>net</td><td>0.2037</td></tr>" in page
 
 
 @needs_chromium

@@ -11,7 +11,7 @@ from ripen.learn.blenders import BLENDERS, SPACES, Blender, Floats, Ints, Mixtur
 
 LEAST, LARGEST = 1_000, 20_000  # rows of a bag: more than that change no weight, and take long
 NUMBERS = 400_000  # outputs of a model in a bag, where there are many classes
-PATIENCE = 3  # additions without a better score, after which a selection ends
+PATIENCE = 2  # additions without a better score, after which a selection ends
 PLACES = 9  # decimals of a score, so that another processor's last bits choose no other model
 
 

@@ -1,4 +1,4 @@
-"""Commands of one competition: new, check, submit."""
+"""Commands of one competition: new, check, submit, bundle."""
 
 import argparse
 from pathlib import Path
@@ -78,4 +78,28 @@ def submit(chosen: argparse.Namespace) -> int:
     run = experiments.model_run(config.load_run(), name, model)
     job = sending.Job(name, competition, slug, model, run, chosen.message)
     sending.run(job, dry_run=chosen.dry_run, force=chosen.force)
+    return 0
+
+
+def _bundle_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.add_argument("competition", metavar="C", help="the competition")
+    parser.add_argument("--to", type=here.joinpath, metavar="FOLDER", help="default: data/C/bundle")
+
+
+@command(
+    "bundle", "bundle titanic", "bundle titanic --to ~/titanic-bundle", arguments=_bundle_arguments
+)
+def bundle(chosen: argparse.Namespace) -> int:
+    """Write models, wheels and a notebook that makes the submission with no network."""
+    from ripen.core import reproducibility
+
+    name = known(chosen.competition)
+    competition = config.load_competition(name)
+    reproducibility.hold(competition.reproducibility, competition.threads)
+    # Only now: numpy and torch read their environment once.
+    from ripen.bundle import assemble
+
+    folder = assemble.bundle(name, chosen.to)
+    print(f"{folder}: {assemble.check_size(folder) / 1e6:.0f} MB")
+    print(assemble.advice(name, folder))
     return 0

@@ -12,7 +12,6 @@ from ripen.core.registry import nearest
 from ripen.data.readers import READERS
 from ripen.data.sources import SOURCES
 from ripen.learn.estimator import estimator
-from ripen.nets import frozen
 from ripen.settings.compose import as_mapping, changed, check
 from ripen.settings.schema import Competition
 
@@ -60,6 +59,8 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
             SOURCES[origin]
         splitter(competition.validation)
     for key, each in features.items():
+        from ripen.nets import frozen  # it imports torch
+
         frozen.settings(each, f"{where}: features.{key}")
     filled = {}
     learnt = {} if metric.transform is None else {"transform": metric.transform}

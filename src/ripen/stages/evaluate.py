@@ -17,9 +17,10 @@ from ripen.competition.scorer import scorer
 from ripen.competition.tasks import Task
 from ripen.core.atomic import fresh_folder, write_text
 from ripen.core.layout import Layout
-from ripen.judge import calibration, figures, image_figures, insight, network, plots, scoring
+from ripen.judge import calibration, figures, image_figures, plots, scoring
 from ripen.judge.figures import write_csv
 from ripen.judge.scoring import Scored
+from ripen.learn.seen import SEEN
 from ripen.settings.compose import load_competition
 from ripen.settings.schema import Competition
 from ripen.track import evaluations
@@ -134,8 +135,10 @@ def draw_images(
             return
         for one in drawn:
             image_figures.draw_mistakes(one, index.names, images, folder / one.model)
-            files = insight.read_files(layout.model(one.model))
-            if files is not None:
+            if (layout.model(one.model) / SEEN).exists():
+                from ripen.judge import insight, network  # they import torch
+
+                files = insight.read_files(layout.model(one.model))
                 # Spread over the rows, which are often sorted by class.
                 spread = np.unique(np.linspace(0, len(one.rows) - 1, SHOWN).astype(int))
                 rows = [int(row) for row in np.sort(one.rows)[spread]]

@@ -1,9 +1,10 @@
-"""Commands of one competition: new, check."""
+"""Commands of one competition: new, check, bundle."""
 
 import argparse
 from pathlib import Path
 
-from ripen.cli.command import command
+from ripen.cli.command import command, known
+from ripen.settings import compose as config
 
 
 def _new_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
@@ -46,4 +47,28 @@ def check(chosen: argparse.Namespace) -> int:
     from ripen.entry.check import check as examine
 
     examine(chosen.competition)
+    return 0
+
+
+def _bundle_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.add_argument("competition", metavar="C", help="the competition")
+    parser.add_argument("--to", type=here.joinpath, metavar="FOLDER", help="default: data/C/bundle")
+
+
+@command(
+    "bundle", "bundle titanic", "bundle titanic --to ~/titanic-bundle", arguments=_bundle_arguments
+)
+def bundle(chosen: argparse.Namespace) -> int:
+    """Write models, wheels and a notebook that makes the submission with no network."""
+    from ripen.core import reproducibility
+
+    name = known(chosen.competition)
+    competition = config.load_competition(name)
+    reproducibility.hold(competition.reproducibility, competition.threads)
+    # Only now: numpy and torch read their environment once.
+    from ripen.bundle import assemble
+
+    folder = assemble.bundle(name, chosen.to)
+    print(f"{folder}: {assemble.check_size(folder) / 1e6:.0f} MB")
+    print(assemble.advice(name, folder))
     return 0

@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 SECONDS_BETWEEN_LINES = 2.0
 
 
@@ -21,6 +19,8 @@ def progress(description: str, total: int | None) -> Iterator[Callable[..., None
     total : int or None
         Number of steps, or None if unknown.
     """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     # A bar would fill the logs of DVC and CI with control characters.
     if not sys.stdout.isatty():
         yield _plain(description, total)

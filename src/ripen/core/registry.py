@@ -1,11 +1,13 @@
 """Registries: one name, one entry, and a new entry is one new file.
 
-A registry is a package. Its modules register their entries, and the first look-up imports them all,
-so there is no list of modules to maintain.
+A registry is a package whose modules register their entries, so there is no list of modules to
+maintain. A look-up imports the module that has the entry's name. If there is none, or the registry
+is iterated, all modules are imported.
 """
 
 import difflib
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
@@ -66,20 +68,29 @@ class Registry(Mapping[str, T]):
         ConfigError
             If there is no such entry. The error names the nearest one.
         """
-        entries = self._all()
-        if name not in entries:
+        if name not in self:
             raise ConfigError(f"unknown {self._what} '{name}'{nearest(name, self)}")
-        return entries[name]
+        return self._entries[name]
 
     def __contains__(self, name: object) -> bool:
         # Mapping's own test expects a KeyError, and `__getitem__` raises an error for the user.
-        return name in self._all()
+        return name in self._entries or self._own_module(name) or name in self._all()
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._all()))
 
     def __len__(self) -> int:
         return len(self._all())
+
+    def _own_module(self, name: object) -> bool:
+        """Import the module of a name; return whether it registers an entry of that name."""
+        if not isinstance(name, str) or not name.isidentifier():
+            return False
+        module = f"{self._package}.{name}"
+        if importlib.util.find_spec(module) is None:
+            return False
+        importlib.import_module(module)
+        return name in self._entries
 
     def _all(self) -> dict[str, T]:
         if not self._imported:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ripen.core.errors import DataError
 from ripen.data.decode import Facts, File, examine, in_order
@@ -246,6 +244,9 @@ def alike(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def groups(n: int, pairs: Pairs) -> NDArray[np.int64]:
     """Return for each of n rows the lowest row that it is connected to by pairs."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     edges = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     _, component = connected_components(edges, directed=False)
     _, first = np.unique(component, return_index=True)

@@ -13,9 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
-from sklearn.model_selection import KFold
 
 from ripen.competition.index import Ints
 from ripen.competition.metrics import DECIMALS, normalised
@@ -77,6 +74,8 @@ def scaled(probabilities: Floats, temperature: float) -> Floats:
     >>> scaled(np.array([[0.9, 0.1]]), 2).round(2).tolist()
     [[0.75, 0.25]]
     """
+    from scipy.special import logsumexp
+
     logs = np.log(np.clip(probabilities, TINY, 1)) / temperature
     return np.asarray(np.exp(logs - logsumexp(logs, axis=1, keepdims=True)))
 
@@ -99,6 +98,9 @@ def fit(labels: Ints, probabilities: Floats) -> Calibration:
 
 def fit_temperature(labels: Ints, probabilities: Floats) -> float:
     """Return the temperature of the least log loss, to 4 decimals, between 0.05 and 20."""
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
     logs = np.log(np.clip(probabilities, TINY, 1))
     rows = np.arange(len(labels))
 
@@ -204,6 +206,8 @@ def read(file: Path, model: str) -> Calibration:
 
 def splits(one: Scored, seed: int) -> list[tuple[Ints, Ints]]:
     """Return pairs of rows to fit on and rows to measure on; each row is measured once."""
+    from sklearn.model_selection import KFold
+
     if one.folds is not None and len(numbers := np.unique(one.folds)) > 1:
         held = [np.flatnonzero(one.folds == number) for number in numbers]
         return [(np.flatnonzero(one.folds != n), h) for n, h in zip(numbers, held, strict=True)]

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.calibration import calibration_curve
-from sklearn.metrics import confusion_matrix, roc_curve
 
 from ripen.competition.index import Ints
 from ripen.competition.metrics import DECIMALS
@@ -86,6 +84,8 @@ def confusions(one: Scored, classes: Sequence[str], folder: Path) -> None:
 
     Of few classes DVC counts the rows of ``confusion.csv`` itself, so it has a line a row.
     """
+    from sklearn.metrics import confusion_matrix
+
     title, names = one.title, np.array(classes)
     shown = np.arange(len(names))
     if len(names) > FEW:
@@ -187,6 +187,8 @@ def roc_points(one: Scored) -> pd.DataFrame:
     DataFrame
         Columns model, false_positive_rate, true_positive_rate.
     """
+    from sklearn.metrics import roc_curve
+
     classes = one.outputs.shape[1]
     if classes == 2:
         true, probability = one.labels == 1, one.outputs[:, 1]
@@ -211,6 +213,8 @@ def reliability(one: Scored, bins: int) -> pd.DataFrame:
     DataFrame
         Columns predicted (mean probability in the bin) and observed (share of true ones).
     """
+    from sklearn.calibration import calibration_curve
+
     probability: NDArray[np.float64]
     if one.outputs.shape[1] == 2:
         true, probability = one.labels == 1, one.outputs[:, 1]

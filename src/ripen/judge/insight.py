@@ -50,11 +50,9 @@ class NetFiles:
     input: Input
 
 
-def read_files(folder: Path) -> NetFiles | None:
-    """Read which net of a model takes an image (`ripen.learn.seen`); None without such a net."""
+def read_files(folder: Path) -> NetFiles:
+    """Read which net of a model takes an image (`ripen.learn.seen`)."""
     file = folder / SEEN
-    if not file.exists():
-        return None
     values = json.loads(file.read_text(encoding="utf-8"))
     deploy = NetParameter()
     read_text(Path(values["deploy"]), deploy)

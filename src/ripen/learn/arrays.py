@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,6 +62,8 @@ def write_rows(
     DataError
         If the path has white space even relative to the working folder: Caffe's lists end there.
     """
+    import h5py
+
     rows = np.arange(len(y)) if order is None else order
     # Numbers to predict are a column, as the net's scores are: EuclideanLoss compares shapes.
     targets = y.astype(np.float32)

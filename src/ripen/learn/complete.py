@@ -15,7 +15,6 @@ from ripen.data.sources import SOURCES
 from ripen.learn import blending
 from ripen.learn.blenders import BLENDERS
 from ripen.learn.estimator import estimator
-from ripen.nets import frozen
 from ripen.settings.compose import as_mapping, changed, check
 from ripen.settings.schema import Competition
 
@@ -63,6 +62,8 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
             SOURCES[origin]
         splitter(competition.validation)
     for key, each in features.items():
+        from ripen.nets import frozen  # it imports torch
+
         frozen.settings(each, f"{where}: features.{key}")
     filled = {}
     learnt = {} if metric.transform is None else {"transform": metric.transform}

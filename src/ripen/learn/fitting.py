@@ -163,6 +163,19 @@ def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
     return tables, fitted
 
 
+def for_test_rows(fit: Fit) -> Iterator[Fitted]:
+    """Fit the models whose mean outputs are those of the test rows: of all rows, or of the folds.
+
+    Each is valid until the next one is asked for.
+    """
+    folds = fit.folds()
+    if fit.refits or not folds:
+        yield _everything(fit, fit.index.learnable(), [])
+        return
+    for place, fold in enumerate(folds):
+        yield _fold(fit, fold, place, fold.held[:0])[0]
+
+
 def out_of_fold(folds: Sequence[Fold], outputs: Sequence[Outputs]) -> tuple[Ints, Outputs]:
     """Return the held-out rows, fold by fold, and their outputs: the mean over the repeats."""
     rows = np.concatenate([fold.held for fold in folds])

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import h5py
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -14,8 +13,10 @@ from numpy.typing import NDArray
 from ripen.competition import own
 from ripen.competition.index import Index, Ints
 from ripen.core.layout import Layout
-from ripen.data.encoders import Encoder, described
 from ripen.settings.schema import Competition
+
+if TYPE_CHECKING:  # it imports scikit-learn, which features and images do without
+    from ripen.data.encoders import Encoder
 
 READ_AT_ONCE = 1000  # rows of features: all at once would take the most memory
 
@@ -65,8 +66,10 @@ class Table:
         """Return the rows' columns."""
         return self.columns.iloc[rows]
 
-    def encoder(self, encode: str = "one_hot", sparse: bool = False, seed: int = 0) -> Encoder:
+    def encoder(self, encode: str = "one_hot", sparse: bool = False, seed: int = 0) -> "Encoder":
         """Return the encoder of these columns."""
+        from ripen.data.encoders import Encoder
+
         return Encoder(self.scale, encode, self.types, self.before, sparse, seed)
 
     def save(self, folder: Path) -> None:
@@ -122,6 +125,8 @@ def read_features(
     n : int
         Rows of the index.
     """
+    import h5py
+
     with ExitStack() as stack:
         files = [stack.enter_context(h5py.File(layout.features / f"{name}.h5")) for name in names]
         rows, nets = files[0]["row"][()], [file["features"] for file in files]
@@ -147,6 +152,8 @@ def opened(
         The model's `inputs`.
     """
     if list(names) == ["table"]:
+        from ripen.data.encoders import described
+
         yield Table(
             pd.read_parquet(layout.table),
             competition.columns.scale,

@@ -22,8 +22,6 @@ from ripen.judge import (
     decision,
     figures,
     image_figures,
-    insight,
-    network,
     plots,
     scoring,
     steps,
@@ -33,6 +31,7 @@ from ripen.judge.figures import write_csv
 from ripen.judge.scoring import Scored
 from ripen.judge.steps import Step
 from ripen.learn.blending import members
+from ripen.learn.seen import SEEN
 from ripen.settings.compose import load_competition
 from ripen.settings.schema import Competition
 from ripen.track import evaluations
@@ -219,8 +218,10 @@ def draw_images(
             return
         for one in drawn:
             image_figures.draw_mistakes(one, index.names, images, folder / one.model)
-            files = insight.read_files(layout.model(one.model))
-            if files is not None:
+            if (layout.model(one.model) / SEEN).exists():
+                from ripen.judge import insight, network  # they import torch
+
+                files = insight.read_files(layout.model(one.model))
                 # Spread over the rows, which are often sorted by class.
                 spread = np.unique(np.linspace(0, len(one.rows) - 1, SHOWN).astype(int))
                 rows = [int(row) for row in np.sort(one.rows)[spread]]

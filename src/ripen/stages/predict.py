@@ -15,13 +15,22 @@ from ripen.core.layout import Layout
 from ripen.judge import calibration, decision
 from ripen.settings.compose import load_competition
 from ripen.settings.schema import Predict
-from ripen.track.tracker import Tracker
 
 NAMED = 3  # excluded test rows, in the warning
 
 
 def run(name: str) -> None:
-    """Read the predictions and the sample, write the submission of the chosen model."""
+    """Read the predictions and the sample, write the submission of the chosen model; log it."""
+    model = write(name)
+    from ripen.track.tracker import Tracker  # MLflow's import takes long
+
+    with Tracker(name, "predict") as tracker:
+        tracker.pipeline.set_tags({"submitted": model})
+        tracker.pipeline.log_artifacts(Layout(name).submission, "submission")
+
+
+def write(name: str) -> str:
+    """Write the submission of the chosen model; return the model."""
     competition, layout = load_competition(name), Layout(name)
     assert competition.predict is not None  # or the stage is not in the graph
     index = indexes.read(layout, competition)
@@ -50,9 +59,7 @@ def run(name: str) -> None:
         index=False, lineterminator="\n", sep=csv.separator, decimal=csv.decimal
     )
     write_text(layout.submission, text)
-    with Tracker(name, "predict") as tracker:
-        tracker.pipeline.set_tags({"submitted": model})
-        tracker.pipeline.log_artifacts(layout.submission, "submission")
+    return model
 
 
 def calibrated(

@@ -4,6 +4,7 @@ The registered model of a competition is `ripen-<competition>`; its alias `best`
 winner. A run becomes a version once, even if it wins again.
 """
 
+import importlib.util
 import shutil
 import subprocess
 import tempfile
@@ -16,13 +17,9 @@ import mlflow
 from mlflow.entities import Run
 from mlflow.models import Model
 
-import caffe
-import ripen
 from ripen.competition.metrics import order_of
 from ripen.competition.predictions import PARTS
 from ripen.core.lineage import leaves
-from ripen.learn.models import served
-from ripen.nets.published import caffemodel
 from ripen.settings.compose import load_run
 from ripen.settings.schema import Run as RunSettings
 from ripen.track import saved_views
@@ -33,7 +30,8 @@ OF_ALL = ("leaderboard.csv", "calibration.csv", "roc.svg", "learning_curve.svg",
 TWICE = ("n", "score")  # the same for all models, and the metric that decides once more
 ALIAS = "best"
 LOADER = "ripen.learn.models.served"
-CODE = [str(Path(file).parent) for file in (caffe.__file__, ripen.__file__)]
+CODE = ("caffe", "ripen")
+"""The packages that a registered model is served by."""
 # What that code imports. Without versions: `constraints.txt` holds for training, and a server may
 # have other ones.
 REQUIREMENTS = [
@@ -174,6 +172,9 @@ def _logged(client: Client, run: Run) -> str:
     for model in ready:
         if str(model.status) == "READY":
             return str(model.model_uri)
+    from ripen.learn.models import served
+    from ripen.nets.published import caffemodel
+
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
         # MLflow warns of type hints in its own code.
         warnings.filterwarnings("ignore", ".*Any type hint is inferred")
@@ -188,7 +189,13 @@ def _logged(client: Client, run: Run) -> str:
                 run_id=run.info.run_id,
                 loader_module=LOADER,
                 data_path=files,
-                code_paths=CODE,
+                code_paths=[str(_folder(package)) for package in CODE],
                 pip_requirements=REQUIREMENTS,
             )
     return str(logged.model_uri)
+
+
+def _folder(package: str) -> Path:
+    """Return where a package lies, without importing it: Caffe imports torch."""
+    found = importlib.util.find_spec(package)
+    return Path(str(found and found.origin)).parent

@@ -10,7 +10,7 @@ import pandas as pd
 from ripen.competition import index as indexes
 from ripen.competition.metrics import DECIMALS, scores
 from ripen.competition.tasks import TASKS
-from ripen.competitions.avocado import distribution, regions
+from ripen.competitions.avocado import distribution
 from ripen.core.layout import Layout
 from ripen.settings.compose import check
 from ripen.settings.schema import Competition
@@ -47,4 +47,6 @@ def bayes(competition: Competition, layout: Layout) -> dict[str, Any] | None:
 
 def draw(competition: Competition, layout: Layout, folder: Path) -> None:
     """Draw the talk's network while it learns, and its decisions over two columns (`regions`)."""
+    from ripen.competitions.avocado import regions
+
     regions.draw(competition, layout, folder)

@@ -40,8 +40,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import logsumexp
-from scipy.stats import norm
 
 from ripen.settings.typed import Count, typed
 
@@ -151,6 +149,8 @@ def bayes_probability(frame: pd.DataFrame, label_noise: float) -> NDArray[np.flo
     ndarray of shape (n,)
         Probabilities, each between `label_noise` and 1 - `label_noise`.
     """
+    from scipy.special import logsumexp
+
     values = frame[[f.name for f in FEATURES]].to_numpy(np.float64)
     joint = np.stack([_log_joint(values, c) for c in COMPONENTS], axis=1)
     is_ripe = np.array([c.ripe for c in COMPONENTS])
@@ -230,6 +230,8 @@ def _log_mass(
     feature: Feature, values: NDArray[np.float64], mean: float | NDArray[np.float64], sd: float
 ) -> NDArray[np.float64]:
     """Log of the normal's mass in the rounding interval around each value."""
+    from scipy.stats import norm
+
     half = feature.resolution / 2
     low = np.where(values <= feature.low, -np.inf, (values - half - mean) / sd)
     high = np.where(values >= feature.high, np.inf, (values + half - mean) / sd)

@@ -11,16 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from ripen.core.atomic import write_text
 from ripen.core.progress import progress
 from ripen.learn.arrays import write_rows
 from ripen.learn.convergence import Check, write_training
-from ripen.learn.models import mlp
-from ripen.learn.models.train_net import train_net
-from ripen.nets.zoo import lenet
 from ripen.settings.compose import check
 from ripen.settings.schema import Solver, Train
 from ripen.settings.typed import Share, typed
@@ -58,6 +53,8 @@ def generate(settings: Mapping[str, Any], seed: int, folder: Path) -> None:
     ``train.csv``, ``more.csv`` (with labels), ``test.csv``, ``solution.csv`` and
     ``sample_submission.csv``; columns are pixels, and the classes of the rows alternate.
     """
+    from sklearn.datasets import load_digits
+
     dealt = check(settings, Dealt, "source.generate")
     source = load_digits()
     shuffled = np.random.default_rng(seed).permutation(len(source.target))
@@ -98,6 +95,8 @@ def in_turn(rows: Ints, labels: Ints) -> Ints:
 
 def split(rows: Ints, labels: Ints, size: float, seed: int) -> tuple[Ints, Ints]:
     """Split rows by class; the classes of the training rows alternate."""
+    from sklearn.model_selection import train_test_split
+
     kept, held = train_test_split(
         np.arange(len(rows)), test_size=size, stratify=labels[rows], random_state=seed
     )
@@ -125,6 +124,10 @@ def pretrain(
     seed : int
     folder : Path
     """
+    from ripen.learn.models import mlp
+    from ripen.learn.models.train_net import train_net
+    from ripen.nets.zoo import lenet
+
     folder.mkdir()
     train, held = (
         (write_rows(folder, name, data[chosen], labels[chosen]), len(chosen))

@@ -7,33 +7,35 @@ model on features of images has ``input.json``, which describes how images becom
 skops loads objects of known types only, so loading a folder runs no code that came with it.
 """
 
+import importlib
 import json
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import skops.io
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-import caffe
 from ripen.competition.own import is_own
 from ripen.competition.tasks import TASKS
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
 from ripen.learn.arrays import Unit, in_units
 from ripen.learn.classic import FittedPipeline
-from ripen.learn.models.image_features import Extractor, ImageFeatures, write_nets
 from ripen.learn.target_transform import ABOUT, KEY, TRANSFORMS
-from ripen.nets.engines.pycaffe import probabilities
 from ripen.settings.compose import as_mapping
+
+if TYPE_CHECKING:  # it imports torch, which most models do without
+    from ripen.learn.models.image_features import ImageFeatures
 
 INPUT, PIPELINE, ENCODER = "input.json", "model.skops", "encoder.skops"
 NET = ("deploy.prototxt", "model.caffemodel")
+OF_TORCH = "sklearn.externals.array_api_compat.torch"
 TYPES = [
     "catboost.core.CatBoostClassifier",
     "catboost.core.CatBoostRegressor",
@@ -76,10 +78,13 @@ class Served:
         Turns raw data into the model's input.
     outputs : callable
         Turns that into outputs of shape (n, k).
+    encode : callable
+        Turns rows of the prepared table into the model's input.
     """
 
     values: Callable[[Any], Any]
     outputs: Callable[[Any], NDArray[np.floating]]
+    encode: Callable[[Any], Any] = lambda rows: rows
 
     def predict(self, given: Any) -> pd.DataFrame:
         """Return the class and the probability of each, ``p0``, ``p1``, …; or ``value``.
@@ -94,6 +99,22 @@ class Served:
             return pd.DataFrame({"value": found[:, 0]})
         columns = {f"p{k}": column for k, column in enumerate(found.T)}
         return pd.DataFrame({"class": found.argmax(axis=1), **columns})
+
+
+def skops() -> Any:
+    """Return `skops.io`, imported without PyTorch.
+
+    skops imports every package of scikit-learn, and one of them imports PyTorch where that is
+    installed: two seconds, which most models do without.
+    """
+    absent = OF_TORCH not in sys.modules
+    if absent:
+        sys.modules[OF_TORCH] = None  # type: ignore[assignment]  # its import fails
+    try:
+        return importlib.import_module("skops.io")
+    finally:
+        if absent:
+            del sys.modules[OF_TORCH]
 
 
 # --- Writing -------------------------------------------------------------------------------------
@@ -115,7 +136,7 @@ def write_pipeline(
     classes : sequence of int
         The labels that the pipeline has seen.
     """
-    skops.io.dump(pipeline, folder / PIPELINE)
+    skops().dump(pipeline, folder / PIPELINE)
     about = {"task": task, "outputs": outputs, "classes": list(classes)}
     write_text(folder / ABOUT, json.dumps(about) + "\n")
 
@@ -145,11 +166,11 @@ def write_net(
     for name, original in zip(NET, (deploy, NET[1]), strict=True):
         shutil.copyfile(trained / original, folder / name)
     if encoder is not None:
-        skops.io.dump(encoder, folder / ENCODER)
+        skops().dump(encoder, folder / ENCODER)
     write_text(folder / ABOUT, json.dumps({"shape": shape, "unit": unit}) + "\n")
 
 
-def write_input(folder: Path, taken: ImageFeatures) -> None:
+def write_input(folder: Path, taken: "ImageFeatures") -> None:
     """Write how images become the features that the model takes."""
     write_text(folder / INPUT, json.dumps(as_mapping(taken), indent=2) + "\n")
 
@@ -166,6 +187,8 @@ def complete(folder: Path, weights: Callable[[str], Path]) -> None:
         Returns the caffemodel of a net of the zoo.
     """
     if (folder / INPUT).exists():
+        from ripen.learn.models.image_features import write_nets
+
         write_nets(folder, _read_input(folder), weights)
 
 
@@ -182,16 +205,32 @@ def read(folder: Path) -> Served:
     return replace(served, outputs=lambda values: back(served.outputs(values)))
 
 
+def mean_of(folders: Sequence[Path], rows: pd.DataFrame) -> NDArray[np.floating]:
+    """Return the outputs for rows of the prepared table: the mean over several models.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Of one model that was fitted to all rows, or of those of the folds.
+    rows : DataFrame
+    """
+    found = [served.outputs(served.encode(rows)) for served in map(read, folders)]
+    return found[0] if len(found) == 1 else np.asarray(np.mean(found, axis=0))
+
+
 def _read(folder: Path, about: dict[str, Any]) -> Served:
     if (folder / PIPELINE).exists():
-        pipeline = skops.io.load(folder / PIPELINE, trusted=_trusted(folder / PIPELINE))
+        pipeline = skops().load(folder / PIPELINE, trusted=_trusted(folder / PIPELINE))
         classes = tuple(about["classes"])
         fitted = FittedPipeline(pipeline, TASKS[about["task"]], about["outputs"], classes)
         encoder = getattr(pipeline, "named_steps", {}).get("encoder")
         return Served(_values(folder, encoder, encodes=False), fitted.predict)
     encoder = None
     if (folder / ENCODER).exists():
-        encoder = skops.io.load(folder / ENCODER, trusted=_trusted(folder / ENCODER))
+        encoder = skops().load(folder / ENCODER, trusted=_trusted(folder / ENCODER))
+    import caffe
+    from ripen.nets.engines.pycaffe import probabilities
+
     net = caffe.Net(*[str(folder / name) for name in NET], caffe.TEST)
     unit: Any = tuple(about["unit"])
 
@@ -199,12 +238,13 @@ def _read(folder: Path, about: dict[str, Any]) -> Served:
         found: NDArray[np.floating] = probabilities(net, rows.reshape(-1, *about["shape"]))
         return np.asarray(in_units(found, unit))
 
-    return Served(_values(folder, encoder, encodes=True), outputs)
+    served = Served(_values(folder, encoder, encodes=True), outputs)
+    return served if encoder is None else replace(served, encode=encoder.transform)
 
 
 def _trusted(file: Path) -> list[str]:
     """Return the types that may be loaded: `TYPES`, and those of own code that is here."""
-    found = skops.io.get_untrusted_types(file=file)
+    found = skops().get_untrusted_types(file=file)
     return [name for name in found if name in TYPES or is_own(name)]
 
 
@@ -220,6 +260,8 @@ def _values(folder: Path, encoder: Any, *, encodes: bool) -> Callable[[Any], Any
         Whether to encode the table too: a pipeline has the encoder as its first step.
     """
     if (folder / INPUT).exists():
+        from ripen.learn.models.image_features import Extractor
+
         return Extractor(_read_input(folder), folder).values
     if encoder is None:
         return lambda given: given
@@ -284,7 +326,9 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _read_input(folder: Path) -> ImageFeatures:
+def _read_input(folder: Path) -> "ImageFeatures":
+    from ripen.learn.models.image_features import ImageFeatures
+
     text = (folder / INPUT).read_text(encoding="utf-8")
     taken: ImageFeatures = TypeAdapter(ImageFeatures).validate_json(text)
     return taken

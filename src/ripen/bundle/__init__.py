@@ -1,0 +1,1 @@
+"""Bundles for competitions that take a notebook with no network: models, wheels, the notebook."""

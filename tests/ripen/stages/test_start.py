@@ -1,0 +1,49 @@
+"""A stage starts quickly: it imports what it uses, where it uses it."""
+
+import subprocess
+import sys
+
+import pytest
+
+LEARNING = ("torch", "caffe", "sklearn", "skops", "optuna", "matplotlib", "mlflow", "sqlalchemy")
+# The stages from light to heavy, in one process: what an earlier one may not import, a later may.
+MAY_NOT_IMPORT = {
+    "fetch": LEARNING + ("scipy", "PIL"),
+    "settings": LEARNING + ("scipy",),
+    "prepare": LEARNING + ("scipy",),
+    "report": LEARNING + ("scipy",),
+    "predict": LEARNING + ("scipy",),
+    "evaluate": ("torch", "caffe", "sklearn", "skops", "optuna"),
+    "fit": ("torch", "caffe", "sklearn", "skops", "optuna"),
+}
+PROGRAM = """
+import importlib, sys
+for stage in sys.argv[1:]:
+    importlib.import_module(f"ripen.stages.{stage}")
+    print(stage, *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+@pytest.fixture(scope="module")
+def imported() -> dict[str, set[str]]:
+    """Return the packages imported by each stage."""
+    command = [sys.executable, "-c", PROGRAM, *MAY_NOT_IMPORT]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    return {stage: set(packages) for stage, *packages in lines}
+
+
+@pytest.mark.parametrize("stage", MAY_NOT_IMPORT)
+def test_a_stage_imports_no_package_that_it_may_not_need(
+    imported: dict[str, set[str]], stage: str
+) -> None:
+    assert "ripen" in imported[stage]
+    assert imported[stage] & set(MAY_NOT_IMPORT[stage]) == set()
+
+
+def test_the_help_of_the_command_line_imports_no_numpy() -> None:
+    program = (
+        "import sys; from ripen.cli import parser; parser().format_help(); "
+        "sys.exit(' '.join({'numpy', 'pandas', 'torch', 'mlflow'} & set(sys.modules)) or None)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -211,13 +211,13 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 @pytest.fixture
-def full_disk() -> Callable[[], AbstractContextManager[None]]:
-    """Make writing fail past 20,000 bytes of a file, as on a full disk, while a block runs."""
+def full_disk() -> Callable[..., AbstractContextManager[None]]:
+    """Make writing fail past some bytes of a file, as on a full disk, while a block runs."""
 
     @contextmanager
-    def limited() -> Iterator[None]:
+    def limited(size: int = 20_000) -> Iterator[None]:
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
         try:
             yield
         finally:

@@ -367,7 +367,7 @@ def test_a_wrong_crc_is_damage(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_nothing(
-    tmp_path: Path, full_disk: Callable[[], AbstractContextManager[None]]
+    tmp_path: Path, full_disk: Callable[..., AbstractContextManager[None]]
 ) -> None:
     path = written(tmp_path, packed({"x": os.urandom(100_000)}))
     message = r"member .x. cannot be written to \S+/x: File too large\. Free some space, then run"

@@ -46,7 +46,7 @@ def test_a_fresh_folder_is_empty_and_is_removed_when_the_block_fails(tmp_path: P
 
 
 def test_a_full_disk_is_one_line_that_names_the_file(
-    tmp_path: Path, full_disk: Callable[[], AbstractContextManager[None]]
+    tmp_path: Path, full_disk: Callable[..., AbstractContextManager[None]]
 ) -> None:
     write_text(tmp_path / "a.txt", "old")
     with (

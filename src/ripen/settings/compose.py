@@ -299,8 +299,15 @@ class _Definition:
             (self._plain.get("validation") or {}).get("split"),
         )
         listed = [o for key in (reader, f"{reader}.{split}") for o in sections.get(key) or ()]
-        taken = [override for override in listed if self.takes(override)]
+        taken = [override for override in listed if self.takes(override) and self._drops(override)]
         return taken if taken or not sections else None
+
+    def _drops(self, override: str) -> bool:
+        """Whether an override to null has something to drop; True for any other override."""
+        section: Any = self._plain
+        for part in _key(override).split("."):
+            section = section.get(part) if isinstance(section, Mapping) else None
+        return section is not None or not override.endswith("=null")
 
     def takes(self, override: str) -> bool:
         """Whether the competition has the setting, or the section to which it would be added."""

@@ -4,6 +4,7 @@ import argparse
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,8 +44,15 @@ def compose(chosen: argparse.Namespace) -> int:
 )
 def run(chosen: argparse.Namespace) -> int:
     """Compose, run `dvc repro`, and show the results."""
+    started = time.monotonic()
     compose(chosen)
     _drop_broken_lock(Path("dvc.lock"))
+    if limit := config.load_run().budget:
+        from ripen.cli import budget  # imports numpy, which other runs need not wait for
+
+        if left_out := budget.run(limit, started, _environment()):
+            chosen.overrides = [*chosen.overrides, *left_out]
+            compose(chosen)
     code = subprocess.run([sys.executable, "-m", "dvc", "repro"], env=_environment()).returncode
     if not code:
         code = _show(config.load_run().competitions)

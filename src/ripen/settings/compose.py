@@ -324,6 +324,10 @@ class _Definition:
 
     def resolved(self, overrides: Sequence[str]) -> dict[str, Any]:
         """Return the values with overrides, without the sections that only serve interpolations."""
+        # Hydra has no null for a group: sweep=null drops the section.
+        null = [o for o in overrides if o.endswith("=null") and self._is_group(o)]
+        dropped = {key for key in map(_key, null) if key in SETTINGS}
+        overrides = [override for override in overrides if _key(override) not in dropped]
         # Override referenced sections first: models.net.solver may be `${solver}`, and a part of it
         # can be overridden only after it is resolved.
         first = [o for o in overrides if self._is_group(o) or self._root(o) in self._referenced]
@@ -339,6 +343,7 @@ class _Definition:
             values["validation"] = dict(own)
         if later := [override for override in overrides if override not in first]:
             values = self._container(self._composed(self._without_former(values, later), later))
+        values |= dict.fromkeys(dropped)
         return {
             key: value
             for key, value in values.items()
@@ -395,8 +400,7 @@ class _Definition:
         return {str(key): value for key, value in values.items()}
 
     def _is_group(self, override: str) -> bool:
-        key, _, value = override.lstrip("+~").partition("=")
-        return value != "null" and (self._conf / key).is_dir()  # sweep=null drops the section
+        return (self._conf / _key(override)).is_dir()
 
     @staticmethod
     def _root(override: str) -> str:

@@ -208,7 +208,7 @@ def notebook(name: str) -> dict[str, Any]:
 
 def _cell(number: int, kind: str, text: str) -> dict[str, Any]:
     cell: dict[str, Any] = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}}
-    more = {"execution_count": None, "outputs": []} if kind == "code" else {}
+    more: dict[str, Any] = {"execution_count": None, "outputs": []} if kind == "code" else {}
     return cell | more | {"source": text.strip("\n").splitlines(keepends=True)}
 
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,15 @@ def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
 )
 def run(chosen: argparse.Namespace) -> int:
     """Compose, run `dvc repro`, and show the results."""
+    started = time.monotonic()
     compose(chosen)
     _drop_broken_lock(Path("dvc.lock"))
+    if limit := config.load_run().budget:
+        from ripen.cli import budget  # imports numpy, which other runs need not wait for
+
+        if left_out := budget.run(limit, started, _environment()):
+            chosen.overrides = [*chosen.overrides, *left_out]
+            compose(chosen)
     dvc = [sys.executable, "-m", "dvc", "repro"]
     if chosen.verbose:
         code = subprocess.run(dvc, env=_environment()).returncode

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from ripen.competition.metric_file import metric_of
+from ripen.competition.metrics import METRICS
 from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import ConfigError
@@ -12,7 +14,7 @@ from ripen.core.layout import BLEND
 from ripen.core.registry import nearest
 from ripen.data.readers import READERS
 from ripen.data.sources import SOURCES
-from ripen.learn import blending
+from ripen.learn import blending, tuning
 from ripen.learn.blenders import BLENDERS
 from ripen.learn.estimator import estimator
 from ripen.settings.compose import as_mapping, changed, check
@@ -72,6 +74,12 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
         with located(f"{where}: models.{model}"):
             found = estimator(section, f"{where}: models.{model}")
             found.check_task(TASKS[competition.task])
+            if found.tune:
+                tuning.space(found)
+                # Metrics of more columns, or of a file, take what the stage `fit` does not read.
+                if found.tune.metric is None and metric.name in METRICS and not metric.columns:
+                    found = replace(found, tune=replace(found.tune, metric=competition.metric))
+                tuning.metric_of(found.tune, TASKS[competition.task].metrics[0])
         for used in found.inputs:
             if used not in ("table", "images") and used not in features:
                 raise ConfigError(

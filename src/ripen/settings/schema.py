@@ -487,11 +487,21 @@ class Tracking:
     uri: Address | None
 
 
+def _duration(text: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)?[smh]", text) or not float(text[:-1]):
+        raise ValueError(f"'{text}'. Write a number and s, m or h: 30m")
+    return text
+
+
 @typed
 class Run:
-    """Settings of a whole run. They change no competition's result."""
+    """Settings of a whole run. They change no competition's result.
+
+    With a `budget`, a time such as ``30m``, `ripen run` fits only the models that end in time.
+    """
 
     competitions: Annotated[list[Name], Field(min_length=1)]
+    budget: Annotated[str, AfterValidator(_duration)] | None = None
     launcher: Launcher
     study: Study
     tracking: Tracking

@@ -130,9 +130,9 @@ def test_another_metric_takes_none_of_the_formers_settings() -> None:
     assert again["competition"]["avocado"]["metric"] == "f1"
 
 
-def test_a_preset_of_features_is_not_for_tables() -> None:
-    with pytest.raises(ConfigError, match=r"^'preset=best' does not apply to avocado, digits$"):
-        values("preset=best")
+def test_a_preset_is_of_the_competitions_that_have_its_settings() -> None:
+    with pytest.raises(ConfigError, match=r"^'preset=fast' does not apply to imagenet$"):
+        values("preset=fast", "competitions=[imagenet]")
     assert differing(values(), values("preset=default")) == {"overrides"}
 
 

@@ -31,6 +31,8 @@ class CaffeNet(Estimator):
 
     encoders = ("embed", "one_hot", "ordinal", "target")
     refits = False  # without validation rows nothing would end its training
+    cost = 10
+    space = ("solver.base_lr=tag(log,interval(0.01,3))",)
 
     def trial(self, task: Task, seed: int) -> "Trial | None":
         """Return the trial of a classifier by plain SGD (`Estimator.trial`)."""

@@ -55,6 +55,8 @@ class FinetuneImages(Estimator):
     does = "classifies"
     refits = False  # a training of every image would double the time
     has_learning_curve = False
+    cost = 300
+    space = ("rate=tag(log,interval(0.1,100))",)
 
     def nets(self) -> list[str]:
         """Return the net it begins with (`Estimator.nets`)."""

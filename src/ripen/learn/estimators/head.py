@@ -40,6 +40,11 @@ class Head(Estimator):
     does = "classifies"
     refits = True  # its training is short, and ends by its budget
     has_learning_curve = False
+    cost = 20
+    space = (
+        "solver.base_lr=tag(log,interval(0.003,0.3))",
+        "solver.weight_decay=tag(log,interval(1e-5,0.1))",
+    )
 
     def fit(self, train: Rows, validation: Rows | None, work: Work) -> "FittedHead":
         """Train (`Estimator.fit`).

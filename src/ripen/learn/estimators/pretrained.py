@@ -25,6 +25,7 @@ class Pretrained(Estimator):
     refits = True
     learns = False
     has_learning_curve = False
+    cost = 50
 
     def nets(self) -> list[str]:
         """Return the net itself (`Estimator.nets`)."""

@@ -79,6 +79,7 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
                 # Metrics of more columns, or of a file, take what the stage `fit` does not read.
                 if found.tune.metric is None and metric.name in METRICS and not metric.columns:
                     found = replace(found, tune=replace(found.tune, metric=competition.metric))
+                assert found.tune is not None
                 tuning.metric_of(found.tune, TASKS[competition.task].metrics[0])
         for used in found.inputs:
             if used not in ("table", "images") and used not in features:

@@ -250,6 +250,8 @@ def _member(folder: Path, number: int) -> Served:
     member = read(own := member_folder(folder, number))
     if not (folder / INPUT).exists() or (own / INPUT).exists():
         return member
+    from ripen.learn.models.image_features import Extractor
+
     return replace(member, values=Extractor(_read_input(folder), folder).values)
 
 

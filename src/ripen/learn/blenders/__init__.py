@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, softmax
 
 from ripen.competition.metrics import Metric
 from ripen.competition.tasks import Targets, Task
@@ -34,14 +33,20 @@ def _logs(outputs: Floats) -> Floats:
 
 
 def _logits(outputs: Floats) -> Floats:
+    from scipy.special import logit
+
     return np.asarray(logit(np.clip(outputs, CLIP, 1 - CLIP)))
 
 
 def _softmax(mixed: Floats) -> Floats:
+    from scipy.special import softmax
+
     return np.asarray(softmax(mixed, axis=1))
 
 
 def _sigmoid(mixed: Floats) -> Floats:
+    from scipy.special import expit
+
     return np.asarray(expit(mixed))
 
 

@@ -1,7 +1,6 @@
 """A linear stacker: least squares without negative weights, drawn towards the plain mean."""
 
 import numpy as np
-from scipy.optimize import nnls
 
 from ripen.learn.blenders import BLENDERS, SPACES, Blender, Mixture, Sample, rounded
 
@@ -14,6 +13,8 @@ def fit(sample: Sample) -> Mixture:
     Values have an intercept b for each output, and weights of any sum. Weights of probabilities
     sum to 1, so that the blend is one too.
     """
+    from scipy.optimize import nnls
+
     there = SPACES[sample.space].there
     taken, wanted = there(sample.outputs), there(sample.wanted)
     m, _, k = taken.shape

@@ -1,8 +1,6 @@
 """A logistic stacker: a weighted sum of log probabilities, by the log loss."""
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 from ripen.learn.blenders import BLENDERS, SPACES, Blender, Floats, Mixture, Sample, rounded
 
@@ -33,6 +31,9 @@ def solve(taken: Floats, wanted: Floats, classifies: bool, prior: Floats) -> tup
     -------
     float64 ndarrays of shape (m,) and (k,)
     """
+    from scipy.optimize import minimize
+    from scipy.special import expit, logsumexp
+
     m, n, k = taken.shape
 
     def loss(values: Floats) -> tuple[float, Floats]:
@@ -43,7 +44,7 @@ def solve(taken: Floats, wanted: Floats, classifies: bool, prior: Floats) -> tup
             cost, slope = (total[:, 0] - (wanted * z).sum(axis=1)).sum(), np.exp(z - total) - wanted
         else:
             cost = (np.logaddexp(0, z) - wanted * z).sum()
-            slope = 1 / (1 + np.exp(-np.clip(z, -500, 500))) - wanted
+            slope = expit(z) - wanted
         apart = weights - prior
         cost += (apart**2).sum() + (intercept**2).sum()
         to_weights = np.tensordot(taken, slope, ((1, 2), (0, 1))) + 2 * apart

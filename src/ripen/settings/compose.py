@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
+from ripen.core.addresses import PARAMETERS, hidden, is_open
 from ripen.core.errors import ConfigError
 from ripen.core.lineage import leaves
 from ripen.core.registry import nearest
@@ -27,9 +28,12 @@ PARAMS = Path("params.yaml")
 CONF = Path("conf")
 OWN = "competition."
 _CREDENTIALS = {
-    "tracking": "MLflow takes those from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
-    "study": "PostgreSQL's client takes those from PGUSER and PGPASSWORD, or from ~/.pgpass",
+    "tracking.uri": "MLflow takes those from MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD "
+    "and MLFLOW_TRACKING_TOKEN",
+    "study.uri": "PostgreSQL's client takes those from PGUSER and PGPASSWORD, or from ~/.pgpass",
+    "launcher.address": "Ray takes those from RAY_AUTH_TOKEN",
 }
+"""The settings that are addresses, and where their credentials come from."""
 SETTINGS = {key_of(field.name) for kind in (Run, Competition) for field in fields(kind)}
 T = TypeVar("T")
 
@@ -71,6 +75,23 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> Composed:
         If an override names an unknown key or option or applies to no chosen competition, or if a
         file cannot be composed.
     """
+    try:
+        return _composed(overrides, conf)
+    except ConfigError as error:
+        raise ConfigError(_discreet(str(error), overrides)) from None
+
+
+def _discreet(message: str, overrides: Sequence[str]) -> str:
+    """Return an error without the secrets of the overrides' addresses."""
+    for override in overrides:
+        value = override.partition("=")[2].strip("'\"")
+        if value and not is_open(value) and "//" in value:
+            message = message.replace(value, "***")
+    return hidden(message)
+
+
+def _composed(overrides: Sequence[str], conf: Path) -> Composed:
+    """Compose `conf/` as `compose` does, with errors that repeat an override as it is."""
     run_keys = {field.name for field in fields(Run)}
     of_run = [o for o in overrides if _key(o).partition(".")[0] in run_keys]
     run = _Definition("run", read(conf / "config.yaml"), conf).resolved(of_run)
@@ -148,16 +169,17 @@ def check(values: Any, schema: type[T], where: str) -> T:
             raise ConfigError(f"{where}: unknown key '{key}'{nearest(key, keys(schema))}") from None
         if first["type"] in ("missing", "missing_argument"):
             raise ConfigError(f"{where}: key '{key}' is missing") from None
-        if key.startswith(("tracking.uri", "study.uri")):
+        if (address := ".".join(key.split(".")[:2])) in _CREDENTIALS:
             raise ConfigError(
-                f"{where}: {'.'.join(key.split('.')[:2])} must be an address without user and "
-                f"password: {_CREDENTIALS[key.partition('.')[0]]}"
+                f"{where}: {address} must be an address without user and password: "
+                f"{_CREDENTIALS[address]}. Its parameters may be: {', '.join(PARAMETERS)}"
             ) from None
         if first["type"] == "value_error":  # raised by a section's own validator
             section = f"{key}: " if key else ""
             raise ConfigError(f"{where}: {section}{first['ctx']['error']}") from None
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise ConfigError(f"{where}: {key} is {first['input']!r}: {message}") from None
+        came = hidden(repr(first["input"]))
+        raise ConfigError(f"{where}: {key} is {came}: {message}") from None
 
 
 def as_mapping(section: object) -> dict[str, Any]:

@@ -5,12 +5,11 @@ a registry's entry (a source, a splitter, an estimator) are typed beside the ent
 plain mapping.
 """
 
-import re
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import unquote
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ripen.core.addresses import hidden, is_open
 from ripen.settings.typed import Count, NonNegative, Positive, typed
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
@@ -19,20 +18,32 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 Named = dict[str, Any]
 """The name of a registry's entry with its settings, which the entry types."""
 
-_CREDENTIALS = re.compile(
-    r"@|[?&;](user|username|(\w*_)?(password|passwd|pwd|token|secret|key)|sslpassword|apikey)=",
-    re.I,
-)
 
-
-def _without_credentials(address: str) -> str:
-    """Refuse credentials: params.yaml is committed, and an error must not repeat them."""
-    if _CREDENTIALS.search(unquote(address)):
-        raise ValueError("holds credentials")
+def _open(address: str) -> str:
+    """Refuse what may be a secret: params.yaml is committed, and an error must not repeat it."""
+    if not is_open(address):
+        raise ValueError("may hold a secret")
     return address
 
 
-Address = Annotated[str, AfterValidator(_without_credentials)]
+def _without_user(override: str) -> str:
+    """Refuse `http://user:password@host` in whatever setting: overrides are kept too."""
+    if "//***@" in hidden(override):
+        raise ValueError("one has an address with a user or a password")
+    return override
+
+
+def _without_secrets(section: Named) -> Named:
+    """Refuse secrets in the addresses of a section, for the same reason."""
+    if hidden(text := str(section)) != text:
+        raise ValueError(
+            "an address there holds a user, a password or a token, and params.yaml is committed. "
+            "Download the file yourself, and name its folder"
+        )
+    return section
+
+
+Address = Annotated[str, AfterValidator(_open)]
 
 
 # --- Nets and their training, by Caffe's own names -----------------------------------------------
@@ -211,7 +222,7 @@ class Launcher:
 
     name: Literal["basic", "joblib", "ray"]
     workers: Count | None
-    address: str | None
+    address: Address | None
 
 
 @typed
@@ -439,7 +450,7 @@ class Competition:
     reproducibility: Literal["portable", "fast"]
     threads: Count
     engine: Literal["torch", "real"]
-    source: Annotated[Named, Field(min_length=1, max_length=1)]
+    source: Annotated[Named, Field(min_length=1, max_length=1), AfterValidator(_without_secrets)]
     reader: str
     files: Files
     csv: Csv = Field(default_factory=Csv)
@@ -505,4 +516,4 @@ class Run:
     launcher: Launcher
     study: Study
     tracking: Tracking
-    overrides: list[str]
+    overrides: list[Annotated[str, AfterValidator(_without_user)]]

@@ -1,5 +1,6 @@
 """The leaderboard on the terminal: the last lines of a run, and `ripen leaderboard`."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from ripen.core.layout import Layout
 from ripen.judge.data_report import DataReport
 from ripen.judge.scoring import Column, Leaderboard, leaderboard, read_metrics
 
+HEADING = 14  # letters in a line of a column's heading
 _WIDE = Console(width=1000).options
 
 
@@ -45,8 +47,8 @@ def _table(
     table = Table(title=title)
     table.add_column("model", no_wrap=True)
     for column in shown:
-        # Two lines: a score and its standard error stay in one.
-        heading = board.heading(column).replace(" ", "\n", 1)
+        # Only headings wrap: a score and its standard error stay in one line.
+        heading = textwrap.fill(board.heading(column), HEADING)
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("training\ntime", justify="right", no_wrap=True)
     table.add_column("stopped", no_wrap=True)

@@ -32,8 +32,9 @@ def rows_of(metrics: dict[str, Any], seconds: dict[str, float]) -> list[list[str
         console.print(as_table(leaderboard(metrics), seconds, "avocado"))
     lines = [line for line in capture.get().splitlines() if line.startswith(("│", "┃"))]
     cells = [[cell.strip() for cell in line.strip("│┃").split(line[0])] for line in lines]
-    first, second, *rows = cells  # a heading has two lines
-    return [[" ".join(filter(None, pair)) for pair in zip(first, second, strict=True)], *rows]
+    heads = [row for row, line in zip(cells, lines, strict=True) if line[0] == "┃"]
+    head = [" ".join(filter(None, parts)) for parts in zip(*heads, strict=True)]
+    return [head, *cells[len(heads) :]]
 
 
 def test_the_table_is_sorted_and_shows_why_training_stopped() -> None:

@@ -143,7 +143,8 @@ class SweepRuns:
             "mlflow.runColor": self._colours[one.index % len(self._colours)],
             NOTE: f"Trial {one.index} of the sweep {self._study.sweep.name}.",
         } | self._commit
-        name = trial_name(one.settings)
+        varied = [axis.key for axis in self._study.space.axes]
+        name = trial_name({key: one.settings[key] for key in varied})
         created = self._client.create_run(self._experiment, tags=tags, run_name=name)
         run = TrackedRun(self._client, created.info.run_id, reused=False)
         for point in thinned(result.curve, self._study.sweep.curve_points):

@@ -248,6 +248,9 @@ def test_a_browser_shows_the_report(reproduced: Clone, competition: str, width: 
         assert page.locator("#error svg").evaluate("svg => getComputedStyle(svg).fill") == (
             "rgb(232, 236, 233)"
         )
+        page.locator("#figures").scroll_into_view_if_needed()
+        screenshot(page, f"report-{competition}-dark-{width}")
+        page.evaluate("scrollTo(0, 0)")
         page.emulate_media(color_scheme="light")
         screenshot(page, f"report-{competition}-{width}")
     assert errors == []

@@ -126,6 +126,7 @@ def test_from_predictions_to_the_submission(
         "leaderboard.csv",
         "roc.csv",
         "roc.svg",
+        "scores.svg",
         "full",
         "svm_features",
     }
@@ -152,7 +153,7 @@ def test_from_predictions_to_the_submission(
     terminal.show("cats_vs_dogs", {})
     table = capsys.readouterr().out
     assert "svm_features (best)" in table
-    assert "validation AUC" in table
+    assert "AUC" in table
     assert "submission: data/cats_vs_dogs/submission.csv" in table
 
     client = mlflow.MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")

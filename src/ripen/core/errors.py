@@ -34,6 +34,10 @@ class TrainingError(RipenError):
     """Training cannot continue, because the loss is infinite or not a number."""
 
 
+class DeviceError(RipenError):
+    """The device that the settings name is not there, fails, or has too little memory."""
+
+
 class EngineUnavailable(RipenError):
     """Real Caffe is not installed; the message explains how to install it."""
 

@@ -20,6 +20,9 @@ from ripen.learn.estimator import estimator
 from ripen.settings.compose import as_mapping, changed, check
 from ripen.settings.schema import Competition
 
+IMAGES_AT_ONCE = {"cpu": 2, "cuda": 128}
+"""Images in a batch of frozen features, each in all its views, where the settings name none."""
+
 
 def pool(
     name: str, values: dict[str, Any], named: Collection[str]
@@ -98,7 +101,31 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
             f"{where}: predict.model is '{competition.predict.model}': no such model"
             f"{nearest(competition.predict.model, named)}"
         )
-    return changed(competition, models=filled)
+    return changed(on_a_device(competition), models=filled)
+
+
+def on_a_device(competition: Competition) -> Competition:
+    """Name a device in place of "auto", and a batch of images that suits it.
+
+    So `params.yaml` says what computes, and DVC tells results of a GPU from those of a processor.
+    "auto" is a GPU only where `reproducibility` is "fast": none gives the processor's bytes.
+    """
+    device = competition.device
+    if device == "auto":
+        free = competition.reproducibility == "fast" and competition.engine == "torch"
+        device = _available() if free else "cpu"
+    values: dict[str, Any] = {"device": device}
+    images = competition.images
+    if images is not None and images.batch_size is None:
+        own = IMAGES_AT_ONCE[device.partition(":")[0]]
+        values["images"] = as_mapping(images) | {"batch_size": own}
+    return changed(competition, **values)
+
+
+def _available() -> str:
+    from ripen.nets.device import available  # only here: importing torch takes a second
+
+    return available()
 
 
 @contextmanager

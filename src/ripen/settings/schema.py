@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from ripen.core.addresses import hidden, is_open
+from ripen.core.registry import nearest
 from ripen.settings.typed import Count, NonNegative, Positive, typed
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
@@ -44,6 +45,23 @@ def _without_secrets(section: Named) -> Named:
 
 
 Address = Annotated[str, AfterValidator(_open)]
+
+
+def known_device(device: str) -> str:
+    """Return the name of a device.
+
+    Raises
+    ------
+    ValueError
+        If none is called so; with the nearest name.
+    """
+    if device not in DEVICES and not re.fullmatch(r"cuda:\d{1,3}", device):
+        raise ValueError(f"'{device}' is no device{nearest(device, [*DEVICES, 'cuda:0'])}")
+    return device
+
+
+DEVICES = ("auto", "cpu", "cuda")
+Device = Annotated[str, AfterValidator(known_device)]
 
 
 # --- Nets and their training, by Caffe's own names -----------------------------------------------
@@ -331,7 +349,8 @@ class Images:
     `labels` names the reader that finds each image's class (`ripen.data.labels`). Broken images and
     those with a side below `min_side` pixels are excluded; if more than a share `max_broken` of the
     labelled images is, that is an error. `crop` is the share of an image's sides that a cropped
-    view shows. `batch_size` counts images, each in all its views. `precision` is that of stored
+    view shows. `batch_size` counts images, each in all its views; by default one that suits the
+    device (`ripen.learn.complete.on_a_device`). `precision` is that of stored
     features.
     """
 
@@ -339,7 +358,7 @@ class Images:
     min_side: Count
     max_broken: Ratio
     crop: Annotated[float, Field(gt=0, lt=1)]
-    batch_size: Count
+    batch_size: Count | None = None
     precision: Literal["float16", "float32"]
 
 
@@ -399,6 +418,9 @@ class Competition:
         The seed of every random choice.
     reproducibility, threads
         How the stages compute. Both affect the result (`ripen.core.reproducibility`).
+    device : "auto", "cpu", "cuda" or "cuda:N"
+        Where nets compute. "auto" becomes one of the others when the settings are composed
+        (`ripen.learn.complete.on_a_device`).
     engine : "torch" or "real"
         The Caffe that trains the nets: ripen's own, or Caffe 1.0 (`ripen.nets.engines`).
     source : mapping with one key
@@ -449,6 +471,7 @@ class Competition:
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     reproducibility: Literal["portable", "fast"]
     threads: Count
+    device: Device = "auto"
     engine: Literal["torch", "real"]
     source: Annotated[Named, Field(min_length=1, max_length=1), AfterValidator(_without_secrets)]
     reader: str
@@ -476,6 +499,18 @@ class Competition:
     def _images_are_described(self) -> Self:
         if self.reader == "images" and self.images is None:
             raise ValueError("reader 'images' needs the section 'images'")
+        return self
+
+    @model_validator(mode="after")
+    def _device_keeps_the_promise(self) -> Self:
+        if self.device.startswith("cuda"):
+            if self.reproducibility == "portable":
+                raise ValueError(
+                    f"device '{self.device}' does not give the same bytes, which reproducibility "
+                    "'portable' promises. Set device to cpu, or reproducibility to fast"
+                )
+            if self.engine == "real":
+                raise ValueError(f"engine 'real' has no device '{self.device}': set it to cpu")
         return self
 
     @property

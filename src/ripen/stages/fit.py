@@ -51,7 +51,7 @@ def run(name: str, model: str) -> None:
         def start_engine() -> "Engine":
             from ripen.nets.engines.engine import chosen
 
-            return stack.enter_context(chosen(competition.engine))
+            return stack.enter_context(chosen(competition.engine, competition.device))
 
         tracked.log_params(dict(leaves(described)))
         rows = index.learnable()

@@ -113,6 +113,7 @@ class FinetuneImages(Estimator):
     def batches(self, net: "Trainable", train: Rows, work: Work) -> Generator[tuple[Array, Array]]:
         """Yield the images and labels of each iteration, decoded ahead."""
         from ripen.data.batches import Augmentation, batches, prepare_augmented
+        from ripen.nets import device
 
         size = self.batch_size * self.solver.iter_size
         labels = train.y.astype(np.int64)
@@ -121,8 +122,9 @@ class FinetuneImages(Estimator):
             **as_mapping(self.augment), resized=round(self.side * CROPPED_FROM)
         )
         prepare = prepare_augmented(net.wanted, augmentation, work.seed)
-        rows = drawn.tolist()
-        for batch in batches(train.x, net.wanted, prepare, size, work.threads, order=rows):
+        rows, ahead = drawn.tolist(), device.workers()
+        given = (train.x, net.wanted, prepare, size, work.threads, rows, ahead)
+        for batch in batches(*given):
             yield batch.data, labels[batch.rows].astype(np.float32)
 
     def watched(

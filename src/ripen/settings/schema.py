@@ -5,6 +5,7 @@ a registry's entry (a source, a splitter, an estimator) are typed beside the ent
 plain mapping.
 """
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator

@@ -123,6 +123,8 @@ def test_from_predictions_to_the_submission(
     assert len(re.findall("<image ", (drawn / "svm_features/mistakes.svg").read_text())) == 3
     assert {path.name for path in drawn.iterdir()} == {
         "calibration.csv",
+        "decisions.json",
+        "steps.csv",
         "leaderboard.csv",
         "roc.csv",
         "roc.svg",

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -155,7 +154,7 @@ def _copy(name: str, layout: Layout, folder: Path) -> None:
             write_text(folder / file, file.read_text(encoding="utf-8"))
 
 
-def _try(folder: Path, layout: Layout) -> Iterable[Sequence[str]]:
+def _try(folder: Path, layout: Layout) -> list[tuple[str, str]]:
     """Predict from the bundle; return the modules that this imports, with their files.
 
     Raises
@@ -180,8 +179,7 @@ def _try(folder: Path, layout: Layout) -> Iterable[Sequence[str]]:
                 f"{layout.submission} was made with other settings or data than the bundle. Run: "
                 f"ripen run competitions=[{layout.competition}]"
             )
-        found: list[Sequence[str]] = json.loads(modules.read_text())
-        return found
+        return [(name, file) for name, file in json.loads(modules.read_text())]
 
 
 # --- The notebook --------------------------------------------------------------------------------
@@ -208,7 +206,7 @@ def notebook(name: str) -> dict[str, Any]:
 
 def _cell(number: int, kind: str, text: str) -> dict[str, Any]:
     cell: dict[str, Any] = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}}
-    more = {"execution_count": None, "outputs": []} if kind == "code" else {}
+    more: dict[str, Any] = {"execution_count": None, "outputs": []} if kind == "code" else {}
     return cell | more | {"source": text.strip("\n").splitlines(keepends=True)}
 
 

@@ -27,6 +27,7 @@ from ripen.competition.splitters import SPLITTERS
 from ripen.competition.tasks import TASKS
 from ripen.data.readers import READERS
 from ripen.data.sources import SOURCES
+from ripen.learn.blenders import BLENDERS
 from ripen.learn.estimator import ESTIMATORS
 from ripen.nets.contract import MODELS, Contract, contract
 from ripen.settings import schema
@@ -140,6 +141,8 @@ def settings_page() -> str:
     parts.append(_list("task", reported))
     readers = {name: inspect.getdoc(reader) or "" for name, reader in READERS.items()}
     parts.append(_list("reader", readers))
+    blenders = {n: inspect.getdoc(inspect.getmodule(b.fit)) or "" for n, b in BLENDERS.items()}
+    parts.append(_list("blender", {n: text.partition(": ")[2] for n, text in blenders.items()}))
     modules = {name: inspect.getmodule(source.fetch) for name, source in SOURCES.items()}
     # "Source `folder`: a local folder as one archive."
     texts = {n: (inspect.getdoc(m) or "").partition(": ")[2] for n, m in modules.items()}

@@ -1,10 +1,12 @@
 """Settings composed from conf/, and a temporary clone of the repository, for the tests of ripen."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -206,3 +208,19 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone = Clone(tmp_path_factory.mktemp("reproduced") / "ripen")
     clone.run("dvc", "repro")
     return clone
+
+
+@pytest.fixture
+def full_disk() -> Callable[..., AbstractContextManager[None]]:
+    """Make writing fail past some bytes of a file, as on a full disk, while a block runs."""
+
+    @contextmanager
+    def limited(size: int = 20_000) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited

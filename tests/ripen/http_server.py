@@ -3,7 +3,8 @@
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,12 +22,18 @@ class Request:
 
 @dataclass
 class Answer:
-    """What to send: `cut` ends the connection after so many bytes of the body."""
+    """What to send: `cut` ends the connection after so many bytes of the body.
+
+    `chunks` is sent instead of the body, without a length, until the client goes away. `hangs` are
+    seconds to wait after the body.
+    """
 
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
+    chunks: Iterable[bytes] | None = None
+    hangs: float = 0
 
 
 Answerer = Callable[[Request], Answer]
@@ -72,16 +79,22 @@ def running() -> Iterator[Server]:
         protocol_version = "HTTP/1.1"
 
         def _respond(self) -> None:
-            length = int(self.headers.get("Content-Length", 0))
+            sent = int(self.headers.get("Content-Length", 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            request = Request(self.command, self.path, headers, self.rfile.read(length))
+            request = Request(self.command, self.path, headers, self.rfile.read(sent))
             known.requests.append(request)
             answer = known.answer(request)
             self.send_response(answer.status)
-            for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
+            length = {"Content-Length": str(len(answer.body))} if answer.chunks is None else {}
+            for name, value in (length | answer.headers).items():
                 self.send_header(name, value)
             self.end_headers()
+            if answer.chunks is not None:
+                self.close_connection = True
+                for chunk in answer.chunks:
+                    self.wfile.write(chunk)
             self.wfile.write(answer.body[: answer.cut])
+            time.sleep(answer.hangs)
             if answer.cut is not None:
                 self.close_connection = True
 

@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,7 +26,10 @@ def as_json(value: Any, status: int = 200, **headers: str) -> Answer:
 
 @dataclass
 class Kaggle:
-    """What Kaggle knows; `instead` answers an endpoint otherwise, in turn."""
+    """What Kaggle knows; `instead` answers an endpoint otherwise, in turn.
+
+    Of `a_day` submissions none counts before today. All were made at `sent_at`, by default now.
+    """
 
     server: Server
     files: dict[str, bytes] = field(default_factory=dict)
@@ -38,6 +41,8 @@ class Kaggle:
     cuts: list[int] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     pages: dict[str, str] = field(default_factory=dict)
+    a_day: int = 5
+    sent_at: datetime | None = None
 
     def __post_init__(self) -> None:
         self.server.answer = self._answer
@@ -69,6 +74,14 @@ class Kaggle:
             "StartSubmissionUpload": self._start_upload,
             "CreateSubmission": self._create,
             "GetSubmission": self._submission,
+            "ListSubmissions": self._submissions,
+            "GetSubmissionLimits": lambda asked: as_json(
+                {
+                    "numToday": len(self.submissions),
+                    "numTotal": len(self.submissions),
+                    "numAllowedNow": max(self.a_day - len(self.submissions), 0),
+                }
+            ),
             "GetCompetition": lambda asked: as_json(
                 {"teamCount": len(self.leaderboard), **self.facts}
             ),
@@ -112,6 +125,15 @@ class Kaggle:
     def _submission(self, asked: dict[str, Any]) -> Answer:
         verdict = self.verdicts.pop(0) if len(self.verdicts) > 1 else self.verdicts[0]
         return as_json({"ref": asked["ref"], "date": "2016-05-30T12:00:00Z", **verdict})
+
+    def _submissions(self, asked: dict[str, Any]) -> Answer:
+        date = (self.sent_at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        listed = [
+            {"ref": ref, "date": date, "description": one["submissionDescription"]}
+            | self.verdicts[-1]
+            for ref, one in enumerate(self.submissions, 1001)
+        ]
+        return as_json({"submissions": listed[::-1]})
 
     def _leaderboard(self, asked: dict[str, Any]) -> Answer:
         start, size = int(asked.get("pageToken", 0)), asked["pageSize"]

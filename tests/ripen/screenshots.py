@@ -9,6 +9,8 @@ CHOSEN = {
     "mlflow-models-1280": "runs",
     "mlflow-curve-1280": "run-curve",
     "report-avocado-1280": "report",
+    "report-avocado-dark-1280": "report-dark",
+    "report-avocado-390": "report-phone",
 }
 COLOURS = 256
 

@@ -8,6 +8,7 @@ import yaml
 from ripen import cli
 from ripen.cli import runs
 from ripen.cli.command import COMMANDS
+from ripen.cli.runs import changes
 from ripen.judge import terminal
 from ripen.settings import compose as config
 
@@ -28,14 +29,15 @@ def test_compose_writes_params_yaml(repository: Path, capsys: pytest.CaptureFixt
         net = config.load_competition(name).models["net"]
         assert net["solver"]["base_lr"] == 0.25
     assert config.load_run().overrides == ["solver.base_lr=0.25"]
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == "params.yaml: written\n"
 
 
 def test_compose_names_the_competitions_that_an_override_does_not_apply_to(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["compose", "net.hidden_layers=[3]"]) == 0
-    assert capsys.readouterr().out == "note: 'net.hidden_layers' does not apply to digits\n"
+    noted = "note: 'net.hidden_layers' does not apply to digits\n"
+    assert capsys.readouterr().out.startswith(noted)
     net = config.load_competition("avocado").models["net"]
     assert net["net"]["hidden_layers"] == [3]
 
@@ -79,7 +81,7 @@ def test_run_changes_every_chosen_competition_that_has_the_setting(
 
     monkeypatch.setattr(subprocess, "run", repro)
     monkeypatch.setattr(terminal, "show", lambda name, seconds: shown.append(name))
-    assert cli.main(["run", "solver.base_lr=0.01", "competitions=[digits]"]) == 0
+    assert cli.main(["run", "-v", "solver.base_lr=0.01", "competitions=[digits]"]) == 0
     assert started[0] == ["-m", "dvc", "repro"]
     assert shown == ["digits"]
     params = yaml.safe_load((repository / "params.yaml").read_text())
@@ -95,7 +97,27 @@ def test_the_exit_code_of_dvc_is_that_of_run(
 ) -> None:
     failed: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], 255)
     monkeypatch.setattr(subprocess, "run", lambda command, **settings: failed)
-    assert cli.main(["run", "competitions=[digits]"]) == 255
+    assert cli.main(["run", "-v", "competitions=[digits]"]) == 255
+
+
+def test_compose_says_what_it_changed(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for overrides, said in (
+        ([], ["params.yaml: written"]),
+        ([], ["params.yaml: unchanged"]),
+        (
+            ["competition.avocado.seed=3"],
+            ["params.yaml: changed", "  overrides: [] -> ['competition.avocado.seed=3']"],
+        ),
+    ):
+        assert cli.main(["compose", *overrides]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[: len(said)] == said
+    assert "  competition.avocado.seed: 2016 -> 3" in lines
+    assert changes({"a": 1, "graph.x": 1}, {"b": [2], "graph.x": 2}) == [
+        "params.yaml: changed", "  a: 1 -> none", "  b: none -> [2]",
+    ]  # fmt: skip
+    many = changes({}, {f"k{i}": i for i in range(12)})
+    assert many[-2:] == ["  k9: none -> 9", "  and 2 more: git diff params.yaml"]
 
 
 def test_a_truncated_lock_file_is_removed(
@@ -104,11 +126,11 @@ def test_a_truncated_lock_file_is_removed(
     (repository / "dvc.lock").write_text("")
     failed: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], 255)
     monkeypatch.setattr(subprocess, "run", lambda command, **settings: failed)
-    cli.main(["run", "competitions=[digits]"])
+    cli.main(["run", "-v", "competitions=[digits]"])
     assert not (repository / "dvc.lock").exists()
-    assert capsys.readouterr().out == "dvc.lock was truncated and is written anew\n"
+    assert capsys.readouterr().out.endswith("dvc.lock was truncated and is written anew\n")
     (repository / "dvc.lock").write_text("schema: '2.0'\n")
-    cli.main(["run", "competitions=[digits]"])
+    cli.main(["run", "-v", "competitions=[digits]"])
     assert (repository / "dvc.lock").exists()
 
 

@@ -1,4 +1,4 @@
-"""Commands of one competition: new, check, submit, bundle."""
+"""Commands of one competition: new, check, bundle."""
 
 import argparse
 from pathlib import Path
@@ -47,37 +47,6 @@ def check(chosen: argparse.Namespace) -> int:
     from ripen.entry.check import check as examine
 
     examine(chosen.competition)
-    return 0
-
-
-def _submit_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", metavar="C", help="the competition")
-    parser.add_argument("-m", "--message", help="its description on Kaggle")
-    parser.add_argument("--dry-run", action="store_true", help="check and show it, send nothing")
-    parser.add_argument("--force", action="store_true", help="send a file that was sent before")
-
-
-@command(
-    "submit",
-    "submit titanic --dry-run",
-    "submit titanic -m 'five folds'",
-    arguments=_submit_arguments,
-)
-def submit(chosen: argparse.Namespace) -> int:
-    """Send a competition's submission.csv to Kaggle, and show its score."""
-    # Importing pandas and MLflow takes a second, which the other commands need not wait.
-    from ripen.judge.scoring import read_metrics
-    from ripen.kaggle import submit as sending
-    from ripen.track import experiments
-
-    name = known(chosen.competition)
-    competition = config.load_competition(name)
-    slug, model = sending.target(name, competition)
-    if model == "best":
-        model = read_metrics(name)["best"]
-    run = experiments.model_run(config.load_run(), name, model)
-    job = sending.Job(name, competition, slug, model, run, chosen.message)
-    sending.run(job, dry_run=chosen.dry_run, force=chosen.force)
     return 0
 
 

@@ -19,6 +19,9 @@ def _classify_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
         "--top", type=count, default=5, help="number of classes to print (%(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1 (%(default)s)"
+    )
 
 
 @command(
@@ -32,7 +35,17 @@ def classify(chosen: argparse.Namespace) -> int:
     # Importing PyTorch takes a second, which the other commands need not wait.
     from ripen.nets import classify as nets
 
-    return nets.classify(chosen.images, chosen.net, chosen.top, chosen.json)
+    return nets.classify(chosen.images, chosen.net, chosen.top, chosen.json, chosen.device)
+
+
+def device(text: str) -> str:
+    """Return the name of a device."""
+    from ripen.settings.schema import known_device
+
+    try:
+        return known_device(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _import_arguments(parser: argparse.ArgumentParser, here: Path) -> None:

@@ -4,14 +4,22 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from rich.console import Console
+
+from ripen.cli import live
 from ripen.cli.command import command, known, overrides, port
+from ripen.cli.submitting import refresh, show_submissions
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError
+from ripen.core.lineage import leaves
 from ripen.settings import compose as config
 
+CHANGES, NONE = 10, object()  # settings that are named; what a missing one is compared as
 WRITTEN = ("params.yaml", "dvc.lock", "metrics")  # by a run, and tracked by git
 
 
@@ -28,10 +36,46 @@ def compose(chosen: argparse.Namespace) -> int:
     from ripen.stages import settings
 
     values, notes = settings.compose(chosen.overrides)
+    before = _settings()
     write_text(config.PARAMS, config.dump(values))
     for note in notes:
         print(f"note: {note}")
+    for line in changes(before, _settings()):
+        print(line)
     return 0
+
+
+def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:
+    """Return what differs between two versions of params.yaml, for a reader."""
+    if before is None or after is None:
+        return [f"{config.PARAMS}: written"]
+    lines = [
+        f"  {key}: {_shown(before, key)} -> {_shown(after, key)}"
+        for key in dict.fromkeys([*before, *after])
+        # `graph` follows from the others.
+        if not key.startswith("graph.") and before.get(key, NONE) != after.get(key, NONE)
+    ]
+    if not lines:
+        return [f"{config.PARAMS}: unchanged" if before == after else f"{config.PARAMS}: written"]
+    more = [f"  and {len(lines) - CHANGES} more: git diff {config.PARAMS}"][: len(lines) > CHANGES]
+    return [f"{config.PARAMS}: changed", *lines[:CHANGES], *more]
+
+
+def _settings() -> dict[str, Any] | None:
+    """Return the settings of params.yaml by dotted key; None if it is missing or broken."""
+    try:
+        return dict(leaves(config.read(config.PARAMS)))
+    except ConfigError:
+        return None
+
+
+def _shown(values: Mapping[str, Any], key: str) -> str:
+    return str(values[key]) if key in values else "none"
+
+
+def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
+    overrides(parser, here)
+    parser.add_argument("-v", "--verbose", action="store_true", help="show all that DVC says")
 
 
 @command(
@@ -39,20 +83,44 @@ def compose(chosen: argparse.Namespace) -> int:
     "run",
     "run 'competitions=[avocado]' solver.base_lr=0.01",
     "run competition.digits.solver.max_iter=60",
-    arguments=overrides,
+    arguments=_run_arguments,
 )
 def run(chosen: argparse.Namespace) -> int:
     """Compose, run `dvc repro`, and show the results."""
+    started = time.monotonic()
     compose(chosen)
     _drop_broken_lock(Path("dvc.lock"))
-    code = subprocess.run([sys.executable, "-m", "dvc", "repro"], env=_environment()).returncode
+    if limit := config.load_run().budget:
+        from ripen.cli import budget  # imports numpy, which other runs need not wait for
+
+        if left_out := budget.run(limit, started, _environment()):
+            chosen.overrides = [*chosen.overrides, *left_out]
+            compose(chosen)
+    dvc = [sys.executable, "-m", "dvc", "repro"]
+    if chosen.verbose:
+        code = subprocess.run(dvc, env=_environment()).returncode
+    else:
+        code = live.repro(Console(), live.stages_of_run(), dvc, _environment())
     if not code:
-        code = _show(config.load_run().competitions)
+        competitions = config.load_run().competitions
+        code = _show(competitions)
+        _say_next(competitions)
     if changed := _changed():
         print(f"These files that git tracks differ from the last commit: {' '.join(changed)}")
         print(f"To go back: git checkout {' '.join(changed)} && .venv/bin/dvc checkout")
         print("To keep the settings: write them into conf/, then ripen compose, and commit")
     return code
+
+
+def _say_next(competitions: Sequence[str]) -> None:
+    """Print the two commands that come next, most likely."""
+    print("next:")
+    print("  .venv/bin/ripen ui   # browse the runs")
+    for name in competitions:
+        if config.load_competition(name).source.get("kaggle"):
+            print(f"  .venv/bin/ripen submit {name} --dry-run   # check what would be sent")
+            return
+    print(f"  .venv/bin/ripen sweep {competitions[0]}   # try other settings of its net")
 
 
 def _changed() -> list[str]:
@@ -64,27 +132,36 @@ def _changed() -> list[str]:
 
 def _leaderboard_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     parser.add_argument("competition", nargs="?", metavar="C", help="default: all chosen")
+    parser.add_argument(
+        "--refresh", action="store_true", help="ask Kaggle for scores and submissions left first"
+    )
 
 
-@command("leaderboard", "leaderboard", "leaderboard avocado", arguments=_leaderboard_arguments)
+@command(
+    "leaderboard",
+    "leaderboard",
+    "leaderboard avocado",
+    "leaderboard titanic --refresh",
+    arguments=_leaderboard_arguments,
+)
 def leaderboard(chosen: argparse.Namespace) -> int:
     """Show a competition's models, best first, and its submissions."""
     one = chosen.competition
-    return _show([known(one)] if one else config.load_run().competitions)
+    competitions = [known(one)] if one else config.load_run().competitions
+    if chosen.refresh:
+        refresh(competitions, every=one is None)
+    return _show(competitions)
 
 
 def _show(competitions: Sequence[str]) -> int:
     # Importing MLflow takes a second, which `ripen compose` need not wait.
     from ripen.judge import terminal
-    from ripen.kaggle import history
     from ripen.track import experiments
 
     run = config.load_run()
     for competition in competitions:
         terminal.show(competition, experiments.training_seconds(run, competition))
-        if entries := history.read(history.history(competition)):
-            terminal.console().print(history.table(entries, f"{competition}: submissions"))
-    print("browse the runs: .venv/bin/ripen ui")
+        show_submissions(competition)
     return 0
 
 
@@ -120,6 +197,7 @@ def _ui_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
 @command("ui", "ui", "ui --port 5001 --no-browser", arguments=_ui_arguments)
 def ui(chosen: argparse.Namespace) -> int:
     """Open MLflow's pages on the runs."""
+    print("starting MLflow's server, which takes some seconds", flush=True)
     # Importing MLflow takes a second, which the other commands need not wait.
     from ripen.track import ui as pages
 

@@ -20,6 +20,7 @@ from ripen.core.layout import Layout
 from ripen.core.registry import nearest
 from ripen.settings.schema import Competition
 
+LARGEST = 20_000  # rows of a sample of differences
 RESAMPLES = 100  # bootstrap samples: they give the standard error to within 7%
 Outputs = NDArray[np.float64]
 
@@ -72,26 +73,83 @@ class Scorer:
             As above.
         folds : int64 ndarray of shape (m,), or None
         """
-        if folds is not None:
-            parts = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
-            found = self._tried(rows, outputs, parts)
-            return float(found.std(ddof=1) / np.sqrt(len(found))) if len(found) > 1 else np.nan
-        random = np.random.default_rng(0)
-        samples = [random.integers(len(rows), size=len(rows)) for _ in range(RESAMPLES)]
-        found = self._tried(rows, outputs, samples)
-        # The metric may be undefined for a sample, for instance one with a single class. If it is
-        # for most, so is the standard error.
-        return float(found.std(ddof=1)) if len(found) > RESAMPLES / 2 else np.nan
+        return spread(self.resampled(rows, outputs, folds), folds)
 
-    def _tried(self, rows: Ints, outputs: Outputs, samples: list[Ints]) -> NDArray[np.float64]:
-        """Return the scores of samples of rows, without undefined ones."""
-        scores = []
-        for sample in samples:
-            try:
-                scores.append(self(rows[sample], outputs[sample]))
-            except DataError:  # from a metric file that needs both classes, for instance
-                continue
-        return np.array([score for score in scores if np.isfinite(score)])
+    def resampled(self, rows: Ints, outputs: Outputs, folds: Ints | None) -> NDArray[np.float64]:
+        """Return the score of each fold, or of each bootstrap sample; NaN where it is undefined.
+
+        The samples depend on the number of rows alone, so that the difference of two models' values
+        is that of models on the same rows.
+        """
+        if folds is not None:
+            samples = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+        else:
+            random = np.random.default_rng(0)
+            samples = [random.integers(len(rows), size=len(rows)) for _ in range(RESAMPLES)]
+        return np.array([self._tried(rows[sample], outputs[sample]) for sample in samples])
+
+    def loss(self, rows: Ints, outputs: Outputs) -> float:
+        """Return the score with its sign turned where greater is better; infinite if undefined."""
+        try:
+            score = self(rows, outputs)
+        except DataError:  # from a metric file that needs both classes, for instance
+            return np.inf
+        if np.isnan(score):
+            return np.inf
+        return -score if self.metric.greater_is_better else score
+
+    def gain(self, rows: Ints, before: Outputs, after: Outputs) -> tuple[float, float]:
+        """Return how much better some outputs are than others, and the standard error of that.
+
+        The error is that of the difference on `RESAMPLES` bootstrap samples of the rows, the same
+        for both, as in `standard_error`.
+
+        Parameters
+        ----------
+        rows : int64 ndarray of shape (m,)
+        before, after : float64 ndarray of shape (m, outputs)
+
+        Returns
+        -------
+        float, float
+            The first is above 0 for an improvement, whichever direction the metric has.
+        """
+        random, gains = np.random.default_rng(0), []
+        size = min(len(rows), LARGEST)
+        for _ in range(RESAMPLES):
+            sample = random.integers(len(rows), size=size)
+            one, other = (self.loss(rows[sample], each[sample]) for each in (before, after))
+            if np.isfinite(one) and np.isfinite(other):
+                gains.append(one - other)
+        gain = self.loss(rows, before) - self.loss(rows, after)
+        error = np.std(gains, ddof=1) if len(gains) > RESAMPLES / 2 else np.nan
+        # Samples of fewer rows than there are (Bickel et al., 1997) have a larger error.
+        return gain, float(error * np.sqrt(size / len(rows)))
+
+    def _tried(self, rows: Ints, outputs: Outputs) -> float:
+        try:
+            found = self(rows, outputs)
+        except DataError:  # from a metric file that needs both classes, for instance
+            return np.nan
+        return found if np.isfinite(found) else np.nan
+
+
+def spread(values: NDArray[np.float64], folds: Ints | None) -> float:
+    """Return the standard error that resampled values give; NaN where too few are defined.
+
+    Parameters
+    ----------
+    values : float64 ndarray of shape (samples,)
+        From `Scorer.resampled`, or the difference of two models' values.
+    folds : int64 ndarray, or None
+        As they were resampled.
+    """
+    found = values[np.isfinite(values)]
+    if folds is not None:
+        return float(found.std(ddof=1) / np.sqrt(len(found))) if len(found) > 1 else np.nan
+    # The metric may be undefined for a sample, for instance one with a single class. If it is for
+    # most, so is the standard error.
+    return float(found.std(ddof=1)) if len(found) > RESAMPLES / 2 else np.nan
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ the outer file; one that is compressed is unpacked to a temporary file first.
 
 import errno
 import io
+import lzma
 import os
 import re
 import shutil
@@ -17,11 +18,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from ripen.core.atomic import fresh_folder, replacing
-from ripen.core.errors import DataError
+from ripen.core.atomic import FULL, fresh_folder, replacing
+from ripen.core.errors import DataError, shown
 
 CHUNK = 1 << 20
 MEGABYTE = 1_000_000
@@ -36,6 +38,8 @@ _BROKEN = (
     ValueError,
     LookupError,
     ArithmeticError,
+    lzma.LZMAError,
+    MemoryError,  # of a dictionary that LZMA announces
 )
 """Everything that `zipfile` raises on damaged bytes, besides OSError."""
 
@@ -51,9 +55,13 @@ class Limits:
     total : int
         Bytes of all members, uncompressed.
     ratio : float
-        Size of a member over its compressed size.
+        Size of a member over its compressed size, and of all members over the archive's.
     small : int
-        Members below this many bytes may have any ratio: a table of zeros is not a bomb.
+        What has fewer bytes may have any ratio: a table of zeros is not a bomb.
+    name : int
+        Characters of a member's name, its folders included.
+    depth : int
+        Archives within archives.
     at_once : int
         Bytes of one member that `Archive.read` may hold in memory.
     """
@@ -62,6 +70,8 @@ class Limits:
     total: int = 100_000 * MEGABYTE
     ratio: float = 200
     small: int = 10 * MEGABYTE
+    name: int = 1000
+    depth: int = 4
     at_once: int = 500 * MEGABYTE
 
 
@@ -84,6 +94,8 @@ class Archive(AbstractContextManager["Archive"]):
         Largest archive to accept.
     file : file object or None
         An open file to read in place of `path`, which then only appears in messages.
+    depth : int
+        Number of archives that this one is nested in.
 
     Raises
     ------
@@ -93,13 +105,19 @@ class Archive(AbstractContextManager["Archive"]):
     """
 
     def __init__(
-        self, path: Path, limits: Limits = Limits(), file: IO[bytes] | None = None
+        self,
+        path: Path,
+        limits: Limits = Limits(),
+        file: IO[bytes] | None = None,
+        depth: int = 0,
     ) -> None:
-        self.path, self._limits = path, limits
+        self.path, self._limits, self._depth = path, limits, depth
         try:
             self._file = file or path.open("rb")
         except OSError as error:
-            raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+            raise DataError(f"{shown(path)}: cannot be read: {error.strerror}") from None
+        except ValueError as error:  # a path that contains NUL
+            raise DataError(f"{shown(path)}: cannot be read: {error}") from None
         try:
             self._zip = _directory(path, self._file)
             size = self._file.seek(0, io.SEEK_END)
@@ -188,12 +206,17 @@ class Archive(AbstractContextManager["Archive"]):
             As the constructor.
         """
         info, path = self._info(name), Path(f"{self.path}: {name}")
+        if self._depth >= self._limits.depth:
+            raise DataError(
+                f"{shown(path)}: is nested {self._depth + 1} archives deep: a zip bomb. Allowed: "
+                f"{self._limits.depth}"
+            )
         if info.compress_type == zipfile.ZIP_STORED:
             window = _Window(self._file, self._start(info), info.compress_size)
             file: IO[bytes] = io.BufferedReader(window)
         else:
             file = self._unpacked(name, scratch)
-        with Archive(path, self._limits, file) as archive:
+        with Archive(path, self._limits, file, self._depth + 1) as archive:
             yield archive
 
     def _info(self, name: str) -> zipfile.ZipInfo:
@@ -214,7 +237,7 @@ class Archive(AbstractContextManager["Archive"]):
                 yield member
         except (*_BROKEN, OSError) as error:
             raise DataError(
-                f"{self.path}: member {info.filename!r} is damaged: {_words(error)}. "
+                f"{self.path}: member '{shown(info.filename)}' is damaged: {_words(error)}. "
                 "Fetch the archive again"
             ) from None
 
@@ -240,7 +263,7 @@ class Archive(AbstractContextManager["Archive"]):
             yield
         except OSError as error:
             what = f"member {name!r}" if name else "it"
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            full = error.errno in FULL
             advice = ". Free some space, then run it again" if full else ""
             raise DataError(
                 f"{self.path}: {what} cannot be written to {target}: {error.strerror}{advice}"
@@ -308,28 +331,34 @@ def _checked(
     """Return the files of an archive by name, or raise for the first invalid member."""
     if len(infos) > limits.members:
         raise DataError(f"{path}: has {len(infos)} members. Allowed: {limits.members}")
+    files: dict[str, zipfile.ZipInfo] = {}
+    for info in infos:
+        if problem := _problem(info, limits):
+            raise DataError(f"{path}: member '{shown(info.filename)}' {problem}")
+        # Compare normalised names: `a//x` and `./a/x` would overwrite `a/x` when unpacked.
+        plain = str(PurePosixPath(info.filename))
+        if plain in files:
+            raise DataError(f"{path}: member '{shown(info.filename)}' is duplicated")
+        if not info.is_dir():
+            files[plain] = info
     if (total := sum(info.file_size for info in infos)) > limits.total:
         raise DataError(
             f"{path}: unpacks to {total // MEGABYTE} MB: a zip bomb. Allowed: "
             f"{limits.total // MEGABYTE} MB"
         )
+    if total > max(limits.ratio * size, limits.small):
+        raise DataError(
+            f"{path}: unpacks to {total / size:.0f} times its size: a zip bomb. Allowed: "
+            f"{limits.ratio:g}"
+        )
     if sum(info.compress_size for info in infos) > size:
         # Only possible when several directory entries share the same compressed bytes.
         raise DataError(f"{path}: its members overlap: a zip bomb")
-    files: dict[str, zipfile.ZipInfo] = {}
-    for info in infos:
-        if problem := _problem(info, limits):
-            raise DataError(f"{path}: member {info.filename!r} {problem}")
-        # Compare normalised names: `a//x` and `./a/x` would overwrite `a/x` when unpacked.
-        plain = str(PurePosixPath(info.filename))
-        if plain in files:
-            raise DataError(f"{path}: member {info.filename!r} is duplicated")
-        if not info.is_dir():
-            files[plain] = info
-    for plain in files:
-        for above in PurePosixPath(plain).parents:
-            if str(above) in files:
-                raise DataError(f"{path}: member {str(above)!r} is a file and a folder")
+    # Where "/" sorts before every other character, what is in a folder follows the folder's name.
+    ordered = sorted(files, key=lambda name: name.replace("/", "\0"))
+    for above, below in pairwise(ordered):
+        if below.startswith(f"{above}/"):
+            raise DataError(f"{path}: member '{shown(above)}' is a file and a folder")
     return files
 
 
@@ -337,6 +366,8 @@ def _problem(info: zipfile.ZipInfo, limits: Limits) -> str | None:
     """Return why a member is refused, or None."""
     # orig_filename keeps everything from a null character on, which zipfile strips from filename.
     name, kind = info.orig_filename, stat.S_IFMT(info.external_attr >> 16)
+    if len(name) > limits.name:
+        return f"has a name of {len(name)} characters. Allowed: {limits.name}"
     if not name.strip("/.") or "\0" in name or "\\" in name:
         return "has a name that is not portable"
     if name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/"):

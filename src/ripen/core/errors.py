@@ -1,5 +1,20 @@
 """Errors that a user can cause. Each prints as one line on standard error and sets an exit code."""
 
+import os
+
+LONGEST = 200  # characters of a name in an error
+
+
+def shown(name: str | os.PathLike[str]) -> str:
+    """Return a name from outside as errors show it: short, and nothing that a terminal obeys.
+
+    >>> shown("a\\x1b[2Jb.jpg")
+    'a\\\\x1b[2Jb.jpg'
+    """
+    text = os.fspath(name)
+    text = text if text.isprintable() else repr(text)[1:-1]
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
+
 
 class RipenError(Exception):
     """An error whose message names the place, the problem, the allowed values and the next step."""
@@ -17,6 +32,10 @@ class StoreError(RipenError):
 
 class TrainingError(RipenError):
     """Training cannot continue, because the loss is infinite or not a number."""
+
+
+class DeviceError(RipenError):
+    """The device that the settings name is not there, fails, or has too little memory."""
 
 
 class EngineUnavailable(RipenError):

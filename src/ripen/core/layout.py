@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+BLEND = "blend"
+"""The name of the blend among a competition's models."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -52,7 +55,12 @@ class Layout:
 
     def model(self, name: str) -> Path:
         """One model: its files, its predictions and its training curve."""
-        return self.models / name
+        return self.blend if name == BLEND else self.models / name
+
+    @property
+    def blend(self) -> Path:
+        """The blend of all models. It depends on the folder of models, so it lies beside it."""
+        return self.data / BLEND
 
     @property
     def sweep(self) -> Path:
@@ -68,12 +76,22 @@ class Layout:
         return self.evaluate / "calibration.csv"
 
     @property
+    def decisions(self) -> Path:
+        """The decision fitted on each model's validation rows, for `predict`."""
+        return self.evaluate / "decisions.json"
+
+    @property
     def submission(self) -> Path:
         return self.data / "submission.csv"
 
     @property
     def report(self) -> Path:
         return Path("reports") / f"{self.competition}.html"
+
+    @property
+    def agreement(self) -> Path:
+        """The figure of cross-validated against public scores, which no stage makes."""
+        return self.report.with_name(f"{self.competition}-submissions.svg")
 
     @property
     def metrics(self) -> Path:

@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 
 from ripen.core.errors import DataError
+from ripen.core.layout import BLEND
 
 PIPELINE, PARAMS = Path("dvc.yaml"), Path("params.yaml")
 MODELS = ("fit", "finetune")
-"""The stages whose instances are models."""
+"""The stages whose instances are models. The blend of a competition is one more, of its own."""
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """LibYAML's parser where PyYAML has it: a tenth of the time."""
@@ -46,6 +47,8 @@ def stage_hash(stage: str, key: str, root: Path = Path()) -> str:
 
 def model_hash(competition: str, model: str, root: Path = Path()) -> str:
     """Hash the inputs of a model, whichever stage fits it."""
+    if model == BLEND:
+        return stage_hash(BLEND, competition, root)
     return stage_hash(model_stage(competition, model, root), f"{competition}.{model}", root)
 
 

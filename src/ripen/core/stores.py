@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
+from ripen.core.addresses import hidden
 from ripen.core.errors import StoreError
 
 ERRORS = (SQLAlchemyError, sqlite3.Error, Timeout, OSError)
@@ -62,7 +62,7 @@ def speaking(uri: str, *others: type[Exception]) -> Iterator[None]:
 
 
 def explained(uri: str, error: BaseException) -> str:
-    """Return the problem with a store in one line, its password hidden."""
+    """Return the problem with a store in one line, secrets hidden."""
     texts = []
     # MLflow and Optuna wrap the database's own error several times: search the whole chain.
     cause: BaseException | None = error
@@ -72,8 +72,8 @@ def explained(uri: str, error: BaseException) -> str:
     text = " ".join(texts).lower()
     for sign, meaning in _MEANINGS:
         if sign in text:
-            return f"{_shown(uri)}: {meaning.format(address=shlex.quote(uri))}"
-    return f"{_shown(uri)}: {' '.join(texts[-1].split())}"
+            return f"{hidden(uri)}: {meaning.format(address=shlex.quote(hidden(uri)))}"
+    return f"{hidden(uri)}: {hidden(' '.join(texts[-1].split()))}"
 
 
 @contextmanager
@@ -93,10 +93,3 @@ def file_lock(uri: str, file: Path, timeout: float) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _shown(uri: str) -> str:
-    try:
-        return make_url(uri).render_as_string(hide_password=True)
-    except ArgumentError:  # not a URI: the path of a folder
-        return uri

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Literal, NamedTuple
 
@@ -11,6 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
+from ripen.data import ahead
 from ripen.data.decode import File, decode, in_order
 from ripen.data.image_input import RESAMPLING, Box, Input, View, values
 
@@ -73,8 +75,13 @@ def batches(
     batch_size: int,
     threads: int,
     order: Sequence[int] | None = None,
+    workers: int = 0,
+    views: int = 1,
+    pin: ahead.Pin = lambda array: lambda: None,
 ) -> Iterator[Batch]:
     """Yield images in the form of a net's input; at most about three batches are in memory.
+
+    With `workers` the data of a batch is overwritten once the next one has been drawn.
 
     Parameters
     ----------
@@ -90,6 +97,12 @@ def batches(
         Threads that decode. The batches do not depend on their number.
     order : sequence of int, optional
         Rows of `files`, in any order and any number of times; by default each of them once.
+    workers : int
+        Processes that decode ahead of a GPU, in place of the threads; 0 for none.
+    views : int
+        Arrays that `prepare` makes of an image; only processes need to know.
+    pin : callable
+        As for `ripen.data.ahead.decoded`.
 
     Raises
     ------
@@ -98,34 +111,50 @@ def batches(
     """
     enough = (2 * wanted.width, 2 * wanted.height)
     rows = range(len(files)) if order is None else order
-    contents = ((place, row, files[row].read()) for place, row in enumerate(rows))
-
-    def prepared(item: tuple[int, int, bytes]) -> tuple[int, Array]:
-        place, row, content = item
-        return row, prepare(decode(content, files[row].name, enough), place)
-
-    done = in_order(prepared, contents, threads, ahead=batch_size)
+    items = ((place, row, files[row].name, files[row].read()) for place, row in enumerate(rows))
+    one = partial(_prepared, prepare, enough)
+    if workers and ahead.POSSIBLE:
+        shape = (views, 1 if wanted.channel_order == "grey" else 3, wanted.height, wanted.width)
+        for found in ahead.decoded(items, one, min(batch_size, len(rows)), shape, workers, pin):
+            yield Batch(*found)
+        return
+    done = in_order(lambda item: (item[1], one(item)), items, threads, ahead=batch_size)
     while batch := list(islice(done, batch_size)):
         numbers, arrays = zip(*batch, strict=True)
         yield Batch(np.array(numbers, np.int64), np.concatenate(arrays))
 
 
+def _prepared(prepare: Prepare, enough: tuple[int, int], item: ahead.Item) -> Array:
+    place, _, name, content = item
+    return prepare(decode(content, name, enough), place)
+
+
 def prepare_views(wanted: Input, views: Sequence[View]) -> Prepare:
     """Return a function from an image to its views, of shape (views, channels, height, width)."""
-    return lambda image, _: np.stack([view.values(image, wanted) for view in views])
+    return partial(_in_views, wanted, views)
+
+
+def _in_views(wanted: Input, views: Sequence[View], image: Image.Image, _: int) -> Array:
+    return np.stack([view.values(image, wanted) for view in views])
 
 
 def prepare_augmented(
     wanted: Input, augmentation: Augmentation, seed: int, epoch: int = 0
 ) -> Prepare:
     """Return a function that augments an image at random, of shape (1, channels, height, width)."""
+    return partial(_augmented_at, wanted, augmentation, (seed, epoch))
 
-    def prepared(image: Image.Image, place: int) -> Array:
-        # A generator for each position: with one for all, threads would change the draws.
-        rng = np.random.default_rng([seed, epoch, place])
-        return augmented(image, wanted, augmentation, rng)[np.newaxis]
 
-    return prepared
+def _augmented_at(
+    wanted: Input,
+    augmentation: Augmentation,
+    seeds: tuple[int, int],
+    image: Image.Image,
+    place: int,
+) -> Array:
+    # A generator for each position: with one for all, threads would change the draws.
+    rng = np.random.default_rng([*seeds, place])
+    return augmented(image, wanted, augmentation, rng)[np.newaxis]
 
 
 def augmented(

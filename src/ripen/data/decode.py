@@ -6,10 +6,13 @@ All code decodes images here, so that scanning, features and nets see the same p
   range from 0 to 1;
 - transparent pixels are drawn on white, as a browser does; an animation is its first frame;
 - the EXIF orientation is applied, and broken EXIF data are ignored;
-- an image of too many pixels is refused by its header, before it is decoded.
+- an image of too many pixels is refused by its header, before it is decoded;
+- a format that is not in `FORMATS` is not an image, whatever the file's name says.
 """
 
 import io
+import os
+import re
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -25,12 +28,16 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ripen.core.archives import Archive
-from ripen.core.errors import DataError
+from ripen.core.errors import DataError, shown
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-MAX_PIXELS = 64_000_000
+FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+"""The formats that are read, `caffe`'s too. Pillow knows more: for an EPS it starts Ghostscript."""
+MAX_PIXELS = "CAFFE_MAX_PIXELS"
+"""The environment variable that replaces the limit on an image's pixels, in `caffe` too."""
+_MAX_PIXELS = 2**26  # 8192 x 8192
 BITS_16 = 65535
 AHEAD = 8
 """Items that `in_order` works on ahead of its caller, for each thread."""
@@ -95,18 +102,13 @@ def examine(
     """
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with Image.open(stream) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise _too_large(name, f"{width}x{height}")
+        with open_image(stream, name) as image:
             facts = _facts(image)
             if at_least is not None:
                 image.draft(None, _before_rotation(at_least, "rotated" in facts.notes))
             return _rgb(_upright(image)), facts
     except DataError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_large(name, "the image") from None
     except UnidentifiedImageError:
         raise DataError(f"{name}: is not an image that Pillow can read") from None
     except Exception as error:  # Pillow raises errors of any type on damaged files
@@ -114,8 +116,49 @@ def examine(
         raise DataError(f"{name}: cannot be read: {' '.join(str(reason).split())}") from None
 
 
+def open_image(file: str | Path | BinaryIO, name: str) -> Image.Image:
+    """Open an image of one of `FORMATS`, its size checked by its header; nothing is decoded.
+
+    Every reader of ripen opens images here. Other errors are Pillow's.
+
+    Raises
+    ------
+    DataError
+        If it has more pixels than `pixel_limit`.
+    """
+    limit = pixel_limit()
+    if limit > _MAX_PIXELS:  # then Pillow's own limit must not be lower
+        Image.MAX_IMAGE_PIXELS = max(limit, Image.MAX_IMAGE_PIXELS or limit)
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_large(name, "the image") from None
+    width, height = image.size
+    if width * height > limit:
+        image.close()
+        raise _too_large(name, f"{width}x{height}")
+    return image
+
+
+def pixel_limit() -> int:
+    """Return how many pixels an image may have: CAFFE_MAX_PIXELS, or 2^26 (8192 x 8192).
+
+    Raises
+    ------
+    DataError
+        If the environment variable is not a number.
+    """
+    given = os.environ.get(MAX_PIXELS, "")
+    if given and not re.fullmatch("[0-9]{1,18}", given):
+        raise DataError(f"the environment variable {MAX_PIXELS} is '{shown(given)}', not a number")
+    return int(given or _MAX_PIXELS)
+
+
 def _too_large(name: str, what: str) -> DataError:
-    return DataError(f"{name}: is too large: {what} has more than {MAX_PIXELS:,} pixels")
+    return DataError(
+        f"{name}: is too large: {what} has more than {pixel_limit():,} pixels. Allow more with the "
+        f"environment variable {MAX_PIXELS}"
+    )
 
 
 def _before_rotation(size: tuple[int, int], rotated: bool) -> tuple[int, int]:

@@ -76,7 +76,7 @@ def read(path: Path) -> Files:
             if name.lower().endswith(TABLES):
                 table = read_table(members[name](), PurePosixPath(name).name, f"{path}: {name}")
                 tables.setdefault(table.name, table)
-        smallest = min((_side(members[name]()) for name in images[:20]), default=0)
+        smallest = min((_side(members[name](), name) for name in images[:20]), default=0)
         others = [name for name in names if name not in images]
     if not tables and not images:
         shown = ", ".join(others[:SHOWN]) or "none"
@@ -135,14 +135,15 @@ def read_table(content: bytes, name: str, where: str) -> Table:
     return Table(name, text, form)
 
 
-def _side(content: bytes) -> int:
+def _side(content: bytes, name: str) -> int:
     """Return the shorter side of an image in pixels; a large number if it is broken."""
-    from PIL import Image, UnidentifiedImageError
+    # Importing Pillow takes a moment, which a competition of tables need not wait.
+    from ripen.data.decode import open_image
 
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with open_image(io.BytesIO(content), name) as image:
             return min(image.size)
-    except (OSError, UnidentifiedImageError, ValueError):
+    except Exception:  # Pillow raises errors of any type on damaged files
         return 1 << 30
 
 

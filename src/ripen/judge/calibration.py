@@ -152,7 +152,7 @@ def effect(one: Scored, seed: int) -> dict[str, float]:
     tried: dict[str, Floats] = {
         name: raw.copy() for name in ("scaled", "clipped", "scaled_clipped")
     }
-    for kept, held in _splits(one, seed):
+    for kept, held in splits(one, seed):
         fitted = fit(labels[kept], raw[kept])
         warm = scaled(raw[held], fitted.temperature)
         tried["scaled"][held] = warm
@@ -162,6 +162,15 @@ def effect(one: Scored, seed: int) -> dict[str, float]:
     usual["scaled_clipped_usual"] = clipped(tried["scaled"], USUAL_CLIP)
     losses = {"raw": raw, "scaled": tried.pop("scaled")} | usual | tried
     return {name: round(_log_loss(labels, p), DECIMALS) for name, p in losses.items()}
+
+
+def held_out(one: Scored, seed: int) -> Floats:
+    """Return a model's outputs scaled and clipped by what their other folds fitted (`effect`)."""
+    found = one.outputs.copy()
+    for kept, held in splits(one, seed):
+        fitted = fit(one.labels[kept], one.outputs[kept])
+        found[held] = fitted.calibrated(one.outputs[held], True, None)
+    return found
 
 
 def by_model(validated: list[Scored], seed: int) -> dict[str, dict[str, float]]:
@@ -195,7 +204,7 @@ def read(file: Path, model: str) -> Calibration:
     return Calibration(*(float(values[field.name]) for field in fields(Calibration)))
 
 
-def _splits(one: Scored, seed: int) -> list[tuple[Ints, Ints]]:
+def splits(one: Scored, seed: int) -> list[tuple[Ints, Ints]]:
     """Return pairs of rows to fit on and rows to measure on; each row is measured once."""
     from sklearn.model_selection import KFold
 

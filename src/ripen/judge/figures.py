@@ -23,7 +23,12 @@ ROC = ["model", "false_positive_rate", "true_positive_rate"]
 
 
 def draw(
-    one: Scored, points: pd.DataFrame, classes: Sequence[str], bins: int, folder: Path
+    one: Scored,
+    points: pd.DataFrame,
+    classes: Sequence[str],
+    bins: int,
+    styles: plots.Styles,
+    folder: Path,
 ) -> None:
     """Write a classifier's confusions, reliability curve and ROC.
 
@@ -36,15 +41,18 @@ def draw(
         Their names.
     bins : int
         Points of the reliability curve.
+    styles : mapping
+        Colours, from `ripen.judge.plots.palette`.
     folder : Path
         Must exist.
     """
     confusions(one, classes, folder)
     curve = reliability(one, bins)
     write_csv(folder / "reliability.csv", curve)
-    plots.save(plots.reliability(curve, one.model), folder / "reliability.svg")
+    colour = styles[one.model]["color"]
+    plots.save(plots.reliability(curve, one.model, colour), folder / "reliability.svg")
     write_csv(folder / "roc.csv", points.drop(columns="model"))
-    plots.save(plots.roc(points, one.title), folder / "roc.svg")
+    plots.save(plots.roc(points, one.title, styles), folder / "roc.svg")
 
 
 def draw_values(one: Scored, folder: Path) -> None:

@@ -18,13 +18,14 @@ from ripen.core.atomic import write_text
 from ripen.data import image_input
 from ripen.data.card import GAP, montage
 from ripen.data.image_input import Input
-from ripen.judge.image_figures import Tile, fitted, tile_figure
+from ripen.judge.image_figures import Tile, fitted, in_rows, tile_figure
 from ripen.learn.seen import SEEN
 from ripen.settings.compose import check
 
 MAPS = 6  # layers with a map in the figure
 MOST = 99  # percentile of a gradient: a few extreme pixels would leave the others dark
 FILTERS_SIDE = 400  # pixels
+PAIRS, SEEN_SIDE = 4, 150  # tiles in a row of images and what decides in them; pixels of each
 
 Floats = NDArray[np.float32]
 
@@ -168,8 +169,9 @@ def draw(
     write_text(
         folder / "activations.svg", tile_figure("The strongest channel of some layers", maps)
     )
-    decisive = [saliency(*each, classes) for each in responses]
-    write_text(folder / "saliency.svg", tile_figure("What decides the predicted class", decisive))
+    decisive = [tile for each in responses for tile in saliency(*each, classes)]
+    drawn = tile_figure("What decides the predicted class", in_rows(decisive, PAIRS), SEEN_SIDE)
+    write_text(folder / "saliency.svg", drawn)
 
 
 def first_filters(deploy: NetParameter, weights: Path) -> tuple[str, Floats]:

@@ -28,7 +28,7 @@ TOP, BOTTOM = 46, 16
 THICKEST = 6.0
 COLOURS = {"positive": "#2f6f4e", "negative": "#c2703d"}
 DASHES = {"positive": "none", "negative": "6 3"}
-COLUMNS = 2  # of a strip
+COLUMNS, FRAMES = 2, 4  # of a strip
 SECONDS = 1.0  # of an animation from one net to the next
 LEGEND = (
     "An arrow is as thick as its weight; green is a positive weight, orange and dashed a negative "
@@ -63,10 +63,16 @@ def draw(trained: Path, inputs: Sequence[str], outputs: Sequence[str], folder: P
         svg = network(frames[caption], *names, caption, largest)
         write_text(folder / f"network_{name}.svg", svg)
     for name, drawn in (
-        ("network_strip", strip(frames, *names, "The network while it learns")),
+        ("network_strip", strip(_some(frames), *names, "The network while it learns")),
         ("network", animation(frames, *names, "The network while it learns, animated")),
     ):
         write_text(folder / f"{name}.svg", drawn)
+
+
+def _some(frames: Mapping[str, Layers]) -> dict[str, Layers]:
+    """Return at most `FRAMES` frames, evenly spread, the first and the last among them."""
+    places = np.unique(np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).astype(int))
+    return {name: frames[name] for name in np.array(list(frames))[places].tolist()}
 
 
 def draw_definition(net: NetParameter, folder: Path) -> None:

@@ -5,49 +5,69 @@ The commit, the time and the machine differ from run to run, so they are in MLfl
 
 import base64
 import platform
+import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from ripen.competition.index import Index
 from ripen.competition.metrics import Order
+from ripen.core.layout import Layout
 from ripen.judge.data_report import DataReport
-from ripen.judge.scoring import Leaderboard
+from ripen.judge.plots import palette
+from ripen.judge.scoring import Column, Leaderboard, Metrics
+from ripen.judge.steps import Step
+from ripen.judge.story import ENTRIES, Entry, Source, say
 from ripen.settings.schema import Competition
 
-NET = "net"  # the model whose figures the page prefers: it has the most
+NET = "net"  # the model whose training is shown where the best one has none
+SWEPT = "figures"  # the folder of a sweep's figures
 MEDIA = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif"}
 PACKAGES = ("dvc", "hydra-core", "mlflow", "numpy", "pandas", "pillow", "scikit-learn", "torch")
-# In the page's order: a figure's name, its heading, and its description for screen readers.
-TITLES = {
-    "error": ("Error against iterations", "Training and validation error at each check"),
-    "trainings": ("Trainings at the same budget", "Validation error of each net at each check"),
-    "learning_curve": ("Learning curve", "Score of each model by number of training rows"),
-    "values": ("Predicted against true values", "The predicted and the true value of each row"),
-    "residuals": ("Residuals", "True minus predicted value by predicted value"),
-    "confusion": ("Confusion", "Counts of true class by predicted class"),
-    "roc": ("Receiver operating characteristic", "True by false positive rate of each model"),
-    "reliability": ("Reliability", "Observed share by predicted probability"),
-    "mistakes": ("Worst mistakes", "Images whose true class was given the least probability"),
-    "filters": ("First-layer filters", "The first layer's weights before and after training"),
-    "activations": ("Activation maps", "The strongest channel of some layers for some images"),
-    "saliency": ("Saliency", "Where a change of an image moves the score of its class most"),
+TASKS = {
+    "binary": "Binary classification",
+    "multiclass": "Classification",
+    "multilabel": "Classification by independent labels",
+    "regression": "Regression",
 }
+# Colours of figures that follow the page's, light or dark; those of models suit both.
+PAGE = {
+    "#000000": "currentColor", "#222222": "currentColor", "#333333": "currentColor",
+    "#ffffff": "var(--paper)", "white": "var(--paper)",
+}  # fmt: skip
+COLOUR = re.compile(r"((?:fill|stroke)(?:: |=\"))(" + "|".join(PAGE) + r")(?=[;\" ])")
+SIZE = re.compile(r' (?:width|height)="[^"]*"')
+NAME = re.compile(r'( id="|href="#|url\(#|aria-labelledby="title )')
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the page: its heading, its description, and its data address."""
+    """A figure of the page.
 
+    Attributes
+    ----------
+    name : str
+    title, alt, sentence : str
+        Its heading, its description for screen readers, and what it shows; "" for none.
+    svg : Markup
+        The drawing, to stand in the page, or an image element.
+    wide : bool
+        Whether it takes the whole width.
+    """
+
+    name: str
     title: str
     alt: str
-    address: str
+    sentence: str
+    svg: Markup
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +77,11 @@ class Page:
     Attributes
     ----------
     competition : str
+    lead : str
+        What it is, in a sentence (`lead`).
     board : Leaderboard
+    models : sequence of str
+        In the order of their colours: that of the metrics.
     facts : mapping of str to str
         The target, the numbers of rows and the validation (`facts`).
     card : mapping or None
@@ -69,10 +93,16 @@ class Page:
     hashes : mapping of str to str
         Folder to the SHA-256 of its contents.
     seed : int
+    steps : sequence of Step
+        From the best single model to the submission.
+    members : mapping of str to float
+        The weight of each member of the blend, the largest first.
     """
 
     competition: str
+    lead: str
     board: Leaderboard
+    models: Sequence[str]
     facts: Mapping[str, str]
     card: Mapping[str, Any] | None
     data: DataReport
@@ -80,6 +110,17 @@ class Page:
     settings: Mapping[str, str]
     hashes: Mapping[str, str]
     seed: int
+    steps: Sequence[Step] = ()
+    members: Mapping[str, float] = field(default_factory=dict)
+
+
+def lead(competition: Competition, index: Index, metric: Order) -> str:
+    """Return what a competition is, in a sentence or two."""
+    title = f"{competition.about.title}. " if competition.about.title else ""
+    rows = f"{len(index.learnable()):,} {'images' if competition.images else 'rows'} to learn from"
+    test = f", {len(index.part('test')):,} to predict" if len(index.part("test")) else ""
+    what = f"{TASKS[competition.task]} of {', '.join(competition.targets) or 'images'}"
+    return f"{title}{what}: {rows}{test}, scored by {metric.title}."
 
 
 def facts(competition: Competition, index: Index, metric: Order) -> dict[str, str]:
@@ -105,30 +146,37 @@ def facts(competition: Competition, index: Index, metric: Order) -> dict[str, st
     return found
 
 
-def figures(evaluate: Path, best: str, sweep: Path) -> list[Figure]:
-    """Return the figures of a competition's evaluation, of one of its models and of its sweep.
+def figures(evaluate: Path, sweep: Path, board: Leaderboard, metrics: Metrics) -> list[Figure]:
+    """Return the figures of a competition, in the order of `ripen.judge.story`.
+
+    They are those of all models and of the sweep, those of the best model, and of the net those
+    that the best model lacks, such as its training. Those that show nothing are left out.
 
     Parameters
     ----------
     evaluate : Path
-        Folder of figures; those of a model are in a folder of its name. The page shows the net's,
-        or those of the best model where there is no net.
-    best : str
+        Folder of figures; those of a model are in a folder of its name.
     sweep : Path
-        Folder of figures; need not exist.
+        The sweep's folder, with figures in `figures/`; need not exist.
+    board : Leaderboard
+    metrics : dict
+        The content of `metrics/<competition>.json`.
     """
-    model = NET if (evaluate / NET).is_dir() else best
+    best = board.best.model
     # By name, as a figure of all models shows more than the same one of a single model.
-    files = [
-        *{
-            file.name: file
-            for folder in (evaluate / model, evaluate, sweep)
-            for file in _files(folder)
-        }.values()
-    ]
-    order = list(TITLES)
-    files.sort(key=lambda file: order.index(file.stem) if file.stem in TITLES else len(order))
-    return [_figure(file) for file in files]
+    found: dict[str, tuple[Path, Source]] = {}
+    for folder, tables, model in (
+        (evaluate / NET, evaluate / NET, NET),
+        (evaluate / best, evaluate / best, best),
+        (evaluate, evaluate, ""),
+        (sweep / SWEPT, sweep, ""),
+    ):
+        source = Source(tables, model, board, metrics)
+        found |= {file.stem: (file, source) for file in _files(folder)}
+    order = list(ENTRIES)
+    names = sorted(found, key=lambda name: order.index(name) if name in order else len(order))
+    said = [(name, *found[name], say(name, found[name][1])) for name in names]
+    return [_figure(name, file, *words) for name, file, _, words in said if words is not None]
 
 
 def html(page: Page) -> str:
@@ -143,6 +191,8 @@ def html(page: Page) -> str:
     )
     return environment.get_template("page.html.jinja").render(
         page=page,
+        glance=glance(page),
+        styles=palette(list(page.models)),
         # Without the build's suffix, which changes no result here.
         versions={name: version(name).partition("+")[0] for name in PACKAGES},
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
@@ -154,8 +204,44 @@ def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*.*") if file.suffix in MEDIA)
 
 
-def _figure(file: Path) -> Figure:
-    words = file.stem.replace("_", " ").capitalize()
-    title, alt = TITLES.get(file.stem, (words, words))
-    data = base64.b64encode(file.read_bytes()).decode()
-    return Figure(title, alt, f"data:{MEDIA[file.suffix]};base64,{data}")
+def _figure(name: str, file: Path, entry: Entry, sentence: str) -> Figure:
+    if file.suffix == ".svg":
+        svg = inline(file.read_text(encoding="utf-8"), name)
+    else:
+        data = base64.b64encode(file.read_bytes()).decode()
+        svg = Markup('<img src="data:{};base64,{}" alt="{}">').format(
+            MEDIA[file.suffix], data, entry.alt
+        )
+    return Figure(name, entry.title, entry.alt, sentence, svg, entry.wide)
+
+
+def inline(drawing: str, name: str) -> Markup:
+    """Return an SVG file as an element of a page.
+
+    Its neutral colours become the page's, its size that of its place, and its ids begin with the
+    figure's name, since those of two files may be the same.
+    """
+    svg = drawing[drawing.index("<svg") :]
+    head, rest = svg.split(">", 1)
+    if "viewBox" in head:
+        head = SIZE.sub("", head)
+    svg = COLOUR.sub(lambda found: found[1] + PAGE[found[2]], f"{head}>{rest}")
+    svg = svg.replace('aria-labelledby="title description"', f'aria-label="{name}"')
+    return Markup(NAME.sub(lambda found: f"{found[1]}{name}-", svg))
+
+
+def glance(page: Page) -> dict[str, str]:
+    """Return what a reader wants to know first: the best model, how sure that is, where it went."""
+    board = page.board
+    found = {
+        "best model": f"{board.best.model}: {board.heading(board.decides)} "
+        f"{board.text(board.best, board.decides)}",
+        "how sure": board.certainty,
+    }
+    test = Column("test", board.decides.metric)
+    if board.decides.part != "test" and (score := board.text(board.best, test)):
+        found["on the test part"] = f"{board.heading(test)} {score}"
+        if board.bayes and (best := board.text(board.bayes, test)):
+            found["best possible"] = f"{board.heading(test)} {best} (Bayes)"
+    found["submission"] = Layout(page.competition).submission.as_posix()
+    return found

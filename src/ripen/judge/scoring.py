@@ -5,7 +5,7 @@ and the report (`ripen.judge.page`). The metrics' registry gives their order and
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ripen.competition import predictions
 from ripen.competition.index import Index, Ints
 from ripen.competition.metrics import DECIMALS, DIGITS, METRICS, order_of, scores
 from ripen.competition.predictions import PARTS
-from ripen.competition.scorer import Scorer
+from ripen.competition.scorer import Scorer, spread
 from ripen.competition.tasks import Targets, Task
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
@@ -26,6 +26,8 @@ from ripen.core.layout import Layout
 BAYES = "bayes"  # the name of the best possible rule in tables
 ROWS = "n"  # the number of rows that were scored, which stands among a part's metrics
 SCORE, ERROR = "score", "standard_error"  # the competition's metric again, with Kaggle's digits
+RIVALS = "rivals"  # the key of the differences from the best model
+CLEAR = 2.0  # standard errors of a difference: a smaller one may be chance (95%)
 
 Metrics = dict[str, Any]
 """What `metrics/<competition>.json` holds."""
@@ -106,6 +108,7 @@ def evaluate(
     bayes: dict[str, Any] | None,
     task: Task,
     scorer: Scorer,
+    left_out: Collection[str] = (),
 ) -> Metrics:
     """Return what `metrics/<competition>.json` holds.
 
@@ -120,14 +123,18 @@ def evaluate(
     task : Task
     scorer : Scorer
         The competition's metric, which decides.
+    left_out : collection of str
+        Models that cannot be the best: a blend that does not pay.
 
     Returns
     -------
     dict
         ``models`` by name and part, each with ``score``, the competition's metric with more digits,
         and its ``standard_error``; ``best``, among the models that were scored on the most rows;
-        ``best_by``, the part and the metric that decide; ``metric``, the title and the direction
-        of one that is not in the registry; ``bayes``.
+        ``best_by``, the part and the metric that decide; ``rivals``, how far each other model that
+        was scored on the same rows is behind the best, with the standard error of that difference
+        (`rivals`); ``metric``, the title and the direction of one that is not in the registry;
+        ``bayes``.
 
     Raises
     ------
@@ -149,10 +156,17 @@ def evaluate(
         raise DataError(f"metric '{metric.name}' is undefined on the {part} rows of every model")
     # A score on fewer rows, such as those of one fold, is not comparable with one on all of them.
     most = max(own[ROWS] for own in rivals.values())
-    best = metric.best({n: own[SCORE] for n, own in rivals.items() if own[ROWS] == most})
+    best = metric.best(
+        {
+            name: own[SCORE]
+            for name, own in rivals.items()
+            if own[ROWS] == most and (name not in left_out or len(rivals) == 1)
+        }
+    )
     own_metric = {"title": metric.title, "greater_is_better": metric.greater_is_better}
     return (
         {"models": models, "best": best, "best_by": f"{part}/{metric.name}"}
+        | {RIVALS: differences([one for one in scored if one.part == part], best, scorer)}
         | ({} if metric.name in METRICS else {"metric": own_metric})
         | ({BAYES: bayes} if bayes else {})
     )
@@ -166,6 +180,39 @@ def measured(one: Scored, scorer: Scorer) -> dict[str, float]:
     error = scorer.standard_error(one.rows, one.outputs, one.folds)
     found = {scorer.metric.name: round(value, DECIMALS), SCORE: round(value, DIGITS)}
     return found if np.isnan(error) else found | {ERROR: round(error, DIGITS)}
+
+
+def differences(scored: list[Scored], best: str, scorer: Scorer) -> dict[str, dict[str, float]]:
+    """Return how far models are behind the best, and the standard error of that difference.
+
+    Both are scored on the same folds or bootstrap samples: rows that are hard for both cancel out,
+    so the standard error is smaller than those of the two scores.
+
+    Parameters
+    ----------
+    scored : list of Scored
+        The part that decides.
+    best : str
+    scorer : Scorer
+
+    Returns
+    -------
+    dict
+        By model ``behind``, 0 or more, and its ``standard_error``. Models of other rows are left
+        out, as are those whose metric or its error is undefined.
+    """
+    (first,) = (one for one in scored if one.model == best)
+    ahead = scorer.resampled(first.rows, first.outputs, first.folds)
+    score = scorer(first.rows, first.outputs)
+    found = {}
+    for one in scored:
+        if one.model == best or not np.array_equal(one.rows, first.rows):
+            continue
+        behind = abs(scorer(one.rows, one.outputs) - score)
+        error = spread(scorer.resampled(one.rows, one.outputs, one.folds) - ahead, first.folds)
+        if np.isfinite(behind) and np.isfinite(error):
+            found[one.model] = {"behind": round(behind, DIGITS), ERROR: round(error, DIGITS)}
+    return found
 
 
 def read_metrics(competition: str) -> Metrics:
@@ -237,6 +284,9 @@ class Leaderboard:
     rows : tuple of Row
     bayes : Row or None
         The best possible rule, where it is known.
+    compared, tied : tuple of str
+        The models that were compared with the best one on the same rows; those whose difference
+        from it is less than two standard errors, which so many rows cannot show.
     """
 
     decides: Column
@@ -244,6 +294,28 @@ class Leaderboard:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     bayes: Row | None = None
+    compared: tuple[str, ...] = ()
+    tied: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> Row:
+        """The best model's row."""
+        return next((row for row in self.rows if row.best), self.rows[0])
+
+    @property
+    def certainty(self) -> str:
+        """What the choice of the best model rests on, in one or two sentences."""
+        rows = self.best.scores.get(Column(self.decides.part, ROWS))
+        count = "" if rows is None else f"{rows:,.0f} "
+        rests = f"Chosen by {self.heading(self.decides)} on {count}rows"
+        if self.tied:
+            return (
+                f"{rests}. That many rows show no difference between {self.best.model} and "
+                f"{_listed(self.tied)}: it is below {CLEAR:g} standard errors."
+            )
+        if self.compared:
+            return f"{rests}, {CLEAR:g} standard errors or more ahead of every other model."
+        return f"{rests}."
 
     @property
     def summary(self) -> list[Column]:
@@ -272,7 +344,7 @@ class Leaderboard:
     def text(self, row: Row, column: Column) -> str:
         """Return a score for a reader, "" where there is none.
 
-        That of the competition's metric has Kaggle's five digits, and its standard error.
+        That of the competition's metric has Kaggle's five digits, and its standard error two.
         """
         value = row.scores.get(column)
         if value is None or column.metric == ROWS:
@@ -280,7 +352,7 @@ class Leaderboard:
         score, error = (row.scores.get(Column(column.part, key)) for key in (SCORE, ERROR))
         if column.metric != self.decides.metric or score is None:
             return f"{value:.4f}"
-        return f"{score:.5f}" if error is None else f"{score:.5f} ± {error:.5f}"
+        return f"{score:.5f}" if error is None else f"{score:.5f} ± {two_digits(error)}"
 
 
 def leaderboard(metrics: Mapping[str, Any]) -> Leaderboard:
@@ -309,7 +381,21 @@ def leaderboard(metrics: Mapping[str, Any]) -> Leaderboard:
     # In the order of parts, and of a part's scores in the file.
     found = dict.fromkeys(c for row in (*rows, *([bayes] if bayes else [])) for c in row.scores)
     columns = tuple(column for part in PARTS for column in found if column.part == part)
-    return Leaderboard(decides, ordered.title, columns, tuple(rows), bayes)
+    rivals = metrics.get(RIVALS, {})  # an older file has none
+    compared = tuple(row.model for row in rows if row.model in rivals)
+    tied = tuple(name for name in compared if rivals[name]["behind"] < CLEAR * rivals[name][ERROR])
+    return Leaderboard(decides, ordered.title, columns, tuple(rows), bayes, compared, tied)
+
+
+def measured_scores(board: Leaderboard) -> pd.DataFrame:
+    """Return the scores that decide, best first: columns model, score, standard_error."""
+    exact, error = (Column(board.decides.part, key) for key in (SCORE, ERROR))
+    rows = [
+        {"model": row.model, "score": score, "standard_error": row.scores.get(error, np.nan)}
+        for row in board.rows
+        if (score := row.scores.get(exact)) is not None
+    ]
+    return pd.DataFrame(rows, columns=["model", "score", "standard_error"])
 
 
 def table(board: Leaderboard) -> pd.DataFrame:
@@ -328,6 +414,21 @@ def table(board: Leaderboard) -> pd.DataFrame:
 def ended(found: Mapping[str, Any]) -> str:
     """Return how and when a model's training ended; "" for one that was fitted in one piece."""
     return f"{found['stopped']} at {found['iterations']}" if "stopped" in found else ""
+
+
+def two_digits(error: float) -> str:
+    """Return a standard error with two digits that mean something, at most five decimals.
+
+    >>> two_digits(0.036123), two_digits(1234.5), two_digits(0.0)
+    ('0.036', '1234', '0.00000')
+    """
+    decimals = 1 - int(np.floor(np.log10(error))) if error > 0 else 5
+    return f"{error:.{min(5, max(0, decimals))}f}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names as in a sentence: "a, b and c"."""
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _flat(found: Mapping[str, Any]) -> dict[Column, float]:

@@ -7,12 +7,12 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from ripen.judge.plots import COLOURS, SIZE
+from ripen.judge.plots import COLOURS, SIZE, with_legend
 from ripen.learn.sweeps.space import Choices, Interval
-from ripen.learn.sweeps.sweep_tables import RATE, marked
+from ripen.learn.sweeps.sweep_tables import RATE, marked, trial_name
 
 MOST_CURVES = 200
 SHOWN = {"sails past": "#b3261e", "crawls": "#8a8a8a"}
@@ -52,12 +52,21 @@ def all_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """Error against iterations of all trials, coloured by learning rate where it varies."""
     figure, axes = _axes("iterations", "validation error (log loss)")
     words = marked(trials, curves)
+    keys = [str(key) for key in trials.columns[1 : list(trials.columns).index("ended")]]
+    names = {
+        int(row["trial"]): trial_name({key: row[key] for key in keys})
+        for _, row in trials.iterrows()
+    }
     colour, bar = _colours(trials)
     for trial in trials.trial.head(MOST_CURVES).astype(int):
         curve = curves[curves.trial == trial]
         word = words[trial]
         style = {"sails past": ":", "crawls": "--", "": "-"}[word]
-        axes.plot(curve.iteration, curve.validation_loss, style, color=colour(trial), lw=1)
+        # An underscore keeps it out of the legend, and the report shows the name at the pointer.
+        name = f"_{names[trial]}"
+        axes.plot(
+            curve.iteration, curve.validation_loss, style, color=colour(trial), lw=1, label=name
+        )
         if word and len(curve):
             axes.plot(curve.iteration.iloc[-1], curve.validation_loss.iloc[-1],
                       marker="x" if word == "sails past" else "o",
@@ -70,9 +79,7 @@ def all_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
         axes.set_yscale("log")
     if bar is not None:
         figure.colorbar(bar, ax=axes, label="learning rate")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend()
-    return figure
+    return with_legend(figure) if axes.get_legend_handles_labels()[0] else figure
 
 
 def converged_at(trials: pd.DataFrame) -> Figure:
@@ -83,8 +90,7 @@ def converged_at(trials: pd.DataFrame) -> Figure:
         axes.plot(rows[RATE], rows.iterations, "o", label=str(ended),
                   fillstyle="full" if filled else "none")  # fmt: skip
     axes.set_xscale("log")
-    axes.legend()
-    return figure
+    return with_legend(figure)
 
 
 def accuracy(trials: pd.DataFrame, key: str) -> Figure:
@@ -161,7 +167,9 @@ def _colours(trials: pd.DataFrame) -> tuple[Any, Any]:
         return lambda trial: COLOURS["validation"], None
     rates = trials.set_index("trial")[RATE].astype(float)
     norm: Normalize = LogNorm(rates.min(), rates.max())
-    scale = mpl.cm.ScalarMappable(norm, "viridis")
+    # Neither its dark end, which a dark page hides, nor its yellow one, which a white one does.
+    middle = mpl.colormaps["viridis"](np.linspace(0.3, 0.85, 64))
+    scale = mpl.cm.ScalarMappable(norm, ListedColormap(middle))
     colours = dict(zip(rates.index, scale.to_rgba(rates.to_numpy()), strict=True))
     return colours.get, scale
 

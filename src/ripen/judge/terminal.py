@@ -1,16 +1,23 @@
 """The leaderboard on the terminal: the last lines of a run, and `ripen leaderboard`."""
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from ripen.core.layout import Layout
 from ripen.judge.data_report import DataReport
-from ripen.judge.scoring import Leaderboard, leaderboard, read_metrics
+from ripen.judge.scoring import Column, Leaderboard, leaderboard, read_metrics
+
+HEADING = 14  # letters in a line of a column's heading
+_WIDE = Console(width=1000).options
 
 
-def as_table(board: Leaderboard, seconds: Mapping[str, float], title: str) -> Table:
+def as_table(
+    board: Leaderboard, seconds: Mapping[str, float], title: str, width: int | None = None
+) -> Table:
     """Return the leaderboard as a table for the terminal.
 
     Parameters
@@ -20,12 +27,30 @@ def as_table(board: Leaderboard, seconds: Mapping[str, float], title: str) -> Ta
         Training time of each model for which it is known.
     title : str
         The competition.
+    width : int or None
+        Letters in a line. Where they are too few the columns are left out that decide least.
     """
-    table, shown = Table(title=title), board.summary
+    shown = board.summary
+    least = [column for column in shown if column.metric != board.decides.metric]
+    least.sort(key=lambda column: (column.part == board.decides.part, shown.index(column)))
+    table = _table(board, seconds, title, shown)
+    while width and least and Measurement.get(Console(), _WIDE, table).maximum > width:
+        shown = [column for column in shown if column != least[-1]]
+        least.pop()
+        table = _table(board, seconds, title, shown)
+    return table
+
+
+def _table(
+    board: Leaderboard, seconds: Mapping[str, float], title: str, shown: Sequence[Column]
+) -> Table:
+    table = Table(title=title)
     table.add_column("model", no_wrap=True)
     for column in shown:
-        table.add_column(board.heading(column), justify="right")
-    table.add_column("training time", justify="right")
+        # Only headings wrap: a score and its standard error stay in one line.
+        heading = textwrap.fill(board.heading(column), HEADING)
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("training\ntime", justify="right", no_wrap=True)
     table.add_column("stopped", no_wrap=True)
     for row in board.rows:
         took = seconds.get(row.model)
@@ -51,9 +76,12 @@ def console() -> Console:
 def show(competition: str, seconds: Mapping[str, float]) -> None:
     """Print a competition's leaderboard, and where its submission is."""
     layout, printed = Layout(competition), console()
-    printed.print(as_table(leaderboard(read_metrics(competition)), seconds, competition))
-    if layout.submission.exists():
-        printed.print(f"submission: {layout.submission}", soft_wrap=True)
+    board = leaderboard(read_metrics(competition))
+    printed.print(as_table(board, seconds, competition, printed.width))
+    printed.print(board.certainty, soft_wrap=True, highlight=False)
+    for name, file in (("submission", layout.submission), ("report", layout.report)):
+        if file.exists():
+            printed.print(f"{name}: {file}", soft_wrap=True, highlight=False)
 
 
 def show_data_report(competition: str, report: DataReport) -> None:

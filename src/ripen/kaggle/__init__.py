@@ -1,1 +1,1 @@
-"""Submitting to Kaggle, and the history of submissions."""
+"""Submitting to Kaggle, and the ledger of submissions."""

@@ -1,31 +1,75 @@
-"""Check a competition's submission, send it to Kaggle and record its score: `ripen submit`."""
+"""Check a competition's submission, send it to Kaggle and record its scores: `ripen submit`."""
 
 import hashlib
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ripen.competition import index as indexes
-from ripen.competition.submission import NUMBERS, form_of, id_column, read_sample
-from ripen.competition.tasks import TASKS
-from ripen.core.csv_files import read_text
+from ripen.competition.submission import id_column
 from ripen.core.errors import DataError, SourceError, UsageError
 from ripen.core.layout import Layout
-from ripen.data.column_types import with_points
 from ripen.data.sources import kaggle_client
-from ripen.kaggle import history, upload
-from ripen.kaggle.history import Submission
+from ripen.kaggle import ledger, upload
+from ripen.kaggle.form import check
+from ripen.kaggle.ledger import Submission
+from ripen.kaggle.upload import Verdict
 from ripen.settings.schema import Competition
 
 FIRST_LINES = 3  # of the file, in the summary
 COLUMNS = 5  # a competition of 120 classes has as many columns: the summary shows these
+LONGEST_LINE = 100  # characters of a line in the summary: there may be hundreds of columns
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made a submission: a commit, and perhaps changes since, or a DVC experiment.
+
+    Attributes
+    ----------
+    commit : str or None
+        None outside a git repository.
+    dirty : bool
+        Whether tracked files other than the ledger differ from the commit.
+    experiment : str or None
+    """
+
+    commit: str | None = None
+    dirty: bool = False
+    experiment: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Its name for a reader."""
+        if self.experiment is not None:
+            return f"experiment {self.experiment}"
+        if self.commit is None:
+            return "no commit"
+        return self.commit[:8] + (" with changes" if self.dirty else "")
+
+
+@dataclass(frozen=True)
+class Score:
+    """A model's cross-validated score, and the members of a blend, from `metrics/`.
+
+    Attributes
+    ----------
+    metric : str or None
+    cv, error : float or None
+        The score and its standard error.
+    members : mapping of str to float
+        Their weights.
+    """
+
+    metric: str | None = None
+    cv: float | None = None
+    error: float | None = None
+    members: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,6 +85,10 @@ class Job:
         Kaggle's name for it.
     model : str
         The model whose predictions it holds.
+    file : Path
+        What is sent. That of an experiment is a copy in a folder of its own.
+    origin : Origin
+    score : Score
     run : str or None
         The model's MLflow run.
     message : str or None
@@ -51,12 +99,11 @@ class Job:
     competition: Competition
     slug: str
     model: str
+    file: Path
+    origin: Origin = Origin()
+    score: Score = Score()
     run: str | None = None
     message: str | None = None
-
-    @property
-    def file(self) -> Path:
-        return Layout(self.name).submission
 
     @property
     def sample(self) -> Path:
@@ -64,8 +111,25 @@ class Job:
         return Layout(self.name).raw / self.competition.files.sample
 
     @property
-    def history(self) -> Path:
-        return history.history(self.name)
+    def ledger(self) -> Path:
+        return ledger.path(self.name)
+
+
+def slug_of(name: str, competition: Competition) -> str:
+    """Return Kaggle's name for a competition.
+
+    Raises
+    ------
+    UsageError
+        If its files do not come from Kaggle.
+    """
+    if "kaggle" not in competition.source:
+        raise UsageError(
+            f"'{name}' cannot be submitted: it is not on Kaggle (its source is "
+            f"'{next(iter(competition.source))}')"
+        )
+    # An address may name one file of the competition too: slug/file.
+    return str(competition.source["kaggle"]).partition("/")[0]
 
 
 def target(name: str, competition: Competition) -> tuple[str, str]:
@@ -76,121 +140,41 @@ def target(name: str, competition: Competition) -> tuple[str, str]:
     UsageError
         If its files do not come from Kaggle, or it has no submission.
     """
-    if "kaggle" not in competition.source:
-        raise UsageError(
-            f"'{name}' cannot be submitted: it is not on Kaggle (its source is "
-            f"'{next(iter(competition.source))}')"
-        )
+    slug = slug_of(name, competition)
     if competition.predict is None:
         raise UsageError(f"'{name}' cannot be submitted: its setting predict is null")
-    # An address may name one file of the competition too: slug/file.
-    return str(competition.source["kaggle"]).partition("/")[0], competition.predict.model
+    return slug, competition.predict.model
 
 
-# --- The form ------------------------------------------------------------------------------------
-
-
-def check(
-    file: Path, sample: Path, competition: Competition, classes: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Make sure that a submission has the sample's form.
+def scored(metrics: Mapping[str, Any], model: str, where: str) -> tuple[str, Score]:
+    """Return the model that is submitted, "best" resolved, with its cross-validated score.
 
     Parameters
     ----------
-    file, sample : Path
-    competition : Competition
-        Its task and `submission` say what a column may hold.
-    classes : sequence of str
-        The classes' values, for a column of labels.
-
-    Returns
-    -------
-    DataFrame
-        Ids and labels as text, numbers as float64.
+    metrics : mapping
+        Of `metrics/<competition>.json`.
+    model : str
+        Its name, or "best".
+    where : str
+        The file, for errors.
 
     Raises
     ------
     DataError
-        If the columns or ids, or the order of either, differ from the sample's, or a value is not
-        allowed.
+        If the file does not have the model, or not the form of such a file.
     """
-    csv = competition.csv
-    form = read_sample(sample, competition.id, csv)
-    rows = read_text(file, csv.separator)
-    columns = [str(name) for name in form.columns]
-    needed = ", ".join(columns)
-    if missing := [name for name in columns if name not in rows]:
-        raise DataError(f"{file}: column '{missing[0]}' is missing. Needed: {needed}")
-    if list(rows.columns) != columns:
-        raise DataError(f"{file}: the columns are {', '.join(rows.columns)}. Needed: {needed}")
-    ids = id_column(form, competition.id)
-    _check_ids(file, rows[ids], sample, form[ids])
-    others = [name for name in columns if name != ids]
-    if holds_labels(competition, others):
-        several = competition.submission == "labels"
-        by_number = form_of(form[others[0]], competition, classes).numbers
-        allowed = sorted(NUMBERS) if by_number else classes
-        _check_labels(file, rows[others[0]], allowed, several=several)
-        return rows
-    low, high = (0.0, 1.0) if TASKS[competition.task].probabilities else (-np.inf, np.inf)
-    numbers = {
-        name: _checked_numbers(file, with_points(rows[name], csv.decimal), low, high)
-        for name in others
-    }
-    return rows.assign(**numbers)
-
-
-def holds_labels(competition: Competition, columns: Sequence[str]) -> bool:
-    """Whether the columns beside the ids hold classes, and not probabilities or values."""
-    # The same rule that `ripen.competition.submission.columns` writes by: several columns of a
-    # classification are always probabilities.
-    if len(columns) > 1:
-        return False
-    classifies = TASKS[competition.task].classifies
-    return competition.submission == "labels" or (competition.submission == "label" and classifies)
-
-
-def _check_ids(file: Path, ids: "pd.Series[str]", sample: Path, known: "pd.Series[str]") -> None:
-    if len(ids) != len(known):
-        raise DataError(f"{file}: has {len(ids)} rows, and {sample} has {len(known)}")
-    other = ids.to_numpy() != known.to_numpy()
-    if other.any():
-        row = int(other.argmax())
-        raise DataError(
-            f"{file}: row {row + 1}, column '{ids.name}': {ids.iloc[row]!r} is not "
-            f"{known.iloc[row]!r}, the id in that row of {sample}"
-        )
-
-
-def _check_labels(
-    file: Path, labels: "pd.Series[str]", classes: Sequence[str], *, several: bool
-) -> None:
-    known = labels.isin(list(classes))
-    if several:  # with blanks between
-        known |= labels.str.split().map(lambda each: bool(each) and set(each) <= set(classes))
-    wrong = ~known.to_numpy()
-    if wrong.any():
-        row = int(wrong.argmax())
-        shown = ", ".join(classes[:20])
-        raise DataError(
-            f"{file}: row {row + 1}, column '{labels.name}': {labels.iloc[row]!r} is not a class: "
-            f"{shown}"
-        )
-
-
-def _checked_numbers(
-    file: Path, values: "pd.Series[str]", low: float, high: float
-) -> NDArray[np.float64]:
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64)
-    wrong = ~(np.isfinite(numbers) & (numbers >= low) & (numbers <= high))
-    if wrong.any():
-        row = int(wrong.argmax())
-        allowed = f" from {low:g} to {high:g}" if np.isfinite(high) else ""
-        raise DataError(
-            f"{file}: row {row + 1}, column '{values.name}': {values.iloc[row]!r} is not a number"
-            f"{allowed}"
-        )
-    return numbers
+    try:
+        chosen = metrics["best"] if model == "best" else model
+        part, _, metric = metrics["best_by"].partition("/")
+        if chosen not in metrics["models"]:
+            raise DataError(f"{where} has no model '{chosen}'. Run: ripen run")
+        found = metrics["models"][chosen]
+        own = found.get("validation", {})
+        # Of an older file, or one without more digits, the rounded score.
+        cv = own.get("score", own.get(metric if part == "validation" else ""))
+        return chosen, Score(metric, cv, own.get("standard_error"), found.get("members", {}))
+    except (AttributeError, KeyError, TypeError):
+        raise DataError(f"{where} is damaged. Run: ripen run") from None
 
 
 # --- Sending -------------------------------------------------------------------------------------
@@ -198,6 +182,9 @@ def _checked_numbers(
 
 def run(job: Job, *, dry_run: bool, force: bool) -> None:
     """Check, show and send a submission, then wait for its score; print each step.
+
+    It is recorded as "sending" before the one request that counts. If that request's answer is
+    lost, the next call looks among Kaggle's submissions first.
 
     Parameters
     ----------
@@ -210,7 +197,7 @@ def run(job: Job, *, dry_run: bool, force: bool) -> None:
     Raises
     ------
     DataError
-        If the file does not have the sample's form.
+        If the file does not have the sample's form, or the ledger cannot be read or written.
     UsageError
         If it was sent before.
     SourceError
@@ -221,19 +208,54 @@ def run(job: Job, *, dry_run: bool, force: bool) -> None:
     if dry_run:
         print("dry run: nothing is sent" + (f" ({_described(earlier)})" if earlier else ""))
         return
-    if earlier and not force:
-        if earlier.status != "pending":
-            raise UsageError(f"{job.file}: {_described(earlier)}. To send it again: --force")
-        print(f"{_described(earlier)}; requesting its score", flush=True)
-        _follow(job, kaggle_client.connect(), earlier)
-        return
-    api = kaggle_client.connect()
-    ref = upload.send(api, job.slug, job.file, entry.message)
-    entry = replace(entry, ref=ref)
-    # Recorded before the wait: if that is interrupted, the next call requests the score.
-    history.record(job.history, entry)
-    print(f"sent as submission {ref}; waiting for its score", flush=True)
-    _follow(job, api, entry)
+    if earlier and earlier.status == "scored" and not force:
+        raise UsageError(f"{job.file}: {_described(earlier)}. To send it again: --force")
+    with ledger.locked(job.name):
+        api = kaggle_client.connect()
+        # Once more, now that no other process sends.
+        earlier = None if force else _sent_before(job, entry.sha256)
+        if earlier and earlier.ref is None:
+            print(f"{_described(earlier)}; looking for it on Kaggle", flush=True)
+            earlier = _found(job, api, earlier)
+        if earlier:
+            print(f"{_described(earlier)}; requesting its score", flush=True)
+            _follow(job, api, earlier)
+        else:
+            _follow(job, api, _send(job, api, entry))
+
+
+def _send(job: Job, api: Any, entry: Submission) -> Submission:
+    """Send a submission; return its entry, recorded."""
+    left = upload.allowance(api, job.name, job.slug)
+    token = upload.upload(api, job.slug, job.file)
+    # Before the request: if anything interrupts it, this line says that it may have arrived.
+    ledger.record(job.ledger, entry)
+    try:
+        ref = upload.create(api, job.slug, token, entry.message)
+    except upload.Unsure:
+        raise
+    except SourceError:  # a clear refusal
+        ledger.withdraw(job.ledger, entry)
+        raise
+    left = None if left is None else max(left - 1, 0)
+    sent = replace(entry, ref=ref, status="sent", left=left)
+    ledger.record(job.ledger, sent)
+    more = "" if left is None else f" ({left} more today)"
+    print(f"sent as submission {ref}{more}; waiting for its score", flush=True)
+    return sent
+
+
+def _found(job: Job, api: Any, entry: Submission) -> Submission | None:
+    """Return the entry of an attempt, if it arrived, with its number; else drop it."""
+    known = {one.ref for one in ledger.read(job.ledger) if one.ref is not None}
+    verdict = upload.arrived(entry, upload.listed(api, job.slug), known)
+    if verdict is None:
+        ledger.withdraw(job.ledger, entry)
+        print("it did not arrive: sending it now")
+        return None
+    entry = replace(entry, ref=verdict.ref, status="sent")
+    ledger.record(job.ledger, entry)
+    return entry
 
 
 def _classes(job: Job) -> Sequence[str]:
@@ -243,62 +265,138 @@ def _classes(job: Job) -> Sequence[str]:
     return indexes.read(Layout(job.name), job.competition).classes
 
 
-def _follow(job: Job, api: object, entry: Submission) -> None:
+def _follow(job: Job, api: Any, entry: Submission) -> None:
     """Wait for the score, print it and record it."""
-    verdict = upload.wait(api, entry.ref)
-    entry = replace(entry, status=verdict.status, score=verdict.score, error=verdict.error)
-    history.record(job.history, entry)
-    if verdict.status == "error":
-        why = verdict.error or "no reason given"
+    assert entry.ref is not None  # Kaggle has answered
+    try:
+        entry = _judged(entry, upload.wait(api, entry.ref))
+    except SourceError as error:
+        later = f"Submission {entry.ref} is recorded: the same command asks for its score again"
+        raise SourceError(error.reason, later) from None
+    ledger.record(job.ledger, entry)
+    if entry.status == "error":
+        why = entry.error or "no reason given"
         raise SourceError(f"Kaggle could not score submission {entry.ref}: {why}")
-    if verdict.score is None:
+    if entry.status == "sent":
         print("not scored yet. Run the same command again later")
         return
-    print(f"public score {verdict.score}")
+    private = "" if entry.private is None else f", private score {entry.private}"
+    cv = "" if entry.cv is None else f", cross-validated {entry.cv:.5f}"
+    print(f"public score {entry.score or 'not shown'}{private}{cv}")
+    if entry.score is None:
+        return
     try:
-        place = upload.standing(api, job.slug, verdict.score)
+        place = upload.standing(api, job.slug, entry.score)
     except SourceError as error:  # the score is recorded, so this is no failure of the command
         print(f"its place is not known: {error.reason}")
         return
     if place is not None:
-        entry = replace(entry, place=place[0], teams=place[1])
-        history.record(job.history, entry)
+        ledger.record(job.ledger, replace(entry, place=place[0], teams=place[1]))
         print(f"place {place[0]} of {place[1]} on the public leaderboard")
 
 
+def _judged(entry: Submission, verdict: Verdict) -> Submission:
+    """Return the entry with what Kaggle says of it."""
+    return replace(
+        entry,
+        ref=verdict.ref or entry.ref,
+        status=verdict.status,
+        score=verdict.public_score,
+        private=verdict.private_score,
+        error=verdict.error_description or None,
+    )
+
+
+def refresh(name: str, competition: Competition) -> int | None:
+    """Bring a ledger's scores up to date; return how many submissions are left today, if known.
+
+    Scores that came after the wait, private ones after the deadline, and the fate of attempts
+    whose answer was lost.
+
+    Raises
+    ------
+    UsageError
+        If the competition is not on Kaggle.
+    SourceError
+        If Kaggle refuses, or is unreachable.
+    DataError
+        If the ledger cannot be read or written.
+    """
+    slug, file = slug_of(name, competition), ledger.path(name)
+    with ledger.locked(name):
+        entries = ledger.read(file)
+        api = kaggle_client.connect()
+        verdicts = upload.listed(api, slug)
+        by_ref = {verdict.ref: verdict for verdict in verdicts}
+        known = {one.ref for one in entries if one.ref is not None}
+        for entry in entries:
+            verdict = by_ref.get(entry.ref) if entry.ref else None
+            if entry.ref is None:
+                verdict = upload.arrived(entry, verdicts, known)
+                known |= {verdict.ref} if verdict else set()
+            if verdict and entry.competition == slug and _judged(entry, verdict) != entry:
+                ledger.record(file, _judged(entry, verdict))
+    limits = upload.limits_of(api, slug)
+    return None if limits is None else limits.num_allowed_now
+
+
+# --- What is sent --------------------------------------------------------------------------------
+
+
 def _entry(job: Job, rows: pd.DataFrame) -> Submission:
-    """Return the submission's entry in the history, and print it."""
-    commit, dirty = _commit()
-    short = "no commit" if commit is None else commit[:8] + (" with changes" if dirty else "")
-    message = job.message or f"{job.model}, {short}"
+    """Return the submission's entry in the ledger, and print it."""
+    message = job.message or f"{job.model}, {job.origin.text}"
     content = job.file.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
     ids = id_column(rows, job.competition.id)
+    lines = content.decode(errors="replace").splitlines()[: 1 + FIRST_LINES]
+    of = f"experiment {job.origin.experiment}, " if job.origin.experiment else ""
     facts = [
         ("competition", f"{job.slug} ({kaggle_client.SITE}/c/{job.slug})"),
-        ("file", f"{job.file}, {len(rows)} rows, {len(content)} bytes"),
+        ("file", f"{Layout(job.name).submission}, {of}{len(rows)} rows, {len(content)} bytes"),
         ("sha256", sha256),
         *_summaries(rows.drop(columns=ids)),
-        *(("", line) for line in content.decode().splitlines()[: 1 + FIRST_LINES]),
+        *(("", _short(line)) for line in lines),
         ("model", f"{job.model}, MLflow run {job.run or 'unknown'}"),
-        ("commit", short),
+        *_cross_validated(job.score),
+        ("commit", job.origin.text),
         ("message", message),
     ]
     width = max(len(name) for name, _ in facts)
     print("\n".join(f"{name:<{width}}  {value}" for name, value in facts), flush=True)
     return Submission(
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        time=datetime.now(UTC).isoformat(timespec="milliseconds"),
         competition=job.slug,
-        ref=0,
-        file=job.file.as_posix(),
+        file=Layout(job.name).submission.as_posix(),
         rows=len(rows),
         sha256=sha256,
+        md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
         message=message,
         model=job.model,
-        commit=commit,
-        dirty=dirty,
+        members=dict(job.score.members),
+        metric=job.score.metric,
+        cv=job.score.cv,
+        cv_error=job.score.error,
+        commit=job.origin.commit,
+        dirty=job.origin.dirty,
+        experiment=job.origin.experiment,
         run=job.run,
     )
+
+
+def _cross_validated(score: Score) -> list[tuple[str, str]]:
+    if score.cv is None:
+        return []
+    error = "" if score.error is None else f" ± {score.error:.5f}"
+    members = ", ".join(f"{name} {weight:.2g}" for name, weight in score.members.items())
+    return [
+        ("validated", f"{score.metric} {score.cv:.5f}{error}"),
+        *([("members", members)] if members else []),
+    ]
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…"
 
 
 def _summaries(values: pd.DataFrame) -> list[tuple[str, str]]:
@@ -318,7 +416,7 @@ def _summary(values: "pd.Series[Any]") -> str:
 
 def _sent_before(job: Job, sha256: str) -> Submission | None:
     """Return the last submission of the same bytes, except those that Kaggle could not score."""
-    for entry in reversed(history.read(job.history)):
+    for entry in reversed(ledger.read(job.ledger)):
         same = entry.sha256 == sha256 and entry.competition == job.slug
         if same and entry.status != "error":
             return entry
@@ -326,16 +424,26 @@ def _sent_before(job: Job, sha256: str) -> Submission | None:
 
 
 def _described(entry: Submission) -> str:
+    if entry.ref is None:
+        return f"the same bytes were sent on {entry.time}, and no answer came"
     score = "no score yet" if entry.score is None else f"public score {entry.score}"
     return f"the same bytes were sent on {entry.time} as submission {entry.ref}, {score}"
 
 
-def _commit() -> tuple[str | None, bool]:
-    """Return the commit, and whether tracked files other than the history have changed since."""
-    here = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    if here.returncode != 0:
-        return None, False
-    # The history changes with every submission, so it says nothing about what made the file.
-    command = ["git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!submissions"]
-    changed = subprocess.run(command, capture_output=True, text=True, check=False)
-    return here.stdout.strip(), bool(changed.stdout.strip())
+def origin() -> Origin:
+    """Return the commit, and whether tracked files other than the ledger have changed since."""
+    commit = _git("rev-parse", "HEAD")
+    if not commit:
+        return Origin()
+    # The ledger changes with every submission, so it says nothing about what made the file.
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!submissions")
+    return Origin(commit, bool(changed))
+
+
+def _git(*arguments: str) -> str:
+    """Return git's output, "" outside a repository or on a machine without git."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,43 +1,217 @@
-"""Upload a submission through Kaggle's own client, wait for its score, and rank it."""
+"""Kaggle's side of a submission: its limits, the upload, the score, the place."""
 
+import contextlib
 import time
-from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from ripen.core.errors import SourceError
 from ripen.data.sources import download, kaggle_client
 from ripen.data.sources.download import Interrupted
-from ripen.data.sources.kaggle_client import KAGGLE, SITE, explained, retried
-from ripen.kaggle.history import Status
+from ripen.data.sources.kaggle_client import (
+    KAGGLE,
+    SITE,
+    Answer,
+    Score,
+    StrangeAnswer,
+    Text,
+    ask,
+    explained,
+    retried,
+)
+from ripen.kaggle.ledger import Status, Submission
 
 POLL = 5.0
 """Seconds between two requests for the score."""
 PATIENCE = 600.0
 """Seconds after which waiting for the score ends."""
-PAGE = 200  # teams of the leaderboard in one answer
+PAGE = 200  # teams of the leaderboard, or submissions, in one answer
 PAGES = 100  # a leaderboard has at most a few thousand teams: more pages would be a loop
+SKEW = timedelta(minutes=10)  # between this machine's clock and Kaggle's
+STATUS: dict[str, Status] = {"PENDING": "sent", "COMPLETE": "scored", "ERROR": "error"}
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """A submission's state on Kaggle, with its public score or the reason for an error."""
-
-    status: Status
-    score: str | None = None
-    error: str | None = None
+class Unsure(SourceError):
+    """It is unknown whether the submission arrived."""
 
 
-def send(api: Any, competition: str, file: Path, message: str) -> int:
-    """Upload a file, resuming after a lost connection, and submit it.
+# --- What we read of Kaggle's answers, by Kaggle's own names -------------------------------------
+
+
+class Rules(Answer):
+    """Whether and how a competition takes submissions."""
+
+    is_kernels_submissions_only: bool
+    submissions_disabled: bool
+
+
+class Limits(Answer):
+    """How many submissions the team sent today, and how many more it may."""
+
+    num_today: int
+    num_allowed_now: int
+    limited_by_total: bool
+
+
+class Verdict(Answer):
+    """A submission's state on Kaggle, with its scores or the reason for an error."""
+
+    ref: int
+    status: Annotated[Status, BeforeValidator(lambda known: STATUS[known.name])]
+    public_score: Score = None
+    private_score: Score = None
+    error_description: Text | None = None
+    description: str | None = None
+    date: datetime | None = None
+
+
+class _Verdicts(Answer):
+    submissions: list[Verdict]
+
+
+class _Place(Answer):
+    token: Annotated[str, Field(min_length=1)]
+    create_url: Annotated[str, Field(min_length=1)]
+
+
+class _Created(Answer):
+    ref: int
+    message: Text | None = None
+
+
+class _Team(Answer):
+    score: Score
+
+
+class _Teams(Answer):
+    submissions: list[_Team]
+    next_page_token: str | None
+
+
+# --- Before --------------------------------------------------------------------------------------
+
+
+def allowance(api: Any, name: str, competition: str) -> int | None:
+    """Make sure that a competition takes a file now; return how many more today, None if unknown.
 
     Parameters
     ----------
     api : KaggleApi
         From `kaggle_client.connect`.
+    name : str
+        The competition's name here.
     competition : str
         Kaggle's name for it.
-    file : Path
+
+    Raises
+    ------
+    SourceError
+        If it takes notebooks only, nothing any more, or nothing more today; or if Kaggle refuses,
+        or is unreachable.
+    """
+    from kagglesdk.competitions.types import competition_api_service as types
+
+    request = types.ApiGetCompetitionRequest()
+    request.competition_name = competition
+    rules = retried(lambda: ask(api, "get_competition", request, Rules, _advice(competition)))
+    if rules.is_kernels_submissions_only:
+        raise SourceError(
+            f"{KAGGLE} takes no file for {competition}, only notebooks",
+            f"Run: ripen bundle {name}. Upload the folder that it writes as a dataset, and submit "
+            f"its notebook at {SITE}/c/{competition}/code",
+        )
+    if rules.submissions_disabled:
+        raise SourceError(f"{KAGGLE} takes no submissions to {competition} any more")
+    limits = limits_of(api, competition)
+    if limits is None:
+        return None
+    if limits.num_allowed_now <= 0 and limits.limited_by_total:
+        raise SourceError(f"{KAGGLE} takes no more submissions to {competition} from your team")
+    if limits.num_allowed_now <= 0 and limits.num_today:
+        raise SourceError(
+            f"{KAGGLE} takes no more submissions to {competition} today: {limits.num_today} were "
+            "sent",
+            f"Its day ends at 00:00 UTC, {_until_midnight()}",
+        )
+    # Before a team's first submission all numbers are 0.
+    return limits.num_allowed_now if limits.num_allowed_now or limits.num_today else None
+
+
+def limits_of(api: Any, competition: str) -> Limits | None:
+    """Return today's limits; None where Kaggle does not say, which prevents no submission."""
+    from kagglesdk.competitions.types import competition_api_service as types
+
+    request = types.ApiGetSubmissionLimitsRequest()
+    request.competition_name = competition
+    with contextlib.suppress(SourceError, Interrupted):
+        return ask(api, "get_submission_limits", request, Limits)
+    return None
+
+
+def _until_midnight() -> str:
+    now = datetime.now(UTC)
+    minutes = 24 * 60 - now.hour * 60 - now.minute
+    return f"in {minutes // 60} h {minutes % 60} min"
+
+
+# --- Sending -------------------------------------------------------------------------------------
+
+
+def upload(api: Any, competition: str, file: Path) -> str:
+    """Upload a file, resuming after a lost connection. It is no submission yet.
+
+    Returns
+    -------
+    str
+        Kaggle's token of the uploaded file, for `create`.
+
+    Raises
+    ------
+    SourceError
+        If Kaggle refuses it, or is unreachable.
+    """
+    from kaggle.models.kaggle_models_extended import ResumableUploadResult as Result
+    from kagglesdk.competitions.types import competition_api_service as types
+
+    request = types.ApiStartSubmissionUploadRequest()
+    request.competition_name, request.file_name = competition, file.name
+    request.content_length = file.stat().st_size
+    request.last_modified_epoch_seconds = int(file.stat().st_mtime)
+
+    def start() -> _Place:
+        return ask(api, "start_submission_upload", request, _Place, _advice(competition))
+
+    # The address expires, and the client resumes only an upload that it knows was begun.
+    place, begun = retried(start), False
+    for pause in (0.0, *download.WAITS):
+        time.sleep(pause)
+        with explained():
+            came = api.upload_complete(str(file), place.create_url, True, resume=begun)
+        if came == Result.COMPLETE:
+            return place.token
+        if came == Result.EXPIRED:
+            place = retried(start)
+        begun = came == Result.INCOMPLETE
+        if came == Result.FAILED:
+            raise SourceError(f"{KAGGLE} refuses the upload of {file}", "Try again later")
+    raise SourceError(
+        f"the connection was lost in every upload of {file}", "Try again in a few minutes"
+    )
+
+
+def create(api: Any, competition: str, token: str, message: str) -> int:
+    """Submit an uploaded file: the one request that counts.
+
+    Parameters
+    ----------
+    api : KaggleApi
+    competition : str
+        Kaggle's name for it.
+    token : str
+        From `upload`.
     message : str
         Its description on Kaggle.
 
@@ -49,38 +223,89 @@ def send(api: Any, competition: str, file: Path, message: str) -> int:
     Raises
     ------
     SourceError
-        If Kaggle refuses it, or is unreachable.
+        If Kaggle refuses it: it does not count.
+    Unsure
+        If the connection or the answer leaves it unknown whether it counts.
     """
-    token = _upload(api, competition, file)
     from kagglesdk.competitions.types import competition_api_service as types
 
     request = types.ApiCreateSubmissionRequest()
     request.competition_name, request.blob_file_tokens = competition, token
     request.submission_description = message
+    look = (
+        f"It may have arrived: see {SITE}/c/{competition}/submissions. The same command looks "
+        "there first, and sends it only if it did not"
+    )
+    # No retry: it may have arrived, and Kaggle limits a team's submissions per day.
     try:
-        with explained(_advice(competition)), api.build_kaggle_client() as client:
-            answer = client.competitions.competition_api_client.create_submission(request)
-    except Interrupted as stop:
-        # No retry: it may have arrived, and Kaggle limits a team's submissions per day.
-        advice = f"Before you do, look at {SITE}/c/{competition}/submissions: it may have arrived"
-        raise SourceError(stop.reason, f"{stop.advice}. {advice}") from None
-    if not answer.ref:
-        raise SourceError(f"{KAGGLE} did not accept it: {answer.message}")
-    return int(answer.ref)
+        answer = ask(api, "create_submission", request, _Created, _advice(competition))
+    except (Interrupted, StrangeAnswer) as stop:
+        raise Unsure(stop.reason, look) from None
+    if answer.ref <= 0:
+        said = f": {answer.message}" if answer.message else ""
+        raise Unsure(f"{KAGGLE}'s answer names no submission{said}", look)
+    return answer.ref
 
 
-def wait(api: Any, ref: int) -> Verdict:
-    """Wait until a submission is scored, or for `PATIENCE` seconds: then it is still pending.
+def listed(api: Any, competition: str) -> list[Verdict]:
+    """Return the team's last submissions on Kaggle.
 
     Raises
     ------
     SourceError
-        If Kaggle is unreachable.
+        If Kaggle refuses, or is unreachable.
     """
+    from kagglesdk.competitions.types import competition_api_service as types
+
+    request = types.ApiListSubmissionsRequest()
+    request.competition_name, request.page_size = competition, PAGE
+    found = retried(lambda: ask(api, "list_submissions", request, _Verdicts, _advice(competition)))
+    return found.submissions
+
+
+def arrived(entry: Submission, verdicts: list[Verdict], known: set[int]) -> Verdict | None:
+    """Return the submission on Kaggle that an attempt led to, None if it did not arrive.
+
+    Parameters
+    ----------
+    entry : Submission
+        The attempt.
+    verdicts : list of Verdict
+        From `listed`.
+    known : set of int
+        The numbers of the ledger's other submissions.
+    """
+    begun = datetime.fromisoformat(entry.time).replace(tzinfo=None) - SKEW
+    found = [
+        (one.date, one.ref, one)
+        for one in verdicts
+        if one.ref not in known
+        and one.date is not None
+        and one.date.replace(tzinfo=None) >= begun
+        and (one.description or "").split() == entry.message.split()
+    ]
+    return min(found, key=lambda each: each[:2])[2] if found else None
+
+
+# --- After ---------------------------------------------------------------------------------------
+
+
+def wait(api: Any, ref: int) -> Verdict:
+    """Wait until a submission is scored, or for `PATIENCE` seconds: then it is still "sent".
+
+    Raises
+    ------
+    SourceError
+        If Kaggle is unreachable, or its answer is not understood.
+    """
+    from kagglesdk.competitions.types import competition_api_service as types
+
+    request = types.ApiGetSubmissionRequest()
+    request.ref = ref
     end = time.monotonic() + PATIENCE
     while True:
-        verdict = retried(lambda: _verdict(api, ref))
-        if verdict.status != "pending" or time.monotonic() >= end:
+        verdict = retried(lambda: ask(api, "get_submission", request, Verdict))
+        if verdict.status != "sent" or time.monotonic() >= end:
             return verdict
         time.sleep(POLL)
 
@@ -104,49 +329,6 @@ def standing(api: Any, competition: str, score: str) -> tuple[int, int] | None:
     return 1 + sum(sign * other > sign * float(score) for other in others), len(others)
 
 
-def _upload(api: Any, competition: str, file: Path) -> str:
-    from kaggle.models.kaggle_models_extended import ResumableUploadResult as Result
-    from kagglesdk.competitions.types import competition_api_service as types
-
-    request = types.ApiStartSubmissionUploadRequest()
-    request.competition_name, request.file_name = competition, file.name
-    request.content_length = file.stat().st_size
-    request.last_modified_epoch_seconds = int(file.stat().st_mtime)
-
-    def start() -> Any:
-        with explained(_advice(competition)), api.build_kaggle_client() as client:
-            return client.competitions.competition_api_client.start_submission_upload(request)
-
-    # The address expires, and the client resumes only an upload that it knows was begun.
-    place, begun = retried(start), False
-    for pause in (0.0, *download.WAITS):
-        time.sleep(pause)
-        with explained():
-            came = api.upload_complete(str(file), place.create_url, True, resume=begun)
-        if came == Result.COMPLETE:
-            return str(place.token)
-        if came == Result.EXPIRED:
-            place = retried(start)
-        begun = came == Result.INCOMPLETE
-        if came == Result.FAILED:
-            raise SourceError(f"{KAGGLE} refuses the upload of {file}", "Try again later")
-    raise SourceError(
-        f"the connection was lost in every upload of {file}", "Try again in a few minutes"
-    )
-
-
-def _verdict(api: Any, ref: int) -> Verdict:
-    from kagglesdk.competitions.types import competition_api_service as types
-
-    request = types.ApiGetSubmissionRequest()
-    request.ref = ref
-    with explained(), api.build_kaggle_client() as client:
-        found = client.competitions.competition_api_client.get_submission(request)
-    error = " ".join((found.error_description or "").split())
-    status: Status = found.status.name.lower()
-    return Verdict(status, found.public_score or None, error or None)
-
-
 def _leaderboard(api: Any, competition: str) -> list[float]:
     """Return the teams' public scores, best first."""
     from kagglesdk.competitions.types import competition_api_service as types
@@ -154,14 +336,9 @@ def _leaderboard(api: Any, competition: str) -> list[float]:
     request = types.ApiGetLeaderboardRequest()
     request.competition_name, request.override_public = competition, True
     request.page_size = PAGE
-
-    def page() -> Any:
-        with explained(_advice(competition)), api.build_kaggle_client() as client:
-            return client.competitions.competition_api_client.get_leaderboard(request)
-
     scores: list[float] = []
     for _ in range(PAGES):
-        found = retried(page)
+        found = retried(lambda: ask(api, "get_leaderboard", request, _Teams, _advice(competition)))
         scores += [float(team.score) for team in found.submissions if team.score]
         if not found.next_page_token:
             break

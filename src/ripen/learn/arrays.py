@@ -21,6 +21,14 @@ if TYPE_CHECKING:  # engines import torch
 Unit = tuple[float, float] | tuple[list[float], list[float]]
 
 
+def unit_of(y: Targets) -> Unit:
+    """Return mean and standard deviation of numbers to predict, one of each for each column."""
+    if y.ndim == 1:
+        return float(np.mean(y)), float(np.std(y)) or 1.0
+    scales = [float(scale) or 1.0 for scale in np.std(y, axis=0)]
+    return [float(mean) for mean in np.mean(y, axis=0)], scales
+
+
 def in_units(outputs: Outputs, unit: Unit) -> Outputs:
     """Return a net's outputs, of shape (n, k), as the numbers that it predicts."""
     mean, scale = unit

@@ -2,18 +2,26 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from ripen.competition.metric_file import metric_of
+from ripen.competition.metrics import METRICS
 from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import ConfigError
+from ripen.core.layout import BLEND
 from ripen.core.registry import nearest
 from ripen.data.readers import READERS
 from ripen.data.sources import SOURCES
+from ripen.learn import blending, tuning
+from ripen.learn.blenders import BLENDERS
 from ripen.learn.estimator import estimator
 from ripen.settings.compose import as_mapping, changed, check
 from ripen.settings.schema import Competition
+
+IMAGES_AT_ONCE = {"cpu": 2, "cuda": 128}
+"""Images in a batch of frozen features, each in all its views, where the settings name none."""
 
 
 def pool(
@@ -69,6 +77,13 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
         with located(f"{where}: models.{model}"):
             found = estimator(section, f"{where}: models.{model}")
             found.check_task(TASKS[competition.task])
+            if found.tune:
+                tuning.space(found)
+                # Metrics of more columns, or of a file, take what the stage `fit` does not read.
+                if found.tune.metric is None and metric.name in METRICS and not metric.columns:
+                    found = replace(found, tune=replace(found.tune, metric=competition.metric))
+                assert found.tune is not None
+                tuning.metric_of(found.tune, TASKS[competition.task].metrics[0])
         for used in found.inputs:
             if used not in ("table", "images") and used not in features:
                 raise ConfigError(
@@ -76,12 +91,41 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
                     f"{nearest(used, features)}"
                 )
         filled[model] = {"estimator": section["estimator"]} | given(as_mapping(found))
-    if competition.predict and competition.predict.model not in ("best", *models):
+    with located(f"{where}: blend.methods"):
+        for method in competition.blend.methods if competition.blend else ():
+            BLENDERS[method]
+    blending.check(competition, where)
+    named = ["best", *models, *([BLEND] if blending.members(competition) else [])]
+    if competition.predict and competition.predict.model not in named:
         raise ConfigError(
             f"{where}: predict.model is '{competition.predict.model}': no such model"
-            f"{nearest(competition.predict.model, ['best', *models])}"
+            f"{nearest(competition.predict.model, named)}"
         )
-    return changed(competition, models=filled)
+    return changed(on_a_device(competition), models=filled)
+
+
+def on_a_device(competition: Competition) -> Competition:
+    """Name a device in place of "auto", and a batch of images that suits it.
+
+    So `params.yaml` says what computes, and DVC tells results of a GPU from those of a processor.
+    "auto" is a GPU only where `reproducibility` is "fast": none gives the processor's bytes.
+    """
+    device = competition.device
+    if device == "auto":
+        free = competition.reproducibility == "fast" and competition.engine == "torch"
+        device = _available() if free else "cpu"
+    values: dict[str, Any] = {"device": device}
+    images = competition.images
+    if images is not None and images.batch_size is None:
+        own = IMAGES_AT_ONCE[device.partition(":")[0]]
+        values["images"] = as_mapping(images) | {"batch_size": own}
+    return changed(competition, **values)
+
+
+def _available() -> str:
+    from ripen.nets.device import available  # only here: importing torch takes a second
+
+    return available()
 
 
 @contextmanager

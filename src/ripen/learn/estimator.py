@@ -118,6 +118,29 @@ class Fitted(Protocol):
 
 
 @typed
+class Tune:
+    """How a model's settings are tuned (`ripen.learn.tuning`).
+
+    Attributes
+    ----------
+    trials : int
+        Other settings that are tried.
+    folds : int
+        In how many inner folds of the training rows each is scored, at most.
+    space : list of str, optional
+        What varies, in Hydra's syntax: ``max_depth=int(interval(2,10))``. By default the
+        estimator's own.
+    metric : str or mapping, optional
+        By default the competition's.
+    """
+
+    trials: Count = 20
+    folds: Count = 2
+    space: list[str] | None = None
+    metric: str | dict[str, Any] | None = None
+
+
+@typed
 class Estimator:
     """Settings of a model, and how they fit. One file of `ripen.learn.estimators` each.
 
@@ -127,6 +150,10 @@ class Estimator:
         What a row is: ["table"], ["images"], or names of features, side by side.
     folds : int, optional
         In how many of the folds rows are held out; all where it is not given.
+    seeds : int, optional
+        With how many seeds it is fitted; their outputs are averaged.
+    tune : Tune, optional
+        How some of its settings are chosen, for each fold among its training rows.
     transform : "log1p" or "none", optional
         What is learnt of a regression's targets: log(1 + y), or the targets themselves. Where it is
         not given the metric says it.
@@ -134,6 +161,8 @@ class Estimator:
 
     inputs: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["table"])
     folds: Count | None = None
+    seeds: Count | None = None
+    tune: Tune | None = None
     transform: Literal["log1p", "none"] | None = None
 
     refits: ClassVar[bool | None] = None
@@ -145,6 +174,10 @@ class Estimator:
     """The one thing that it can do: "classifies" or "regresses"; "" for both."""
     takes_labels: ClassVar[bool] = False
     """Whether one that classifies can do so by several independent labels."""
+    cost: ClassVar[float] = 10
+    """About how long a fit takes, compared with others: a budget begins with the least."""
+    space: ClassVar[tuple[str, ...]] = ()
+    """What `tune` varies, in Hydra's syntax."""
     needs: ClassVar[str] = ""
     """The package of the extra `boosters` without which it cannot fit."""
 
@@ -159,6 +192,11 @@ class Estimator:
             return (
                 f"estimator '{self.name}' needs the package '{self.needs}'. Run: "
                 ".venv/bin/pip install -e '.[boosters]'"
+            )
+        if self.tune and not (self.tune.space or self.space):
+            return (
+                f"estimator '{self.name}' has no settings to tune. Leave tune out, or list some: "
+                "tune: {space: ['KEY=VALUE,VALUE']}"
             )
         if self.transform not in (None, "none") and task.probabilities:
             return f"transform '{self.transform}' is of numbers. For classes leave it out"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from ripen.competition.metrics import METRICS
 from ripen.competition.splitters import Splitter
 from ripen.core.atomic import replacing
 from ripen.core.errors import DataError
-from ripen.learn import target_transform
+from ripen.learn import averaging, target_transform, tuning
 from ripen.learn.convergence import Training, write_training
 from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work, ignore
 from ripen.learn.inputs import Input
@@ -47,6 +48,8 @@ class Fit:
         Hash of all that the result depends on; it names the folder of a killed fit's folds.
     say : callable
         Called with a line of progress at each step.
+    studies : callable
+        Returns Optuna's storage for the trials of a tuned model; None keeps them in memory.
     """
 
     estimator: Estimator
@@ -56,6 +59,11 @@ class Fit:
     work: Work
     key: str
     say: Say
+    studies: Callable[[], Any] = lambda: None
+
+    def enough(self, train: Ints) -> bool:
+        """Whether there are enough rows to learn from."""
+        return not _lack(self, train)
 
     def rows(self, numbers: Ints) -> Rows:
         """Return rows of the index with what the model takes of them."""
@@ -201,9 +209,8 @@ def _fold(fit: Fit, fold: Fold, place: int, test: Ints) -> tuple[Fitted, Outputs
         first = folder == fit.work.folder
         callback = fit.work.callback if first else ignore
         work = replace(fit.work, folder=folder, callback=callback, seed=fit.work.seed + fold.repeat)
-        fitted = target_transform.fit(
-            fit.estimator, fit.rows(fold.train), fit.rows(fold.held), work
-        )
+        estimator = tuning.tuned(fit, fold.train, fold.name, fold.repeat)
+        fitted = averaging.fit(estimator, fit.rows(fold.train), fit.rows(fold.held), work)
         out = fitted.predict(fit.input.take(fold.held))
         answers = fitted.predict(fit.input.take(test)) if len(test) and not fit.refits else out[:0]
         if fitted.training is not None and not fit.refits:
@@ -216,7 +223,8 @@ def _everything(fit: Fit, learnable: Ints, curves: Sequence[pd.DataFrame]) -> Fi
     if fit.estimator.learns:
         check_enough(fit, learnable, "")
     gc.collect()
-    fitted = target_transform.fit(fit.estimator, fit.rows(learnable), None, fit.work)
+    estimator = tuning.tuned(fit, learnable, "all rows")
+    fitted = averaging.fit(estimator, fit.rows(learnable), None, fit.work)
     if fitted.training is not None:
         write_training(fit.work.folder, fitted.training)
         curve = fitted.training.curve()

@@ -17,6 +17,7 @@ from ripen.data.image_input import Input, View
 from ripen.settings.schema import Competition
 
 AT_ONCE = 8  # views, however many each image has: no more than a training holds
+AT_ONCE_ON_A_GPU = 256
 Answer = Callable[[NDArray[np.float32]], NDArray[np.floating]]
 
 
@@ -80,8 +81,13 @@ def outputs_of_views(
     DataError
         If an image cannot be read.
     """
-    size = max(1, AT_ONCE // len(views))
+    from ripen.nets import device  # imports torch
+
+    ahead = device.workers()
+    size = max(1, (AT_ONCE_ON_A_GPU if ahead else AT_ONCE) // len(views))
+    prepare = prepare_views(wanted, views)
+    given = (files, wanted, prepare, size, threads, None, ahead, len(views), device.pin)
     found = []
-    for batch in batches(files, wanted, prepare_views(wanted, views), size, threads):
+    for batch in batches(*given):
         found.append(answer(batch.data).reshape(len(batch.rows), len(views), -1))
     return np.concatenate(found)

@@ -16,6 +16,7 @@ from ripen.core.errors import DataError, UsageError
 from ripen.data import image_input
 from ripen.data.decode import decode
 from ripen.nets.contract import Label, contract, labels
+from ripen.nets.device import available, on
 from ripen.nets.published import load
 
 STANDARD_INPUT = "-"
@@ -67,25 +68,26 @@ class Classifier:
         return [Prediction(self._labels[i], float(probabilities[i])) for i in best]
 
 
-def classify(images: Iterable[str], net: str, top: int, as_json: bool) -> int:
-    """Classify images and print their classes; return the exit code.
+def classify(images: Iterable[str], net: str, top: int, as_json: bool, where: str = "cpu") -> int:
+    """Classify images on a device and print their classes; return the exit code.
 
     An image that cannot be read is named on standard error; the others are still classified.
     """
-    # Fetching weights prints its progress, which must not get into the JSON on standard output.
-    with redirect_stdout(sys.stderr):
-        classifier = Classifier(net)
     predictions: dict[str, list[Prediction]] = {}
     code = 0
-    for name in _files(images):
-        try:
-            predictions[name] = classifier.classify(_read(name), top)
-        except DataError as error:
-            print(f"ripen: {error}", file=sys.stderr)
-            code = error.exit_code
-            continue
-        if not as_json:
-            print(table(name, predictions[name]), flush=True)
+    with on(available() if where == "auto" else where):
+        # Fetching weights prints its progress, which must not get into the JSON on standard output.
+        with redirect_stdout(sys.stderr):
+            classifier = Classifier(net)
+        for name in _files(images):
+            try:
+                predictions[name] = classifier.classify(_read(name), top)
+            except DataError as error:
+                print(f"ripen: {error}", file=sys.stderr)
+                code = error.exit_code
+                continue
+            if not as_json:
+                print(table(name, predictions[name]), flush=True)
     if as_json:
         print(
             json.dumps([_plain(name, net, found) for name, found in predictions.items()], indent=2)

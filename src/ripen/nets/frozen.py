@@ -6,7 +6,7 @@ the memory does not grow with the number of images.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
@@ -24,7 +24,9 @@ from ripen.core.registry import nearest
 from ripen.data.batches import batches, prepare_views
 from ripen.data.decode import File, decode, in_order
 from ripen.data.image_input import Input, View, histogram, views
+from ripen.nets import device
 from ripen.nets.contract import contract
+from ripen.nets.device import Waits
 from ripen.nets.published import caffemodel
 from ripen.nets.surgery import trunk
 from ripen.nets.zoo import DEFINITIONS
@@ -63,11 +65,14 @@ class Features:
     dtype : dtype
     blocks : iterator of Block
         They cover the whole.
+    waits : Waits
+        What their computation waited for, so far.
     """
 
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     blocks: Iterator[Block]
+    waits: Waits = field(default_factory=Waits)
 
     def array(self) -> NDArray[Any]:
         """Compute them all into one array."""
@@ -129,6 +134,7 @@ class OfNet:
     ) -> Features:
         """Return the features of images (`Extraction.extract`)."""
         (opened,) = nets or [from_zoo(self.frozen)]
+        assert images.batch_size is not None  # `complete` has filled it in
         given = files, images.batch_size, threads, advance
         return extract(opened, self.frozen, images.crop, images.precision, *given)
 
@@ -250,20 +256,20 @@ def extract(
     net, wanted = opened
     (output,) = net.outputs
     seen, dtype = views(settings.views, crop), np.dtype(precision)
-    size = int(net.blobs[output].shape[1])
+    size, waits = int(net.blobs[output].shape[1]), Waits()
 
     def blocks() -> Iterator[Block]:
         for number, side in enumerate(settings.sides):
             place = slice(number * len(seen), (number + 1) * len(seen))
             done = 0
             sized = wanted.sized(side, side)
-            for values in _of_side(net, sized, seen, files, batch_size, threads):
+            for values in _of_side(net, sized, seen, files, batch_size, threads, waits):
                 rows = slice(done, done + len(values))
                 yield Block(rows, place, values.astype(dtype))
                 advance(len(values))
                 done = rows.stop
 
-    return Features((len(files), len(settings.sides) * len(seen), size), dtype, blocks())
+    return Features((len(files), len(settings.sides) * len(seen), size), dtype, blocks(), waits)
 
 
 def _of_side(
@@ -273,12 +279,15 @@ def _of_side(
     files: Sequence[File],
     batch_size: int,
     threads: int,
+    waits: Waits,
 ) -> Iterator[NDArray[np.floating]]:
     """Yield the features at one input size, batch after batch, shape (n, views, size)."""
     (output,) = net.outputs
-    for batch in batches(files, wanted, prepare_views(wanted, seen), batch_size, threads):
-        net.blobs["data"].reshape(*batch.data.shape)
-        found = np.asarray(net.forward(data=batch.data)[output])
+    prepare, ahead = prepare_views(wanted, seen), device.workers()
+    given = (files, wanted, prepare, batch_size, threads, None, ahead, len(seen), device.pin)
+    for batch in waits.drawn(batches(*given)):
+        device.put(net.blobs["data"], batch.data)
+        found = np.asarray(net.forward()[output])
         yield found.reshape(len(batch.rows), len(seen), -1)
 
 

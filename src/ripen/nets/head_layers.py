@@ -8,6 +8,7 @@ start leads to the same minimum.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from caffe.proto.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Pha
 from ripen.nets.surgery import output
 
 NORMALIZE, SCORES = "normalize", "scores"
+SOFTMAX = "SoftmaxWithLoss"
+PREDICTIONS = {SOFTMAX: "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid", "EuclideanLoss": "Power"}
+"""Of each loss the layer that turns scores into probabilities, or into the predicted numbers."""
 COLUMNS = 256
 Source = tuple[Path, int]
 
@@ -62,34 +66,41 @@ def layers(bottom: str, classes: int) -> list[LayerParameter]:
     return [normalize, scores]
 
 
-def train_val(classes: int, train: Source, validation: Source) -> NetParameter:
-    """Return the net for training on features; tops ``loss`` and ``accuracy``.
+def train_val(outputs: int, train: Source, validation: Source, loss: str = SOFTMAX) -> NetParameter:
+    """Return the net for training on features; tops ``loss`` and, of a classifier, ``accuracy``.
 
     Parameters
     ----------
-    classes : int
+    outputs : int
+        Classes, independent labels, or numbers to predict.
     train, validation : (Path, int)
         The list file of an HDF5Data layer, with data sets ``data`` and ``label``, and the batch
         size.
+    loss : str
+        Caffe's loss layer, a key of `PREDICTIONS`.
     """
     net = NetParameter(name="head")
     net.layer.extend(_source(phase, *of) for phase, of in ((TRAIN, train), (TEST, validation)))
-    net.layer.extend(layers("data", classes))
-    net.layer.extend(losses())
+    net.layer.extend(layers("data", outputs))
+    net.layer.extend(losses(loss))
     return net
 
 
-def losses() -> list[LayerParameter]:
+def losses(loss: str = SOFTMAX) -> list[LayerParameter]:
     """Return the layers after the scores in training."""
-    loss = LayerParameter(name="loss", type="SoftmaxWithLoss", bottom=[SCORES, "label"])
-    loss.top.append("loss")
+    last = LayerParameter(name="loss", type=loss, bottom=[SCORES, "label"], top=["loss"])
+    if loss == "EuclideanLoss":
+        # Its curvature is twice that of two classes: so one learning rate suits both.
+        last.loss_weight.append(0.5)
+    if loss != SOFTMAX:
+        return [last]
     accuracy = LayerParameter(name="accuracy", type="Accuracy", bottom=[SCORES, "label"])
     accuracy.top.append("accuracy")
     accuracy.include.add(phase=TEST)
-    return [loss, accuracy]
+    return [last, accuracy]
 
 
-def deploy(trunks: Sequence[NetParameter], classes: int) -> NetParameter:
+def deploy(trunks: Sequence[NetParameter], outputs: int, loss: str = SOFTMAX) -> NetParameter:
     """Return the whole net: frozen nets, whose outputs are concatenated, and the head."""
     net = NetParameter(name=" + ".join(trunk.name for trunk in trunks))
     for trunk in trunks:
@@ -98,18 +109,18 @@ def deploy(trunks: Sequence[NetParameter], classes: int) -> NetParameter:
     if len(bottoms) > 1:
         net.layer.add(name="together", type="Concat", bottom=bottoms, top=["together"])
         bottoms = ["together"]
-    net.layer.extend(layers(bottoms[0], classes))
-    net.layer.add(name="prob", type="Softmax", bottom=[SCORES], top=["prob"])
+    net.layer.extend(layers(bottoms[0], outputs))
+    net.layer.add(name="prob", type=PREDICTIONS[loss], bottom=[SCORES], top=["prob"])
     return net
 
 
-def deploy_head(size: int, classes: int) -> NetParameter:
+def deploy_head(size: int, outputs: int, loss: str = SOFTMAX) -> NetParameter:
     """Return the net from `size` features, ``data``, to ``prob``."""
     net = NetParameter(name="head")
     data = net.layer.add(name="data", type="Input", top=["data"])
     data.input_param.shape.add(dim=[1, size])
-    net.layer.extend(layers("data", classes))
-    net.layer.add(name="prob", type="Softmax", bottom=[SCORES], top=["prob"])
+    net.layer.extend(layers("data", outputs))
+    net.layer.add(name="prob", type=PREDICTIONS[loss], bottom=[SCORES], top=["prob"])
     return net
 
 
@@ -122,7 +133,11 @@ def start(classes: int, scaling: Scaling, file: Path) -> None:
 
 
 def write_whole(
-    definition: NetParameter, weights: Mapping[str, Path], head: Path, to: Path
+    definition: NetParameter,
+    weights: Mapping[str, Path],
+    head: Path,
+    to: Path,
+    unit: tuple[Any, Any] = (0.0, 1.0),
 ) -> None:
     """Write the caffemodel of a whole net.
 
@@ -136,9 +151,16 @@ def write_whole(
         The caffemodel of the head.
     to : Path
         The file to write.
+    unit : (float, float), or of lists
+        Mean and scale of the numbers that the head predicts in units of: the whole net predicts
+        the numbers themselves.
     """
     net = caffe.Net(definition, caffe.TEST)
     net.copy_from(str(head))
+    mean, scale = (np.asarray(each, np.float64) for each in unit)
+    slope, bias = (blob.data for blob in net.params[SCORES])
+    slope[...] = slope * scale.reshape(-1, 1)
+    bias[...] = bias * scale + mean
     for prefix, file in weights.items():
         for name, blobs in _stored(file):
             # The layers behind the trunk's end are in the file, but not in the net.

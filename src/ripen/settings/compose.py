@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
+from ripen.core.addresses import PARAMETERS, hidden, is_open
 from ripen.core.errors import ConfigError
 from ripen.core.lineage import leaves
 from ripen.core.registry import nearest
@@ -27,9 +28,12 @@ PARAMS = Path("params.yaml")
 CONF = Path("conf")
 OWN = "competition."
 _CREDENTIALS = {
-    "tracking": "MLflow takes those from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
-    "study": "PostgreSQL's client takes those from PGUSER and PGPASSWORD, or from ~/.pgpass",
+    "tracking.uri": "MLflow takes those from MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD "
+    "and MLFLOW_TRACKING_TOKEN",
+    "study.uri": "PostgreSQL's client takes those from PGUSER and PGPASSWORD, or from ~/.pgpass",
+    "launcher.address": "Ray takes those from RAY_AUTH_TOKEN",
 }
+"""The settings that are addresses, and where their credentials come from."""
 SETTINGS = {key_of(field.name) for kind in (Run, Competition) for field in fields(kind)}
 T = TypeVar("T")
 
@@ -71,6 +75,23 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> Composed:
         If an override names an unknown key or option or applies to no chosen competition, or if a
         file cannot be composed.
     """
+    try:
+        return _composed(overrides, conf)
+    except ConfigError as error:
+        raise ConfigError(_discreet(str(error), overrides)) from None
+
+
+def _discreet(message: str, overrides: Sequence[str]) -> str:
+    """Return an error without the secrets of the overrides' addresses."""
+    for override in overrides:
+        value = override.partition("=")[2].strip("'\"")
+        if value and not is_open(value) and "//" in value:
+            message = message.replace(value, "***")
+    return hidden(message)
+
+
+def _composed(overrides: Sequence[str], conf: Path) -> Composed:
+    """Compose `conf/` as `compose` does, with errors that repeat an override as it is."""
     run_keys = {field.name for field in fields(Run)}
     of_run = [o for o in overrides if _key(o).partition(".")[0] in run_keys]
     run = _Definition("run", read(conf / "config.yaml"), conf).resolved(of_run)
@@ -86,17 +107,24 @@ def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> Composed:
     for name in names:
         values = _competition(name, conf)
         definition = _Definition(name, values, conf)
-        mine = []
+        mine, preset = [], list[str]()
         for override in [override for override in overrides if override not in of_run]:
             owner, stripped = _owner(override, names)
             if owner not in (None, name):
                 continue
-            if definition.takes(stripped):
+            if _key(stripped) == "preset":
+                given = definition.preset(stripped.partition("=")[2])
+                if given is None:
+                    notes.append(f"'{stripped}' does not apply to {name}")
+                else:
+                    preset = given
+                    unused = [other for other in unused if other != override]
+            elif definition.takes(stripped):
                 mine.append(stripped)
                 unused = [other for other in unused if other != override]
             else:
                 notes.append(f"'{_key(stripped)}' does not apply to {name}")
-        competitions[name] = definition.resolved(mine)
+        competitions[name] = definition.resolved(preset + mine)
         chosen = [_key(override).split(".") for override in mine]
         named[name] = {*(values.get("models") or {})}
         named[name] |= {key[1] for key in chosen if key[0] == "models" and len(key) > 1}
@@ -141,16 +169,17 @@ def check(values: Any, schema: type[T], where: str) -> T:
             raise ConfigError(f"{where}: unknown key '{key}'{nearest(key, keys(schema))}") from None
         if first["type"] in ("missing", "missing_argument"):
             raise ConfigError(f"{where}: key '{key}' is missing") from None
-        if key.startswith(("tracking.uri", "study.uri")):
+        if (address := ".".join(key.split(".")[:2])) in _CREDENTIALS:
             raise ConfigError(
-                f"{where}: {'.'.join(key.split('.')[:2])} must be an address without user and "
-                f"password: {_CREDENTIALS[key.partition('.')[0]]}"
+                f"{where}: {address} must be an address without user and password: "
+                f"{_CREDENTIALS[address]}. Its parameters may be: {', '.join(PARAMETERS)}"
             ) from None
         if first["type"] == "value_error":  # raised by a section's own validator
             section = f"{key}: " if key else ""
             raise ConfigError(f"{where}: {section}{first['ctx']['error']}") from None
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise ConfigError(f"{where}: {key} is {first['input']!r}: {message}") from None
+        came = hidden(repr(first["input"]))
+        raise ConfigError(f"{where}: {key} is {came}: {message}") from None
 
 
 def as_mapping(section: object) -> dict[str, Any]:
@@ -261,8 +290,7 @@ def _competition(name: str, conf: Path) -> dict[str, Any]:
     if not isinstance(defaults, list):
         raise ConfigError(f"{file}: defaults must be a list, for instance [/kind/table]")
     below = [each for each in defaults if each != "_self_"]
-    # Presets come last: a run chooses them, so they override the file.
-    return {"defaults": [*below, "_self_", {"/preset": "default"}], **values}
+    return {"defaults": [*below, "_self_"], **values}
 
 
 class _Definition:
@@ -277,12 +305,33 @@ class _Definition:
         self._referenced = _referenced(OmegaConf.to_container(composed))
         self._plain = self._container(composed)
 
+    def preset(self, name: str) -> list[str] | None:
+        """Return the overrides of a preset that apply; None if it has none for this competition.
+
+        `conf/preset/NAME.yaml` lists overrides under a competition's reader (``table``), and under
+        its reader and splitter (``table.kfold``). Those of a model that it lacks are skipped.
+        """
+        folder = self._conf / "preset"
+        if not (file := folder / f"{name}.yaml").exists():
+            options = sorted(path.stem for path in folder.glob("*.yaml"))
+            raise ConfigError(f"{folder}/ has no '{name}'{nearest(name, options)}")
+        sections = read(file)
+        reader = str(self._plain.get("reader"))
+        split = (self._plain.get("validation") or {}).get("split")
+        listed = [o for key in (reader, f"{reader}.{split}") for o in sections.get(key) or ()]
+        taken = [override for override in listed if self.takes(override) and self._drops(override)]
+        return taken if taken or not sections else None
+
+    def _drops(self, override: str) -> bool:
+        """Whether an override to null has something to drop; True for any other override."""
+        section: Any = self._plain
+        for part in _key(override).split("."):
+            section = section.get(part) if isinstance(section, Mapping) else None
+        return section is not None or not override.endswith("=null")
+
     def takes(self, override: str) -> bool:
         """Whether the competition has the setting, or the section to which it would be added."""
         key = _key(override)
-        if key == "preset":  # one for images must not add features to a table
-            file = self._conf / key / f"{override.partition('=')[2]}.yaml"
-            return not file.exists() or read(file).keys() <= self._plain.keys()
         first, *rest = key.split(".")
         if first not in SETTINGS and first not in self._referenced:
             return False
@@ -295,6 +344,10 @@ class _Definition:
 
     def resolved(self, overrides: Sequence[str]) -> dict[str, Any]:
         """Return the values with overrides, without the sections that only serve interpolations."""
+        # Hydra has no null for a group: sweep=null drops the section.
+        null = [o for o in overrides if o.endswith("=null") and self._is_group(o)]
+        dropped = {key for key in map(_key, null) if key in SETTINGS}
+        overrides = [override for override in overrides if _key(override) not in dropped]
         # Override referenced sections first: models.net.solver may be `${solver}`, and a part of it
         # can be overridden only after it is resolved.
         first = [o for o in overrides if self._is_group(o) or self._root(o) in self._referenced]
@@ -310,6 +363,7 @@ class _Definition:
             values["validation"] = dict(own)
         if later := [override for override in overrides if override not in first]:
             values = self._container(self._composed(self._without_former(values, later), later))
+        values |= dict.fromkeys(dropped)
         return {
             key: value
             for key, value in values.items()

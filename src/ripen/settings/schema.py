@@ -7,10 +7,11 @@ plain mapping.
 
 import re
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import unquote
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ripen.core.addresses import hidden, is_open
+from ripen.core.registry import nearest
 from ripen.settings.typed import Count, NonNegative, Positive, typed
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
@@ -19,20 +20,49 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 Named = dict[str, Any]
 """The name of a registry's entry with its settings, which the entry types."""
 
-_CREDENTIALS = re.compile(
-    r"@|[?&;](user|username|(\w*_)?(password|passwd|pwd|token|secret|key)|sslpassword|apikey)=",
-    re.I,
-)
 
-
-def _without_credentials(address: str) -> str:
-    """Refuse credentials: params.yaml is committed, and an error must not repeat them."""
-    if _CREDENTIALS.search(unquote(address)):
-        raise ValueError("holds credentials")
+def _open(address: str) -> str:
+    """Refuse what may be a secret: params.yaml is committed, and an error must not repeat it."""
+    if not is_open(address):
+        raise ValueError("may hold a secret")
     return address
 
 
-Address = Annotated[str, AfterValidator(_without_credentials)]
+def _without_user(override: str) -> str:
+    """Refuse `http://user:password@host` in whatever setting: overrides are kept too."""
+    if "//***@" in hidden(override):
+        raise ValueError("one has an address with a user or a password")
+    return override
+
+
+def _without_secrets(section: Named) -> Named:
+    """Refuse secrets in the addresses of a section, for the same reason."""
+    if hidden(text := str(section)) != text:
+        raise ValueError(
+            "an address there holds a user, a password or a token, and params.yaml is committed. "
+            "Download the file yourself, and name its folder"
+        )
+    return section
+
+
+Address = Annotated[str, AfterValidator(_open)]
+
+
+def known_device(device: str) -> str:
+    """Return the name of a device.
+
+    Raises
+    ------
+    ValueError
+        If none is called so; with the nearest name.
+    """
+    if device not in DEVICES and not re.fullmatch(r"cuda:\d{1,3}", device):
+        raise ValueError(f"'{device}' is no device{nearest(device, [*DEVICES, 'cuda:0'])}")
+    return device
+
+
+DEVICES = ("auto", "cpu", "cuda")
+Device = Annotated[str, AfterValidator(known_device)]
 
 
 # --- Nets and their training, by Caffe's own names -----------------------------------------------
@@ -211,7 +241,7 @@ class Launcher:
 
     name: Literal["basic", "joblib", "ray"]
     workers: Count | None
-    address: str | None
+    address: Address | None
 
 
 @typed
@@ -320,7 +350,8 @@ class Images:
     `labels` names the reader that finds each image's class (`ripen.data.labels`). Broken images and
     those with a side below `min_side` pixels are excluded; if more than a share `max_broken` of the
     labelled images is, that is an error. `crop` is the share of an image's sides that a cropped
-    view shows. `batch_size` counts images, each in all its views. `precision` is that of stored
+    view shows. `batch_size` counts images, each in all its views; by default one that suits the
+    device (`ripen.learn.complete.on_a_device`). `precision` is that of stored
     features.
     """
 
@@ -328,7 +359,7 @@ class Images:
     min_side: Count
     max_broken: Ratio
     crop: Annotated[float, Field(gt=0, lt=1)]
-    batch_size: Count
+    batch_size: Count | None = None
     precision: Literal["float16", "float32"]
 
 
@@ -340,8 +371,31 @@ class Evaluate:
 
 
 @typed
+class Blend:
+    """The blend of a competition's models (`ripen.learn.blending`).
+
+    `models` lists its members; by default all that predict every fold. `methods` are blenders of
+    the registry, compared on held-out folds; those that do not fit the task or the metric are left
+    out. Greedy selection adds at most `steps` models, and is repeated on `bags` samples of the
+    rows. The rows of a single hold-out are dealt to `folds`.
+    """
+
+    models: Annotated[list[str], Field(min_length=2)] | None = None
+    methods: Annotated[list[str], Field(min_length=1)] = Field(
+        default_factory=lambda: ["greedy", "linear", "logistic", "ranks"]
+    )
+    bags: Count = 3
+    steps: Count = 25
+    folds: Annotated[int, Field(ge=2)] = 5
+
+
+@typed
 class Predict:
     """The submission: `model` is "best" (by the competition's metric) or a model's name.
+
+    `decide` says how labels and values follow from the outputs (`ripen.judge.decision`): "auto"
+    takes the decision fitted on the validation rows where it gains more than its standard error,
+    "always" takes it in any case, and "never" takes the most probable label, or the value as it is.
 
     With `temperature` probabilities are scaled by the temperature that fits the validation rows
     best. They are then clipped to [clip, 1 - clip]; "validation" is the clip that fits these rows
@@ -351,6 +405,7 @@ class Predict:
     model: str
     temperature: bool
     clip: Literal["validation"] | Annotated[float, Field(ge=0, lt=0.5)]
+    decide: Literal["auto", "always", "never"] = "auto"
 
 
 @typed
@@ -364,6 +419,9 @@ class Competition:
         The seed of every random choice.
     reproducibility, threads
         How the stages compute. Both affect the result (`ripen.core.reproducibility`).
+    device : "auto", "cpu", "cuda" or "cuda:N"
+        Where nets compute. "auto" becomes one of the others when the settings are composed
+        (`ripen.learn.complete.on_a_device`).
     engine : "torch" or "real"
         The Caffe that trains the nets: ripen's own, or Caffe 1.0 (`ripen.nets.engines`).
     source : mapping with one key
@@ -401,6 +459,8 @@ class Competition:
     learning_curve : list of int
         The numbers of training rows at which it is drawn.
     sweep : Sweep, optional
+    blend : Blend, optional
+        None for no blend.
     evaluate : Evaluate
     predict : Predict, optional
         None for no submission.
@@ -412,8 +472,9 @@ class Competition:
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     reproducibility: Literal["portable", "fast"]
     threads: Count
+    device: Device = "auto"
     engine: Literal["torch", "real"]
-    source: Annotated[Named, Field(min_length=1, max_length=1)]
+    source: Annotated[Named, Field(min_length=1, max_length=1), AfterValidator(_without_secrets)]
     reader: str
     files: Files
     csv: Csv = Field(default_factory=Csv)
@@ -430,6 +491,7 @@ class Competition:
     models: Annotated[dict[Name, Named], Field(min_length=1)]
     learning_curve: list[Count]
     sweep: Sweep | None = None
+    blend: Blend | None = None
     evaluate: Evaluate
     predict: Predict | None = None
     own: Named = Field(default_factory=dict)
@@ -438,6 +500,18 @@ class Competition:
     def _images_are_described(self) -> Self:
         if self.reader == "images" and self.images is None:
             raise ValueError("reader 'images' needs the section 'images'")
+        return self
+
+    @model_validator(mode="after")
+    def _device_keeps_the_promise(self) -> Self:
+        if self.device.startswith("cuda"):
+            if self.reproducibility == "portable":
+                raise ValueError(
+                    f"device '{self.device}' does not give the same bytes, which reproducibility "
+                    "'portable' promises. Set device to cpu, or reproducibility to fast"
+                )
+            if self.engine == "real":
+                raise ValueError(f"engine 'real' has no device '{self.device}': set it to cpu")
         return self
 
     @property
@@ -460,12 +534,22 @@ class Tracking:
     uri: Address | None
 
 
+def _duration(text: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)?[smh]", text) or not float(text[:-1]):
+        raise ValueError(f"'{text}'. Write a number and s, m or h: 30m")
+    return text
+
+
 @typed
 class Run:
-    """Settings of a whole run. They change no competition's result."""
+    """Settings of a whole run. They change no competition's result.
+
+    With a `budget`, a time such as ``30m``, `ripen run` fits only the models that end in time.
+    """
 
     competitions: Annotated[list[Name], Field(min_length=1)]
+    budget: Annotated[str, AfterValidator(_duration)] | None = None
     launcher: Launcher
     study: Study
     tracking: Tracking
-    overrides: list[str]
+    overrides: list[Annotated[str, AfterValidator(_without_user)]]

@@ -13,13 +13,24 @@ from ripen.competition import predictions
 from ripen.competition.index import Index
 from ripen.competition.metrics import METRICS
 from ripen.competition.own import hook
-from ripen.competition.scorer import scorer
+from ripen.competition.scorer import Scorer, scorer
 from ripen.competition.tasks import Task
 from ripen.core.atomic import fresh_folder, write_text
-from ripen.core.layout import Layout
-from ripen.judge import calibration, figures, image_figures, plots, scoring
+from ripen.core.layout import BLEND, Layout
+from ripen.judge import (
+    calibration,
+    decision,
+    figures,
+    image_figures,
+    plots,
+    scoring,
+    steps,
+)
+from ripen.judge.decision import Decided
 from ripen.judge.figures import write_csv
 from ripen.judge.scoring import Scored
+from ripen.judge.steps import Step
+from ripen.learn.blending import members
 from ripen.learn.seen import SEEN
 from ripen.settings.compose import load_competition
 from ripen.settings.schema import Competition
@@ -35,7 +46,9 @@ def run(name: str) -> None:
     competition, layout = load_competition(name), Layout(name)
     index = indexes.read(layout, competition)
     task = index.task
-    models = list(scoring.join(predictions.read(layout, list(competition.models)), index))
+    blended = [BLEND] if members(competition) else []
+    names = [*competition.models, *blended]
+    models = list(scoring.join(predictions.read(layout, names), index))
     folders = {model: layout.model(model) for model in competition.models}
     trained = scoring.trained(folders.values())
     trainings = scoring.read_trainings(trained)
@@ -43,22 +56,46 @@ def run(name: str) -> None:
     with fresh_folder(layout.evaluate) as folder:
         best_rule = bayes(competition, layout) if bayes else None
         judged = scorer(competition, layout, index)
-        metrics = scoring.evaluate(models, trainings, best_rule, task, judged)
+        found = steps.of_blend(models, judged)
+        left_out = [step.step for step in found if step.step == BLEND and step.pays == "no"]
+        metrics = scoring.evaluate(models, trainings, best_rule, task, judged, left_out)
         write_csv(folder / "leaderboard.csv", scoring.table(scoring.leaderboard(metrics)))
         fitted = calibrate(models, task, competition.seed)
         write_csv(folder / layout.calibration.name, calibration.table(fitted))
+        decided = decisions(models, competition, index, judged)
+        text = json.dumps(decision.as_json(decided), indent=2)
+        write_text(folder / layout.decisions.name, text + "\n")
+        validated = [one for one in models if one.part == "validation"]
+        best = next((one for one in validated if one.model == metrics["best"]), None)
+        found += steps.of_model(best, task, judged, decided, competition.seed)
+        write_csv(folder / steps.FILE, steps.table(found))
+        say(found)
         part = scoring.drawn_part(models)
         drawn = [one for one in models if one.part == part]
         for model in dict.fromkeys([one.model for one in drawn] + list(trained)):
             (folder / model).mkdir()
-        draw_outputs(drawn, index, competition.evaluate.calibration_bins, name, folder)
-        draw_training(trained, comparable(competition, trained), trainings, task, folder)
-        draw_learning_curves(folders, best_rule, part, task, folder)
+        styles = plots.palette(list(metrics["models"]))
+        draw_scores(metrics, styles, folder)
+        draw_outputs(drawn, index, competition.evaluate.calibration_bins, name, styles, folder)
+        draw_training(trained, comparable(competition, trained), trainings, task, styles, folder)
+        draw_learning_curves(folders, best_rule, part, task, styles, folder)
         draw_images(drawn, competition, layout, index, folder)
         if draw:
             draw(competition, layout, folder)
         write_text(layout.metrics, json.dumps(metrics, indent=2) + "\n")
-        evaluations.log(name, metrics, fitted, folder)
+        colours = {model: style["color"] for model, style in styles.items()}
+        evaluations.log(name, metrics, colours, note(name, metrics), folder)
+
+
+def note(competition: str, metrics: dict[str, Any]) -> str:
+    """Return what MLflow's pages say of the experiment: its result, and how to make it again."""
+    board = scoring.leaderboard(metrics)
+    return (
+        f"The competition **{competition}**. Best: **{board.best.model}**, "
+        f"{board.heading(board.decides)} {board.text(board.best, board.decides)}. "
+        f"{board.certainty}\n\nTo run it again: `ripen run 'competitions=[{competition}]'`. "
+        f"Its report: `{Layout(competition).report}`."
+    )
 
 
 def calibrate(models: list[Scored], task: Task, seed: int) -> dict[str, dict[str, float]]:
@@ -67,8 +104,43 @@ def calibrate(models: list[Scored], task: Task, seed: int) -> dict[str, dict[str
     return calibration.by_model(validated, seed)
 
 
+def draw_scores(metrics: dict[str, Any], styles: plots.Styles, folder: Path) -> None:
+    """Draw the scores that decide, where they have standard errors."""
+    board = scoring.leaderboard(metrics)
+    found = scoring.measured_scores(board)
+    if found.standard_error.notna().any():
+        plots.save(plots.scores(found, board.heading(board.decides), styles), folder / "scores.svg")
+
+
+def decisions(
+    models: list[Scored], competition: Competition, index: Index, judged: Scorer
+) -> dict[str, Decided]:
+    """Fit every model's decision to its validation rows, where the metric has a use for one."""
+    names = decision.rules(index.task, judged.metric, competition.submission, index.outputs)
+    return {
+        one.model: decision.decide(one, judged, names, competition.seed)
+        for one in models
+        if names and one.part == "validation"
+    }
+
+
+def say(found: list[Step]) -> None:
+    """Print a line for the blend and for the decision where it does not pay."""
+    for step in found:
+        if step.pays == "no" and step.step in (BLEND, decision.DECISION):
+            print(
+                f"evaluate: {step.step} ({step.what}) does not pay, and is left out: it gains "
+                f"{step.gain:g} ± {step.standard_error:g}"
+            )
+
+
 def draw_outputs(
-    drawn: list[Scored], index: Index, bins: int, competition: str, folder: Path
+    drawn: list[Scored],
+    index: Index,
+    bins: int,
+    competition: str,
+    styles: plots.Styles,
+    folder: Path,
 ) -> None:
     """Draw the outputs of each model, and the ROC of all; nothing of independent labels."""
     if not index.task.classifies:
@@ -79,8 +151,9 @@ def draw_outputs(
     write_csv(folder / "roc.csv", points)
     for one in drawn:
         own = points[points.model == one.model]
-        figures.draw(one, own, index.names, bins, folder / one.model)
-    plots.save(plots.roc(points, f"{competition}, {drawn[0].part}"), folder / "roc.svg")
+        figures.draw(one, own, index.names, bins, styles, folder / one.model)
+    figure = plots.roc(points, f"{competition}, {drawn[0].part}", styles)
+    plots.save(figure, folder / "roc.svg")
 
 
 def comparable(competition: Competition, trained: dict[str, Path]) -> list[str]:
@@ -93,7 +166,12 @@ def comparable(competition: Competition, trained: dict[str, Path]) -> list[str]:
 
 
 def draw_training(
-    trained: dict[str, Path], compared: list[str], trainings: Trainings, task: Task, folder: Path
+    trained: dict[str, Path],
+    compared: list[str],
+    trainings: Trainings,
+    task: Task,
+    styles: plots.Styles,
+    folder: Path,
 ) -> None:
     """Draw the error curve of each net, and those of comparable nets in one figure."""
     curves = {name: pd.read_csv(own / "curve.csv") for name, own in trained.items()}
@@ -105,11 +183,16 @@ def draw_training(
     if len(compared) > 1:
         named = {name: curves[name] for name in compared}
         write_csv(folder / "trainings.csv", scoring.side_by_side(named))
-        plots.save(plots.error_curves(named, task.error), folder / "trainings.svg")
+        plots.save(plots.error_curves(named, styles, task.error), folder / "trainings.svg")
 
 
 def draw_learning_curves(
-    folders: dict[str, Path], bayes: dict[str, Any] | None, part: str, task: Task, folder: Path
+    folders: dict[str, Path],
+    bayes: dict[str, Any] | None,
+    part: str,
+    task: Task,
+    styles: plots.Styles,
+    folder: Path,
 ) -> None:
     """Draw scores against the number of training rows."""
     files = {name: own / "learning_curve.csv" for name, own in folders.items()}
@@ -122,7 +205,7 @@ def draw_learning_curves(
     metric = task.metrics[0]
     best_possible = bayes.get("expected", {}).get(metric) if bayes else None
     score = f"{part} {METRICS[metric].title}"
-    figure = plots.learning_curve(curves, best_possible, score)
+    figure = plots.learning_curve(curves, best_possible, styles, score)
     plots.save(figure, folder / "learning_curve.svg")
 
 

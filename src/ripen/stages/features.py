@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from caffe.device import current
 from ripen.competition import index as indexes
 from ripen.core.layout import Layout
 from ripen.core.progress import progress
 from ripen.data import image_index
 from ripen.data.decode import open_archives
-from ripen.nets import frozen
+from ripen.nets import device, frozen
 from ripen.settings.compose import load_competition
 
 
@@ -22,12 +23,14 @@ def run(name: str, features: str) -> None:
     good = index.rows[index.rows["problem"] == ""]
     rows = good.index.to_numpy()
     settings = frozen.settings(competition.features[features], f"features.{features}")
-    with open_archives(layout.raw) as archives:
+    with open_archives(layout.raw) as archives, device.on(competition.device):
         files = image_index.files(good, archives)
         with progress(f"features {features}", len(files) * settings.passes) as advance:
             found = settings.extract(files, images, competition.threads, _timed(advance))
             attributes: dict[str, Any] = settings.attributes()
             frozen.write(layout.features / f"{features}.h5", rows, found, attributes)
+        if current() is not None:
+            print(f"features {features}: {found.waits}")
 
 
 def _timed(advance: Callable[..., None]) -> Callable[[int], None]:

@@ -5,7 +5,7 @@ import time
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ripen.competition import index as indexes
 from ripen.competition import predictions
@@ -20,7 +20,8 @@ from ripen.learn.convergence import Check
 from ripen.learn.estimator import Work, estimator
 from ripen.learn.inputs import opened
 from ripen.learn.sweeps.space import SWEPT, with_settings
-from ripen.settings.compose import as_mapping, load_competition
+from ripen.settings.compose import as_mapping, load_competition, load_run
+from ripen.track.experiments import repository_root
 from ripen.track.tracker import Tracker
 
 if TYPE_CHECKING:  # engines import torch, which most models do without
@@ -50,7 +51,7 @@ def run(name: str, model: str) -> None:
         def start_engine() -> "Engine":
             from ripen.nets.engines.engine import chosen
 
-            return stack.enter_context(chosen(competition.engine))
+            return stack.enter_context(chosen(competition.engine, competition.device))
 
         tracked.log_params(dict(leaves(described)))
         rows = index.learnable()
@@ -71,6 +72,7 @@ def run(name: str, model: str) -> None:
             ),
             lineage.model_hash(name, model),
             advance,
+            studies,
         )  # fmt: skip
         tables, fitted = fitting.run(fit)
         predictions.write(folder, tables)
@@ -85,3 +87,14 @@ def run(name: str, model: str) -> None:
         if len(curve):
             text = curve.to_csv(index=False, lineterminator="\n")
             write_text(folder / "learning_curve.csv", text)
+
+
+def studies() -> Any:
+    """Open the store that the trials of a tuned model share with sweeps."""
+    # Imported here because most models tune nothing, and Optuna takes a second.
+    from ripen.learn.sweeps.store import HEARTBEAT, address, locked, open_storage, speaking
+
+    settings, root = load_run().study, repository_root()
+    uri = address(settings.uri, root)
+    with speaking(uri), locked(uri, settings.timeout):
+        return open_storage(uri, settings.timeout, HEARTBEAT)

@@ -12,7 +12,7 @@ from ripen.competition.metric_file import metric_of
 from ripen.competition.submission import fill, read_sample
 from ripen.core.atomic import write_text
 from ripen.core.layout import Layout
-from ripen.judge import calibration
+from ripen.judge import calibration, decision
 from ripen.settings.compose import load_competition
 from ripen.settings.schema import Predict
 
@@ -42,7 +42,10 @@ def write(name: str) -> str:
     table = predictions.read(layout, [model])[model]
     table = table[table["part"] == "test"]
     outputs = predictions.outputs(table)
-    if index.task.classifies:
+    decided = decision.chosen(layout.decisions, model, competition.predict.decide)
+    if decided is not None:  # of outputs as they are: labels have no use for a calibration
+        outputs = metric_of(name, competition.metric).counted(decided.apply(outputs))
+    elif index.task.classifies:
         outputs = calibrated(outputs, layout, model, competition.predict)
     elif index.task.probabilities and competition.predict.clip != "validation":
         # Only classifiers have a calibration, so "validation" has no clip here.

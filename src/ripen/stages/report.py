@@ -10,13 +10,12 @@ from ripen.competition.metrics import order_of
 from ripen.core.atomic import write_text
 from ripen.core.layout import Layout
 from ripen.core.lineage import content_hash, leaves
-from ripen.judge import page
+from ripen.judge import page, steps
 from ripen.judge.data_report import examine
 from ripen.judge.scoring import leaderboard, read_metrics
 from ripen.settings.compose import as_mapping, load_competition
 
 CARD = "card.json"  # the data card of images
-SWEPT = "figures"  # the folder of a sweep's figures
 
 
 def run(name: str) -> None:
@@ -29,20 +28,25 @@ def run(name: str) -> None:
     board = leaderboard(metrics)
     values = page.Page(
         competition=name,
+        lead=page.lead(competition, index, order_of(metrics)),
         board=board,
+        models=list(metrics["models"]),
         facts=page.facts(competition, index, order_of(metrics)),
         card=json.loads(card.read_text(encoding="utf-8")) if card.exists() else None,
         # Splitters may have turned the rows: only `ripen check` knows their order in the files.
         data=examine(index, columns, competition.seed, file_order=False),
-        figures=page.figures(layout.evaluate, board.rows[0].model, layout.sweep / SWEPT),
+        figures=page.figures(layout.evaluate, layout.sweep, board, metrics),
         settings={
             key: yaml.safe_dump(value).split("\n")[0]
             for key, value in leaves(as_mapping(competition))
         },
         hashes={
             folder.as_posix(): content_hash(folder)
-            for folder in (layout.raw, layout.inputs, layout.models)
+            for folder in (layout.raw, layout.inputs, layout.models, layout.blend)
+            if folder.exists()
         },
         seed=competition.seed,
+        steps=steps.read(layout.evaluate / steps.FILE),
+        members=steps.members(layout.blend / steps.MEMBERS),
     )
     write_text(layout.report, page.html(values))

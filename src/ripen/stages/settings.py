@@ -11,6 +11,7 @@ from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
 from ripen.core.lineage import leaves
+from ripen.learn.blending import members
 from ripen.learn.complete import complete, given, pool
 from ripen.learn.estimator import estimator
 from ripen.learn.sweeps.space import SWEPT
@@ -57,7 +58,8 @@ def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
     """
     found: dict[str, dict[str, dict[str, str]]] = {
         "weights": {}, "fetch": {}, "generate": {}, "prepare": {}, "features": {}, "colours": {},
-        "sweep": {}, "fit": {}, "finetune": {}, "evaluate": {}, "predict": {}, "report": {},
+        "sweep": {}, "fit": {}, "finetune": {}, "blend": {}, "evaluate": {}, "predict": {},
+        "report": {},
     }  # fmt: skip
     for name, competition in competitions.items():
         swept = competition.sweep is not None and SWEPT in competition.models
@@ -66,10 +68,15 @@ def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
         columns = {"columns": features_code(name).as_posix()}
         found["generate" if generated else "fetch"][name] = own if generated else {}
         found["prepare"][name] = columns
-        found["evaluate"][name] = own
-        found["report"][name] = {"also": f"data/{name}/sweep" if swept else NOTHING}
+        blended = {"blend": NOTHING}
+        if members(competition):
+            found["blend"][name] = {}
+            blended = {"blend": Layout(name).blend.as_posix()}
+        found["evaluate"][name] = own | blended
+        also = {"also": f"data/{name}/sweep" if swept else NOTHING}
+        found["report"][name] = also | blended
         if competition.predict:
-            found["predict"][name] = {}
+            found["predict"][name] = blended
         if swept:
             found["sweep"][name] = {"also": _beside(competition)} | columns
         for key, section in competition.features.items():
@@ -187,6 +194,8 @@ def run(params: Path = PARAMS, conf: Path = CONF) -> None:
                 )
     for name, values in competitions.items():
         remove_others(Layout(name), values)
+        if not members(checked[name]):
+            shutil.rmtree(Layout(name).blend, ignore_errors=True)
 
 
 def remove_others(layout: Layout, values: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ def sweep(study: Study, settings: Run, folder: Path) -> list[FinishedTrial]:
         If all trials diverged. Their curves are left in `.ripen/`.
     """
     with (
-        SweepRuns(study, settings) as runs,
+        SweepRuns(study, settings, plots.PALETTE) as runs,
         progress(f"sweep {study.sweep.name}", study.count) as advance,
     ):
         shown = 0

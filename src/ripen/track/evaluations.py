@@ -24,9 +24,10 @@ from ripen.settings.compose import load_run
 from ripen.settings.schema import Run as RunSettings
 from ripen.track import saved_views
 from ripen.track.experiments import Client, locked, store_uri
-from ripen.track.tracker import FOLDER, TrackedRun, Tracker
+from ripen.track.tracker import FOLDER, NOTE, TrackedRun, Tracker
 
 OF_ALL = ("leaderboard.csv", "calibration.csv", "roc.svg", "learning_curve.svg", "trainings.svg")
+TWICE = ("n", "score")  # the same for all models, and the metric that decides once more
 ALIAS = "best"
 LOADER = "ripen.learn.models.served"
 CODE = ("caffe", "ripen")
@@ -53,7 +54,8 @@ REQUIREMENTS = [
 def log(
     competition: str,
     metrics: Mapping[str, Any],
-    fitted: Mapping[str, Mapping[str, float]],
+    colours: Mapping[str, str],
+    note: str,
     folder: Path,
 ) -> None:
     """Log scores and figures to each model's run, and all scores to the pipeline's run.
@@ -63,8 +65,10 @@ def log(
     competition : str
     metrics : mapping
         The content of `metrics/<competition>.json`.
-    fitted : mapping
-        Each model's calibration, fitted on its validation rows.
+    colours : mapping
+        Of each model, the same as in the figures.
+    note : str
+        The experiment's description, in Markdown.
     folder : Path
         The evaluation's: a folder for each model, beside the figures of all models.
     """
@@ -72,23 +76,31 @@ def log(
     with Tracker(competition, "evaluate") as tracker:
         runs: dict[str, str] = {}
         for model, values in metrics["models"].items():
-            kept = {key: values[key] for key in PARTS if key in values}
-            if model in fitted:
-                kept["calibration"] = fitted[model]
-            flat = {key.replace(".", "/"): value for key, value in leaves(kept)}
-            tracker.pipeline.log_metrics({f"{model}/{key}": v for key, v in flat.items()})
+            # What one compares: each metric is a chart on MLflow's pages.
+            flat = {
+                f"{part}/{key}": value
+                for part in PARTS
+                for key, value in values.get(part, {}).items()
+                if key not in TWICE
+            }
+            tracker.pipeline.log_metrics(
+                {f"{key}/{model}": value for key, value in flat.items() if _decides(key, decides)}
+            )
             tracked = tracker.evaluated(model)
             if tracked is not None:
                 runs[model] = tracked.run_id
                 tracked.log_metrics(flat)
+                tracked.set_tags({"mlflow.runColor": colours[model]})
                 tracked.flush()
                 for figure in sorted((folder / model).glob("*.svg")):
                     tracked.log_artifacts(figure, "figures")
                 log_definition(tracked, folder / model / "definition.gv")
         if "bayes" in metrics:
-            bayes = {f"bayes.{key}".replace(".", "/"): v for key, v in leaves(metrics["bayes"])}
-            tracker.pipeline.log_metrics(bayes)
+            bayes = {key.replace(".", "/"): value for key, value in leaves(metrics["bayes"])}
+            found = {f"{k}/bayes": v for k, v in bayes.items() if _decides(k, decides)}
+            tracker.pipeline.log_metrics(found)
         tracker.pipeline.set_tags({"best": metrics["best"], "best_by": decides})
+        tracker.tag_experiment({NOTE: note})
         tracker.tag_experiment(saved_views.models(tracker.stage_hash, decides, order_of(metrics)))
         for name in OF_ALL:
             if (folder / name).exists():
@@ -96,6 +108,11 @@ def log(
     if metrics["best"] in runs:
         tags = {"model": metrics["best"], "best_by": decides}
         register(load_run(), competition, runs[metrics["best"]], tags)
+
+
+def _decides(key: str, decides: str) -> bool:
+    """Whether a score is by the metric that decides, on whichever part."""
+    return key.partition("/")[2] == decides.partition("/")[2]
 
 
 def log_definition(tracked: TrackedRun, graph: Path) -> None:

@@ -15,6 +15,7 @@ from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 
 from ripen.core import lineage, stores
+from ripen.core.layout import BLEND
 from ripen.settings.compose import PARAMS, read
 from ripen.settings.schema import Run as RunSettings
 
@@ -148,7 +149,9 @@ def _finished_models(run: RunSettings, competition: str) -> Iterator[Run]:
     experiment = client.get_experiment_by_name(competition)
     if experiment is None:
         return
-    for model in read(PARAMS)["competition"][competition]["models"]:
+    values = read(PARAMS)
+    blended = [BLEND] if competition in values["graph"].get(BLEND, {}) else []
+    for model in [*values["competition"][competition]["models"], *blended]:
         key = lineage.model_hash(competition, model)
         query = f"tags.`dvc.stage_hash` = '{key}' and attributes.status = 'FINISHED'"
         yield from client.search_runs([experiment.experiment_id], query)

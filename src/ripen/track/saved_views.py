@@ -71,7 +71,7 @@ def trials(
     charts = [
         _line("error against iterations", ["curve/validation_loss"], "log"),
         _parallel(parameters, ["best_iteration", first]),
-        *[_points(f"{key}: iterations", ("PARAM", key), "iterations") for key in parameters],
+        *[_points(f"{key}: {title}", ("PARAM", key), first) for key in parameters],
         _bars(f"validation {title}", first),
     ]
     columns = [

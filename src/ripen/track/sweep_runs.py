@@ -12,11 +12,12 @@ from ripen.core.errors import StoreError
 from ripen.core.lineage import leaves
 from ripen.learn.sweeps.store import Store
 from ripen.learn.sweeps.study import Study
+from ripen.learn.sweeps.sweep_tables import trial_name
 from ripen.learn.sweeps.trial import FinishedTrial, thinned
 from ripen.settings.schema import Run
 from ripen.track import saved_views
 from ripen.track.experiments import Client, locked, open_experiment
-from ripen.track.tracker import TrackedRun, git_commit, process_tags
+from ripen.track.tracker import NOTE, TrackedRun, git_commit, process_tags
 
 SECONDS_BETWEEN = 2.0  # two batches of trials
 SCORES = ("log_loss", "accuracy")  # of a trial that classifies
@@ -28,14 +29,21 @@ class SweepRuns:
     They are found by the study's name, so that a sweep that continues, or that processes share,
     continues the same runs.
 
+    Parameters
+    ----------
+    study : Study
+    settings : Run
+    colours : sequence of str
+        Those of its trials, in turns.
+
     Attributes
     ----------
     seconds : float
         The time that MLflow has taken so far.
     """
 
-    def __init__(self, study: Study, settings: Run) -> None:
-        self._study, self._settings = study, settings
+    def __init__(self, study: Study, settings: Run, colours: Sequence[str]) -> None:
+        self._study, self._settings, self._colours = study, settings, colours
         self._commit = git_commit()
         self._there: set[int] = set()
         self._looked = 0.0
@@ -91,7 +99,9 @@ class SweepRuns:
             self._client.update_run(run, status="RUNNING")
             TrackedRun(self._client, run, reused=False).set_tags(process_tags())
             return run
-        tags = {"ripen.sweep": study.name} | process_tags() | self._commit
+        command = f"ripen sweep {study.competition_name} sweep={study.sweep.name}"
+        note = f"A sweep of {study.count} trials. To run it again: `{command}`."
+        tags = {"ripen.sweep": study.name, NOTE: note} | process_tags() | self._commit
         name = f"sweep {study.sweep.name}"
         created = self._client.create_run(self._experiment, tags=tags, run_name=name)
         run = str(created.info.run_id)
@@ -130,8 +140,11 @@ class SweepRuns:
             "ripen.trial": str(one.index),
             "ripen.trial_key": one.key,
             "stopped": result.ended,
+            "mlflow.runColor": self._colours[one.index % len(self._colours)],
+            NOTE: f"Trial {one.index} of the sweep {self._study.sweep.name}.",
         } | self._commit
-        name = f"trial {one.index}"
+        varied = [axis.key for axis in self._study.space.axes]
+        name = trial_name({key: one.settings[key] for key in varied})
         created = self._client.create_run(self._experiment, tags=tags, run_name=name)
         run = TrackedRun(self._client, created.info.run_id, reused=False)
         for point in thinned(result.curve, self._study.sweep.curve_points):

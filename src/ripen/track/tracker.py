@@ -7,6 +7,7 @@ changes during training is under ``curve/``, with the iteration as its step.
 """
 
 import os
+import shlex
 import socket
 import subprocess
 import tempfile
@@ -33,6 +34,8 @@ from ripen.track.experiments import EXPERIMENTS, Client, locked, open_experiment
 
 BATCH = 500  # metrics a request: MLflow takes 1,000 at most
 LONGEST = 6000  # characters of a parameter's value that MLflow takes
+NOTE = "mlflow.note.content"
+"""The tag that MLflow's pages show as the description of a run or an experiment, in Markdown."""
 FOLDER = "served"
 """The folder of a run's artifacts that serves its model."""
 
@@ -240,7 +243,8 @@ class Tracker(AbstractContextManager["Tracker"]):
         return pipeline
 
     def _create(self, name: str, key: str, *, nested: bool) -> str:
-        tags = process_tags() | git_commit()
+        commit = git_commit()
+        tags = process_tags() | commit | {NOTE: self._note(name, nested, commit)}
         if nested:
             tags |= {
                 "mlflow.parentRunId": self.pipeline.run_id,
@@ -251,6 +255,16 @@ class Tracker(AbstractContextManager["Tracker"]):
             tags |= {"ripen.pipeline_hash": key} | _experiments({})
         created = self._client.create_run(self._experiment, tags=tags, run_name=name)
         return str(created.info.run_id)
+
+    def _note(self, name: str, nested: bool, commit: Mapping[str, str]) -> str:
+        """Return what a run is, and how it is run again."""
+        competition, stage = self._competition, f"{self._stage}@{self._key}"
+        first = "".join(f"`git checkout {one[:12]}`, then " for one in commit.values())
+        if nested:
+            return f"The model **{name}** of {competition}. Again: {first}`dvc repro {stage}`."
+        words = [f"competitions=[{competition}]", *self._run.overrides]
+        command = shlex.join(["ripen", "run", *dict.fromkeys(words)])
+        return f"All stages of {competition}. To run them again: {first}`{command}`."
 
     def _search(self, query: str, name: str) -> list[Run]:
         named = f"{query} and attributes.run_name = '{name}' and attributes.status = 'FINISHED'"

@@ -19,6 +19,10 @@ from ripen.settings.schema import Run
 from ripen.track import experiments, saved_views
 
 HOST = "127.0.0.1"
+# MLflow's assistant opens by itself, over a third of the page, at the address 127.0.0.1 and at
+# localhost, and has no setting for that. Browsers resolve names below localhost themselves (RFC
+# 6761), and at such a name it stays closed.
+NAME = "ripen.localhost"
 STARTING = 120.0  # seconds
 ENDING = 10.0  # seconds
 # One worker is enough for one user, and MLflow's jobs concern only what ripen does not log.
@@ -57,7 +61,8 @@ def run(settings: Run, port: int, *, browser: bool) -> int:
         return 0
     check_free(port)
     with server(store, port) as ended:
-        show(f"http://{HOST}:{port}", pages, browser=browser)
+        show(f"http://{NAME}:{port}", pages, browser=browser)
+        print(f"for programs, or a browser that does not know {NAME}: http://{HOST}:{port}")
         print("Ctrl-C ends it", flush=True)
         return ended()
 
@@ -124,7 +129,9 @@ def server(store: str, port: int) -> Iterator[Callable[[], int]]:
     # SIGINT too: a shell script starts its background processes with SIGINT ignored.
     before = {one: signal.signal(one, _interrupt) for one in (signal.SIGINT, signal.SIGTERM)}
     process = subprocess.Popen(
-        [*command, "--backend-store-uri", store], env=os.environ | QUIET, stdout=subprocess.DEVNULL
+        [*command, "--backend-store-uri", store, *_named(port)],
+        env=os.environ | QUIET,
+        stdout=subprocess.DEVNULL,
     )
     try:
         _wait_for(process, port)
@@ -135,6 +142,13 @@ def server(store: str, port: int) -> Iterator[Callable[[], int]]:
         _end(process)
         for one, handler in before.items():
             signal.signal(one, handler)
+
+
+def _named(port: int) -> list[str]:
+    """Return the options by which the server answers to its names, and to no other."""
+    hosts = [f"{name}:{port}" for name in (NAME, HOST, "localhost")]
+    origins = ",".join(f"http://{host}" for host in hosts)
+    return ["--allowed-hosts", ",".join(hosts), "--cors-allowed-origins", origins]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

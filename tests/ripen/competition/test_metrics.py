@@ -68,6 +68,16 @@ def test_the_registry_is_complete() -> None:
     assert set(wanted.split()) - set(NAMES) == set()
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if METRICS[name].ranks])
+def test_a_metric_that_only_ranks_takes_any_monotone_transform(name: str) -> None:
+    task = METRICS[name].tasks[0]
+    metric, truth, outputs, rows = case(name, task, 1, seed=3)
+    moved = outputs**3
+    if task == "binary":
+        moved[:, 0] = 1 - moved[:, 1]
+    assert metric(truth, moved, rows) == pytest.approx(metric(truth, outputs, rows))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_metric_says_what_it_is_and_where_it_is_from(name: str) -> None:
     metric = METRICS[name]

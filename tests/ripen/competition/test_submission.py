@@ -13,7 +13,7 @@ from ripen.competition.index import Index
 from ripen.competition.submission import fill, id_column, read_sample
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import DataError
-from ripen.kaggle.submit import check
+from ripen.kaggle.form import check
 from ripen.settings.compose import changed
 from ripen.settings.schema import Competition
 

@@ -15,7 +15,7 @@ from ripen.competition.tasks import TASKS
 from ripen.core.layout import Layout
 from ripen.data.readers import READERS
 from ripen.data.sources import SOURCES
-from ripen.kaggle.submit import check
+from ripen.kaggle.form import check
 from ripen.learn.estimator import estimator
 from ripen.settings import compose as config
 from ripen.settings.schema import Competition

@@ -127,8 +127,10 @@ def test_a_read_only_folder(
         ("sqlite:///s.db", "compatible with the table schema", "--storage sqlite:///s.db"),
         ("./mlruns", "database or disk is full", "./mlruns: there is no space left"),
         ("postgresql://db/ripen", "anything\nelse", "postgresql://db/ripen: anything else"),
+        ("http://ann:pw@h", "no http://ann:pw@h/?token=abc", "http://***@h: no http://***@h/?tok"),
     ],
 )
 def test_an_error_becomes_one_line_of_advice(uri: str, message: str, expected: str) -> None:
     assert expected in (line := explained(uri, RuntimeError(message)))
     assert "\n" not in line
+    assert "pw" not in line

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import struct
+import subprocess
 import threading
 import time
 import zipfile
@@ -17,12 +18,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from caffe import image_files
 from ripen.core.errors import DataError
+from ripen.data import decode as decoding
 from ripen.data.decode import AHEAD, MAX_PIXELS, decode, examine, files_of, in_order, open_archives
 from ripen.data.image_index import build, survey
 from ripen.data.labels import LABELS, Known, Labels
 from tests.ripen.images import zipped
 
+ROOT = Path(__file__).parents[3]
 MakeImage = Callable[..., Image.Image]
 Encode = Callable[..., bytes]
 
@@ -190,13 +194,45 @@ def test_other_files_are_not_images(content: bytes) -> None:
         decode(content, "cat.jpg")
 
 
-def test_too_many_pixels_are_refused_before_decoding(encode: Encode) -> None:
+def test_too_many_pixels_are_refused_before_decoding(
+    encode: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for side in (50_000, 10_000):  # beyond Pillow's own limit, and within it
         content = bytearray(encode(Image.new("1", (8, 8)), "PNG"))
         content[16:24] = struct.pack(">II", side, side)
         content[29:33] = struct.pack(">I", zlib.crc32(bytes(content[12:29])))
-        with pytest.raises(DataError, match=rf"^a\.png: is too large: .* than {MAX_PIXELS:,} pix"):
+        with pytest.raises(
+            DataError, match=rf"^a\.png: is too large: .* than 67,108,864 pix.* {MAX_PIXELS}$"
+        ):
             decode(bytes(content), "a.png")
+    content = encode(Image.new("RGB", (8, 8)), "PNG")
+    monkeypatch.setenv(MAX_PIXELS, "63")
+    with pytest.raises(DataError, match="is too large: 8x8 has more than 63 pixels"):
+        decode(content, "a.png")
+    monkeypatch.setenv(MAX_PIXELS, "64")
+    assert decode(content, "a.png").size == (8, 8)
+    monkeypatch.setenv(MAX_PIXELS, "9" * 5000)
+    with pytest.raises(DataError, match=rf"variable {MAX_PIXELS} is '9+…9+', not a number$"):
+        decode(content, "a.png")
+
+
+def test_the_formats_and_the_limit_are_caffes() -> None:
+    assert decoding.FORMATS == image_files.FORMATS
+    assert decoding.pixel_limit() == image_files.pixel_limit()
+    assert decoding.MAX_PIXELS == image_files.MAX_PIXELS
+
+
+def test_no_reader_starts_another_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow would let Ghostscript draw an EPS, whatever the file's name says."""
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a program is started"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    content = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
+    assert Image.open(io.BytesIO(content)).format == "EPS"
+    with pytest.raises(DataError, match="^cat.0.jpg: is not an image that Pillow can read$"):
+        decode(content, "cat.0.jpg")
+    for file in (ROOT / "src").rglob("*.py"):
+        opened = "Image.open(" in file.read_text(encoding="utf-8")
+        assert not opened or file.name == "decode.py", f"{file}: use decode.open_image"
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from markupsafe import Markup
 
 from ripen.competition.index import Index
 from ripen.competition.metrics import Order
 from ripen.competition.tasks import TASKS
 from ripen.judge.data_report import DataReport, Finding
-from ripen.judge.page import Figure, Page, facts, figures, html
-from ripen.judge.scoring import leaderboard
+from ripen.judge.page import Figure, Page, facts, figures, html, inline
+from ripen.judge.scoring import leaderboard, two_digits
 from ripen.settings.compose import changed
 from ripen.settings.schema import Competition
 from tests.ripen.browser import WIDTHS, needs_chromium, opened, screenshot
@@ -36,11 +37,13 @@ METRICS = {
 def made(**changed: object) -> Page:
     values = {
         "competition": "cheese",
+        "lead": "Classification of cheeses.",
         "board": leaderboard(METRICS),
+        "models": list(METRICS["models"]),
         "facts": {"metric": "log loss, lower is better"},
         "card": None,
         "data": DataReport((Finding("leak", "'id' tells <b>all</b>", True),), "Split in time."),
-        "figures": [Figure("Error", "It falls", "data:image/svg+xml;base64,PHN2Zy8+")],
+        "figures": [Figure("error", "Error", "Curves", "It falls.", Markup("<svg/>"))],
         "settings": {"train.solver.base_lr": "0.1"},
         "hashes": {"data/cheese/raw": "ab" * 32},
         "seed": 7,
@@ -52,7 +55,8 @@ def cells(page: str) -> list[list[str]]:
     """Return the leaderboard's rows as the page has them."""
     section = page.partition('<section id="leaderboard">')[2].partition("</section>")[0]
     rows = re.findall(r"<tr.*?>(.*?)</tr>", section)
-    return [re.findall(r"<t[hd]>(.*?)</t[hd]>", row) for row in rows]
+    dot = r'<span class="dot".*?></span>'
+    return [re.findall(r"<t[hd]>(.*?)</t[hd]>", re.sub(dot, "", row)) for row in rows]
 
 
 def test_the_leaderboard_is_by_log_loss() -> None:
@@ -62,8 +66,9 @@ def test_the_leaderboard_is_by_log_loss() -> None:
         ["net", "0.2500", "0.8750", "converged at 300"],
         ["svm", "0.5000", "0.7500", ""],
     ]
-    assert "Best by validation log loss: <strong>net</strong>" in page
-    assert '<tr class="best"><td>net</td>' in page
+    assert '<th scope="row">best model</th><td>net: validation log loss 0.2500</td>' in page
+    assert '<th scope="row">submission</th><td>data/cheese/submission.csv</td>' in page
+    assert re.search(r'<tr class="best"><td><span .*?></span>net</td>', page)
 
 
 def test_the_data_report_is_a_section() -> None:
@@ -76,13 +81,17 @@ def test_the_data_report_is_a_section() -> None:
 def test_models_of_a_test_part_alone_are_ranked_by_it() -> None:
     models = {"a": {"test": {"log_loss": 0.9}}, "b": {"test": {"log_loss": 0.1}}}
     board = leaderboard({"models": models, "best": "b", "best_by": "test/log_loss"})
-    assert [row[0] for row in cells(html(made(board=board)))] == ["model", "b", "a"]
+    assert [row[0] for row in cells(html(made(board=board, models=["a", "b"])))] == [
+        "model",
+        "b",
+        "a",
+    ]
 
 
 def test_headings_and_order_are_those_of_the_metric() -> None:
     models = {"a": {"validation": {"r2": 0.5, "rmse": 2.0}}, "b": {"validation": {"r2": 0.9}}}
     board = leaderboard({"models": models, "best": "b", "best_by": "validation/r2"})
-    assert cells(html(made(board=board))) == [
+    assert cells(html(made(board=board, models=["a", "b"]))) == [
         ["model", "validation R²", "validation RMSE", "training ended"],
         ["b", "0.9000", "", ""],
         ["a", "0.5000", "2.0000", ""],
@@ -145,36 +154,59 @@ def test_a_data_card_is_shown_where_there_is_one() -> None:
     assert "Source: a shop" not in html(made())
 
 
-def test_figures_are_the_nets_and_those_of_all(tmp_path: Path) -> None:
-    for name in (
-        "net/error.svg",
-        "net/roc.svg",
-        "svm/roc.svg",
-        "roc.svg",
-        "trainings.svg",
-        "roc.csv",
-    ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(name)
-    (tmp_path / "sweep").mkdir()
-    (tmp_path / "sweep/trials_by_rate.svg").write_text("s")
-    found = figures(tmp_path, "svm", tmp_path / "sweep")
-    assert [figure.title for figure in found] == [
-        "Error against iterations",
-        "Trainings at the same budget",
-        "Receiver operating characteristic",
-        "Trials by rate",
+def test_figures_tell_their_story_in_order_and_leave_out_what_shows_nothing(
+    tmp_path: Path,
+) -> None:
+    svg = '<svg viewBox="0 0 1 1"><title>{}</title></svg>'
+    drawn = ("svm/roc", "net/roc", "net/error", "net/network", "roc", "own_drawing")
+    for name in (*drawn, "sweep/figures/converged", "sweep/figures/curves"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / f"{name}.svg").write_text(svg.format(name))
+    rates = {"false_positive_rate": [0, 0.5, 1], "true_positive_rate": [0, 1, 1]}
+    pd.DataFrame(rates).assign(model="svm").to_csv(tmp_path / "roc.csv", index=False)
+    curve = {"iteration": [5, 10, 15], "loss": [0.9, 0.5, 0.3], "validation_loss": [0.8, 0.4, 0.6]}
+    pd.DataFrame(curve).to_csv(tmp_path / "net/error.csv", index=False)
+    trials = {
+        "trial": [0, 1],
+        "solver.base_lr": [0.1, 1.0],
+        "ended": ["max_iter"] * 2,
+        "validation_loss": [0.5, 0.25],
+    }
+    pd.DataFrame(trials).to_csv(tmp_path / "sweep/trials.csv", index=False)
+    board = leaderboard(METRICS | {"best": "svm"})
+    found = figures(tmp_path, tmp_path / "sweep", board, METRICS)
+    assert [(figure.title, figure.sentence) for figure in found] == [
+        (
+            "Error against iterations",
+            "net: from 0.8 down to 0.4 on validation rows, at iteration 10 of 15, whose weights "
+            "are kept. After that the training error still falls, to 0.3, and the validation "
+            "error does not: the net begins to learn the training rows by heart.",
+        ),
+        (
+            "True against false alarms",
+            "The area below the curve is largest for svm, 0.750. Guessing has 0.5.",
+        ),
+        (
+            "The sweep's trials",
+            "2 trials. The lowest validation error, 0.25, is that of lr 1, the highest 0.5.",
+        ),
+        ("Own drawing", ""),
     ]
-    assert found[2].address == "data:image/svg+xml;base64,cm9jLnN2Zw=="  # roc.svg
+    assert "<title>roc</title>" in found[1].svg
 
 
-def test_without_a_net_figures_are_those_of_the_best(tmp_path: Path) -> None:
-    for name in ("forest/values.svg", "forest/residuals.svg", "svm/values.svg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(name)
-    found = figures(tmp_path, "forest", tmp_path / "sweep")
-    assert [figure.title for figure in found] == ["Predicted against true values", "Residuals"]
-    assert found[0].address == "data:image/svg+xml;base64,Zm9yZXN0L3ZhbHVlcy5zdmc="
+def test_a_figure_in_the_page_has_its_colours_and_ids_of_its_own() -> None:
+    drawn = (
+        '<?xml version="1.0"?>\n<svg width="4" height="3" viewBox="0 0 4 3">'
+        '<path id="a" style="fill: #ffffff; stroke: #000000"/><rect fill="white"/>'
+        '<use href="#a" clip-path="url(#b)" style="fill: #2f7fb8"/></svg>'
+    )
+    assert inline(drawn, "roc") == (
+        '<svg viewBox="0 0 4 3">'
+        '<path id="roc-a" style="fill: var(--paper); stroke: currentColor"/>'
+        '<rect fill="var(--paper)"/>'
+        '<use href="#roc-a" clip-path="url(#roc-b)" style="fill: #2f7fb8"/></svg>'
+    )
 
 
 @needs_chromium
@@ -189,18 +221,36 @@ def test_a_browser_shows_the_report(reproduced: Clone, competition: str, width: 
         row = page.locator("tr.best td").all_inner_texts()
         assert row[:3] == [
             metrics["best"],
-            f"{best['score']:.5f} ± {best['standard_error']:.5f}",
+            f"{best['score']:.5f} ± {two_digits(best['standard_error'])}",
             f"{best['accuracy']:.4f}",
         ]
-        pictures = page.locator("img")
-        drawn = pictures.evaluate_all("all => all.map(i => [i.naturalWidth, i.alt.length])")
-        assert len(drawn) >= 4
-        assert all(pixels > 0 and words > 0 for pixels, words in drawn)
+        assert page.locator("figure svg").count() >= 8
+        assert all(len(text) > 20 for text in page.locator("figure figcaption").all_inner_texts())
+        # What a line's value is, where the pointer is.
+        line = page.locator("#error svg[data-points]")
+        line.scroll_into_view_if_needed()
+        box = line.bounding_box()
+        assert box is not None
+        view = line.evaluate("svg => svg.viewBox.baseVal.width")
+        x, y, across, up = line.evaluate("svg => JSON.parse(svg.dataset.points)[1][1][0]")
+        scale = box["width"] / view
+        page.mouse.move(box["x"] + x * scale, box["y"] + y * scale)
+        tip = page.locator("#error .tip")
+        assert tip.inner_text() == f"validation: {up} at {across}"
+        hints = page.locator(".hint").evaluate_all("all => all.map(one => one.offsetHeight > 0)")
+        assert hints
+        assert all(shown == (width < 500) for shown in hints)
         # Nothing makes the page itself wider than the window.
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.emulate_media(color_scheme="dark")
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert background == "rgb(21, 26, 23)"
+        assert page.locator("#error svg").evaluate("svg => getComputedStyle(svg).fill") == (
+            "rgb(232, 236, 233)"
+        )
+        page.locator("#figures").scroll_into_view_if_needed()
+        screenshot(page, f"report-{competition}-dark-{width}")
+        page.evaluate("scrollTo(0, 0)")
         page.emulate_media(color_scheme="light")
         screenshot(page, f"report-{competition}-{width}")
     assert errors == []

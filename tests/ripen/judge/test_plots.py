@@ -1,3 +1,6 @@
+import json
+import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +21,25 @@ RATES = pd.DataFrame(
 LEARNT = pd.DataFrame({"model": ["a", "a"], "n_train": [10, 100], "score": [0.7, 0.9]})
 VALUES = pd.DataFrame({"truth": [1, 3], "predicted": [1.5, 2], "residual": [-0.5, 1]})
 POINTS = pd.DataFrame({"x": [0.2, 0.7], "y": [0.5, 0.6], "label": ["no", "yes"]})
+SCORES = pd.DataFrame(
+    {"model": ["net", "a"], "score": [0.2, 0.5], "standard_error": [0.05, np.nan]}
+)
+STYLES = plots.palette(["a", "b", "net", "head"])
+SUBMITTED = pd.DataFrame(
+    {
+        "model": ["svm", "a blend of a great many models"],
+        "cv": [0.5, 0.3],
+        "cv_error": [0.1, np.nan],
+        "public": [0.6, 0.2],
+    }
+)
 FIGURES = {
     "error": lambda: plots.error_curve(CURVE, "converged", 2),
     "confusion": lambda: plots.confusion(pd.DataFrame([[3, 1], [0, 6]]), ("no", "yes"), "net"),
     "reliability": lambda: plots.reliability(
         pd.DataFrame({"predicted": [0.1, 0.9], "observed": [0.2, 0.8]}), "net"
     ),
-    "roc": lambda: plots.roc(RATES, "test"),
+    "roc": lambda: plots.roc(RATES, "test", STYLES),
     "regions": lambda: plots.regions(
         np.array([0.0, 1.0]),
         np.array([0.0, 1.0]),
@@ -32,10 +47,12 @@ FIGURES = {
         POINTS,
         ("squishiness", "green", "ripe"),
     ),
-    "learning": lambda: plots.learning_curve(LEARNT, 0.95),
+    "learning": lambda: plots.learning_curve(LEARNT, 0.95, STYLES),
     "values": lambda: plots.values(VALUES, "forest"),
     "residuals": lambda: plots.residuals(VALUES, "forest"),
-    "errors": lambda: plots.error_curves({"net": CURVE, "head": CURVE / 2}),
+    "errors": lambda: plots.error_curves({"net": CURVE, "head": CURVE / 2}, STYLES),
+    "scores": lambda: plots.scores(SCORES, "log loss", STYLES),
+    "agreement": lambda: plots.agreement(SUBMITTED, "titanic"),
 }
 
 
@@ -76,6 +93,42 @@ def test_error_curves_have_a_solid_and_a_dotted_line_a_net() -> None:
     assert drawn[0].get_color() == drawn[1].get_color() != drawn[2].get_color()
 
 
+def luminance(colour: str) -> float:
+    """As WCAG 2 defines it."""
+    levels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("colour", plots.PALETTE)
+def test_a_models_colour_can_be_seen_on_a_light_and_on_a_dark_page(colour: str) -> None:
+    for page in ("#ffffff", "#151a17"):
+        dark, light = sorted((luminance(colour), luminance(page)))
+        assert (light + 0.05) / (dark + 0.05) >= 3  # WCAG 1.4.11
+
+
+def test_of_many_models_no_two_look_the_same() -> None:
+    styles = plots.palette([f"m{i}" for i in range(30)])
+    assert len({tuple(style.values()) for style in styles.values()}) == 30
+
+
+def test_the_points_of_lines_are_where_they_are_drawn(tmp_path: Path) -> None:
+    figure = FIGURES["learning"]()
+    figure.axes[0].plot([20, 30, 40], [0.7, 0.8, 0.75], label="_trial")
+    plots.save(figure, tmp_path / "one.svg")
+    text = (tmp_path / "one.svg").read_text()
+    ((name, points),) = json.loads(unescape(text.split('data-points="')[1].split('"')[0]))
+    assert (name, [point[2:] for point in points]) == (
+        "trial",
+        [["20", "0.7"], ["30", "0.8"], ["40", "0.75"]],
+    )
+    drawn = re.findall(r'd="M ([\d. ]+)\nL ([\d. ]+)\nL ([\d. ]+)\n"', text)
+    places = [[list(map(float, place.split())) for place in line] for line in drawn]
+    assert any(np.allclose(line, [point[:2] for point in points], atol=0.06) for line in places), (
+        places
+    )
+
+
 def test_values_are_drawn_against_the_line_on_which_they_are_right() -> None:
     figure = FIGURES["values"]()
     assert figure.axes[0].collections[0].get_offsets().tolist() == [[1, 1.5], [3, 2]]
@@ -83,6 +136,16 @@ def test_values_are_drawn_against_the_line_on_which_they_are_right() -> None:
     residuals = FIGURES["residuals"]()
     assert residuals.axes[0].collections[0].get_offsets().tolist() == [[1.5, -0.5], [2, 1]]
     assert {y for _, y in lines(residuals)["perfect"]} == {0.0}
+
+
+def test_cross_validation_is_drawn_against_the_leaderboard_with_its_error() -> None:
+    axes = FIGURES["agreement"]().axes[0]
+    (bars,) = axes.containers
+    assert bars[0].get_xydata().tolist() == [[0.5, 0.6], [0.3, 0.2]]
+    spans = [segment[:, 0].tolist() for segment in bars[2][0].get_segments()]
+    assert spans == [pytest.approx([0.4, 0.6]), [0.3, 0.3]]
+    assert [text.get_text() for text in axes.texts] == ["svm", "a blend of a great many…"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("cross-validated score", "public score")
 
 
 def test_of_very_many_values_some_are_drawn() -> None:

@@ -115,10 +115,10 @@ def test_a_regression_from_its_files_to_its_report(
         "<td>RMSE, lower is better</td>",
         "<td>kfold, folds 3</td>",
         "<td>90, of which 90 validate</td>",
-        "Best by validation RMSE",
+        "Chosen by validation RMSE on 90 rows",
         "<th>validation mean absolute error</th>",
         "Predicted against true values",
-        "Residuals",
+        "What is left over",
     ):
         assert words in page
     assert '<th scope="row">classes</th>' not in page

@@ -26,6 +26,7 @@ from ripen.judge.scoring import (
     leaderboard,
     read_metrics,
     table,
+    two_digits,
 )
 
 LABELS = np.array([0, 1, 1, 0])
@@ -121,6 +122,7 @@ TRAINING = {"stopped": "converged", "iterations": 700, "best_iteration": 600}
 def test_metrics_have_their_fixed_form() -> None:
     bayes = {"test": {"accuracy": 0.9}, "expected": {"accuracy": 0.91}}
     metrics = evaluate([*SVM, *NET], {"net": TRAINING}, bayes)
+    assert set(metrics.pop("rivals")) == {"svm"}
     assert metrics == {
         "models": {
             "svm": {one.part: binary_scores(one) for one in SVM},
@@ -217,6 +219,32 @@ def test_a_metric_of_the_competitions_own_brings_its_title_and_its_direction() -
     assert board.text(board.rows[0], board.decides) == "0.00000 ± 0.00000"
 
 
+def test_what_the_choice_rests_on() -> None:
+    """By hand: in each of two folds `b` is 0.25 behind, so certainly; `c` is 0.5 behind in one."""
+    rows, targets = np.arange(4), np.zeros(4)
+    off = {"a": [1, 1, 1, 1], "b": [1.25] * 4, "c": [1.5, 1.5, 1, 1]}
+    folds = np.array([0, 0, 1, 1])
+    models = [
+        Scored(name, "validation", rows, targets, np.array(by)[:, None], folds)
+        for name, by in off.items()
+    ]
+    scorer = Scorer(METRICS["mae"], targets, {})
+    metrics = scoring.evaluate(models, {}, None, REGRESSION, scorer)
+    assert metrics["rivals"] == {
+        "b": {"behind": 0.25, "standard_error": 0.0},
+        "c": {"behind": 0.25, "standard_error": 0.25},
+    }
+    board = leaderboard(metrics)
+    assert (board.compared, board.tied) == (("b", "c"), ("c",))
+    chosen = "Chosen by validation mean absolute error on 4 rows"
+    assert board.certainty == (
+        f"{chosen}. That many rows show no difference between a and c: it is below 2 standard "
+        "errors."
+    )
+    sure = leaderboard(metrics | {"rivals": {"b": metrics["rivals"]["b"]}})
+    assert sure.certainty == f"{chosen}, 2 standard errors or more ahead of every other model."
+
+
 def test_nothing_to_score_is_an_error() -> None:
     with pytest.raises(DataError, match="no row with a prediction has a known target"):
         evaluate([], {}, None)
@@ -257,7 +285,7 @@ def test_a_row_has_everything_that_is_rendered() -> None:
     assert (first.ended, second.ended) == ("converged at 700", "")
     assert board.decides == Column("validation", "log_loss")
     net = binary_scores(NET[0])
-    shown = f"{net['score']:.5f} ± {net['standard_error']:.5f}"
+    shown = f"{net['score']:.5f} ± {two_digits(net['standard_error'])}"
     assert board.text(first, board.decides) == shown
     assert board.text(first, Column("test", "accuracy")) == "1.0000"
     assert board.text(first, Column("test", "n")) == "4"

@@ -57,7 +57,10 @@ def test_the_curves_are_all_there(trials: pd.DataFrame, curves: pd.DataFrame) ->
     axes = all_curves(trials, curves).axes[0]
     drawn = [line.get_ydata().tolist() for line in axes.lines if len(line.get_ydata()) > 1]
     assert drawn == list(LOSSES.values())
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["sails past", "crawls"]
+    assert [text.get_text() for text in axes.figure.legends[0].get_texts()] == [
+        "sails past",
+        "crawls",
+    ]
 
 
 @pytest.mark.slow

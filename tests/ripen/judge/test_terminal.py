@@ -31,7 +31,10 @@ def rows_of(metrics: dict[str, Any], seconds: dict[str, float]) -> list[list[str
     with console.capture() as capture:
         console.print(as_table(leaderboard(metrics), seconds, "avocado"))
     lines = [line for line in capture.get().splitlines() if line.startswith(("│", "┃"))]
-    return [[cell.strip() for cell in line.strip("│┃").split(line[0])] for line in lines]
+    cells = [[cell.strip() for cell in line.strip("│┃").split(line[0])] for line in lines]
+    heads = [row for row, line in zip(cells, lines, strict=True) if line[0] == "┃"]
+    head = [" ".join(filter(None, parts)) for parts in zip(*heads, strict=True)]
+    return [head, *cells[len(heads) :]]
 
 
 def test_the_table_is_sorted_and_shows_why_training_stopped() -> None:
@@ -45,7 +48,7 @@ def test_the_table_is_sorted_and_shows_why_training_stopped() -> None:
         "stopped",
     ]
     assert rows == [
-        ["net (best)", "0.20004 ± 0.01200", "0.8000", "0.9200", "1.23 s", "converged at 700"],
+        ["net (best)", "0.20004 ± 0.012", "0.8000", "0.9200", "1.23 s", "converged at 700"],
         ["svm", "0.3000", "0.9000", "0.9100", "", ""],
         ["best possible (Bayes)", "", "", "0.9400", "", ""],
     ]
@@ -76,3 +79,18 @@ def test_with_a_test_part_alone() -> None:
         ["model", "test log loss", "test accuracy", "test top 5"],
         ["lenet (best)", "1.5000", "0.5000", "0.7500"],
     ]
+
+
+def test_a_narrow_terminal_keeps_the_scores_that_decide() -> None:
+    board = leaderboard(METRICS)
+    for width in (200, 90, 20):
+        table = as_table(board, {}, "avocado", width)
+        headings = [str(column.header).replace("\n", " ") for column in table.columns[1:-2]]
+        assert (
+            headings
+            == {
+                200: ["validation log loss", "validation accuracy", "test accuracy"],
+                90: ["validation log loss", "test accuracy"],
+                20: ["validation log loss"],
+            }[width]
+        )

@@ -2,20 +2,25 @@
 
 import functools
 import hashlib
+import json
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ripen import cli
 from ripen.core.errors import DataError, SourceError, UsageError
-from ripen.data.sources import download
-from ripen.kaggle import history, upload
-from ripen.kaggle.submit import Job, check, run, target
+from ripen.data.sources import download, kaggle_client
+from ripen.kaggle import ledger, upload
+from ripen.kaggle.form import check
+from ripen.kaggle.submit import Job, Score, refresh, run, target
 from ripen.learn.complete import complete
 from ripen.settings.schema import Competition
 from ripen.stages.settings import compose
@@ -34,6 +39,12 @@ models: {svm: null, random_forest: null, k_nearest_neighbors: null, gaussian_nb:
 """In place of the competition's own file: a table needs no nets of the zoo."""
 SAMPLE = "id,label\n" + "".join(f"{i},0\n" for i in range(1, 13))
 GOOD = "id,label\n" + "".join(f"{i},{i / 20}\n" for i in range(1, 13))
+NAMES = st.sampled_from(
+    ["code", "message", "ref", "status", "publicScore", "date", "token", "createUrl", "submissions"]
+    + ["score", "nextPageToken", "numAllowedNow", "submissionsDisabled", "errorDescription"]
+)
+ENDPOINTS = ["GetCompetition", "GetSubmissionLimits", "StartSubmissionUpload", "CreateSubmission"]
+ENDPOINTS += ["GetSubmission", "GetLeaderboard", "IntrospectToken", "blob0"]
 SHA256 = hashlib.sha256(GOOD.encode()).hexdigest()
 
 
@@ -85,6 +96,8 @@ def job(tmp_path: Path) -> Job:
         competition_of(),
         COMPETITION,
         model="net",
+        file=Path("data/cats_vs_dogs/submission.csv"),
+        score=Score("log_loss", 0.05, 0.002, {"svm": 0.75, "head": 0.25}),
         run="f" * 32,
         message="crust no. 1",
     )
@@ -95,6 +108,8 @@ def test_a_submission_is_sent_scored_and_recorded(
 ) -> None:
     run(job, dry_run=False, force=False)
     assert stand_in.calls == [
+        "GetCompetition",
+        "GetSubmissionLimits",
         "StartSubmissionUpload",
         "blob0",
         "CreateSubmission",
@@ -109,8 +124,11 @@ def test_a_submission_is_sent_scored_and_recorded(
             "submissionDescription": "crust no. 1",
         }
     ]
-    (kept,) = history.read(job.history)
-    assert (kept.ref, kept.status, kept.score) == (1001, "complete", "0.98114")
+    (kept,) = ledger.read(job.ledger)
+    assert (kept.ref, kept.status, kept.score) == (1001, "scored", "0.98114")
+    assert (kept.metric, kept.cv, kept.cv_error, kept.private) == ("log_loss", 0.05, 0.002, None)
+    assert (kept.members, kept.left) == ({"svm": 0.75, "head": 0.25}, 4)
+    assert kept.md5 == hashlib.md5(GOOD.encode()).hexdigest()
     assert (kept.place, kept.teams, kept.rows, kept.sha256) == (3, 5, 12, SHA256)
     assert (kept.run, kept.model, kept.commit, kept.dirty) == ("f" * 32, "net", None, False)
     assert capsys.readouterr().out.splitlines() == [
@@ -123,10 +141,12 @@ def test_a_submission_is_sent_scored_and_recorded(
         "             2,0.1",
         "             3,0.15",
         f"model        net, MLflow run {'f' * 32}",
+        "validated    log_loss 0.05000 ± 0.00200",
+        "members      svm 0.75, head 0.25",
         "commit       no commit",
         "message      crust no. 1",
-        "sent as submission 1001; waiting for its score",
-        "public score 0.98114",
+        "sent as submission 1001 (4 more today); waiting for its score",
+        "public score 0.98114, cross-validated 0.05000",
         "place 3 of 5 on the public leaderboard",
     ]
 
@@ -136,7 +156,7 @@ def test_a_dry_run_sends_nothing(
 ) -> None:
     run(job, dry_run=True, force=False)
     assert stand_in.server.requests == []
-    assert not job.history.exists()
+    assert not job.ledger.exists()
     assert capsys.readouterr().out.splitlines()[-1] == "dry run: nothing is sent"
 
 
@@ -151,10 +171,10 @@ def test_the_same_bytes_are_sent_twice_only_by_force(stand_in: Kaggle, job: Job)
         run(job, dry_run=False, force=False)
     assert len(stand_in.server.requests) == asked
     run(job, dry_run=False, force=True)
-    assert [entry.ref for entry in history.read(job.history)] == [1001, 1002]
+    assert [entry.ref for entry in ledger.read(job.ledger)] == [1001, 1002]
     job.file.write_text(GOOD.replace("0.05", "0.06"))
     run(job, dry_run=False, force=False)
-    assert [entry.ref for entry in history.read(job.history)] == [1001, 1002, 1003]
+    assert [entry.ref for entry in ledger.read(job.ledger)] == [1001, 1002, 1003]
 
 
 def test_the_same_bytes_may_be_sent_to_another_competition(stand_in: Kaggle, job: Job) -> None:
@@ -173,10 +193,10 @@ def test_a_pending_score_is_requested_and_the_file_not_sent_again(
     stand_in.verdicts = [{"status": "PENDING"}, {"status": "COMPLETE", "publicScore": "0.6"}]
     run(job, dry_run=False, force=False)
     assert capsys.readouterr().out.splitlines()[-1].startswith("not scored yet")
-    assert history.read(job.history)[0].status == "pending"
+    assert ledger.read(job.ledger)[0].status == "sent"
     run(job, dry_run=False, force=False)
     assert len(stand_in.submissions) == 1
-    (kept,) = history.read(job.history)
+    (kept,) = ledger.read(job.ledger)
     assert (kept.score, kept.place, kept.teams) == ("0.6", 5, 5)
 
 
@@ -224,7 +244,7 @@ def test_an_upload_that_fails(
     with pytest.raises(SourceError, match=message):
         run(job, dry_run=False, force=False)
     assert stand_in.submissions == []
-    assert not job.history.exists()
+    assert not job.ledger.exists()
 
 
 @pytest.mark.parametrize(
@@ -242,21 +262,6 @@ def test_an_upload_that_fails(
             r"^Kaggle says 400 Submission not allowed: daily limit\. See https://www\.kaggle\.com/c"
             r"/dogs-vs-cats/overview/evaluation for the form",
         ),
-        (
-            "CreateSubmission",
-            as_json({"message": "Slow down"}, 429, **{"Retry-After": "20"}),
-            r"^Kaggle says 429 Slow down\. Try again in 20 seconds\. Before you do, look at http",
-        ),
-        (
-            "CreateSubmission",
-            as_json({"message": "Not today"}),
-            r"^Kaggle did not accept it: Not today$",
-        ),
-        (
-            "CreateSubmission",
-            Answer(b"", headers={"Content-Length": "90", "Content-Type": "text/plain"}, cut=0),
-            r"^Kaggle: the connection was lost\. Run it again.* it may have arrived$",
-        ),
     ],
 )
 def test_refusals(stand_in: Kaggle, job: Job, endpoint: str, answer: Answer, message: str) -> None:
@@ -264,7 +269,7 @@ def test_refusals(stand_in: Kaggle, job: Job, endpoint: str, answer: Answer, mes
     with pytest.raises(SourceError, match=message):
         run(job, dry_run=False, force=False)
     assert stand_in.calls.count(endpoint) == 1
-    assert not job.history.exists()
+    assert not job.ledger.exists()
 
 
 def test_with_a_wrong_key(
@@ -282,7 +287,7 @@ def test_the_request_for_the_score_is_repeated_while_kaggle_is_busy(
     busy = Answer(status=429, headers={"Retry-After": "0"})
     stand_in.instead["GetSubmission"] = [busy, Answer(status=502), score]
     run(job, dry_run=False, force=False)
-    assert history.read(job.history)[0].place == 1
+    assert ledger.read(job.ledger)[0].place == 1
 
 
 def test_a_file_that_kaggle_cannot_score(stand_in: Kaggle, job: Job) -> None:
@@ -291,7 +296,7 @@ def test_a_file_that_kaggle_cannot_score(stand_in: Kaggle, job: Job) -> None:
     said = "Evaluation Exception: ERROR: must have 12500 rows"
     with pytest.raises(SourceError, match=f"^Kaggle could not score submission 1001: {said}$"):
         run(job, dry_run=False, force=False)
-    (kept,) = history.read(job.history)
+    (kept,) = ledger.read(job.ledger)
     assert (kept.status, kept.error) == ("error", said)
     stand_in.verdicts = [{"status": "COMPLETE", "publicScore": "0.6"}]
     run(job, dry_run=False, force=False)  # what was in error may be sent again
@@ -314,7 +319,7 @@ def test_the_place_of_a_score(
 ) -> None:
     stand_in.leaderboard = leaderboard
     run(job, dry_run=False, force=False)
-    (kept,) = history.read(job.history)
+    (kept,) = ledger.read(job.ledger)
     assert (kept.place, kept.teams) == place
 
 
@@ -323,8 +328,178 @@ def test_a_hidden_leaderboard_is_no_failure(
 ) -> None:
     stand_in.instead["GetLeaderboard"] = [as_json({"code": 403, "message": "Hidden"}, 403)]
     run(job, dry_run=False, force=False)
-    assert history.read(job.history)[0].score == "0.98114"
+    assert ledger.read(job.ledger)[0].score == "0.98114"
     assert capsys.readouterr().out.endswith("its place is not known: Kaggle says 403 Hidden\n")
+
+
+LOST = Answer(b"", headers={"Content-Length": "90", "Content-Type": "text/plain"}, cut=0)
+PORTAL = Answer(b"<html>Sign in", headers={"Content-Type": "text/html"})
+BRACKETS = Answer(b"[" * 100_000, headers={"Content-Type": "application/json"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (LOST, r"Kaggle: the connection was lost"),
+        (as_json({"message": "Slow down"}, 429), r"Kaggle says 429 Slow down"),
+        (as_json({"code": 502, "message": "Bad gateway"}), r"Kaggle says 502 Bad gateway"),
+        (as_json({"message": "Thanks"}), r"Kaggle's answer names no submission: Thanks"),
+        (as_json({"ref": "many"}), r"Kaggle's answer is not understood: ref: input should be .*"),
+        (as_json({"code": "OK", "ref": 7}), r"Kaggle's answer is not understood \(TypeError: .*\)"),
+        (as_json([]), r"Kaggle's answer is not understood \(.*\)|Kaggle's answer names no .*"),
+        (PORTAL, r"Kaggle's answer is not JSON"),
+        (BRACKETS, r"Kaggle's answer is not understood \(RecursionError: .*\)"),
+    ],
+)
+@pytest.mark.parametrize("arrived", [True, False], ids=["arrived", "lost"])
+def test_an_answer_that_does_not_say_whether_it_counts(
+    stand_in: Kaggle, job: Job, answer: Answer, reason: str, arrived: bool
+) -> None:
+    stand_in.instead["CreateSubmission"] = [answer]
+    with pytest.raises(
+        SourceError,
+        match=rf"^({reason})\. It may have arrived: see https://www\.kaggle\.com/c/dogs-vs-cats/"
+        r"submissions\. The same command looks there first",
+    ) as caught:
+        run(job, dry_run=False, force=False)
+    assert "\n" not in str(caught.value)
+    assert stand_in.calls.count("CreateSubmission") == 1
+    (kept,) = ledger.read(job.ledger)
+    assert (kept.status, kept.ref, kept.sha256) == ("sending", None, SHA256)
+
+    del stand_in.instead["CreateSubmission"]
+    if arrived:
+        stand_in.submissions.append({"submissionDescription": "crust no. 1"})
+    run(job, dry_run=False, force=False)
+    (kept,) = ledger.read(job.ledger)
+    assert (kept.status, kept.ref, kept.score) == ("scored", 1001, "0.98114")
+    assert len(stand_in.submissions) == 1
+
+
+def test_an_attempt_is_not_taken_for_an_older_or_another_submission(
+    stand_in: Kaggle, job: Job
+) -> None:
+    stand_in.instead["CreateSubmission"] = [LOST]
+    with pytest.raises(SourceError, match="may have arrived"):
+        run(job, dry_run=False, force=False)
+    (kept,) = ledger.read(job.ledger)
+    now = datetime.fromisoformat(kept.time)
+    stand_in.submissions = [{"submissionDescription": "crust no. 1"}]
+    same, other = as_verdicts(stand_in, now), as_verdicts(stand_in, now - timedelta(hours=1))
+    assert upload.arrived(kept, same, set()) == same[0]
+    assert upload.arrived(kept, same, {1001}) is None
+    assert upload.arrived(kept, other, set()) is None
+    assert upload.arrived(replace(kept, message="crust"), same, set()) is None
+
+
+def as_verdicts(stand_in: Kaggle, when: datetime) -> list[upload.Verdict]:
+    """Return the submissions on Kaggle, had they been made then."""
+    stand_in.sent_at = when
+    return upload.listed(kaggle_client.connect(), COMPETITION)
+
+
+@pytest.mark.parametrize(
+    ("facts", "sent", "message"),
+    [
+        (
+            {"isKernelsSubmissionsOnly": True},
+            0,
+            r"^Kaggle takes no file for dogs-vs-cats, only notebooks\. Run: ripen bundle "
+            r"cats_vs_dogs\. Upload the folder",
+        ),
+        ({"submissionsDisabled": True}, 0, r"^Kaggle takes no submissions to dogs-vs-cats any mor"),
+        (
+            {},
+            5,
+            r"^Kaggle takes no more submissions to dogs-vs-cats today: 5 were sent\. Its day ends "
+            r"at 00:00 UTC, in \d+ h \d+ min$",
+        ),
+        ({"submissionsDisabled": "soon"}, 0, r"^Kaggle's answer is not understood: submissions_d"),
+    ],
+)
+def test_nothing_is_uploaded_where_kaggle_takes_none(
+    stand_in: Kaggle, job: Job, facts: dict[str, object], sent: int, message: str
+) -> None:
+    stand_in.facts = facts
+    stand_in.submissions = [{"submissionDescription": "other"}] * sent
+    with pytest.raises(SourceError, match=message):
+        run(job, dry_run=False, force=False)
+    assert stand_in.uploads == {}
+    assert not job.ledger.exists()
+
+
+def test_an_unknown_status_leaves_the_submission_recorded(stand_in: Kaggle, job: Job) -> None:
+    stand_in.verdicts = [{"status": "HELD"}]
+    with pytest.raises(
+        SourceError,
+        match=r"^Kaggle's answer is not understood \(KeyError: 'HELD'\)\. Submission 1001 is "
+        r"recorded: the same command asks for its score again$",
+    ):
+        run(job, dry_run=False, force=False)
+    assert [(one.ref, one.status) for one in ledger.read(job.ledger)] == [(1001, "sent")]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25
+)
+@given(
+    endpoint=st.sampled_from(ENDPOINTS),
+    status=st.sampled_from([200, 200, 204, 302, 400, 403, 429, 500]),
+    answer=st.dictionaries(NAMES, JSON, max_size=5) | JSON | st.binary(max_size=20),
+)
+def test_no_answer_of_kaggles_is_a_traceback(
+    stand_in: Kaggle, job: Job, endpoint: str, status: int, answer: object
+) -> None:
+    job.ledger.unlink(missing_ok=True)
+    stand_in.submissions.clear()
+    body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    stand_in.instead = {endpoint: [Answer(body, status, {"Content-Type": "application/json"})]}
+    said = ""
+    try:
+        run(job, dry_run=False, force=False)
+    except SourceError as error:
+        said = str(error)
+    assert said.isprintable()
+    assert "hunter" not in said
+    # What arrived is in the ledger, whatever Kaggle answered.
+    assert len(ledger.read(job.ledger)) >= len(stand_in.submissions)
+
+
+def test_a_ledger_that_another_process_holds(stand_in: Kaggle, job: Job) -> None:
+    with (
+        ledger.locked(job.name),
+        pytest.raises(DataError, match=r"^another ripen submits 'cats_vs_dogs' or reads its sc"),
+    ):
+        run(job, dry_run=False, force=False)
+    assert stand_in.server.requests == []
+
+
+def test_nothing_is_sent_where_the_ledger_cannot_be_written(stand_in: Kaggle, job: Job) -> None:
+    job.ledger.parent.write_text("")
+    with pytest.raises(DataError, match=r"^submissions/cats_vs_dogs\.jsonl: cannot be"):
+        run(job, dry_run=False, force=False)
+    assert stand_in.submissions == []
+
+
+def test_scores_are_refreshed(stand_in: Kaggle, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A private score comes after the deadline, and a lost answer's submission is found."""
+    run(job, dry_run=False, force=False)
+    job.file.write_text(GOOD.replace("0.05", "0.06"))
+    stand_in.instead["CreateSubmission"] = [LOST]
+    with pytest.raises(SourceError, match="may have arrived"):
+        run(replace(job, message="second"), dry_run=False, force=False)
+    stand_in.submissions.append({"submissionDescription": "second"})
+    stand_in.verdicts = [{"status": "COMPLETE", "publicScore": "0.9", "privateScore": "0.8"}]
+    assert refresh(job.name, job.competition) == 3
+    found = [(one.ref, one.status, one.score, one.private) for one in ledger.read(job.ledger)]
+    assert found == [(1001, "scored", "0.9", "0.8"), (1002, "scored", "0.9", "0.8")]
 
 
 Rewrite = Callable[[str], str]
@@ -344,10 +519,14 @@ Rewrite = Callable[[str], str]
             lambda text: text.replace("0.15", "1.5"),
             r"row 3, column 'label': '1\.5' is not a number",
         ),
-        (lambda text: text.replace("0.15", "nan"), r"row 3, column 'label': 'nan' is not a number"),
+        (lambda text: text.replace("0.15", "nan"), r"row 3, column 'label': the value is missing$"),
         (lambda text: text.replace("0.15", "-0.1"), r"'-0\.1' is not a number from 0 to 1"),
         (lambda text: text.replace("0.15", "dog"), r"'dog' is not a number from 0 to 1"),
-        (lambda text: text.replace("0.15", ""), r"'' is not a number from 0 to 1"),
+        (
+            lambda text: text.replace("0.15", "").replace("0.25", "NA"),
+            r"row 3, column 'label': the value is missing, and 1 more in this column$",
+        ),
+        (lambda text: text.replace("\n3,", "\n2,"), r"row 3, .* '2' is there twice$"),
         (lambda text: "", r"the file is empty"),
     ],
 )
@@ -364,7 +543,10 @@ def test_a_wrong_file_is_not_sent(
 def test_the_order_of_the_ids_is_the_samples(job: Job, tmp_path: Path) -> None:
     lines = GOOD.splitlines()
     (tmp_path / "sorted.csv").write_text("\n".join([lines[0], *sorted(lines[1:])]))
-    with pytest.raises(DataError, match=r"row 2, column 'id': '10' is not '2', the id in that row"):
+    with pytest.raises(
+        DataError,
+        match=r"row 2, column 'id': '10' is not '2', the id in that row of .*, in another order$",
+    ):
         check(tmp_path / "sorted.csv", tmp_path / job.sample, job.competition)
 
 
@@ -411,7 +593,7 @@ def test_the_command(
         net.log_metrics({"training_seconds": 2.0})
     assert cli.main(["submit", "cats_vs_dogs", "-m", "crust [1]"]) == 0
     file = repository / "submissions/cats_vs_dogs.jsonl"
-    (kept,) = history.read(file)
+    (kept,) = ledger.read(file)
     assert (kept.commit, kept.dirty) == (git(repository, "rev-parse", "HEAD"), False)
     assert (kept.run, kept.message) == (net.run_id, "crust [1]")
     git(repository, "add", "submissions")
@@ -428,26 +610,34 @@ def test_the_command(
         (repository / "params.yaml").read_text() + "# changed\n"
     )
     assert cli.main(["submit", "cats_vs_dogs", "--force"]) == 0
-    assert history.read(file)[1].dirty
+    assert ledger.read(file)[1].dirty
 
     capsys.readouterr()
     assert cli.main(["leaderboard", "cats_vs_dogs"]) == 0
+    printed = capsys.readouterr().out
     rows = [
         [cell.strip() for cell in line.strip("│").split("│")]
-        for line in capsys.readouterr().out.splitlines()
+        for line in printed.splitlines()
         if line.startswith("│")
     ]
+    assert (
+        "CV and public score: ranks are compared from 3 submissions on (1 scored so far)\n"
+        "submissions left today: 3\n"
+    ) in printed
+    assert (repository / "reports/cats_vs_dogs-submissions.svg").read_bytes().startswith(b"<?xml")
     assert rows[0] == ["net (best)", "0.0500", "0.9800", "2.00 s", ""]
     assert rows[1][1:] == [
+        "0.05000",
         "0.98114",
+        "",
         "3 of 5",
         "net",
-        kept.commit[:8],
+        str(kept.commit)[:8],
         net.run_id[:8],
         SHA256[:8],
         "crust [1]",
     ]
-    assert rows[2][4].endswith("with changes")
+    assert "with" in rows[2][6]
 
 
 def test_the_command_sends_nothing_in_a_dry_run(repository: Path, stand_in: Kaggle) -> None:
@@ -541,7 +731,7 @@ def test_each_form_of_a_submission_is_accepted(
         ("label", "b,Cat", r"row 2, column 'species': 'Cat' is not a class: cat, dog$"),
         ("label", "b,", r"row 2, column 'species': '' is not a class: cat, dog$"),
         ("probability", "b,1.1", r"row 2, column 'dog': '1\.1' is not a number from 0 to 1$"),
-        ("value", "b,nan", r"row 2, column 'price': 'nan' is not a number$"),
+        ("value", "b,nan", r"row 2, column 'price': the value is missing$"),
         ("value", "b,inf", r"row 2, column 'price': 'inf' is not a number$"),
         ("value", "b,dear", r"row 2, column 'price': 'dear' is not a number$"),
         ("columns", "b,0.2,-0.1", r"row 2, column 'cat': '-0\.1' is not a number from 0 to 1$"),

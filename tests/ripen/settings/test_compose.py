@@ -130,9 +130,9 @@ def test_another_metric_takes_none_of_the_formers_settings() -> None:
     assert again["competition"]["avocado"]["metric"] == "f1"
 
 
-def test_a_preset_of_features_is_not_for_tables() -> None:
-    with pytest.raises(ConfigError, match=r"^'preset=best' does not apply to avocado, digits$"):
-        values("preset=best")
+def test_a_preset_is_of_the_competitions_that_have_its_settings() -> None:
+    with pytest.raises(ConfigError, match=r"^'preset=fast' does not apply to imagenet$"):
+        values("preset=fast", "competitions=[imagenet]")
     assert differing(values(), values("preset=default")) == {"overrides"}
 
 
@@ -321,11 +321,38 @@ def test_a_missing_fact_is_named(conf: Path) -> None:
         ("study", "postgresql://host/ripen?user=ann&password=s3cret"),
         ("study", "postgresql://host/ripen?%70assword=s3cret"),
         ("study", "postgresql://host/ripen?sslpassword=s3cret"),
+        ("study", "host=db password=s3cret"),
     ],
 )
 def test_credentials_in_an_address_are_refused_and_not_repeated(section: str, address: str) -> None:
     with pytest.raises(ConfigError, match=rf"{section}\.uri must be an address without") as caught:
         compose([f"{section}.uri='{address}'"], CONF)
+    assert "s3cret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "tracking=http://ann:s3cret@h",
+        "tracking={uri: 'http://ann:s3cret@h'}",
+        "tracking.uri=['http://ann:s3cret@h']",
+        'tracking.uri="http://ann:s3cret@h',
+        "tracking.url=http://ann:s3cret@h",
+        "study='postgresql://h?password=s3cret'",
+        "+study.uri.password=s3cret",
+        "launcher.address='ray://ann:s3cret@h'",
+        "launcher.workers='http://ann:s3cret@h'",
+        "overrides=['http://ann:s3cret@h']",
+        "competitions=['http://ann:s3cret@h']",
+        "http://ann:s3cret@h",
+        "source={url: 'http://ann:s3cret@h/x.zip'}",
+        "source={url: 'http://h/x.zip?X-Amz-Signature=s3cret'}",
+    ],
+)
+def test_a_secret_in_any_setting_is_refused_and_not_repeated(override: str) -> None:
+    with pytest.raises(ConfigError, match=r"^\S") as caught:
+        compose(["competitions=[avocado]", override], CONF)
     assert "s3cret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -23,6 +23,7 @@ ORDER = (
     "colours",
     "fit",
     "finetune",
+    "blend",
     "evaluate",
     "predict",
 )

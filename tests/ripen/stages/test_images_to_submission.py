@@ -123,9 +123,12 @@ def test_from_predictions_to_the_submission(
     assert len(re.findall("<image ", (drawn / "svm_features/mistakes.svg").read_text())) == 3
     assert {path.name for path in drawn.iterdir()} == {
         "calibration.csv",
+        "decisions.json",
+        "steps.csv",
         "leaderboard.csv",
         "roc.csv",
         "roc.svg",
+        "scores.svg",
         "full",
         "svm_features",
     }
@@ -152,14 +155,13 @@ def test_from_predictions_to_the_submission(
     terminal.show("cats_vs_dogs", {})
     table = capsys.readouterr().out
     assert "svm_features (best)" in table
-    assert "validation AUC" in table
+    assert "AUC" in table
     assert "submission: data/cats_vs_dogs/submission.csv" in table
 
     client = mlflow.MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
     (pipeline,) = client.search_runs(["1"])
     logged = pipeline.data.metrics
-    assert logged["svm_features/validation/roc_auc"] == svm["validation"]["roc_auc"]
-    assert logged["svm_features/calibration/temperature"] == fitted.temperature
+    assert logged["validation/log_loss/svm_features"] == svm["validation"]["log_loss"]
     assert pipeline.data.tags["submitted"] == "svm_features"
     artifacts = {file.path for file in client.list_artifacts(pipeline.info.run_id, "evaluate")}
     assert artifacts == {

@@ -129,6 +129,12 @@ def test_a_table_of_numbers_a_category_and_blanks(new: Callable[[str], dict[str,
         signal[50:][::-1] > np.median(signal), "yes", "no"
     )
     assert right.mean() >= 0.7
+    steps = pd.read_csv(layout.evaluate / "steps.csv")
+    assert steps.step.tolist() == ["best single model", "blend", "decision"]
+    board = pd.read_csv(layout.evaluate / "leaderboard.csv", index_col="model")
+    assert board.loc["blend", "validation_n"] == 50
+    scores = board.loc[["blend", steps.what[0]], "validation_score"]
+    assert scores.iloc[0] - scores.iloc[1] == pytest.approx(steps.gain[1], abs=2e-6)
 
 
 @pytest.mark.slow
@@ -139,6 +145,9 @@ def test_a_table_whose_target_is_a_number(new: Callable[[str], dict[str, Any]]) 
     only = "models: {net: null, logistic_regression: null, gaussian_nb: null}"
     values = new(text.replace("models: {net: null}", only))
     run_all("mine", values)
+    board = pd.read_csv(Layout("mine").evaluate / "leaderboard.csv", index_col="model")
+    alone = board.drop(index="blend").validation_rmse
+    assert board.validation_rmse["blend"] < alone.median()
     submission = pd.read_csv(Layout("mine").submission)
     truth = signal[50:][::-1]
     assert np.sqrt(np.mean((submission.price - truth) ** 2)) < 0.8 * np.std(truth)

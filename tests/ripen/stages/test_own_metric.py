@@ -15,6 +15,7 @@ from ripen.competition import index as indexes
 from ripen.competition import predictions
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
+from ripen.judge.scoring import two_digits
 from ripen.settings.compose import load_competition
 from ripen.stages import evaluate, report
 from tests.ripen.stages.conftest import ROOT, run_all, write_params
@@ -95,7 +96,7 @@ def test_a_competition_is_scored_by_kaggles_own_file(
     page = layout.report.read_text()
     assert "metric.py, lower is better" in page
     shown = metrics["models"][best]["validation"]
-    assert f"<td>{shown['score']:.5f} ± {shown['standard_error']:.5f}</td>" in page
+    assert f"<td>{shown['score']:.5f} ± {two_digits(shown['standard_error'])}</td>" in page
 
     # One that raises leaves nothing half written.
     before = layout.metrics.read_bytes()

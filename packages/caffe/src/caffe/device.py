@@ -15,7 +15,7 @@ from typing import Protocol
 import psutil
 import torch
 
-from caffe.errors import CaffeError
+from caffe.errors import CaffeError, MemoryExceeded
 
 
 class Sized(Protocol):
@@ -101,7 +101,7 @@ def tuned(repeated: bool) -> Iterator[None]:
         torch.backends.cudnn.benchmark = False
 
 
-def too_large(blobs: Iterable[Sized]) -> CaffeError:
+def too_large(blobs: Iterable[Sized]) -> MemoryExceeded:
     """Return the error for a net that exceeds the device's memory, with a batch that would fit.
 
     Parameters
@@ -115,9 +115,10 @@ def too_large(blobs: Iterable[Sized]) -> CaffeError:
     name = "this machine" if _current is None else _current.name
     room = psutil.virtual_memory().total if _current is None else _current.memory()
     fits = max(1, min(batch // 2, int(0.8 * batch * room / max(1, needed))))
-    return CaffeError(
+    return MemoryExceeded(
         f"the memory of {name}, {room / 2**30:.1f} GiB, does not suffice: the blobs of a batch of "
-        f"{batch} take {needed / 2**30:.1f} GiB, beside weights and buffers. Try a batch of {fits}"
+        f"{batch} take {needed / 2**30:.1f} GiB, beside weights and buffers. Try a batch of {fits}",
+        fits,
     )
 
 

@@ -35,6 +35,20 @@ class ShapeError(CaffeError, ValueError):
     """Shapes do not fit; the message gives both."""
 
 
+class MemoryExceeded(CaffeError):
+    """A net exceeds the device's memory.
+
+    Attributes
+    ----------
+    fits : int
+        A batch that would fit.
+    """
+
+    def __init__(self, message: str, fits: int) -> None:
+        super().__init__(message)
+        self.fits = fits
+
+
 class ArraysError(LayerError, RuntimeError):
     """Arrays for a MemoryData layer are invalid; a RuntimeError in pycaffe."""
 

@@ -78,6 +78,11 @@ class Metric(Order):
         Keyword arguments of `score` that are a column of the rows each, to its name.
     least : float, optional
         The least predicted value that it knows: a lower one counts as this, and is submitted so.
+    ranks : bool
+        Whether only the order of rows counts: a monotone transform of the predictions changes
+        nothing.
+    ordered : bool
+        Whether classes are places on a scale, so that a miss by two costs more than one by one.
     transform : str, optional
         Of the targets, whose squared error it is: what models learn unless they are told otherwise
         (`ripen.learn.target_transform`).
@@ -91,6 +96,8 @@ class Metric(Order):
     columns: Mapping[str, str] = field(default_factory=dict)
     least: float | None = None
     transform: str | None = None
+    ranks: bool = False
+    ordered: bool = False
 
     def __call__(
         self,
@@ -180,6 +187,8 @@ def metric(
     tasks: tuple[str, ...],
     least: float | None = None,
     transform: str | None = None,
+    ranks: bool = False,
+    ordered: bool = False,
 ) -> Callable[[Score], Score]:
     """Register a function as a metric."""
 
@@ -187,7 +196,7 @@ def metric(
         METRICS.register(name)(
             Metric(
                 title, greater_is_better, name, needs, tasks, score,
-                least=least, transform=transform,
+                least=least, transform=transform, ranks=ranks, ordered=ordered,
             )
         )  # fmt: skip
         return score

@@ -70,7 +70,7 @@ def brier(labels: Labels, probabilities: Probabilities) -> float:
     return float(brier_score_loss(labels, ranked, labels=classes))
 
 
-@metric("roc_auc", "AUC", "probability", greater_is_better=True, tasks=CLASSES)
+@metric("roc_auc", "AUC", "probability", greater_is_better=True, tasks=CLASSES, ranks=True)
 def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
     """Return the area under the ROC curve, one class against the rest, averaged over classes.
 
@@ -88,7 +88,12 @@ def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
 
 
 @metric(
-    "normalized_gini", "normalized Gini", "probability", greater_is_better=True, tasks=("binary",)
+    "normalized_gini",
+    "normalized Gini",
+    "probability",
+    greater_is_better=True,
+    tasks=("binary",),
+    ranks=True,
 )
 def normalized_gini(labels: Labels, probabilities: Probabilities) -> float:
     """Return 2 AUC - 1: the Gini coefficient of the ranking, divided by that of a perfect one.
@@ -107,6 +112,7 @@ def normalized_gini(labels: Labels, probabilities: Probabilities) -> float:
     "probability",
     greater_is_better=True,
     tasks=("binary",),
+    ranks=True,
 )
 def average_precision(labels: Labels, probabilities: Probabilities) -> float:
     """Return the precision at each row of the second class, ranked by its probability, averaged.
@@ -139,6 +145,7 @@ def mcc(labels: Labels, predicted: Labels) -> float:
     "label",
     greater_is_better=True,
     tasks=CLASSES,
+    ordered=True,
 )
 def quadratic_weighted_kappa(labels: Labels, predicted: Labels) -> float:
     """Return the agreement beyond chance, with disagreement weighted by squared class distance.

@@ -11,7 +11,12 @@ Probabilities = NDArray[np.float64]
 
 
 @metric(
-    "mean_column_auc", "mean column-wise AUC", "probability", greater_is_better=True, tasks=LABELS
+    "mean_column_auc",
+    "mean column-wise AUC",
+    "probability",
+    greater_is_better=True,
+    tasks=LABELS,
+    ranks=True,
 )
 def mean_column_auc(truth: Labels, probabilities: Probabilities) -> float:
     """Return the mean area under the ROC curve over labels.
@@ -34,6 +39,7 @@ def mean_column_auc(truth: Labels, probabilities: Probabilities) -> float:
     "probability",
     greater_is_better=True,
     tasks=LABELS,
+    ranks=True,
 )
 def mean_column_average_precision(truth: Labels, probabilities: Probabilities) -> float:
     """Return the mean average precision over the labels that occur.

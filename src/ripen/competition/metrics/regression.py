@@ -187,7 +187,9 @@ def pearson(truth: Values, predicted: Values) -> float:
     return _mean_over_columns(_correlation, truth, predicted)
 
 
-@metric("spearman", "Spearman correlation", "value", greater_is_better=True, tasks=VALUES)
+@metric(
+    "spearman", "Spearman correlation", "value", greater_is_better=True, tasks=VALUES, ranks=True
+)
 def spearman(truth: Values, predicted: Values) -> float:
     """Return the correlation of ranks, averaged over columns; undefined if one is constant.
 
@@ -294,7 +296,14 @@ def laplace_log_likelihood(
     return float(np.mean(-np.sqrt(2) * error / spread - np.log(np.sqrt(2) * spread)))
 
 
-@metric("concordance_index", "concordance index", "value", greater_is_better=True, tasks=VALUES)
+@metric(
+    "concordance_index",
+    "concordance index",
+    "value",
+    greater_is_better=True,
+    tasks=VALUES,
+    ranks=True,
+)
 def concordance_index(truth: Values, predicted: Values, *, event: PerRow | None = None) -> float:
     """Return the share of comparable pairs of rows in the right order; tied predictions count half.
 
@@ -329,6 +338,7 @@ def concordance_index(truth: Values, predicted: Values, *, event: PerRow | None 
     "value",
     greater_is_better=True,
     tasks=VALUES,
+    ranks=True,
 )
 def normalized_gini_values(truth: Values, predicted: Values) -> float:
     """Return the Gini coefficient of the true values by prediction, divided by the perfect one.

@@ -2,10 +2,12 @@
 
 While a file arrives it is `<target>.part`. Beside it, `<target>.part.version` holds the sender's
 name for this version of the file (an ETag, say), so that only bytes of one version are joined.
+One process at a time downloads a file: it holds a lock on the partial file.
 """
 
-import errno
+import fcntl
 import itertools
+import os
 import re
 import shutil
 import time
@@ -13,23 +15,29 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import requests
-from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import HTTPError, MaxRetryError
 
-from ripen.core.errors import DataError, SourceError
+from ripen.core.atomic import FULL, write_text
+from ripen.core.errors import DataError, SourceError, shown
 from ripen.core.progress import progress
 from ripen.data.sources.source import Item
 
 WAITS: tuple[float, ...] = (1, 2, 4)
 """Seconds before each new attempt, counted from the last one that brought new bytes."""
-TIMEOUT = (10, 60)
+TIMEOUT = (10, 20)
 """Seconds to wait for a connection, and for each further chunk."""
 LONGEST_WAIT = 30.0
 """If a server asks to wait for longer (seconds), give up instead."""
 CHUNK = 1 << 16
 """Bytes per chunk: at most this much is lost when a connection breaks."""
 MEGABYTE = 1_000_000
+RESERVE = 1000 * MEGABYTE
+"""Bytes left free on the disk by a file whose size nobody told: it may have no end."""
+REQUEST_ERRORS = (requests.RequestException, HTTPError, ValueError)
+"""What requests raises, and what passes it: of urllib3, and of addresses of odd characters."""
 AGAIN = "Run it again: it resumes where it stopped"
 NO_CONNECTION = "Connect to the network, or to its proxy (https_proxy)"
 
@@ -105,27 +113,63 @@ def receive(item: Item, target: Path, where: str, sender: Sender) -> None:
         If the disk is full.
     """
     part = target.with_name(f"{target.name}.part")
-    resumed = _attempts(item, part, where, sender)
-    try:
-        item.check(part, where)
-    except SourceError:
+    # Resumed bytes may have been another file's: then download once more from byte 0.
+    while not _complete(item, target, part, where, sender):
+        pass
+
+
+def _complete(item: Item, target: Path, part: Path, where: str, sender: Sender) -> bool:
+    """Download and check the file; return False if the bytes of an earlier call were wrong."""
+    with _held(part) as file:
+        resumed = _attempts(item, part, file, where, sender)
+        try:
+            item.check(part, where)
+        except SourceError:
+            _remove(part)
+            if not resumed:
+                raise
+            return False
+        part.replace(target)
         _remove(part)
-        if not resumed:
-            raise
-        # The resumed bytes may have been another file's: download once more from byte 0.
-        receive(item, target, where, sender)
-        return
-    part.replace(target)
-    _remove(part)
+    return True
 
 
-def _attempts(item: Item, part: Path, where: str, sender: Sender) -> bool:
+@contextmanager
+def _held(part: Path) -> Iterator[BinaryIO]:
+    """Open the partial file, which no other process may have open here.
+
+    Raises
+    ------
+    DataError
+        If another process downloads the file, or the partial file cannot be opened.
+    """
+    with _full_disk_reported(part):
+        part.parent.mkdir(parents=True, exist_ok=True)
+        # Nobody may put a link there: it would be written through.
+        handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    with os.fdopen(handle, "r+b", buffering=0) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(
+                f"{part}: another process downloads it. Wait for it, then run this again"
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        try:
+            yield file
+        finally:
+            if not _size(part):
+                _remove(part)
+
+
+def _attempts(item: Item, part: Path, file: BinaryIO, where: str, sender: Sender) -> bool:
     """Complete the partial file; return whether it had bytes of an earlier call."""
     here = most = _size(part)
     failed = 0
     for attempt in itertools.count():
         try:
-            return _append(item, part, where, sender) > 0 and here > 0
+            return _append(item, part, file, where, sender) > 0 and here > 0
         except Interrupted as stop:
             # Progress resets the count: a large file may take many short connections.
             failed = 0 if _size(part) > most else failed + 1
@@ -136,26 +180,35 @@ def _attempts(item: Item, part: Path, where: str, sender: Sender) -> bool:
     raise AssertionError  # count() never ends
 
 
-def _append(item: Item, part: Path, where: str, sender: Sender) -> int:
+def _append(item: Item, part: Path, file: BinaryIO, where: str, sender: Sender) -> int:
     """Write the bytes of one stream; return the offset at which it started."""
-    known = _version_file(part)
-    version = known.read_text(encoding="utf-8") if known.exists() else ""
+    version = _version(part)
     with closing(sender(_size(part) if version else 0, version)) as stream:
         if stream.total is not None:
             item.check_size(stream.total, where)
         if stream.start not in (0, _size(part)):
             raise SourceError(f"{where} sends another range than requested")
         with _full_disk_reported(part):
-            part.parent.mkdir(parents=True, exist_ok=True)
             if stream.total is not None:
                 _check_free(part, stream.total - stream.start)
             if stream.start == 0:
-                known.write_text(stream.version, encoding="utf-8")
-            with part.open("ab" if stream.start else "wb") as file:
-                _write(item, stream, file.write)
+                write_text(_version_file(part), stream.version)
+                file.truncate(0)
+            file.seek(stream.start)
+            _write(item, stream, part, file, where)
     if stream.total is not None and _size(part) != stream.total:
         raise Interrupted(f"{where} ended at byte {_size(part)} of {stream.total}", AGAIN)
     return stream.start
+
+
+def _version(part: Path) -> str:
+    """Return the version of the partial file; "" if it is unknown, so that all is sent again."""
+    try:
+        version = _version_file(part).read_bytes()[:CHUNK].decode("ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    usable = len(version) <= 1000 and version.isprintable() and version == version.strip()
+    return version if usable else ""
 
 
 @contextmanager
@@ -163,22 +216,33 @@ def _full_disk_reported(part: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise _full(part, error.strerror or "") from None
-        raise DataError(f"{part}: cannot be written: {error.strerror}") from None
+        raise DataError(f"{shown(part)}: cannot be written: {error.strerror}") from None
+    except ValueError as error:  # a path that contains NUL
+        raise DataError(f"{shown(part)}: cannot be written: {error}") from None
 
 
-def _write(item: Item, stream: Stream, write: Callable[[bytes], int]) -> None:
+def _write(item: Item, stream: Stream, part: Path, file: BinaryIO, where: str) -> None:
     total = None if stream.total is None else _megabytes(stream.total)
+    allowed = item.size if stream.total is None else stream.total
     with progress(item.name, total) as advance:
         done, shown = stream.start, _megabytes(stream.start) if stream.start else 0
         advance("MB", shown)
         for chunk in stream.chunks:
-            write(chunk)
             done += len(chunk)
+            if allowed is not None and done > allowed:
+                _remove(part)
+                raise SourceError(f"{where} sends more than the {allowed} bytes of {item.name}")
+            rest = memoryview(chunk)
+            while rest:  # on a disk that is nearly full, less is written than was given
+                rest = rest[file.write(rest) :]
             if _megabytes(done) > shown:
                 advance("MB", _megabytes(done) - shown)
                 shown = _megabytes(done)
+                if allowed is None and shutil.disk_usage(part.parent).free < RESERVE:
+                    _remove(part)
+                    raise _full(part, f"{where} does not tell the size, and sent {shown} MB")
 
 
 def _megabytes(size: int) -> int:
@@ -236,19 +300,34 @@ def as_stream(response: requests.Response, where: str, version: str) -> Stream |
         None if the requested range does not fit the server's file, which has changed since.
     """
     headers = response.headers
-    range_ = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("Content-Range", ""))
+    encoding = headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        response.close()
+        raise SourceError(f"{where} sends the file compressed ({shown(encoding)}), unasked")
+    range_ = re.fullmatch(
+        r"bytes (?:([0-9]{1,18})-[0-9]{1,18}|\*)/([0-9]{1,18}|\*)", headers.get("Content-Range", "")
+    )
     if response.status_code == 416:
         requested = re.fullmatch(r"bytes=(\d+)-", str(response.request.headers.get("Range", "")))
-        if not (requested and range_ and requested[1] == range_[2]):
+        if not requested:
+            response.close()
+            raise SourceError(f"{where} says 416, without being asked for a part of the file")
+        if not (range_ and requested[1] == range_[2]):
             response.close()
             return None
         # The range starts at the end of the file: all of its bytes are here.
         whole = int(requested[1])
         return Stream(whole, whole, version, iter(()), response.close)
     length = headers.get("Content-Length")
+    if length is not None and not re.fullmatch("[0-9]{1,19}", length.strip()):
+        response.close()
+        raise SourceError(f"{where} announces a size that is not a number: '{shown(length)}'")
     start, total = 0, None if length is None else int(length)
     # A server without ranges answers 200 with the whole file, and start stays 0.
-    if response.status_code == 206 and range_ and range_[1]:
+    if response.status_code == 206 and not (range_ and range_[1]):
+        response.close()
+        raise SourceError(f"{where} sends a part of the file without saying which")
+    if response.status_code == 206 and range_:
         start = int(range_[1])
         total = None if range_[2] == "*" else int(range_[2])
     version = headers.get("ETag") or headers.get("Last-Modified") or ""
@@ -287,15 +366,15 @@ def status_error(
     if status != 429 and status < 500:
         return SourceError(reason, advice.get(status, ""))
     requested = response.headers.get("Retry-After", "")
-    wait = float(requested) if requested.isdecimal() else None
+    wait = float(requested) if re.fullmatch("[0-9]{1,9}", requested) else None
     later = "Try again in a few minutes" if wait is None else f"Try again in {wait:.0f} seconds"
     if wait is not None and wait > LONGEST_WAIT:
         return SourceError(reason, later)
     return Interrupted(reason, later, wait)
 
 
-def request_error(error: requests.RequestException, where: str) -> Interrupted | SourceError:
-    """Return our error for a failed request."""
+def request_error(error: Exception, where: str) -> Interrupted | SourceError:
+    """Return our error for a failed request, `REQUEST_ERRORS` among them."""
     if isinstance(error, requests.exceptions.SSLError):
         return SourceError(f"{where}: its certificate is not trusted", NO_CONNECTION)
     if isinstance(error, requests.Timeout):
@@ -307,11 +386,11 @@ def request_error(error: requests.RequestException, where: str) -> Interrupted |
         if error.args and isinstance(error.args[0], MaxRetryError):
             return Unreachable(f"{where}: no connection", NO_CONNECTION)
         return Interrupted(f"{where}: the connection was lost", AGAIN)
-    return SourceError(f"{where} is not a valid address: {type(error).__name__}")
+    return SourceError(f"{where} leads to no valid address: {type(error).__name__}")
 
 
 def _chunks(response: requests.Response, where: str) -> Iterator[bytes]:
     try:
         yield from response.iter_content(CHUNK)
-    except requests.RequestException:
+    except REQUEST_ERRORS:
         raise Interrupted(f"{where}: the connection was lost", AGAIN) from None

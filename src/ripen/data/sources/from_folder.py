@@ -13,8 +13,9 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from ripen.core.archives import Limits
 from ripen.core.atomic import replacing
-from ripen.core.errors import DataError
+from ripen.core.errors import DataError, shown
 from ripen.core.progress import progress
 from ripen.data.labels import is_image, is_junk
 from ripen.data.sources.from_list import reproducible_member
@@ -159,13 +160,29 @@ def _files_of_tar(path: Path, folder: str) -> Iterator[File]:
     """Yield the files of a tar in the order of their names.
 
     Only the last part of a member's name is used, so that a path outside the tar does no harm.
+    Links are left out.
     """
     try:
+        size = path.stat().st_size
         with tarfile.open(path, "r:") as archive:
             files = {PurePosixPath(info.name).name: info for info in archive if info.isfile()}
             for name in sorted(files):
-                content = archive.extractfile(files[name])
-                assert content is not None  # the member is a regular file
-                yield f"{folder}/{name}", content.read()
-    except (tarfile.TarError, EOFError) as error:
-        raise DataError(f"{path}: is not a tar, or is truncated: {error}") from None
+                yield f"{folder}/{name}", _content(path, archive, files[name], size)
+    except DataError:
+        raise
+    except (tarfile.TarError, EOFError, ValueError, ArithmeticError, RecursionError) as error:
+        raise DataError(f"{shown(path)}: is not a tar, or is truncated: {error}") from None
+    except OSError as error:
+        raise DataError(f"{shown(path)}: cannot be read: {error.strerror or error}") from None
+
+
+def _content(path: Path, archive: tarfile.TarFile, info: tarfile.TarInfo, size: int) -> bytes:
+    """Return a member's bytes. A sparse member may announce more than there are."""
+    allowed = min(size, Limits().at_once)
+    if info.size > allowed:
+        raise DataError(
+            f"{shown(path)}: member '{shown(info.name)}' has {info.size} bytes. Allowed: {allowed}"
+        )
+    file = archive.extractfile(info)
+    assert file is not None  # the member is a regular file
+    return file.read()

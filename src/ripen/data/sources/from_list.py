@@ -16,7 +16,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from ripen.core.atomic import replacing
-from ripen.core.errors import DataError
+from ripen.core.errors import DataError, shown
 from ripen.core.progress import progress
 from ripen.data.sources import source
 from ripen.data.sources.source import Item, register
@@ -105,7 +105,17 @@ def gather(sources: Sequence[str], items: Sequence[Item], target: Path) -> None:
 
 
 def reproducible_member(name: str) -> zipfile.ZipInfo:
-    """Return a member without compression or date, either of which would vary the bytes."""
+    """Return a member without compression or date, either of which would vary the bytes.
+
+    Raises
+    ------
+    DataError
+        If the name is not UTF-8.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{shown(name)}: the name is not UTF-8. Rename the file") from None
     info = zipfile.ZipInfo(name)
     info.external_attr = 0o644 << 16
     return info

@@ -63,7 +63,7 @@ class _Address:
                 stream=True,
                 timeout=download.TIMEOUT,
             )
-        except requests.RequestException as error:
+        except download.REQUEST_ERRORS as error:
             raise download.request_error(error, where) from None
         download.check_status(response, where, _ADVICE)
         # None means that the range does not fit the server's file: start again from byte 0.

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ripen.competition.tasks import Targets, Task
+from ripen.competition.tasks import Task
 from ripen.core.atomic import write_text
-from ripen.learn.arrays import FittedNet, Unit, write_rows
+from ripen.learn.arrays import FittedNet, Unit, unit_of, write_rows
 from ripen.learn.estimator import ESTIMATORS, Estimator, Rows, Work
 from ripen.settings.schema import Net, Solver, Train
 from ripen.settings.typed import typed
@@ -31,6 +31,8 @@ class CaffeNet(Estimator):
 
     encoders = ("embed", "one_hot", "ordinal", "target")
     refits = False  # without validation rows nothing would end its training
+    cost = 10
+    space = ("solver.base_lr=tag(log,interval(0.01,3))",)
 
     def trial(self, task: Task, seed: int) -> "Trial | None":
         """Return the trial of a classifier by plain SGD (`Estimator.trial`)."""
@@ -73,11 +75,3 @@ class CaffeNet(Estimator):
             history=work.folder / "history" if work.history else None,
         )
         return FittedNet(work.engine, work.folder, encoder, x.shape[1:], training, unit)
-
-
-def unit_of(y: Targets) -> Unit:
-    """Return mean and standard deviation of numbers to predict, one of each for each column."""
-    if y.ndim == 1:
-        return float(np.mean(y)), float(np.std(y)) or 1.0
-    scales = [float(scale) or 1.0 for scale in np.std(y, axis=0)]
-    return [float(mean) for mean in np.mean(y, axis=0)], scales

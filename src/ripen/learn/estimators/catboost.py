@@ -19,6 +19,12 @@ class CatBoost(Boosted):
     l2_leaf_reg: NonNegative = 3.0
 
     needs = "catboost"
+    cost = 15
+    space = (
+        "depth=int(interval(3,9))",
+        "l2_leaf_reg=tag(log,interval(0.5,30))",
+        "learning_rate=tag(log,interval(0.02,0.2))",
+    )
 
     def boost(self, work: Work, known: Known, trees: int) -> Any:
         """Return the unfitted estimator, whose first step gives it codes as it takes them."""

@@ -23,6 +23,8 @@ class ElasticNet(Classic):
 
     does = "regresses"
     takes_sparse = True
+    cost = 2
+    space = ("alpha=tag(log,interval(0.0001,1))",)
 
     def build(self, work: Work) -> Any:
         """Return the unfitted regressor (`Classic.build`)."""

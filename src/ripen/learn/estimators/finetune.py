@@ -39,6 +39,8 @@ class Finetune(Estimator):
 
     does = "classifies"
     refits = False  # without validation rows nothing would end its training
+    cost = 10
+    space = ("solver.base_lr=tag(log,interval(0.001,0.1))",)
 
     def files(self) -> list[Path]:
         """Return the folder of the pretrained net (`Estimator.files`)."""

@@ -55,6 +55,8 @@ class FinetuneImages(Estimator):
     does = "classifies"
     refits = False  # a training of every image would double the time
     has_learning_curve = False
+    cost = 300
+    space = ("rate=tag(log,interval(0.1,100))",)
 
     def nets(self) -> list[str]:
         """Return the net it begins with (`Estimator.nets`)."""
@@ -111,6 +113,7 @@ class FinetuneImages(Estimator):
     def batches(self, net: "Trainable", train: Rows, work: Work) -> Generator[tuple[Array, Array]]:
         """Yield the images and labels of each iteration, decoded ahead."""
         from ripen.data.batches import Augmentation, batches, prepare_augmented
+        from ripen.nets import device
 
         size = self.batch_size * self.solver.iter_size
         labels = train.y.astype(np.int64)
@@ -119,8 +122,9 @@ class FinetuneImages(Estimator):
             **as_mapping(self.augment), resized=round(self.side * CROPPED_FROM)
         )
         prepare = prepare_augmented(net.wanted, augmentation, work.seed)
-        rows = drawn.tolist()
-        for batch in batches(train.x, net.wanted, prepare, size, work.threads, order=rows):
+        rows, ahead = drawn.tolist(), device.workers()
+        given = (train.x, net.wanted, prepare, size, work.threads, rows, ahead)
+        for batch in batches(*given):
             yield batch.data, labels[batch.rows].astype(np.float32)
 
     def watched(

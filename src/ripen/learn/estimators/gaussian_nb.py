@@ -15,6 +15,8 @@ class GaussianNB(Classic):
     var_smoothing: Positive = 1e-9
 
     does = "classifies"
+    cost = 1
+    space = ("var_smoothing=tag(log,interval(1e-12,0.1))",)
 
     def build(self, work: Work) -> Any:
         """Return the unfitted classifier (`Classic.build`)."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripen.core.atomic import write_text
-from ripen.learn.arrays import write_rows
+from ripen.learn.arrays import Unit, in_units, unit_of, write_rows
 from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
 from ripen.settings.schema import Solver
@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # engines import torch
     from ripen.nets.engines.engine import Engine
 
 FOLDER, DEPLOY = "head", "head.prototxt"
+ONE: Unit = (0.0, 1.0)
 SHARD = 1000  # rows in a file, of which Caffe keeps one in memory
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -28,6 +29,8 @@ Ints = NDArray[np.int64]
 class Head(Estimator):
     """The last layer of some nets of the zoo, on their features side by side.
 
+    It tells classes apart, gives independent labels, or predicts numbers.
+
     It is trained to the end of its budget; every `check_interval` iterations its curve gets a
     point. A batch is `batch_size` rows, or all where there are fewer. An image's features are the
     mean over its views: the scores, which are linear, are then the mean of each view's.
@@ -37,9 +40,14 @@ class Head(Estimator):
     check_interval: Count
     solver: Solver
 
-    does = "classifies"
+    takes_labels = True
     refits = True  # its training is short, and ends by its budget
     has_learning_curve = False
+    cost = 20
+    space = (
+        "solver.base_lr=tag(log,interval(0.003,0.3))",
+        "solver.weight_decay=tag(log,interval(1e-5,0.1))",
+    )
 
     def fit(self, train: Rows, validation: Rows | None, work: Work) -> "FittedHead":
         """Train (`Estimator.fit`).
@@ -53,22 +61,28 @@ class Head(Estimator):
         from ripen.nets import head_layers as head
 
         self.check_task(work.task)
-        folder, labels = work.folder / FOLDER, train.y.astype(np.int64)
+        folder, loss, unit = work.folder / FOLDER, work.task.loss, ONE
         folder.mkdir(exist_ok=True)
         # In a random order, and again from the first.
-        shuffled = np.random.default_rng(work.seed).permutation(len(labels))
+        shuffled = np.random.default_rng(work.seed).permutation(len(train.y))
         # Without held-out rows some must stand for them: Caffe's solver wants a test net.
         held = validation or Rows(train.x[:SHARD], train.y[:SHARD])
+        y, held_y = train.y, held.y
+        if not work.task.probabilities:  # a net learns numbers of the size of its weights
+            unit = unit_of(train.y)
+            mean, scale = (np.asarray(each) for each in unit)
+            y, held_y = (np.asarray((each - mean) / scale, np.float64) for each in (y, held_y))
         begin = folder / "start.caffemodel"
-        head.start(work.outputs, head.Scaling.of(train.x, np.arange(len(labels))), begin)
-        write_text(folder / DEPLOY, to_text(head.deploy_head(train.x.shape[1], work.outputs)))
+        head.start(work.outputs, head.Scaling.of(train.x, np.arange(len(y))), begin)
+        write_text(folder / DEPLOY, to_text(head.deploy_head(train.x.shape[1], work.outputs, loss)))
         net = head.train_val(
             work.outputs,
             (
-                write_rows(folder, "train", train.x, labels, shuffled, SHARD),
-                self._batch(len(labels)),
+                write_rows(folder, "train", train.x, y, shuffled, SHARD),
+                self._batch(len(y)),
             ),
-            (write_rows(folder, "held_out", held.x, held.y, shard=SHARD), len(held.y)),
+            (write_rows(folder, "held_out", held.x, held_y, shard=SHARD), len(held_y)),
+            loss,
         )
         training = train_net(
             net,
@@ -82,13 +96,13 @@ class Head(Estimator):
             keep="last",
         )
         if validation is None:
-            self._write_whole(work)
-        return FittedHead(work.engine, folder, train.x.shape[1], training)
+            self._write_whole(work, unit)
+        return FittedHead(work.engine, folder, train.x.shape[1], training, unit)
 
     def _batch(self, rows: int) -> int:
         return min(self.batch_size, rows)
 
-    def _write_whole(self, work: Work) -> None:
+    def _write_whole(self, work: Work, unit: Unit) -> None:
         """Put frozen nets and head together: the net that takes an image."""
         from caffe.formats import to_text
         from ripen.learn import seen
@@ -109,10 +123,11 @@ class Head(Estimator):
             side = settings.sides[0]
             trunks.append(trunk(definition, settings.layers, settings.pools, side, prefix))
             frozen[prefix] = caffemodel(settings.net)
-        whole = head.deploy(trunks, work.outputs)
+        whole = head.deploy(trunks, work.outputs, work.task.loss)
         deploy, weights = work.folder / "deploy.prototxt", work.folder / "model.caffemodel"
         write_text(deploy, to_text(whole))
-        head.write_whole(whole, frozen, work.folder / FOLDER / "model.caffemodel", weights)
+        trained = work.folder / FOLDER / "model.caffemodel"
+        head.write_whole(whole, frozen, trained, weights, unit)
         if len(trunks) == 1:
             net = frozen_net(work.settings.features[self.inputs[0]]).net
             wanted = contract(net).input
@@ -127,15 +142,17 @@ class FittedHead:
     folder: Path
     features: int
     training: Training | None
+    unit: Unit = ONE
 
     def predict(self, x: Any) -> Outputs:
-        """Return the head's probabilities for features (`Fitted.predict`)."""
+        """Return the head's probabilities or numbers for features (`Fitted.predict`)."""
         files = self.folder / DEPLOY, self.folder / "model.caffemodel"
         parts = np.array_split(x, -(-len(x) // SHARD))
-        return np.concatenate([self.engine.predict(*files, part) for part in parts])
+        found = np.concatenate([self.engine.predict(*files, part) for part in parts])
+        return found if self.unit == ONE else in_units(found, self.unit)
 
     def save(self, folder: Path) -> None:
         """Write Caffe's files of the head; how images become features is the input's to say."""
         from ripen.learn.models.served import write_net
 
-        write_net(folder, self.folder, None, (self.features,), (0.0, 1.0), DEPLOY)
+        write_net(folder, self.folder, None, (self.features,), self.unit, DEPLOY)

@@ -18,6 +18,14 @@ class HistGradientBoosting(Boosted):
     min_samples_leaf: Count = 20
     l2_regularization: NonNegative = 0.0
 
+    cost = 4
+    space = (
+        "max_leaf_nodes=tag(log,int(interval(4,128)))",
+        "min_samples_leaf=tag(log,int(interval(5,100)))",
+        "l2_regularization=tag(log,interval(0.001,30))",
+        "learning_rate=tag(log,interval(0.01,0.2))",
+    )
+
     def boost(self, work: Work, known: Known, trees: int) -> Any:
         """Return the unfitted estimator (`Boosted.boost`)."""
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor

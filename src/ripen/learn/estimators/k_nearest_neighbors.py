@@ -19,6 +19,11 @@ class KNearestNeighbors(Classic):
     weights: Literal["uniform", "distance"] = "uniform"
 
     takes_several = True
+    cost = 2
+    space = (
+        "n_neighbors=tag(log,int(interval(3,60)))",
+        "weights=uniform,distance",
+    )
 
     def least(self) -> tuple[int, int]:
         """Return as many rows as neighbours (`Estimator.least`)."""

@@ -21,6 +21,13 @@ class LightGBM(Boosted):
     reg_lambda: NonNegative = 0.0
 
     needs = "lightgbm"
+    cost = 3
+    space = (
+        "num_leaves=tag(log,int(interval(4,128)))",
+        "min_child_samples=tag(log,int(interval(5,100)))",
+        "reg_lambda=tag(log,interval(0.001,30))",
+        "learning_rate=tag(log,interval(0.01,0.2))",
+    )
 
     def boost(self, work: Work, known: Known, trees: int) -> Any:
         """Return the unfitted estimator (`Boosted.boost`)."""

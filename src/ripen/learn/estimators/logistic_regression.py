@@ -17,6 +17,8 @@ class LogisticRegression(Classic):
 
     does = "classifies"
     takes_sparse = True
+    cost = 1
+    space = ("C=tag(log,interval(0.001,100))",)
 
     def build(self, work: Work) -> Any:
         """Return the unfitted classifier (`Classic.build`)."""

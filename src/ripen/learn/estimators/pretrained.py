@@ -25,6 +25,7 @@ class Pretrained(Estimator):
     refits = True
     learns = False
     has_learning_curve = False
+    cost = 50
 
     def nets(self) -> list[str]:
         """Return the net itself (`Estimator.nets`)."""
@@ -40,6 +41,8 @@ class Pretrained(Estimator):
         from ripen.nets.published import caffemodel, definition
 
         self.check_task(work.task)
+        if work.settings.device != "cpu":
+            work.start_engine()  # which is on the device, and so are all nets from now on
         deploy = work.folder / "deploy.prototxt"
         write_text(deploy, to_text(definition(self.net).deploy()))
         wanted = contract(self.net).input

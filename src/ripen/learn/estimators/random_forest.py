@@ -18,6 +18,11 @@ class RandomForest(Classic):
 
     encoders = ("ordinal", "one_hot", "target")
     takes_several = True
+    cost = 5
+    space = (
+        "min_samples_leaf=tag(log,int(interval(1,30)))",
+        "max_depth=4,8,16,32",
+    )
 
     def build(self, work: Work) -> Any:
         """Return the unfitted estimator (`Classic.build`)."""

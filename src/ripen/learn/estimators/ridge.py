@@ -24,6 +24,8 @@ class Ridge(Classic):
     does = "regresses"
     takes_sparse = True
     takes_several = True
+    cost = 1
+    space = ("alpha=tag(log,interval(0.01,10000))",)
 
     def build(self, work: Work) -> Any:
         """Return the unfitted regressor (`Classic.build`)."""

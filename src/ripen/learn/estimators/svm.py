@@ -22,6 +22,12 @@ class SVM(Classic):
     gamma: Literal["scale", "auto"] | Positive = "scale"
     calibration_folds: Annotated[int, Field(ge=2)] = 5
 
+    cost = 8
+    space = (
+        "C=tag(log,interval(0.1,100))",
+        "gamma=scale,auto",
+    )
+
     def least(self) -> tuple[int, int]:
         """Return one row of each class for each fold of the calibration (`Estimator.least`)."""
         return (self.calibration_folds, 1)

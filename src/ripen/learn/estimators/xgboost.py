@@ -17,6 +17,13 @@ class XGBoost(Boosted):
     reg_lambda: NonNegative = 1.0
 
     needs = "xgboost"
+    cost = 4
+    space = (
+        "max_depth=int(interval(2,10))",
+        "min_child_weight=tag(log,interval(0.5,30))",
+        "reg_lambda=tag(log,interval(0.01,30))",
+        "learning_rate=tag(log,interval(0.01,0.2))",
+    )
 
     def boost(self, work: Work, known: Known, trees: int) -> Any:
         """Return the unfitted estimator (`Boosted.boost`)."""

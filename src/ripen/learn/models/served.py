@@ -26,6 +26,7 @@ from ripen.competition.tasks import TASKS
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
 from ripen.learn.arrays import Unit, in_units
+from ripen.learn.averaging import MEMBERS, member_folder
 from ripen.learn.classic import FittedPipeline
 from ripen.learn.target_transform import ABOUT, KEY, TRANSFORMS
 from ripen.settings.compose import as_mapping
@@ -219,6 +220,8 @@ def mean_of(folders: Sequence[Path], rows: pd.DataFrame) -> NDArray[np.floating]
 
 
 def _read(folder: Path, about: dict[str, Any]) -> Served:
+    if MEMBERS in about:
+        return _average([_member(folder, number) for number in range(about[MEMBERS])])
     if (folder / PIPELINE).exists():
         pipeline = skops().load(folder / PIPELINE, trusted=_trusted(folder / PIPELINE))
         classes = tuple(about["classes"])
@@ -240,6 +243,26 @@ def _read(folder: Path, about: dict[str, Any]) -> Served:
 
     served = Served(_values(folder, encoder, encodes=True), outputs)
     return served if encoder is None else replace(served, encode=encoder.transform)
+
+
+def _member(folder: Path, number: int) -> Served:
+    """Read one of several seeds; how images become features is described beside all of them."""
+    member = read(own := member_folder(folder, number))
+    if not (folder / INPUT).exists() or (own / INPUT).exists():
+        return member
+    from ripen.learn.models.image_features import Extractor
+
+    return replace(member, values=Extractor(_read_input(folder), folder).values)
+
+
+def _average(members: Sequence[Served]) -> Served:
+    """Return the mean of models: each makes its own input, as its encoder was fitted."""
+
+    def outputs(given: Any) -> NDArray[np.floating]:
+        found = [member.outputs(member.values(given)) for member in members]
+        return np.asarray(np.mean(found, axis=0))
+
+    return Served(lambda given: given, outputs)
 
 
 def _trusted(file: Path) -> list[str]:

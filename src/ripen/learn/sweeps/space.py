@@ -27,7 +27,7 @@ SWEPT = "net"
 """The model that a sweep varies."""
 FIRST = 1000  # values of a setting that are checked before a sweep begins; later ones when used
 OF_SWEEP = ("sweep", "launcher", "study", "tracking")
-FIXED = ("inputs", "folds")  # all trials of a sweep learn from the same rows
+FIXED = ("inputs", "folds", "seeds", "tune")  # all trials of a sweep learn from the same rows
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 
 from ripen.core import stores
+from ripen.core.addresses import hidden
 from ripen.core.errors import StoreError, UsageError
 from ripen.learn.sweeps.space import Settings
 from ripen.learn.sweeps.study import Study, distributions, params
@@ -300,7 +301,7 @@ def address(uri: str | None, root: Path = Path()) -> str:
     kind = scheme.partition("+")[0]
     if kind not in SUPPORTED or not rest:
         raise UsageError(
-            f"study.uri is '{uri}'. Allowed: sqlite:///FILE, postgresql://HOST/DATABASE"
+            f"study.uri is '{hidden(uri)}'. Allowed: sqlite:///FILE, postgresql://HOST/DATABASE"
         )
     if kind == "postgresql":
         try:

@@ -110,7 +110,7 @@ class Study:
 
 
 # The competition's sections that a trial reads beside the net's; dvc.yaml's stage names the same.
-DECIDES = ("seed", "reproducibility", "threads", "task", "validation", "columns")
+DECIDES = ("seed", "reproducibility", "threads", "device", "task", "validation", "columns")
 
 
 def define(

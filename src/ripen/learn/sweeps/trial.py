@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.trial import TrialState
@@ -28,9 +28,6 @@ from ripen.learn.inputs import opened
 from ripen.learn.models import batched
 from ripen.learn.sweeps.space import SWEPT, Settings, swept_net
 from ripen.settings.schema import Competition, Pruner
-
-if TYPE_CHECKING:
-    from ripen.nets.engines.engine import Engine
 
 # --- Records -------------------------------------------------------------------------------------
 
@@ -329,11 +326,17 @@ def _alone(spec: TrialSpec, data: FirstFold) -> Result:
 
 def _fit(spec: TrialSpec, data: FirstFold, callback: Callable[[Check], None]) -> str:
     """Fit the net as the stage `fit` does; return what ended its training."""
+    from ripen.nets.engines.engine import chosen
+
     competition = spec.competition
-    with tempfile.TemporaryDirectory(prefix="ripen-trial-") as temporary:
+    with (
+        tempfile.TemporaryDirectory(prefix="ripen-trial-") as temporary,
+        # Our own Caffe: trials leave no files for another one to read.
+        chosen("torch", competition.device) as engine,
+    ):
         work = Work(
-            spec.name, data.task, data.outputs, competition.seed, competition.threads, _torch,
-            Path(temporary), data.encode, competition, callback,
+            spec.name, data.task, data.outputs, competition.seed, competition.threads,
+            lambda: engine, Path(temporary), data.encode, competition, callback,
         )  # fmt: skip
         fitted = target_transform.fit(swept_net(competition), data.train, data.validation, work)
     if fitted.training is None:
@@ -342,13 +345,6 @@ def _fit(spec: TrialSpec, data: FirstFold, callback: Callable[[Check], None]) ->
             f"'{competition.models[SWEPT]['estimator']}' of the model '{SWEPT}' has none"
         )
     return str(fitted.training.stopped)
-
-
-def _torch() -> "Engine":
-    """Return our own Caffe: trials leave no files for another one to read."""
-    from ripen.learn.models.train_net import TORCH
-
-    return TORCH
 
 
 def _point(check: Check) -> Point:

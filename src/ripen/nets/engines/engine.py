@@ -15,6 +15,7 @@ import caffe
 from caffe.errors import RealCaffeRefused
 from caffe.real import Process
 from ripen.core.errors import EngineRefused
+from ripen.nets.device import on
 from ripen.nets.engines import pycaffe
 from ripen.nets.engines.environment import SCRIPT, interpreter
 from ripen.nets.engines.pycaffe import Interval
@@ -90,16 +91,19 @@ class TrainedNet:
 
 
 @contextmanager
-def chosen(name: str) -> Iterator[Engine]:
-    """Yield the engine that the settings name.
+def chosen(name: str, device: str = "cpu") -> Iterator[Engine]:
+    """Yield the engine that the settings name; its nets compute on their device.
 
     Raises
     ------
     EngineUnavailable
         If it is not installed and cannot be; the message says how to get it.
+    DeviceError
+        As `ripen.nets.device.on`.
     """
     if name == "torch":
-        yield TorchEngine()
+        with on(device):
+            yield TorchEngine()
         return
     with RealEngine() as engine:
         yield engine

@@ -9,6 +9,7 @@ import pytest
 
 from ripen.core.errors import ConfigError, DataError
 from ripen.data.sources import Item, fetch
+from ripen.data.sources.from_folder import pack
 
 FILES = {
     "train/cat/b.jpg": b"bee",
@@ -115,3 +116,35 @@ def test_bad_folders(
 def test_an_address_of_another_form(address: object, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         fetch(["folder"], Item("mine.zip", at={"folder": address}), tmp_path / "mine.zip")
+
+
+def tarred(path: Path, **attributes: object) -> Path:
+    """Write a tar of one member with these attributes."""
+    info = tarfile.TarInfo("a.jpg")
+    for name, value in attributes.items():
+        setattr(info, name, value)
+    with tarfile.open(path, "w", errors="surrogateescape") as archive:
+        archive.addfile(info)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("attributes", "problem"),
+    [
+        (
+            {"pax_headers": {"GNU.sparse.major": "1", "GNU.sparse.realsize": str(10**12)}},
+            "has 1000000000000 bytes. Allowed: 10240",
+        ),
+        ({"name": "\udcff\udcfe.jpg"}, r"x/\\udcff\\udcfe.jpg: the name is not UTF-8"),
+        ({"size": 10**6}, "is not a tar, or is truncated|has 1000000 bytes. Allowed"),
+    ],
+)
+def test_hostile_tars_are_one_line(
+    tmp_path: Path, attributes: dict[str, object], problem: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    tarred(tmp_path / "in" / "x.tar", **attributes)
+    with pytest.raises(DataError, match=problem) as caught:
+        pack(tmp_path / "in", tmp_path / "out.zip")
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]

@@ -1,5 +1,6 @@
 """Kaggle's own client against a local stand-in for its endpoints."""
 
+import base64
 import hashlib
 import io
 import logging
@@ -10,11 +11,12 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from ripen.core.errors import DataError, SourceError
-from ripen.data.sources import download
+from ripen.data.sources import download, kaggle_client
 from ripen.data.sources.from_kaggle import fetch
 from ripen.data.sources.source import Item
 from tests.ripen.http_server import Answer, Server, running
@@ -197,6 +199,67 @@ def test_secrets_are_in_no_message_and_no_log(
     out, err = capfd.readouterr()
     assert "hunter" not in out + err + caplog.text + repr(caught.value)
     assert os.environ["VERBOSE"] == "true"
+
+
+def test_a_secret_that_a_server_repeats_is_hidden_in_every_encoding() -> None:
+    secret = "KGAT_hunter3hunter3"
+    user = f"cook:{secret}"
+    content = secret.encode()
+    forms = [
+        *(secret, secret.upper(), secret[::-1], quote(secret), quote(quote(user, safe=""))),
+        "".join(f"%{byte:02X}" for byte in content),
+        *(base64.b64encode(b"x" * n + content + b"y" * n).decode() for n in range(4)),
+        *(base64.urlsafe_b64encode(user.encode()).decode(), base64.b32encode(content).decode()),
+        *(content.hex(), content.hex().upper(), hashlib.sha256(content).hexdigest()),
+    ]
+    for form in forms:
+        line = kaggle_client.shown(f"no <{form}>, house-prices-advanced-2024 is over", [secret])
+        assert "***" in line
+        assert line.endswith(">, house-prices-advanced-2024 is over")
+        assert not any(part in line for part in (form, secret, secret[::-1]))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", r"kaggle\.json is not a JSON file of a username and a key\. Make an API token"),
+        (b"[" * 100_000, r"kaggle\.json is not a JSON file of a username and a key"),
+        (b"{}", r"kaggle\.json lacks the username or the key\. Make an API token"),
+    ],
+)
+def test_a_damaged_key(
+    stand_in: Kaggle,
+    target: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes,
+    message: str,
+) -> None:
+    sign_in(monkeypatch, stand_in.server, tmp_path, "file")
+    (tmp_path / ".kaggle/kaggle.json").write_bytes(content)
+    with pytest.raises(SourceError, match=message) as caught:
+        fetch(ITEM, target)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (as_json({"code": "PERMISSION_DENIED", "message": "No"}, 403), r"^Kaggle says 403 No\. Ac"),
+        (as_json({"code": None, "message": ["a", 1]}, 403), r"^Kaggle says 403 \['a', 1\]\. Acc"),
+        (as_json({"code": [403], "message": None}, 404), r"^Kaggle says 404"),
+        (as_json({"code": 10**400}, 400), r"^Kaggle says 400"),
+        (Answer(b"[" * 100_000, 403, {"Content-Type": "application/json"}), r"^Kaggle says 403"),
+        (Answer(b"<html>", 403, {"Content-Type": "text/html"}), r"^Kaggle says 403 Forbidden\. "),
+    ],
+)
+def test_an_odd_refusal_keeps_its_status(
+    stand_in: Kaggle, target: Path, answer: Answer, message: str
+) -> None:
+    stand_in.instead["DownloadDataFile"] = [answer]
+    with pytest.raises(SourceError, match=message) as caught:
+        fetch(ITEM, target)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_item_without_an_address(target: Path) -> None:

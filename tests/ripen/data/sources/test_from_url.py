@@ -1,8 +1,10 @@
 """Downloads from a local server: resumed at any byte, and every kind of failure."""
 
 import hashlib
+import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from ripen.core.errors import DataError, SourceError
 from ripen.data.sources import download
 from ripen.data.sources.from_url import fetch
 from ripen.data.sources.source import Item
-from tests.ripen.http_server import Answer, Server, ranged, running
+from tests.ripen.http_server import Answer, Request, Server, ranged, running
 
 BODY = random.Random(1).randbytes(3_000_000)
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -187,7 +189,7 @@ def test_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_invalid_and_missing_addresses(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"is not a valid address: InvalidSchema"):
+    with pytest.raises(SourceError, match=r"leads to no valid address: InvalidSchema"):
         fetch(Item("x", at={"url": "crust://oven/x"}), tmp_path / "x")
     with pytest.raises(SourceError, match="^x has no address there$"):
         fetch(Item("x"), tmp_path / "x")
@@ -202,10 +204,12 @@ def test_secrets_of_an_address_are_in_no_message(server: Server, tmp_path: Path)
     assert "hunter2" in server.requests[0].path
 
 
-def test_a_full_disk(server: Server, tmp_path: Path) -> None:
+def test_a_full_disk(
+    server: Server, tmp_path: Path, full_disk: Callable[..., AbstractContextManager[None]]
+) -> None:
     server.serve(lambda request: ranged(BODY, request))
-    (tmp_path / "crust.bin.part").symlink_to("/dev/full")
-    with pytest.raises(DataError, match=r"crust\.bin\.part: the disk is full: No space left on"):
+    message = r"crust\.bin\.part: the disk is full: File too large"
+    with pytest.raises(DataError, match=message), full_disk():
         fetch(item(server), tmp_path / "crust.bin")
     assert not (tmp_path / "crust.bin").exists()
 
@@ -215,6 +219,99 @@ def test_a_file_larger_than_the_disk_is_not_started(server: Server, tmp_path: Pa
     with pytest.raises(DataError, match=r"the disk is full: 1000000000000 MB are needed and \d+"):
         fetch(item(server), tmp_path / "crust.bin")
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (Answer(BODY, headers={"Content-Length": "many"}), "a size that is not a number: 'many'"),
+        (Answer(BODY, headers={"Content-Length": "9" * 5000}), "not a number: '9+…9+'"),
+        (Answer(BODY, 206, {"Content-Range": "bytes 0-9/" + "9" * 5000}), "without saying which"),
+        (Answer(BODY, 206, {"Content-Range": "bytes x"}), "a part of the file without saying wh"),
+        (Answer(BODY, 206, {"Content-Range": "bytes 7-9/5000000"}), "another range than requested"),
+        (Answer(BODY, 416), "says 416, without being asked for a part"),
+        (Answer(BODY, 302, {"Location": "http://"}), "leads to no valid address: "),
+        (Answer(BODY, 302, {"Location": "file:///etc/passwd"}), "no valid address: InvalidSchema"),
+        (Answer(BODY, 302, {"Location": "http://[x/"}), "leads to no valid address: "),
+        (Answer(BODY, headers={"Content-Encoding": "gzip"}), r"sends the file compressed \(gzip\)"),
+        (Answer(BODY, 429, {"Retry-After": "9" * 5000}), "says 429"),
+        (Answer(chunks=itertools.repeat(BODY)), "sends more than the 5000000 bytes of crust.bin"),
+        (Answer(chunks=[BODY, BODY]), "sends more than the 5000000 bytes of crust.bin"),
+    ],
+)
+def test_hostile_answers_are_one_line_and_block_no_later_try(
+    server: Server, tmp_path: Path, answer: Answer, problem: str
+) -> None:
+    server.serve(answer)
+    with pytest.raises(SourceError, match=problem) as caught:
+        fetch(item(server, size=5_000_000), tmp_path / "crust.bin")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+    assert names(tmp_path) == []
+
+
+def test_a_body_without_end_and_of_unknown_size_leaves_room_on_the_disk(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "RESERVE", 10**18)
+    server.serve(Answer(chunks=itertools.repeat(BODY)))
+    with pytest.raises(
+        DataError, match=r"the disk is full: \S+ does not tell the size, and sent 1"
+    ):
+        fetch(item(server), tmp_path / "crust.bin")
+    assert names(tmp_path) == []
+
+
+def test_a_server_that_stops_sending_is_left(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "TIMEOUT", (0.2, 0.2))
+    stopped = Answer(BODY[:200_000], headers={"Content-Length": str(len(BODY))}, hangs=0.5)
+    server.serve(stopped)
+    with pytest.raises(SourceError, match=r"crust\.bin: the connection was lost\. Run it again"):
+        fetch(item(server), tmp_path / "crust.bin")
+    server.serve(lambda request: ranged(BODY, request))
+    fetch(item(server, sha256=SHA256), tmp_path / "crust.bin")
+    assert names(tmp_path) == ["crust.bin"]
+
+
+@pytest.mark.parametrize("version", [b"\xff\xfe", b"a\r\nX-Evil: 1", b"", b'"old"', b"x" * 10**6])
+def test_a_damaged_version_starts_the_download_again(
+    server: Server, tmp_path: Path, version: bytes
+) -> None:
+    (tmp_path / "crust.bin.part").write_bytes(b"half")
+    (tmp_path / "crust.bin.part.version").write_bytes(version)
+    server.serve(lambda request: ranged(BODY, request))
+    fetch(item(server, sha256=SHA256), tmp_path / "crust.bin")
+    assert (tmp_path / "crust.bin").read_bytes() == BODY
+    assert names(tmp_path) == ["crust.bin"]
+
+
+def test_a_second_download_of_the_same_file_is_refused(server: Server, tmp_path: Path) -> None:
+    """The first goes on, and neither writes into the other's file."""
+    refused = []
+
+    def meanwhile(request: Request) -> Answer:
+        with pytest.raises(DataError, match=r"bin\.part: another process downloads it\. Wait for"):
+            fetch(item(server), tmp_path / "crust.bin")
+        refused.append(request)
+        return ranged(BODY, request)
+
+    server.serve(meanwhile)
+    fetch(item(server, sha256=SHA256), tmp_path / "crust.bin")
+    assert len(refused) == 1
+    assert names(tmp_path) == ["crust.bin"]
+
+
+def test_a_link_in_place_of_the_partial_file_is_not_followed(
+    server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "crust.bin.part").symlink_to("theirs")
+    server.serve(lambda request: ranged(BODY, request))
+    with pytest.raises(DataError, match=r"crust\.bin\.part: cannot be written: Too many levels of"):
+        fetch(item(server), tmp_path / "crust.bin")
+    assert (tmp_path / "theirs").read_text() == "theirs"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -1,7 +1,8 @@
 """The registry of sources, and sources tried one after the other."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -79,11 +80,12 @@ def test_a_partial_file_of_another_source_does_no_harm(server: Server, tmp_path:
     assert re.fullmatch("bytes=[1-9][0-9]+-", server.requests[-1].headers["range"])
 
 
-def test_a_full_disk_is_not_retried_elsewhere(server: Server, tmp_path: Path) -> None:
+def test_a_full_disk_is_not_retried_elsewhere(
+    server: Server, tmp_path: Path, full_disk: Callable[..., AbstractContextManager[None]]
+) -> None:
     stand_in = Kaggle(server, files={"train.zip": BODY})
-    (tmp_path / "train.zip.part").symlink_to("/dev/full")
     item = Item("train.zip", at={"kaggle": FILE, "url": f"{server.url}/storage/train.zip"})
-    with pytest.raises(DataError, match="the disk is full"):
+    with pytest.raises(DataError, match="the disk is full"), full_disk(1000):
         fetch(["kaggle", "url"], item, tmp_path / "train.zip")
     assert stand_in.calls == ["DownloadDataFile", "train.zip"]
 

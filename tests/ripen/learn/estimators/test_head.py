@@ -1,10 +1,12 @@
 """Heads on features: the very net that the whole one becomes when all below the head is frozen."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression, Ridge
 
 import caffe
 from caffe.formats import to_text
@@ -188,3 +190,44 @@ def test_trained_on_all_rows_it_leaves_the_net_from_image_to_probabilities(
     files = tmp_path / "model/deploy.prototxt", tmp_path / "model/model.caffemodel"
     found = TorchEngine().predict(*files, images)
     np.testing.assert_allclose(found, fitted.predict(features), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("task", ["regression", "multilabel"])
+@pytest.mark.parametrize("several", [False, True])
+def test_it_predicts_numbers_and_independent_labels(
+    task: str, several: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against the minimum of the same loss, by scikit-learn."""
+    monkeypatch.chdir(tmp_path)
+    tiny.install(monkeypatch)
+    rng = np.random.default_rng(0)
+    images = rng.normal(0, 1, (60, 3, 16, 16)).astype(np.float32)
+    images += rng.normal(0, 1, (60, 3, 1, 1)).astype(np.float32)
+    below = trunk(DEFINITIONS["tiny"].deploy(), ["relu"], ["AVE"], 16)
+    x = features_of(caffe.Net(below, caffe.TEST, weights="models/tiny/tiny.caffemodel"), images)
+    scaled = (x - x.mean(axis=0)) / x.std(axis=0)
+    y: NDArray[Any] = 700 + 50 * (scaled[:, :2] * [1, -2] + rng.normal(0, 0.3, (60, 2)))
+    names = ["one", "two"] if several else (["one"] if task == "multilabel" else [])
+    if not several:
+        y = y[:, 0] if task == "regression" else y[:, :1]
+    if task == "multilabel":
+        y = (y > 700).astype(np.int64)
+    index = fits.index_of(
+        task, [" ".join(map(str, np.atleast_1d(row))) for row in y], [0] * 60, classes=names
+    )
+    decay = 0.02
+    solver = Solver(base_lr=0.2, lr_policy="fixed", momentum=0.9, weight_decay=decay, max_iter=400)
+    settings = Head(inputs=["tiny"], batch_size=60, check_interval=400, solver=solver)
+    fitted = settings.fit(Rows(x, y), None, fits.work(tmp_path / "model", index))
+    found, columns = fitted.predict(x), y.reshape(60, -1)
+    assert found.shape == columns.shape
+    for k in range(columns.shape[1]):
+        if task == "regression":  # half the loss, so decay / 2 stands beside a quarter of squares
+            best = Ridge(alpha=2 * decay * 60).fit(scaled, columns[:, k]).predict(scaled)
+            np.testing.assert_allclose(found[:, k], best, rtol=2e-3)
+        else:
+            model = LogisticRegression(C=1 / (60 * decay), tol=1e-8).fit(scaled, columns[:, k])
+            best = model.predict_proba(scaled)[:, 1]
+            np.testing.assert_allclose(found[:, k], best, atol=2e-3)
+    files = tmp_path / "model/deploy.prototxt", tmp_path / "model/model.caffemodel"
+    np.testing.assert_allclose(TorchEngine().predict(*files, images), found, rtol=1e-3, atol=1e-5)

@@ -1,0 +1,277 @@
+"""A run's budget: models are fitted one by one, the cheapest first, as long as time is left.
+
+DVC still runs every stage, and no stage knows of the clock. A model that is not finished in time is
+left out of the settings, as if the user had set it to null; `dvc repro` then has nothing to add.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ripen.core.atomic import write_text
+from ripen.core.errors import DataError
+from ripen.core.lineage import MODELS
+from ripen.learn.estimator import estimator
+from ripen.settings import compose as config
+from ripen.settings.schema import Competition
+
+TIMES = Path(".ripen") / "stage_seconds.json"
+"""How long each stage took when it last ran."""
+LATER = ("blend", "evaluate", "predict", "report")  # stages that come after the models
+RESERVE, LEAST = 0.1, 25.0  # share of the budget, or seconds a competition, kept for them
+GRACE = 10.0  # seconds to end, before a stopped stage is killed
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def seconds(budget: str) -> float:
+    """Return a budget in seconds.
+
+    >>> [seconds(text) for text in ("90s", "1.5m", "2h")]
+    [90.0, 90.0, 7200.0]
+    """
+    return float(budget[:-1]) * UNITS[budget[-1]]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A model, or the sweep of a competition's net: what a budget may leave out.
+
+    Attributes
+    ----------
+    competition : str
+    name : str
+        The model; "" for the sweep.
+    stage : str
+        As DVC names it.
+    cost : float
+        About how long it takes, compared with others.
+    """
+
+    competition: str
+    name: str
+    stage: str
+    cost: float
+
+
+def units(
+    competitions: Mapping[str, Competition], graph: Mapping[str, Mapping[str, Any]]
+) -> list[Unit]:
+    """Return what may be left out, in the order in which it is run.
+
+    First one model of each competition: the one to be submitted, or the cheapest. Then all others,
+    the cheapest first, and the sweeps.
+    """
+    found = []
+    for name, competition in competitions.items():
+        stages = {
+            model: next(s for s in MODELS if f"{name}.{model}" in graph[s])
+            for model in competition.models
+        }
+        own = [
+            Unit(name, model, f"{stages[model]}@{name}.{model}", cost(competition, model))
+            for model in competition.models
+        ]
+        chosen = competition.predict.model if competition.predict else "best"
+        own.sort(key=lambda unit: (unit.name != chosen, unit.cost))
+        found += [(0 if place == 0 else 1, unit.cost, unit) for place, unit in enumerate(own)]
+        if name in graph["sweep"]:
+            found.append((2, 0.0, Unit(name, "", f"sweep@{name}", 50.0)))
+    return [unit for *_, unit in sorted(found, key=lambda each: each[:2])]
+
+
+def cost(competition: Competition, model: str) -> float:
+    """Return about how long a model takes, compared with others: its fits, by its estimator."""
+    own = estimator(competition.models[model], model)
+    validation = competition.validation
+    folds = own.folds or validation.get("folds", 1) * validation.get("repeats", 1)
+    each = own.seeds or 1
+    if own.tune:
+        each += (own.tune.trials + 1) * own.tune.folds
+    return float(own.cost * each * (folds + 1))
+
+
+def guess(unit: Unit, known: Mapping[str, float], done: list[tuple[float, float]]) -> float:
+    """Return how many seconds a unit takes at least, 0 where nothing is known.
+
+    Parameters
+    ----------
+    unit : Unit
+    known : mapping of str to float
+        Seconds of each stage when it last ran.
+    done : list of (float, float)
+        Cost and seconds of this run's units.
+    """
+    if unit.stage in known:
+        return known[unit.stage]
+    if not done:
+        return 0.0
+    start = min(took for _, took in done)  # most of it goes into starting a process
+    rate = max((took - start) / each for each, took in done)
+    return start + rate * unit.cost
+
+
+Dvc = Callable[[str, float], float | None]
+
+
+def spend(
+    every: list[Unit], known: dict[str, float], left: Callable[[], float], dvc: Dvc
+) -> dict[Unit, str]:
+    """Run units while time is left; return those left out, with the reason.
+
+    Parameters
+    ----------
+    every : list of Unit
+    known : dict of str to float
+        As `guess` takes it; gets the times of this run.
+    left : callable
+        Returns the seconds that are left for units.
+    dvc : callable
+        Runs a stage within some seconds, and returns how many it took, 0 if there was nothing to
+        do; None if it was stopped.
+
+    Raises
+    ------
+    DataError
+        If not one model of some competition was finished.
+    """
+    undone, done, finished = dict[Unit, str](), list[tuple[float, float]](), set[str]()
+    for unit in every:
+        needed = guess(unit, known, done)
+        first = unit.name != "" and unit.competition not in finished
+        if left() <= 0 or (needed > left() and not first):
+            undone[unit] = f"not begun, about {needed:.0f} s" if needed else "not begun"
+        elif (took := dvc(unit.stage, left())) is None:
+            undone[unit] = "stopped"
+        else:
+            if took:
+                known[unit.stage] = took
+                done.append((unit.cost, took))
+            if unit.name:
+                finished.add(unit.competition)
+        if first and unit in undone:
+            raise DataError(
+                f"the budget is too short for one model of {unit.competition} ({unit.name}: "
+                f"{undone[unit]}). Give more, or take preset=fast. What is done is kept"
+            )
+    return undone
+
+
+def without(undone: Mapping[Unit, str], competitions: Mapping[str, Competition]) -> list[str]:
+    """Return the overrides that leave units out of the settings."""
+    found = []
+    for unit in undone:
+        place = f"competition.{unit.competition}."
+        found.append(f"{place}models.{unit.name}=null" if unit.name else f"{place}sweep=null")
+    for name, competition in competitions.items():
+        lost = {unit.name for unit in undone if unit.competition == name}
+        members = getattr(getattr(competition, "blend", None), "models", None) or ()
+        if lost & set(members):
+            rest = [member for member in members if member not in lost]
+            place = f"competition.{name}.blend"
+            found.append(f"{place}.models=[{','.join(rest)}]" if len(rest) > 1 else f"{place}=null")
+    return found
+
+
+def run(budget: str, started: float, environment: Mapping[str, str]) -> list[str]:
+    """Fit the models of params.yaml within a budget; return the overrides that leave out the rest.
+
+    Parameters
+    ----------
+    budget : str
+        As in params.yaml.
+    started : float
+        When the run began, by `time.monotonic`.
+    environment : mapping
+        Of DVC.
+
+    Raises
+    ------
+    DataError
+        If it is too short for one model of some competition, or if a model cannot be fitted.
+    """
+    values = config.read(config.PARAMS)
+    competitions = {name: config.load_competition(name) for name in values["competition"]}
+    known = _times()
+    tails = [f"{stage}@{name}" for stage in LATER for name in values["graph"].get(stage, {})]
+    usual = sum(known.get(stage, 0.0) for stage in tails) * 1.2
+    kept = usual or max(RESERVE * seconds(budget), LEAST * len(competitions))
+    end = started + seconds(budget) - kept
+
+    def left() -> float:
+        return end - time.monotonic()
+
+    def dvc(stage: str, limit: float) -> float | None:
+        took = _repro(stage, limit, environment)
+        spent = time.monotonic() - started
+        said = "stopped" if took is None else f"{took:.0f} s" if took else "unchanged"
+        print(f"budget: {spent:.0f} s of {seconds(budget):.0f} s: {stage}: {said}", flush=True)
+        return took
+
+    try:
+        undone = spend(units(competitions, values["graph"]), known, left, dvc)
+    finally:
+        TIMES.parent.mkdir(exist_ok=True)
+        write_text(TIMES, json.dumps(known, indent=1, sort_keys=True) + "\n")
+    for unit, reason in undone.items():
+        what = f"model '{unit.name}'" if unit.name else "the sweep"
+        print(f"note: {unit.competition}: {what} is left out: {reason}")
+    if undone:
+        print("note: the same command without the budget goes on with them")
+    return without(undone, competitions)
+
+
+def _repro(stage: str, limit: float, environment: Mapping[str, str]) -> float | None:
+    """Run a stage with all before it; return the seconds (`spend`).
+
+    Raises
+    ------
+    DataError
+        If it fails. What it has printed is shown.
+    """
+    start = time.monotonic()
+    command = [sys.executable, "-m", "dvc", "repro", stage]
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        process = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            code = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            _stop(process)
+            return None
+        except BaseException:
+            _stop(process)
+            raise
+        output.seek(0)
+        said = output.read()
+        if code:
+            sys.stderr.write(said)
+            raise DataError(f"{stage} failed. What is done is kept")
+    return time.monotonic() - start if f"Running stage '{stage}'" in said else 0.0
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End DVC and its stage; the folds that the stage has finished are kept."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+        os.killpg(process.pid, signal.SIGKILL)  # a stage that has not ended
+    process.wait()
+
+
+def _times() -> dict[str, float]:
+    try:
+        found = json.loads(TIMES.read_text(encoding="utf-8"))
+        return {str(stage): float(took) for stage, took in found.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}

@@ -1,0 +1,134 @@
+"""Command submit, and the submissions below the leaderboard."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ripen.cli.command import command, known
+from ripen.core.atomic import write_bytes
+from ripen.core.layout import Layout
+from ripen.settings import compose as config
+
+if TYPE_CHECKING:
+    from ripen.kaggle.submit import Job
+
+COPIES = Path(".ripen/experiments")
+"""Copies of what experiments hold, by their commit. Git ignores them."""
+
+
+def _submit_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.add_argument("competition", metavar="C", help="the competition")
+    parser.add_argument("-m", "--message", help="its description on Kaggle")
+    parser.add_argument("--experiment", metavar="X", help="send a DVC experiment's submission")
+    parser.add_argument("--dry-run", action="store_true", help="check and show it, send nothing")
+    parser.add_argument("--force", action="store_true", help="send a file that was sent before")
+
+
+@command(
+    "submit",
+    "submit titanic --dry-run",
+    "submit titanic -m 'five folds'",
+    "submit titanic --experiment gusty-hoke",
+    arguments=_submit_arguments,
+)
+def submit(chosen: argparse.Namespace) -> int:
+    """Send a competition's submission.csv to Kaggle, and show its score."""
+    # Importing pandas and MLflow takes a second, which the other commands need not wait.
+    from ripen.kaggle import submit as sending
+
+    name, message = known(chosen.competition), chosen.message
+    if chosen.experiment is None:
+        job = _present(name, message)
+    else:
+        job = _of_experiment(name, message, chosen.experiment)
+    sending.run(job, dry_run=chosen.dry_run, force=chosen.force)
+    if not chosen.dry_run:
+        draw_agreement(name)
+    return 0
+
+
+def _present(name: str, message: str | None) -> "Job":
+    """Return the submission of the working tree."""
+    from ripen.judge.scoring import read_metrics
+    from ripen.kaggle import submit as sending
+    from ripen.track import experiments
+
+    competition, layout = config.load_competition(name), Layout(name)
+    slug, model = sending.target(name, competition)
+    model, score = sending.scored(read_metrics(name), model, str(layout.metrics))
+    run = experiments.model_run(config.load_run(), name, model)
+    return sending.Job(
+        name, competition, slug, model, layout.submission, sending.origin(), score, run, message
+    )
+
+
+def _of_experiment(name: str, message: str | None, experiment: str) -> "Job":
+    """Return the submission of a DVC experiment, from copies of its files."""
+    from ripen.kaggle import dvc_experiment
+    from ripen.kaggle import submit as sending
+    from ripen.track import experiments
+
+    found, layout = dvc_experiment.find(experiment), Layout(name)
+    folder = COPIES / found.commit[:12]
+    params, file = folder / config.PARAMS, folder / layout.submission
+    write_bytes(params, found.read(config.PARAMS))
+    competition = config.load_competition(name, params)
+    slug, model = sending.target(name, competition)
+    where = f"{layout.metrics} of experiment '{experiment}'"
+    model, score = sending.scored(found.json(layout.metrics), model, where)
+    write_bytes(file, found.read(layout.submission))
+    settings = config.load_run()
+    tracked = experiments.experiment(settings, name)
+    runs = [
+        run.info.run_id
+        for run in experiments.find(settings, experiment)
+        if tracked is not None and run.info.experiment_id == tracked.experiment_id
+    ]
+    made, run = sending.Origin(found.commit, experiment=experiment), next(iter(runs), None)
+    return sending.Job(name, competition, slug, model, file, made, score, run, message)
+
+
+def refresh(competitions: Sequence[str], *, every: bool) -> None:
+    """Ask Kaggle for the scores of the ledgers' submissions, and how many are left today.
+
+    Parameters
+    ----------
+    competitions : sequence of str
+    every : bool
+        Whether these are all chosen ones, of which some may not be on Kaggle.
+    """
+    from ripen.kaggle import submit as sending
+
+    for name in competitions:
+        competition = config.load_competition(name)
+        if every and "kaggle" not in competition.source:
+            continue
+        left = sending.refresh(name, competition)
+        if left is not None:
+            print(f"{name}: Kaggle takes {left} more today")
+
+
+def show_submissions(name: str) -> None:
+    """Print a competition's ledger, and how well cross-validation and leaderboard agree."""
+    from ripen.judge import terminal
+    from ripen.kaggle import ledger
+
+    entries = ledger.read(ledger.path(name))
+    if not entries:
+        return
+    terminal.console().print(ledger.table(entries, f"{name}: submissions"))
+    print(ledger.agreement(entries).text)
+    left = ledger.left_today(entries)
+    print(f"submissions left today: {'unknown (--refresh asks Kaggle)' if left is None else left}")
+    draw_agreement(name)
+
+
+def draw_agreement(name: str) -> None:
+    """Draw cross-validated against public scores beside the report, which shows the figure."""
+    from ripen.judge import plots
+    from ripen.kaggle import ledger
+
+    found = ledger.agreement(ledger.read(ledger.path(name)))
+    if len(found.points):
+        plots.save(plots.agreement(found.points, name), Layout(name).agreement)

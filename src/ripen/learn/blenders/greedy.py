@@ -1,0 +1,79 @@
+"""Greedy selection: add models one by one, the same one again if that is best.
+
+Source: Caruana et al., Ensemble Selection from Libraries of Models, 2004: with replacement, begun
+with the best models, and averaged over bags. Their bags are samples of a library of thousands of
+models; ours are samples of the rows, as a library of ten has no model to spare.
+"""
+
+import numpy as np
+
+from ripen.learn.blenders import BLENDERS, SPACES, Blender, Floats, Ints, Mixture, Sample, rounded
+
+LEAST, LARGEST = 1_000, 20_000  # rows of a bag: more than that change no weight, and take long
+NUMBERS = 400_000  # outputs of a model in a bag, where there are many classes
+PATIENCE = 2  # additions without a better score, after which a selection ends
+PLACES = 9  # decimals of a score, so that another processor's last bits choose no other model
+
+
+def fit(sample: Sample) -> Mixture:
+    """Return the mean weights of the selections in all bags; those of all rows for a single bag."""
+    space = SPACES[sample.space]
+    taken = space.there(sample.outputs)
+    weights = np.zeros(len(taken))
+    for bag in range(sample.bags):
+        weights += selection(sample, taken, _rows(sample, bag))
+    weights = rounded(weights / sample.bags)
+    return Mixture("greedy", sample.space, weights, np.zeros(taken.shape[2]))
+
+
+def _rows(sample: Sample, bag: int) -> Ints:
+    """Return the rows of a bag, drawn with replacement; all of them in order for a single one."""
+    _, count, outputs = sample.outputs.shape
+    most = min(max(NUMBERS // outputs, LEAST), LARGEST)
+    random = np.random.default_rng([sample.seed, bag])
+    if sample.bags > 1:
+        drawn: Ints = random.integers(count, size=min(count, most))
+        return drawn
+    if count > most:
+        return np.sort(random.choice(count, most, replace=False))
+    return np.arange(count)
+
+
+def selection(sample: Sample, taken: Floats, rows: Ints) -> Floats:
+    """Return the weights of one greedy selection on some rows, shape (m,).
+
+    Parameters
+    ----------
+    sample : Sample
+    taken : float64 ndarray of shape (m, n, k)
+        Outputs in the space in which they are averaged.
+    rows : int64 ndarray
+    """
+    back, own = SPACES[sample.space].back, taken[:, rows]
+
+    def loss(total: Floats, count: int) -> float:
+        return round(sample.loss(rows, back(total / count)), PLACES)
+
+    alone = [loss(each, 1) for each in own]
+    order = np.argsort(alone, kind="stable")
+    # Begin with as many of the best models as make the best plain average.
+    sums = own[order].cumsum(axis=0)
+    starts = [loss(total, place + 1) for place, total in enumerate(sums)]
+    first = int(np.argmin(starts)) + 1
+    counts = np.zeros(len(own))
+    counts[order[:first]] = 1
+    total, best, kept, since = sums[first - 1], starts[first - 1], counts.copy(), 0
+    for _ in range(sample.steps):
+        size = int(counts.sum()) + 1
+        tried = [loss(total + own[place], size) for place in order]  # of equal ones the best alone
+        place = int(order[int(np.argmin(tried))])
+        total, counts[place] = total + own[place], counts[place] + 1
+        since += 1
+        if min(tried) < best:
+            best, kept, since = min(tried), counts.copy(), 0
+        if since == PATIENCE:
+            break
+    return np.asarray(kept / kept.sum())
+
+
+BLENDERS.add("greedy", Blender(lambda task, metric: True, fit))

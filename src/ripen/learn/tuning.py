@@ -1,0 +1,184 @@
+"""Tuning: some settings of a model, chosen for each fold among its own training rows.
+
+Optuna's TPE tries settings in inner folds of the training rows, so that no held-out row has a say
+in the settings that predict it: the out-of-fold score needs no correction. Trials are kept in the
+study store; a fit that was killed goes on with the next one. Each trial has a sampler of its own,
+seeded with its number, so an interruption changes no result.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ripen.competition.index import Ints
+from ripen.competition.metrics import METRICS, Metric, chosen
+from ripen.core.atomic import write_text
+from ripen.core.errors import DataError, TrainingError
+from ripen.learn import boosting, target_transform
+from ripen.learn.estimator import Estimator, Rows, Tune, estimator, ignore
+from ripen.learn.sweeps import space as spaces
+from ripen.settings.compose import as_mapping
+
+if TYPE_CHECKING:  # optuna is imported only where something is tuned
+    from ripen.learn.fitting import Fit
+
+TUNED = "tuned.json"
+STARTUP = 5  # trials that are finished before one is pruned
+HOLD_OUT = 0.2  # of the training rows, where these have no folds
+
+Settings = dict[str, Any]
+
+
+def space(of: Estimator) -> spaces.Space:
+    """Return what varies.
+
+    Raises
+    ------
+    ConfigError
+        If a line is not in Hydra's syntax, or names an unknown setting or a value not allowed.
+    """
+    assert of.tune is not None
+    found = spaces.parse(of.tune.space or of.space)
+    for axis in found.axes:
+        values = axis.values if isinstance(axis, spaces.Choices) else (axis.low, axis.high)
+        for value in values:
+            whole = isinstance(axis, spaces.Interval) and axis.whole
+            with_settings(of, {axis.key: int(value) if whole else value} | found.fixed)
+    return found
+
+
+def with_settings(of: Estimator, settings: Mapping[str, Any]) -> Estimator:
+    """Return an estimator with some of its settings changed, checked again."""
+    section = {"estimator": of.name} | as_mapping(of)
+    for key, value in settings.items():
+        *parents, last = key.split(".")
+        inner = section
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = value
+    return estimator(section, "tune")
+
+
+def metric_of(tune: Tune, task_metric: str) -> Metric:
+    """Return the metric that decides: the one given, or the task's where it needs more columns."""
+    return METRICS[task_metric] if tune.metric is None else chosen(tune.metric, "tune.metric")
+
+
+def tuned(fit: "Fit", train: Ints, name: str, repeat: int = 0) -> Estimator:
+    """Return a model's estimator with the settings that are best among training rows.
+
+    It is the estimator itself where nothing is tuned, where the rows are too few for inner folds,
+    or where no trial is better.
+
+    Parameters
+    ----------
+    fit : Fit
+    train : int64 ndarray of shape (n,)
+        Rows of the index.
+    name : str
+        Of the fold that they are without; part of the study's name.
+    repeat : int
+        Number of the split whose other folds are the inner folds.
+    """
+    own = fit.estimator
+    if own.tune is None:
+        return own
+    parts = inner_folds(fit, train, repeat)[: own.tune.folds]
+    if not parts:
+        return own
+    best = _search(fit, parts, name, fit.work.seed + repeat)
+    text = json.dumps(best, indent=2) + "\n"
+    if name == "all rows":
+        write_text(fit.work.folder / TUNED, text)
+    fit.say(f"tuned for {name}: {' '.join(f'{key}={value}' for key, value in best.items())}")
+    return with_settings(own, best)
+
+
+def inner_folds(fit: "Fit", train: Ints, repeat: int = 0) -> list[tuple[Ints, Ints]]:
+    """Return the inner folds of training rows, the last first: rows to learn from, and to score on.
+
+    They are the other folds of the same split. Where it has no others (a hold-out), a share
+    `HOLD_OUT` of the training rows is held out.
+    """
+    learnable = fit.index.learnable()
+    folds, groups = fit.index.repeats[repeat][learnable], fit.index.groups.to_numpy()[learnable]
+    inside, found = np.isin(learnable, train), list[tuple[Ints, Ints]]()
+    numbers = np.unique(folds[inside & (folds >= 0)])
+    for k in map(int, numbers[::-1]):
+        kept = learnable[fit.splitter.trains(folds, k, groups) & inside]
+        if len(kept) and fit.enough(kept):
+            found.append((kept, learnable[(folds == k) & inside]))
+    if len(numbers) or len(np.unique(folds[folds >= 0])) != 1:
+        return found
+    rows = fit.rows(train)
+    one = rows.y if rows.y.ndim == 1 else np.zeros(len(rows.y))
+    classifies = fit.index.task.classifies and rows.y.ndim == 1
+    split = boosting.held_out(
+        Rows(np.arange(len(train)), one, rows.groups), HOLD_OUT, fit.work.seed, classifies
+    )
+    return [] if split is None else [(train[split[0]], train[split[1]])]
+
+
+def _search(fit: "Fit", parts: list[tuple[Ints, Ints]], name: str, seed: int) -> Settings:
+    """Return the best settings, {} for the estimator's own."""
+    import optuna
+    from optuna.trial import TrialState
+
+    from ripen.learn.sweeps.study import decoded, distributions
+
+    tune = fit.estimator.tune
+    assert tune is not None
+    varied, metric = space(fit.estimator), metric_of(tune, fit.index.task.metrics[0])
+    study = optuna.create_study(
+        storage=fit.studies(),
+        study_name=f"{fit.work.competition}/{fit.key[:16]}/{name}",
+        direction="maximize" if metric.greater_is_better else "minimize",
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP),
+        load_if_exists=True,
+    )
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    for cut in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):  # a killed fit's
+        study.tell(cut.number, state=TrialState.FAIL)
+    for number in range(len(study.get_trials(deepcopy=False, states=ended)), tune.trials):
+        study.sampler = optuna.samplers.TPESampler(seed=_seed(seed, number))
+        trial = study.ask(distributions(varied))
+        settings = decoded(varied, dict(trial.params))
+        scores = list[float]()
+        state, value = TrialState.PRUNED, None
+        with suppress(TrainingError, DataError):
+            for step, part in enumerate(parts):
+                scores.append(_score(fit, with_settings(fit.estimator, settings), metric, *part))
+                trial.report(float(np.mean(scores)), step)
+                if not np.isfinite(scores[-1]) or (step + 1 < len(parts) and trial.should_prune()):
+                    break
+            else:
+                state, value = TrialState.COMPLETE, float(np.mean(scores))
+        study.tell(trial, value, state=state)
+        fit.say(f"{name}: trial {number + 1} of {tune.trials}")
+    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    tried = {"": float(np.mean([_score(fit, fit.estimator, metric, *part) for part in parts]))}
+    tried |= {str(trial.number): float(trial.value or 0) for trial in finished}
+    best = metric.best({key: value for key, value in tried.items() if np.isfinite(value)} or tried)
+    if not best:
+        return {}
+    (winner,) = (trial for trial in finished if str(trial.number) == best)
+    return decoded(varied, dict(winner.params))
+
+
+def _score(fit: "Fit", own: Estimator, metric: Metric, train: Ints, held: Ints) -> float:
+    """Return the score of settings in one inner fold, with one seed."""
+    with tempfile.TemporaryDirectory() as temporary:
+        work = replace(fit.work, folder=Path(temporary), callback=ignore, history=False)
+        fitted = target_transform.fit(own, fit.rows(train), fit.rows(held), work)
+        return metric(fit.index.targets[held], fitted.predict(fit.input.take(held)))
+
+
+def _seed(seed: int, number: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:4])

@@ -1,0 +1,141 @@
+"""A run's budget: what is begun, what is left out, and that the settings stay true."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ripen.cli import budget
+from ripen.cli.budget import Unit
+from ripen.core.errors import ConfigError, DataError
+from ripen.settings.compose import check
+from ripen.settings.schema import Competition
+from ripen.stages.settings import compose
+
+CONF = Path(__file__).parents[3] / "conf"
+
+
+def unit(name: str, cost: float, competition: str = "titanic") -> Unit:
+    return Unit(competition, name, f"fit@{competition}.{name}", cost)
+
+
+class Clock:
+    """A clock of stages that take a second for each unit of their cost."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left_, self.ran = seconds, list[str]()
+
+    def left(self) -> float:
+        return self.left_
+
+    def dvc(self, units: list[Unit], unchanged: str = "") -> Callable[[str, float], float | None]:
+        costs = {unit.stage: unit.cost for unit in units}
+
+        def run(stage: str, limit: float) -> float | None:
+            self.ran.append(stage.rpartition(".")[2])
+            if stage.endswith(unchanged or "none"):
+                return 0.0
+            took = min(costs[stage], limit)
+            self.left_ -= took
+            return took if took == costs[stage] else None
+
+        return run
+
+
+MODELS = [unit("ridge", 1), unit("lightgbm", 3), unit("catboost", 15), unit("net", 40)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "known", "ran", "undone"),
+    [
+        (100, {}, ["ridge", "lightgbm", "catboost", "net"], {}),
+        (30, {}, ["ridge", "lightgbm", "catboost"], {"net": "not begun, about 38 s"}),
+        # Times of an earlier run are better than a guess.
+        (20, {"net": 40.0}, ["ridge", "lightgbm", "catboost"], {"net": "not begun, about 40 s"}),
+        # One fit says nothing of the rate: the next is begun, and stopped when time is up.
+        (
+            10,
+            {"lightgbm": 20.0},
+            ["ridge", "catboost"],
+            {
+                "lightgbm": "not begun, about 20 s",
+                "catboost": "stopped",
+                "net": "not begun, about 1 s",
+            },
+        ),
+    ],
+    ids=["all", "one too slow", "known", "stopped"],
+)
+def test_models_too_slow_for_the_rest_are_not_begun(
+    seconds: float, known: dict[str, float], ran: list[str], undone: dict[str, str]
+) -> None:
+    clock = Clock(seconds)
+    times = {f"fit@titanic.{name}": took for name, took in known.items()}
+    found = budget.spend(MODELS, times, clock.left, clock.dvc(MODELS))
+    assert clock.ran == ran
+    assert {unit.name: reason for unit, reason in found.items()} == undone
+
+
+def test_unchanged_models_cost_nothing_and_keep_their_time() -> None:
+    clock, known = Clock(20), {"fit@titanic.net": 40.0, "fit@titanic.ridge": 1.0}
+    found = budget.spend(MODELS, known, clock.left, clock.dvc(MODELS, unchanged="ridge"))
+    assert known["fit@titanic.ridge"] == 1.0
+    assert [unit.name for unit in found] == ["net"]
+
+
+def test_a_budget_too_short_for_one_model_is_one_line() -> None:
+    clock = Clock(0.5)
+    with pytest.raises(
+        DataError,
+        match=r"^the budget is too short for one model of titanic \(ridge: stopped\)\. Give more",
+    ):
+        budget.spend(MODELS, {}, clock.left, clock.dvc(MODELS))
+    other = [*MODELS[:2], unit("svm", 8, "leaf")]
+    clock = Clock(3)
+    with pytest.raises(DataError, match=r"one model of leaf \(svm: not begun, about 1 s\)"):
+        budget.spend(other, {}, clock.left, clock.dvc([unit("x", 3), *other]))
+
+
+@pytest.fixture(scope="module")
+def composed() -> dict[str, Any]:
+    chosen = ["competitions=[titanic,avocado]", "competition.titanic.predict.model=catboost"]
+    return compose(chosen, CONF)[0]
+
+
+def test_units_begin_with_a_model_of_each_competition(
+    composed: dict[str, Any],
+) -> None:
+    competitions = {
+        name: check(values, Competition, name) for name, values in composed["competition"].items()
+    }
+    units = budget.units(competitions, composed["graph"])
+    assert {unit.stage for unit in units[:2]} == {
+        "fit@avocado.logistic_regression", "fit@titanic.catboost",
+    }  # fmt: skip
+    costs = [unit.cost for unit in units[2:] if unit.name]
+    assert costs == sorted(costs)
+    assert [unit.stage for unit in units if not unit.name] == ["sweep@titanic", "sweep@avocado"]
+    assert units[-1].name == ""
+    assert len(units) == sum(len(each.models) for each in competitions.values()) + 2
+    dropped = budget.without(dict.fromkeys([units[-1], units[-3]], "not begun"), competitions)
+    values = compose([*composed["overrides"], *dropped], CONF)[0]
+    assert values["competition"]["avocado"]["sweep"] is None
+    assert "avocado" not in values["graph"]["sweep"]
+    assert units[-3].name not in values["competition"][units[-3].competition]["models"]
+
+
+def test_tuning_and_seeds_count_in_the_cost(
+    make_competition: Callable[..., Competition],
+) -> None:
+    plain = make_competition("titanic")
+    tuned = make_competition("titanic", "models.lightgbm.tune={trials: 9, folds: 2}")
+    seeds = make_competition("titanic", "models.lightgbm.seeds=3")
+    costs = [budget.cost(each, "lightgbm") for each in (plain, seeds, tuned)]
+    assert costs == [3 * 6, 3 * 3 * 6, 3 * 21 * 6]
+
+
+@pytest.mark.parametrize("wrong", ["0m", "30 minutes", "m", "-1h"])
+def test_a_budget_is_a_number_and_a_unit(wrong: str) -> None:
+    with pytest.raises(ConfigError, match=rf"budget: '{wrong}'\. Write a number and s, m or h"):
+        compose(["competitions=[titanic]", f"budget='{wrong}'"], CONF)

@@ -20,10 +20,10 @@ from ripen.competition import index as indexes
 from ripen.competition.splitters import splitter
 from ripen.core.atomic import fresh_folder, write_text
 from ripen.core.errors import DataError, UsageError
-from ripen.core.layout import Layout
+from ripen.core.layout import BLEND, Layout
 from ripen.core.progress import progress
 from ripen.judge.scoring import read_metrics
-from ripen.learn import fitting
+from ripen.learn import blending, fitting
 from ripen.learn.estimator import Work, estimator
 from ripen.learn.inputs import opened
 from ripen.settings.compose import PARAMS, dump, load_competition, read
@@ -71,10 +71,10 @@ def bundle(name: str, to: Path | None = None) -> Path:
     model = competition.predict.model
     model = str(read_metrics(name)["best"]) if model == "best" else model
     with fresh_folder(folder):
-        for member in (models := [model]):
+        for member in (models := blending.used(layout.blend) if model == BLEND else [model]):
             _fit(name, competition, member, folder / MODELS / member)
         _copy(name, layout, folder / FILES)
-        about = {"competition": name, "models": models}
+        about = {"competition": name, "models": models, "blend": model == BLEND}
         write_text(folder / ABOUT, json.dumps(about, indent=2) + "\n")
         write_text(folder / NOTEBOOK, json.dumps(notebook(name), indent=1) + "\n")
         (folder / WHEELS).mkdir()
@@ -149,7 +149,8 @@ def _copy(name: str, layout: Layout, folder: Path) -> None:
     """Copy what the stage `predict` reads, and the settings of this competition alone."""
     values = {"competition": {name: read(PARAMS)["competition"][name]}}
     write_text(folder / PARAMS, dump(values))
-    for file in (layout.metrics, layout.calibration):
+    blend = layout.blend / blending.FILE
+    for file in (layout.metrics, layout.calibration, layout.decisions, blend):
         if file.exists():
             write_text(folder / file, file.read_text(encoding="utf-8"))
 

@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ripen.core import reproducibility
 from ripen.settings.compose import PARAMS, changed, load_competition
@@ -43,14 +44,14 @@ def main(bundle: Path, given: Path, submission: Path) -> None:
             shutil.copytree(bundle / FILES, Path(), dirs_exist_ok=True)
             competition = load_competition(name, Path(PARAMS))
             reproducibility.hold(competition.reproducibility, competition.threads)
-            written = _predict(name, competition, about["models"], bundle / MODELS, given)
+            written = _predict(name, competition, about, bundle / MODELS, given)
             shutil.copyfile(written, submission)
         finally:
             os.chdir(submission.parent)  # a folder that a process is in cannot always be removed
 
 
 def _predict(
-    name: str, competition: Competition, models: list[str], folder: Path, given: Path
+    name: str, competition: Competition, about: dict[str, Any], folder: Path, given: Path
 ) -> Path:
     # Only now: numpy reads its environment once, when it is imported.
     import pandas as pd
@@ -67,10 +68,16 @@ def _predict(
     index = indexes.read(layout, competition)
     test = index.part("test")
     rows = pd.read_parquet(layout.table).iloc[test]
-    for model in models:
+    for model in about["models"]:
         outputs = served.mean_of(sorted((folder / model).iterdir()), rows)
         layout.model(model).mkdir(parents=True, exist_ok=True)
         predictions.write(layout.model(model), [predictions.table("test", test, outputs)])
+    if about["blend"]:
+        from ripen.learn import blending
+
+        answers = predictions.read(layout, about["models"])
+        outputs = blending.of_other_rows(layout.blend, answers)
+        predictions.write(layout.blend, [predictions.table("test", test, outputs)])
     predict.write(name)
     return layout.submission
 

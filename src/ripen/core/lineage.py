@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from ripen.core.layout import BLEND
 PIPELINE, PARAMS = Path("dvc.yaml"), Path("params.yaml")
 MODELS = ("fit", "finetune")
 """The stages whose instances are models. The blend of a competition is one more, of its own."""
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""LibYAML's parser where PyYAML has it: a tenth of the time."""
 
 Stage = dict[str, Any]
 
@@ -107,10 +111,9 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 def _stages(root: Path) -> dict[str, Stage]:
     """Return every instance of dvc.yaml's stages by its name, as DVC resolves them."""
-    text = (root / PIPELINE).read_text(encoding="utf-8")
-    params = yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))
+    params = _parsed((root / PARAMS).read_text(encoding="utf-8"))
     found = {}
-    for name, stage in yaml.safe_load(text)["stages"].items():
+    for name, stage in _parsed((root / PIPELINE).read_text(encoding="utf-8"))["stages"].items():
         if "foreach" not in stage:
             found[name] = stage
             continue
@@ -123,12 +126,18 @@ def _stages(root: Path) -> dict[str, Stage]:
     return found
 
 
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> Any:
+    """Return the content of a YAML file, not to be changed: a stage asks for it many times."""
+    return yaml.load(text, Loader=LOADER)
+
+
 def _competition(name: str) -> str:
     return name.partition("@")[2].partition(".")[0]
 
 
 def _inputs(stage: Stage, root: Path, left_out: Collection[str] = ()) -> list[Any]:
-    settings = dict(leaves(yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))))
+    settings = dict(leaves(_parsed((root / PARAMS).read_text(encoding="utf-8"))))
     chosen = {
         name: value
         for key in stage.get("params", [])

@@ -350,3 +350,17 @@ def read(folder: Path) -> tuple[list[str], Mixture]:
     """Read the members of a blend and their mixture, to blend other rows by it."""
     values = json.loads((folder / FILE).read_text(encoding="utf-8"))
     return list(values["weights"]), from_json(values)
+
+
+def used(folder: Path) -> list[str]:
+    """Return the members of a blend that have a weight."""
+    members, mixture = read(folder)
+    return [name for name, weight in zip(members, mixture.weights, strict=True) if weight]
+
+
+def of_other_rows(folder: Path, tables: Mapping[str, pd.DataFrame]) -> Floats:
+    """Blend the outputs of the members that have a weight, for rows that the blend has not seen."""
+    members, mixture = read(folder)
+    found = {name: predictions.outputs(table) for name, table in tables.items()}
+    none = np.zeros_like(next(iter(found.values())))
+    return mixture.predict(np.stack([found.get(name, none) for name in members]))

@@ -78,9 +78,16 @@ class Client:
 
 
 def locked(run: RunSettings) -> AbstractContextManager[None]:
-    """Hold the lock under which the store is made and runs are opened."""
-    lock = repository_root() / ".mlflow.lock"
-    return stores.file_lock(store_uri(run), lock, LOCK_SECONDS)
+    """Hold the lock under which the store is made and runs are opened.
+
+    A database of PostgreSQL holds it itself, for all machines.
+    """
+    uri = store_uri(run)
+    if uri.startswith("postgresql"):
+        from ripen.learn.sweeps import store  # it imports Optuna
+
+        return store.locked(uri, LOCK_SECONDS)
+    return stores.file_lock(uri, repository_root() / ".mlflow.lock", LOCK_SECONDS)
 
 
 def open_experiment(run: RunSettings, competition: str) -> tuple[Client, str]:

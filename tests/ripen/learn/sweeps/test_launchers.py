@@ -1,5 +1,6 @@
 """Real trainings into a real SQLite store."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,8 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+import sqlalchemy
+from mlflow.entities import Run
 from numpy.typing import NDArray
 
 from ripen.core.errors import ConfigError
@@ -30,6 +33,7 @@ from ripen.settings.schema import Launcher
 from ripen.settings.schema import Study as StudySettings
 from ripen.stages import sweep as stage
 from tests.ripen.learn.sweeps.conftest import QUICK, competition, environment, sweeping
+from tests.ripen.postgresql import server
 
 pytestmark = pytest.mark.slow
 
@@ -257,33 +261,62 @@ def _wait(ready: Callable[[], bool], seconds: float = 300) -> None:
         time.sleep(0.05)
 
 
-def _join(number: int) -> None:
+def _join(number: int, trials: int, study: str | None, tracking: str | None) -> None:
     """Be one of several processes that sweep."""
     quick = competition("train.check_interval=20", "solver.max_iter=40")
-    made = studies.define("avocado", sweeping(quick, ("seed=range(1,25)",), {}))
+    made = studies.define("avocado", sweeping(quick, (f"seed=range(1,{trials + 1})",), {}))
     folder = Path(f"process-{number}")
     folder.mkdir()
-    stage.sweep(made, load_run(), folder)
+    run = changed(load_run(), study={"uri": study, "timeout": 60}, tracking={"uri": tracking})
+    stage.sweep(made, run, folder)
 
 
-@pytest.mark.slow
-def test_eight_processes_share_a_fresh_store(repository: Path) -> None:
+def _share(
+    count: int, trials: int, study: str | None = None, tracking: str | None = None
+) -> list[Run]:
+    """Sweep in several processes at once; return MLflow's runs.
+
+    Makes sure that each trial is in Optuna's store once, and in MLflow's.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ripen.stages.sweep"])
-    processes = [context.Process(target=_join, args=(number,)) for number in range(8)]
+    processes = [
+        context.Process(target=_join, args=(number, trials, study, tracking))
+        for number in range(count)
+    ]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    assert [process.exitcode for process in processes] == [0] * 8
-    tables = [Path(f"process-{number}", "trials.csv").read_text() for number in range(8)]
+    assert [process.exitcode for process in processes] == [0] * count
+    tables = [Path(f"process-{number}", "trials.csv").read_text() for number in range(count)]
     assert len(set(tables)) == 1
-    storage = "sqlite:///.ripen/studies.db"
+    storage = study or "sqlite:///.ripen/studies.db"
     (summary,) = optuna.get_all_study_summaries(storage)
-    trials = optuna.load_study(study_name=summary.study_name, storage=storage).trials
-    assert sorted(trial.user_attrs["index"] for trial in trials) == list(range(24))
-    assert len({Result.loads(trial.user_attrs["result"]).curve for trial in trials}) == 24
-    runs = mlflow.MlflowClient("sqlite:///mlflow.db").search_runs(["1"])
+    found = optuna.load_study(study_name=summary.study_name, storage=storage).trials
+    assert sorted(trial.user_attrs["index"] for trial in found) == list(range(trials))
+    assert len({Result.loads(trial.user_attrs["result"]).curve for trial in found}) == trials
+    runs = mlflow.MlflowClient(tracking or "sqlite:///mlflow.db").search_runs(["1"])
     numbers = [int(run.data.tags["ripen.trial"]) for run in runs if "ripen.trial" in run.data.tags]
-    assert sorted(numbers) == list(range(24))
-    assert len(runs) == 25
+    assert sorted(numbers) == list(range(trials))
+    return list(runs)
+
+
+@pytest.mark.slow
+def test_eight_processes_share_a_fresh_store(repository: Path) -> None:
+    assert len(_share(8, 24)) == 25
+
+
+@pytest.mark.slow
+# Optuna's and MLflow's clients never close their connections, which psycopg warns of.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_several_processes_share_fresh_databases_of_postgresql(repository: Path) -> None:
+    with server("ripen", "mlflow") as (study, tracking):
+        assert len(_share(4, 12, study, tracking)) == 13
+        engines = [sqlalchemy.create_engine(uri) for uri in (study, tracking)]
+        assert [sqlalchemy.inspect(engine).has_table("trials") for engine in engines] == [1, 0]
+        for engine in engines:
+            engine.dispose()
+    assert not Path(".ripen/studies.db").exists()
+    assert not Path("mlflow.db").exists()
+    gc.collect()

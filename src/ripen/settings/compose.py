@@ -294,10 +294,8 @@ class _Definition:
             options = sorted(path.stem for path in folder.glob("*.yaml"))
             raise ConfigError(f"{folder}/ has no '{name}'{nearest(name, options)}")
         sections = read(file)
-        reader, split = (
-            self._plain.get("reader"),
-            (self._plain.get("validation") or {}).get("split"),
-        )
+        reader = str(self._plain.get("reader"))
+        split = (self._plain.get("validation") or {}).get("split")
         listed = [o for key in (reader, f"{reader}.{split}") for o in sections.get(key) or ()]
         taken = [override for override in listed if self.takes(override) and self._drops(override)]
         return taken if taken or not sections else None

@@ -336,7 +336,11 @@ def _keep(
 ) -> None:
     """Keep a fold's results, all or none: the arrays are written last and mark it complete."""
     kept.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(folder, kept / "files", dirs_exist_ok=True)
+    # Other processes may be at work in the folders of other folds.
+    own = Path(f"fold_{place}" if place else ".")
+    if (folder / own).exists():
+        others = shutil.ignore_patterns() if place else shutil.ignore_patterns("fold_*")
+        shutil.copytree(folder / own, kept / "files" / own, dirs_exist_ok=True, ignore=others)
     if training is not None:
         training.curve().to_csv(kept / f"{place}.csv", index=False, lineterminator="\n")
     with replacing(kept / f"{place}.npz") as temporary, temporary.open("wb") as file:

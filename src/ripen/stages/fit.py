@@ -53,7 +53,7 @@ def run(name: str, model: str) -> None:
         tracked.log_params(dict(leaves(described)))
         rows = index.learnable()
         tracked.log_dataset(layout.prepared / indexes.INDEX, name, rows, index.targets[rows])
-        spread(fit.missing(), load_run().launcher, partial(fold, name, model), fit.kept)
+        spread(fit.missing(), load_run().launcher, partial(fold, name, model, folder), fit.kept)
         tables, fitted = fitting.run(fit)
         predictions.write(folder, tables)
         tracked.log_training(fitted.training, time.perf_counter() - started)
@@ -69,12 +69,13 @@ def run(name: str, model: str) -> None:
             write_text(folder / "learning_curve.csv", text)
 
 
-def fold(name: str, model: str, place: int) -> Content:
-    """Fit one fold of a model in a worker; return its files (`ripen.learn.fitting.fit_fold`)."""
+def fold(name: str, model: str, folder: Path, place: int) -> Content:
+    """Fit one fold of a model in a worker; return its files (`ripen.learn.fitting.fit_fold`).
+
+    The folder is the model's: the files of a net name it.
+    """
     with ExitStack() as stack:
-        temporary = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        folder, kept = temporary / model, temporary / "kept"
-        folder.mkdir()
+        kept = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         fitting.fit_fold(_opened(name, model, folder, stack), place, kept)
         return content(kept)
 

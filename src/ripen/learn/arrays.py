@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from ripen.competition.index import Ints
 from ripen.competition.tasks import Targets
-from ripen.core.atomic import write_text
+from ripen.core.atomic import replacing, write_text
 from ripen.core.errors import DataError
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import Outputs
@@ -72,8 +71,12 @@ def write_rows(
         file = folder / (f"{name}.h5" if shard is None else f"{name}_{number}.h5")
         listed.append(_in_list(file))
         chosen = rows[start : start + size]
-        with h5py.File(file, "w") as opened:
-            opened["data"], opened["label"] = x[chosen], targets[chosen]
+        # Importing PyTorch takes seconds, which a model without a net need not wait.
+        from caffe.hdf5 import new_file
+
+        data, label = x[chosen], targets[chosen]
+        with replacing(file) as temporary, new_file(temporary, data.nbytes + label.nbytes) as made:
+            made["data"], made["label"] = data, label
     source = folder / f"{name}.txt"
     write_text(source, "".join(f"{path}\n" for path in listed))
     return source

@@ -1,6 +1,5 @@
 """fit: one model of a competition, out-of-fold and on the test rows."""
 
-import json
 import time
 from contextlib import ExitStack
 from functools import cache
@@ -12,6 +11,7 @@ from ripen.competition import predictions
 from ripen.competition.splitters import splitter
 from ripen.core import lineage
 from ripen.core.atomic import fresh_folder, write_text
+from ripen.core.json_files import read_json
 from ripen.core.layout import Layout
 from ripen.core.lineage import leaves
 from ripen.core.progress import progress
@@ -31,7 +31,7 @@ def run(name: str, model: str) -> None:
     """Read `inputs/`, write `models/<model>/` and an MLflow run."""
     competition, layout = load_competition(name), Layout(name)
     if model == SWEPT and competition.sweep is not None and competition.sweep.train_best:
-        best = json.loads(layout.swept.read_text(encoding="utf-8"))
+        best = read_json(layout.swept)
         competition = with_settings(competition, best)
     index = indexes.read(layout, competition)
     settings = estimator(competition.models[model], f"models.{model}")

@@ -24,12 +24,14 @@ import caffe
 from ripen.competition.own import is_own
 from ripen.competition.tasks import TASKS
 from ripen.core.atomic import write_text
-from ripen.core.errors import DataError
+from ripen.core.errors import DataError, reading
+from ripen.core.json_files import read_json
 from ripen.learn.arrays import Unit, in_units
 from ripen.learn.classic import FittedPipeline
 from ripen.learn.models.image_features import Extractor, ImageFeatures, write_nets
 from ripen.learn.target_transform import ABOUT, KEY, TRANSFORMS
 from ripen.nets.engines.pycaffe import probabilities
+from ripen.nets.opening import open_net
 from ripen.settings.compose import as_mapping
 
 INPUT, PIPELINE, ENCODER = "input.json", "model.skops", "encoder.skops"
@@ -174,7 +176,7 @@ def complete(folder: Path, weights: Callable[[str], Path]) -> None:
 
 def read(folder: Path) -> Served:
     """Read a folder that is complete."""
-    about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    about = read_json(folder / ABOUT)
     served = _read(folder, about)
     if KEY not in about:
         return served
@@ -192,7 +194,7 @@ def _read(folder: Path, about: dict[str, Any]) -> Served:
     encoder = None
     if (folder / ENCODER).exists():
         encoder = skops.io.load(folder / ENCODER, trusted=_trusted(folder / ENCODER))
-    net = caffe.Net(*[str(folder / name) for name in NET], caffe.TEST)
+    net = open_net(*[str(folder / name) for name in NET], caffe.TEST)
     unit: Any = tuple(about["unit"])
 
     def outputs(rows: NDArray[np.float32]) -> NDArray[np.floating]:
@@ -286,7 +288,8 @@ def _text(value: Any) -> str:
 
 def _read_input(folder: Path) -> ImageFeatures:
     text = (folder / INPUT).read_text(encoding="utf-8")
-    taken: ImageFeatures = TypeAdapter(ImageFeatures).validate_json(text)
+    with reading(folder / INPUT):
+        taken: ImageFeatures = TypeAdapter(ImageFeatures).validate_json(text)
     return taken
 
 

@@ -6,7 +6,7 @@ that nothing that DVC stores holds a run's id.
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,13 @@ class Client:
         return call
 
 
-def locked(run: RunSettings) -> AbstractContextManager[None]:
-    """Hold the lock under which the store is made and runs are opened."""
+@contextmanager
+def locked(run: RunSettings) -> Iterator[None]:
+    """Hold the lock under which runs are opened. The store is made if it does not exist."""
     lock = repository_root() / ".mlflow.lock"
-    return stores.file_lock(store_uri(run), lock, LOCK_SECONDS)
+    with stores.file_lock(store_uri(run), lock, LOCK_SECONDS):
+        stores.make_whole(store_uri(run), Client)
+        yield
 
 
 def open_experiment(run: RunSettings, competition: str) -> tuple[Client, str]:

@@ -157,7 +157,7 @@ def _held(part: Path) -> Iterator[BinaryIO]:
         except OSError:  # a file system without locks
             pass
         try:
-            yield file  # type: ignore[misc]
+            yield file
         finally:
             if not _size(part):
                 _remove(part)

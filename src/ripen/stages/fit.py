@@ -1,6 +1,5 @@
 """fit: one model of a competition, out-of-fold and on the test rows."""
 
-import json
 import tempfile
 import time
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ from ripen.competition import predictions
 from ripen.competition.splitters import splitter
 from ripen.core import lineage
 from ripen.core.atomic import fresh_folder, write_text
+from ripen.core.json_files import read_json
 from ripen.core.layout import Layout
 from ripen.core.lineage import leaves
 from ripen.core.progress import progress
@@ -91,7 +91,7 @@ def _opened(
     """Return a model about to be fitted; its inputs are open as long as the stack is."""
     competition, layout = load_competition(name), Layout(name)
     if model == SWEPT and competition.sweep is not None and competition.sweep.train_best:
-        best = json.loads(layout.swept.read_text(encoding="utf-8"))
+        best = read_json(layout.swept)
         competition = with_settings(competition, best)
     index = indexes.read(layout, competition)
     settings = estimator(competition.models[model], f"models.{model}")

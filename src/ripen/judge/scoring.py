@@ -233,11 +233,11 @@ def read_metrics(competition: str) -> Metrics:
 
 
 def _is_metrics(values: Any) -> bool:
-    """Return whether a file's content has the form of `Metrics`."""
-    models = values.get("models") if isinstance(values, dict) else None
-    if not isinstance(models, dict) or not isinstance(values.get("best"), str):
+    """Return whether what a file has of `Metrics` is of the right form."""
+    if not isinstance(values, dict) or not isinstance(values.get("best", ""), str):
         return False
-    return values["best"] in models and all(isinstance(each, dict) for each in models.values())
+    models = values.get("models", {})
+    return isinstance(models, dict) and all(isinstance(each, dict) for each in models.values())
 
 
 # --- The leaderboard -----------------------------------------------------------------------------

@@ -46,7 +46,7 @@ FILES = {
 
 
 @pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Leave the test in a folder with conf/ and models/, and with odd files."""
     for name in ("conf", "models", "dvc.yaml"):
         (tmp_path / name).symlink_to(ROOT / name)
@@ -86,33 +86,33 @@ def words(command: str, wrong: str) -> list[list[str]]:
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"doctor", "ui", "run", "serve"}))
 def test_a_wrong_argument_is_one_line(
     command: str,
-    clone: Path,
+    checkout: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # A sweep may set the environment of numpy, which the tests have imported.
     monkeypatch.setattr("ripen.core.reproducibility.hold", lambda *_: None)
-    before = sorted(path.name for path in clone.iterdir())
+    before = sorted(path.name for path in checkout.iterdir())
     wrongs = ("control",) if command in ("compose", "sweep") else WRONG  # Hydra takes its time
     for wrong in map(WRONG.__getitem__, wrongs):
         for arguments in words(command, wrong):
-            monkeypatch.chdir(clone)
+            monkeypatch.chdir(checkout)
             last = called(arguments, capsys)
             assert last.startswith(("ripen", "ripen ")), arguments
-    assert sorted(path.name for path in clone.iterdir()) == before
+    assert sorted(path.name for path in checkout.iterdir()) == before
 
 
 @pytest.mark.parametrize("content", FILES.values(), ids=FILES)
-def test_a_wrong_file_of_settings_or_contract_is_one_line(content: bytes, clone: Path) -> None:
-    file = clone / "params.yaml"
+def test_a_wrong_file_of_settings_or_contract_is_one_line(content: bytes, checkout: Path) -> None:
+    file = checkout / "params.yaml"
     file.write_bytes(content)
     for load in (compose.load_run, partial(compose.load_competition, "avocado")):
         with pytest.raises(ConfigError, match=r"^params\.yaml") as caught:
             load()
         assert line(caught.value)
-    (clone / "models").unlink()
-    (clone / "models" / "evil").mkdir(parents=True)
-    readme = clone / "models" / "evil" / "readme.md"
+    (checkout / "models").unlink()
+    (checkout / "models" / "evil").mkdir(parents=True)
+    readme = checkout / "models" / "evil" / "readme.md"
     readme.write_bytes(b"---\n" + content + b"\n---\n")
     with pytest.raises(ConfigError, match=r"^models/evil/readme\.md: \S") as caught:
         contract.contract("evil")
@@ -120,13 +120,13 @@ def test_a_wrong_file_of_settings_or_contract_is_one_line(content: bytes, clone:
 
 
 @pytest.mark.parametrize("key", ["caffemodel", "classes"])
-def test_a_contract_names_no_file_elsewhere(key: str, clone: Path) -> None:
+def test_a_contract_names_no_file_elsewhere(key: str, checkout: Path) -> None:
     text = (ROOT / "models/squeezenet/readme.md").read_text()
-    (clone / "models").unlink()
-    (clone / "models" / "evil").mkdir(parents=True)
+    (checkout / "models").unlink()
+    (checkout / "models" / "evil").mkdir(parents=True)
     changed = re.sub(rf"^{key}: .*$", f"{key}: ../../x", text, flags=re.MULTILINE)
     assert changed != text
-    (clone / "models" / "evil" / "readme.md").write_text(changed)
+    (checkout / "models" / "evil" / "readme.md").write_text(changed)
     with pytest.raises(ConfigError, match=rf"evil/readme\.md: {key}: String should match"):
         contract.contract("evil")
 
@@ -135,11 +135,11 @@ def test_a_contract_names_no_file_elsewhere(key: str, clone: Path) -> None:
     "content", [b"", b"{", b"[]", b"\xff", b"[" * 10**5, b'{"models": 1, "best": "a"}', b"null"]
 )
 def test_damaged_metrics_are_one_line(
-    content: bytes, clone: Path, capsys: pytest.CaptureFixture[str]
+    content: bytes, checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (clone / "params.yaml").write_text("competitions: [avocado]\n")
-    (clone / "metrics").mkdir()
-    (clone / "metrics" / "avocado.json").write_bytes(content)
+    (checkout / "params.yaml").write_text("competitions: [avocado]\n")
+    (checkout / "metrics").mkdir()
+    (checkout / "metrics" / "avocado.json").write_bytes(content)
     with pytest.raises(DataError, match=r"^metrics/avocado\.json: .*(dvc repro)$"):
         read_metrics("avocado")
 

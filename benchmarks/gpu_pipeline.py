@@ -248,6 +248,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with on(given.device):
         print(f"torch {torch.__version__}, {card}, {workers()} processes decode", flush=True)
     logging.getLogger("caffe").setLevel(logging.ERROR)
+    # The processes that decode would import this module, and torch with it. A stage's do not.
+    started = sys.modules["__main__"]
+    started.__spec__, started.__file__ = None, None
     for part in given.parts:
         began = time.perf_counter()
         print(f"\n== {part}", flush=True)

@@ -114,10 +114,10 @@ def test_compose_says_what_it_changed(repository: Path, capsys: pytest.CaptureFi
         assert lines[: len(said)] == said
     assert "  competition.avocado.seed: 2016 -> 3" in lines
     assert changes({"a": 1, "graph.x": 1}, {"b": [2], "graph.x": 2}) == [
-        "params.yaml: changed", "  a: 1 -> none", "  b: none -> [2]",
+        "params.yaml: changed", "  a: 1 -> not set", "  b: not set -> [2]",
     ]  # fmt: skip
     many = changes({}, {f"k{i}": i for i in range(12)})
-    assert many[-2:] == ["  k9: none -> 9", "  and 2 more: git diff params.yaml"]
+    assert many[-2:] == ["  k9: not set -> 9", "  and 2 more: git diff params.yaml"]
 
 
 def test_a_truncated_lock_file_is_removed(

@@ -5,9 +5,10 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import NoReturn
 
 from ripen.cli.command import COMMANDS
-from ripen.core.errors import RipenError, UsageError
+from ripen.core.errors import RipenError, UsageError, line
 from ripen.settings import compose as config
 
 DISTRIBUTION = "ripen-pipeline"
@@ -37,9 +38,18 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader, `head` for one, has enough. Python would print a traceback as it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except RipenError as error:
-        print(f"ripen: {error}", file=sys.stderr)
-        return error.exit_code
+    except Exception as error:
+        if (text := line(error)) is None:
+            raise
+        print(f"ripen: {text}", file=sys.stderr)
+        return getattr(error, "exit_code", RipenError.exit_code)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as every error of ripen is."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(line(UsageError(message)) or "")
 
 
 def _root(folder: Path) -> Path | None:
@@ -56,7 +66,7 @@ def parser(here: Path = Path()) -> argparse.ArgumentParser:
     here : Path
         Where the command was typed, from the repository's root.
     """
-    parser = argparse.ArgumentParser(prog="ripen", description="Experiments that run again.")
+    parser = _Parser(prog="ripen", description="Experiments that run again.")
     parser.add_argument("--version", action="version", version=f"ripen {version(DISTRIBUTION)}")
     parser.set_defaults(run=lambda chosen: _list_commands(parser), anywhere=True)
     commands = parser.add_subparsers(metavar="COMMAND")
@@ -65,7 +75,7 @@ def parser(here: Path = Path()) -> argparse.ArgumentParser:
             name,
             help=command.run.__doc__,
             description=command.run.__doc__,
-            epilog="\n  ".join(["examples:", *(f"ripen {line}" for line in command.examples)]),
+            epilog="\n  ".join(["examples:", *(f"ripen {words}" for words in command.examples)]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         added.set_defaults(run=command.run, anywhere=command.anywhere)

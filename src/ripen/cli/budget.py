@@ -27,6 +27,7 @@ TIMES = Path(".ripen") / "stage_seconds.json"
 """How long each stage took when it last ran."""
 LATER = ("blend", "evaluate", "predict", "report")  # stages that come after the models
 RESERVE, LEAST = 0.1, 25.0  # share of the budget, or seconds a competition, kept for them
+STAGES = 4.0  # they take as long as so many of the quickest stages
 GRACE = 10.0  # seconds to end, before a stopped stage is killed
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -116,7 +117,7 @@ def guess(unit: Unit, known: Mapping[str, float], done: list[tuple[float, float]
     if not done:
         return 0.0
     start = min(took for _, took in done)  # most of it goes into starting a process
-    rate = max((took - start) / each for each, took in done)
+    rate = sum(took - start for _, took in done) / sum(each for each, _ in done)
     return start + rate * unit.cost
 
 
@@ -204,19 +205,25 @@ def run(budget: str, started: float, environment: Mapping[str, str]) -> list[str
     known = _times()
     tails = [f"{stage}@{name}" for stage in LATER for name in values["graph"].get(stage, {})]
     usual = sum(known.get(stage, 0.0) for stage in tails) * 1.2
-    kept = usual or max(RESERVE * seconds(budget), LEAST * len(competitions))
-    end = started + seconds(budget) - kept
+    least = max(RESERVE * seconds(budget), LEAST * len(competitions))
+    quickest = float("inf")  # on a busy machine each stage takes long to start
 
     def left() -> float:
-        return end - time.monotonic()
+        start = 0.0 if quickest == float("inf") else STAGES * len(competitions) * quickest
+        return started + seconds(budget) - time.monotonic() - (usual or max(least, start))
 
     def dvc(stage: str, limit: float) -> float | None:
+        nonlocal quickest
         took = _repro(stage, limit, environment)
         spent = time.monotonic() - started
         said = "stopped" if took is None else f"{took:.0f} s" if took else "unchanged"
         print(f"budget: {spent:.0f} s of {seconds(budget):.0f} s: {stage}: {said}", flush=True)
+        quickest = min(quickest, took or quickest)
         return took
 
+    for name in competitions:  # or the time of the first model would hold all that comes before
+        if left() <= 0 or dvc(f"prepare@{name}", left()) is None:
+            raise DataError(f"the budget {budget} is too short to prepare {name}. Give more")
     try:
         undone = spend(units(competitions, values["graph"]), known, left, dvc)
     finally:

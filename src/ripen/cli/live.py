@@ -16,7 +16,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.spinner import Spinner
 from rich.text import Text
 
@@ -29,7 +28,14 @@ RUNS = re.compile(r"Running stage '([^']+)'")
 SAME = re.compile(r"Stage '([^']+)' (didn't change|is cached)")
 OWN_ERROR = re.compile(r"[a-z]+@\S+: (?!warning|excluded)")  # as `ripen.stages` prints them
 PASSED = ("warning:", "excluded:")  # in lines of stages that are shown at once
-DVCS = ("> ", "Updating lock file", "Use `dvc push`", "To track the changes")
+DVCS = (
+    "> ",
+    "Updating lock file",
+    "Use `dvc push`",
+    "To track the changes",
+    "To enable auto",
+    "\t",
+)
 
 
 def names(pipeline: Mapping[str, Any], graph: Mapping[str, Any]) -> list[str]:
@@ -160,7 +166,8 @@ class View:
 
     def _say(self, line: str, style: str = "") -> None:
         place = f"[{self._total - len(self._left)}/{self._total}]"
-        self._console.print(escape(f"{place} {line}"), style=style, highlight=False, soft_wrap=True)
+        # Not the style of `print`: the line that moves would have it too.
+        self._console.print(Text(f"{place} {line}", style), soft_wrap=True)
 
 
 def repro(

@@ -1,6 +1,7 @@
 """Commands of a run: compose, run, leaderboard, find, sweep, ui."""
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def _settings() -> dict[str, Any] | None:
 
 
 def _shown(values: Mapping[str, Any], key: str) -> str:
-    return str(values[key]) if key in values else "none"
+    return json.dumps(values[key]) if key in values else "not set"
 
 
 def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ripen.competition.tasks import TASKS, Targets, Task
 from ripen.core.atomic import replacing, write_text
-from ripen.core.errors import DataError
+from ripen.core.errors import DataError, reading
+from ripen.core.json_files import read_json
 from ripen.core.layout import Layout
 from ripen.settings.schema import Competition
 
@@ -125,10 +126,11 @@ def write(folder: Path, rows: pd.DataFrame, names: dict[str, str]) -> None:
 
 def read(layout: Layout, competition: Competition) -> Index:
     """Read what `write` wrote."""
-    rows = pd.read_csv(layout.prepared / INDEX, dtype=str, keep_default_na=False)
-    types = COLUMNS | IMAGES | dict.fromkeys(filter(REPEATS.fullmatch, map(str, rows)), "int64")
-    rows = rows.astype({name: types[name] for name in rows.columns if name in types})
-    names = json.loads((layout.prepared / CLASSES).read_text(encoding="utf-8"))
+    with reading(layout.prepared / INDEX):
+        rows = pd.read_csv(layout.prepared / INDEX, dtype=str, keep_default_na=False)
+        types = COLUMNS | IMAGES | dict.fromkeys(filter(REPEATS.fullmatch, map(str, rows)), "int64")
+        rows = rows.astype({name: types[name] for name in rows.columns if name in types})
+    names = read_json(layout.prepared / CLASSES)
     return Index(rows, TASKS[competition.task], tuple(names), tuple(names.values()))
 
 

@@ -31,7 +31,8 @@ They need not be features: list them under `columns.drop` where the model must n
 - **The score** is in `metrics/<competition>.json` under `score`, with six decimals (Kaggle shows \
 five), beside `standard_error`. Over folds that is the standard deviation of the folds' scores by \
 the root of their number; of a hold-out or a test part it is that of 100 bootstrap samples of the \
-rows.
+rows. `rivals` has how far each other model is behind the best, and the standard error of that \
+difference on the same folds or samples; below two of them the rows show no difference.
 - A score that is not defined (the AUC of one class) is left out. A metric that does not fit the \
 task is an error of `ripen compose`.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ripen.competition.index import Ints
 from ripen.core.atomic import replacing
-from ripen.core.errors import DataError
+from ripen.core.errors import DataError, reading
 from ripen.core.layout import Layout
 
 FILE = "predictions.csv"
@@ -62,5 +62,6 @@ def read(layout: Layout, models: list[str]) -> dict[str, pd.DataFrame]:
         file = layout.model(name) / FILE
         if not file.exists():
             raise DataError(f"{file}: no such file. Run: dvc repro")
-        found[name] = pd.read_csv(file)
+        with reading(file):
+            found[name] = pd.read_csv(file)
     return found

@@ -1,8 +1,12 @@
 """Errors that a user can cause. Each prints as one line on standard error and sets an exit code."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 LONGEST = 200  # characters of a name in an error
+LONGEST_LINE = 1500  # of an error
 
 
 def shown(name: str | os.PathLike[str]) -> str:
@@ -71,3 +75,55 @@ class SourceError(RipenError):
         super().__init__(f"{reason}. {advice}" if advice else reason)
         self.reason = reason
         self.advice = advice
+
+
+def line(error: BaseException) -> str | None:
+    """Return the one line that an error ends a command with; None if the program is at fault.
+
+    It is short, and control characters in names of files are escaped: a terminal would obey them.
+    """
+    text = _text(error)
+    if text is None:
+        return None
+    text = " ".join(text.split())
+    text = text if text.isprintable() else repr(text)[1:-1]
+    return text if len(text) <= LONGEST_LINE else f"{text[:400]} … {text[400 - LONGEST_LINE :]}"
+
+
+def _text(error: BaseException) -> str | None:
+    caffe = sys.modules.get("caffe.errors")  # only where a net was made
+    if isinstance(error, RipenError) or (caffe and isinstance(error, caffe.CaffeError)):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        names = [os.fsdecode(each) for each in (error.filename,) if isinstance(each, str | bytes)]
+        return ": ".join(map(str, [*names, error.strerror]))
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory: {error or 'close other programs, or use less data'}"
+    if isinstance(error, ValueError) and "null byte" in str(error):
+        return f"a path contains NUL: {error}"
+    return None
+
+
+@contextmanager
+def reading(
+    path: str | os.PathLike[str], remedy: str = "Make it again: dvc repro"
+) -> Iterator[None]:
+    """Turn whatever a parser raises on a damaged file into a DataError that names the file.
+
+    Raises
+    ------
+    DataError
+        For every exception in the block that is not a RipenError.
+    """
+    try:
+        yield
+    except (RipenError, KeyboardInterrupt):
+        raise
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise DataError(f"{shown(path)}: cannot be read: {reason}. {remedy}") from None
+    except Exception as error:  # parsers raise errors of any type on damaged files
+        reason = " ".join(str(error).split())[:LONGEST] or type(error).__name__
+        raise DataError(
+            f"{shown(path)}: is damaged, or another kind of file: {reason}. {remedy}"
+        ) from None

@@ -1,8 +1,9 @@
 """Errors of MLflow's and Optuna's stores, as one line that names the next step."""
 
+import secrets
 import shlex
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +17,10 @@ ERRORS = (SQLAlchemyError, sqlite3.Error, Timeout, OSError)
 _LOCKED = "the store is locked by another {}. {}, and run again: finished work is kept"
 _READ_ONLY = "the store is read-only. Make it writable, or choose another (study.uri, tracking.uri)"
 _FULL = "there is no space left. Finished trials are kept: free some space, and run again"
+_HALF_MADE = (
+    "the store is half-made: a kill or a full disk interrupted its making. Move it away, and a new "
+    "one is made; DVC's outputs are not affected"
+)
 _MEANINGS = (
     ("database is locked", _LOCKED.format("program", "Close it")),
     ("could not be acquired", _LOCKED.format("sweep or stage", "Wait for it")),
@@ -37,6 +42,9 @@ _MEANINGS = (
         "the store was made by another version of Optuna. Copy it, then run: "
         "optuna storage upgrade --storage {address}",
     ),
+    # What is left of a store that was not made whole: of before `make_whole`, or of other programs.
+    ("operationalerror) table", _HALF_MADE),
+    ("operationalerror) no such table", _HALF_MADE),
     ("not a database", "the file is not an SQLite database. Move it away, or choose another"),
     ("malformed", "the database is damaged. Move it away; DVC's outputs are not affected"),
     ("connection refused", "connection refused. Is the server running, and the address right?"),
@@ -93,3 +101,36 @@ def file_lock(uri: str, file: Path, timeout: float) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def make_whole(uri: str, make: Callable[[str], object]) -> None:
+    """Make a store in an SQLite file that does not exist: whole, or not at all.
+
+    A store has dozens of tables. One that is killed while it makes them could not be opened again.
+    The caller holds the store's lock.
+
+    Parameters
+    ----------
+    uri : str
+        Nothing is done for other databases, and where the file exists.
+    make : callable
+        Makes the store at an address, and closes it.
+    """
+    if not uri.startswith("sqlite"):
+        return
+    from sqlalchemy.engine import make_url  # most stages open no store
+
+    database = make_url(uri).database or ""
+    if database in ("", ":memory:") or database.startswith("file:") or Path(database).exists():
+        return
+    file = Path(database)
+    start = f"{file.name}.making"
+    # A name of its own each time: MLflow keeps what it has opened under a name.
+    making = file.with_name(f"{start}.{secrets.token_hex(4)}")
+    with speaking(uri):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        for left in file.parent.iterdir():  # by a killed process
+            if left.name.startswith(start):
+                left.unlink()
+        make(f"sqlite:///{making}")
+        making.replace(file)

@@ -75,6 +75,7 @@ def decoded(
         buffers = [stack.enter_context(_buffer(whole, pin)) for _ in range(BUFFERS)]
         # Not by fork: the caller has a GPU and threads, which a fork would break.
         context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["ripen.data.batches"])  # once for all processes
         pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=context))
         stack.callback(pool.shutdown, cancel_futures=True)
         begun: deque[tuple[int, list[int], list[Future[None]]]] = deque()

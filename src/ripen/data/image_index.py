@@ -10,7 +10,7 @@ import pandas as pd
 
 from ripen.core.archives import Archive
 from ripen.core.atomic import replacing
-from ripen.core.errors import DataError
+from ripen.core.errors import DataError, reading
 from ripen.data.decode import File, files_of
 from ripen.data.labels import PARTS, Labelled, Labels, natural_key
 from ripen.data.scan import Duplicates, Scanned, find_duplicates, scan
@@ -155,7 +155,8 @@ def files(index: pd.DataFrame, archives: Mapping[str, Archive]) -> list[File]:
 def read(path: Path) -> pd.DataFrame:
     """Read an index that `write` wrote."""
     # Without keep_default_na an id or class "NA" would become a missing value.
-    return pd.read_csv(path, dtype=COLUMNS, keep_default_na=False)
+    with reading(path):
+        return pd.read_csv(path, dtype=COLUMNS, keep_default_na=False)
 
 
 def check_broken(index: pd.DataFrame, max_broken: float) -> None:

@@ -1,6 +1,7 @@
 """The files of a new competition: its tables, its images, their format."""
 
 import io
+import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -88,14 +89,14 @@ def read(path: Path) -> Files:
 def opened(path: Path) -> Iterator[dict[str, Callable[[], bytes]]]:
     """Yield a reader for each file of a folder or zip, by its name with folders, in order."""
     with ExitStack() as stack:
-        if path.is_dir():
+        if os.path.isdir(path):
             found = {
                 file.relative_to(path).as_posix(): file.read_bytes
                 for file in sorted(path.rglob("*"))
                 if file.is_file() and file.suffix.lower() != ".zip"
             }
             archives = [stack.enter_context(Archive(each)) for each in sorted(path.rglob("*.zip"))]
-        elif path.is_file():
+        elif os.path.isfile(path):
             found, archives = {}, [stack.enter_context(Archive(path))]
         else:
             raise DataError(f"{path}: no such file or folder")

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from ripen.core.errors import SourceError
 from ripen.data.sources import kaggle_client
+from ripen.data.sources.kaggle_client import Answer, Text, ask
 from ripen.entry.metric_words import metric_of
 
 
@@ -77,26 +77,24 @@ def read(slug: str) -> KagglePage:
     """
     from kagglesdk.competitions.types import competition_api_service as types
 
-    api = kaggle_client.connect()
+    api, advice = kaggle_client.connect(), kaggle_client.advice(slug)
+    competition = types.ApiGetCompetitionRequest()
+    pages = types.ApiListCompetitionPagesRequest()
+    files = types.ApiListDataFilesRequest()
+    for request in (competition, pages, files):
+        request.competition_name = slug
 
     def asked() -> KagglePage:
-        with kaggle_client.explained(kaggle_client.advice(slug)):
-            client = api.build_kaggle_client().competitions.competition_api_client
-            request = types.ApiGetCompetitionRequest()
-            request.competition_name = slug
-            facts = client.get_competition(request)
-            pages = types.ApiListCompetitionPagesRequest()
-            pages.competition_name = slug
-            text = _evaluation(client.list_competition_pages(pages).pages or ())
-            listed = types.ApiListDataFilesRequest()
-            listed.competition_name = slug
-            files = client.list_data_files(listed).files or ()
-        return _page(slug, facts, text, tuple(file.name for file in files))
+        facts = ask(api, "get_competition", competition, _Facts, advice)
+        written = ask(api, "list_competition_pages", pages, _Pages, advice)
+        listed = ask(api, "list_data_files", files, _Files, advice)
+        names = tuple(file.name for file in listed.files or ())
+        return _page(slug, facts, _evaluation(written), names)
 
     return kaggle_client.retried(asked)
 
 
-def _page(slug: str, facts: Any, evaluation: str, files: tuple[str, ...]) -> KagglePage:
+def _page(slug: str, facts: "_Facts", evaluation: str, files: tuple[str, ...]) -> KagglePage:
     if facts.submissions_disabled:
         raise SourceError(f"Kaggle takes no submissions to {slug} any more")
     return KagglePage(
@@ -113,7 +111,39 @@ def _page(slug: str, facts: Any, evaluation: str, files: tuple[str, ...]) -> Kag
     )
 
 
-def _evaluation(pages: Any) -> str:
+def _evaluation(written: "_Pages") -> str:
     return next(
-        (page.content or "" for page in pages if "evaluation" in (page.name or "").lower()), ""
+        (page.content or "" for page in written.pages or () if "evaluation" in page.name.lower()),
+        "",
     )
+
+
+# --- What we read of Kaggle's answers, by Kaggle's own names -------------------------------------
+
+
+class _Facts(Answer):
+    title: Text | None
+    license_name: Text | None
+    evaluation_metric: str | None
+    is_kernels_submissions_only: bool
+    max_daily_submissions: int | None
+    deadline: datetime | None
+    user_has_entered: bool
+    submissions_disabled: bool
+
+
+class _Written(Answer):
+    name: str
+    content: str | None
+
+
+class _Pages(Answer):
+    pages: list[_Written] | None
+
+
+class _File(Answer):
+    name: str
+
+
+class _Files(Answer):
+    files: list[_File] | None

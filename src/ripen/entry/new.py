@@ -1,5 +1,6 @@
 """`ripen new`: read a competition's files, propose its settings, ask, and write them."""
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -70,7 +71,7 @@ def check_name(name: str, conf: Path) -> Path:
         near = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")
         hint = f". For instance: {near}" if _NAME.fullmatch(near) else ""
         raise UsageError(f"'{name}' is no name: small letters, digits and _ are allowed{hint}")
-    if target.exists():
+    if os.path.exists(target):
         raise UsageError(f"'{name}' is taken: {target} exists. Choose another name, or delete it")
     return target
 
@@ -120,7 +121,7 @@ def _from_kaggle(name: str, slug: str) -> tuple[KagglePage, dict[str, Any], Path
 
 def _from_files(files: Path | None) -> tuple[None, dict[str, Any], Path]:
     assert files is not None  # the command line requires one of the two
-    if files.is_file() and files.suffix.lower() != ".zip":
+    if os.path.isfile(files) and files.suffix.lower() != ".zip":
         raise DataError(f"{files}: is neither a folder nor a zip file")
     return None, {"folder": files.as_posix()}, files
 

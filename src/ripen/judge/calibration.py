@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ripen.competition.index import Ints
 from ripen.competition.metrics import DECIMALS, normalised
-from ripen.core.errors import DataError
+from ripen.core.errors import DataError, reading
 from ripen.judge.scoring import Scored
 
 TINY = np.finfo(np.float64).eps  # scikit-learn's log_loss clips at this too
@@ -194,7 +194,8 @@ def read(file: Path, model: str) -> Calibration:
     DataError
         If the model has none, since no rows validate it.
     """
-    found = pd.read_csv(file, index_col="model")
+    with reading(file):
+        found = pd.read_csv(file, index_col="model")
     if model not in found.index:
         raise DataError(
             f"{file}: '{model}' has no calibration, as no rows validate it. Set "

@@ -1,6 +1,5 @@
 """The responses of a net: its first filters, its activation maps, and the saliency of images."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import caffe
 from caffe.formats import read_binary, read_text
 from caffe.proto.caffe_pb2 import NetParameter, ParamSpec
 from ripen.core.atomic import write_text
+from ripen.core.json_files import read_json
 from ripen.data import image_input
 from ripen.data.card import GAP, montage
 from ripen.data.image_input import Input
@@ -53,7 +53,7 @@ class NetFiles:
 def read_files(folder: Path) -> NetFiles:
     """Read which net of a model takes an image (`ripen.learn.seen`)."""
     file = folder / SEEN
-    values = json.loads(file.read_text(encoding="utf-8"))
+    values = read_json(file)
     deploy = NetParameter()
     read_text(Path(values["deploy"]), deploy)
     before = values["before"] and Path(values["before"])

@@ -5,7 +5,6 @@ orange and dashed. Figures are SVG, the same bytes each time, with a title and a
 screen readers.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -17,6 +16,7 @@ import caffe
 from caffe.draw import draw_net
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.core.atomic import write_text
+from ripen.core.json_files import read_json
 
 # Of each layer: weight of shape (outputs, inputs), bias of shape (outputs,), which is not drawn.
 Layers = Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -84,7 +84,7 @@ def snapshots(folder: Path) -> dict[str, Layers]:
     """Return the weights of a training's history, and the kept ones, by their captions."""
     deploy = folder / "deploy.prototxt"
     files = {int(path.stem.removeprefix("iter_")): path for path in folder.glob("history/*")}
-    kept = json.loads((folder / "training.json").read_text(encoding="utf-8"))["best_iteration"]
+    kept = read_json(folder / "training.json")["best_iteration"]
     named = {
         f"after {number} iterations" if number else "before training": path
         for number, path in sorted(files.items())

@@ -4,7 +4,6 @@ The leaderboard has three renderings: a CSV file (`table`), the terminal (`ripen
 and the report (`ripen.judge.page`). The metrics' registry gives their order and their headings.
 """
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from ripen.competition.predictions import PARTS
 from ripen.competition.scorer import Scorer, spread
 from ripen.competition.tasks import Targets, Task
 from ripen.core.errors import DataError
+from ripen.core.json_files import read_json
 from ripen.core.layout import Layout
 
 BAYES = "bayes"  # the name of the best possible rule in tables
@@ -224,13 +224,20 @@ def read_metrics(competition: str) -> Metrics:
         If it does not exist.
     """
     file = Layout(competition).metrics
-    try:
-        metrics: Metrics = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(
-            f"{file}: no such file. Run: ripen run competitions=[{competition}]"
-        ) from None
+    if not file.exists():
+        raise DataError(f"{file}: no such file. Run: ripen run competitions=[{competition}]")
+    metrics: Metrics = read_json(file)
+    if not _is_metrics(metrics):
+        raise DataError(f"{file}: holds no scores of models. Make it again: dvc repro")
     return metrics
+
+
+def _is_metrics(values: Any) -> bool:
+    """Return whether what a file has of `Metrics` is of the right form."""
+    if not isinstance(values, dict) or not isinstance(values.get("best", ""), str):
+        return False
+    models = values.get("models", {})
+    return isinstance(models, dict) and all(isinstance(each, dict) for each in models.values())
 
 
 # --- The leaderboard -----------------------------------------------------------------------------
@@ -450,10 +457,7 @@ def trained(folders: Iterable[Path]) -> dict[str, Path]:
 
 def read_trainings(folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
     """Read how and when each net's training ended."""
-    return {
-        name: json.loads((own / "training.json").read_text(encoding="utf-8"))
-        for name, own in folders.items()
-    }
+    return {name: read_json(own / "training.json") for name, own in folders.items()}
 
 
 def side_by_side(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

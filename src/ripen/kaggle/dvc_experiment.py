@@ -1,6 +1,7 @@
 """Files of a DVC experiment, read from its commit and DVC's cache: nothing is checked out."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,8 @@ class Experiment:
 
         try:
             content: bytes = dvc.api.read(path.as_posix(), rev=self.commit, mode="rb")
-        except FileNotFoundError:
-            raise DataError(f"experiment '{self.name}' has no {path}") from None
         except (DvcException, OSError) as error:
-            reason = " ".join(str(error).split())
+            reason = " ".join(str(error).split()).rstrip(".")
             raise DataError(
                 f"{path} of experiment '{self.name}' cannot be read: {reason}. If another machine "
                 f"has it: dvc exp pull REMOTE {self.name}. If not: dvc exp apply {self.name}, then "
@@ -84,11 +83,11 @@ def find(name: str) -> Experiment:
         with Repo() as repo:
             if not isinstance(repo.scm, Git):
                 raise DataError("there are DVC experiments in a git repository only. Run: git init")
-            try:
-                return Experiment(name, str(resolve_rev(repo.scm, name)))
-            except RevError:
-                names = sorted({info.name for info in exp_refs(repo.scm)})
+            with suppress(RevError):
+                if name:
+                    return Experiment(name, str(resolve_rev(repo.scm, name)))
+            names = sorted({info.name for info in exp_refs(repo.scm)})
     except (DvcException, SCMError) as error:
         raise DataError(f"DVC: {' '.join(str(error).split())}") from None
     hint = nearest(name, names[:SHOWN]) if names else ". There is none: dvc exp run makes one"
-    raise UsageError(f"unknown DVC experiment '{name}'{hint}")
+    raise UsageError(f"unknown DVC experiment {name!r}{hint}")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ripen.competition.index import Ints
 from ripen.competition.tasks import Targets
-from ripen.core.atomic import write_text
+from ripen.core.atomic import replacing, write_text
 from ripen.core.errors import DataError
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import Outputs
@@ -70,7 +70,6 @@ def write_rows(
     DataError
         If the path has white space even relative to the working folder: Caffe's lists end there.
     """
-    import h5py
 
     rows = np.arange(len(y)) if order is None else order
     # Numbers to predict are a column, as the net's scores are: EuclideanLoss compares shapes.
@@ -81,8 +80,12 @@ def write_rows(
         file = folder / (f"{name}.h5" if shard is None else f"{name}_{number}.h5")
         listed.append(_in_list(file))
         chosen = rows[start : start + size]
-        with h5py.File(file, "w") as opened:
-            opened["data"], opened["label"] = x[chosen], targets[chosen]
+        # Importing PyTorch takes seconds, which a model without a net need not wait.
+        from caffe.hdf5 import new_file
+
+        data, label = x[chosen], targets[chosen]
+        with replacing(file) as temporary, new_file(temporary, data.nbytes + label.nbytes) as made:
+            made["data"], made["label"] = data, label
     source = folder / f"{name}.txt"
     write_text(source, "".join(f"{path}\n" for path in listed))
     return source

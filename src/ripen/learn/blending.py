@@ -267,22 +267,32 @@ class Nested:
             found.append(self.mixture(method, others, 1).predict(self.pool.outputs[:, held]))
         return np.concatenate(places), np.concatenate(found)
 
-    def losses(self, folds: tuple[int, ...]) -> dict[str, float]:
-        """Return the loss of each method, out-of-fold within some folds; none of a single fold."""
-        if len(folds) < 2:
-            return {}
-        found = {}
-        for method in self.blenders:
-            places, outputs = self.out_of_fold(method, folds)
-            found[method] = self.scorer.loss(self.pool.rows[places], outputs)
-        return found
+    def losses(self, method: str, folds: tuple[int, ...]) -> Floats:
+        """Return the loss of a method in each of some folds, blended by the other ones of them."""
+        places, outputs = self.out_of_fold(method, folds)
+        own = self.pool.folds[places]
+        return np.array(
+            [
+                self.scorer.loss(self.pool.rows[places[own == fold]], outputs[own == fold])
+                for fold in folds
+            ]
+        )
 
     def best(self, folds: tuple[int, ...]) -> Mixture:
-        """Return the blend fitted to some folds, by the method that is best within them."""
-        losses = self.losses(folds)
-        method = min(
-            losses, key=lambda name: round(losses[name], 9), default=next(iter(self.blenders))
-        )
+        """Return the blend fitted to some folds, by the method that is best within them.
+
+        That is the first, unless another gains more than the standard error over these folds: the
+        lowest of several scores that differ by chance is the luckiest one.
+        """
+        first, *others = self.blenders
+        method = first
+        if others and len(folds) > 1:
+            base, most = self.losses(first, folds), 0.0
+            for other in others:
+                gains = base - self.losses(other, folds)
+                error = gains.std(ddof=1) / np.sqrt(len(gains))
+                if gains.mean() > max(error, most):  # never of an undefined loss
+                    method, most = other, gains.mean()
         return self.mixture(method, folds, self.settings.bags)
 
 
@@ -300,6 +310,9 @@ def blend(pool: Pool, index: Index, scorer: Scorer, settings: Blend, seed: int) 
             f"blend.methods: {', '.join(settings.methods)}: none fits task '{index.task.name}' and "
             f"metric '{scorer.metric.name}'. Add greedy"
         )
+    if scorer.metric.needs in ("label", "submission"):
+        # Such a metric counts rows. Few of them are near a decision, and a selection fits those.
+        blenders = dict(sorted(blenders.items(), key=lambda pair: pair[0] == "greedy"))
     nested = Nested(pool, scorer, index, settings, seed, blenders)
     folds = tuple(int(fold) for fold in np.unique(pool.folds))
     outputs = np.empty(pool.outputs.shape[1:])
@@ -310,7 +323,10 @@ def blend(pool: Pool, index: Index, scorer: Scorer, settings: Blend, seed: int) 
         outputs[held] = mixture.predict(pool.outputs[:, held])
         methods.append(mixture.method)
     sign = -1 if scorer.metric.greater_is_better else 1
-    scores = {name: sign * found for name, found in nested.losses(folds).items()}
+    scores = {}
+    for method in blenders:
+        places, found = nested.out_of_fold(method, folds)
+        scores[method] = sign * scorer.loss(pool.rows[places], found)
     return Blended(nested.best(folds), outputs, scores, methods)
 
 

@@ -77,13 +77,13 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
         with located(f"{where}: models.{model}"):
             found = estimator(section, f"{where}: models.{model}")
             found.check_task(TASKS[competition.task])
-            if found.tune:
+            if tune := found.tune:
                 tuning.space(found)
                 # Metrics of more columns, or of a file, take what the stage `fit` does not read.
-                if found.tune.metric is None and metric.name in METRICS and not metric.columns:
-                    found = replace(found, tune=replace(found.tune, metric=competition.metric))
-                assert found.tune is not None
-                tuning.metric_of(found.tune, TASKS[competition.task].metrics[0])
+                if tune.metric is None and metric.name in METRICS and not metric.columns:
+                    tune = replace(tune, metric=competition.metric)
+                    found = replace(found, tune=tune)
+                tuning.metric_of(tune, TASKS[competition.task].metrics[0])
         for used in found.inputs:
             if used not in ("table", "images") and used not in features:
                 raise ConfigError(

@@ -5,6 +5,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,22 @@ from ripen.nets.engines.pycaffe import Interval
 
 Array = NDArray[np.float32]
 Fed = Generator[tuple[Array, Array]]
+SOFTMAX = "SoftmaxWithLoss"
 LEAST = 1e-15  # the least probability, so that its logarithm is finite
+
+
+def cross_entropy(p: NDArray[np.float64], y: NDArray[Any]) -> float:
+    """Return Caffe's SigmoidCrossEntropyLoss of probabilities: the sum over labels."""
+    right = np.where(y > 0, p, 1 - p)
+    return -float(np.log(np.maximum(right, LEAST)).sum(axis=1).mean())
+
+
+def half_squares(found: NDArray[np.float64], y: NDArray[Any]) -> float:
+    """Return Caffe's EuclideanLoss."""
+    return float(np.square(found - y).sum(axis=1).mean() / 2)
+
+
+LOSSES = {"SigmoidCrossEntropyLoss": cross_entropy, "EuclideanLoss": half_squares}
 
 
 @dataclass(frozen=True)
@@ -26,12 +42,15 @@ class Watched:
     Attributes
     ----------
     data : list of float32 ndarray of shape (n, channels, height, width)
-    labels : int64 ndarray
-        Of all.
+    labels : int64 ndarray of shape (n,), or ndarray of shape (n, k)
+        Of all: classes, or independent labels and numbers as the net learns them.
+    loss : str
+        Caffe's loss layer.
     """
 
     data: list[Array]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
+    loss: str = SOFTMAX
 
 
 @dataclass(frozen=True)
@@ -44,7 +63,7 @@ class Feeding:
         Runs the net.
     batches : generator of (data, labels)
         For each iteration data of shape (batch_size * iter_size, channels, height, width), and as
-        many labels, both float32.
+        many labels or rows of targets, both float32.
     deploy : Path
         The net to evaluate.
     watched : Watched
@@ -98,9 +117,12 @@ class FeedingSolver:
         self._fed.snapshot()
 
     def _evaluate(self) -> tuple[float, float]:
-        """Return log loss and accuracy on the watched images."""
-        labels = self._feeding.watched.labels
-        found = np.concatenate([self._fed.probabilities(x) for x in self._feeding.watched.data])
+        """Return the loss on the watched images, and the accuracy of classes."""
+        watched = self._feeding.watched
+        labels = watched.labels
+        found = np.concatenate([self._fed.probabilities(x) for x in watched.data])
+        if watched.loss != SOFTMAX:
+            return float(LOSSES[watched.loss](found.astype(np.float64), labels)), math.nan
         right = found[np.arange(len(labels)), labels].astype(np.float64)
         loss = -float(np.log(np.maximum(right, LEAST)).mean())
         return loss, float((found.argmax(axis=1) == labels).mean())

@@ -65,6 +65,19 @@ class Fit:
         """Whether there are enough rows to learn from."""
         return not _lack(self, train)
 
+    @property
+    def kept(self) -> Path:
+        """The folder of its finished folds, until it is whole."""
+        return KEPT / self.key
+
+    def missing(self) -> list[int]:
+        """Return the folds that are to be fitted, by their places.
+
+        Where no model is refitted the last fold's stands for all, and is fitted at the end.
+        """
+        count = len(self.folds()) - (not self.refits)
+        return [place for place in range(count) if not (self.kept / f"{place}.npz").exists()]
+
     def rows(self, numbers: Ints) -> Rows:
         """Return rows of the index with what the model takes of them."""
         named, weight = self.index.rows["group"].to_numpy(object)[numbers], self.index.weight
@@ -141,15 +154,14 @@ def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
         If the training rows of some fold are too few.
     """
     test, learnable = fit.index.part("test"), fit.index.learnable()
-    folds, kept = fit.folds(), KEPT / fit.key
-    # The last fold is always fitted here: its model stands for all where none is refitted.
-    restored = _restore(kept, fit.work.folder, len(folds) - 1)
+    folds, kept, missing = fit.folds(), fit.kept, fit.missing()
+    if len(missing) < len(folds):
+        _restore(kept, fit.work.folder)
     outputs, answers, curves = [], [], []
     fitted: Fitted | None = None
     for place, fold in enumerate(folds):
-        if place >= restored:
-            fitted, out, answer = _fold(fit, fold, place, test)
-            _keep(kept, fit.work.folder, place, out, answer, fitted.training)
+        if place in missing or (place == len(folds) - 1 and not fit.refits):
+            fitted = fit_fold(fit, place, kept)
         saved = np.load(kept / f"{place}.npz")
         outputs.append(saved["outputs"])
         answers.append(saved["answers"])
@@ -182,6 +194,13 @@ def for_test_rows(fit: Fit) -> Iterator[Fitted]:
         return
     for place, fold in enumerate(folds):
         yield _fold(fit, fold, place, fold.held[:0])[0]
+
+
+def fit_fold(fit: Fit, place: int, kept: Path) -> Fitted:
+    """Fit a model without a fold; keep the fold's files in a folder, and return the model."""
+    fitted, out, answer = _fold(fit, fit.folds()[place], place, fit.index.part("test"))
+    _keep(kept, fit.work.folder, place, out, answer, fitted.training)
+    return fitted
 
 
 def out_of_fold(folds: Sequence[Fold], outputs: Sequence[Outputs]) -> tuple[Ints, Outputs]:
@@ -329,21 +348,19 @@ def _keep(
     training: Training | None,
 ) -> None:
     """Keep a fold's results, all or none: the arrays are written last and mark it complete."""
-    if place == 0:
-        shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(folder, kept / "files", dirs_exist_ok=True)
+    # Other processes may be at work in the folders of other folds.
+    own = Path(f"fold_{place}" if place else ".")
+    if (folder / own).exists():
+        others = shutil.ignore_patterns() if place else shutil.ignore_patterns("fold_*")
+        shutil.copytree(folder / own, kept / "files" / own, dirs_exist_ok=True, ignore=others)
     if training is not None:
         training.curve().to_csv(kept / f"{place}.csv", index=False, lineterminator="\n")
     with replacing(kept / f"{place}.npz") as temporary, temporary.open("wb") as file:
         np.savez(file, outputs=outputs, answers=answers)
 
 
-def _restore(kept: Path, folder: Path, most: int) -> int:
-    """Bring back the files of the folds that a killed fit had finished; return how many."""
-    done = 0
-    while done < most and (kept / f"{done}.npz").exists():
-        done += 1
-    if done:
+def _restore(kept: Path, folder: Path) -> None:
+    """Bring back the files of the folds that are finished."""
+    if (kept / "files").exists():
         shutil.copytree(kept / "files", folder, dirs_exist_ok=True)
-    return done

@@ -144,8 +144,8 @@ def _search(fit: "Fit", parts: list[tuple[Ints, Ints]], name: str, seed: int) ->
         load_if_exists=True,
     )
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
-    for cut in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):  # a killed fit's
-        study.tell(cut.number, state=TrialState.FAIL)
+    for lost in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):  # of a killed fit
+        study.tell(lost.number, state=TrialState.FAIL)
     for number in range(len(study.get_trials(deepcopy=False, states=ended)), tune.trials):
         study.sampler = optuna.samplers.TPESampler(seed=_seed(seed, number))
         trial = study.ask(distributions(varied))

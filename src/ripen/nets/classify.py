@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ripen.core.errors import DataError, UsageError
+from ripen.core.errors import DataError, UsageError, line
 from ripen.data import image_input
 from ripen.data.decode import decode
 from ripen.nets.contract import Label, contract, labels
@@ -83,7 +84,7 @@ def classify(images: Iterable[str], net: str, top: int, as_json: bool, where: st
             try:
                 predictions[name] = classifier.classify(_read(name), top)
             except DataError as error:
-                print(f"ripen: {error}", file=sys.stderr)
+                print(f"ripen: {line(error)}", file=sys.stderr)
                 code = error.exit_code
                 continue
             if not as_json:
@@ -128,7 +129,7 @@ def _files(images: Iterable[str]) -> Iterator[str]:
     suffixes = {suffix.lower() for suffix in Image.registered_extensions()}
     for name in images:
         folder = Path(name)
-        if name == STANDARD_INPUT or not folder.is_dir():
+        if name == STANDARD_INPUT or not os.path.isdir(name):
             yield name
             continue
         found = [str(p) for p in sorted(folder.iterdir()) if p.suffix.lower() in suffixes]

@@ -15,7 +15,7 @@ from typing import Annotated
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
-from ripen.core.errors import ConfigError, UsageError
+from ripen.core.errors import ConfigError, UsageError, reading
 from ripen.data.image_input import Input
 from ripen.settings.typed import typed
 
@@ -23,6 +23,8 @@ MODELS = Path("models")
 
 Sha1 = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}$")]
 
 
 @typed
@@ -61,14 +63,14 @@ class Published:
 
 @typed
 class Contract:
-    """The front matter of a net's readme."""
+    """The front matter of a net's readme. `caffemodel` and `classes` name files without folders."""
 
     name: str
     license: str
     input: Input
-    caffemodel: str | None = None
+    caffemodel: FileName | None = None
     weights: Weights | None = None
-    classes: str | None = None
+    classes: FileName | None = None
     parameters: int | None = None
     published: Published | None = None
 
@@ -108,14 +110,18 @@ def contract(name: str) -> Contract:
         If the front matter of its readme is missing, or has an unknown key or a wrong type.
     """
     file = folder(name) / "readme.md"
-    _, marker, rest = file.read_text(encoding="utf-8").partition("---\n")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {_first(error)}") from None
+    _, marker, rest = text.partition("---\n")
     front, end, _ = rest.partition("\n---\n")
     if not (marker and end):
         raise ConfigError(f"{file}: no front matter between two lines of ---")
     try:
         # Through JSON: in strict mode the nested dataclasses accept plain values from JSON only.
         return TypeAdapter(Contract).validate_json(json.dumps(yaml.safe_load(front)))
-    except (ValidationError, yaml.YAMLError) as error:
+    except (ValidationError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise ConfigError(f"{file}: {_first(error)}") from None
 
 
@@ -148,11 +154,11 @@ def labels(name: str) -> list[Label]:
     names = MODELS / "classes" / f"{classes}.csv"
     if not names.is_file():
         raise ConfigError(f"{folder(name) / 'readme.md'}: classes: {names} not found")
-    with names.open(encoding="utf-8", newline="") as file:
+    with names.open(encoding="utf-8", newline="") as file, reading(names, "Correct it"):
         return [Label(row["name"], row.get("synset", "")) for row in csv.DictReader(file)]
 
 
-def _first(error: ValidationError | yaml.YAMLError) -> str:
+def _first(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -5,18 +5,19 @@ of shape (n, views, size). Its attributes are the settings. Features are written
 the memory does not grow with the number of images.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 import caffe
+from caffe.hdf5 import new_file
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.core.atomic import replacing
 from ripen.core.errors import ConfigError
@@ -27,6 +28,7 @@ from ripen.data.image_input import Input, View, histogram, views
 from ripen.nets import device
 from ripen.nets.contract import contract
 from ripen.nets.device import Waits
+from ripen.nets.opening import open_net
 from ripen.nets.published import caffemodel
 from ripen.nets.surgery import trunk
 from ripen.nets.zoo import DEFINITIONS
@@ -215,7 +217,7 @@ def from_zoo(settings: FrozenNet) -> Opened:
     ConfigError
         If the net does not have a layer.
     """
-    net = caffe.Net(definition(settings), caffe.TEST, weights=str(caffemodel(settings.net)))
+    net = open_net(definition(settings), str(caffemodel(settings.net)), caffe.TEST)
     return net, contract(settings.net).input
 
 
@@ -342,7 +344,8 @@ def write(
     attributes : mapping
         The settings, stored as the file's attributes.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    size = math.prod(features.shape) * features.dtype.itemsize + rows.nbytes
+    with replacing(path) as temporary, new_file(temporary, size) as file:
         file["row"] = rows
         file.attrs.update(attributes)
         features.write(file.create_dataset("features", features.shape, features.dtype))

@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 import caffe
 from caffe.formats import blob_array, read_binary
 from caffe.proto.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Phase
-from ripen.nets.surgery import output
+from ripen.nets.surgery import PREDICTIONS, output
 
 NORMALIZE, SCORES = "normalize", "scores"
 SOFTMAX = "SoftmaxWithLoss"
-PREDICTIONS = {SOFTMAX: "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid", "EuclideanLoss": "Power"}
-"""Of each loss the layer that turns scores into probabilities, or into the predicted numbers."""
 COLUMNS = 256
 Source = tuple[Path, int]
 

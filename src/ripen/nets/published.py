@@ -13,6 +13,7 @@ from ripen.core.errors import ConfigError, DataError, UsageError
 from ripen.data.sources import Item, fetch
 from ripen.nets.contract import Weights, contract, folder
 from ripen.nets.definition import Decoder, Definition
+from ripen.nets.opening import open_net
 from ripen.nets.zoo import DEFINITIONS
 
 
@@ -29,8 +30,8 @@ def load(name: str) -> caffe.Net:
         If the weights belong to another net.
     """
     file = caffemodel(name)
-    net = caffe.Net(definition(name).deploy(), caffe.TEST)
     try:
+        net = open_net(definition(name).deploy(), caffe.TEST)
         # Caffe itself leaves a layer without stored weights as its fillers made it.
         stored = {layer.name for layer in read_binary(file, NetParameter()).layer if layer.blobs}
         if missing := sorted(set(net.params) - stored):

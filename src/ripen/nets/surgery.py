@@ -29,6 +29,9 @@ from ripen.settings.compose import changed
 # The field with the settings of each layer type that computes scores.
 SCORES = {"InnerProduct": "inner_product_param", "Convolution": "convolution_param"}
 BIASED = SCORES | {"Deconvolution": "convolution_param", "Embed": "embed_param"}
+PROBABLE, TARGETS = "SoftmaxWithLoss", "targets"
+PREDICTIONS = {PROBABLE: "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid", "EuclideanLoss": "Power"}
+"""Of each loss the layer that turns scores into probabilities, or into the predicted numbers."""
 POOLS = {"AVE": ("mean", PoolingParameter.AVE), "MAX": ("max", PoolingParameter.MAX)}
 CHANNELS = {"grey": 1, "BGR": 3, "RGB": 3}
 
@@ -86,6 +89,59 @@ class Trainable:
             deploy=finetuned(self.deploy, change),
             train_val=finetuned(self.train_val, change),
         )
+
+    def predicting(self, loss: str, outputs: int, scores: Sequence[str]) -> "Trainable":
+        """Return the net for independent labels or numbers, which another loss layer learns.
+
+        Its second MemoryData layer, ``targets``, has `outputs` numbers for each image.
+
+        Parameters
+        ----------
+        loss : str
+            A key of `PREDICTIONS`.
+        outputs : int
+        scores : sequence of str
+            The layers that compute the scores. A ReLU on them is dropped: it would leave no number
+            below 0, and no probability below a half.
+        """
+        train_val, deploy = (_without_relu(net, scores) for net in (self.train_val, self.deploy))
+        for layer in deploy.layer:
+            if layer.type == "Softmax":
+                layer.type = PREDICTIONS[loss]
+        kept = [layer for layer in train_val.layer if layer.type != "Accuracy"]
+        batch = kept[0].memory_data_param.batch_size
+        result = NetParameter(name=train_val.name)
+        result.layer.extend(kept[:2])
+        for phase in (TRAIN, TEST):
+            result.layer.append(_memory(phase, (batch, outputs, 1, 1)))
+            result.layer[-1].name, result.layer[-1].top[:] = TARGETS, [TARGETS, "no_label"]
+        _flatten(result, TARGETS)
+        for layer in kept[2:]:
+            if layer.type == PROBABLE:
+                flat = _flatten(result, layer.bottom[0])
+                layer.type, layer.bottom[:] = loss, [flat, f"{TARGETS}/flat"]
+                layer.ClearField("softmax_param")
+            result.layer.append(layer)
+        return replace(self, deploy=deploy, train_val=result)
+
+
+def _without_relu(net: NetParameter, scores: Sequence[str]) -> NetParameter:
+    """Return a net without the ReLUs in place on some layers."""
+    tops = {layer.top[0] for layer in net.layer if layer.name in scores}
+    result = NetParameter(name=net.name)
+    result.layer.extend(
+        layer
+        for layer in net.layer
+        if not (layer.type == "ReLU" and layer.bottom[0] in tops and layer.top == layer.bottom)
+    )
+    return result
+
+
+def _flatten(net: NetParameter, blob: str) -> str:
+    """Add a layer that makes rows of numbers of a blob; return its blob."""
+    name = f"{blob}/flat"
+    net.layer.add(name=name, type="Flatten", bottom=[blob], top=[name])
+    return name
 
 
 def trainable(name: str, side: int, batch_size: int) -> Trainable:

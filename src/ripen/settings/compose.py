@@ -273,7 +273,7 @@ def read(params: Path) -> dict[str, Any]:
         loaded = OmegaConf.load(params)  # OmegaConf, because PyYAML reads 1e-4 as text
     except FileNotFoundError:
         raise ConfigError(f"{params} is missing. Run: ripen compose") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException, RecursionError) as error:
         raise ConfigError(f"{params}: {' '.join(str(error).split())}") from None
     if not isinstance(loaded, DictConfig):
         raise ConfigError(f"{params}: a mapping of settings is needed")
@@ -408,7 +408,13 @@ class _Definition:
         try:
             with initialize_config_dir(str(self._conf.absolute()), version_base=None):
                 return hydra_compose(f"ripen_{self._name}", given)
-        except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        except (
+            HydraException,
+            OmegaConfBaseException,
+            yaml.YAMLError,
+            ValueError,
+            RecursionError,
+        ) as error:
             raise ConfigError(self._reason(error, overrides)) from None
 
     def _container(self, composed: DictConfig) -> dict[str, Any]:

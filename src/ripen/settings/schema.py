@@ -375,9 +375,10 @@ class Blend:
     """The blend of a competition's models (`ripen.learn.blending`).
 
     `models` lists its members; by default all that predict every fold. `methods` are blenders of
-    the registry, compared on held-out folds; those that do not fit the task or the metric are left
-    out. Greedy selection adds at most `steps` models, and is repeated on `bags` samples of the
-    rows. The rows of a single hold-out are dealt to `folds`.
+    the registry, compared on held-out folds: the first that fits the task and the metric is taken,
+    unless another gains more than its standard error. Greedy selection adds at most `steps` models,
+    and is repeated on `bags` samples of the rows. The rows of a single hold-out are dealt to
+    `folds`.
     """
 
     models: Annotated[list[str], Field(min_length=2)] | None = None

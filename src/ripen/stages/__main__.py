@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ripen.core import reproducibility
-from ripen.core.errors import RipenError
+from ripen.core.errors import RipenError, line
 from ripen.settings import compose
 
 STAGES = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
@@ -31,10 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
             reproducibility.hold(values.get("reproducibility", "fast"), values.get("threads", 1))
         # Only now: a stage imports numpy and torch, which read their environment once.
         importlib.import_module(f"ripen.stages.{chosen.stage}").run(*chosen.item)
-    except RipenError as error:
+    except Exception as error:
+        if (text := line(error)) is None:
+            raise
         where = "@".join(filter(None, (chosen.stage, ".".join(chosen.item))))
-        print(f"{where}: {error}", file=sys.stderr)
-        return error.exit_code
+        print(f"{where}: {text}", file=sys.stderr)
+        return getattr(error, "exit_code", RipenError.exit_code)
     return 0
 
 

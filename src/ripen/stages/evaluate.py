@@ -59,6 +59,8 @@ def run(name: str) -> None:
         found = steps.of_blend(models, judged)
         left_out = [step.step for step in found if step.step == BLEND and step.pays == "no"]
         metrics = scoring.evaluate(models, trainings, best_rule, task, judged, left_out)
+        if blended:  # an experiment's commit has its metrics, and its ledger needs the members
+            metrics["models"][BLEND]["members"] = steps.members(layout.blend / steps.MEMBERS)
         write_csv(folder / "leaderboard.csv", scoring.table(scoring.leaderboard(metrics)))
         fitted = calibrate(models, task, competition.seed)
         write_csv(folder / layout.calibration.name, calibration.table(fitted))

@@ -1,9 +1,9 @@
 """fit: one model of a competition, out-of-fold and on the test rows."""
 
-import json
+import tempfile
 import time
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,15 @@ from ripen.competition import predictions
 from ripen.competition.splitters import splitter
 from ripen.core import lineage
 from ripen.core.atomic import fresh_folder, write_text
+from ripen.core.json_files import read_json
 from ripen.core.layout import Layout
 from ripen.core.lineage import leaves
 from ripen.core.progress import progress
 from ripen.learn import fitting
 from ripen.learn.convergence import Check
-from ripen.learn.estimator import Work, estimator
+from ripen.learn.estimator import Callback, Work, estimator, ignore
 from ripen.learn.inputs import opened
+from ripen.learn.spread_folds import Content, content, spread
 from ripen.learn.sweeps.space import SWEPT, with_settings
 from ripen.settings.compose import as_mapping, load_competition, load_run
 from ripen.track.experiments import repository_root
@@ -30,15 +32,8 @@ if TYPE_CHECKING:  # engines import torch, which most models do without
 
 def run(name: str, model: str) -> None:
     """Read `inputs/`, write `models/<model>/` and an MLflow run."""
-    competition, layout = load_competition(name), Layout(name)
-    if model == SWEPT and competition.sweep is not None and competition.sweep.train_best:
-        best = json.loads(layout.swept.read_text(encoding="utf-8"))
-        competition = with_settings(competition, best)
-    index = indexes.read(layout, competition)
-    settings = estimator(competition.models[model], f"models.{model}")
-    described = as_mapping(settings) | {"seed": competition.seed, "engine": competition.engine}
+    layout = Layout(name)
     with (
-        opened(settings.inputs, competition, layout, index) as taken,
         ExitStack() as stack,
         fresh_folder(layout.model(model)) as folder,
         Tracker(name, lineage.model_stage(name, model), f"{name}.{model}") as tracker,
@@ -47,46 +42,80 @@ def run(name: str, model: str) -> None:
     ):
         started = time.perf_counter()
 
-        @cache
-        def start_engine() -> "Engine":
-            from ripen.nets.engines.engine import chosen
-
-            return stack.enter_context(chosen(competition.engine, competition.device))
-
-        tracked.log_params(dict(leaves(described)))
-        rows = index.learnable()
-        tracked.log_dataset(layout.prepared / indexes.INDEX, name, rows, index.targets[rows])
-
         def follow(found: Check) -> None:
             tracked.log_check(found)
             advance(f"loss {found.loss:.4f}, validation {found.validation_loss:.4f}")
 
-        fit = fitting.Fit(
-            settings,
-            splitter(competition.validation),
-            index,
-            taken,
-            Work(
-                name, index.task, index.outputs, competition.seed, competition.threads,
-                start_engine, folder, taken.encoder, competition, follow, history=True,
-            ),
-            lineage.model_hash(name, model),
-            advance,
-            studies,
-        )  # fmt: skip
+        fit = _opened(name, model, folder, stack, follow, advance)
+        competition, index = fit.work.settings, fit.index
+        described = as_mapping(fit.estimator)
+        described |= {"seed": competition.seed, "engine": competition.engine}
+        tracked.log_params(dict(leaves(described)))
+        rows = index.learnable()
+        tracked.log_dataset(layout.prepared / indexes.INDEX, name, rows, index.targets[rows])
+        spread(fit.missing(), load_run().launcher, partial(fold, name, model, folder), fit.kept)
         tables, fitted = fitting.run(fit)
         predictions.write(folder, tables)
         tracked.log_training(fitted.training, time.perf_counter() - started)
 
         def save(served: Path) -> None:
             fitted.save(served)
-            taken.save(served)
+            fit.input.save(served)
 
         tracked.log_model(folder, save)
         curve = fitting.learning_curve(fit, competition.learning_curve)
         if len(curve):
             text = curve.to_csv(index=False, lineterminator="\n")
             write_text(folder / "learning_curve.csv", text)
+
+
+def fold(name: str, model: str, folder: Path, place: int) -> Content:
+    """Fit one fold of a model in a worker; return its files (`ripen.learn.fitting.fit_fold`).
+
+    The folder is the model's: the files of a net name it.
+    """
+    with ExitStack() as stack:
+        kept = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        fitting.fit_fold(_opened(name, model, folder, stack), place, kept)
+        return content(kept)
+
+
+def _opened(
+    name: str,
+    model: str,
+    folder: Path,
+    stack: ExitStack,
+    callback: Callback = ignore,
+    say: fitting.Say = lambda line: None,
+) -> fitting.Fit:
+    """Return a model about to be fitted; its inputs are open as long as the stack is."""
+    competition, layout = load_competition(name), Layout(name)
+    if model == SWEPT and competition.sweep is not None and competition.sweep.train_best:
+        best = read_json(layout.swept)
+        competition = with_settings(competition, best)
+    index = indexes.read(layout, competition)
+    settings = estimator(competition.models[model], f"models.{model}")
+    taken = stack.enter_context(opened(settings.inputs, competition, layout, index))
+
+    @cache
+    def start_engine() -> "Engine":
+        from ripen.nets.engines.engine import chosen
+
+        return stack.enter_context(chosen(competition.engine, competition.device))
+
+    return fitting.Fit(
+        settings,
+        splitter(competition.validation),
+        index,
+        taken,
+        Work(
+            name, index.task, index.outputs, competition.seed, competition.threads,
+            start_engine, folder, taken.encoder, competition, callback, history=True,
+        ),
+        lineage.model_hash(name, model),
+        say,
+        studies,
+    )  # fmt: skip
 
 
 def studies() -> Any:

@@ -1,7 +1,5 @@
 """predict: write `submission.csv` in the exact form of the competition's sample."""
 
-import json
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +9,7 @@ from ripen.competition.index import Index
 from ripen.competition.metric_file import metric_of
 from ripen.competition.submission import fill, read_sample
 from ripen.core.atomic import write_text
+from ripen.core.json_files import read_json
 from ripen.core.layout import Layout
 from ripen.judge import calibration, decision
 from ripen.settings.compose import load_competition
@@ -38,7 +37,7 @@ def write(name: str) -> str:
     sample = read_sample(file, competition.id, competition.csv)
     model = competition.predict.model
     if model == "best":
-        model = str(json.loads(layout.metrics.read_text(encoding="utf-8"))["best"])
+        model = str(read_json(layout.metrics)["best"])
     table = predictions.read(layout, [model])[model]
     table = table[table["part"] == "test"]
     outputs = predictions.outputs(table)

@@ -1,13 +1,12 @@
 """report: everything about a competition on one page that needs no other file."""
 
-import json
-
 import pandas as pd
 import yaml
 
 from ripen.competition import index as indexes
 from ripen.competition.metrics import order_of
 from ripen.core.atomic import write_text
+from ripen.core.json_files import read_json
 from ripen.core.layout import Layout
 from ripen.core.lineage import content_hash, leaves
 from ripen.judge import page, steps
@@ -32,7 +31,7 @@ def run(name: str) -> None:
         board=board,
         models=list(metrics["models"]),
         facts=page.facts(competition, index, order_of(metrics)),
-        card=json.loads(card.read_text(encoding="utf-8")) if card.exists() else None,
+        card=read_json(card) if card.exists() else None,
         # Splitters may have turned the rows: only `ripen check` knows their order in the files.
         data=examine(index, columns, competition.seed, file_order=False),
         figures=page.figures(layout.evaluate, layout.sweep, board, metrics),

@@ -6,7 +6,7 @@ that nothing that DVC stores holds a run's id.
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,17 +77,22 @@ class Client:
         return call
 
 
-def locked(run: RunSettings) -> AbstractContextManager[None]:
-    """Hold the lock under which the store is made and runs are opened.
+@contextmanager
+def locked(run: RunSettings) -> Iterator[None]:
+    """Hold the lock under which runs are opened. The store is made if it does not exist.
 
-    A database of PostgreSQL holds it itself, for all machines.
+    A database of PostgreSQL holds the lock itself, for all machines.
     """
     uri = store_uri(run)
     if uri.startswith("postgresql"):
         from ripen.learn.sweeps import store  # it imports Optuna
 
-        return store.locked(uri, LOCK_SECONDS)
-    return stores.file_lock(uri, repository_root() / ".mlflow.lock", LOCK_SECONDS)
+        with store.locked(uri, LOCK_SECONDS):
+            yield
+        return
+    with stores.file_lock(uri, repository_root() / ".mlflow.lock", LOCK_SECONDS):
+        stores.make_whole(uri, Client)
+        yield
 
 
 def open_experiment(run: RunSettings, competition: str) -> tuple[Client, str]:

@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from ripen.core.errors import StoreError
-from ripen.core.stores import explained
+from ripen.core.stores import explained, make_whole
+from ripen.learn.sweeps.store import open_storage
 from ripen.settings import compose
 from ripen.settings.schema import Run
-from ripen.track.experiments import training_seconds
+from ripen.track.experiments import Client, training_seconds
 from ripen.track.tracker import Tracker
 from tests.ripen.track.test_tracker import DVC, PARAMS
 
@@ -134,3 +135,35 @@ def test_an_error_becomes_one_line_of_advice(uri: str, message: str, expected: s
     assert expected in (line := explained(uri, RuntimeError(message)))
     assert "\n" not in line
     assert "pw" not in line
+
+
+@pytest.mark.parametrize("make", [Client, lambda uri: open_storage(uri, 5, 60)])
+def test_a_store_whose_making_stops_is_made_again(
+    repository: Path, make: Callable[[str], object]
+) -> None:
+    """What is left under the final name is whole, or nothing."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(uri: str) -> None:
+        make(uri)
+        raise Killed
+
+    file = repository / "store.db"
+    with pytest.raises(Killed):
+        make_whole(f"sqlite:///{file}", killed)
+    assert not file.exists()
+    (repository / "store.db.making").write_bytes(b"half")
+    make_whole(f"sqlite:///{file}", make)
+    with sqlite3.connect(file) as store:
+        assert store.execute("select count(*) from sqlite_master").fetchone()[0] > 10
+    assert not [path for path in repository.iterdir() if ".making" in path.name]
+
+
+def test_a_half_made_store_is_one_line_with_the_remedy(repository: Path) -> None:
+    with sqlite3.connect(repository / "mlflow.db") as store:
+        store.execute("create table evaluation_datasets (x)")
+    message = r"mlflow\.db: the store is half-made: .* Move it away, and a new one is made"
+    with pytest.raises(StoreError, match=message):
+        Tracker("avocado", "fit").__enter__()

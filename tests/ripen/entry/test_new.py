@@ -228,3 +228,29 @@ def test_a_refusal_is_one_line(
     assert "Kaggle says 404 Not found. Check the names" in err
     assert err.count("\n") == 1
     assert not Path("conf/competition/mine.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("facts", "field"),
+    [
+        ({"title": ["Dogs"]}, "title"),
+        ({"evaluationMetric": {"name": "AUC"}}, "evaluation_metric"),
+        ({"deadline": 5}, "AttributeError"),
+        ({"deadline": "soon"}, "ValueError"),
+        ({"maxDailySubmissions": "five"}, "max_daily_submissions"),
+    ],
+)
+def test_an_odd_fact_of_kaggles_is_one_line(
+    here: Path,
+    kaggle: Kaggle,
+    capsys: pytest.CaptureFixture[str],
+    facts: dict[str, object],
+    field: str,
+) -> None:
+    kaggle.facts = facts
+    assert cli.main(["new", "mine", "--kaggle", COMPETITION, "--yes"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("ripen: Kaggle's answer is not understood")
+    assert field in err
+    assert err.count("\n") == 1
+    assert not Path("conf/competition/mine.yaml").exists()

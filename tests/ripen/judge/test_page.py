@@ -15,6 +15,7 @@ from ripen.competition.tasks import TASKS
 from ripen.judge.data_report import DataReport, Finding
 from ripen.judge.page import Figure, Page, facts, figures, html, inline
 from ripen.judge.scoring import leaderboard, two_digits
+from ripen.judge.steps import Step
 from ripen.settings.compose import changed
 from ripen.settings.schema import Competition
 from tests.ripen.browser import WIDTHS, needs_chromium, opened, screenshot
@@ -51,9 +52,9 @@ def made(**changed: object) -> Page:
     return Page(**(values | changed))  # type: ignore[arg-type]
 
 
-def cells(page: str) -> list[list[str]]:
-    """Return the leaderboard's rows as the page has them."""
-    section = page.partition('<section id="leaderboard">')[2].partition("</section>")[0]
+def cells(page: str, name: str = "leaderboard") -> list[list[str]]:
+    """Return the rows of a section's tables as the page has them."""
+    section = page.partition(f'<section id="{name}">')[2].partition("</section>")[0]
     rows = re.findall(r"<tr.*?>(.*?)</tr>", section)
     dot = r'<span class="dot".*?></span>'
     return [re.findall(r"<t[hd]>(.*?)</t[hd]>", re.sub(dot, "", row)) for row in rows]
@@ -76,6 +77,23 @@ def test_the_data_report_is_a_section() -> None:
     assert '<th scope="row">leak</th>' in section
     assert "&#39;id&#39; tells &lt;b&gt;all&lt;/b&gt;" in section
     assert "<p>Split in time.</p>" in section
+
+
+def test_steps_and_members_of_the_blend_are_a_section_where_there_are_any() -> None:
+    steps = [
+        Step("best single model", "svm", 0.5),
+        Step("blend", "all models", 0.45, 0.05, 0.06, "no"),
+    ]
+    page = html(made(steps=steps, members={"svm": 0.75, "net": 0.25}))
+    assert cells(page, "steps") == [
+        ["step", "what", "score", "gain", "pays"],
+        ["best single model", "svm", "0.50000", "", ""],
+        ["blend", "all models", "0.45000", "+0.05000 ± 0.06000", "no"],
+        ["model", "weight"],
+        ["svm", "0.750"],
+        ["net", "0.250"],
+    ]
+    assert "steps" not in html(made())
 
 
 def test_models_of_a_test_part_alone_are_ranked_by_it() -> None:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -638,6 +639,19 @@ def test_the_command(
         "crust [1]",
     ]
     assert "with" in rows[2][6]
+
+    # Of a commit, whatever the working tree holds.
+    with Repo.init(str(repository)):
+        git(repository, "add", "-f", ".dvc", "data/cats_vs_dogs/submission.csv")
+    git(repository, "commit", "-qm", "kept")
+    git(repository, "branch", "gusty-hoke")
+    (repository / "data/cats_vs_dogs/submission.csv").write_text("changed")
+    (repository / "metrics/cats_vs_dogs.json").unlink()
+    assert cli.main(["submit", "cats_vs_dogs", "--experiment", "gusty-hoke", "--force"]) == 0
+    last = ledger.read(file)[2]
+    assert (last.experiment, last.sha256, last.cv) == ("gusty-hoke", SHA256, 0.05)
+    assert stand_in.uploads["blob2"] == GOOD.encode()
+    assert "commit       experiment gusty-hoke\n" in capsys.readouterr().out
 
 
 def test_the_command_sends_nothing_in_a_dry_run(repository: Path, stand_in: Kaggle) -> None:

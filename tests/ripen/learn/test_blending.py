@@ -212,6 +212,7 @@ def test_labels_of_a_fold_do_not_influence_its_own_rows(folds: int) -> None:
 def test_a_blend_of_noise_is_no_better_than_chance() -> None:
     """A blend scored on its own rows would gain by choosing the luckiest models."""
     rng, scores, n = np.random.default_rng(0), [], 120
+    error = np.sqrt(0.25 / n)  # of an accuracy of chance
     for _ in range(4):
         y, second = rng.integers(2, size=n), rng.uniform(size=(6, n))
         outputs = np.stack([1 - second, second], axis=2)
@@ -219,8 +220,8 @@ def test_a_blend_of_noise_is_no_better_than_chance() -> None:
         score = Scorer(METRICS["accuracy"], y, {})
         best = max(score(np.arange(n), each) for each in outputs)
         scores.append(score(pool.rows, found.outputs))
-        assert scores[-1] < best
-    assert np.mean(scores) < 0.5 + 2 * np.sqrt(0.25 / n / len(scores))
+        assert scores[-1] <= best + error
+    assert np.mean(scores) < 0.5 + 2 * error / np.sqrt(len(scores))
 
 
 def test_a_blend_has_the_form_of_every_model_and_the_same_bytes_twice(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import caffe
+from caffe.errors import CaffeError
 from ripen.core.errors import ConfigError, DataError, SourceError, UsageError
 from ripen.nets import published as weights
+from ripen.nets.opening import ALLOWED, open_net
 from ripen.nets.zoo import DEFINITIONS
 
 MODELS = Path(__file__).parents[3] / "models"
@@ -96,3 +98,26 @@ def test_a_format_that_the_net_cannot_decode(mirror: Path, models: Path) -> None
         match=r"weights\.format is 'shallow_compression'\. Allowed: caffemodel and deep_comp",
     ):
         weights.caffemodel("squeezenet")
+
+
+def test_a_net_of_somebody_else_runs_no_python_layer_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stranger.py").write_text(
+        "import caffe\nopen('ran', 'w').close()\nclass Layer(caffe.Layer): pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    deploy = tmp_path / "deploy.prototxt"
+    deploy.write_text(
+        'layer { name: "x" type: "Python" top: "x" '
+        'python_param { module: "stranger" layer: "Layer" } }'
+    )
+    with pytest.raises(
+        CaffeError, match=rf"runs the code of module 'stranger'\. If .* {ALLOWED}=1"
+    ):
+        open_net(str(deploy), caffe.TEST)
+    assert not Path("ran").exists()
+    monkeypatch.setenv(ALLOWED, "1")
+    open_net(str(deploy), caffe.TEST)
+    assert Path("ran").exists()

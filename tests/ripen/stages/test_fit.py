@@ -20,6 +20,7 @@ from ripen.data import image_index, image_input
 from ripen.data.decode import decode, open_archives
 from ripen.data.image_input import Input
 from ripen.learn.models import served
+from ripen.learn.spread_folds import content
 from ripen.nets.published import caffemodel
 from ripen.settings.compose import load_competition
 from ripen.stages import features, fetch, fit, prepare
@@ -76,6 +77,31 @@ def test_classic_models_of_a_table_and_what_is_tracked_of_them(here: Params) -> 
     # Made from the same, it is the same run.
     fit.run("avocado", "svm")
     assert run_of("svm").info.status == "FINISHED"
+
+
+@pytest.mark.slow  # starts processes
+def test_folds_spread_over_processes_give_the_same_bytes(here: Params) -> None:
+    layout, found = Layout("avocado"), []
+    for launcher in ("basic", "joblib"):
+        here(
+            "competitions=[avocado]",
+            f"launcher={launcher}",
+            "source.generate={n_train: 60, n_test: 40, n_more: 0, label_noise: 0.05}",
+            "validation={split: stratified, folds: 3}",
+            "solver.max_iter=100",
+            "learning_curve=[]",
+            "models.random_forest={estimator: random_forest, n_estimators: 5, seeds: 2}",
+        )
+        if launcher == "basic":
+            fetch.run("avocado")
+            prepare.run("avocado")
+        own = [layout.model(name) for name in ("random_forest", "net")]
+        for folder in own:
+            fit.run("avocado", folder.name)
+        found.append([content(folder) for folder in own])
+    for serial, spread in zip(*found, strict=True):
+        assert serial.keys() == spread.keys()
+        assert [name for name in serial if serial[name] != spread[name]] == []
 
 
 def test_what_is_tracked_of_a_net_that_is_trained_further(

@@ -1,5 +1,6 @@
 """Competitions that are a file and no code: of images in two forms, and of a table."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,10 @@ from ripen.competition import index as indexes
 from ripen.competition import predictions
 from ripen.core.layout import Layout
 from ripen.settings.compose import load_competition
+from tests.ripen.frozen import with_weights
+from tests.ripen.images import cats_and_dogs, write_raw
 from tests.ripen.learn import fits
-from tests.ripen.stages.conftest import ROOT, run_all, write_params
+from tests.ripen.stages.conftest import ORDER, ROOT, run_all, write_params
 
 Params = Callable[..., dict[str, Any]]
 IMAGES = """
@@ -211,3 +214,52 @@ def test_a_weight_reaches_the_model_and_the_submission_has_no_value_that_the_met
     submission = pd.read_csv(layout.submission).price
     np.testing.assert_allclose(submission, np.maximum(values, 0), rtol=1e-4, atol=1e-5)
     assert submission.min() == 0
+
+
+SEVERAL = """
+defaults: [/kind/images]
+source: {folder: mine}
+target: [warm, dark]
+task: multilabel
+metric: mean_column_auc
+images: {labels: {read: csv}, min_side: 8}
+validation: {split: kfold, folds: 2}
+features: {efficientnet_lite2: null, histogram: null, squeezenet: {sides: [67], views: whole}}
+solver: {max_iter: 60, base_lr: 2.0e-4}
+models: {net: {inputs: [squeezenet]}, squeezenet_head: null, scratch: null, head: null,
+  full: {side: 67, batch_size: 2, check_images: 2, views: whole, solver: {max_iter: 1}},
+  logistic_regression_features: null, gaussian_nb_features: null, svm_features: null,
+  k_nearest_neighbors_features: null, random_forest_features: null,
+  k_nearest_neighbors_histogram: null, random_forest_histogram: null,
+  logistic_regression_histogram: null, svm_histogram: null, gaussian_nb_histogram: null}
+learning_curve: []
+"""
+
+
+@pytest.mark.slow
+def test_images_with_several_labels_in_a_table(new: Callable[[str], dict[str, Any]]) -> None:
+    images = cats_and_dogs(8, 4)
+    values = new(SEVERAL)
+    with_weights("squeezenet")
+    layout = Layout("mine")
+    write_raw(layout.raw, images, sample="sample_submission.csv")
+    train = [Path(name).stem for name in images if name.startswith("train")]
+    table = pd.DataFrame({"id": train})
+    table["warm"] = [int(name.startswith("cat")) for name in train]
+    table["dark"] = 1 - table["warm"]
+    table.to_csv(layout.raw / "train.csv", index=False)
+    sample = pd.DataFrame({"id": range(1, 5), "warm": 0, "dark": 0})
+    sample.to_csv(layout.raw / "sample_submission.csv", index=False)
+    run_all("mine", values, *[stage for stage in ORDER if stage != "fetch"])
+    index = indexes.read(layout, load_competition("mine"))
+    assert index.classes == ("warm", "dark")
+    scores = json.loads(layout.metrics.read_text())["models"]
+    assert {"net", "full"} <= set(scores)
+    found = pd.read_csv(layout.submission)
+    assert found.id.tolist() == [1, 2, 3, 4]
+    best = predictions.outputs(predictions.read(layout, ["net"])["net"].query("part == 'test'"))
+    assert best.shape == (4, 2)
+    # Cats, which are redder, and dogs take turns among the test images.
+    assert ((best > 0.5) == [[True, False], [False, True]] * 2).all()
+    columns = found[["warm", "dark"]].to_numpy()
+    assert ((columns >= 0) & (columns <= 1)).all()

@@ -29,6 +29,7 @@ metric: {metric: metric.py, greater_is_better: false, weights_column_name: worth
 submission: value
 columns: {drop: [worth]}
 validation: {split: kfold, folds: 3}
+blend: null
 models: {logistic_regression: null, gaussian_nb: null, random_forest: null, net: null}
 learning_curve: []
 """

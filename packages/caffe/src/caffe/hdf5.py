@@ -25,6 +25,8 @@ from caffe.proto.caffe_pb2 import SolverState
 
 Path = str | bytes | os.PathLike[str]
 MOST_COMPRESSED = 2000  # no valid file exceeds it: gzip, HDF5's best, stays below 1:1032
+_SPARE = 1 << 20  # bytes for what HDF5 stores besides the numbers
+_END = 40  # where a file that h5py writes states its size
 _BOMB = 100, 2**30  # refused: more than this ratio and this many bytes
 
 
@@ -48,7 +50,10 @@ def write_weights(
         If the file cannot be written, or two layers have the same name.
     """
     own = {id(blob) for blob in owned}
-    with _created(path) as file:
+    layers = list(layers)
+    # An upper limit: blobs of other owners are not stored.
+    size = sum(blob.count for layer in layers for blob in layer.blobs) * 4 * (1 + write_diff)
+    with _created(path, size) as file:
         for layer in layers:
             values, diffs = _layer_groups(file, layer.name, write_diff)
             for i, blob in enumerate(layer.blobs):
@@ -117,7 +122,7 @@ def write_state(path: Path, state: SolverState) -> None:
     if not os.fsdecode(path).endswith(".h5"):
         write_binary(path, state)
         return
-    with _created(path) as file:
+    with _created(path, sum(len(proto.data) * 4 for proto in state.history)) as file:
         file["iter"] = np.array([state.iter], np.int32)
         file["learned_net"] = np.bytes_(state.learned_net.encode() + b"\0")
         file["current_step"] = np.array([state.current_step], np.int32)
@@ -206,9 +211,29 @@ def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
 
 
 @contextmanager
-def _created(path: Path) -> Iterator[h5py.File]:
-    with naming(os.fsdecode(path)), replacing(path) as temporary, h5py.File(temporary, "w") as file:
+def _created(path: Path, size: int) -> Iterator[h5py.File]:
+    with naming(os.fsdecode(path)), replacing(path) as temporary, new_file(temporary, size) as file:
         yield file
+
+
+@contextmanager
+def new_file(path: Path, size: int) -> Iterator[h5py.File]:
+    """Create an HDF5 file, with room for `size` bytes of numbers reserved on the disk.
+
+    HDF5 cannot close a file that does not fit: the process would crash with a segmentation fault.
+
+    Raises
+    ------
+    OSError
+        If the disk is full, before anything is written.
+    """
+    with h5py.File(path, "w") as file:
+        with open(path, "r+b") as reserved:
+            os.posix_fallocate(reserved.fileno(), 0, size + size // 8 + _SPARE)
+        yield file
+    with open(path, "r+b") as written:
+        written.seek(_END)
+        written.truncate(int.from_bytes(written.read(8), "little"))
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 """Weights and solver states in HDF5: Caffe's layout, and files of other formats."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 import caffe
 from caffe.errors import CaffeError, FormatError, ShapeError
 from caffe.formats import blob_array, set_blob
-from caffe.hdf5 import read_state, write_state
+from caffe.hdf5 import new_file, read_state, write_state
 from caffe.proto.caffe_pb2 import NetParameter, SolverState
 from tests.caffe.net_case import MLP, net
 
@@ -183,3 +186,40 @@ def test_other_formats_are_refused(tmp_path):
         read_state(tmp_path / "t.h5")
     with pytest.raises(ShapeError, match="ip1"):
         net(MLP.replace("num_output: 4", "num_output: 5")).copy_from(tmp_path / "w.h5")
+
+
+def test_a_full_disk_is_an_error_and_no_crash(tmp_path: Path) -> None:
+    """HDF5 itself cannot close a file that does not fit: the process dies as it ends."""
+    code = """
+import resource, sys
+from pathlib import Path
+import caffe
+from caffe.errors import FormatError
+Path("net.prototxt").write_text(
+    'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 200 } } }'
+    'layer { name: "y" type: "InnerProduct" bottom: "x" top: "y"'
+    ' inner_product_param { num_output: 100 } }'
+)
+net = caffe.Net("net.prototxt", caffe.TEST)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    net.save_hdf5("x.caffemodel.h5")
+except FormatError as error:
+    print(error)
+"""
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True)
+    said = "x.caffemodel.h5: cannot be written: File too large\n"
+    assert (done.returncode, done.stdout) == (0, said), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["net.prototxt"]
+
+
+def test_a_file_of_reserved_size_has_the_bytes_of_a_plain_one(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).random((300, 70)).astype(np.float32)
+    plain, reserved = tmp_path / "plain", tmp_path / "reserved"
+    for opened in (h5py.File(plain, "w"), new_file(reserved, values.nbytes)):
+        with opened as file:
+            file["data/a/0"] = values
+            file.attrs["settings"] = "x"
+            file.create_dataset("b", (500, 70), "f4")[100:400] = values
+    assert plain.read_bytes() == reserved.read_bytes()

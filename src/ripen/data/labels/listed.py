@@ -105,6 +105,6 @@ def read_table(
             if row[id] in labels:
                 raise DataError(f"{where}: line {table.line_num} has id {row[id]} a second time")
             labels[row[id]] = row[label]
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeDecodeError, LookupError, csv.Error) as error:
         raise DataError(f"{where}: is not a CSV file: {error}") from None
     return labels

@@ -16,7 +16,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from ripen.core.atomic import replacing
-from ripen.core.errors import DataError, shown
+from ripen.core.errors import DataError, reading, shown
 from ripen.core.progress import progress
 from ripen.data.sources import source
 from ripen.data.sources.source import Item, register
@@ -56,11 +56,8 @@ def read_list(table: Path, url: str) -> list[Item]:
     DataError
         If the table is not found, or has no column `file` or `sha256`.
     """
-    try:
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise DataError(f"{table}: cannot be read: {error.strerror}") from None
+    with reading(table, "Correct it"), table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
     try:
         return [
             Item(row["file"], sha256=row["sha256"], at={"url": f"{url.rstrip('/')}/{row['file']}"})

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from ripen.competition.tasks import Targets, Task
 from ripen.core.atomic import write_text
 from ripen.data.decode import File
+from ripen.learn.arrays import Unit, in_units, unit_of
 from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
 from ripen.settings.compose import as_mapping, changed
@@ -31,6 +33,8 @@ Labels = NDArray[np.int64]
 @typed
 class FinetuneImages(Estimator):
     """What becomes of a net of the zoo with a new last layer, for other classes.
+
+    Or for independent labels, or numbers.
 
     Its weights are taken where `pretrained` says so, else it learns from scratch; all layers learn,
     or the last alone. `rate` multiplies `solver.base_lr`, since each of these has its own best
@@ -52,11 +56,17 @@ class FinetuneImages(Estimator):
     check_images: Count
     solver: Solver
 
-    does = "classifies"
+    takes_labels = True
     refits = False  # a training of every image would double the time
     has_learning_curve = False
     cost = 300
     space = ("rate=tag(log,interval(0.1,100))",)
+
+    def refusal(self, task: Task) -> str:
+        """Say why it cannot fit (`Estimator.refusal`)."""
+        if self.class_balance and not task.classifies:
+            return f"class_balance is of classes, and task '{task.name}' has none: set it to false"
+        return super().refusal(task)
 
     def nets(self) -> list[str]:
         """Return the net it begins with (`Estimator.nets`)."""
@@ -73,11 +83,12 @@ class FinetuneImages(Estimator):
 
         assert validation is not None
         self.check_task(work.task)
+        train, validation, unit = as_learnt(train, validation, work.task)
         net, start = self.net(work), caffemodel(self.finetune.from_)
         deploy = work.folder / "deploy.prototxt"
         write_text(deploy, mlp.to_text(net.deploy))
         fed: Fed = self.batches(net, train, work)
-        watched = Watched(*self.watched(net, validation, work.threads))
+        watched = Watched(*self.watched(net, validation, work.threads), work.task.loss)
         with closing(fed):
             training = train_net(
                 net.train_val,
@@ -94,7 +105,9 @@ class FinetuneImages(Estimator):
         seen.write(
             work.folder, deploy, work.folder / "model.caffemodel", before, seen.whole(net.wanted)
         )
-        return FittedOnImages(work.engine, work.folder, net, self.views, work.threads, training)
+        return FittedOnImages(
+            work.engine, work.folder, net, self.views, work.threads, training, unit
+        )
 
     def net(self, work: Work) -> "Trainable":
         """Return the net's definitions, for images of this size and these classes."""
@@ -106,9 +119,14 @@ class FinetuneImages(Estimator):
         if not self.pretrained:
             # SqueezeNet's scores go through a ReLU: random weights give scores about 0, and once
             # they are below it for every image nothing is learnt any more.
-            return net.changed(replace(change, lr_mult_new=1, bias=1))
-        freeze_until = wanted.freeze_until if self.layers == "last" else None
-        return net.changed(replace(change, freeze_until=freeze_until))
+            change = replace(change, lr_mult_new=1, bias=1 if work.task.classifies else None)
+        elif self.layers == "last":
+            change = replace(change, freeze_until=wanted.freeze_until)
+        changed = net.changed(change)
+        if work.task.classifies:
+            return changed
+        scores = [f"{name}_{work.competition}" for name in wanted.replace]
+        return changed.predicting(work.task.loss, work.outputs, scores)
 
     def batches(self, net: "Trainable", train: Rows, work: Work) -> Generator[tuple[Array, Array]]:
         """Yield the images and labels of each iteration, decoded ahead."""
@@ -116,7 +134,7 @@ class FinetuneImages(Estimator):
         from ripen.nets import device
 
         size = self.batch_size * self.solver.iter_size
-        labels = train.y.astype(np.int64)
+        labels = train.y
         drawn = order(labels, size * self.solver.max_iter, work.seed, self.class_balance)
         augmentation = Augmentation(
             **as_mapping(self.augment), resized=round(self.side * CROPPED_FROM)
@@ -129,7 +147,7 @@ class FinetuneImages(Estimator):
 
     def watched(
         self, net: "Trainable", validation: Rows, threads: int
-    ) -> tuple[list[Array], Labels]:
+    ) -> tuple[list[Array], Targets]:
         """Return some held-out images, evenly spread, and their labels."""
         from ripen.data.batches import batches, prepare_views
         from ripen.data.image_input import views
@@ -140,7 +158,7 @@ class FinetuneImages(Estimator):
         prepare = prepare_views(net.wanted, views("whole"))
         files: Sequence[File] = validation.x
         whole = batches(files, net.wanted, prepare, AT_ONCE, threads, order=rows.tolist())
-        return [batch.data for batch in whole], validation.y[rows].astype(np.int64)
+        return [batch.data for batch in whole], validation.y[rows]
 
 
 @dataclass(frozen=True)
@@ -153,6 +171,7 @@ class FittedOnImages:
     views: ViewsName
     threads: int
     training: Training | None
+    unit: Unit = (0.0, 1.0)
 
     def predict(self, x: Any) -> Outputs:
         """Return the net's outputs for image files (`Fitted.predict`)."""
@@ -167,13 +186,27 @@ class FittedOnImages:
             views(self.views),
             self.threads,
         )
-        return np.asarray(found.mean(axis=1))
+        outputs = np.asarray(found.mean(axis=1))
+        return outputs if self.unit == (0.0, 1.0) else in_units(outputs, self.unit)
 
     def save(self, folder: Path) -> None:
         """Write nothing: nets of whole images are not served."""
 
 
-def order(labels: Labels, n: int, seed: int, balanced: bool) -> Labels:
+def as_learnt(train: Rows, validation: Rows, task: Task) -> tuple[Rows, Rows, Unit]:
+    """Return rows with targets as a net learns them, a row for each, and numbers' unit."""
+    if task.classifies:
+        return train, validation, (0.0, 1.0)
+    unit: Unit = (0.0, 1.0) if task.probabilities else unit_of(train.y)
+    mean, scale = (np.asarray(each) for each in unit)
+    learnt = [
+        replace(rows, y=np.asarray((rows.y - mean) / scale, np.float64).reshape(len(rows.y), -1))
+        for rows in (train, validation)
+    ]
+    return learnt[0], learnt[1], unit
+
+
+def order(labels: Targets, n: int, seed: int, balanced: bool) -> Labels:
     """Return n places in `labels` in the order of training: shuffles of all, one after the other.
 
     Where it is balanced each class is shuffled by itself, and the classes take turns.

@@ -17,6 +17,7 @@ from ripen.data.decode import File
 from ripen.data.image_input import Input
 from ripen.nets import frozen
 from ripen.nets.contract import contract
+from ripen.nets.opening import open_net
 from ripen.settings.schema import Competition, Images
 from ripen.settings.typed import typed
 
@@ -92,7 +93,7 @@ class Extractor:
 
 
 def _opened(folder: Path, number: int, wanted: Input) -> frozen.Opened:
-    return caffe.Net(*[str(path) for path in _files(folder, number)], caffe.TEST), wanted
+    return open_net(*[str(path) for path in _files(folder, number)], caffe.TEST), wanted
 
 
 def _file(row: int, value: Any) -> File:

@@ -24,7 +24,8 @@ from pydantic import TypeAdapter
 from ripen.competition.own import is_own
 from ripen.competition.tasks import TASKS
 from ripen.core.atomic import write_text
-from ripen.core.errors import DataError
+from ripen.core.errors import DataError, reading
+from ripen.core.json_files import read_json
 from ripen.learn.arrays import Unit, in_units
 from ripen.learn.averaging import MEMBERS, member_folder
 from ripen.learn.classic import FittedPipeline
@@ -198,7 +199,7 @@ def complete(folder: Path, weights: Callable[[str], Path]) -> None:
 
 def read(folder: Path) -> Served:
     """Read a folder that is complete."""
-    about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    about = read_json(folder / ABOUT)
     served = _read(folder, about)
     if KEY not in about:
         return served
@@ -233,8 +234,9 @@ def _read(folder: Path, about: dict[str, Any]) -> Served:
         encoder = skops().load(folder / ENCODER, trusted=_trusted(folder / ENCODER))
     import caffe
     from ripen.nets.engines.pycaffe import probabilities
+    from ripen.nets.opening import open_net
 
-    net = caffe.Net(*[str(folder / name) for name in NET], caffe.TEST)
+    net = open_net(*[str(folder / name) for name in NET], caffe.TEST)
     unit: Any = tuple(about["unit"])
 
     def outputs(rows: NDArray[np.float32]) -> NDArray[np.floating]:
@@ -353,7 +355,8 @@ def _read_input(folder: Path) -> "ImageFeatures":
     from ripen.learn.models.image_features import ImageFeatures
 
     text = (folder / INPUT).read_text(encoding="utf-8")
-    taken: ImageFeatures = TypeAdapter(ImageFeatures).validate_json(text)
+    with reading(folder / INPUT):
+        taken: ImageFeatures = TypeAdapter(ImageFeatures).validate_json(text)
     return taken
 
 

@@ -314,6 +314,8 @@ def compose(
     kept = given if multirun is None else [text for text in given if text not in varied]
     chosen = f"competitions=[{name}]"
     composed = composing.compose([chosen])
+    if name not in composed.competitions:
+        raise ConfigError(f"'{name}' is not the name of a competition")
     base = composed.competitions[name]
     if not base.get("sweep"):
         raise ConfigError(

@@ -317,6 +317,7 @@ def address(uri: str | None, root: Path = Path()) -> str:
 
 def open_storage(uri: str, timeout: int, heartbeat: int) -> RDBStorage:
     """Open the database, and make its tables if needed. The caller holds the lock."""
+    stores.make_whole(uri, lambda making: RDBStorage(making).engine.dispose())
     sqlite = uri.startswith("sqlite")
     connect = {"timeout": timeout} if sqlite else {"connect_timeout": max(timeout, 2)}
     with warnings.catch_warnings():

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ripen.competition.metrics import DECIMALS
 from ripen.core.atomic import write_text
+from ripen.core.json_files import read_json
 from ripen.learn.sweeps.space import Settings, encoded
 
 if TYPE_CHECKING:  # these import Optuna and torch, which a name of a trial does without
@@ -51,13 +52,13 @@ def write(folder: Path, study: "Study", finished: "Sequence[FinishedTrial]") -> 
 
 def write_swept(folder: Path, swept: Path, train_best: bool) -> None:
     """Write the settings that the stage `fit` takes from a sweep: none without `train_best`."""
-    found = json.loads((folder / BEST).read_text(encoding="utf-8"))
+    found = read_json(folder / BEST)
     write_text(swept, _json(found["settings"] if train_best else {}))
 
 
 def read_swept(swept: Path) -> Settings:
     """Read the settings that the stage `fit` takes from a sweep."""
-    settings: Settings = json.loads(swept.read_text(encoding="utf-8"))
+    settings: Settings = read_json(swept)
     return settings
 
 

@@ -220,6 +220,11 @@ class RealFedSolver:
     def step(
         self, data: NDArray[np.float32], labels: NDArray[np.float32], with_norm: bool
     ) -> tuple[float, float]:
+        if labels.ndim > 1:
+            raise EngineRefused(
+                "real Caffe 1.0 takes one class an image from memory. For labels or numbers set "
+                "engine to torch"
+            )
         files = {"data": self._engine.file("data", data)}
         files["labels"] = self._engine.file("labels", labels)
         loss, norm = self._engine.ask("step", **files, with_norm=with_norm)

@@ -113,7 +113,8 @@ class FedSolver:
         Parameters
         ----------
         data : float32 ndarray of shape (batch_size * iter_size, channels, height, width)
-        labels : float32 ndarray of shape (batch_size * iter_size,)
+        labels : float32 ndarray of shape (batch_size * iter_size,), or of k numbers for each
+            Those of k numbers are for the layer ``targets``, and for our own Caffe only.
         with_norm : bool
             Whether to compute the norm.
 
@@ -125,9 +126,13 @@ class FedSolver:
         float
             Euclidean norm of all parameters' gradients, or NaN.
         """
-        self._fed = data, labels  # the layer reads them in place: they must live as long as it
+        none = np.zeros(len(data), np.float32)
+        self._fed = data, labels, none  # layers read them in place: they must live as long as they
         self._gradients.measure_after(int(with_norm))
-        self._solver.net.set_input_arrays(data, labels)
+        if labels.ndim > 1:
+            targets = labels.reshape(labels.shape + (1, 1))
+            self._solver.net.layer_dict["targets"].set_input_arrays(targets, none)
+        self._solver.net.set_input_arrays(data, none if labels.ndim > 1 else labels)
         self._solver.step(1)
         shown = getattr(self._solver, "smoothed_loss", None)
         loss = self._solver.net.blobs["loss"].data if shown is None else shown

@@ -352,7 +352,7 @@ def test_a_column_that_is_the_target_in_the_held_out_fold_alone_does_not_help(na
 
 
 def first_fold(settings: Estimator) -> Estimator:
-    return replace(settings, folds=1)  # type: ignore[type-var]
+    return replace(settings, folds=1)
 
 
 @pytest.mark.parametrize("name", [n for n in classifiers() if ESTIMATORS[n].learns])

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from sklearn.metrics import log_loss, mean_squared_error
 
 import caffe
 from ripen.competition import predictions
+from ripen.competition.tasks import TASKS
 from ripen.core.errors import ConfigError, UsageError
 from ripen.learn import fitting
 from ripen.learn.estimator import estimator
@@ -188,3 +190,47 @@ def test_the_order_of_training(balanced: bool) -> None:
         assert counts.max() == 3
     np.testing.assert_array_equal(drawn, order(labels, 100, 5, balanced))
     assert (drawn != order(labels, 100, 6, balanced)).any()
+
+
+TARGETS = {
+    "regression": {"cat": "700 -3", "dog": "710 5"},
+    "multilabel": {"cat": "1 0", "dog": "0 0"},
+}
+
+
+@pytest.mark.parametrize("task", TARGETS)
+@pytest.mark.parametrize("several", [False, True])
+def test_numbers_and_independent_labels_are_learnt(task: str, several: bool) -> None:
+    taken, animals, parts = fits.images_input(9, 2)
+    names = ["one", "two"] if several else (["one"] if task == "multilabel" else [])
+    targets = [TARGETS[task].get(animal, "") for animal in animals]
+    if not several:
+        targets = [text.partition(" ")[0] for text in targets]
+    folds = [row % 2 if part == "train" else -1 for row, part in enumerate(parts)]
+    index = fits.index_of(task, targets, folds, parts, names)
+    solver = tiny.FINETUNED["solver"] | {"max_iter": 60}
+    section = tiny.FINETUNED | {"views": "whole", "check_images": 9, "check_interval": 20}
+    more = {"solver": solver, "rate": 0.2 if task == "regression" else 1.0}
+    fit = fits.fit_of(section | more, index, taken, Path("model"), seed=3)
+    (validation, test), fitted = fitting.run(fit)
+    found, y = predictions.outputs(validation), index.targets[validation.row]
+    y = y.reshape(found.shape)
+    assert predictions.outputs(test).shape == (2, found.shape[1])
+    assert fitted.training is not None
+    checks = fitted.training.checks
+    # A constant for all images has 0.5 for each number, and 0.69 for the first label.
+    assert checks[-1].validation_loss < 0.35
+    if task == "regression":
+        trained = index.targets[np.flatnonzero(index.folds == 1)].reshape(-1, y.shape[1])
+        errors = [mean_squared_error(*pair) for pair in zip(y.T, found.T, strict=True)]
+        expected = sum(errors / trained.var(axis=0)) / 2
+    else:
+        pairs = zip(y.T, found.T, strict=True)
+        expected = sum(log_loss(*pair, labels=[0, 1]) for pair in pairs)
+    assert checks[-1].validation_loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_balance_is_of_classes() -> None:
+    section = tiny.FINETUNED | {"class_balance": True}
+    with pytest.raises(ConfigError, match="class_balance is of classes.*'regression' has none"):
+        estimator(section, "full").check_task(TASKS["regression"])

@@ -1,7 +1,9 @@
 """Python: a layer that the user writes as a class."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from caffe.blob import BlobVec, RawBlobVec
@@ -9,6 +11,24 @@ from caffe.errors import ClassMissing, ModuleError
 from caffe.layers import base
 from caffe.layers.base import Blobs, register
 from caffe.proto.caffe_pb2 import LayerParameter
+
+_REFUSED: ContextVar[str] = ContextVar("refused", default="")
+
+
+@contextmanager
+def without_python_layers(remedy: str) -> Iterator[None]:
+    """Refuse Python layers in a block: they are code, and a net may be somebody else's.
+
+    Parameters
+    ----------
+    remedy : str
+        How to allow them, for the error.
+    """
+    token = _REFUSED.set(remedy)
+    try:
+        yield
+    finally:
+        _REFUSED.reset(token)
 
 
 class Layer:
@@ -64,6 +84,10 @@ class PythonLayer(base.Layer):
 
     def __init__(self, param: LayerParameter, phase: int) -> None:
         super().__init__(param, phase)
+        if remedy := _REFUSED.get():
+            raise self._missing(
+                f"a Python layer runs the code of module '{param.python_param.module}'. {remedy}"
+            )
         self.user: Layer = self._class()(param)
         self.blobs = self.user.blobs
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from caffe.detector import Detection, Detector, Window
 from caffe.errors import FormatError, InputError
-from caffe.formats import read_file
+from caffe.formats import read_file, replacing
+from caffe.hdf5 import new_file
 from caffe.tools.flags import Flags
 from caffe.tools.preparation import add_flags, settings
 
@@ -103,14 +104,16 @@ def write_csv(path: str, detections: Sequence[Detection]) -> None:
 
 def write_hdf5(path: str, detections: Sequence[Detection]) -> None:
     """Write the datasets `filename`, `window` and `prediction`, a row per window."""
-    try:
-        with h5py.File(path, "w") as file:
-            names = [str(found["filename"]) for found in detections]
-            file.create_dataset("filename", data=names, dtype=h5py.string_dtype())
-            for key, dtype in (("window", np.int64), ("prediction", np.float32)):
-                file[key] = np.array([found[key] for found in detections], dtype)
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be written: {error}") from None
+    names = [str(found["filename"]) for found in detections]
+    columns = {
+        key: np.array([found[key] for found in detections], dtype)
+        for key, dtype in (("window", np.int64), ("prediction", np.float32))
+    }
+    size = sum(map(len, names)) * 4 + sum(column.nbytes for column in columns.values())
+    with replacing(path) as temporary, new_file(temporary, size + 64 * len(names)) as file:
+        file.create_dataset("filename", data=names, dtype=h5py.string_dtype())
+        for key, column in columns.items():
+            file[key] = column
 
 
 def _lines(path: str) -> list[str]:

@@ -1,0 +1,102 @@
+"""Folds of one model spread over processes, by the launcher that spreads sweeps.
+
+A worker opens the model's data itself and returns a fold's files, which are kept as those of a fit
+that was killed; the fit then goes on from there. So the launcher changes no byte of the result.
+Each worker is a pool of one process: one that is killed loses its own fold, which is run again.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from ripen.core.atomic import replacing
+from ripen.core.errors import TrainingError
+from ripen.settings.schema import Launcher
+
+ATTEMPTS = 3  # at a fold whose worker was lost
+MARK = ".npz"  # of the file that is written last: with it the fold is whole
+
+Content = dict[str, bytes]
+"""Files by their paths in a folder."""
+
+
+def spread(
+    missing: list[int], launcher: Launcher, fold: Callable[[int], Content], kept: Path
+) -> None:
+    """Fit folds in processes of this machine; keep their files.
+
+    Nothing is done by another launcher than `joblib`, nor for a single fold.
+
+    Parameters
+    ----------
+    missing : list of int
+        The folds to fit.
+    launcher : Launcher
+    fold : callable
+        Fits a fold in a worker. It can be pickled.
+    kept : Path
+        The folder of the finished folds.
+
+    Raises
+    ------
+    TrainingError
+        If a fold loses its worker again and again.
+    """
+    workers = min(launcher.workers or os.cpu_count() or 1, len(missing))
+    if launcher.name != "joblib" or workers < 2:
+        return
+    waiting: SimpleQueue[int] = SimpleQueue()
+    for place in missing:
+        waiting.put(place)
+    with ThreadPoolExecutor(workers) as threads:
+        running = [threads.submit(_work, waiting, fold, kept) for _ in range(workers)]
+        for each in running:
+            each.result()
+
+
+def content(folder: Path) -> Content:
+    """Read the files of a folder."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def _work(waiting: "SimpleQueue[int]", fold: Callable[[int], Content], kept: Path) -> None:
+    """Fit folds one after the other in a process, until none waits."""
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    pool = ProcessPoolExecutor(max_workers=1)
+    try:
+        for place in _each(waiting):
+            for attempt in range(ATTEMPTS):
+                try:
+                    found = pool.submit(fold, place).result()
+                    break
+                except BrokenProcessPool:
+                    pool.shutdown(kill_workers=True)
+                    if attempt + 1 == ATTEMPTS:
+                        raise TrainingError(
+                            f"fold {place} lost its worker {ATTEMPTS} times: is there too little "
+                            "memory? The finished folds are kept. Choose fewer launcher.workers"
+                        ) from None
+                    pool = ProcessPoolExecutor(max_workers=1)
+            _write(found, kept)
+    finally:
+        pool.shutdown(kill_workers=True)
+
+
+def _each(waiting: "SimpleQueue[int]") -> Iterator[int]:
+    while True:
+        try:
+            yield waiting.get_nowait()
+        except Empty:
+            return
+
+
+def _write(found: Content, kept: Path) -> None:
+    for name in sorted(found, key=lambda name: name.endswith(MARK) and "/" not in name):
+        (kept / name).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(kept / name) as temporary:
+            temporary.write_bytes(found[name])

@@ -3,6 +3,7 @@
 # make quick                      the quick tests, in two minutes: those that `pytest` alone runs
 # make check                      format, lint, types, import direction, all tests
 # make docs                       the documentation, as pages in site/
+# make notebooks                  the notebooks, executed and saved with their outputs
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
@@ -21,7 +22,7 @@ ifneq ($(strip $(UNKNOWN)),)
 $(error unknown: $(UNKNOWN). Allowed: COMPETITIONS=a,b and PYTHON=program)
 endif
 
-.PHONY: repro test quick check docs
+.PHONY: repro test quick check docs notebooks
 
 repro: .venv/for-users
 	$(BIN)/ripen run $(if $(COMPETITIONS),"competitions=[$(COMPETITIONS)]")
@@ -42,6 +43,9 @@ check: .venv/for-developers
 docs: .venv/for-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "open site/index.html, or serve it: $(BIN)/mkdocs serve"
+
+notebooks: .venv/for-developers
+	$(BIN)/python notebooks/save.py
 
 # torch first and by its exact version, so that nothing else chooses a build of it. On Linux PyPI's
 # is CUDA's, of gigabytes: without a GPU of NVIDIA's, PyTorch's own index has one of 200 MB.

@@ -1,5 +1,6 @@
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,15 @@ def test_completion_knows_commands_and_competitions(capsys: pytest.CaptureFixtur
     script = capsys.readouterr().out
     assert f"_shtab_ripen_subparsers=({' '.join(COMMANDS)})" in script
     assert "_shtab_ripen_submit_pos_0_COMPGEN=_ripen_competitions" in script
+
+
+def test_reading_commands_and_settings_leaves_numpy_alone() -> None:
+    # `bundle`, `sweep` and `serve` set its environment before it is imported (`hold`).
+    program = (
+        "import sys; from ripen.cli import parser; from ripen.settings import compose; parser(); "
+        "compose.load_competition('avocado'); print({'numpy', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"

@@ -72,7 +72,7 @@ def bundle(name: str, to: Path | None = None) -> Path:
     model = str(read_metrics(name)["best"]) if model == "best" else model
     with fresh_folder(folder):
         for member in (models := blending.used(layout.blend) if model == BLEND else [model]):
-            _fit(name, competition, member, folder / MODELS / member)
+            fit_model(name, competition, member, folder / MODELS / member)
         _copy(name, layout, folder / FILES)
         about = {"competition": name, "models": models, "blend": model == BLEND}
         write_text(folder / ABOUT, json.dumps(about, indent=2) + "\n")
@@ -109,8 +109,14 @@ def advice(name: str, folder: Path) -> str:
     )
 
 
-def _fit(name: str, competition: Competition, model: str, folder: Path) -> None:
-    """Fit the models whose mean predicts the test rows, and save each in a folder of its own."""
+def fit_model(name: str, competition: Competition, model: str, folder: Path) -> None:
+    """Fit the models whose mean predicts the test rows, and save each in a folder of its own.
+
+    Raises
+    ------
+    DataError
+        If the model learns from images or their features.
+    """
     layout = Layout(name)
     settings = estimator(competition.models[model], f"models.{model}")
     if list(settings.inputs) != ["table"]:

@@ -90,7 +90,8 @@ def units(
 
 def cost(competition: Competition, model: str) -> float:
     """Return about how long a model takes, compared with others: its fits, by its estimator."""
-    from ripen.learn.estimator import estimator  # it imports pandas
+    # Only here: numpy reads its environment once, and other commands have to set it first.
+    from ripen.learn.estimator import estimator
 
     own = estimator(competition.models[model], model)
     validation = competition.validation

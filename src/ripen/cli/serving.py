@@ -1,0 +1,55 @@
+"""The command `serve`."""
+
+import argparse
+from pathlib import Path
+
+from ripen.cli.command import command, port
+from ripen.core import reproducibility
+from ripen.settings import compose as config
+
+LOCAL = "127.0.0.1"
+
+
+def _arguments(parser: argparse.ArgumentParser, here: Path) -> None:
+    parser.add_argument(
+        "name",
+        nargs="?",
+        default="squeezenet",
+        metavar="NET|COMPETITION",
+        help="a folder of models/, or a competition that is trained here (%(default)s)",
+    )
+    parser.add_argument("--model", help="of the competition, if not the submitted or best one")
+    parser.add_argument("--port", type=port, default=8000, help="of the page (%(default)s)")
+    parser.add_argument(
+        "--host",
+        default=LOCAL,
+        help="address to listen on: any but %(default)s lets others in, with no password",
+    )
+
+
+@command(
+    "serve",
+    "serve",
+    "serve titanic",
+    "serve efficientnet_lite0 --port 8001",
+    arguments=_arguments,
+)
+def serve(chosen: argparse.Namespace) -> int:
+    """Open a page that asks a model: drop a picture, or fill in a form."""
+    if chosen.name in config.available() and config.PARAMS.exists():
+        own = config.read(config.PARAMS).get("competition") or {}
+        if chosen.name in own:
+            # Its model is fitted again, to the same numbers.
+            settings = config.load_competition(chosen.name)
+            reproducibility.hold(settings.reproducibility, settings.threads)
+    # Importing these takes seconds, which the other commands need not wait.
+    from ripen.serve import app
+    from ripen.serve.offer import served
+
+    app.check_free(chosen.host, chosen.port)
+    print("loading the model, which takes some seconds", flush=True)
+    model = served(chosen.name, chosen.model)
+    shown = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+    print(f"{model.title} is at http://{shown}:{chosen.port}")
+    print("Ctrl-C ends it", flush=True)
+    return app.run(model, chosen.host, chosen.port)

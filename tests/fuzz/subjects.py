@@ -17,6 +17,7 @@ import caffe
 from caffe.databases import Writer, records
 from caffe.formats import read_blob
 from caffe.image_files import read_image
+from caffe.solver import Solver
 from ripen.core.archives import Archive
 from ripen.core.csv_files import read_text, sniff
 from ripen.data.scan import scan_image
@@ -122,7 +123,7 @@ def _net() -> caffe.Net:
 
 
 @cache
-def _solver() -> caffe.SGDSolver:
+def _solver() -> Solver:
     solver = caffe.get_solver(str(_kept("solver.prototxt", SOLVER)))
     solver.step(1)
     return solver
@@ -145,7 +146,7 @@ def _weights(name: str) -> bytes:
 
 
 def _state(form: str) -> bytes:
-    solver, end = _solver(), ".h5" if form == "HDF5" else ""
+    end = ".h5" if form == "HDF5" else ""
     text = SOLVER + f'snapshot_format: {form}\nsnapshot_prefix: "{_folder() / "s"}"\n'
     solver = caffe.get_solver(str(_kept("snapshots.prototxt", text)))
     solver.step(1)
@@ -218,12 +219,12 @@ def _read_solver(path: Path) -> object:
     return caffe.get_solver(str(path))
 
 
-def _read_weights(path: Path) -> object:
-    return _net().copy_from(str(path))
+def _read_weights(path: Path) -> None:
+    _net().copy_from(str(path))
 
 
-def _read_state(path: Path) -> object:
-    return _solver().restore(str(path))
+def _read_state(path: Path) -> None:
+    _solver().restore(str(path))
 
 
 def _read_records(path: Path) -> object:
@@ -253,17 +254,17 @@ def _scan_image(path: Path) -> object:
     return scan_image(path.name, path.read_bytes(), 10)
 
 
-def _read_zip(path: Path) -> object:
+def _read_zip(path: Path) -> None:
     with Archive(path) as archive:
         if "in.zip" in archive:
             with archive.inner("in.zip") as inner:
                 inner.unpack(path.parent / "inner")
                 shutil.rmtree(path.parent / "inner")
-        return archive.unpack(path.parent / "unpacked")
+        archive.unpack(path.parent / "unpacked")
 
 
-def _read_tar(path: Path) -> object:
-    return pack(path.parent, path.parents[1] / "packed.zip")
+def _read_tar(path: Path) -> None:
+    pack(path.parent, path.parents[1] / "packed.zip")
 
 
 def _read_csv(path: Path) -> object:

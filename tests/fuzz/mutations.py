@@ -126,6 +126,19 @@ def token(*further: str) -> Mutation:
     return replaced
 
 
+def value(content: bytes, random: Random) -> bytes:
+    """Put a number in the place of a number, a string of the file in that of a string."""
+    text = content.decode("utf-8", "replace")
+    found = list(re.finditer(r"(?<=: )(-?[\d.]+|\"[^\"]*\"|[A-Z]{3,})", text))
+    if not found:
+        return content
+    chosen = random.choice(found)
+    others = [each[0] for each in found if each[0][:1].isdigit() == chosen[0][:1].isdigit()]
+    numbers = ("0", "-1", "2", "7", "300", "50000", "2147483647", "4294967295", "1e38", "nan")
+    word = random.choice((*others, *numbers) if chosen[0][:1].isdigit() else others)
+    return (text[: chosen.start()] + word + text[chosen.end() :]).encode()
+
+
 def line(content: bytes, random: Random) -> bytes:
     """Remove, repeat, move or indent a line."""
     lines = content.splitlines(keepends=True) or [b"\n"]

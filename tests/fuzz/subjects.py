@@ -35,6 +35,7 @@ from tests.fuzz.mutations import (
     proto,
     tar,
     token,
+    value,
     zip_header,
 )
 
@@ -208,11 +209,13 @@ def _tar() -> bytes:
 
 
 def _read_net(path: Path) -> object:
-    return caffe.Net(str(path), caffe.TEST)
+    return caffe.Net(str(path), caffe.TEST).forward()
 
 
 def _read_training_net(path: Path) -> object:
-    return caffe.Net(str(path), caffe.TRAIN)
+    net = caffe.Net(str(path), caffe.TRAIN)
+    net.forward()
+    return net.backward()
 
 
 def _read_solver(path: Path) -> object:
@@ -286,7 +289,13 @@ def _read_competition(path: Path) -> object:
 
 
 TEXT = (*BYTES, line, token(), token(), token())
-PROTOTXT = (*TEXT, deep("layer {", "}"), deep("#", "\n"), deep("transform_param {", "}"))
+PROTOTXT = (
+    *TEXT,
+    *[value] * 12,
+    deep("layer {", "}"),
+    deep("#", "\n"),
+    deep("transform_param {", "}"),
+)
 PROTO = (*BYTES, proto, proto, proto, proto, proto, proto)
 SUBJECTS = {
     each.name: each

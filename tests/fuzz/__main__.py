@@ -24,7 +24,7 @@ KINDS = ("value", "error", "exception", "crash", "hang", "memory", "partial file
 
 
 def drawn(count: int, seed: int, names: Sequence[str] = ()) -> Iterator[tuple[Subject, Case]]:
-    """Yield cases: the same for the same seed."""
+    """Yield cases: the same for the same seed, but for the temporary folder that a state names."""
     random = Random(seed)
     subjects = [SUBJECTS[name] for name in names or SUBJECTS]
     weights = [each.weight for each in subjects]

@@ -120,6 +120,7 @@ class Subject:
 
 @cache
 def _net() -> caffe.Net:
+    caffe.set_random_seed(1)
     return caffe.Net(str(_kept("net.prototxt", NET)), caffe.TEST)
 
 

@@ -24,6 +24,14 @@ from ripen.settings.compose import check
 from ripen.settings.typed import typed
 
 File = tuple[str, bytes]
+_DAMAGED = (
+    tarfile.TarError,
+    EOFError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,  # of a header of as many bytes as it announces
+)
 
 
 @typed
@@ -170,8 +178,9 @@ def _files_of_tar(path: Path, folder: str) -> Iterator[File]:
                 yield f"{folder}/{name}", _content(path, archive, files[name], size)
     except DataError:
         raise
-    except (tarfile.TarError, EOFError, ValueError, ArithmeticError, RecursionError) as error:
-        raise DataError(f"{shown(path)}: is not a tar, or is truncated: {error}") from None
+    except _DAMAGED as error:
+        reason = str(error) or type(error).__name__
+        raise DataError(f"{shown(path)}: is not a tar, or is truncated: {reason}") from None
     except OSError as error:
         raise DataError(f"{shown(path)}: cannot be read: {error.strerror or error}") from None
 

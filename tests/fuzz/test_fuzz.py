@@ -1,0 +1,73 @@
+"""Damaged files give a value or one of our own errors; see `python -m tests.fuzz`."""
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ripen.core.errors import DataError
+from tests.fuzz import children
+from tests.fuzz.__main__ import FOUND, outcomes
+from tests.fuzz.children import Case, run
+from tests.fuzz.subjects import SUBJECTS
+
+KEPT = sorted(path for path in FOUND.rglob("*") if path.parent != FOUND and path.is_file())
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def _half(path: Path) -> None:
+    path.with_suffix(".half").touch()
+    raise DataError("stopped")
+
+
+@pytest.mark.parametrize(
+    ("read", "kind", "text"),
+    [
+        (lambda path: path.read_bytes(), "value", ""),
+        (lambda path: _raise(DataError("no table")), "error", "DataError: no table"),
+        (lambda path: _raise(IndexError("4")), "exception", "IndexError: 4"),
+        (lambda path: os.kill(os.getpid(), signal.SIGSEGV), "crash", "SIGSEGV"),
+        (lambda path: bytearray(1 << 40), "exception", "MemoryError: "),
+        (lambda path: all(iter(lambda: 1, 0)), "hang", "SIGPROF"),
+        (lambda path: b"x" * 400_000_000, "memory", "38[0-9] MB: "),
+        (_half, "partial file", "x.half: DataError: stopped"),
+    ],
+)
+def test_each_kind_of_outcome(
+    read: Callable[[Path], object], kind: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "SECONDS", 0.3)
+    after = Case("y", b"", lambda path: None)
+    (_, outcome), (_, next_one) = run([Case("x", b"", read), after])
+    assert (outcome.kind, next_one.kind) == (kind, "value")
+    assert re.fullmatch(text, outcome.text)
+
+
+def test_every_seed_is_valid() -> None:
+    ran = run([each.case(each.seed()) for each in SUBJECTS.values()])
+    seen = {name: outcome for name, (_, outcome) in zip(SUBJECTS, ran, strict=True)}
+    assert {name: each for name, each in seen.items() if each.kind != "value"} == {}
+
+
+@pytest.mark.slow
+def test_300_damaged_files() -> None:
+    found = [
+        (subject.name, outcome) for subject, _, outcome in outcomes(300, seed=2026) if outcome.found
+    ]
+    assert found == []
+
+
+def test_what_was_found_is_mended() -> None:
+    cases = [SUBJECTS[each.parent.name.replace("_", " ")].case(each.read_bytes()) for each in KEPT]
+    found = [
+        (path.name, outcome)
+        for path, (_, outcome) in zip(KEPT, run(cases), strict=True)
+        if outcome.found
+    ]
+    assert found == []

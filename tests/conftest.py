@@ -22,7 +22,14 @@ settings.load_profile("ripen")
 
 # What works on one clone that has been reproduced, and what kills one of the machine's processes.
 TOGETHER = (
-    ("test_front_door", "test_mlflow_pages", "test_notebooks", "test_page", "test_readme"),
+    (
+        "test_front_door",
+        "test_mlflow_pages",
+        "test_notebooks",
+        "test_page",
+        "test_readme",
+        "test_remotes",
+    ),
     ("test_on_ray", "test_launchers"),
 )
 

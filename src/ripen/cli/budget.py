@@ -20,7 +20,6 @@ from typing import Any
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
 from ripen.core.lineage import MODELS
-from ripen.learn.estimator import estimator
 from ripen.settings import compose as config
 from ripen.settings.schema import Competition
 
@@ -91,6 +90,8 @@ def units(
 
 def cost(competition: Competition, model: str) -> float:
     """Return about how long a model takes, compared with others: its fits, by its estimator."""
+    from ripen.learn.estimator import estimator  # it imports pandas
+
     own = estimator(competition.models[model], model)
     validation = competition.validation
     folds = own.folds or validation.get("folds", 1) * validation.get("repeats", 1)

@@ -7,7 +7,8 @@ import re
 from urllib.parse import unquote
 
 PARAMETERS = (
-    *("application_name", "cache", "charset", "connect_timeout", "gssencmode", "immutable"),
+    *("application_name", "cache", "charset", "connect_timeout", "dbname", "gssencmode"),
+    *("host", "hostaddr", "immutable", "port", "service"),
     *("keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "mode", "nolock"),
     *("sslcert", "sslcrl", "sslkey", "sslmode", "sslrootcert", "target_session_attrs"),
     *("tcp_user_timeout", "timeout", "uri", "vfs"),

@@ -110,9 +110,11 @@ def test_the_notebook_gives_the_bytes_of_predict_with_the_network_cut(
     assert pd.read_csv(elsewhere / "submission.csv").sold.nunique() > 10
 
 
-@pytest.mark.parametrize(("name", "refit"), [("ridge", True), ("gaussian_nb", False)])
+@pytest.mark.parametrize(
+    ("name", "refit", "seeds"), [("ridge", True, 1), ("gaussian_nb", False, 1), ("ridge", False, 2)]
+)
 def test_saved_models_predict_the_test_rows_as_the_pipeline_does(
-    tmp_path: Path, name: str, refit: bool
+    tmp_path: Path, name: str, refit: bool, seeds: int
 ) -> None:
     task = "regression" if name == "ridge" else "binary"
     frame, signal = fits.table(60)
@@ -122,7 +124,9 @@ def test_saved_models_predict_the_test_rows_as_the_pipeline_does(
     kfold = {"split": "kfold", "folds": 2}
     split = kfold if refit else {"split": "column", "column": "fold"}
     taken = fits.table_input(frame)
-    fit = fits.fit_of({"estimator": name}, index, taken, tmp_path / "fit", fits.splitter(split))
+    fit = fits.fit_of(
+        {"estimator": name, "seeds": seeds}, index, taken, tmp_path / "fit", fits.splitter(split)
+    )
     tables, _ = fitting.run(fit)
     saved = []
     for number, fitted in enumerate(fitting.for_test_rows(fit)):

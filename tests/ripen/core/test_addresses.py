@@ -21,6 +21,7 @@ from ripen.core.addresses import hidden, is_open
         "https://[::1]:5000/mlflow/",
         "postgresql://one:5432,two:5432/ripen?target_session_attrs=any&connect_timeout=3",
         "postgresql:///ripen?sslrootcert=/etc/ssl/root.pem",
+        "postgresql+psycopg:///ripen?host=/var/run/postgresql&port=5433",
         "ray://head:10001",
         "127.0.0.1:6379",
         "auto",

@@ -566,7 +566,9 @@ def repository(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     monkeypatch.chdir(tmp_path)
     write_conf(tmp_path)
     (tmp_path / "dvc.yaml").write_text(
-        "stages:\n  fit:\n    foreach: ${graph.fit}\n    do: {cmd: 'fit ${key}', deps: []}\n"
+        "stages:\n"
+        "  fit:\n    foreach: ${graph.fit}\n    do: {cmd: 'fit ${key}', deps: []}\n"
+        "  blend:\n    foreach: ${graph.blend}\n    do: {cmd: 'blend ${key}', deps: []}\n"
     )
     (tmp_path / "metrics").mkdir()
     scores = '{"validation": {"log_loss": 0.05, "accuracy": 0.98}}'

@@ -11,8 +11,8 @@ MAY_NOT_IMPORT = {
     "fetch": LEARNING + ("scipy", "PIL"),
     "settings": LEARNING + ("scipy",),
     "prepare": LEARNING + ("scipy",),
-    "report": LEARNING + ("scipy",),
     "predict": LEARNING + ("scipy",),
+    "report": ("torch", "caffe", "sklearn", "skops", "optuna", "mlflow", "scipy"),
     "evaluate": ("torch", "caffe", "sklearn", "skops", "optuna"),
     "fit": ("torch", "caffe", "sklearn", "skops", "optuna"),
 }

@@ -82,11 +82,20 @@ class Served:
         Turns that into outputs of shape (n, k).
     encode : callable
         Turns rows of the prepared table into the model's input.
+    members : sequence of Served
+        The models of which this is the mean; none of a model by itself.
     """
 
     values: Callable[[Any], Any]
     outputs: Callable[[Any], NDArray[np.floating]]
     encode: Callable[[Any], Any] = lambda rows: rows
+    members: "Sequence[Served]" = ()
+
+    def of_rows(self, rows: pd.DataFrame) -> NDArray[np.floating]:
+        """Return the outputs for rows of the prepared table."""
+        if self.members:
+            return np.asarray(np.mean([each.of_rows(rows) for each in self.members], axis=0))
+        return self.outputs(self.encode(rows))
 
     def predict(self, given: Any) -> pd.DataFrame:
         """Return the class and the probability of each, ``p0``, ``p1``, …; or ``value``.
@@ -216,7 +225,7 @@ def mean_of(folders: Sequence[Path], rows: pd.DataFrame) -> NDArray[np.floating]
         Of one model that was fitted to all rows, or of those of the folds.
     rows : DataFrame
     """
-    found = [served.outputs(served.encode(rows)) for served in map(read, folders)]
+    found = [read(folder).of_rows(rows) for folder in folders]
     return found[0] if len(found) == 1 else np.asarray(np.mean(found, axis=0))
 
 
@@ -264,7 +273,7 @@ def _average(members: Sequence[Served]) -> Served:
         found = [member.outputs(member.values(given)) for member in members]
         return np.asarray(np.mean(found, axis=0))
 
-    return Served(lambda given: given, outputs)
+    return Served(lambda given: given, outputs, members=members)
 
 
 def _trusted(file: Path) -> list[str]:

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,10 @@ from ripen.competition.metrics import DECIMALS
 from ripen.core.atomic import write_text
 from ripen.core.json_files import read_json
 from ripen.learn.sweeps.space import Settings, encoded
-from ripen.learn.sweeps.study import Study, without_seed
-from ripen.learn.sweeps.trial import FinishedTrial, thinned
+
+if TYPE_CHECKING:  # these import Optuna and torch, which a name of a trial does without
+    from ripen.learn.sweeps.study import Study
+    from ripen.learn.sweeps.trial import FinishedTrial
 
 BEST = "best.json"
 RATE = "solver.base_lr"
@@ -39,7 +41,7 @@ def _named(key: str, value: Any) -> str:
     return shown if key.endswith("hidden_layers") else f"{short} {shown}"
 
 
-def write(folder: Path, study: Study, finished: Sequence[FinishedTrial]) -> None:
+def write(folder: Path, study: "Study", finished: "Sequence[FinishedTrial]") -> None:
     """Write the tables, and `best.json`."""
     table, points = trials(study, finished), curves(finished, study.sweep.curve_points)
     for name, each in (("trials", table), ("curves", points), *lines(table, points)):
@@ -60,7 +62,7 @@ def read_swept(swept: Path) -> Settings:
     return settings
 
 
-def trials(study: Study, finished: Sequence[FinishedTrial]) -> pd.DataFrame:
+def trials(study: "Study", finished: "Sequence[FinishedTrial]") -> pd.DataFrame:
     """Return a row for each trial: its number, the settings that vary, and its result."""
     rows: list[dict[str, Any]] = []
     for one in finished:
@@ -80,8 +82,10 @@ def trials(study: Study, finished: Sequence[FinishedTrial]) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"converged_at": "Int64"})
 
 
-def curves(finished: Sequence[FinishedTrial], most: int) -> pd.DataFrame:
+def curves(finished: "Sequence[FinishedTrial]", most: int) -> pd.DataFrame:
     """Return all curves, thinned, one under the other."""
+    from ripen.learn.sweeps.trial import thinned
+
     rows = [
         {"trial": one.index, "iteration": point.iteration}
         | {
@@ -95,12 +99,14 @@ def curves(finished: Sequence[FinishedTrial], most: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def best(study: Study, finished: Sequence[FinishedTrial]) -> dict[str, Any]:
+def best(study: "Study", finished: "Sequence[FinishedTrial]") -> dict[str, Any]:
     """Return the varied settings with the lowest validation loss, and their scores.
 
     Trials that differ in the seed alone count as one, by their mean. Rounded losses are compared,
     and of equal ones the first is taken, so that the last bits decide nothing.
     """
+    from ripen.learn.sweeps.study import without_seed
+
     repeats: dict[str, list[FinishedTrial]] = {}
     for one in finished:
         key = json.dumps(without_seed(one.settings), sort_keys=True)

@@ -1,5 +1,6 @@
 """The formats under test: a small valid file of each, its mutations, and our reader of it."""
 
+import atexit
 import io
 import shutil
 import tarfile
@@ -133,7 +134,9 @@ def _solver() -> Solver:
 
 @cache
 def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="fuzz-seeds-"))
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-seeds-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _kept(name: str, text: str) -> Path:

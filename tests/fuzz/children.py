@@ -68,17 +68,18 @@ def run(cases: Sequence[Case]) -> Iterator[tuple[Case, Outcome]]:
     """Yield every case with its outcome."""
     done = 0
     while done < len(cases):
-        for outcome in _batch(cases[done:]):
-            yield cases[done], outcome
-            done += 1
+        with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+            for outcome in _batch(cases[done:], folder):
+                yield cases[done], outcome
+                done += 1
 
 
-def _batch(cases: Sequence[Case]) -> Iterator[Outcome]:
+def _batch(cases: Sequence[Case], folder: str) -> Iterator[Outcome]:
     """Run cases in one child, until one ends it."""
     reading, writing = os.pipe()
     if not (child := os.fork()):
         os.close(reading)
-        _child(cases, writing)
+        _child(cases, folder, writing)
     os.close(writing)
     count = 0
     with os.fdopen(reading, "rb") as answers:
@@ -97,7 +98,7 @@ def _batch(cases: Sequence[Case]) -> Iterator[Outcome]:
         yield Outcome("hang" if hung else "crash", text)
 
 
-def _child(cases: Sequence[Case], writing: int) -> None:
+def _child(cases: Sequence[Case], folder: str, writing: int) -> None:
     try:
         faulthandler.disable()  # pytest enables it
         silent = os.open(os.devnull, os.O_RDWR)
@@ -109,14 +110,14 @@ def _child(cases: Sequence[Case], writing: int) -> None:
         warnings.simplefilter("ignore")
         with os.fdopen(writing, "wb") as answers:
             for case in cases:
-                _answer(case, answers)
+                _answer(case, folder, answers)
         os._exit(0)
     finally:
         os._exit(70)
 
 
-def _answer(case: Case, answers: BinaryIO) -> None:
-    scratch = Path(tempfile.mkdtemp(prefix="fuzz-"))
+def _answer(case: Case, folder: str, answers: BinaryIO) -> None:
+    scratch = Path(tempfile.mkdtemp(dir=folder))
     try:
         path = scratch / case.name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -414,6 +414,7 @@ class _Definition:
             yaml.YAMLError,
             ValueError,
             RecursionError,
+            OSError,  # of a name in `defaults` that no file can have
         ) as error:
             raise ConfigError(self._reason(error, overrides)) from None
 

@@ -256,6 +256,9 @@ def _umask() -> int:
 _UMASK = _umask()  # at import, since reading it changes it for a moment
 
 
+_MAX_AXES = 32  # Caffe's kMaxBlobAxes
+
+
 def blob_shape(proto: BlobProto) -> tuple[int, ...]:
     """Return a stored blob's shape; blobs older than BlobShape have four axes."""
     if has_four_axes(proto):
@@ -282,6 +285,8 @@ def blob_array(proto: BlobProto, *, diff: bool = False) -> NDArray[Any]:
     single = proto.diff if diff else proto.data
     values = np.array(double, np.float64) if len(double) else np.array(single, np.float32)
     shape = blob_shape(proto)
+    if len(shape) > _MAX_AXES:
+        raise ValuesError(f"a blob of {len(shape)} axes is stored. Allowed: {_MAX_AXES}")
     if values.size != math.prod(shape) or min(shape, default=0) < 0:
         raise ValuesError(f"a blob of shape {shape} is stored with {values.size} values")
     return values.reshape(shape)

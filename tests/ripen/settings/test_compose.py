@@ -231,7 +231,7 @@ FILE = r"conf/competition/avocado\.yaml: "
         ("model.svm=null", r"'model\.svm' is no setting of .*; did you mean 'models\.svm"),
         (
             "images.crop=0.5",
-            r"'images\.crop' is no setting of avocado, digits\. Allowed: classes, ",
+            r"'images\.crop' is no setting of avocado, digits\. Allowed: blend, budget, classes, ",
         ),
         ("engine=reel", r"engine is 'reel': input should be 'torch' or 'real'"),
         ("net=mpl", r"has no 'mpl'; did you mean 'mlp'\?"),

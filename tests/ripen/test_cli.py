@@ -107,7 +107,7 @@ def test_compose_says_what_it_changed(repository: Path, capsys: pytest.CaptureFi
         ([], ["params.yaml: unchanged"]),
         (
             ["competition.avocado.seed=3"],
-            ["params.yaml: changed", "  overrides: [] -> ['competition.avocado.seed=3']"],
+            ["params.yaml: changed", '  overrides: [] -> ["competition.avocado.seed=3"]'],
         ),
     ):
         assert cli.main(["compose", *overrides]) == 0

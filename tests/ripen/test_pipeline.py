@@ -279,6 +279,8 @@ def test_nothing_has_to_run_where_nothing_has_changed(made: Clone) -> None:
         ("src/ripen/track", ()),
         ("src/ripen/kaggle", ()),
         ("src/ripen/entry", ()),
+        ("src/ripen/bundle", ()),
+        ("src/ripen/serve", ()),
         ("src/ripen/cli", ()),
     ],
 )

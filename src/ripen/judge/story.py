@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ripen.judge.scoring import Leaderboard
-from ripen.learn.sweeps.sweep_tables import trial_name
+from ripen.settings.naming import trial_name
 
 CLOSE = 0.02  # of a probability that is as good as right
 LEAST = 5  # pixels of a filter's side that show anything

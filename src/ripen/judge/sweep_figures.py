@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from ripen.judge.plots import COLOURS, SIZE, with_legend
 from ripen.learn.sweeps.space import Choices, Interval
-from ripen.learn.sweeps.sweep_tables import RATE, marked, trial_name
+from ripen.learn.sweeps.sweep_tables import RATE, marked
+from ripen.settings.naming import trial_name
 
 MOST_CURVES = 200
 SHOWN = {"sails past": "#b3261e", "crawls": "#8a8a8a"}

@@ -257,7 +257,7 @@ def keys(schema: Any, prefix: str = "") -> Iterator[str]:
         name = f"{prefix}{key_of(field.name)}"
         yield name
         for kind in (field.type, *get_args(field.type)):
-            if is_dataclass(kind):
+            if isinstance(kind, type) and is_dataclass(kind):  # a check of pydantic's is one too
                 yield from keys(kind, f"{name}.")
 
 

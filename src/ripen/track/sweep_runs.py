@@ -12,8 +12,8 @@ from ripen.core.errors import StoreError
 from ripen.core.lineage import leaves
 from ripen.learn.sweeps.store import Store
 from ripen.learn.sweeps.study import Study
-from ripen.learn.sweeps.sweep_tables import trial_name
 from ripen.learn.sweeps.trial import FinishedTrial, thinned
+from ripen.settings.naming import trial_name
 from ripen.settings.schema import Run
 from ripen.track import saved_views
 from ripen.track.experiments import Client, locked, open_experiment

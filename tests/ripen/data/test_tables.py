@@ -1,7 +1,6 @@
 """Tables: files checked value by value."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ripen.competitions.avocado.distribution import FEATURES, sample
+from ripen.competitions.avocado.distribution import FEATURES
 from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.data.tables import (
@@ -21,8 +20,8 @@ from ripen.data.tables import (
     read_table,
 )
 from ripen.settings.schema import Column
+from tests.ripen.data.csv_lines import Rewrite, cell, good_lines, without_column
 
-Rewrite = Callable[[list[str]], list[str]]
 RANGES = {
     "height_cm": (0, 30), "weight_g": (0, 1000), "squishiness": (0, 1),
     "red": (0, 255), "green": (0, 255), "blue": (0, 255),
@@ -32,31 +31,6 @@ WANTED = {
     **{name: number(Column(min=low, max=high)) for name, (low, high) in RANGES.items()},
     "ripe": category(Column(), ["0", "1"]),
 }
-
-
-def good_lines(n: int = 5) -> list[str]:
-    frame = sample(n, 0.0, np.random.default_rng(0)).assign(ripe=[0, 1] * (n // 2) + [0] * (n % 2))
-    frame.insert(0, "id", np.arange(1, n + 1))
-    return frame.to_csv(index=False).splitlines()
-
-
-def cell(row: int, column: str, value: str) -> Rewrite:
-    def rewrite(lines: list[str]) -> list[str]:
-        at = lines[0].split(",").index(column)
-        cells = lines[row].split(",")
-        cells[at] = value
-        return [*lines[:row], ",".join(cells), *lines[row + 1 :]]
-
-    return rewrite
-
-
-def without_column(name: str) -> Rewrite:
-    def rewrite(lines: list[str]) -> list[str]:
-        at = lines[0].split(",").index(name)
-        rows = [line.split(",") for line in lines]
-        return [",".join(row[:at] + row[at + 1 :]) for row in rows]
-
-    return rewrite
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """Tables: which columns there are, their types, and input that is invalid."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ripen.competitions.avocado.distribution import FEATURES, sample
+from ripen.competitions.avocado.distribution import FEATURES
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 from ripen.data.readers import READERS, Read
 from ripen.settings.compose import changed
 from ripen.settings.schema import Competition
+from tests.ripen.data.csv_lines import Rewrite, cell, good_lines, without_column
 from tests.ripen.learn import fits
 
 LAYOUT = Layout("avocado")
 TRAIN = LAYOUT.raw / "train.csv"
-Rewrite = Callable[[list[str]], list[str]]
 
 
 @pytest.fixture(autouse=True)
@@ -38,31 +37,6 @@ def read(lines: list[str] | None = None, own: Competition | None = None) -> Read
     if lines is not None:
         TRAIN.write_text("\n".join(lines), encoding="utf-8")
     return READERS["table"](own or competition(), LAYOUT)
-
-
-def good_lines(n: int = 5) -> list[str]:
-    frame = sample(n, 0.0, np.random.default_rng(0)).assign(ripe=[0, 1] * (n // 2) + [0] * (n % 2))
-    frame.insert(0, "id", np.arange(1, n + 1))
-    return frame.to_csv(index=False).splitlines()
-
-
-def cell(row: int, column: str, value: str) -> Rewrite:
-    def rewrite(lines: list[str]) -> list[str]:
-        at = lines[0].split(",").index(column)
-        cells = lines[row].split(",")
-        cells[at] = value
-        return [*lines[:row], ",".join(cells), *lines[row + 1 :]]
-
-    return rewrite
-
-
-def without_column(name: str) -> Rewrite:
-    def rewrite(lines: list[str]) -> list[str]:
-        at = lines[0].split(",").index(name)
-        rows = [line.split(",") for line in lines]
-        return [",".join(row[:at] + row[at + 1 :]) for row in rows]
-
-    return rewrite
 
 
 def test_a_good_file_is_read_as_it_is() -> None:

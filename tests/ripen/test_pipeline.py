@@ -208,7 +208,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Clone:
         pretrained = clone.path / f"data/{name}/raw/pretrained/file"
         pretrained.parent.mkdir(parents=True, exist_ok=True)
         pretrained.write_text(name)
-        (clone.path / f"data/{name}/evaluate/calibration.csv").write_text(name)
+        for file in ("calibration.csv", "decisions.json"):  # of evaluate, for predict
+            (clone.path / f"data/{name}/evaluate" / file).write_text(name)
     (clone.path / "dvc.lock").unlink(missing_ok=True)
     clone.run(sys.executable, "-m", "dvc", "commit", "--force", "--quiet")
     return clone
@@ -250,8 +251,10 @@ def instances(clone: Clone, *stages: str) -> set[str]:
     }
 
 
-NETS = ("settings", "weights", "generate", "features", "colours", "sweep", "fit", "finetune")
-LEARN = ("settings", "generate", "sweep", "fit", "finetune", "evaluate")
+NETS = (
+    "settings", "weights", "generate", "features", "colours", "sweep", "fit", "finetune", "blend",
+)  # fmt: skip
+LEARN = ("settings", "generate", "sweep", "fit", "finetune", "blend", "evaluate")
 DATA = ("settings", "weights", "fetch", "generate", "prepare", *NETS[3:], "evaluate", "report")
 
 

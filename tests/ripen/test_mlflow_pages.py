@@ -87,7 +87,8 @@ def visit() -> Iterator[Visit]:
 
         @contextmanager
         def open_page(address: str, width: int) -> Iterator[Page]:
-            with opened(address, width, context) as (page, errors):
+            # By the name that `ripen ui` opens: at 127.0.0.1 MLflow's assistant covers a phone.
+            with opened(address.replace("127.0.0.1", NAME), width, context) as (page, errors):
                 if width < 1000:
                     page.get_by_label("Toggle sidebar").click()
                 yield page

@@ -4,7 +4,6 @@ DVC still runs every stage, and no stage knows of the clock. A model that is not
 left out of the settings, as if the user had set it to null; `dvc repro` then has nothing to add.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -14,17 +13,14 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from ripen.core.atomic import write_text
+from ripen.cli.live import TIMES, read_times, write_times
 from ripen.core.errors import DataError
 from ripen.core.lineage import MODELS
 from ripen.settings import compose as config
 from ripen.settings.schema import Competition
 
-TIMES = Path(".ripen") / "stage_seconds.json"
-"""How long each stage took when it last ran."""
 LATER = ("blend", "evaluate", "predict", "report")  # stages that come after the models
 RESERVE, LEAST = 0.1, 25.0  # share of the budget, or seconds a competition, kept for them
 STAGES = 4.0  # they take as long as so many of the quickest stages
@@ -176,7 +172,7 @@ def without(undone: Mapping[Unit, str], competitions: Mapping[str, Competition])
         found.append(f"{place}models.{unit.name}=null" if unit.name else f"{place}sweep=null")
     for name, competition in competitions.items():
         lost = {unit.name for unit in undone if unit.competition == name}
-        members = getattr(getattr(competition, "blend", None), "models", None) or ()
+        members = (competition.blend and competition.blend.models) or ()
         if lost & set(members):
             rest = [member for member in members if member not in lost]
             place = f"competition.{name}.blend"
@@ -203,7 +199,7 @@ def run(budget: str, started: float, environment: Mapping[str, str]) -> list[str
     """
     values = config.read(config.PARAMS)
     competitions = {name: config.load_competition(name) for name in values["competition"]}
-    known = _times()
+    known = read_times(TIMES)
     tails = [f"{stage}@{name}" for stage in LATER for name in values["graph"].get(stage, {})]
     usual = sum(known.get(stage, 0.0) for stage in tails) * 1.2
     least = max(RESERVE * seconds(budget), LEAST * len(competitions))
@@ -228,8 +224,7 @@ def run(budget: str, started: float, environment: Mapping[str, str]) -> list[str
     try:
         undone = spend(units(competitions, values["graph"]), known, left, dvc)
     finally:
-        TIMES.parent.mkdir(exist_ok=True)
-        write_text(TIMES, json.dumps(known, indent=1, sort_keys=True) + "\n")
+        write_times(known, TIMES)
     for unit, reason in undone.items():
         what = f"model '{unit.name}'" if unit.name else "the sweep"
         print(f"note: {unit.competition}: {what} is left out: {reason}")
@@ -276,11 +271,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             process.wait(GRACE)
         os.killpg(process.pid, signal.SIGKILL)  # a stage that has not ended
     process.wait()
-
-
-def _times() -> dict[str, float]:
-    try:
-        found = json.loads(TIMES.read_text(encoding="utf-8"))
-        return {str(stage): float(took) for stage, took in found.items()}
-    except (OSError, ValueError, AttributeError):
-        return {}

@@ -23,6 +23,7 @@ from ripen.core.atomic import write_text
 from ripen.settings import compose as config
 
 TIMES = Path(".ripen") / "stage_seconds.json"
+"""How long each stage took when it last ran."""
 INTERRUPTED = 130  # the exit code after Ctrl-C
 RUNS = re.compile(r"Running stage '([^']+)'")
 SAME = re.compile(r"Stage '([^']+)' (didn't change|is cached)")
@@ -65,6 +66,12 @@ def read_times(file: Path) -> dict[str, float]:
         return {str(k): float(v) for k, v in json.loads(file.read_text(encoding="utf-8")).items()}
     except (OSError, ValueError, AttributeError):
         return {}
+
+
+def write_times(times: Mapping[str, float], file: Path) -> None:
+    """Keep how long stages took, for `read_times` of the next run."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_text(file, json.dumps(times, indent=1, sort_keys=True) + "\n")
 
 
 class View:
@@ -212,8 +219,7 @@ def repro(
         print("stopped. What is done is kept: ripen run goes on from there", file=sys.stderr)
         return INTERRUPTED
     finally:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps(view.times, indent=1, sort_keys=True) + "\n")
+        write_times(view.times, file)
     if code:
         for line in _reasons(view.output):
             print(line, file=sys.stderr)

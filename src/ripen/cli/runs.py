@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ripen.cli import live
+from ripen.cli import budget, live
 from ripen.cli.command import command, known, overrides, port
 from ripen.cli.submitting import refresh, show_submissions
 from ripen.core.atomic import write_text
@@ -91,12 +91,10 @@ def run(chosen: argparse.Namespace) -> int:
     started = time.monotonic()
     compose(chosen)
     _drop_broken_lock(Path("dvc.lock"))
-    if limit := config.load_run().budget:
-        from ripen.cli import budget  # imports numpy, which other runs need not wait for
-
-        if left_out := budget.run(limit, started, _environment()):
-            chosen.overrides = [*chosen.overrides, *left_out]
-            compose(chosen)
+    limit = config.load_run().budget
+    if limit and (left_out := budget.run(limit, started, _environment())):
+        chosen.overrides = [*chosen.overrides, *left_out]
+        compose(chosen)
     dvc = [sys.executable, "-m", "dvc", "repro"]
     if chosen.verbose:
         code = subprocess.run(dvc, env=_environment()).returncode

@@ -11,6 +11,7 @@ from ripen.core.layout import Layout
 from ripen.settings import compose as config
 
 if TYPE_CHECKING:
+    from ripen.kaggle.ledger import Agreement
     from ripen.kaggle.submit import Job
 
 COPIES = Path(".ripen/experiments")
@@ -35,6 +36,7 @@ def _submit_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
 def submit(chosen: argparse.Namespace) -> int:
     """Send a competition's submission.csv to Kaggle, and show its score."""
     # Importing pandas and MLflow takes a second, which the other commands need not wait.
+    from ripen.kaggle import ledger
     from ripen.kaggle import submit as sending
 
     name, message = known(chosen.competition), chosen.message
@@ -44,7 +46,7 @@ def submit(chosen: argparse.Namespace) -> int:
         job = _of_experiment(name, message, chosen.experiment)
     sending.run(job, dry_run=chosen.dry_run, force=chosen.force)
     if not chosen.dry_run:
-        draw_agreement(name)
+        _draw_agreement(name, ledger.agreement(ledger.read(ledger.path(name))))
     return 0
 
 
@@ -118,17 +120,16 @@ def show_submissions(name: str) -> None:
     if not entries:
         return
     terminal.console().print(ledger.table(entries, f"{name}: submissions"))
-    print(ledger.agreement(entries).text)
+    found = ledger.agreement(entries)
+    print(found.text)
     left = ledger.left_today(entries)
     print(f"submissions left today: {'unknown (--refresh asks Kaggle)' if left is None else left}")
-    draw_agreement(name)
+    _draw_agreement(name, found)
 
 
-def draw_agreement(name: str) -> None:
-    """Draw cross-validated against public scores beside the report, which shows the figure."""
+def _draw_agreement(name: str, found: "Agreement") -> None:
+    """Draw cross-validated against public scores, in a file beside the report."""
     from ripen.judge import plots
-    from ripen.kaggle import ledger
 
-    found = ledger.agreement(ledger.read(ledger.path(name)))
     if len(found.points):
         plots.save(plots.agreement(found.points, name), Layout(name).agreement)

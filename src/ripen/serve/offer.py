@@ -13,7 +13,7 @@ from ripen.learn import blending
 from ripen.learn.estimator import estimator
 from ripen.learn.seen import SEEN
 from ripen.nets.contract import MODELS
-from ripen.serve import pictures, tables
+from ripen.serve import pictures, rows
 from ripen.serve.answers import Served
 from ripen.settings.compose import available, load_competition
 from ripen.settings.schema import Competition
@@ -76,7 +76,7 @@ def _of_competition(name: str, wanted: str | None) -> Served:
         return pictures.trained(layout.model(model), index.names, title, about)
     if not _of_table(competition, layout, model):
         raise DataError(f"{name}: no page can ask model '{model}', which learns from features")
-    table = tables.fitted(name, competition, index, model, title, about)
+    table = rows.fitted(name, competition, index, model, title, about)
     shape = competition.columns.shape
     return table if shape is None else pictures.Pixels(table, _pixels(shape, competition))
 

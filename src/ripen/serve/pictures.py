@@ -17,7 +17,7 @@ from ripen.nets.contract import contract, labels
 from ripen.nets.opening import open_net
 from ripen.nets.published import caffemodel, definition, load
 from ripen.serve.answers import Answer, Field, most_probable
-from ripen.serve.tables import Table
+from ripen.serve.rows import Table
 
 NAME = "the picture"  # in errors: a browser need not say what its file is called
 

@@ -1,4 +1,4 @@
-"""`ripen serve`: its answers are the models' own, and it answers nobody but its page."""
+"""`ripen serve`: the models' own predictions, and requests of its own page only."""
 
 import base64
 import io
@@ -30,7 +30,7 @@ from ripen.nets.classify import Classifier
 from ripen.serve import app, offer, pictures
 from ripen.serve.answers import Served
 from ripen.serve.pictures import Pixels
-from ripen.serve.tables import Table, question
+from ripen.serve.rows import Table, question
 from tests.ripen import frozen
 from tests.ripen.browser import needs_chromium, opened, screenshot
 from tests.ripen.images import encoded, make_image

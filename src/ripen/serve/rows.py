@@ -74,7 +74,7 @@ class Table:
 
     def _outputs(self, row: pd.DataFrame) -> NDArray[np.floating]:
         found = {
-            name: np.mean([one.outputs(one.encode(row)) for one in fitted], axis=0)
+            name: np.mean([one.of_rows(row) for one in fitted], axis=0)
             for name, fitted in self.members.items()
         }
         if self.blend is None:

@@ -225,22 +225,21 @@ def features() -> None:
 
 def tests() -> None:
     """Run the layer tests on the GPU."""
-    folder = "packages/caffe/tests/caffe"
-    files = [f"{folder}/layers", f"{folder}/test_device.py", f"{folder}/test_folded.py"]
+    run_tests(["layers", "test_device.py", "test_folded.py"], "cuda", "short")
+
+
+def run_tests(names: Sequence[str], device: str, tracebacks: str, limit: int | None = None) -> None:
+    """Run tests of `packages/caffe/tests/caffe` on a device, for some seconds at most."""
     command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--tb=short",
-        "-p",
-        "no:benchmark",
-        *files,
+        *(sys.executable, "-m", "pytest", "-q", f"--tb={tracebacks}"),
+        *("-p", "no:cacheprovider", "-p", "no:benchmark"),
+        *(f"packages/caffe/tests/caffe/{name}" for name in names),
     ]
-    environment = os.environ | {"CAFFE_TEST_DEVICE": "cuda"}
-    subprocess.run(command, check=False, env=environment)
+    environment = os.environ | {"CAFFE_TEST_DEVICE": device}
+    try:
+        subprocess.run(command, check=False, env=environment, timeout=limit)
+    except subprocess.TimeoutExpired:
+        print(f"the tests were stopped after {limit} s")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

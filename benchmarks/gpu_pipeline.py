@@ -13,7 +13,6 @@ import io
 import logging
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import caffe
+from benchmarks.gpu import run_tests
 from caffe.proto.caffe_pb2 import TEST, NetParameter
 from ripen.competition.tasks import TASKS
 from ripen.data.decode import File
@@ -226,25 +226,9 @@ def finetune(device: str, n: int) -> None:
 
 def tests(device: str, n: int) -> None:
     """Run the layer tests that once failed on a GPU."""
-    folder = "packages/caffe/tests/caffe"
     names = ("conv", "lstm", "norm", "pool", "python", "recurrent")
-    files = [f"{folder}/layers/test_{name}.py" for name in names] + [f"{folder}/test_device.py"]
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:benchmark",
-        "--tb=line",
-    ]
-    environment = os.environ | {"CAFFE_TEST_DEVICE": device}
-    try:
-        subprocess.run([*command, *files], check=False, env=environment, timeout=45)
-    except subprocess.TimeoutExpired:
-        print("the tests were stopped after 45 s")
+    files = [*(f"layers/test_{name}.py" for name in names), "test_device.py"]
+    run_tests(files, device, "line", limit=45)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,27 +10,21 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ripen.bundle import wheels
 from ripen.bundle.offline import ABOUT, FILES, MODELS, MODULES
-from ripen.competition import index as indexes
-from ripen.competition.splitters import splitter
 from ripen.core.atomic import fresh_folder, write_text
 from ripen.core.errors import DataError, UsageError
 from ripen.core.layout import BLEND, Layout
 from ripen.core.progress import progress
 from ripen.judge.scoring import read_metrics
 from ripen.learn import blending, fitting
-from ripen.learn.estimator import Work, estimator
-from ripen.learn.inputs import opened
+from ripen.learn.estimator import estimator
 from ripen.settings.compose import PARAMS, dump, load_competition, read
 from ripen.settings.schema import Competition
-
-if TYPE_CHECKING:  # engines import torch, which most models do without
-    from ripen.nets.engines.engine import Engine
+from ripen.stages.fit import open_fit
 
 NOTEBOOK, WHEELS = "submission.ipynb", "wheels"
 MOST = 20 * 1024**3
@@ -117,33 +111,17 @@ def fit_model(name: str, competition: Competition, model: str, folder: Path) -> 
     DataError
         If the model learns from images or their features.
     """
-    layout = Layout(name)
-    settings = estimator(competition.models[model], f"models.{model}")
-    if list(settings.inputs) != ["table"]:
+    if list(estimator(competition.models[model], f"models.{model}").inputs) != ["table"]:
         raise DataError(
             f"{name}: model '{model}' learns from images or their features, and bundles hold "
             "models of tables so far. Choose one: predict.model"
         )
-    index = indexes.read(layout, competition)
     with (
-        opened(settings.inputs, competition, layout, index) as taken,
         ExitStack() as stack,
         tempfile.TemporaryDirectory() as temporary,
         progress(f"fit {model}", None) as advance,
     ):
-
-        @cache
-        def start_engine() -> "Engine":
-            from ripen.nets.engines.engine import chosen
-
-            return stack.enter_context(chosen(competition.engine))
-
-        work = Work(
-            name, index.task, index.outputs, competition.seed, competition.threads,
-            start_engine, Path(temporary), taken.encoder, competition,
-        )  # fmt: skip
-        split = splitter(competition.validation)
-        fit = fitting.Fit(settings, split, index, taken, work, "bundle", advance)
+        fit = open_fit(name, model, Path(temporary), stack, say=advance)
         for number, fitted in enumerate(fitting.for_test_rows(fit)):
             own = folder / f"{number:03}"
             own.mkdir(parents=True)

@@ -75,25 +75,24 @@ class Scorer:
         """
         return spread(self.resampled(rows, outputs, folds), folds)
 
-    def resampled(self, rows: Ints, outputs: Outputs, folds: Ints | None) -> NDArray[np.float64]:
+    def resampled(
+        self, rows: Ints, outputs: Outputs, folds: Ints | None, size: int | None = None
+    ) -> NDArray[np.float64]:
         """Return the score of each fold, or of each bootstrap sample; NaN where it is undefined.
 
-        The samples depend on the number of rows alone, so that the difference of two models' values
-        is that of models on the same rows.
+        The samples, of `size` rows or of as many as there are, depend on the number of rows alone,
+        so that the difference of two models' values is that of models on the same rows.
         """
         if folds is not None:
             samples = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
         else:
-            random = np.random.default_rng(0)
-            samples = [random.integers(len(rows), size=len(rows)) for _ in range(RESAMPLES)]
+            random, size = np.random.default_rng(0), size or len(rows)
+            samples = [random.integers(len(rows), size=size) for _ in range(RESAMPLES)]
         return np.array([self._tried(rows[sample], outputs[sample]) for sample in samples])
 
     def loss(self, rows: Ints, outputs: Outputs) -> float:
         """Return the score with its sign turned where greater is better; infinite if undefined."""
-        try:
-            score = self(rows, outputs)
-        except DataError:  # from a metric file that needs both classes, for instance
-            return np.inf
+        score = self._tried(rows, outputs)
         if np.isnan(score):
             return np.inf
         return -score if self.metric.greater_is_better else score
@@ -101,8 +100,7 @@ class Scorer:
     def gain(self, rows: Ints, before: Outputs, after: Outputs) -> tuple[float, float]:
         """Return how much better some outputs are than others, and the standard error of that.
 
-        The error is that of the difference on `RESAMPLES` bootstrap samples of the rows, the same
-        for both, as in `standard_error`.
+        The error is that of the difference on bootstrap samples, the same for both.
 
         Parameters
         ----------
@@ -114,17 +112,11 @@ class Scorer:
         float, float
             The first is above 0 for an improvement, whichever direction the metric has.
         """
-        random, gains = np.random.default_rng(0), []
         size = min(len(rows), LARGEST)
-        for _ in range(RESAMPLES):
-            sample = random.integers(len(rows), size=size)
-            one, other = (self.loss(rows[sample], each[sample]) for each in (before, after))
-            if np.isfinite(one) and np.isfinite(other):
-                gains.append(one - other)
+        one, other = (self.resampled(rows, each, None, size) for each in (before, after))
         gain = self.loss(rows, before) - self.loss(rows, after)
-        error = np.std(gains, ddof=1) if len(gains) > RESAMPLES / 2 else np.nan
         # Samples of fewer rows than there are (Bickel et al., 1997) have a larger error.
-        return gain, float(error * np.sqrt(size / len(rows)))
+        return gain, float(spread(other - one, None) * np.sqrt(size / len(rows)))
 
     def _tried(self, rows: Ints, outputs: Outputs) -> float:
         try:

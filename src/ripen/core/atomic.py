@@ -20,8 +20,8 @@ _IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY)
 def replacing(path: Path) -> Iterator[Path]:
     """Yield an empty temporary file in the same folder, which replaces `path` when the block ends.
 
-    Its name cannot be predicted, so that nobody can put a link there, and two processes that write
-    the same file do not write into one another's. When the block raises, the temporary file is
+    Its name is random: nobody can put a link there, and two processes that write the same file have
+    a temporary file each. When the block raises, the temporary file is
     removed and `path` is unchanged.
 
     Raises

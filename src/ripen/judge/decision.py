@@ -9,7 +9,6 @@ A decision changes outputs so that the usual rule (the most probable class, each
 half, the value as it is) makes the decided submission. So nothing else needs to know of it.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from ripen.competition.metrics import DIGITS, Metric
 from ripen.competition.scorer import Scorer
 from ripen.competition.tasks import Targets, Task
 from ripen.core.errors import ConfigError
+from ripen.core.json_files import read_json
 from ripen.judge.calibration import splits
 from ripen.judge.scoring import SCORE, Scored
 
@@ -331,7 +331,7 @@ def chosen(file: Path, model: str, when: str) -> Decision | None:
     ConfigError
         If a decision is demanded, and the metric or the submission has no use for any.
     """
-    every = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    every = read_json(file) if file.exists() else {}
     found = every.get(model)
     if found is None and when == "always":
         raise ConfigError(

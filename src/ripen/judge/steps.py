@@ -5,7 +5,6 @@ rows; the standard error is that of the difference. A step whose gain is not lar
 and is not used unless the settings demand it.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -22,7 +21,6 @@ from ripen.judge.decision import DECISION, RULES, Decided
 from ripen.judge.scoring import Scored
 
 FILE = "steps.csv"
-MEMBERS = "blend.json"  # of the blend's folder
 
 
 @dataclass(frozen=True)
@@ -108,20 +106,6 @@ def table(steps: Sequence[Step]) -> pd.DataFrame:
     """Return the steps as a table, one row each."""
     columns = [field.name for field in fields(Step)]
     return pd.DataFrame([asdict(step) for step in steps], columns=columns)
-
-
-def members(file: Path) -> dict[str, float]:
-    """Return the weight of each member of a blend, the largest first; none without its file.
-
-    Parameters
-    ----------
-    file : Path
-        What `ripen.learn.blending.write` wrote.
-    """
-    if not file.exists():
-        return {}
-    weights = json.loads(file.read_text(encoding="utf-8"))["weights"]
-    return dict(sorted(weights.items(), key=lambda pair: -pair[1]))
 
 
 def read(file: Path) -> list[Step]:

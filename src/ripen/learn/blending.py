@@ -20,6 +20,7 @@ from ripen.competition.shares import deal
 from ripen.competition.splitters.folds import classes_of, codes
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError
+from ripen.core.json_files import read_json
 from ripen.core.layout import BLEND, Layout
 from ripen.core.registry import nearest
 from ripen.learn.blenders import (
@@ -348,8 +349,14 @@ def write(folder: Path, blended: Blended, pool: Pool) -> None:
 
 def read(folder: Path) -> tuple[list[str], Mixture]:
     """Read the members of a blend and their mixture, to blend other rows by it."""
-    values = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    values = read_json(folder / FILE)
     return list(values["weights"]), from_json(values)
+
+
+def weights(folder: Path) -> dict[str, float]:
+    """Return the weight of each member of a blend, the largest first."""
+    found = read_json(folder / FILE)["weights"]
+    return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
 
 def used(folder: Path) -> list[str]:

@@ -29,13 +29,9 @@ def run(name: str) -> None:
         started = time.perf_counter()
         found = blending.blend(pool, index, scorer(competition, layout, index), settings, seed)
         blending.write(folder, found, pool)
-        weights = dict(zip(pool.models, found.mixture.weights.tolist(), strict=True))
+        weights = blending.weights(folder)
         tracked.log_params(dict(leaves(as_mapping(settings))) | {"method": found.mixture.method})
         tracked.log_metrics({f"weight/{model}": weight for model, weight in weights.items()})
         tracked.log_training(None, time.perf_counter() - started)
-    shown = ", ".join(f"{model} {weight:.2f}" for model, weight in _largest(weights) if weight)
+    shown = ", ".join(f"{model} {weight:.2f}" for model, weight in weights.items() if weight)
     print(f"blend: {found.mixture.method} of {shown}")
-
-
-def _largest(weights: dict[str, float]) -> list[tuple[str, float]]:
-    return sorted(weights.items(), key=lambda pair: -pair[1])

@@ -28,9 +28,9 @@ from ripen.judge import (
 )
 from ripen.judge.decision import Decided
 from ripen.judge.figures import write_csv
-from ripen.judge.scoring import Scored
+from ripen.judge.scoring import Leaderboard, Scored
 from ripen.judge.steps import Step
-from ripen.learn.blending import members
+from ripen.learn.blending import members, weights
 from ripen.learn.seen import SEEN
 from ripen.settings.compose import load_competition
 from ripen.settings.schema import Competition
@@ -60,8 +60,9 @@ def run(name: str) -> None:
         left_out = [step.step for step in found if step.step == BLEND and step.pays == "no"]
         metrics = scoring.evaluate(models, trainings, best_rule, task, judged, left_out)
         if blended:  # an experiment's commit has its metrics, and its ledger needs the members
-            metrics["models"][BLEND]["members"] = steps.members(layout.blend / steps.MEMBERS)
-        write_csv(folder / "leaderboard.csv", scoring.table(scoring.leaderboard(metrics)))
+            metrics["models"][BLEND]["members"] = weights(layout.blend)
+        board = scoring.leaderboard(metrics)
+        write_csv(folder / "leaderboard.csv", scoring.table(board))
         fitted = calibrate(models, task, competition.seed)
         write_csv(folder / layout.calibration.name, calibration.table(fitted))
         decided = decisions(models, competition, index, judged)
@@ -77,7 +78,7 @@ def run(name: str) -> None:
         for model in dict.fromkeys([one.model for one in drawn] + list(trained)):
             (folder / model).mkdir()
         styles = plots.palette(list(metrics["models"]))
-        draw_scores(metrics, styles, folder)
+        draw_scores(board, styles, folder)
         draw_outputs(drawn, index, competition.evaluate.calibration_bins, name, styles, folder)
         draw_training(trained, comparable(competition, trained), trainings, task, styles, folder)
         draw_learning_curves(folders, best_rule, part, task, styles, folder)
@@ -86,12 +87,11 @@ def run(name: str) -> None:
             draw(competition, layout, folder)
         write_text(layout.metrics, json.dumps(metrics, indent=2) + "\n")
         colours = {model: style["color"] for model, style in styles.items()}
-        evaluations.log(name, metrics, colours, note(name, metrics), folder)
+        evaluations.log(name, metrics, colours, note(name, board), folder)
 
 
-def note(competition: str, metrics: dict[str, Any]) -> str:
+def note(competition: str, board: Leaderboard) -> str:
     """Return what MLflow's pages say of the experiment: its result, and how to make it again."""
-    board = scoring.leaderboard(metrics)
     return (
         f"The competition **{competition}**. Best: **{board.best.model}**, "
         f"{board.heading(board.decides)} {board.text(board.best, board.decides)}. "
@@ -106,9 +106,8 @@ def calibrate(models: list[Scored], task: Task, seed: int) -> dict[str, dict[str
     return calibration.by_model(validated, seed)
 
 
-def draw_scores(metrics: dict[str, Any], styles: plots.Styles, folder: Path) -> None:
+def draw_scores(board: Leaderboard, styles: plots.Styles, folder: Path) -> None:
     """Draw the scores that decide, where they have standard errors."""
-    board = scoring.leaderboard(metrics)
     found = scoring.measured_scores(board)
     if found.standard_error.notna().any():
         plots.save(plots.scores(found, board.heading(board.decides), styles), folder / "scores.svg")

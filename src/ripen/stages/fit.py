@@ -46,7 +46,7 @@ def run(name: str, model: str) -> None:
             tracked.log_check(found)
             advance(f"loss {found.loss:.4f}, validation {found.validation_loss:.4f}")
 
-        fit = _opened(name, model, folder, stack, follow, advance)
+        fit = open_fit(name, model, folder, stack, follow, advance)
         competition, index = fit.work.settings, fit.index
         described = as_mapping(fit.estimator)
         described |= {"seed": competition.seed, "engine": competition.engine}
@@ -76,11 +76,11 @@ def fold(name: str, model: str, folder: Path, place: int) -> Content:
     """
     with ExitStack() as stack:
         kept = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        fitting.fit_fold(_opened(name, model, folder, stack), place, kept)
+        fitting.fit_fold(open_fit(name, model, folder, stack), place, kept)
         return content(kept)
 
 
-def _opened(
+def open_fit(
     name: str,
     model: str,
     folder: Path,
@@ -88,7 +88,19 @@ def _opened(
     callback: Callback = ignore,
     say: fitting.Say = lambda line: None,
 ) -> fitting.Fit:
-    """Return a model about to be fitted; its inputs are open as long as the stack is."""
+    """Return a model about to be fitted; its inputs are open as long as the stack is.
+
+    Parameters
+    ----------
+    name, model : str
+    folder : Path
+        For the files of a net.
+    stack : ExitStack
+    callback : Callback
+        Follows the training of a net.
+    say : callable
+        Takes a line on each fold.
+    """
     competition, layout = load_competition(name), Layout(name)
     if model == SWEPT and competition.sweep is not None and competition.sweep.train_best:
         best = read_json(layout.swept)

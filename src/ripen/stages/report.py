@@ -7,7 +7,7 @@ from ripen.competition import index as indexes
 from ripen.competition.metrics import order_of
 from ripen.core.atomic import write_text
 from ripen.core.json_files import read_json
-from ripen.core.layout import Layout
+from ripen.core.layout import BLEND, Layout
 from ripen.core.lineage import content_hash, leaves
 from ripen.judge import page, steps
 from ripen.judge.data_report import examine
@@ -46,6 +46,6 @@ def run(name: str) -> None:
         },
         seed=competition.seed,
         steps=steps.read(layout.evaluate / steps.FILE),
-        members=steps.members(layout.blend / steps.MEMBERS),
+        members=metrics["models"].get(BLEND, {}).get("members", {}),
     )
     write_text(layout.report, page.html(values))

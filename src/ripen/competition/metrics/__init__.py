@@ -84,8 +84,8 @@ class Metric(Order):
     ordered : bool
         Whether classes are places on a scale, so that a miss by two costs more than one by one.
     transform : str, optional
-        Of the targets, whose squared error it is: what models learn unless they are told otherwise
-        (`ripen.learn.target_transform`).
+        The transform of the targets whose squared error the metric is. Models learn transformed
+        targets unless their settings say otherwise (`ripen.learn.target_transform`).
     """
 
     name: str

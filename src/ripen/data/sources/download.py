@@ -35,7 +35,7 @@ CHUNK = 1 << 16
 """Bytes per chunk: at most this much is lost when a connection breaks."""
 MEGABYTE = 1_000_000
 RESERVE = 1000 * MEGABYTE
-"""Bytes left free on the disk by a file whose size nobody told: it may have no end."""
+"""Bytes that a download of unknown size leaves free on the disk: it may never end."""
 REQUEST_ERRORS = (requests.RequestException, HTTPError, ValueError)
 """What requests raises, and what passes it: of urllib3, and of addresses of odd characters."""
 AGAIN = "Run it again: it resumes where it stopped"
@@ -145,7 +145,7 @@ def _held(part: Path) -> Iterator[BinaryIO]:
     """
     with _full_disk_reported(part):
         part.parent.mkdir(parents=True, exist_ok=True)
-        # Nobody may put a link there: it would be written through.
+        # Not through a symbolic link, which somebody else may have put there.
         handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     with os.fdopen(handle, "r+b", buffering=0) as file:
         try:

@@ -2,36 +2,20 @@
 
 from typing import Any
 
-from ripen.learn.classic import Classic
-from ripen.learn.estimator import ESTIMATORS, Work
+from ripen.learn.estimator import ESTIMATORS
+from ripen.learn.forest import Forest
 from ripen.settings.typed import Count, typed
 
 
 @ESTIMATORS.register("extra_trees")
 @typed
-class ExtraTrees(Classic):
+class ExtraTrees(Forest):
     """Settings of `sklearn.ensemble.ExtraTreesClassifier`, or of the regressor."""
 
     n_estimators: Count = 300
-    min_samples_leaf: Count = 2
-    max_depth: Count | None = None
 
-    encoders = ("ordinal", "one_hot", "target")
-    takes_several = True
-    cost = 5
-    space = (
-        "min_samples_leaf=tag(log,int(interval(1,30)))",
-        "max_depth=4,8,16,32",
-    )
-
-    def build(self, work: Work) -> Any:
-        """Return the unfitted estimator (`Classic.build`)."""
+    def kinds(self) -> tuple[Any, Any]:
+        """Return the classifier and the regressor (`Forest.kinds`)."""
         from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
-        kind = ExtraTreesClassifier if work.task.probabilities else ExtraTreesRegressor
-        return kind(
-            self.n_estimators,
-            min_samples_leaf=self.min_samples_leaf,
-            max_depth=self.max_depth,
-            random_state=work.seed,
-        )
+        return ExtraTreesClassifier, ExtraTreesRegressor

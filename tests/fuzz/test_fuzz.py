@@ -42,7 +42,8 @@ def _half(path: Path) -> None:
 def test_each_kind_of_outcome(
     read: Callable[[Path], object], kind: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(children, "SECONDS", 0.3)
+    if kind == "hang":  # the others take the time that this machine needs
+        monkeypatch.setattr(children, "SECONDS", 0.3)
     after = Case("y", b"", lambda path: None)
     (_, outcome), (_, next_one) = run([Case("x", b"", read), after])
     assert (outcome.kind, next_one.kind) == (kind, "value")

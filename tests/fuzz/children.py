@@ -2,7 +2,7 @@
 
 A child runs one case after the other and writes each outcome to a pipe. If a case ends the child,
 by a signal or the alarm, the next child goes on behind it. Time is the processor's, so that a busy
-machine makes no finding; what only waits is ended after a minute by the clock.
+machine makes no finding; what only waits is ended after ten minutes by the clock.
 """
 
 import contextlib
@@ -25,8 +25,8 @@ from ripen.core.errors import RipenError
 MEGABYTE = 1 << 20
 ROOM = 2048 * MEGABYTE  # of addresses beyond those of the warm parent
 ALLOWED = 256 * MEGABYTE  # of memory above the valid file's
-SECONDS = 10  # of the processor
-WAITING = 60  # by the clock
+SECONDS = 30  # of the processor
+WAITING = 600  # by the clock
 
 Read = Callable[[Path], object]
 

@@ -20,7 +20,9 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium found 
 def browser() -> Iterator[BrowserContext]:
     """A browser that has seen nothing yet."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=300_000
+        )
         yield chromium.new_context()
         chromium.close()
 
@@ -37,7 +39,7 @@ def opened(
     with browser() if context is None else nullcontext(context) as where:
         page = where.new_page()
         page.set_viewport_size({"width": width, "height": 900})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(300_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda said: errors.append(said.text) if _is_error(said) else None)
         page.on("response", lambda got: errors.append(_shown(got)) if got.status >= 400 else None)

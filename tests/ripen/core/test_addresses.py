@@ -1,10 +1,13 @@
-import time
+from importlib import import_module
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ripen.core.addresses import hidden, is_open
+
+growth: Any = import_module("tests.caffe.growth")  # of the other distribution
 
 
 @pytest.mark.parametrize(
@@ -79,8 +82,9 @@ def test_a_user_is_hidden_even_with_an_at_sign_in_the_password() -> None:
     assert hidden("sigma=0.1 keys=3 author=x monkey: y") == "sigma=0.1 keys=3 author=x monkey: y"
 
 
-def test_long_texts_take_time_in_proportion() -> None:
-    start = time.perf_counter()
-    for text in ("//" * 20_000, "a" * 20_000, "token" * 4_000, "http://h/?" + "timeout=1&" * 4_000):
-        is_open(text), hidden(text)
-    assert time.perf_counter() - start < 1
+@pytest.mark.parametrize("text", ["//", "a", "token", "timeout=1&"])
+def test_long_texts_take_time_in_proportion(text: str) -> None:
+    def read(times: int) -> None:
+        is_open(f"http://h/?{text * times}"), hidden(text * times)
+
+    assert growth.growth(read, 500, 8000) < growth.MOST

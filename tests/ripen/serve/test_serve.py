@@ -94,14 +94,14 @@ def serving(model: Served) -> Iterator[str]:
         given = {"sockets": [listening]}
         thread = threading.Thread(target=server.run, kwargs=given, daemon=True)
         thread.start()
-        end = time.monotonic() + 20
+        end = time.monotonic() + 300
         while not server.started and time.monotonic() < end:
             time.sleep(0.01)
         try:
             yield f"http://{app.LOCAL}:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(20)
+            thread.join(300)
 
 
 def ask(
@@ -110,7 +110,7 @@ def ask(
     """Return the status of an answer, its content and its headers."""
     request = urllib.request.Request(address, body, dict(headers))
     try:
-        with urllib.request.urlopen(request, timeout=20) as got:
+        with urllib.request.urlopen(request, timeout=300) as got:
             content = got.read()
             is_json = got.headers["Content-Type"] == "application/json"
             return got.status, json.loads(content) if is_json else content, got.headers

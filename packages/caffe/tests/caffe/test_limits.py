@@ -1,7 +1,5 @@
 """Nothing small takes much time or memory, and no file reads others."""
 
-import time
-
 import h5py
 import numpy as np
 import pytest
@@ -26,15 +24,10 @@ from caffe.proto.caffe_pb2 import (
 from caffe.tools.detect import read_windows
 from caffe.tools.parse_log import parse
 from caffe.tools.preparation import read_array
+from tests.caffe.growth import MOST, growth
 from tests.caffe.net_case import net
 
 DUMMY = 'layer { name: "d" type: "DummyData" top: "d" dummy_data_param { shape { dim: 1 } } }'
-
-
-def seconds(call) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
 
 
 def quotes(size: int) -> None:
@@ -56,10 +49,7 @@ def stages(size: int) -> None:
 
 @pytest.mark.parametrize("work", [quotes, escapes, stages])
 def test_time_grows_with_the_size_only(work):
-    work(1000)
-    small = min(seconds(lambda: work(8000)) for _ in range(3))
-    large = min(seconds(lambda: work(32000)) for _ in range(3))
-    assert large < 8 * small + 0.05  # 4 times the size; quadratic would be 16
+    assert growth(work) < MOST
 
 
 def test_a_net_that_exceeds_the_memory_is_refused():

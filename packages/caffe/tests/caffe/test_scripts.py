@@ -165,7 +165,7 @@ def run(value):
     return float(made.forward(x=np.full((2, 3, 64, 64), value))["c"].mean())
 run(1)
 with multiprocessing.get_context("fork").Pool(2) as pool:
-    print(pool.map_async(run, [1, 2]).get(timeout=60))
+    print(pool.map_async(run, [1, 2]).get(timeout=300))
 """
 
 
@@ -175,7 +175,7 @@ def test_net_in_a_forked_process():
         [sys.executable, "-W", "ignore", "-c", FORKED],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=400,
         env={k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"},
         cwd=os.path.dirname(os.path.dirname(os.path.dirname(__file__))),
     )

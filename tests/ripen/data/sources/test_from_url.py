@@ -265,11 +265,14 @@ def test_a_body_without_end_and_of_unknown_size_leaves_room_on_the_disk(
 def test_a_server_that_stops_sending_is_left(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "TIMEOUT", (0.2, 0.2))
     stopped = Answer(BODY[:200_000], headers={"Content-Length": str(len(BODY))}, hangs=0.5)
     server.serve(stopped)
-    with pytest.raises(SourceError, match=r"crust\.bin: the connection was lost\. Run it again"):
-        fetch(item(server), tmp_path / "crust.bin")
+    # On a busy machine not even the first bytes may come within the time.
+    left = r"crust\.bin(: the connection was lost\. Run it again| did not answer in time)"
+    with monkeypatch.context() as short:
+        short.setattr(download, "TIMEOUT", (0.2, 0.2))
+        with pytest.raises(SourceError, match=left):
+            fetch(item(server), tmp_path / "crust.bin")
     server.serve(lambda request: ranged(BODY, request))
     fetch(item(server, sha256=SHA256), tmp_path / "crust.bin")
     assert names(tmp_path) == ["crust.bin"]

@@ -171,7 +171,7 @@ def until(process: subprocess.Popen[str], text: str) -> list[str]:
 
 def rest(process: subprocess.Popen[str]) -> str:
     log = process.stderr.read()
-    process.wait(60)
+    process.wait(300)
     return log
 
 

@@ -6,7 +6,7 @@ Each type of node has a writer in `onnx_operators` or `onnx_windows`; `onnx_file
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from caffe import onnx_operators, onnx_windows  # noqa: F401 - they register the
 from caffe.errors import FormatError, naming
 from caffe.formats import blob_array, shown
 from caffe.onnx_file import LARGEST, read_model
-from caffe.onnx_nodes import Graph, Shape
+from caffe.onnx_nodes import Graph
 from caffe.proto.caffe_pb2 import NetParameter
 
 TOLERANCE = 1e-4  # of the largest output
@@ -68,15 +68,16 @@ class Imported:
         return made
 
 
-def read(path: str | os.PathLike[str], shapes: Mapping[str, Shape] | None = None) -> Imported:
+def read(path: str | os.PathLike[str], sizes: Sequence[int] = ()) -> Imported:
     """Read an ONNX model as a net.
 
     Parameters
     ----------
     path : path
         External data must be in its folder.
-    shapes : mapping of str to tuple, optional
-        Shapes of inputs that the model leaves open. An open first axis alone is 1 by default.
+    sizes : sequence of int
+        Of the axes that the model leaves open in its inputs, with 0 for those that it does not; an
+        open first axis is 1 by default.
 
     Raises
     ------
@@ -88,9 +89,7 @@ def read(path: str | os.PathLike[str], shapes: Mapping[str, Shape] | None = None
     """
     model = read_model(path)
     with naming(shown(path)):
-        graph = Graph(model, shapes or {})
-        if unknown := sorted(set(shapes or {}) - {i.name for i in model.graph.input}):
-            raise FormatError(f"has no input '{unknown[0]}'")
+        graph = Graph(model, sizes)
         net = Imported(graph.net).filled()
         found = _difference(model, net, [each.name for each in model.graph.output])
         if found is not None and not found <= TOLERANCE:

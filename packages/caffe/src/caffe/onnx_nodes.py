@@ -7,7 +7,7 @@ computed at once. Every other node has a writer, a function registered by the na
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,8 +152,9 @@ class Graph:
     Parameters
     ----------
     model : ModelProto
-    shapes : mapping of str to tuple
-        Of inputs whose shape the model leaves open; an open first axis is 1 by default.
+    sizes : sequence of int
+        Of the axes that the model leaves open in its inputs, with 0 for those that it does not; an
+        open first axis is 1 by default.
 
     Raises
     ------
@@ -161,7 +162,7 @@ class Graph:
         If a node has no counterpart in Caffe; the message names it.
     """
 
-    def __init__(self, model: Any, shapes: Mapping[str, Shape]) -> None:
+    def __init__(self, model: Any, sizes: Sequence[int]) -> None:
         self._onnx, self._model = package("import-onnx"), model
         graph = model.graph
         self.net = NetParameter(name=graph.name)
@@ -178,7 +179,7 @@ class Graph:
         self.makers: dict[str, LayerParameter] = {}  # the layer of each blob
         for value in graph.input:
             if value.name not in self._arrays:
-                self._add_input(value, shapes)
+                self._add_input(value, sizes)
         for proto in self._nodes:
             self._write(proto)
         for name in outputs:
@@ -228,20 +229,20 @@ class Graph:
         name = _free(f"{top}/silence", self._layers)
         self.net.layer.add(name=name, type="Silence", bottom=[top])
 
-    def _add_input(self, value: Any, shapes: Mapping[str, Shape]) -> None:
+    def _add_input(self, value: Any, sizes: Sequence[int]) -> None:
         kind = value.type.tensor_type
         if kind.elem_type != self._onnx.TensorProto.FLOAT:
             raise FormatError(f"input '{value.name}' is no tensor of float32")
-        shape = shapes.get(value.name)
-        if shape is None:
-            axes = kind.shape.dim
-            open_ = [i for i, axis in enumerate(axes) if not axis.HasField("dim_value")]
-            if open_ not in ([], [0]) or not kind.HasField("shape"):
-                raise FormatError(
-                    f"input '{value.name}' has open axes {open_ or 'only'}: give its shape"
-                )
-            shape = tuple(1 if i in open_ else int(axis.dim_value) for i, axis in enumerate(axes))
-        if min(shape, default=1) < 1:
+        known = [int(axis.dim_value) for axis in kind.shape.dim]  # 0 if it is open
+        given = list(sizes) or known or [0, 0]
+        pairs = zip(known or given, given, strict=False)
+        shape = tuple(n or size or int(i == 0) for i, (n, size) in enumerate(pairs))
+        if len(given) != len(known or given) or 0 in shape:
+            raise FormatError(
+                f"input '{value.name}' has open axes, {known or 'all'}: give its shape in "
+                f"{len(known) or 'some'} numbers, 0 for an axis that is known"
+            )
+        if min(shape) < 1:
             raise FormatError(f"input '{value.name}' has shape {shape}. Allowed: 1 and above")
         layer = self.net.layer.add(name=value.name, type="Input", top=[value.name])
         layer.input_param.shape.add(dim=shape)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from caffe.formats import write_binary, write_text
 from caffe.onnx_import import read
-from caffe.tools.flags import Flags
+from caffe.tools.flags import Flags, names
 
 
 def main(argv: Sequence[str]) -> int:
@@ -13,15 +13,12 @@ def main(argv: Sequence[str]) -> int:
     flags.add_argument("model", help="the ONNX model")
     flags.add_argument("definition", help="the file to write, .prototxt")
     flags.add_argument("weights", help="the file to write, .caffemodel")
-    flags.add("shape", "", "input=1,3,224,224: an input's shape that the model leaves open")
+    flags.add("shape", "", "0,0,224,224: sizes of the input's axes that the model leaves open")
     found = flags.parse(argv)
-    shapes = {}
-    if found.shape:
-        name, _, sizes = found.shape.rpartition("=")
-        if not name or not all(part.strip().isdecimal() for part in sizes.split(",")):
-            flags.error(f"--shape is '{found.shape}'. Allowed: a name and sizes, data=1,3,224,224")
-        shapes = {name: tuple(int(part) for part in sizes.split(","))}
-    imported = read(found.model, shapes)
+    sizes = names(found.shape)
+    if not all(size.isdecimal() for size in sizes):
+        flags.error(f"--shape is '{found.shape}'. Allowed: sizes, 1,3,224,224; 0 for a known one")
+    imported = read(found.model, [int(size) for size in sizes])
     write_text(found.definition, imported.definition())
     write_binary(found.weights, imported.net)
     print(f"Wrote {found.definition} and {found.weights}")

@@ -1,6 +1,7 @@
 """Commands of the zoo's nets: classify, import-net."""
 
 import argparse
+import math
 import os
 from pathlib import Path
 
@@ -56,26 +57,62 @@ def device(text: str) -> str:
 
 
 def _import_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("net", metavar="NAME", help="a folder of models/; with --arch a new one")
     parser.add_argument(
-        "--weights", type=here.joinpath, metavar="FILE", help="a local file, .pth or .safetensors"
+        "net",
+        metavar="NAME",
+        type=lambda text: str(here / text) if text.endswith(".onnx") else text,
+        help="a folder of models/, a new one with --arch; or an .onnx model",
+    )
+    parser.add_argument(
+        "--weights",
+        type=here.joinpath,
+        metavar="FILE",
+        help="a local file: .pth, .safetensors, or a whole .onnx model",
     )
     parser.add_argument("--arch", help="a PyTorch network: torchvision:NAME or timm:NAME")
     parser.add_argument("--outputs", type=count, help="number of classes, if not 1000")
     parser.add_argument(
         "--size", type=count, help="height and width of the input, if not the default"
     )
+    for name, help in (("--mean", "subtracted from"), ("--std", "by which it divides")):
+        parser.add_argument(
+            name,
+            type=_numbers,
+            metavar="R,G,B",
+            help=f"{help} images from 0 to 1, of an .onnx model (ImageNet's)",
+        )
+
+
+def _numbers(text: str) -> list[float]:
+    """Return numbers separated by commas."""
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or not all(map(math.isfinite, found)):
+        raise argparse.ArgumentTypeError(f"'{text}': allowed: numbers, 0.5,0.5,0.5")
+    return found
 
 
 @command(
     "import-net",
     "import-net efficientnet_lite0",
     "import-net my_resnet --arch torchvision:resnet18 --weights resnet18.pth",
+    "import-net model.onnx",
+    "import-net my_net --weights model.onnx --mean 0 --std 1",
     arguments=_import_arguments,
 )
 def import_net(chosen: argparse.Namespace) -> int:
-    """Import published weights or a PyTorch network as a net for Caffe."""
+    """Import published weights, a PyTorch network or an ONNX model as a net for Caffe."""
     # Importing PyTorch takes a second, which the other commands need not wait.
     from ripen.nets.importing.import_net import import_net as nets
 
-    return nets(chosen.net, chosen.weights, chosen.arch, chosen.outputs, chosen.size)
+    return nets(
+        chosen.net,
+        chosen.weights,
+        chosen.arch,
+        chosen.outputs,
+        chosen.size,
+        chosen.mean,
+        chosen.std,
+    )

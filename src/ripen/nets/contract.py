@@ -40,9 +40,9 @@ class Wheel:
 class Weights:
     """The place of the published weights, and the hash that they must have.
 
-    `format` is "caffemodel", "pytorch", or the name of the format that the net's `Decoder` reads.
-    Weights of format "pytorch" were imported from a file of the user, for an `architecture` such as
-    "torchvision:resnet18".
+    `format` is "caffemodel", "pytorch", "onnx", or the name of the format that the net's `Decoder`
+    reads. Weights of the formats "pytorch" and "onnx" were imported from a file of the user, the
+    former for an `architecture` such as "torchvision:resnet18".
     """
 
     format: str

@@ -95,7 +95,7 @@ def caffemodel(name: str, published: Path | None = None) -> Path:
         raise UsageError(f"net '{name}' has no published weights: train it first")
     file = home / promised.caffemodel
     if published is not None or not file.exists():
-        if promised.weights.format == "pytorch":
+        if promised.weights.format in ("pytorch", "onnx"):
             raise UsageError(f"{file} not found: import '{name}' again with ripen import-net")
         write_definitions(name)
         _fetch(name, promised.weights, file, published)

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "draw_net": ("draw a net", "caffe.tools.draw_net"),
     "export-onnx": ("write a net as ONNX", "caffe.tools.export_onnx"),
+    "import-onnx": ("write an ONNX model as a net", "caffe.tools.import_onnx"),
     "classify": ("classify images", "caffe.tools.classify"),
     "detect": ("classify windows of images", "caffe.tools.detect"),
 }

@@ -17,7 +17,13 @@ from caffe.build import Step
 from caffe.errors import CaffeError, FormatError
 from caffe.layers.pool_windows import Windows
 from caffe.net import Net
-from caffe.proto.caffe_pb2 import EltwiseParameter, LRNParameter, PoolingParameter
+from caffe.onnx_file import package
+from caffe.proto.caffe_pb2 import (
+    EltwiseParameter,
+    LRNParameter,
+    PoolingParameter,
+    ReductionParameter,
+)
 
 OPSET = 17
 
@@ -26,11 +32,7 @@ class Graph:
     """The nodes of the ONNX graph, while it is built."""
 
     def __init__(self, net: Net) -> None:
-        try:
-            import onnx
-        except ImportError:
-            raise CaffeError("export-onnx needs the package onnx: pip install onnx") from None
-        self.onnx = onnx
+        self.onnx = package("export-onnx")
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self._names: dict[str, str] = {}  # the current name of each blob
@@ -94,7 +96,7 @@ def export(net: Net, path: str | os.PathLike[str]) -> None:
     """
     graph = Graph(net)
     helper, kind = graph.onnx.helper, graph.onnx.TensorProto.FLOAT
-    known = {*_CONVERT, "Input", "Split"}
+    known = {*_CONVERT, "Input", "Split", "Silence"}
     unknown = [s.layer for s in net.steps if s.layer.type not in known]
     if unknown:
         named = ", ".join(f"'{layer.name}' ({layer.type})" for layer in unknown)
@@ -103,6 +105,8 @@ def export(net: Net, path: str | os.PathLike[str]) -> None:
         if step.layer.type == "Input":
             for name in step.top_names:
                 graph.give(name)
+            continue
+        if step.layer.type == "Silence":
             continue
         inputs = [graph.value(name) for name in step.layer.param.bottom]
         if step.layer.type in ("Split", "Slice"):
@@ -240,10 +244,19 @@ def _elu(graph: Graph, step: Step, inputs: list[str]) -> str:
     return graph.node("Elu", inputs, alpha=step.layer.param.elu_param.alpha)
 
 
-@_converts("Sigmoid", "TanH", "BNLL", "AbsVal")
+_PLAIN = {"Sigmoid": "Sigmoid", "TanH": "Tanh", "BNLL": "Softplus", "AbsVal": "Abs"}
+_PLAIN["HardSwish"] = "HardSwish"
+
+
+@_converts(*_PLAIN)
 def _plain(graph: Graph, step: Step, inputs: list[str]) -> str:
-    kinds = {"Sigmoid": "Sigmoid", "TanH": "Tanh", "BNLL": "Softplus", "AbsVal": "Abs"}
-    return graph.node(kinds[step.layer.type], inputs)
+    return graph.node(_PLAIN[step.layer.type], inputs)
+
+
+@_converts("Mish")
+def _mish(graph: Graph, step: Step, inputs: list[str]) -> str:
+    gate = graph.node("Tanh", [graph.node("Softplus", inputs)])  # ONNX's own Mish is of set 18
+    return graph.node("Mul", [*inputs, gate])
 
 
 @_converts("Swish")
@@ -256,9 +269,89 @@ def _swish(graph: Graph, step: Step, inputs: list[str]) -> str:
 @_converts("Power")
 def _power(graph: Graph, step: Step, inputs: list[str]) -> str:
     param = step.layer.param.power_param
-    y = graph.node("Mul", [*inputs, _number(graph, param.scale)])
-    y = graph.node("Add", [y, _number(graph, param.shift)])
+    y = _linear(graph, inputs[0], param.scale, param.shift)
     return y if param.power == 1 else graph.node("Pow", [y, _number(graph, param.power)])
+
+
+def _linear(graph: Graph, value: str, scale: float, shift: float) -> str:
+    y = value if scale == 1 else graph.node("Mul", [value, _number(graph, scale)])
+    return y if not shift else graph.node("Add", [y, _number(graph, shift)])
+
+
+@_converts("Exp")
+def _exp(graph: Graph, step: Step, inputs: list[str]) -> str:
+    param = step.layer.param.exp_param
+    factor = 1 if param.base == -1 else math.log(param.base)
+    return graph.node(
+        "Exp", [_linear(graph, inputs[0], factor * param.scale, factor * param.shift)]
+    )
+
+
+@_converts("Log")
+def _log(graph: Graph, step: Step, inputs: list[str]) -> str:
+    param = step.layer.param.log_param
+    y = graph.node("Log", [_linear(graph, inputs[0], param.scale, param.shift)])
+    return _linear(graph, y, 1 if param.base == -1 else 1 / math.log(param.base), 0)
+
+
+@_converts("Threshold")
+def _threshold(graph: Graph, step: Step, inputs: list[str]) -> str:
+    above = graph.node(
+        "Greater", [*inputs, _number(graph, step.layer.param.threshold_param.threshold)]
+    )
+    return graph.node("Cast", [above], to=graph.onnx.TensorProto.FLOAT)
+
+
+@_converts("Permute", "Transpose")
+def _permute(graph: Graph, step: Step, inputs: list[str]) -> str:
+    layer: Any = step.layer
+    return graph.node("Transpose", inputs, perm=layer.order)
+
+
+@_converts("ShuffleChannel")
+def _shuffle(graph: Graph, step: Step, inputs: list[str]) -> str:
+    layer: Any = step.layer
+    groups, (n, c, *rest) = layer.settings().shuffle_channel_param.group, step.bottom[0].shape
+    y = _reshaped(graph, inputs[0], (n, groups, c // groups, *rest))
+    y = graph.node("Transpose", [y], perm=[0, 2, 1, *range(3, 3 + len(rest))])
+    return _reshaped(graph, y, step.top[0].shape)
+
+
+@_converts("Tile")
+def _tile(graph: Graph, step: Step, inputs: list[str]) -> str:
+    pairs = zip(step.top[0].shape, step.bottom[0].shape, strict=True)
+    times = np.array([after // before for after, before in pairs], np.int64)
+    return graph.node("Tile", [*inputs, graph.constant(step.layer.name, times)])
+
+
+@_converts("Crop")
+def _crop(graph: Graph, step: Step, inputs: list[str]) -> str:
+    layer: Any = step.layer
+    parts = [part.indices(n)[:2] for part, n in zip(layer.part, step.bottom[0].shape, strict=True)]
+    edges = [
+        graph.constant(layer.name, np.array(edge, np.int64)) for edge in zip(*parts, strict=True)
+    ]
+    return graph.node("Slice", [inputs[0], *edges])
+
+
+_REDUCTIONS = {
+    ReductionParameter.SUM: "ReduceSum",
+    ReductionParameter.ASUM: "ReduceL1",
+    ReductionParameter.SUMSQ: "ReduceSumSquare",
+    ReductionParameter.MEAN: "ReduceMean",
+}
+
+
+@_converts("Reduction")
+def _reduction(graph: Graph, step: Step, inputs: list[str]) -> str:
+    param, kept = step.layer.param.reduction_param, step.top[0].shape
+    rows = _reshaped(graph, inputs[0], (*kept, -1))
+    axis = [graph.constant(step.layer.name, np.array([len(kept)], np.int64))]
+    kind = _REDUCTIONS[param.operation]
+    # Until set 18 only ReduceSum has its axes as an input.
+    settings: dict[str, Any] = {} if kind == "ReduceSum" else {"axes": [len(kept)]}
+    given = [rows, *axis] if kind == "ReduceSum" else [rows]
+    return _linear(graph, graph.node(kind, given, keepdims=0, **settings), param.coeff, 0)
 
 
 @_converts("Dropout")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as runtime
 import pytest
 from google.protobuf import text_format
 
@@ -12,9 +13,6 @@ from caffe.errors import CaffeError
 from caffe.onnx_export import export
 from caffe.proto.caffe_pb2 import NetParameter
 from tests.caffe.test_folded import BLOCK, conv, layer
-
-pytest.importorskip("onnx")
-runtime = pytest.importorskip("onnxruntime")
 
 INPUT = 'layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ {} }} }} }}'
 IMAGE = INPUT.format("dim: 2 dim: 4 dim: 7 dim: 6")
@@ -47,6 +45,15 @@ SINGLE = [
     ("Flatten", "flatten_param { axis: 2 }"),
     ("Reshape", "reshape_param { shape { dim: 0 dim: -1 dim: 3 } }"),
     ("Dropout", ""),
+    ("HardSwish", ""),
+    ("Mish", ""),
+    ("Exp", "exp_param { base: 2 scale: 0.5 shift: 1 }"),
+    ("Log", "log_param { base: 10 scale: 0 shift: 3 }"),
+    ("Threshold", "threshold_param { threshold: 0.2 }"),
+    ("Permute", "permute_param { order: [0, 2, 3, 1] }"),
+    ("Tile", "tile_param { axis: 2 tiles: 3 }"),
+    ("Reduction", "reduction_param { operation: SUM axis: 1 coeff: 3 }"),
+    ("Reduction", "reduction_param { operation: MEAN axis: -1 }"),
     ("Scale", 'scale_param { axis: 2 num_axes: 2 filler { type: "gaussian" } }'),
     ("Bias", 'bias_param { axis: -1 filler { type: "gaussian" } }'),
 ]  # fmt: skip
@@ -80,7 +87,20 @@ def test_branches(tmp_path: Path, operation: str) -> None:
     text += layer("d", "Concat", "c x", "d", "concat_param { axis: -1 }")
     text += 'layer { name: "e" type: "Slice" bottom: "d" top: "e1" top: "e2" slice_param { '
     text += "axis: 1 slice_point: 1 } }"
+    text += layer("f", "Crop", "d b", "f", "crop_param { axis: 3 offset: 1 }")
+    text += layer("s", "Silence", "e2", "").replace('top: ""', "")
     assert_same(build(text), tmp_path / "net.onnx")
+
+
+def test_shuffled_channels(tmp_path: Path) -> None:
+    net = caffe.Net(str(shuffled(tmp_path)), caffe.TEST)
+    assert_same(net, tmp_path / "net.onnx")
+
+
+def shuffled(folder: Path) -> Path:
+    text = layer("y", "ShuffleChannel", "x", "y", "shuffle_channel_param { group: 2 }")
+    (folder / "n.prototxt").write_text(IMAGE + text)
+    return folder / "n.prototxt"
 
 
 def test_a_residual_block_in_place(tmp_path: Path) -> None:
@@ -98,8 +118,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_layers_without_an_operator_are_named(tmp_path: Path) -> None:
-    text = IMAGE + layer("m", "MVN", "x", "m") + layer("s", "Reduction", "m", "s")
-    with pytest.raises(CaffeError, match=r"no operator in ONNX: 'm' \(MVN\), 's' \(Reduction\)\. "):
+    text = IMAGE + layer("m", "MVN", "x", "m") + layer("s", "ArgMax", "m", "s")
+    with pytest.raises(CaffeError, match=r"no operator in ONNX: 'm' \(MVN\), 's' \(ArgMax\)\. "):
         export(build(text), tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
 

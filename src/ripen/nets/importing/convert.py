@@ -33,14 +33,14 @@ class Converted:
         The net for inference: an Input layer `data`, no labels, no loss.
     weights : dict of str to arrays
         In the order of each layer's blobs.
-    difference : float
-        Largest difference between the outputs of net and module for random images, relative to the
-        largest output.
+    difference : float or None
+        Largest difference between the outputs of net and source for random images, relative to the
+        largest output; None if they were not compared.
     """
 
     net: NetParameter
     weights: Weights
-    difference: float
+    difference: float | None
 
     def filled(self) -> caffe.Net:
         """Return the net in the test phase with its weights."""
@@ -87,7 +87,7 @@ def convert(
             write(trace, node)
     pieces = _without_flattens(_folded(trace.finished(program.graph.output_node())))
     if deviation is not None:
-        pieces = _of_pixels(pieces, np.array(deviation))
+        pieces = of_pixels(pieces, np.array(deviation))
     net, weights = _written(title or type(module).__name__, shape, pieces)
     found = _difference(module, _filled(net, weights), shape, deviation)
     if not found <= TOLERANCE:
@@ -193,7 +193,7 @@ def _without_flattens(pieces: Pieces) -> Pieces:
     return pieces.renamed([p for p in pieces.items if p.name not in names], names)
 
 
-def _of_pixels(pieces: Pieces, deviation: Array) -> Pieces:
+def of_pixels(pieces: Pieces, deviation: Array) -> Pieces:
     """Return the net for images in BGR that are not divided by their standard deviation.
 
     Parameters

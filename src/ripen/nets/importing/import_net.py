@@ -1,7 +1,8 @@
-"""`ripen import-net`: fetches and converts a net of the zoo, or imports a PyTorch network."""
+"""`ripen import-net`: a net of the zoo fetched, a PyTorch network or an ONNX model imported."""
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ripen.nets.contract import MODELS, contract
 from ripen.nets.definition import LEARNT
 from ripen.nets.importing.architectures import build, load_state
 from ripen.nets.importing.convert import Converted, convert
+from ripen.nets.importing.from_onnx import from_onnx
 from ripen.nets.published import caffemodel
 from ripen.nets.zoo import DEFINITIONS
 
@@ -33,19 +35,23 @@ def import_net(
     architecture: str | None,
     outputs: int | None = None,
     size: int | None = None,
+    mean: Sequence[float] | None = None,
+    deviation: Sequence[float] | None = None,
 ) -> int:
     """Write a net's folder and print its files; return the exit code.
 
     Parameters
     ----------
     name : str
-        The net, a folder of models/.
+        The net, a folder of models/; or an ONNX model, whose name the net gets.
     weights : Path or None
-        A local file of weights; required with an architecture.
+        A local file of weights; required with an architecture. An ONNX model is a net by itself.
     architecture : str or None
         A network of torchvision or timm; by default `name` is a net of the zoo.
     outputs, size : int or None
         Number of classes and size of the input, if not the architecture's defaults.
+    mean, deviation : sequence of float, or None
+        Of an ONNX model's input, as in `from_onnx`.
 
     Raises
     ------
@@ -53,9 +59,19 @@ def import_net(
         If the net does not exist, its weights are not found or do not fit, or an operator of the
         network has no layer in Caffe.
     """
-    if architecture is None:
-        if outputs or size:
-            raise UsageError("--outputs and --size go with --arch")
+    if weights is None and name.endswith(".onnx"):
+        weights = Path(name)
+        name = re.sub(r"[^a-z0-9]+", "_", weights.stem.lower())
+    model = weights is not None and weights.suffix == ".onnx"
+    if outputs and not architecture or size and not architecture and not model:
+        raise UsageError("--outputs and --size go with --arch; --size with an ONNX model too")
+    if not model and (mean or deviation):
+        raise UsageError("--mean and --std go with an ONNX model")
+    if model and weights is not None:
+        if architecture:
+            raise UsageError(f"--arch goes with weights of PyTorch; {weights.name} has its own")
+        print(_of_onnx(name, weights, size, mean, deviation))
+    elif architecture is None:
         home = caffemodel(name, weights).parent
         print(_table(sorted(f for f in home.iterdir() if f.suffix in (".prototxt", ".caffemodel"))))
     else:
@@ -68,10 +84,7 @@ def import_net(
 def _imported(
     name: str, weights: Path | None, architecture: str, outputs: int | None, size: int | None
 ) -> str:
-    if name in DEFINITIONS:
-        raise UsageError(f"'{name}' is a net of the zoo; choose another name")
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise UsageError(f"'{name}' is not a valid name. Allowed: a-z, 0-9 and _")
+    _check_name(name)
     if weights is None:
         raise UsageError(f"--arch {architecture} needs --weights FILE")
     found = build(architecture, weights, outputs, size)
@@ -79,22 +92,57 @@ def _imported(
     shape = (3, found.input.height, found.input.width)
     title = architecture.partition(":")[2]
     converted = convert(found.module, shape, title, found.deviation)
+    source = {"format": "pytorch", "architecture": architecture}
+    return _written(name, weights, source, converted, found.input, "PyTorch")
+
+
+def _of_onnx(
+    name: str,
+    model: Path,
+    size: int | None,
+    mean: Sequence[float] | None,
+    deviation: Sequence[float] | None,
+) -> str:
+    _check_name(name)
+    converted, wanted = from_onnx(model, mean, deviation, size)
+    result = _written(name, model, {"format": "onnx"}, converted, wanted, "ONNX Runtime")
+    if mean is None and deviation is None:
+        result += "\nits input is taken for ImageNet's, as torchvision has it: see --mean and --std"
+    return result
+
+
+def _check_name(name: str) -> None:
+    if name in DEFINITIONS:
+        raise UsageError(f"'{name}' is a net of the zoo; choose another name")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise UsageError(f"'{name}' is not a valid name. Allowed: a-z, 0-9 and _")
+
+
+def _written(
+    name: str,
+    weights: Path,
+    source: dict[str, str],
+    converted: Converted,
+    wanted: Input,
+    peer: str,
+) -> str:
+    """Write the folder of an imported net; return what to print."""
     net = converted.filled()
     classes = net.blobs[converted.net.layer[-1].top[0]].shape[1]
     front = {
-        "name": title,
+        "name": converted.net.name,
         "caffemodel": f"{name}.caffemodel",
-        "weights": {"format": "pytorch", "architecture": architecture, "sha256": _sha256(weights)},
+        "weights": {**source, "sha256": _sha256(weights)},
         "license": f"not stated: see the publisher of {weights.name}",
-        "input": TypeAdapter(Input).dump_python(found.input, exclude_none=True),
+        "input": TypeAdapter(Input).dump_python(wanted, exclude_none=True),
         **({"classes": "imagenet"} if classes == IMAGENET else {}),
         "parameters": sum(blob.count for blobs in net.params.values() for blob in blobs),
     }
-    written = _write(MODELS / name, converted, front, found.input)
-    agreement = (
-        f"its outputs for random images agree with PyTorch's within {converted.difference:.1g}"
-    )
-    return f"{_table(written)}\n{agreement}"
+    table = _table(_write(MODELS / name, converted, front, wanted))
+    if converted.difference is None:
+        return f"{table}\nits outputs were not compared: {peer} is not installed"
+    found = f"{converted.difference:.1g}"
+    return f"{table}\nits outputs for random images agree with {peer}'s within {found}"
 
 
 def _write(home: Path, converted: Converted, front: dict[str, Any], wanted: Input) -> list[Path]:
@@ -141,7 +189,9 @@ def with_losses(net: NetParameter, wanted: Input) -> NetParameter:
         transform = data.transform_param
         transform.mirror, transform.crop_size = phase == TRAIN, wanted.height
         transform.mean_value.extend(wanted.mean)
-    layers = [layer for layer in net.layer if layer.type not in ("Input", "Softmax")]
+    layers = [layer for layer in net.layer if layer.type != "Input"]
+    if layers[-1].type == "Softmax":
+        layers.pop()
     for layer in layers:
         _learning(result.layer.add(), layer)
     ends = [layers[-1].top[0], "label"]

@@ -82,8 +82,12 @@ class Reverse(Differentiable):
 class Transpose(Differentiable):
     """The axes in the order `dim`, from forks for recurrent nets."""
 
+    @property
+    def order(self) -> list[int]:
+        return list(self.settings().transpose_param.dim)
+
     def shapes(self, given: list[Shape]) -> list[Shape]:
-        order = list(self.settings().transpose_param.dim)
+        order = self.order
         if sorted(order) != list(range(len(given[0]))):
             raise self.error(
                 f"dim is {order}, bottom has shape {given[0]}. "
@@ -92,4 +96,4 @@ class Transpose(Differentiable):
         return [tuple(given[0][axis] for axis in order)]
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
-        return [x[0].permute(list(self.settings().transpose_param.dim)).contiguous()]
+        return [x[0].permute(self.order).contiguous()]

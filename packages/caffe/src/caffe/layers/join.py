@@ -154,18 +154,18 @@ class Crop(Layer):
                     f"bottom 0 has shape {whole}, bottom 1 has {wanted}: at offset {offset} "
                     f"axis {axis} is too small"
                 )
-        self._part = (slice(None),) * first + tuple(
+        self.part = (slice(None),) * first + tuple(
             slice(offset, offset + size) for offset, size in zip(offsets, sizes, strict=True)
         )
         top[0].reshape(*whole[:first], *sizes)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        top[0].set_data(bottom[0].tensor[self._part].clone())
+        top[0].set_data(bottom[0].tensor[self.part].clone())
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0]:
             grad = torch.zeros_like(bottom[0].tensor)
-            grad[self._part] = top[0].grad
+            grad[self.part] = top[0].grad
             bottom[0].set_diff(grad)
 
 

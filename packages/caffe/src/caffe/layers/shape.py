@@ -143,15 +143,15 @@ class Permute(Layer):
                 f"order is {given}, bottom has shape {shape}. "
                 f"Allowed: numbers from 0 to {len(shape) - 1}, each once"
             )
-        self._order = [*given, *(axis for axis in range(len(shape)) if axis not in given)]
-        top[0].reshape(*(shape[axis] for axis in self._order))
+        self.order = [*given, *(axis for axis in range(len(shape)) if axis not in given)]
+        top[0].reshape(*(shape[axis] for axis in self.order))
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        result = bottom[0].tensor.permute(self._order)
+        result = bottom[0].tensor.permute(self.order)
         # A copy, so that later writes of a script into the bottom do not show here.
         top[0].set_data(result.clone(memory_format=torch.contiguous_format))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0]:
-            back = [self._order.index(axis) for axis in range(len(self._order))]
+            back = [self.order.index(axis) for axis in range(len(self.order))]
             bottom[0].set_diff(top[0].grad.permute(back))

@@ -97,6 +97,8 @@ class Page:
         From the best single model to the submission.
     members : mapping of str to float
         The weight of each member of the blend, the largest first.
+    submissions : str
+        The name of the page of submissions beside this one; "" where there is nowhere to submit.
     """
 
     competition: str
@@ -112,6 +114,7 @@ class Page:
     seed: int
     steps: Sequence[Step] = ()
     members: Mapping[str, float] = field(default_factory=dict)
+    submissions: str = ""
 
 
 def lead(competition: Competition, index: Index, metric: Order) -> str:
@@ -181,15 +184,8 @@ def figures(evaluate: Path, sweep: Path, board: Leaderboard, metrics: Metrics) -
 
 def html(page: Page) -> str:
     """Return the page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("page.html.jinja").render(
+    return rendered(
+        "page.html.jinja",
         page=page,
         glance=glance(page),
         styles=palette(list(page.models)),
@@ -198,6 +194,19 @@ def html(page: Page) -> str:
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         machine=platform.machine(),
     )
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Return a page from a template of this folder."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(**values)
 
 
 def _files(folder: Path) -> list[Path]:

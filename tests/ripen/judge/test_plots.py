@@ -52,7 +52,7 @@ FIGURES = {
     "residuals": lambda: plots.residuals(VALUES, "forest"),
     "errors": lambda: plots.error_curves({"net": CURVE, "head": CURVE / 2}, STYLES),
     "scores": lambda: plots.scores(SCORES, "log loss", STYLES),
-    "agreement": lambda: plots.agreement(SUBMITTED, "titanic"),
+    "agreement": lambda: plots.agreement(SUBMITTED),
 }
 
 

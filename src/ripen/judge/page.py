@@ -60,6 +60,8 @@ class Figure:
         The drawing, to stand in the page, or an image element.
     wide : bool
         Whether it takes the whole width.
+    scrolls : bool
+        Whether a narrow window scrolls it, rather than make it too small to see.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Figure:
     sentence: str
     svg: Markup
     wide: bool = False
+    scrolls: bool = False
 
 
 @dataclass(frozen=True)
@@ -221,7 +224,8 @@ def _figure(name: str, file: Path, entry: Entry, sentence: str) -> Figure:
         svg = Markup('<img src="data:{};base64,{}" alt="{}">').format(
             MEDIA[file.suffix], data, entry.alt
         )
-    return Figure(name, entry.title, entry.alt, sentence, svg, entry.wide)
+    scrolls = entry.wide or 'role="group"' in svg  # the latter consists of images
+    return Figure(name, entry.title, entry.alt, sentence, svg, entry.wide, scrolls)
 
 
 def inline(drawing: str, name: str) -> Markup:

@@ -20,8 +20,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ripen.core.atomic import write_text
+from ripen.settings.naming import how_it_ended
 
-SIZE = (6.4, 4.0)  # inches
+SIZE = (5.2, 3.4)  # inches: half a page, and text that can still be read on a phone
 FEW = 10  # classes that fit into a matrix of that size
 POINTS = 2000  # in a scatter plot: an SVG of many more is slow to open
 MARKERS = "xo^sD*"  # of classes
@@ -151,7 +152,7 @@ def error_curve(
         curve.iteration, curve.validation_loss, color=COLOURS["validation"], label="validation"
     )
     axes.axvline(best_iteration, color=COLOURS["reference"], linestyle=":", label="kept")
-    axes.set_title(f"ended by: {stopped}")
+    axes.set_title(how_it_ended(stopped, int(curve.iteration.iloc[-1])))
     return with_legend(figure)
 
 

@@ -165,7 +165,7 @@ def test_other_settings_end_as_the_pages_say(
 
 RUN = {  # commands of the README that take seconds after a run
     "ripen": [["leaderboard", "avocado"], ["completion", "bash"], []],
-    "dvc": [["metrics", "diff"], ["params", "diff"], ["dag", "--md"], ["exp", "show"]],
+    "dvc": [["metrics", "diff"], ["params", "diff"], ["exp", "show"]],
     "caffe": [["time"]],
 }
 

@@ -66,7 +66,8 @@ def bundle(name: str, to: Path | None = None) -> Path:
     model = str(read_metrics(name)["best"]) if model == "best" else model
     with fresh_folder(folder):
         for member in (models := blending.used(layout.blend) if model == BLEND else [model]):
-            fit_model(name, competition, member, folder / MODELS / member)
+            _check_table(name, competition, member)
+            fit_model(name, member, folder / MODELS / member)
         _copy(name, layout, folder / FILES)
         about = {"competition": name, "models": models, "blend": model == BLEND}
         write_text(folder / ABOUT, json.dumps(about, indent=2) + "\n")
@@ -103,19 +104,8 @@ def advice(name: str, folder: Path) -> str:
     )
 
 
-def fit_model(name: str, competition: Competition, model: str, folder: Path) -> None:
-    """Fit the models whose mean predicts the test rows, and save each in a folder of its own.
-
-    Raises
-    ------
-    DataError
-        If the model learns from images or their features.
-    """
-    if list(estimator(competition.models[model], f"models.{model}").inputs) != ["table"]:
-        raise DataError(
-            f"{name}: model '{model}' learns from images or their features, and bundles hold "
-            "models of tables so far. Choose one: predict.model"
-        )
+def fit_model(name: str, model: str, folder: Path) -> None:
+    """Fit the models whose mean predicts the test rows, and save each in a folder of its own."""
     with (
         ExitStack() as stack,
         tempfile.TemporaryDirectory() as temporary,
@@ -127,6 +117,14 @@ def fit_model(name: str, competition: Competition, model: str, folder: Path) -> 
             own.mkdir(parents=True)
             fitted.save(own)
             advance(f"model {number + 1}")
+
+
+def _check_table(name: str, competition: Competition, model: str) -> None:
+    if list(estimator(competition.models[model], f"models.{model}").inputs) != ["table"]:
+        raise DataError(
+            f"{name}: model '{model}' learns from images or their features, and bundles hold "
+            "models of tables so far. Choose one: predict.model"
+        )
 
 
 def _copy(name: str, layout: Layout, folder: Path) -> None:

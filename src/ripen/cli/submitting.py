@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ripen.cli.command import command, known
-from ripen.core.atomic import write_bytes
+from ripen.core.atomic import write_bytes, write_text
 from ripen.core.layout import Layout
 from ripen.settings import compose as config
 
 if TYPE_CHECKING:
-    from ripen.kaggle.ledger import Agreement
+    from ripen.kaggle.ledger import Submission
     from ripen.kaggle.submit import Job
 
 COPIES = Path(".ripen/experiments")
@@ -46,7 +46,7 @@ def submit(chosen: argparse.Namespace) -> int:
         job = _of_experiment(name, message, chosen.experiment)
     sending.run(job, dry_run=chosen.dry_run, force=chosen.force)
     if not chosen.dry_run:
-        _draw_agreement(name, ledger.agreement(ledger.read(ledger.path(name))))
+        _write_page(name, ledger.read(ledger.path(name)))
     return 0
 
 
@@ -117,19 +117,30 @@ def show_submissions(name: str) -> None:
     from ripen.kaggle import ledger
 
     entries = ledger.read(ledger.path(name))
-    if not entries:
-        return
-    terminal.console().print(ledger.table(entries, f"{name}: submissions"))
-    found = ledger.agreement(entries)
-    print(found.text)
-    left = ledger.left_today(entries)
-    print(f"submissions left today: {'unknown (--refresh asks Kaggle)' if left is None else left}")
-    _draw_agreement(name, found)
+    if entries:
+        terminal.console().print(ledger.table(entries, f"{name}: submissions"))
+        print(ledger.agreement(entries).text)
+        left = ledger.left_today(entries)
+        asked = "unknown (--refresh asks Kaggle)"
+        print(f"submissions left today: {asked if left is None else left}")
+    if entries or "kaggle" in config.load_competition(name).source:
+        print(f"submissions: {_write_page(name, entries)}")
 
 
-def _draw_agreement(name: str, found: "Agreement") -> None:
-    """Draw cross-validated against public scores, in a file beside the report."""
-    from ripen.judge import plots
+def _write_page(name: str, entries: "Sequence[Submission]") -> Path:
+    """Write the page that the report links to; return its file."""
+    from ripen.judge import submissions
+    from ripen.kaggle import ledger
 
-    if len(found.points):
-        plots.save(plots.agreement(found.points, name), Layout(name).agreement)
+    found, file = ledger.agreement(entries), Layout(name).submissions
+    nothing = f"Nothing was submitted yet. To submit: ripen submit {name}"
+    page = submissions.Submissions(
+        name,
+        found.text if entries else nothing,
+        found.facts,
+        ledger.headings(entries),
+        ledger.rows(entries),
+        found.points,
+    )
+    write_text(file, submissions.html(page))
+    return file

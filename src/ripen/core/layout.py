@@ -89,9 +89,9 @@ class Layout:
         return Path("reports") / f"{self.competition}.html"
 
     @property
-    def agreement(self) -> Path:
-        """The figure of cross-validated against public scores, which no stage makes."""
-        return self.report.with_name(f"{self.competition}-submissions.svg")
+    def submissions(self) -> Path:
+        """The page of the submissions and their scores, which no stage makes."""
+        return self.report.with_name(f"{self.competition}-submissions.html")
 
     @property
     def metrics(self) -> Path:

@@ -30,10 +30,10 @@ LARGE = 512  # pixels: a larger image is decoded smaller
 WORST, COLUMNS = 24, 8  # mistakes, and how many of them stand side by side
 SIDE = 112  # pixels of an image's square
 GAP = 8
-LINE = 13
-FONT = 11
-LETTER = 6.2  # pixels of a letter's width, about
-HEAD = 24
+LINE = 16
+FONT = 13
+LETTER = 7.2  # pixels of a letter's width, about
+HEAD = 28
 LEAST = 480  # pixels of a figure's width, for its title
 
 

@@ -19,6 +19,7 @@ from ripen.data import image_input
 from ripen.data.card import GAP, montage
 from ripen.data.image_input import Input
 from ripen.judge.image_figures import Tile, fitted, in_rows, tile_figure
+from ripen.learn.arrays import ONE, Unit
 from ripen.learn.seen import SEEN
 from ripen.settings.compose import check
 
@@ -42,12 +43,15 @@ class NetFiles:
         The weights that its training began with.
     input : Input
         How an image becomes its input; height and width are those of `deploy`.
+    unit : (float, float), or of lists
+        Mean and standard deviation by which its targets were standardized.
     """
 
     deploy: NetParameter
     weights: Path
     before: Path | None
     input: Input
+    unit: Unit = ONE
 
 
 def read_files(folder: Path) -> NetFiles:
@@ -58,7 +62,8 @@ def read_files(folder: Path) -> NetFiles:
     read_text(Path(values["deploy"]), deploy)
     before = values["before"] and Path(values["before"])
     wanted = check(values["input"], Input, str(file))
-    return NetFiles(deploy, Path(values["weights"]), before or None, wanted)
+    unit = tuple(values.get("unit", ONE))
+    return NetFiles(deploy, Path(values["weights"]), before or None, wanted, unit)
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,8 @@ class Figure:
         The drawing, to stand in the page, or an image element.
     wide : bool
         Whether it takes the whole width.
+    scrolls : bool
+        Whether a narrow window scrolls it, rather than make it too small to see.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Figure:
     sentence: str
     svg: Markup
     wide: bool = False
+    scrolls: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,8 @@ class Page:
         From the best single model to the submission.
     members : mapping of str to float
         The weight of each member of the blend, the largest first.
+    submissions : str
+        The name of the page of submissions beside this one; "" where there is nowhere to submit.
     """
 
     competition: str
@@ -112,6 +117,7 @@ class Page:
     seed: int
     steps: Sequence[Step] = ()
     members: Mapping[str, float] = field(default_factory=dict)
+    submissions: str = ""
 
 
 def lead(competition: Competition, index: Index, metric: Order) -> str:
@@ -181,15 +187,8 @@ def figures(evaluate: Path, sweep: Path, board: Leaderboard, metrics: Metrics) -
 
 def html(page: Page) -> str:
     """Return the page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("page.html.jinja").render(
+    return rendered(
+        "page.html.jinja",
         page=page,
         glance=glance(page),
         styles=palette(list(page.models)),
@@ -198,6 +197,19 @@ def html(page: Page) -> str:
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         machine=platform.machine(),
     )
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Return a page from a template of this folder."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(**values)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -212,7 +224,8 @@ def _figure(name: str, file: Path, entry: Entry, sentence: str) -> Figure:
         svg = Markup('<img src="data:{};base64,{}" alt="{}">').format(
             MEDIA[file.suffix], data, entry.alt
         )
-    return Figure(name, entry.title, entry.alt, sentence, svg, entry.wide)
+    scrolls = entry.wide or 'role="group"' in svg  # the latter consists of images
+    return Figure(name, entry.title, entry.alt, sentence, svg, entry.wide, scrolls)
 
 
 def inline(drawing: str, name: str) -> Markup:

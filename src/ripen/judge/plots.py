@@ -4,6 +4,7 @@ A model has one colour in all of them (`palette`). Beside its drawing, a file ho
 its lines, which the report shows where the pointer is (`points`).
 """
 
+import io
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -18,9 +19,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ripen.core.atomic import replacing
+from ripen.core.atomic import write_text
+from ripen.settings.naming import how_it_ended
 
-SIZE = (6.4, 4.0)  # inches
+SIZE = (5.2, 3.4)  # inches: half a page, and text that can still be read on a phone
 FEW = 10  # classes that fit into a matrix of that size
 POINTS = 2000  # in a scatter plot: an SVG of many more is slow to open
 MARKERS = "xo^sD*"  # of classes
@@ -52,17 +54,19 @@ def palette(models: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG with a title, and the points of its lines as `data-points`."""
+    """Write a figure as an SVG file."""
+    write_text(path, svg(figure))
+
+
+def svg(figure: Figure) -> str:
+    """Return a figure as SVG with a title, and the points of its lines as `data-points`."""
     # Text stays text, in the font of the page. Names at random and the date would change.
-    style = mpl.rc_context({"svg.hashsalt": "ripen", "svg.fonttype": "none"})
-    with style, replacing(path) as temporary:
+    drawn = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "ripen", "svg.fonttype": "none"}):
         named = {"Title": _name(figure), "Date": None, "Creator": None}
-        figure.savefig(temporary, format="svg", metadata=named)
-        drawn = temporary.read_text(encoding="utf-8")
-        found = json.dumps(points(figure), separators=(",", ":"), ensure_ascii=False)
-        temporary.write_text(
-            drawn.replace("<svg ", f'<svg data-points="{escape(found)}" ', 1), encoding="utf-8"
-        )
+        figure.savefig(drawn, format="svg", metadata=named)
+    found = json.dumps(points(figure), separators=(",", ":"), ensure_ascii=False)
+    return drawn.getvalue().replace("<svg ", f'<svg data-points="{escape(found)}" ', 1)
 
 
 def points(figure: Figure) -> list[list[Any]]:
@@ -148,7 +152,7 @@ def error_curve(
         curve.iteration, curve.validation_loss, color=COLOURS["validation"], label="validation"
     )
     axes.axvline(best_iteration, color=COLOURS["reference"], linestyle=":", label="kept")
-    axes.set_title(f"ended by: {stopped}")
+    axes.set_title(how_it_ended(stopped, int(curve.iteration.iloc[-1])))
     return with_legend(figure)
 
 
@@ -337,14 +341,13 @@ def regions(
     return with_legend(figure)
 
 
-def agreement(points: pd.DataFrame, title: str) -> Figure:
+def agreement(points: pd.DataFrame) -> Figure:
     """Cross-validated scores against public ones: what ranks alike lies on a rising line.
 
     Parameters
     ----------
     points : DataFrame
         Columns model, cv, cv_error (its standard error, or NaN), public; a row for each submission.
-    title : str
     """
     figure, axes = _axes("cross-validated score", "public score")
     errors = points.cv_error.fillna(0)
@@ -364,9 +367,7 @@ def agreement(points: pd.DataFrame, title: str) -> Figure:
         linestyle=":",
         label="as much better on both",
     )
-    axes.set_title(title)
-    axes.legend()
-    return figure
+    return with_legend(figure)
 
 
 def _name(figure: Figure) -> str:

@@ -22,6 +22,7 @@ from ripen.competition.tasks import Targets, Task
 from ripen.core.errors import DataError
 from ripen.core.json_files import read_json
 from ripen.core.layout import Layout
+from ripen.settings.naming import how_it_ended
 
 BAYES = "bayes"  # the name of the best possible rule in tables
 ROWS = "n"  # the number of rows that were scored, which stands among a part's metrics
@@ -420,7 +421,9 @@ def table(board: Leaderboard) -> pd.DataFrame:
 
 def ended(found: Mapping[str, Any]) -> str:
     """Return how and when a model's training ended; "" for one that was fitted in one piece."""
-    return f"{found['stopped']} at {found['iterations']}" if "stopped" in found else ""
+    if "stopped" not in found:
+        return ""
+    return how_it_ended(found["stopped"], found["iterations"])
 
 
 def two_digits(error: float) -> str:

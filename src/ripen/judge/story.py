@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ripen.judge.scoring import Leaderboard
-from ripen.settings.naming import trial_name
+from ripen.settings.naming import setting_name, trial_name
 
 CLOSE = 0.02  # of a probability that is as good as right
 LEAST = 5  # pixels of a filter's side that show anything
@@ -131,7 +131,7 @@ def roc(source: Source) -> str | None:
         for model, line in table.groupby("model", sort=False)
     }
     order = sorted(areas, key=lambda name: -areas[name])
-    first = f"The area below the curve is largest for {order[0]}, {areas[order[0]]:.3f}"
+    first = f"The area under the curve is largest for {order[0]}, {areas[order[0]]:.3f}"
     last = f", and smallest for {order[-1]}, {areas[order[-1]]:.3f}" if len(order) > 1 else ""
     return f"{first}{last}. Guessing has 0.5."
 
@@ -142,7 +142,7 @@ def confusion(source: Source) -> str | None:
         return f"{source.model} confuses most often {_pair(pairs.iloc[0])}." if len(pairs) else None
     table = source.table("confusion").astype(str)
     wrong = table[table.actual != table.predicted]
-    right = f"{source.model} is right about {len(table) - len(wrong):,} of {len(table):,} rows"
+    right = f"{source.model} gets {len(table) - len(wrong):,} of {len(table):,} rows right"
     if not len(wrong):
         return f"{right}."
     counts = wrong.groupby(["actual", "predicted"]).size().rename("n").reset_index()
@@ -215,11 +215,11 @@ def filters(source: Source) -> str | None:
 
 
 def activations(source: Source) -> str | None:
-    return "What layers make of an image, from the first to the last: light is a strong response."
+    return "What layers make of an image, from the first to the last: bright is a strong response."
 
 
 def saliency(source: Source) -> str | None:
-    return "Light pixels decide: a change there moves the score of the predicted class most."
+    return "Bright pixels decide: a change there moves the score of the predicted class most."
 
 
 def sweep_curves(source: Source) -> str | None:
@@ -261,7 +261,9 @@ ENTRIES = {
     ),
     "regions": Entry("What it says where", "Probability over two features", regions),
     "confusion": Entry("Right and wrong", "Counts of true class by predicted class", confusion),
-    "roc": Entry("True against false alarms", "True by false positive rate of each model", roc),
+    "roc": Entry(
+        "ROC: hits against false alarms", "True by false positive rate of each model", roc
+    ),
     "reliability": Entry(
         "Whether its probabilities hold", "Observed share by predicted probability", reliability
     ),
@@ -294,7 +296,8 @@ def say(name: str, source: Source) -> tuple[Entry, str] | None:
     if name in HIDDEN:
         return None
     if name not in ENTRIES and (source.folder / "trials.csv").exists():
-        return Entry(f"Accuracy by {name}", f"Accuracy of each {name}", swept), swept(source)
+        words = setting_name(name)
+        return Entry(f"Accuracy by {words}", f"Accuracy of each {words}", swept), swept(source)
     if name not in ENTRIES:
         words = name.replace("_", " ").capitalize()
         return Entry(words, words, lambda _: ""), ""

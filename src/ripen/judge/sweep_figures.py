@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from ripen.judge.plots import COLOURS, SIZE, with_legend
 from ripen.learn.sweeps.space import Choices, Interval
 from ripen.learn.sweeps.sweep_tables import RATE, marked
-from ripen.settings.naming import trial_name
+from ripen.settings.naming import setting_name, trial_name
 
 MOST_CURVES = 200
 SHOWN = {"sails past": "#b3261e", "crawls": "#8a8a8a"}
@@ -96,7 +96,7 @@ def converged_at(trials: pd.DataFrame) -> Figure:
 
 def accuracy(trials: pd.DataFrame, key: str) -> Figure:
     """Validation accuracy against one setting: the mean, and the spread over all others."""
-    figure, axes = _axes(key, "validation accuracy")
+    figure, axes = _axes(setting_name(key), "validation accuracy")
     rows = trials.dropna(subset=["validation_accuracy"])
     groups = rows.groupby(key, sort=_are_numbers(rows[key]))["validation_accuracy"]
     names, means = list(groups.groups), groups.mean().to_numpy()
@@ -126,7 +126,7 @@ def parallel(trials: pd.DataFrame, keys: Sequence[str]) -> Figure:
     rank = rows.validation_loss.rank(pct=True).to_numpy()
     for line, share in sorted(zip(places, rank, strict=True), key=lambda pair: -pair[1]):
         axes.plot(range(len(columns)), line, color=mpl.colormaps["viridis"](share), lw=1)
-    axes.set_xticks(range(len(columns)), [name.rpartition(".")[2] for name in columns])
+    axes.set_xticks(range(len(columns)), [setting_name(name) for name in columns])
     axes.set_yticks([])
     for x, name in enumerate(columns):
         axes.axvline(x, color=COLOURS["reference"], lw=0.5)
@@ -139,7 +139,7 @@ def parallel(trials: pd.DataFrame, keys: Sequence[str]) -> Figure:
 
 def contour(trials: pd.DataFrame, x: str, y: str) -> Figure:
     """Error over two settings: the lowest of the trials at each point."""
-    figure, axes = _axes(x, y)
+    figure, axes = _axes(setting_name(x), setting_name(y))
     rows = trials.dropna(subset=["validation_loss"])
     rows = pd.DataFrame(rows.groupby([x, y])["validation_loss"].min()).reset_index()
     points = axes.scatter(rows[x], rows[y], c=rows.validation_loss, cmap="viridis", zorder=3)

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 from scipy.stats import spearmanr
 
+from ripen.competition.metrics import METRICS
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
 
@@ -212,10 +213,25 @@ class Agreement:
     correlation : float or None
         Spearman's rank correlation; None of fewer than three, or where all scores of either are
         equal.
+    metric : str or None
+        What the cross-validated scores measure.
     """
 
     points: pd.DataFrame
     correlation: float | None
+    metric: str | None = None
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The best submission by each of both scores; empty if a metric of one's own decides."""
+        if self.metric is None or self.metric not in METRICS or not len(self.points):
+            return {}
+        found = {}
+        for name, column in (("best by CV", "cv"), ("best on the leaderboard", "public")):
+            scores = {str(place): float(score) for place, score in self.points[column].items()}
+            best = self.points.loc[int(METRICS[self.metric].best(scores))]
+            found[name] = f"{best.model}: CV {best.cv:.5f}, public {best.public:.5f}"
+        return found
 
     @property
     def text(self) -> str:
@@ -252,7 +268,7 @@ def agreement(entries: Iterable[Submission]) -> Agreement:
     ).astype({"cv": float, "cv_error": float, "public": float})
     varied = len(points) >= FEWEST and min(points["cv"].nunique(), points["public"].nunique()) > 1
     found = float(spearmanr(points["cv"], points["public"]).statistic) if varied else None
-    return Agreement(points, found)
+    return Agreement(points, found, scored[-1].metric if scored else None)
 
 
 def left_today(entries: Sequence[Submission], today: datetime | None = None) -> int | None:
@@ -265,34 +281,53 @@ def left_today(entries: Sequence[Submission], today: datetime | None = None) -> 
     return known[-1] if known else None
 
 
-def table(entries: Sequence[Submission], title: str) -> Table:
-    """Return submissions as a table for the terminal, the oldest first."""
-    metric = next((one.metric for one in reversed(entries) if one.metric), None)
-    shown = Table(title=title)
-    shown.add_column("submitted", no_wrap=True)
-    for name in (f"CV {metric}" if metric else "CV", "public", "private", "place"):
-        shown.add_column(name, justify="right")
-    shown.add_column("model", overflow="fold")
-    for name in ("commit", "run", "sha256"):
-        shown.add_column(name)
-    shown.add_column("message", overflow="fold")
+HEADINGS = ("submitted", "CV", "public", "private", "place", "model", "commit", "run", "sha256",
+            "message")  # fmt: skip
+
+
+def rows(entries: Sequence[Submission]) -> list[list[str]]:
+    """Return a row for each submission, in the order of `HEADINGS`, the oldest first."""
+    found = []
     for entry in entries:
         cv = "" if entry.cv is None else f"{entry.cv:.5f}"
         error = "" if entry.cv_error is None else f" ± {entry.cv_error:.5f}"
         place = "" if entry.place is None else f"{entry.place} of {entry.teams}"
         members = f" of {', '.join(entry.members)}" if entry.members else ""
         commit = (entry.commit or "")[:8] + (" with changes" if entry.dirty else "")
-        shown.add_row(
-            entry.time[:16].replace("T", " "),
-            cv + error,
-            entry.score or entry.status,
-            entry.private or "",
-            place,
-            # A str would be markup, whose brackets rich interprets.
-            Text(entry.model + members),
-            entry.experiment or commit,
-            (entry.run or "")[:8],
-            entry.sha256[:8],
-            Text(entry.message),
+        found.append(
+            [
+                entry.time[:16].replace("T", " "),
+                cv + error,
+                entry.score or entry.status,
+                entry.private or "",
+                place,
+                entry.model + members,
+                entry.experiment or commit,
+                (entry.run or "")[:8],
+                entry.sha256[:8],
+                entry.message,
+            ]
         )
+    return found
+
+
+def headings(entries: Sequence[Submission]) -> list[str]:
+    """Return the headings of `rows`, with the name of the last submission's metric."""
+    metric = next((one.metric for one in reversed(entries) if one.metric), "")
+    return [f"CV {metric}".strip() if name == "CV" else name for name in HEADINGS]
+
+
+def table(entries: Sequence[Submission], title: str) -> Table:
+    """Return submissions as a table for the terminal, the oldest first."""
+    shown = Table(title=title)
+    for name, heading in zip(HEADINGS, headings(entries), strict=True):
+        if name in ("model", "message"):
+            shown.add_column(heading, overflow="fold")
+        elif name in ("CV", "public", "private", "place"):
+            shown.add_column(heading, justify="right")
+        else:
+            shown.add_column(heading, no_wrap=name == "submitted")
+    for row in rows(entries):
+        # A str would be markup, whose brackets rich interprets.
+        shown.add_row(*map(Text, row))
     return shown

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # engines import torch
     from ripen.nets.engines.engine import Engine
 
 Unit = tuple[float, float] | tuple[list[float], list[float]]
+ONE: Unit = (0.0, 1.0)
 
 
 def unit_of(y: Targets) -> Unit:
@@ -125,14 +126,14 @@ class FittedNet:
     encoder: Any
     shape: tuple[int, ...]
     training: Training | None
-    unit: Unit = (0.0, 1.0)
+    unit: Unit = ONE
 
     def predict(self, x: Any) -> Outputs:
         """Return the net's outputs (`Fitted.predict`)."""
         values = x if self.encoder is None else self.encoder.transform(x)
         files = self.folder / "deploy.prototxt", self.folder / "model.caffemodel"
         found = self.engine.predict(*files, values.reshape(len(values), *self.shape))
-        return found if self.unit == (0.0, 1.0) else in_units(found, self.unit)
+        return found if self.unit == ONE else in_units(found, self.unit)
 
     def save(self, folder: Path) -> None:
         """Write Caffe's files and the encoder."""

@@ -3,9 +3,11 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ripen.core.atomic import write_text
 from ripen.data.image_input import Input
+from ripen.learn.arrays import ONE, Unit
 from ripen.settings.compose import as_mapping
 
 SEEN = "seen.json"
@@ -16,7 +18,14 @@ def whole(wanted: Input) -> Input:
     return replace(wanted, crop=None)
 
 
-def write(folder: Path, deploy: Path, weights: Path, before: Path | None, wanted: Input) -> None:
+def write(
+    folder: Path,
+    deploy: Path,
+    weights: Path,
+    before: Path | None,
+    wanted: Input,
+    unit: Unit = ONE,
+) -> None:
     """Write `seen.json` into a model's folder.
 
     Parameters
@@ -28,11 +37,15 @@ def write(folder: Path, deploy: Path, weights: Path, before: Path | None, wanted
         The weights that its training began with.
     wanted : Input
         How an image becomes its input.
+    unit : (float, float), or of lists
+        Mean and standard deviation by which the net's targets were standardized.
     """
-    values = {
+    values: dict[str, Any] = {
         "deploy": deploy.as_posix(),
         "weights": weights.as_posix(),
         "before": None if before is None else before.as_posix(),
         "input": as_mapping(wanted),
     }
+    if unit != ONE:
+        values["unit"] = unit
     write_text(folder / SEEN, json.dumps(values, indent=2) + "\n")

@@ -1,27 +1,22 @@
 """Which model is served under a name: a net of the zoo, or a competition's trained model."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ripen.competition import index as indexes
-from ripen.competition.index import Index
 from ripen.core.errors import DataError, UsageError
 from ripen.core.layout import BLEND, Layout
 from ripen.core.registry import nearest
 from ripen.data.image_input import Input
 from ripen.judge.scoring import read_metrics
-from ripen.learn import blending
 from ripen.learn.estimator import estimator
 from ripen.learn.seen import SEEN
 from ripen.nets.contract import MODELS
-from ripen.serve import pictures, rows
+from ripen.serve import features, pictures, rows
 from ripen.serve.answers import Served
+from ripen.serve.mixture import fit_again, members
 from ripen.settings.compose import available, load_competition
 from ripen.settings.schema import Competition
-
-NO_MODEL = (
-    "{name} has no model that a page can ask: its models learn from features of images. "
-    "Choose a net that is trained further: --model"
-)
 
 
 def served(name: str, model: str | None = None) -> Served:
@@ -59,55 +54,49 @@ def _of_competition(name: str, wanted: str | None) -> Served:
             f"{name} is not trained here ({index_file}: no such file). "
             f"Run: ripen run competitions=[{name}]"
         )
-    metrics, competition = read_metrics(name), load_competition(name)
+    competition = load_competition(name)
     index = indexes.read(layout, competition)
-    model = wanted or _first(competition, metrics, layout)
-    if model is None:
-        raise DataError(NO_MODEL.format(name=name))
+    here = [each for each in (*competition.models, BLEND) if layout.model(each).exists()]
+    model = wanted or chosen(competition, read_metrics(name))
     if model not in (known := [*competition.models, BLEND]):
         raise UsageError(f"{name} has no model '{model}'{nearest(model, known)}")
-    if not layout.model(model).exists():
+    if model not in here:
         raise DataError(
             f"{name}: model '{model}' is not trained here. Run: ripen run competitions=[{name}]"
         )
     title = f"{name}: {model}"
-    about = f"The model {model} of the competition {name}, trained here."
-    if _sees(layout, model, index):
-        return pictures.trained(layout.model(model), index.names, title, about)
-    if not _of_table(competition, layout, model):
-        raise DataError(f"{name}: no page can ask model '{model}', which learns from features")
-    table = rows.fitted(name, competition, index, model, title, about)
-    shape = competition.columns.shape
-    return table if shape is None else pictures.Pixels(table, _pixels(shape, competition))
-
-
-def _first(competition: Competition, metrics: Any, layout: Layout) -> str | None:
-    """Return the model that is submitted, or the first in the settings that a page can ask."""
-    chosen = competition.predict.model if competition.predict else "best"
-    chosen = str(metrics["best"]) if chosen == "best" else chosen
-    names = dict.fromkeys([chosen, *competition.models])
-    return next(
-        (
-            each
-            for each in names
-            if (layout.model(each) / SEEN).exists() or _of_table(competition, layout, each)
-        ),
-        None,
+    about = (
+        f"It predicts {', '.join(competition.targets) or 'classes'}: the model {model} of the "
+        f"competition {name}, trained here."
     )
+    if others := [each for each in here if each != model]:
+        about += f" Its other models are {', '.join(others)}: ripen serve {name} --model NAME."
+    names = index.names or competition.targets
+    if model != BLEND and (layout.model(model) / SEEN).exists():
+        return pictures.trained(layout.model(model), names, title, about, index.task)
+    inputs = {
+        member: list(estimator(competition.models[member], f"models.{member}").inputs)
+        for member in members(layout, model)
+    }
+    for member, taken in inputs.items():
+        if taken == ["images"]:
+            raise DataError(
+                f"{name}: the blend uses '{member}', nets that were trained on images, one a "
+                f"fold, of which a page asks the first alone. Choose a model: --model "
+                f"{' or '.join(each for each in here if each != BLEND)}"
+            )
+    mixture = fit_again(name, model)
+    if all(taken == ["table"] for taken in inputs.values()):
+        table = rows.table(name, competition, index, mixture, title, about)
+        shape = competition.columns.shape
+        return table if shape is None else pictures.Pixels(table, _pixels(shape, competition))
+    return features.of_features(competition, index, mixture, inputs, title, about)
 
 
-def _sees(layout: Layout, model: str, index: Index) -> bool:
-    """Whether a model is a net that classifies pictures."""
-    return (layout.model(model) / SEEN).exists() and index.task.classifies
-
-
-def _of_table(competition: Competition, layout: Layout, model: str) -> bool:
-    """Whether a model, or every one that the blend uses, learns from the table."""
-    if model == BLEND:
-        if not layout.blend.exists():
-            return False
-        return all(_of_table(competition, layout, each) for each in blending.used(layout.blend))
-    return list(estimator(competition.models[model], f"models.{model}").inputs) == ["table"]
+def chosen(competition: Competition, metrics: Mapping[str, Any]) -> str:
+    """Return the model that is submitted, or the best."""
+    named = competition.predict.model if competition.predict else "best"
+    return str(metrics["best"]) if named == "best" else named
 
 
 def _pixels(shape: list[int], competition: Competition) -> Input:

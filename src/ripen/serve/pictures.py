@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,13 +10,16 @@ import numpy as np
 from PIL import Image
 
 import caffe
+from ripen.competition.tasks import TASKS, Task
 from ripen.data.decode import decode
 from ripen.data.image_input import RESAMPLING, Input, middle, values
 from ripen.judge.insight import NetFiles, Probe, read_files, saliency
+from ripen.learn.arrays import in_units
 from ripen.nets.contract import contract, labels
 from ripen.nets.opening import open_net
 from ripen.nets.published import caffemodel, definition, load
-from ripen.serve.answers import Answer, Field, most_probable
+from ripen.serve.answers import Answer, Field
+from ripen.serve.mixture import answer
 from ripen.serve.rows import Table
 
 NAME = "the picture"  # in errors: a browser need not say what its file is called
@@ -24,20 +27,23 @@ NAME = "the picture"  # in errors: a browser need not say what its file is calle
 
 @dataclass(frozen=True)
 class Net:
-    """A net that classifies pictures, with the saliency of each.
+    """A net that takes pictures, with the saliency of each.
 
     Parameters
     ----------
     files : NetFiles
     names : sequence of str
-        Of its classes.
+        Of its outputs.
     title, about : str
+    task : Task
+        Of what it predicts: classes, independent labels, or numbers.
     """
 
     files: NetFiles
     names: Sequence[str]
     title: str
     about: str
+    task: Task = TASKS["multiclass"]
     takes: Literal["image"] = "image"
     fields: Sequence[Field] = ()
     probe: Probe = field(init=False, repr=False)
@@ -46,17 +52,17 @@ class Net:
         object.__setattr__(self, "probe", Probe(self.files))
 
     def answer(self, question: bytes) -> Answer:
-        """Classify an image file (`Served.answer`)."""
+        """Predict from an image file (`Served.answer`)."""
         image = decode(question, NAME)
         response = self.probe.response(image)
-        scores = np.exp(response.scores - response.scores.max(), dtype=np.float64)
+        outputs = in_units(response.scores[np.newaxis], self.files.unit)[0]
+        if self.task.classifies:  # what the probe has removed: a Softmax
+            outputs = np.exp(response.scores - response.scores.max(), dtype=np.float64)
+            outputs /= outputs.sum()
+        said = answer(self.task, self.names, outputs)
         _, decisive = saliency(NAME, image, response, self.names)
         wanted = self.files.input.sized(*response.gradient.shape[1:])
-        return Answer(
-            most_probable(scores / scores.sum(), self.names),
-            seen=png(seen(image, wanted)),
-            saliency=png(decisive.image),
-        )
+        return replace(said, seen=png(seen(image, wanted)), saliency=png(decisive.image))
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,7 @@ class Pixels:
         pixels = values(image, self.input).reshape(-1)
         names = [each.name for each in self.table.fields]
         row = {name: f"{value:g}" for name, value in zip(names, pixels, strict=True)}
-        found = self.table.answer(row)
-        return Answer(found.top, found.values, seen=png(seen(image, self.input)))
+        return replace(self.table.answer(row), notes=(), seen=png(seen(image, self.input)))
 
 
 def of_the_zoo(name: str) -> Net:
@@ -110,11 +115,11 @@ def of_the_zoo(name: str) -> Net:
     return Net(files, names, name, about)
 
 
-def trained(folder: Path, names: Sequence[str], title: str, about: str) -> Net:
+def trained(folder: Path, names: Sequence[str], title: str, about: str, task: Task) -> Net:
     """Return a net that was trained here on images, from its model's folder."""
     files = read_files(folder)
     open_net(files.deploy, caffe.TEST)  # refuses Python layers
-    return Net(files, names, title, about)
+    return Net(files, names, title, about, task)
 
 
 def _outputs(files: NetFiles) -> int:

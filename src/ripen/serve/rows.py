@@ -1,28 +1,18 @@
-"""Models of a table: a form made from its columns, and one row predicted at a time.
+"""Models of a table: a form made from its columns, and one row predicted at a time."""
 
-The pipeline keeps predictions and no estimators, so the models are fitted again at the start, with
-the same seeds, as `ripen bundle` does.
-"""
-
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ripen.bundle.assemble import fit_model
-from ripen.competition import predictions
 from ripen.competition.index import Index
 from ripen.core.errors import DataError, shown
-from ripen.core.layout import BLEND, Layout
+from ripen.core.layout import Layout
 from ripen.data.encoders import columns, described
-from ripen.learn import blending
-from ripen.learn.models import served
-from ripen.serve.answers import Answer, Field, most_probable
+from ripen.serve.answers import Answer, Field
+from ripen.serve.mixture import Mixture, answer
 from ripen.settings.schema import Competition
 
 LEVELS = 300  # choices of a question: with more it takes any text
@@ -35,10 +25,7 @@ class Table:
 
     Attributes
     ----------
-    members : mapping of str to list
-        By model, the fitted ones whose mean is its answer: one, or those of the folds.
-    blend : Path or None
-        The folder of the blend of these models.
+    mixture : Mixture
     columns : DataFrame
         The prepared training rows.
     index : Index
@@ -46,8 +33,7 @@ class Table:
         Of the model's outputs.
     """
 
-    members: Mapping[str, Sequence[served.Served]]
-    blend: Path | None
+    mixture: Mixture
     columns: pd.DataFrame
     index: Index
     names: Sequence[str]
@@ -66,45 +52,19 @@ class Table:
         row = pd.DataFrame(
             {name: _typed(given[name], self.columns[name], known[name]) for name in known}
         )
-        outputs = self._outputs(row)[0]
-        if self.index.task.classifies or self.index.task.probabilities:
-            return Answer(most_probable(outputs, self.names), notes=notes)
-        pairs = [(name, float(value)) for name, value in zip(self.names, outputs, strict=True)]
-        return Answer(values=pairs, notes=notes)
-
-    def _outputs(self, row: pd.DataFrame) -> NDArray[np.floating]:
-        found = {
-            name: np.mean([one.of_rows(row) for one in fitted], axis=0)
-            for name, fitted in self.members.items()
-        }
-        if self.blend is None:
-            (outputs,) = found.values()
-            return np.asarray(outputs)
-        tables = {
-            name: predictions.table("test", np.arange(len(row)), outputs)
-            for name, outputs in found.items()
-        }
-        return blending.of_other_rows(self.blend, tables)
+        outputs = self.mixture.outputs(lambda name, model: model.of_rows(row))
+        return answer(self.index.task, self.names, outputs, notes)
 
 
-def fitted(
-    name: str, competition: Competition, index: Index, model: str, title: str, about: str
+def table(
+    name: str, competition: Competition, index: Index, mixture: Mixture, title: str, about: str
 ) -> Table:
-    """Fit a model, or the members of the blend, and return what answers by them."""
-    layout = Layout(name)
-    of_blend = model == BLEND
-    members = {}
-    for member in blending.used(layout.blend) if of_blend else [model]:
-        with tempfile.TemporaryDirectory() as temporary:
-            fit_model(name, competition, member, Path(temporary))
-            members[member] = [served.read(folder) for folder in sorted(Path(temporary).iterdir())]
-    training = pd.read_parquet(layout.table).iloc[index.learnable()]
+    """Return what answers by fitted models of a table."""
+    training = pd.read_parquet(Layout(name).table).iloc[index.learnable()]
     kinds = columns.kinds(training, described(competition.columns))
     fields = [question(training[each], kinds[each]) for each in map(str, training)]
     names = index.names or competition.targets
-    return Table(
-        members, layout.blend if of_blend else None, training, index, names, fields, title, about
-    )
+    return Table(mixture, training, index, names, fields, title, about)
 
 
 def question(values: "pd.Series[Any]", kind: str) -> Field:

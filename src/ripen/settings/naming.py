@@ -1,8 +1,32 @@
-"""Names of trials, as figures, MLflow and the report show them."""
+"""Names of trials, settings and ends of trainings, as figures, MLflow and the report show them."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
+
+ENDED = {"early_stopping": "stopped early at", "max_iter": "limit of"}
+SETTINGS = {"base_lr": "learning rate"}
+
+
+def setting_name(key: str) -> str:
+    """Return a short name of a setting.
+
+    >>> setting_name("solver.base_lr"), setting_name("net.hidden_layers")
+    ('learning rate', 'hidden layers')
+    """
+    last = key.rpartition(".")[2]
+    return SETTINGS.get(last, last.replace("_", " "))
+
+
+def how_it_ended(stopped: str, iterations: int) -> str:
+    """Return how and when a training ended.
+
+    >>> how_it_ended("early_stopping", 3500), how_it_ended("max_iter", 30)
+    ('stopped early at 3500', 'limit of 30')
+    >>> how_it_ended("converged", 700)
+    'converged at 700'
+    """
+    return f"{ENDED.get(stopped, f'{stopped} at')} {iterations}"
 
 
 def trial_name(settings: Mapping[str, Any]) -> str:

@@ -47,5 +47,6 @@ def run(name: str) -> None:
         seed=competition.seed,
         steps=steps.read(layout.evaluate / steps.FILE),
         members=metrics["models"].get(BLEND, {}).get("members", {}),
+        submissions=layout.submissions.name if "kaggle" in competition.source else "",
     )
     write_text(layout.report, page.html(values))

@@ -93,7 +93,7 @@ def test_steps_and_members_of_the_blend_are_a_section_where_there_are_any() -> N
         ["svm", "0.750"],
         ["net", "0.250"],
     ]
-    assert "steps" not in html(made())
+    assert 'id="steps"' not in html(made())
 
 
 def test_models_of_a_test_part_alone_are_ranked_by_it() -> None:
@@ -201,8 +201,8 @@ def test_figures_tell_their_story_in_order_and_leave_out_what_shows_nothing(
             "error does not: the net begins to learn the training rows by heart.",
         ),
         (
-            "True against false alarms",
-            "The area below the curve is largest for svm, 0.750. Guessing has 0.5.",
+            "ROC: hits against false alarms",
+            "The area under the curve is largest for svm, 0.750. Guessing has 0.5.",
         ),
         (
             "The sweep's trials",

@@ -52,7 +52,7 @@ FIGURES = {
     "residuals": lambda: plots.residuals(VALUES, "forest"),
     "errors": lambda: plots.error_curves({"net": CURVE, "head": CURVE / 2}, STYLES),
     "scores": lambda: plots.scores(SCORES, "log loss", STYLES),
-    "agreement": lambda: plots.agreement(SUBMITTED, "titanic"),
+    "agreement": lambda: plots.agreement(SUBMITTED),
 }
 
 
@@ -172,7 +172,7 @@ def test_the_boundary_of_regions_is_at_one_half_and_classes_have_their_own_marks
 def test_a_saved_figure_has_a_title(tmp_path: Path) -> None:
     plots.save(FIGURES["error"](), tmp_path / "error.svg")
     text = (tmp_path / "error.svg").read_text()
-    assert "<title>error (log loss) against iterations: ended by: converged</title>" in text
+    assert "<title>error (log loss) against iterations: converged at 2</title>" in text
 
 
 def test_of_many_classes_names_are_shortened_and_zeros_are_blank() -> None:

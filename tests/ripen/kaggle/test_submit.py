@@ -626,8 +626,11 @@ def test_the_command(
     assert (
         "CV and public score: ranks are compared from 3 submissions on (1 scored so far)\n"
         "submissions left today: 3\n"
+        "submissions: reports/cats_vs_dogs-submissions.html\n"
     ) in printed
-    assert (repository / "reports/cats_vs_dogs-submissions.svg").read_bytes().startswith(b"<?xml")
+    page = (repository / "reports/cats_vs_dogs-submissions.html").read_text()
+    assert "<td>net: CV 0.05000, public 0.98114</td>" in page
+    assert "<td>crust [1]</td>" in page
     assert rows[0] == ["net (best)", "0.0500", "0.9800", "2.00 s", ""]
     assert rows[1][1:] == [
         "0.05000",

@@ -19,18 +19,25 @@ import pytest
 import uvicorn
 from PIL import Image, ImageDraw
 
+import caffe
 from ripen import cli
 from ripen.competition import predictions
+from ripen.competition.tasks import TASKS
 from ripen.core.errors import DataError
 from ripen.data.encoders import columns
-from ripen.data.image_input import Input
-from ripen.learn import fitting
+from ripen.data.image_input import Input, values
+from ripen.learn import fitting, seen
+from ripen.learn.arrays import ONE
 from ripen.learn.models import served
+from ripen.nets import frozen as frozen_nets
 from ripen.nets.classify import Classifier
 from ripen.serve import app, offer, pictures
 from ripen.serve.answers import Served
+from ripen.serve.features import Extractor, OfFeatures
+from ripen.serve.mixture import Mixture
 from ripen.serve.pictures import Pixels
 from ripen.serve.rows import Table, question
+from ripen.settings.schema import Images
 from tests.ripen import frozen
 from tests.ripen.browser import needs_chromium, opened, screenshot
 from tests.ripen.images import encoded, make_image
@@ -58,8 +65,8 @@ def fitted(folder: Path, task: str, frame: pd.DataFrame, scale: float | None = N
     kinds, training = columns.kinds(frame), frame[:50]
     fields = [question(training[each], kinds[each]) for each in frame]
     names = index.names or ["price"]
-    members = {"linear": [served.read(saved)]}
-    return Table(members, None, training, index, names, fields, EVIL, "A test."), outputs
+    mixture = Mixture({"linear": [served.read(saved)]})
+    return Table(mixture, training, index, names, fields, EVIL, "A test."), outputs
 
 
 def typed() -> pd.DataFrame:
@@ -272,6 +279,71 @@ def test_pixels_of_a_picture_are_the_columns_of_a_row(tmp_path: Path) -> None:
     found = dict(answer.top)
     np.testing.assert_allclose([found[name] for name in table.names], outputs[2], atol=0.02)
     assert answer.saliency is None
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_a_picture_goes_through_its_features_to_the_answer_of_the_pipeline(
+    tmp_path: Path, task: str
+) -> None:
+    images, classes, parts = fits.images_input(6, 4)
+    settings = Images(labels={"read": "name"}, min_side=1, max_broken=0, crop=0.9,
+                      batch_size=2, precision="float32")  # fmt: skip
+    colours = frozen_nets.OfColours(bins=2)
+    values = colours.extract(images.files, settings, 1).array().mean(axis=1, dtype=np.float32)
+    targets = [str(float(name == "dog")) if task == "regression" else name for name in classes]
+    names = () if task == "regression" else ("cat", "dog")
+    index = fits.index_of(task, targets, [0, 1] * 6 + [-1] * 4, parts, names)
+    name = "ridge" if task == "regression" else "logistic_regression"
+    fit = fits.fit_of({"estimator": name}, index, fits.features_input(values), tmp_path / "fit")
+    outputs = predictions.outputs(fitting.run(fit)[0][-1])
+    (model,) = fitting.for_test_rows(fit)
+    (tmp_path / "saved").mkdir()
+    model.save(tmp_path / "saved")
+    served_ = OfFeatures(
+        Mixture({"linear": [served.read(tmp_path / "saved")]}),
+        {"linear": ["colours"]},
+        {"colours": Extractor(colours, settings, ())},
+        index,
+        names or ["weight"],
+        "pets",
+        "A test.",
+    )
+    for file, expected in zip(images.files[-4:], outputs, strict=True):
+        answer = served_.answer(file.read())
+        found = dict(answer.top or answer.values)
+        np.testing.assert_allclose([found[each] for each in served_.names], expected, rtol=1e-5)
+    with pytest.raises(DataError, match="^the picture: "):
+        served_.answer(b"GIF89a")
+
+
+@pytest.mark.parametrize(
+    ("task", "last", "unit"),
+    [("multilabel", "Sigmoid", ONE), ("regression", "Power", ([10.0, 0.0], [2.0, 0.5]))],
+)
+def test_a_net_says_several_labels_or_numbers(
+    tmp_path: Path, task: str, last: str, unit: Any
+) -> None:
+    deploy, weights = tmp_path / "deploy.prototxt", tmp_path / "model.caffemodel"
+    deploy.write_text(
+        'layer { name: "data" type: "Input" top: "data" '
+        "input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }\n"
+        'layer { name: "scores" type: "InnerProduct" bottom: "data" top: "scores" '
+        'inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }\n'
+        f'layer {{ name: "prob" type: "{last}" bottom: "scores" top: "prob" }}\n'
+    )
+    caffe.set_random_seed(3)
+    net = caffe.Net(str(deploy), caffe.TEST)
+    net.save(str(weights))
+    wanted = Input(height=4, width=4, channel_order="BGR", raw_scale=1.0)
+    seen.write(tmp_path, deploy, weights, None, wanted, unit)
+    image = make_image(4, 8, 8)
+    expected = net.forward(data=values(image, wanted)[np.newaxis])["prob"][0]
+    expected = expected * np.asarray(unit[1]) + np.asarray(unit[0])
+    model = pictures.trained(tmp_path, ["wide", "tall"], "plums", "A test.", TASKS[task])
+    answer = model.answer(encoded(image, "PNG"))
+    found = dict(answer.top or answer.values)
+    np.testing.assert_allclose([found["wide"], found["tall"]], expected, rtol=1e-5)
+    assert bool(answer.values) == (task == "regression")
 
 
 @pytest.mark.parametrize(

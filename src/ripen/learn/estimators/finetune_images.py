@@ -13,7 +13,7 @@ from pydantic import Field
 from ripen.competition.tasks import Targets, Task
 from ripen.core.atomic import write_text
 from ripen.data.decode import File
-from ripen.learn.arrays import Unit, in_units, unit_of
+from ripen.learn.arrays import ONE, Unit, in_units, unit_of
 from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
 from ripen.settings.compose import as_mapping, changed
@@ -103,7 +103,12 @@ class FinetuneImages(Estimator):
             )
         before = start if self.pretrained else None
         seen.write(
-            work.folder, deploy, work.folder / "model.caffemodel", before, seen.whole(net.wanted)
+            work.folder,
+            deploy,
+            work.folder / "model.caffemodel",
+            before,
+            seen.whole(net.wanted),
+            unit,
         )
         return FittedOnImages(
             work.engine, work.folder, net, self.views, work.threads, training, unit
@@ -171,7 +176,7 @@ class FittedOnImages:
     views: ViewsName
     threads: int
     training: Training | None
-    unit: Unit = (0.0, 1.0)
+    unit: Unit = ONE
 
     def predict(self, x: Any) -> Outputs:
         """Return the net's outputs for image files (`Fitted.predict`)."""
@@ -187,7 +192,7 @@ class FittedOnImages:
             self.threads,
         )
         outputs = np.asarray(found.mean(axis=1))
-        return outputs if self.unit == (0.0, 1.0) else in_units(outputs, self.unit)
+        return outputs if self.unit == ONE else in_units(outputs, self.unit)
 
     def save(self, folder: Path) -> None:
         """Write nothing: nets of whole images are not served."""
@@ -196,8 +201,8 @@ class FittedOnImages:
 def as_learnt(train: Rows, validation: Rows, task: Task) -> tuple[Rows, Rows, Unit]:
     """Return rows with targets as a net learns them, a row for each, and numbers' unit."""
     if task.classifies:
-        return train, validation, (0.0, 1.0)
-    unit: Unit = (0.0, 1.0) if task.probabilities else unit_of(train.y)
+        return train, validation, ONE
+    unit: Unit = ONE if task.probabilities else unit_of(train.y)
     mean, scale = (np.asarray(each) for each in unit)
     learnt = [
         replace(rows, y=np.asarray((rows.y - mean) / scale, np.float64).reshape(len(rows.y), -1))

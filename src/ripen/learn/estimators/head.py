@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripen.core.atomic import write_text
-from ripen.learn.arrays import Unit, in_units, unit_of, write_rows
+from ripen.learn.arrays import ONE, Unit, in_units, unit_of, write_rows
 from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
 from ripen.settings.schema import Solver
@@ -18,7 +18,6 @@ if TYPE_CHECKING:  # engines import torch
     from ripen.nets.engines.engine import Engine
 
 FOLDER, DEPLOY = "head", "head.prototxt"
-ONE: Unit = (0.0, 1.0)
 SHARD = 1000  # rows in a file, of which Caffe keeps one in memory
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]

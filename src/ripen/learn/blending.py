@@ -251,6 +251,7 @@ class Nested:
                 bags,
                 self.settings.steps,
                 self.seed,
+                None if self.index.weight is None else self.index.weight[rows],
             )
             self.fitted[key] = self.blenders[method].fit(sample)
         return self.fitted[key]

@@ -1,6 +1,7 @@
 """The blend: every blender's invariants, known best mixtures, honest folds, and what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,19 @@ def test_a_logistic_stacker_finds_the_weights_that_made_the_labels() -> None:
     )
     mixture = BLENDERS["logistic"].fit(sample("binary", y, outputs, "log_loss"))
     assert mixture.weights.tolist() == pytest.approx([0.7, 0.3], abs=0.03)
+
+
+@pytest.mark.parametrize(("name", "task"), [("linear", "regression"), ("logistic", "binary")])
+def test_a_row_of_weight_3_counts_for_a_stacker_as_three_rows(name: str, task: str) -> None:
+    y, outputs = drawn(task, 2000, [0.5, 1.0])
+    # The second model is right where rows weigh 3, the first elsewhere.
+    weight = np.where(np.arange(2000) % 4 == 0, 3.0, 1.0)
+    outputs[1, weight == 3] = drawn(task, 2000, [0.1])[1][0, weight == 3]
+    taken, repeats = sample(task, y, outputs), weight.astype(int)
+    found = BLENDERS[name].fit(replace(taken, weight=weight)).weights
+    repeated = sample(task, np.repeat(y, repeats), np.repeat(outputs, repeats, axis=1))
+    assert found.tolist() == pytest.approx(BLENDERS[name].fit(repeated).weights.tolist(), abs=2e-3)
+    assert found[1] > BLENDERS[name].fit(taken).weights[1] + 0.05
 
 
 def test_values_are_averaged_where_the_metric_takes_their_errors() -> None:

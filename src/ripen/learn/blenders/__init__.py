@@ -136,6 +136,8 @@ class Sample:
     bags, steps : int
         Settings of a greedy selection (`ripen.settings.schema.Blend`).
     seed : int
+    weight : float64 ndarray of shape (n,), optional
+        How much each row counts for a stacker. For a selection the metric says it.
     """
 
     outputs: Floats
@@ -146,6 +148,14 @@ class Sample:
     bags: int
     steps: int
     seed: int
+    weight: Floats | None = None
+
+    @property
+    def shares(self) -> Floats:
+        """The weight of each row, of mean 1, shape (n,)."""
+        if self.weight is None:
+            return np.ones(len(self.targets))
+        return np.asarray(self.weight / self.weight.mean())
 
     @property
     def space(self) -> str:

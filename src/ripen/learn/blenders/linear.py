@@ -8,7 +8,7 @@ RIDGE = 1e-3  # of the models' mean sum of squares: models that agree share thei
 
 
 def fit(sample: Sample) -> Mixture:
-    """Return the weights w ≥ 0 of the least ‖y - b - Xw‖² + r ‖w - 1/m‖².
+    """Return the weights w ≥ 0 of the least ‖y - b - Xw‖² + r ‖w - 1/m‖², rows by their weight.
 
     Values have an intercept b for each output, and weights of any sum. Weights of probabilities
     sum to 1, so that the blend is one too.
@@ -20,9 +20,10 @@ def fit(sample: Sample) -> Mixture:
     m, _, k = taken.shape
     means = np.zeros((m, k)), np.zeros(k)
     if not sample.task.probabilities:
-        means = taken.mean(axis=1), wanted.mean(axis=0)
-    x = (taken - means[0][:, None]).reshape(m, -1).T
-    y = (wanted - means[1]).ravel()
+        means = tuple(np.average(each, axis=-2, weights=sample.shares) for each in (taken, wanted))
+    root = np.sqrt(sample.shares)[:, None]
+    x = ((taken - means[0][:, None]) * root).reshape(m, -1).T
+    y = ((wanted - means[1]) * root).ravel()
     # The normal equations: m by m, however many rows there are.
     gram = x.T @ x
     ridge = RIDGE * max(np.trace(gram) / m, np.finfo(np.float64).tiny)

@@ -9,21 +9,21 @@ def fit(sample: Sample) -> Mixture:
     """Return one weight a model, none below 0, and an intercept for each class or label."""
     space = "log" if sample.task.classifies else "logit"
     taken, m = SPACES[space].there(sample.outputs), len(sample.outputs)
-    weights, intercept = solve(taken, sample.wanted, sample.task.classifies, np.full(m, 1 / m))
+    weights, intercept = solve(taken, sample, np.full(m, 1 / m))
     return Mixture("logistic", space, weights, intercept)
 
 
-def solve(taken: Floats, wanted: Floats, classifies: bool, prior: Floats) -> tuple[Floats, Floats]:
+def solve(taken: Floats, sample: Sample, prior: Floats) -> tuple[Floats, Floats]:
     """Return weights and intercepts of the least log loss, with a normal prior on both.
+
+    A row of several classes has one of them; labels are independent.
 
     Parameters
     ----------
     taken : float64 ndarray of shape (m, n, k)
         What is weighted.
-    wanted : float64 ndarray of shape (n, k)
-        0 or 1.
-    classifies : bool
-        Whether each row has one class; otherwise its labels are independent.
+    sample : Sample
+        Gives the rows' targets and weights.
     prior : float64 ndarray of shape (m,)
         The mean of the weights' prior, whose variance is 1/2; that of the intercepts is 0.
 
@@ -35,16 +35,20 @@ def solve(taken: Floats, wanted: Floats, classifies: bool, prior: Floats) -> tup
     from scipy.special import expit, logsumexp
 
     m, n, k = taken.shape
+    wanted, classifies, shares = sample.wanted, sample.task.classifies, sample.shares[:, None]
 
     def loss(values: Floats) -> tuple[float, Floats]:
         weights, intercept = values[:m], values[m:]
         z = np.tensordot(weights, taken, 1) + intercept
         if classifies:
             total = logsumexp(z, axis=1, keepdims=True)
-            cost, slope = (total[:, 0] - (wanted * z).sum(axis=1)).sum(), np.exp(z - total) - wanted
+            each, slope = (
+                total - (wanted * z).sum(axis=1, keepdims=True),
+                np.exp(z - total) - wanted,
+            )
         else:
-            cost = (np.logaddexp(0, z) - wanted * z).sum()
-            slope = expit(z) - wanted
+            each, slope = np.logaddexp(0, z) - wanted * z, expit(z) - wanted
+        cost, slope = (each * shares).sum(), slope * shares
         apart = weights - prior
         cost += (apart**2).sum() + (intercept**2).sum()
         to_weights = np.tensordot(taken, slope, ((1, 2), (0, 1))) + 2 * apart

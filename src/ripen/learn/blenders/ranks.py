@@ -18,7 +18,7 @@ def fit(sample: Sample) -> Mixture:
     ranked = np.stack([rank_of(each, own) for each, own in zip(sample.outputs, knots, strict=True)])
     weights = greedy(replace(sample, outputs=ranked)).weights
     blended = np.tensordot(weights, ranked, 1)[None]
-    slope, intercept = solve(blended, sample.wanted, sample.task.classifies, np.ones(1))
+    slope, intercept = solve(blended, sample, np.ones(1))
     space = "log" if sample.task.classifies else "logit"
     return Mixture("ranks", space, rounded(weights * max(slope[0], 1.0)), intercept, knots)
 

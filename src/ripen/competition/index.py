@@ -163,6 +163,8 @@ def classes_of(
         classes = declared
     elif declared is not None:
         classes = {value: known.get(value, value) for value in declared}
+    elif competition.one_hot:
+        classes = {name: name for name in competition.targets}
     else:
         classes = known or {value: value for value in sorted(set(found), key=_in_order)}
     if unknown := sorted(set(found) - set(classes)):

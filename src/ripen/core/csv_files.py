@@ -1,8 +1,10 @@
 """CSV files as text: the callers decide what a value means."""
 
 import csv
+import io
 import re
 import warnings
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -92,25 +94,33 @@ def sniff(path: Path) -> dict[str, str]:
         found["encoding"] = "latin-1"
         text = content.decode("latin-1")
     head = text[:SNIFFED]
-    lines = head.splitlines()[:50]
-    if len(head) == SNIFFED:
-        lines = lines[:-1] or lines  # the last one is cut off
-    # Take the separator with the most columns, if every line has the same number of them.
-    columns = {separator: _columns(lines, separator) for separator in SEPARATORS}
+    # Take the separator with the most columns, if every row has the same number of them.
+    rows = {separator: _rows(head, separator, len(text) > SNIFFED) for separator in SEPARATORS}
+    columns = {separator: _columns(each) for separator, each in rows.items()}
     separator = max(columns, key=lambda each: columns[each])
     if columns[separator] > 1 and separator != ",":
         found["separator"] = separator
-    # Between commas a decimal comma would need quotes: only look for one with other separators.
-    if separator != ",":
-        fields = [field for line in lines[1:] for field in line.split(separator)]
-        commas = sum(re.fullmatch(r'"?\s*-?\d+,\d+\s*"?', field) is not None for field in fields)
-        points = sum(re.fullmatch(r'"?\s*-?\d+\.\d+\s*"?', field) is not None for field in fields)
+        # Between commas a decimal comma would need quotes: only look for one with other separators.
+        fields = [field.strip() for row in rows[separator][1:] for field in row]
+        commas = sum(re.fullmatch(r"-?\d+,\d+", field) is not None for field in fields)
+        points = sum(re.fullmatch(r"-?\d+\.\d+", field) is not None for field in fields)
         if commas > points:
             found["decimal"] = ","
     return found
 
 
-def _columns(lines: list[str], separator: str) -> int:
-    """Return the number of columns of the lines, 0 if it varies."""
-    counts = {len(row) for row in csv.reader(lines, delimiter=separator) if row}
+def _rows(head: str, separator: str, cut: bool) -> list[list[str]]:
+    """Return the first rows, without the last one if the text is cut off; [] if it is no table."""
+    # Unlike str.splitlines the reader splits at line feeds alone, and not within quotes.
+    try:
+        rows = list(islice(csv.reader(io.StringIO(head, newline=""), delimiter=separator), 51))
+    except csv.Error:
+        return []
+    rows = rows[:-1] if len(rows) > 50 or (cut and len(rows) > 1) else rows
+    return [row for row in rows if row]
+
+
+def _columns(rows: list[list[str]]) -> int:
+    """Return the number of columns, 0 if it varies."""
+    counts = {len(row) for row in rows}
     return counts.pop() if len(counts) == 1 else 0

@@ -139,7 +139,7 @@ def convert(values: "pd.Series[str]", column: Column, decimal: str = ".") -> "pd
 def is_missing(values: "pd.Series[str]", column: Column) -> "pd.Series[bool]":
     """Return which values mean a missing one."""
     texts = MISSING if column.type in ("number", "date") else BLANK
-    return values.str.strip().isin(texts)
+    return values.str.strip().isin(texts.union(column.unknown or ()))
 
 
 def with_points(values: "pd.Series[str]", decimal: str) -> "pd.Series[str]":

@@ -76,7 +76,7 @@ def category(column: Column, classes: list[str] | None = None) -> Expected:
     return Expected(pa.Column(str, pa.Check.isin(classes)), f"a class: {shown}", typed)
 
 
-def form(column: Column, decimal: str = ".", hint: str = "") -> Expected:
+def form(column: Column, decimal: str = ".", hint: str = "", *, unique: bool = False) -> Expected:
     """Return the expected form of a column.
 
     Parameters
@@ -86,6 +86,8 @@ def form(column: Column, decimal: str = ".", hint: str = "") -> Expected:
     decimal : "." or ","
     hint : str
         What to do about an invalid value.
+    unique : bool
+        Whether a date may be there only once, being an id.
     """
     import pandera.pandas as pa
 
@@ -104,7 +106,8 @@ def form(column: Column, decimal: str = ".", hint: str = "") -> Expected:
         known = convert(values, column, decimal).notna()
         return known | is_missing(values, column) if missing else known
 
-    return Expected(pa.Column(str, pa.Check(fits)), words[str(column.type)] + hint, column, missing)
+    check = pa.Column(str, pa.Check(fits), unique=unique)
+    return Expected(check, words[str(column.type)] + hint, column, missing)
 
 
 def with_numbers(
@@ -113,7 +116,8 @@ def with_numbers(
     """Give tables without ids their rows' numbers, where the sample submission's ids are these.
 
     The rule: the test table has no column of ids, and those of the sample are 1, 2, … n of its n
-    rows, or 0, 1, … n-1. Then every table without that column numbers its rows so.
+    rows, or 0, 1, … n-1. Then every table without that column numbers its rows so. If only the
+    training table has no ids, its rows are numbered from 1.
 
     Parameters
     ----------
@@ -129,9 +133,12 @@ def with_numbers(
         The tables, `id` their first column; those that were given where the rule does not hold.
     """
     test = texts.get("test")
-    if test is None or id in test or sample is None or len(sample) != len(test):
+    if test is None:
         return dict(texts)
-    first = next((n for n in (1, 0) if sample.tolist() == numbers_from(n, len(test))), None)
+    ids = [] if sample is None or id in test else sample.tolist()
+    first = next((n for n in (1, 0) if ids == numbers_from(n, len(test))), None)
+    if id in test:
+        first = 1
     if first is None:
         return dict(texts)
     return {

@@ -5,7 +5,7 @@ Pure functions on tables of text. They return facts with reasons. Where the file
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +16,8 @@ from ripen.data.tables import with_numbers
 from ripen.entry.files import Table
 
 CLASSES = 20  # a target with more distinct whole numbers is a regression
-MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
+RARE = 0.15  # share of a class, below which its label is seldom what is asked for
+ZEROS, ONES = frozenset({"0", "0.0", "False"}), frozenset({"1", "1.0", "True"})
 _STRINGS = re.compile(r"rle|pixels|mask|bbox|box|polygon|segment|prediction_?string", re.IGNORECASE)
 
 
@@ -162,7 +163,10 @@ def target_of(
         If there is no target, or its values are missing.
     """
     names = list(id.melted) or [str(name) for name in sample.text if name != id.in_sample]
-    lacking = [str(name) for name in train.text if name not in test.text and name != id.name]
+    # Some test tables have the target's column too, with nothing in it.
+    empty = {name for name in names if name in test.text and test.text[name].nunique() <= 1}
+    known = set(test.text) - empty
+    lacking = [str(name) for name in train.text if name not in known and name != id.name]
     if not lacking:
         raise DataError(
             f"{train.name}: no target found: each of its columns is in {test.name} as well. "
@@ -217,7 +221,14 @@ def _complete(train: Table, name: str) -> None:
 # --- The task and the form -----------------------------------------------------------------------
 
 
-def goal_of(targets: pd.DataFrame, sample: Table, id: Id, metric: str | None, ask: Ask) -> Goal:
+def goal_of(
+    targets: pd.DataFrame,
+    sample: Table,
+    id: Id,
+    metric: str | None,
+    ask: Ask,
+    tasks: Collection[str] = (),
+) -> Goal:
     """Find the task and the form of the submission, from the values of the target and the sample.
 
     Parameters
@@ -229,6 +240,8 @@ def goal_of(targets: pd.DataFrame, sample: Table, id: Id, metric: str | None, as
     metric : str, optional
         What the metric needs, if it is known: "label", "probability" or "value".
     ask : Ask
+    tasks : collection of str
+        Those that the metric allows, if it is known.
 
     Raises
     ------
@@ -239,7 +252,7 @@ def goal_of(targets: pd.DataFrame, sample: Table, id: Id, metric: str | None, as
     given = sample.text[names]
     reachable(sample, names)
     if targets.shape[1] > 1:
-        return _several(targets, id)
+        return _several(targets, id, tasks)
     target = targets.iloc[:, 0]
     numbers = numeric(target)
     if named := columns_of(target, list(id.melted) or names):
@@ -274,11 +287,18 @@ def reachable(sample: Table, names: Sequence[str]) -> None:
             )
 
 
-def _several(targets: pd.DataFrame, id: Id) -> Goal:
-    """Return the goal of k targets: independent labels if all values are 0 or 1, else numbers."""
+def _several(targets: pd.DataFrame, id: Id, tasks: Collection[str]) -> Goal:
+    """Return the goal of k targets: one class, independent labels, or numbers.
+
+    They are one class if exactly one of k is 1 in each row, independent labels if all are 0 or 1.
+    """
     k = targets.shape[1]
     form = f"a row for each id and each of {k} targets" if id.melted else f"{k} columns"
-    if set(targets.to_numpy().ravel()) <= {"0", "1", "0.0", "1.0"}:
+    numbers = tuple(tasks) == ("regression",)
+    if set(targets.to_numpy().ravel()) <= ZEROS | ONES and not numbers:
+        one = k > 2 and (targets.isin(ONES).sum(axis=1) == 1).all() and not id.melted
+        if one and (not tasks or "multiclass" in tasks):
+            return Goal("multiclass", "probability", f"one of {k} columns is 1", form, {})
         return Goal("multilabel", "probability", f"{k} columns of 0 and 1", form, {})
     if bad := [str(name) for name in targets if not numeric(targets[name])]:
         raise DataError(
@@ -319,10 +339,11 @@ def _single(
             )
         if not sample <= {*values.index, "0", "1"}:
             return Goal("binary", "probability", counts, f"{name} holds {given.iloc[0]}", {})
-        form = metric or ask(
-            "submission", ["label", "probability"], f"{name} holds {given.iloc[0]} in every row"
-        )
-        return Goal("binary", form, counts, f"{name} holds {given.iloc[0]} in every row", {})
+        said = f"{name} holds {given.iloc[0]} in every row"
+        options = ["label", "probability"]
+        if values.min() < RARE * len(target):
+            options, said = options[::-1], f"{said}, and one class is rare"
+        return Goal("binary", metric or ask("submission", options, said), counts, said, {})
     most = int(given.str.count(r"\S+").max())
     spaced = given.str.split().explode().isin(set(values.index)).all()
     if most > 1 and spaced and not sample <= set(values.index):

@@ -17,8 +17,11 @@ from ripen.core.errors import DataError
 from ripen.data.labels import is_image, is_junk
 
 TABLES = (".csv", ".tsv")
+TEXTS = (".md", ".txt", ".html")
+READ = 1 << 18  # bytes of a text about the competition
 SHOWN = 10  # names in an error
-_SAMPLE = re.compile(r"submi|^sample", re.IGNORECASE)
+_SAMPLE = re.compile(r"submi|^sample|^example|benchmark", re.IGNORECASE)
+_WORDS = re.compile(r"descri|readme|overview|evaluat|metric|about", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,15 @@ class Files:
         Names with folders, in a nested archive relative to it.
     smallest : int
         The smallest width or height among the first images, in pixels; 0 without images.
+    texts : dict of str to str
+        What describes the competition, by the file's name without folders.
     """
 
     where: str
     tables: Mapping[str, Table]
     images: Sequence[str] = ()
     smallest: int = 0
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(path: Path) -> Files:
@@ -77,12 +83,17 @@ def read(path: Path) -> Files:
             if name.lower().endswith(TABLES):
                 table = read_table(members[name](), PurePosixPath(name).name, f"{path}: {name}")
                 tables.setdefault(table.name, table)
+        texts = {
+            PurePosixPath(name).name: members[name]()[:READ].decode("utf-8", errors="replace")
+            for name in names
+            if name.lower().endswith(TEXTS) and _WORDS.search(PurePosixPath(name).name)
+        }
         smallest = min((_side(members[name](), name) for name in images[:20]), default=0)
         others = [name for name in names if name not in images]
     if not tables and not images:
         shown = ", ".join(others[:SHOWN]) or "none"
         raise DataError(f"{path}: holds neither a table (*.csv) nor an image. Its files: {shown}")
-    return Files(str(path), tables, images, smallest)
+    return Files(str(path), tables, images, smallest, texts)
 
 
 @contextmanager
@@ -151,20 +162,98 @@ def _side(content: bytes, name: str) -> int:
 # --- Which table is which ------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Which table is which.
+
+    Attributes
+    ----------
+    sample : Table
+    train, test, labels : Table, optional
+        `labels` has the targets of the training rows, if `train` lacks them.
+    """
+
+    sample: Table
+    train: Table | None
+    test: Table | None
+    labels: Table | None = None
+
+
+def parts_of(files: Files) -> Parts:
+    """Tell the tables apart: by their names, or else by their ids and columns.
+
+    The test table has the sample's ids; the training table shares the most columns with it.
+
+    Raises
+    ------
+    DataError
+        If there is no sample submission.
+    """
+    sample = sample_of(files)
+    if sample is None:
+        raise DataError(
+            f"{files.where}: no sample submission found. Its tables: "
+            f"{', '.join(sorted(files.tables)) or 'none'}. Name it sample_submission.csv"
+        )
+    others = [files.tables[name] for name in sorted(files.tables) if name != sample.name]
+    wanted = set(sample.text.iloc[:, 0])
+
+    def asked(table: Table) -> bool:
+        return any(set(table.text[column]) == wanted for column in table.text)
+
+    def alike(table: Table) -> int:
+        return len(set(table.text) & set(test.text)) if test else 0
+
+    by_name = _named(others, "test")
+    test = next((each for each in by_name if asked(each)), by_name[0] if by_name else None)
+    test = test or next((each for each in others if asked(each)), None)
+    rest = [each for each in others if each is not test and each not in by_name]
+    # A table of the labels alone may be named like the training table.
+    train = max(_named(rest, "train") or [], key=alike, default=None)
+    if train is None:
+        train = max((each for each in rest if alike(each) > 1), key=alike, default=None)
+    labels = _labels(train, test, [each for each in rest if each is not train])
+    return Parts(sample, train, test, labels)
+
+
 def sample_of(files: Files) -> Table | None:
-    """Return the sample submission, by its name. Competitions in stages have several: the last."""
+    """Return the sample submission, by its name. Competitions in stages have several: the last.
+
+    Else the table that has the ids of another one, few columns, and none of the test's.
+    """
     named = [table for name, table in sorted(files.tables.items()) if _SAMPLE.search(name)]
-    return named[-1] if named else None
+    if named:
+        return named[-1]
+    tests = _named(list(files.tables.values()), "test")
+    for test in tests[:1]:
+        ids = [set(test.text[column]) for column in test.text]
+        for _, table in sorted(files.tables.items()):
+            first, *more = map(str, table.text)
+            asks = more and not set(more) & set(test.text)
+            if table is not test and asks and set(table.text[first]) in ids:
+                return table
+    return None
 
 
-def part_of(files: Files, part: str) -> Table | None:
-    """Return the table named ``<part>.csv``, else the first whose name begins or ends with it."""
-    stems = {Path(name).stem.lower(): table for name, table in sorted(files.tables.items())}
-    if part in stems:
-        return stems[part]
-    close = [
-        table
-        for stem, table in stems.items()
-        if re.search(rf"(^|[^a-z]){part}(ing)?([^a-z]|$)", stem) and not _SAMPLE.search(stem)
-    ]
-    return close[0] if close else None
+def _named(tables: Sequence[Table], part: str) -> list[Table]:
+    """Return the tables named ``<part>.csv``, or else with a word that begins or ends with it."""
+    stems = [(Path(table.name).stem.lower(), table) for table in tables]
+    for form in (part, rf"(.*[^a-z])?{part}(ing)?([^a-z].*)?", rf"{part}.*|.*{part}"):
+        found = [table for stem, table in stems if re.fullmatch(form, stem)]
+        found = [table for table in found if not _SAMPLE.search(table.name)]
+        if found:
+            return found
+    return []
+
+
+def _labels(train: Table | None, test: Table | None, others: Sequence[Table]) -> Table | None:
+    """Return the table of the training rows' targets, if the training table has none itself."""
+    if train is None or test is None or set(train.text) - set(test.text):
+        return None
+    keys = [str(name) for name in train.text if train.text[name].is_unique]
+    for table in others:
+        shared = [name for name in keys if name in table.text]
+        matched = any(set(table.text[name]) == set(train.text[name]) for name in shared)
+        if matched and set(table.text) - set(train.text):
+            return table
+    return None

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+import pandas as pd
+
 from ripen.core.errors import DataError
 from ripen.data.labels import LABELS, Known, is_image
 from ripen.entry.files import Files, Table
@@ -27,6 +29,8 @@ class Labels:
     reason : str
     table, id, label : str
         Settings of the reader "csv".
+    several : DataFrame, optional
+        The target's columns, if they are several.
     """
 
     read: str
@@ -35,11 +39,20 @@ class Labels:
     table: str = ""
     id: str = ""
     label: str = ""
+    several: pd.DataFrame | None = None
+
+    @property
+    def targets(self) -> pd.DataFrame:
+        """The target's columns as text, a row for each training image."""
+        if self.several is not None:
+            return self.several
+        return pd.DataFrame({self.label or "class": list(self.known.values())})
 
     def settings(self) -> dict[str, str]:
         """Return the section, without default values."""
         given = {"id": self.id, "label": self.label} if self.read == "csv" else {}
-        return {"read": self.read} | {key: name for key, name in given.items() if name != key}
+        changed = {key: name for key, name in given.items() if name and name != key}
+        return {"read": self.read} | changed
 
 
 def labels_of(files: Files, sample: Table) -> Labels:
@@ -63,11 +76,17 @@ def labels_of(files: Files, sample: Table) -> Labels:
         for column in table.text:
             values = set(table.text[column])
             if values in (set(names), set(stems)):
+                asked = [str(name) for name in sample.text.columns[1:]]
+                way = "with" if values == set(names) else "without"
+                if len(asked) > 1 and set(asked) <= set(table.text):
+                    known = dict.fromkeys(table.text[column], "")
+                    reason = f"{table.name} has each image's targets, by its name {way} suffix"
+                    several = table.text[asked]
+                    return Labels("csv", known, reason, table.name, str(column), "", several)
                 label = _label(table, str(column), sample)
                 # If the folders are these classes, no table is needed.
                 if label and set(table.text[label]) != set(folders):
                     known = dict(zip(table.text[column], table.text[label], strict=True))
-                    way = "with" if values == set(names) else "without"
                     reason = f"{table.name} has each image's {label}, by its name {way} suffix"
                     return Labels("csv", known, reason, table.name, str(column), label)
     if len(folders) > 1:

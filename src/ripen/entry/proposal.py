@@ -12,16 +12,17 @@ import yaml
 from ripen.competition.metrics import METRICS
 from ripen.core.errors import DataError
 from ripen.data.tables import with_numbers
-from ripen.entry import facts, image_facts, split
+from ripen.entry import column_facts, facts, image_facts, split
 from ripen.entry.facts import Ask, Fact, Goal
-from ripen.entry.files import Files, Table, part_of, sample_of
+from ripen.entry.files import Files, Parts, Table, parts_of
 from ripen.entry.kaggle_page import KagglePage
-from ripen.entry.metric_words import needs, usual
+from ripen.entry.metric_words import metric_of, needs, usual
 from ripen.settings.schema import Files as Names
 
 LINES = 20
 WIDTH = 100
 MORE = 1.0  # least skewness of amounts
+Known = tuple[str, str]  # a metric of the registry, and where it is named
 
 
 def propose(
@@ -43,18 +44,13 @@ def propose(
     DataError
         If the files do not show what is predicted, or ripen cannot predict it.
     """
-    sample = sample_of(files)
-    if sample is None:
-        raise DataError(
-            f"{files.where}: no sample submission found. Its tables: "
-            f"{', '.join(sorted(files.tables)) or 'none'}. Name it sample_submission.csv"
-        )
+    parts = parts_of(files)
+    sample, test = parts.sample, parts.test
     if sample.text.shape[1] < 2 or sample.text.empty:
         raise DataError(f"{sample.name}: needs a column of ids, one beside it, and rows")
-    test = part_of(files, "test")
     images = files.images and (test is None or set(test.text) <= {str(sample.text.columns[0])})
-    of = _of_images if images else _of_table
-    found = of(files, sample, page, ask)
+    known = registered(page, files)
+    found = _of_images(files, sample, known, ask) if images else _of_table(files, parts, known, ask)
     title = page.title if page and page.title else name
     about = [Fact("about", _about(page))] if page else []
     return write(f"{title}, as `ripen new` found it", [Fact("source", source), *about, *found])
@@ -69,8 +65,24 @@ def _about(page: KagglePage) -> dict[str, str]:
     return {key: value for key, value in given.items() if value}
 
 
-def _of_table(files: Files, sample: Table, page: KagglePage | None, ask: Ask) -> list[Fact]:
-    train, test = part_of(files, "train"), part_of(files, "test")
+def registered(page: KagglePage | None, files: Files) -> Known | None:
+    """Return the metric that Kaggle, or a text among the files, names, and where it stands."""
+    if page is not None:
+        return page.registered
+    for name, text in files.texts.items():
+        # The part on the evaluation comes after a line that says so: other words may be columns'.
+        told = re.search(r"^.{0,20}(evaluat|metric|scor).*", text, re.IGNORECASE | re.M | re.S)
+        if told and (metric := metric_of(told[0])):
+            return metric, f"{name} names it"
+    return None
+
+
+def _allowed(known: Known | None) -> tuple[str, ...]:
+    return METRICS[known[0]].tasks if known else ()
+
+
+def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list[Fact]:
+    train, test, sample, labels = parts.train, parts.test, parts.sample, parts.labels
     for part, table in (("train", train), ("test", test)):
         if table is None:
             shown = ", ".join(sorted(files.tables))
@@ -80,38 +92,52 @@ def _of_table(files: Files, sample: Table, page: KagglePage | None, ask: Ask) ->
     id = facts.id_of(sample, test)
     texts = {"train": train.text, "test": test.text}
     texts = with_numbers(texts, id.name, sample.text[id.in_sample])
+    if labels is not None and id.name in labels.text and id.name in train.text:
+        new = [name for name in labels.text if name not in train.text]
+        texts["train"] = train.text.join(labels.text.set_index(id.name)[new], on=id.name)
     train, test = replace(train, text=texts["train"]), replace(test, text=texts["test"])
-    if id.name not in train.text:
-        raise DataError(f"{train.name}: has no column '{id.name}', the ids of {test.name}")
     facts.unique(train, id.name)
     targets, reason, dropped = facts.target_of(train, test, sample, id, ask)
+    drops = f"{test.name} lacks {'it' if len(dropped) == 1 else 'them'}"
     if extra := [str(c) for c in test.text if c not in train.text]:
-        raise DataError(f"{test.name}: column '{extra[0]}' is not in {train.name}")
-    known = page.registered if page else None
-    goal = facts.goal_of(train.text[targets], sample, id, needs(known and known[0]), ask)
+        drops = f"not in both {train.name} and {test.name}"
+    tables = [each for each in (train, test, sample, labels) if each]
+    form = {key: value for table in tables for key, value in table.form.items()}
+    goal = facts.goal_of(
+        train.text[targets], sample, id, needs(known and known[0]), ask, _allowed(known)
+    )
     classes = goal.task in ("binary", "multiclass")
     how = split.of_table(train.text, test.text, id.name, targets, classes)
+    left_out = {id.name, *targets, *dropped, *extra}
+    types = column_facts.odd(
+        train.text.drop(columns=left_out, errors="ignore"), test.text, form.get("decimal", ".")
+    )
+    columns: dict[str, Any] = {"drop": [*dropped, *extra]} if dropped or extra else {}
+    why = [drops] * bool(columns) + [types.reason] * bool(types.settings)
+    if types.settings:
+        columns["types"] = types.settings
+    names = {"train": train.name, "test": test.name, "sample": sample.name}
+    if labels is not None:
+        names["labels"] = labels.name
     only = targets[0] if len(targets) == 1 else targets
-    drops = f"{test.name} lacks {'it' if len(dropped) == 1 else 'them'}"
     return [
         Fact("defaults", ["/kind/table"]),
-        *_names({"train": train.name, "test": test.name, "sample": sample.name}),
-        *_csv((train, test, sample)),
+        *_names(names),
+        *([Fact("csv", form, "as the files are written")] if form else []),
         Fact("id", id.name, id.reason),
         Fact("target", only, reason),
-        *([Fact("columns", {"drop": dropped}, drops)] if dropped else []),
+        *([Fact("columns", columns, "; ".join(why))] if columns else []),
         *_goal(goal, known, train.text[targets[0]]),
         Fact("validation", how.settings, how.reason),
     ]
 
 
-def _of_images(files: Files, sample: Table, page: KagglePage | None, ask: Ask) -> list[Fact]:
+def _of_images(files: Files, sample: Table, known: Known | None, ask: Ask) -> list[Fact]:
     named = image_facts.check_ids(files, sample)
     labels = image_facts.labels_of(files, sample)
-    target = pd.Series(list(labels.known.values()), name=labels.label or "class")
+    targets = labels.targets
     id = facts.Id(str(sample.text.columns[0]), str(sample.text.columns[0]), named)
-    known = page.registered if page else None
-    goal = facts.goal_of(target.to_frame(), sample, id, needs(known and known[0]), ask)
+    goal = facts.goal_of(targets, sample, id, needs(known and known[0]), ask, _allowed(known))
     image_facts.read_by(labels.read, files, labels, list(sample.text[id.in_sample]))
     settings: dict[str, Any] = {"labels": labels.settings()}
     why = labels.reason
@@ -125,12 +151,13 @@ def _of_images(files: Files, sample: Table, page: KagglePage | None, ask: Ask) -
         how = {"split": "stratified_group", "group": column, "folds": split.FOLDS}
         validation = [Fact("validation", how, f"{table.name}: each {column} has several images")]
     given = {"sample": sample.name, "train": labels.table, "groups": groups and groups[0].name}
+    only = labels.label or (list(targets) if targets.shape[1] > 1 else None)
     return [
         Fact("defaults", ["/kind/images"]),
         *_names({key: name for key, name in given.items() if name}),
         Fact("id", id.name, id.reason),
-        *([Fact("target", labels.label)] if labels.label else []),
-        *_goal(goal, known, target),
+        *([Fact("target", only)] if only else []),
+        *_goal(goal, known, targets.iloc[:, 0]),
         Fact("images", settings, why),
         *validation,
     ]
@@ -143,13 +170,7 @@ def _names(given: dict[str, str]) -> list[Fact]:
     return [Fact("files", changed)] if changed else []
 
 
-def _csv(tables: Sequence[Table]) -> list[Fact]:
-    """Return the section `csv`, if the tables are not in the default format."""
-    found = {key: value for table in tables for key, value in table.form.items()}
-    return [Fact("csv", found, "as the files are written")] if found else []
-
-
-def _goal(goal: Goal, known: tuple[str, str] | None, target: "pd.Series[str]") -> list[Fact]:
+def _goal(goal: Goal, known: Known | None, target: "pd.Series[str]") -> list[Fact]:
     """Return task, metric and submission; the metric is Kaggle's, else the usual one."""
     metric, why = known or usual(goal.task, goal.submission, skewed(goal, target))
     if goal.task not in METRICS[metric].tasks:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ripen.data import parts
-from ripen.data.column_types import convert, detect
+from ripen.data.column_types import convert, date_format, detect
 from ripen.entry.files import Files, Table
 
 FOLDS = 5
@@ -43,7 +43,8 @@ def of_table(
         pattern = {"group": id, "pattern": parts.GROUP_IN_ID, "folds": FOLDS}
         reason = f"{id} begins with a group, and no group is in both parts"
         return Split({"split": stratified} | pattern, reason)
-    shared = [str(name) for name in train if name in test and name not in {id, *targets}]
+    others = {*targets} if date_format(train[id]) else {id, *targets}
+    shared = [str(name) for name in train if name in test and name not in others]
     typed = {name: _typed(train, test, name) for name in shared}
     for name in shared:
         if parts.later(*typed[name]):

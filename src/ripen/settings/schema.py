@@ -274,7 +274,8 @@ class Files:
 
     `sample` is the sample submission. `solution` holds the test labels, if they are known; `more`
     holds labelled rows for the learning curve only. Both are optional. `groups` has a row for each
-    id, and the column that `validation` names if the training table lacks it.
+    id, and the column that `validation` names if the training table lacks it. `labels` has the
+    target of each training row, by its id, if the training table lacks it.
     """
 
     train: str = "train.csv"
@@ -283,6 +284,7 @@ class Files:
     solution: str = "solution.csv"
     more: str = "more.csv"
     groups: str | None = None
+    labels: str | None = None
 
 
 ColumnType = Literal[
@@ -297,13 +299,15 @@ class Column:
     `type` overrides the detected one (`ripen.data.column_types`). An ordered column needs its
     `levels`, from low to high; a date may have its `format`, in Python's notation. `min` and `max`
     are the range of numbers, ends included. `missing` says whether values may be missing: by
-    default they may, except in a column with a range. Identifiers and constants are not features.
+    default they may, except in a column with a range. `unknown` lists further texts that stand for
+    a missing value, such as "n/a" or "-". Identifiers and constants are not features.
     """
 
     type: ColumnType | None = None
     levels: list[str] | None = None
     format: str | None = None
     missing: bool | None = None
+    unknown: list[str] | None = None
     min: float | None = None
     max: float | None = None
 
@@ -331,9 +335,10 @@ class Csv:
 class Columns:
     """The columns of a table, where their detected types are not enough.
 
-    `drop` lists columns that are not features; `types` overrides types by column. `scale` divides
-    all numbers instead of standardizing them. With `shape` (channels, height, width) a row is an
-    image, pixel after pixel. The column `weight` holds the weight of each training row.
+    `drop` lists columns of either part that are not features; `types` overrides types by column.
+    `scale` divides all numbers instead of standardizing them. With `shape` (channels, height,
+    width) a row is an image, pixel after pixel. The column `weight` holds the weight of each
+    training row.
     """
 
     drop: list[str] = Field(default_factory=list)
@@ -435,7 +440,8 @@ class Competition:
     id : str
         The column of ids.
     target : str or list of str
-        One column, or several. For images without a table it is the class from their labels.
+        One column, or several; with task "multiclass" each of several is a class, 1 in the rows of
+        it. For images without a table it is the class from their labels.
     classes : list or mapping, optional
         The classes in the order of their labels; a mapping gives each a display name. By default
         the classes found, sorted.
@@ -519,6 +525,11 @@ class Competition:
     def targets(self) -> list[str]:
         """The columns of the target."""
         return [self.target] if isinstance(self.target, str) else self.target
+
+    @property
+    def one_hot(self) -> bool:
+        """Whether the target is one class, in a column of 0 and 1 for each."""
+        return self.task == "multiclass" and len(self.targets) > 1
 
 
 # --- A run ---------------------------------------------------------------------------------------

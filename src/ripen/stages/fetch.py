@@ -87,11 +87,13 @@ def extract_tables(archive: Archive, competition: Competition, folder: Path) -> 
     names = [member.name for member in archive.members]
     take(archive, names, wanted, folder)
     # Kaggle zips a large table by itself: train.csv.zip. Archives of images stay closed.
+    table = competition.images is None
     for name in names:
         inside = PurePosixPath(name).name.removesuffix(ZIP)
-        if inside in wanted and name.endswith(ZIP) and not (folder / inside).exists():
+        lacking = {each for each in wanted if each and not (folder / each).exists()}
+        if name.endswith(ZIP) and (inside in lacking or (table and lacking)):
             with archive.inner(name) as inner:
-                take(inner, [member.name for member in inner.members], {inside}, folder)
+                take(inner, [member.name for member in inner.members], lacking, folder)
     sample = competition.files.sample
     if competition.predict and not (folder / sample).exists():
         tables = [name for name in names if name.removesuffix(ZIP).endswith(".csv")]

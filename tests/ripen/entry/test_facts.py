@@ -88,6 +88,17 @@ def test_the_target_is_what_the_test_part_lacks(
     assert (found[0], found[2]) == (target, dropped)
 
 
+def test_an_empty_target_in_the_test_part_is_the_target() -> None:
+    train, sample = (
+        table("train.csv", "key,x,y\nc,1,0\nd,2,1\n"),
+        table("s.csv", "key,y\na,0\nb,0\n"),
+    )
+    for value in ("", "0", "NaN"):
+        test = table("test.csv", f"key,x,y\na,1,{value}\nb,2,{value}\n")
+        found = target_of(train, test, sample, Id("key", "key", ""), never)
+        assert (found[0], found[2]) == (["y"], [])
+
+
 def test_a_melted_sample_names_the_targets() -> None:
     train = table("train.csv", "key,x,u,v\nc,1,0,1\nd,2,1,0\n")
     sample = table("sample.csv", "row,y\na_u,0\na_v,0\nb_u,0\nb_v,0\n")
@@ -138,6 +149,8 @@ GOALS = {
     "a fraction": (["0.5", "2", "3"], ["0", "0"], ("regression", "value")),
     "many whole numbers": ([str(i) for i in range(30)], ["0", "1"], ("regression", "value")),
     "ranks, sample of fractions": (["1", "2", "3"] * 5, ["2.1", "2.1"], ("regression", "value")),
+    "a rare class": (["0"] * 19 + ["1"], ["0", "0"], ("binary", "probability")),
+    "zeros written as fractions": (["0", "1"], ["0.0", "0.0"], ("binary", "probability")),
     "digits": (["0", "1", "2"] * 5, ["0", "0"], ("multiclass", "label")),
 }  # fmt: skip
 
@@ -173,6 +186,10 @@ def test_several_columns() -> None:
     with pytest.raises(DataError, match="several targets must be numbers, or 0 and 1 each"):
         goal_of(numbers.assign(y0=["a", "b"]), sample, id, None, never)
     classes = pd.DataFrame({"kind": ["A", "B"]})
+    one = pd.DataFrame({"y": ["1", "0", "0"], "y0": ["0", "1", "0"], "y1": ["0", "0", "1"]})
+    assert goal_of(one, sample, id, None, never).task == "multiclass"
+    assert goal_of(one, sample, id, "probability", never, ("multilabel",)).task == "multilabel"
+    assert goal_of(one.assign(y="1"), sample, id, None, never).task == "multilabel"
     named = Table("s.csv", pd.DataFrame({"id": ["1"], "p_B": ["0"], "p_A": ["1"]}))
     found = goal_of(classes, named, id, None, never)
     assert (found.task, found.submission) == ("binary", "probability")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ripen.core.errors import DataError
-from ripen.entry.files import part_of, read, read_table, sample_of
+from ripen.entry.files import parts_of, read, read_table
 from tests.ripen.images import encoded, make_image, zipped
 
 
@@ -18,6 +18,8 @@ from tests.ripen.images import encoded, make_image, zipped
         (b"id;size;n\n1;2,5;3\n2;;4\n", {"separator": ";", "decimal": ","}),
         (b"id\tname\n1\ta,b\n", {"separator": "\t"}),
         ("id;größe\n1;2\n".encode("latin-1"), {"separator": ";", "encoding": "latin-1"}),
+        ('id,text\n1,"a; b;\n\u2028c"\n2,d\n'.encode(), {}),
+        (b"id,text\n" + b'1,"a\nb"\n' * 60, {}),
     ],
 )
 def test_the_form_of_a_table(content: bytes, form: dict[str, str]) -> None:
@@ -55,27 +57,40 @@ def test_archives_in_archives_and_folders_are_the_same(tmp_path: Path) -> None:
         assert found.smallest == 30
 
 
-@pytest.mark.parametrize(
-    ("names", "sample", "train"),
-    [
-        (["train.csv", "test.csv", "gender_submission.csv"], "gender_submission.csv", "train.csv"),
-        (["SampleSubmission.csv", "Train.csv", "Test.csv"], "SampleSubmission.csv", "Train.csv"),
-        (["sample_submission_stage1.csv", "sample_submission_stage2.csv", "train_2.csv"],
-         "sample_submission_stage2.csv", "train_2.csv"),
-        (["training_data.csv", "sample.csv"], "sample.csv", "training_data.csv"),
-        (["constrained.csv", "submission_format.csv"], "submission_format.csv", None),
-    ],
-)  # fmt: skip
-def test_which_table_is_which(
-    names: list[str], sample: str, train: str | None, tmp_path: Path
-) -> None:
-    for name in names:
-        (tmp_path / name).write_text("id,x\n1,2\n")
-    files = read(tmp_path)
-    found, known = sample_of(files), part_of(files, "train")
-    assert found is not None
-    assert found.name == sample
-    assert (known and known.name) == train
+A, B = "id,x,y\n1,2,0\n2,3,1\n", "id,x\n7,2\n8,3\n"  # a training table and a test table
+S, L = "id,y\n7,0\n8,0\n", "id,y\n1,0\n2,1\n"  # a sample and a table of labels
+TABLES = {  # the sample, training, test and labels' tables of some files
+    "usual": ({"train": A, "test": B, "gender_submission": S}, "gender_submission train test -"),
+    "capitals": ({"Train": A, "Test": B, "SampleSubmission": S}, "SampleSubmission Train Test -"),
+    "stages": (
+        {"sample_submission_1": S, "sample_submission_2": S, "train_2": A, "test": B},
+        "sample_submission_2 train_2 test -",
+    ),
+    "joined words": ({"sample": S, "traindata": A, "testdata": B}, "sample traindata testdata -"),
+    "no words": ({"known": A, "new": B, "submission": S}, "submission known new -"),
+    "a nameless sample": ({"train": A, "test": B, "zeros": S}, "zeros train test -"),
+    "labels of their own": (
+        {"train_values": B.replace("7", "1").replace("8", "2"), "train_labels": L,
+         "test_values": B, "submission_format": S},
+        "submission_format train_values test_values train_labels",
+    ),
+    "X and y": (
+        {"X_train": B.replace("7", "1").replace("8", "2"), "y_train": L, "X_test": B, "sample": S},
+        "sample X_train X_test y_train",
+    ),
+    "no training table": ({"constrained": "a,b\n1,2\n", "format_submission": S},
+                          "format_submission - - -"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_which_table_is_which(case: str, tmp_path: Path) -> None:
+    tables, expected = TABLES[case]
+    for name, content in tables.items():
+        (tmp_path / f"{name}.csv").write_text(content)
+    parts = parts_of(read(tmp_path))
+    found = (parts.sample, parts.train, parts.test, parts.labels)
+    assert " ".join(Path(each.name).stem if each else "-" for each in found) == expected
 
 
 def test_nothing_to_read_is_one_line(tmp_path: Path) -> None:

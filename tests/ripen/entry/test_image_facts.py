@@ -51,6 +51,14 @@ def test_each_form_of_labels(name: str) -> None:
     assert read_by(found.read, held, found, ids) == len(ids)
 
 
+def test_a_column_for_each_class_or_label() -> None:
+    one_hot = table("train.csv", image=["1", "2"], a=["1", "0"], b=["0", "1"], c=["0", "0"])
+    sample = table("sample.csv", image=["3"], b=["0"], a=["1"], c=["0"])
+    found = labels_of(files(["im/1.png", "im/2.png", "im/3.png"], sample, one_hot), sample)
+    assert found.settings() == {"read": "csv", "id": "image"}
+    assert found.targets.to_dict("list") == {"b": ["0", "1"], "a": ["1", "0"], "c": ["0", "0"]}
+
+
 def test_what_does_not_fit_is_one_line() -> None:
     sample = table("s.csv", id=["7.jpg"], label=["a"])
     with pytest.raises(DataError, match=r"^s\.csv: there is no image of id 7\.jpg \(1 such ids\)$"):

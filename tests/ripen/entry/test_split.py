@@ -55,6 +55,12 @@ def test_a_later_test_part_is_split_in_time(name: str, train: list[Any], test: l
     assert found(parts[0], parts[0])["split"] == "stratified"
 
 
+def test_days_that_are_ids_are_times() -> None:
+    days = pd.date_range("2020-01-01", periods=2 * N).strftime("%Y-%m-%d")
+    parts = frame(id=days[:N]), frame(id=days[N:])
+    assert found(*parts, classes=False) == {"split": "time", "column": "id", "folds": 5}
+
+
 def test_numbers_under_another_name_are_no_time() -> None:
     later = frame(size=range(100, 100 + N))
     assert found(frame(size=range(N)), later)["split"] == "stratified"

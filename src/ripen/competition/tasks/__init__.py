@@ -52,18 +52,20 @@ class Task:
     def named(self, targets: Sequence[str]) -> list[str]:
         """Return the targets that have an output each: all of several, none for a single value.
 
+        Several targets of a task of classes are a column for each class.
+
         Raises
         ------
         ConfigError
             If the task does not allow this number of targets.
         """
-        if self.classifies and len(targets) > 1:
+        if self.classifies and self.most == 2 and len(targets) > 1:
             raise ConfigError(
                 f"task '{self.name}' has one target, and target lists {len(targets)}. Several are "
-                "for tasks 'multilabel' and 'regression'"
+                "for tasks 'multiclass', 'multilabel' and 'regression'"
             )
-        several = len(targets) > 1 or (self.probabilities and not self.classifies)
-        return list(targets) if several else []
+        several = len(targets) > 1 or self.probabilities
+        return list(targets) if several and not self.classifies else []
 
     def check_classes(self, classes: Sequence[str], where: str) -> None:
         """Check the number of classes.

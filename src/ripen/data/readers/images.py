@@ -121,11 +121,11 @@ def _known(
     declared = tuple(competition.classes or ())
     if settings.read == "csv":
         file = layout.raw / (settings.table or competition.files.train)
-        csv, task = competition.csv, TASKS[competition.task]
-        label = settings.label if task.classifies else competition.targets[0]
+        csv = competition.csv
+        label = settings.label if _in_one(competition) else competition.targets[0]
         where = (str(file), settings.id, label, csv.separator, csv.encoding)
         table = read_table(file.read_bytes(), *where)
-        if not task.classifies:  # only which images have targets matters here
+        if not _in_one(competition):  # only which images have targets matters here
             table, declared = dict.fromkeys(table, LABELLED), (LABELLED,)
         return Known(classes=declared, ids=ids, table=table), {}
     if settings.table is None:
@@ -141,6 +141,11 @@ def _known(
     return Known(classes=tuple(names.values()), ids=ids, part=settings.part), names
 
 
+def _in_one(competition: Competition) -> bool:
+    """Whether an image's target is the name of its class."""
+    return TASKS[competition.task].classifies and not competition.one_hot
+
+
 def _values(settings: LabelSettings, competition: Competition, layout: Layout) -> dict[str, str]:
     """Return the targets of each training image by its id, if they are not classes.
 
@@ -151,7 +156,7 @@ def _values(settings: LabelSettings, competition: Competition, layout: Layout) -
     ConfigError
         If no table has them.
     """
-    if TASKS[competition.task].classifies:
+    if _in_one(competition):
         return {}
     if settings.read != "csv":
         raise ConfigError(

@@ -13,7 +13,7 @@ from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 from ripen.data import beside
-from ripen.data.column_types import detect
+from ripen.data.column_types import date_format, detect
 from ripen.data.readers import READERS, Read
 from ripen.data.tables import Expected, category, form, identifier, number, read_table, with_numbers
 from ripen.settings.schema import Column, Competition
@@ -45,7 +45,12 @@ def read(competition: Competition, layout: Layout) -> Read:
         if part == "train" or path.exists()
     }
     texts = with_numbers(texts, competition.id, _ids_of_sample(competition, raw / files.sample))
-    named = _named(competition, texts["train"], paths["train"])
+    if files.labels is not None:
+        labels = raw / files.labels
+        texts["train"] = with_labels(
+            texts["train"], read_text(labels, csv.separator, csv.encoding), competition, labels
+        )
+    named = _named(competition, texts, paths["train"])
     features = _features(competition, named, texts)
     left_out = set(named) - set(features) | _others(competition)
     tables, rows = [], []
@@ -60,11 +65,11 @@ def read(competition: Competition, layout: Layout) -> Read:
             wanted |= {name: expected(competition) for name in competition.targets}
         table = read_table(paths[part], text, wanted, ignored, csv.decimal)
         if part == "test":
-            target = _solution(competition, raw / files.solution, paths["test"], table)
+            target = _solution(competition, raw / files.solution, paths["test"], text)
         else:
             target = joined(competition, table, text)
         tables.append(table[list(features)])
-        rows.append(_rows(part, table[competition.id], target))
+        rows.append(_rows(part, text[competition.id], target))
         if (name := competition.columns.weight) is not None:
             rows[-1][WEIGHT] = _weight(name, text, paths[part], part, csv.decimal)
     index = pd.concat(rows, ignore_index=True)
@@ -85,19 +90,26 @@ def _ids_of_sample(competition: Competition, path: Path) -> "pd.Series[str] | No
 # --- The columns to learn from -------------------------------------------------------------------
 
 
-def _named(competition: Competition, train: pd.DataFrame, path: Path) -> list[str]:
-    """Return the columns that may become features, in the file's order."""
+def _named(competition: Competition, texts: Mapping[str, pd.DataFrame], path: Path) -> list[str]:
+    """Return the columns that may become features, in the file's order.
+
+    A date is one even if it is the id: the rows of a series have no other.
+    """
+    train = texts["train"]
     for name in (competition.id, *competition.targets):
         if name not in train:
             raise DataError(
                 f"{path}: column '{name}' is missing. Found: {', '.join(map(str, train))}"
             )
     weight = competition.columns.weight
-    named = (*competition.columns.drop, *competition.columns.types, *([weight] if weight else []))
-    for name in named:
+    named = (*competition.columns.types, *([weight] if weight else []))
+    dropped = [name for name in competition.columns.drop if name not in texts.get("test", ())]
+    for name in (*dropped, *named):
         if name not in train:
             raise DataError(f"{path}: column '{name}', which columns names, is missing")
     used = {competition.id, *competition.targets, *_others(competition)}
+    if date_format(train[competition.id]):
+        used -= {competition.id}
     return [name for name in map(str, train) if name not in used]
 
 
@@ -123,7 +135,7 @@ def _features(
             column = _detected(name, column, texts, decimal, numbers=settings.shape is not None)
             hint = f". If it holds codes, set columns.types.{name}.type to category"
         if column.type not in UNLEARNT:
-            found[name] = form(column, decimal, hint)
+            found[name] = form(column, decimal, hint, unique=name == competition.id)
     return found
 
 
@@ -180,7 +192,7 @@ def _check_columns(
 
 def expected(competition: Competition) -> Expected:
     """Return the expected form of a target."""
-    if competition.task == "multilabel":
+    if competition.task == "multilabel" or competition.one_hot:
         return replace(category(Column(), list(LABELS)), allowed="0 or 1")
     if competition.task == "regression":
         return number(Column(missing=False))
@@ -207,6 +219,8 @@ def check_targets(competition: Competition, text: pd.DataFrame, path: Path) -> N
 
 def joined(competition: Competition, table: pd.DataFrame, text: pd.DataFrame) -> "pd.Series[str]":
     """Return the targets as the index has them: the file's text, numbers in Python's notation."""
+    if competition.one_hot:
+        return _class_of(competition, text)
     columns = []
     for name in competition.targets:
         if competition.task == "regression":
@@ -222,18 +236,51 @@ def joined(competition: Competition, table: pd.DataFrame, text: pd.DataFrame) ->
     return first
 
 
+def _class_of(competition: Competition, text: pd.DataFrame) -> "pd.Series[str]":
+    """Return the class of each row: the name of its column that holds 1."""
+    ones = text[competition.targets].apply(lambda column: column.map(LABELS) == "1")
+    counts = ones.sum(axis=1)
+    if (odd := counts != 1).any():
+        row = int(odd.argmax())
+        raise DataError(
+            f"row {row + 1}: {int(counts.iloc[row])} of the target's {len(ones.columns)} columns "
+            "are 1, and of classes one must be. For independent labels set task to multilabel"
+        )
+    found: pd.Series[str] = ones.idxmax(axis=1)
+    return found
+
+
+def with_labels(
+    train: pd.DataFrame, labels: pd.DataFrame, competition: Competition, path: Path
+) -> pd.DataFrame:
+    """Return the training table with the columns of its table of labels, matched by id.
+
+    Raises
+    ------
+    DataError
+        If the ids of the two are not the same, each once.
+    """
+    id = competition.id
+    if id not in labels or id not in train:
+        raise DataError(f"{path}: column '{id}' is missing here or in {competition.files.train}")
+    if labels[id].duplicated().any() or set(labels[id]) != set(train[id]):
+        raise DataError(f"{path}: its ids are not those of {competition.files.train}, each once")
+    new = [name for name in labels if name not in train]
+    return train.join(labels.set_index(id)[new], on=id)
+
+
 def _solution(
-    competition: Competition, path: Path, test: Path, table: pd.DataFrame
+    competition: Competition, path: Path, test: Path, test_table: pd.DataFrame
 ) -> "pd.Series[str]":
     """Return the test rows' targets, blank where unknown."""
     if not path.exists():
-        return pd.Series("", table.index)
+        return pd.Series("", test_table.index)
     wanted = {competition.id: identifier()}
     wanted |= {name: expected(competition) for name in competition.targets}
     text = read_text(path, competition.csv.separator, competition.csv.encoding)
     # Kaggle's own solutions have a further column, for public and private rows.
     solution = read_table(path, text, wanted, map(str, text), competition.csv.decimal)
-    if solution[competition.id].tolist() != table[competition.id].tolist():
+    if text[competition.id].tolist() != test_table[competition.id].tolist():
         raise DataError(f"{path}: its ids are not those of {test}")
     return joined(competition, solution, text)
 

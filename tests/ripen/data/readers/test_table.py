@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ripen.competition.index import classes_of
 from ripen.competitions.avocado.distribution import FEATURES
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
@@ -235,3 +236,57 @@ def test_rows_without_ids_have_the_numbers_that_the_sample_has(first: int) -> No
             DataError, match=r"^data/avocado/raw/train\.csv: column 'id' is missing"
         ):
             read(lines)
+
+
+def write(**tables: str) -> None:
+    for name, text in tables.items():
+        (LAYOUT.raw / f"{name}.csv").write_text(text.replace(" ", "\n") + "\n")
+
+
+def own(target: str | list[str], task: str, **values: Any) -> Competition:
+    """A competition of any table."""
+    return competition(target=target, task=task, columns={}, classes=None, **values)
+
+
+def test_labels_in_a_table_of_their_own_are_matched_by_id() -> None:
+    write(train="id,x 1,0.5 2,1.5 3,2.5", labels="y,id b,3 a,1 c,2")
+    mine = own("y", "multiclass", files={"labels": "labels.csv"})
+    found = read(own=mine)
+    assert found.rows["target"].tolist() == ["a", "c", "b"]
+    assert list(found.columns) == ["x"]
+    for text in ("y,id b,3 a,1", "y,id b,3 a,1 c,2 c,2", "y,id b,3 a,1 c,7"):
+        write(labels=text)
+        with pytest.raises(DataError, match=r"labels\.csv: its ids are not those of train\.csv"):
+            read(own=mine)
+
+
+def test_a_column_for_each_class() -> None:
+    write(train="id,x,b,a,c 1,0.5,1,0,0 2,1.5,0.0,1.0,0.0 3,2.5,0,0,1")
+    mine = own(["b", "a", "c"], "multiclass")
+    found = read(own=mine)
+    assert found.rows["target"].tolist() == ["b", "a", "c"]
+    assert list(classes_of(mine, found.rows["target"].tolist(), {}, "")) == ["b", "a", "c"]
+    for row, count in (("1,1,0", 2), ("0,0,0", 0)):
+        write(train=f"id,x,b,a,c 1,0.5,1,0,0 2,1.5,{row} 3,2.5,0,0,1")
+        with pytest.raises(DataError, match=rf"^row 2: {count} of the target's 3 columns are 1,"):
+            read(own=mine)
+
+
+def test_a_date_is_a_feature_even_if_it_is_the_id() -> None:
+    write(train="id,x,y 2020-01-01,0.5,1 2020-01-02,1.5,2", test="id,x 2020-01-03,2")
+    found = read(own=own("y", "regression"))
+    assert found.rows["id"].tolist() == ["2020-01-01", "2020-01-02", "2020-01-03"]
+    assert found.columns["id"].dt.day.tolist() == [1, 2, 3]
+    write(train="id,x,y 2020-01-01,0.5,1 2020-01-01,1.5,2")
+    with pytest.raises(DataError, match=r"column 'id': '2020-01-01' is in row 1 already"):
+        read(own=own("y", "regression"))
+
+
+def test_a_training_table_without_ids_and_a_test_table_with_more_columns() -> None:
+    write(train="x,y 0.5,1 1.5,2", test="id,x,when 7,2,3 8,3,4")
+    mine = own("y", "regression")
+    with pytest.raises(DataError, match=r"column 'when' is one too many"):
+        read(own=mine)
+    found = read(own=changed(mine, columns={"drop": ["when"]}))
+    assert found.rows["id"].tolist() == ["1", "2", "7", "8"]
+    assert list(found.columns) == ["x"]

@@ -19,7 +19,7 @@ BINARY = (".h5", ".parquet", ".caffemodel", ".solverstate")
 STAGES = ("fetch", "prepare", "sweep", "fit", "evaluate", "predict", "report")
 
 
-def wait_for_stage(stage: str, dvc: psutil.Process, seconds: float = 300) -> None:
+def wait_for_stage(stage: str, dvc: psutil.Process, seconds: float = 1800) -> None:
     """Wait until a stage has run for a moment, long enough to have begun its work."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

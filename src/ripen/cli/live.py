@@ -1,19 +1,26 @@
 """DVC's stages in view: which runs, which are unchanged, for how long, and how much is left.
 
 A terminal shows what is done above one line that moves; elsewhere each stage is a plain line. How
-long a stage took is kept in `.ripen/`, for the next run's guess.
+long a stage took is kept in `.ripen/`, for the next run's guess. Competitions share no output, so
+they run side by side: a DVC process each, called a lane here.
 """
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from threading import Thread, current_thread, main_thread
+from typing import Any, NoReturn
 
+import psutil
 from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
@@ -25,7 +32,10 @@ from ripen.settings import compose as config
 TIMES = Path(".ripen") / "stage_seconds.json"
 """How long each stage took when it last ran."""
 INTERRUPTED = 130  # the exit code after Ctrl-C
+GRACE = 10.0  # seconds to end, before a stopped stage is killed
+OF_NETS = ("features", "finetune")  # the stages that read a net of the zoo
 RUNS = re.compile(r"Running stage '([^']+)'")
+ENTRY = re.compile(r"^(?=  \S)", re.MULTILINE)  # of a stage in dvc.lock
 SAME = re.compile(r"Stage '([^']+)' (didn't change|is cached)")
 OWN_ERROR = re.compile(r"[a-z]+@\S+: (?!warning|excluded)")  # as `ripen.stages` prints them
 PASSED = ("warning:", "excluded:")  # in lines of stages that are shown at once
@@ -74,6 +84,49 @@ def write_times(times: Mapping[str, float], file: Path) -> None:
     write_text(file, json.dumps(times, indent=1, sort_keys=True) + "\n")
 
 
+def lanes(
+    stages: Sequence[str], graph: Mapping[str, Any], competitions: Sequence[str], jobs: int
+) -> list[list[str]]:
+    """Share the stages of a run out to processes of DVC's.
+
+    Those of a competition stay in one. So do all competitions that use nets of the zoo, whose
+    weights are outputs that they share: DVC lets no process read what another one writes.
+
+    Parameters
+    ----------
+    stages : sequence of str
+        From `names`.
+    graph : mapping
+        As for `names`.
+    competitions : sequence of str
+    jobs : int
+        How many processes at most.
+
+    Returns
+    -------
+    list of list of str
+        The stages of each process. The first also has those that belong to no competition.
+    """
+    users = {item["competition"] for name in OF_NETS for item in graph[name].values()}
+    apart = [[name] for name in competitions if name not in users]
+    groups = [sorted(users), *apart] if users else apart
+    found: list[list[str]] = [[] for _ in range(max(1, min(jobs, len(groups))))]
+    place = {name: number % len(found) for number, group in enumerate(groups) for name in group}
+    for stage in stages:
+        found[place.get(_competition(stage), 0)].append(stage)
+    return found
+
+
+@dataclass
+class Lane:
+    """What one process of DVC's does: the stage that runs, since when, and what it has printed."""
+
+    stage: str = ""
+    since: float = 0.0
+    last: str = ""
+    output: list[str] = field(default_factory=list)
+
+
 class View:
     """What a run shows, made of the lines that DVC and its stages print.
 
@@ -98,42 +151,47 @@ class View:
         self._console, self.times, self._clock = console, times, clock
         self._left = dict.fromkeys(stages)
         self._total, self._start = len(stages), clock()
-        self._ran: set[str] = set()  # the competitions, of which a stage ran
+        self._ran: dict[str, int] = {}  # the competitions, of which a stage ran, and their lanes
         self._unchanged = 0
-        self._stage, self._since = "", 0.0
-        self._last, self._spinner = "", Spinner("dots")
-        self.output: list[str] = []
+        self._lanes = defaultdict[int, Lane](Lane)
+        self._spinner = Spinner("dots")
 
-    def line(self, line: str) -> None:
+    def line(self, line: str, lane: int = 0) -> None:
         """Take in a line that DVC or a stage has printed."""
+        now = self._lanes[lane]
         if found := RUNS.match(line):
-            self.done()
-            self._stage, self._since, self.output = found[1], self._clock(), []
-            self._left.pop(self._stage, None)
-            self._ran.add(_competition(self._stage))
+            self.done(lane)
+            self._lanes[lane] = Lane(found[1], self._clock())
+            self._left.pop(found[1], None)
+            self._ran[_competition(found[1])] = lane
             if not self._console.is_terminal:
-                usual = self.times.get(self._stage)
+                usual = self.times.get(found[1])
                 took = f" (took {shown(usual)} last time)" if usual and usual > 5 else ""
-                self._say(f"{self._stage}: runs{took}")
+                self._say(f"{found[1]}: runs{took}")
         elif found := SAME.match(line):
-            self.done()
+            self.done(lane)
             self._left.pop(found[1], None)
             self._unchanged += 1
             if found[2] == "is cached":
                 self._say(f"{found[1]}: from the cache", "dim")
         elif line and not line.startswith(DVCS):
-            self._last = line
-            self.output.append(line)
+            now.last = line
+            now.output.append(line)
             if any(word in line for word in PASSED):
                 self._say(line, "yellow")
 
-    def done(self) -> None:
-        """End the stage that runs, if one does."""
-        if self._stage:
-            took = self._clock() - self._since
-            self.times[self._stage] = round(took, 1)
-            self._say(f"{self._stage}: {shown(took)}", "green")
-        self._stage = self._last = ""
+    def done(self, lane: int = 0) -> None:
+        """End the stage that runs in a lane, if one does."""
+        now = self._lanes[lane]
+        if now.stage:
+            took = self._clock() - now.since
+            self.times[now.stage] = round(took, 1)
+            self._say(f"{now.stage}: {shown(took)}", "green")
+        now.stage = now.last = ""
+
+    def output(self, lane: int = 0) -> list[str]:
+        """Return what the last stage of a lane has printed."""
+        return self._lanes[lane].output
 
     def summary(self) -> str:
         """Return how many stages ran, and how many did not need to."""
@@ -147,27 +205,36 @@ class View:
         Of a competition of which a stage ran, all later ones are taken to run: DVC looks at each
         only when its turn comes.
         """
-        waiting = [stage for stage in self._left if _competition(stage) in self._ran]
+        found = [
+            self._guess(lane, [s for s in self._left if self._ran.get(_competition(s)) == number])
+            for number, lane in self._lanes.items()
+        ]
+        known = [left for left in found if left is not None]
+        return max(known) if known and len(known) == len(found) else None
+
+    def _guess(self, lane: Lane, waiting: Sequence[str]) -> float | None:
+        """Return the seconds that are left of a lane: of the stage that runs, and those waiting."""
+        if not lane.stage and not waiting and len(self._lanes) > 1:
+            return 0.0  # it has ended, and others have not
         known = [self.times[stage] for stage in waiting if stage in self.times]
-        usual = self.times.get(self._stage)
+        usual = self.times.get(lane.stage)
         if usual is None and len(known) < len(waiting) or not (known or usual):
             return None
-        here = max(0.0, (usual or 0.0) - (self._clock() - self._since)) if self._stage else 0.0
+        here = max(0.0, (usual or 0.0) - (self._clock() - lane.since)) if lane.stage else 0.0
         return sum(known) + here
 
     def __rich__(self) -> Text:
         """The line that moves."""
         now = self._clock()
         parts = [f"{self._total - len(self._left)} of {self._total}"]
-        if self._stage:
-            parts.append(f"{self._stage} {shown(now - self._since)}")
+        running = [lane for lane in self._lanes.values() if lane.stage]
+        parts += [f"{lane.stage} {shown(now - lane.since)}" for lane in running]
         parts.append(f"{shown(now - self._start)} in all")
         if (left := self.guess()) is not None:
             parts.append(f"at most {shown(left)} left")
         frame = self._spinner.render(now)
-        line = Text.assemble(
-            str(frame), " ", ("  ".join(parts), "bold"), (f"  {self._last}", "dim")
-        )
+        said = next((lane.last for lane in running if lane.last), "")
+        line = Text.assemble(str(frame), " ", ("  ".join(parts), "bold"), (f"  {said}", "dim"))
         line.truncate(self._console.width - 1, overflow="ellipsis")
         return line
 
@@ -180,53 +247,145 @@ class View:
 def repro(
     console: Console,
     stages: Sequence[str],
-    command: Sequence[str],
+    commands: Sequence[Sequence[str]],
     environment: Mapping[str, str],
     file: Path = TIMES,
 ) -> int:
-    """Run DVC's command, show its stages, and return its exit code.
+    """Run DVC's commands side by side, show their stages, and return the first exit code not 0.
 
     A stage that fails is one line on standard error, if it said what is wrong, or all its output.
+    The other commands go on.
 
     Parameters
     ----------
     console : Console
     stages : sequence of str
         From `names`.
-    command : sequence of str
+    commands : sequence of sequence of str
     environment : mapping
-        The command's.
+        The commands'.
     file : Path
         Seconds of earlier runs; is written anew.
     """
-    view = View(console, stages, read_times(file))
+    view, code, running = View(console, stages, read_times(file)), 0, len(commands)
     moving = Live(view, console=console, refresh_per_second=8, transient=True)
     try:
         with (
-            # Unbuffered, or a stage's lines would come at its end.
-            subprocess.Popen(
-                command, env={**environment, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True, errors="replace",
-            ) as process,
+            _terminated(),
+            _side_by_side(commands, environment) as said,
             moving if console.is_terminal else nullcontext(),
-        ):  # fmt: skip
-            for line in process.stdout or ():
-                view.line(line.rstrip())
-            code = process.wait()
-            if not code:
-                view.done()
-    except KeyboardInterrupt:  # Ctrl-C has reached DVC too
+        ):
+            while running:
+                lane, found = said.get()
+                if isinstance(found, str):
+                    view.line(found, lane)
+                    continue
+                running -= 1
+                if found == 0:
+                    view.done(lane)
+                    continue
+                code = code or found
+                for line in _reasons(view.output(lane)):
+                    print(line, file=sys.stderr)
+    except KeyboardInterrupt:
         print("stopped. What is done is kept: ripen run goes on from there", file=sys.stderr)
         return INTERRUPTED
     finally:
         write_times(view.times, file)
     if code:
-        for line in _reasons(view.output):
-            print(line, file=sys.stderr)
         print("What is done is kept. All that DVC says: ripen run -v", file=sys.stderr)
     else:
         console.print(view.summary(), highlight=False)
     return code
+
+
+@contextmanager
+def _side_by_side(
+    commands: Sequence[Sequence[str]], environment: Mapping[str, str]
+) -> Iterator["SimpleQueue[tuple[int, str | int]]"]:
+    """Run commands; yield the lines that they print, and at last exit codes, with their numbers.
+
+    None of them outlives the context.
+    """
+    said: SimpleQueue[tuple[int, str | int]] = SimpleQueue()
+
+    def follow(lane: int, process: "subprocess.Popen[str]") -> None:
+        with process:
+            for line in process.stdout or ():
+                said.put((lane, line.rstrip()))
+        said.put((lane, process.returncode))
+
+    processes = list[subprocess.Popen[str]]()
+    try:
+        for lane, command in enumerate(commands):
+            # Unbuffered, or a stage's lines would come at its end.
+            process = subprocess.Popen(
+                command, env={**environment, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, errors="replace",
+            )  # fmt: skip
+            processes.append(process)
+            Thread(target=follow, args=(lane, process), daemon=True).start()
+        yield said
+    except KeyboardInterrupt:  # Ctrl-C has reached DVC and its stages too, which now end
+        latest = time.monotonic() + GRACE
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, latest - time.monotonic()))
+        raise
+    finally:
+        for process in processes:
+            stop(process)
+
+
+def stop(process: "subprocess.Popen[Any]") -> None:
+    """End DVC and its stage, if they run; the folds that the stage has finished are kept."""
+    with suppress(psutil.NoSuchProcess):
+        found = psutil.Process(process.pid)
+        every = [*found.children(recursive=True), found]
+        for each in every:
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(signal.SIGINT)
+        for each in psutil.wait_procs(every, GRACE)[1]:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+    process.wait()
+
+
+@contextmanager
+def _terminated() -> Iterator[None]:
+    """Let SIGTERM end what is running, as every exception does. Only the main thread can."""
+    if current_thread() is not main_thread():
+        yield
+        return
+
+    def end(*_: object) -> NoReturn:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def ordered(lock: str, before: str, stages: Sequence[str]) -> str:
+    """Return the text of dvc.lock with its entries as one process would have left them.
+
+    Those that it had keep their places. New ones follow in the order of `stages`, and not in that
+    of processes side by side.
+
+    Parameters
+    ----------
+    lock, before : str
+        After the run, and before it; "" of none.
+    stages : sequence of str
+        From `names`.
+    """
+    head, *entries = ENTRY.split(lock)
+    old = [entry.partition(":")[0].strip() for entry in ENTRY.split(before)[1:]]
+    places = {name: place for place, name in enumerate(dict.fromkeys([*old, *stages]))}
+    entries.sort(key=lambda entry: places.get(entry.partition(":")[0].strip(), len(places)))
+    return "".join([head, *entries])
 
 
 def shown(seconds: float) -> str:
@@ -243,9 +402,9 @@ def shown(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def stages_of_run() -> list[str]:
+def stages_of_run(graph: Mapping[str, Any]) -> list[str]:
     """Return the stages of `dvc.yaml` with the instances of `params.yaml`."""
-    return names(config.read(Path("dvc.yaml")), config.read(config.PARAMS)["graph"])
+    return names(config.read(Path("dvc.yaml")), graph)
 
 
 def _reasons(output: Iterable[str]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from ripen.cli import budget, live
-from ripen.cli.command import command, known, overrides, port
+from ripen.cli.command import command, count, known, overrides, port
 from ripen.cli.submitting import refresh, show_submissions
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError
@@ -21,6 +21,7 @@ from ripen.core.lineage import leaves
 from ripen.settings import compose as config
 
 CHANGES, NONE = 10, object()  # settings that are named; what a missing one is compared as
+LOCK = Path("dvc.lock")
 WRITTEN = ("params.yaml", "dvc.lock", "metrics")  # by a run, and tracked by git
 
 
@@ -76,7 +77,17 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 
 def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     overrides(parser, here)
-    parser.add_argument("-v", "--verbose", action="store_true", help="show all that DVC says")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show all that DVC says, one stage at a time"
+    )
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=count,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="competitions at once (default: one for each core)",
+    )
 
 
 @command(
@@ -90,18 +101,26 @@ def run(chosen: argparse.Namespace) -> int:
     """Compose, run `dvc repro`, and show the results."""
     started = time.monotonic()
     compose(chosen)
-    _drop_broken_lock(Path("dvc.lock"))
+    _drop_broken_lock(LOCK)
     limit = config.load_run().budget
     if limit and (left_out := budget.run(limit, started, _environment())):
         chosen.overrides = [*chosen.overrides, *left_out]
         compose(chosen)
-    dvc = [sys.executable, "-m", "dvc", "repro"]
+    competitions, dvc = config.load_run().competitions, [sys.executable, "-m", "dvc"]
+    graph = config.read(config.PARAMS)["graph"]
+    stages = live.stages_of_run(graph)
     if chosen.verbose:
-        code = subprocess.run(dvc, env=_environment()).returncode
+        code = subprocess.run([*dvc, "repro"], env=_environment()).returncode
     else:
-        code = live.repro(Console(), live.stages_of_run(), dvc, _environment())
+        shared = live.lanes(stages, graph, competitions, chosen.jobs)
+        commands = [[*dvc, "repro"]]
+        if len(shared) > 1:  # DVC locks its files for moments, so that processes take turns
+            commands = [[*dvc, "--wait-for-lock", "repro", *own] for own in shared]
+        before = _text(LOCK)
+        code = live.repro(Console(), stages, commands, _environment())
+        if (ordered := live.ordered(after := _text(LOCK), before, stages)) != after:
+            write_text(LOCK, ordered)
     if not code:
-        competitions = config.load_run().competitions
         code = _show(competitions)
         _say_next(competitions)
     if changed := _changed():
@@ -109,6 +128,10 @@ def run(chosen: argparse.Namespace) -> int:
         print(f"To go back: git checkout {' '.join(changed)} && .venv/bin/dvc checkout")
         print("To keep the settings: write them into conf/, then ripen compose, and commit")
     return code
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.exists() else ""
 
 
 def _say_next(competitions: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,8 @@ def pipeline_hash(competition: str, root: Path = Path()) -> str:
         for kind in ("outs", "metrics")
         for out in stage.get(kind, [])
     }
-    return _hash([_inputs(stage, root, outputs) for stage in stages])
+    content = lru_cache(maxsize=None)(_content)  # most stages depend on the same folders
+    return _hash([_inputs(stage, root, outputs, content) for stage in stages])
 
 
 def content_hash(path: Path) -> str:
@@ -136,7 +137,12 @@ def _competition(name: str) -> str:
     return name.partition("@")[2].partition(".")[0]
 
 
-def _inputs(stage: Stage, root: Path, left_out: Collection[str] = ()) -> list[Any]:
+def _inputs(
+    stage: Stage,
+    root: Path,
+    left_out: Collection[str] = (),
+    content: Callable[[Path], str] | None = None,
+) -> list[Any]:
     settings = dict(leaves(_parsed((root / PARAMS).read_text(encoding="utf-8"))))
     chosen = {
         name: value
@@ -144,7 +150,8 @@ def _inputs(stage: Stage, root: Path, left_out: Collection[str] = ()) -> list[An
         for name, value in settings.items()
         if name == key or name.startswith(f"{key}.")
     }
-    deps = {dep: _content(root / dep) for dep in stage["deps"] if not _within(dep, left_out)}
+    hashed = content or _content
+    deps = {dep: hashed(root / dep) for dep in stage["deps"] if not _within(dep, left_out)}
     return [stage["cmd"], sorted(chosen.items()), sorted(deps.items())]
 
 

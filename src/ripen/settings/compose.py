@@ -10,19 +10,20 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
 from ripen.core.addresses import PARAMETERS, hidden, is_open
 from ripen.core.errors import ConfigError
-from ripen.core.lineage import leaves
+from ripen.core.lineage import LOADER, leaves
 from ripen.core.registry import nearest
 from ripen.settings.schema import Competition, Run
 from ripen.settings.typed import key_of
+
+if TYPE_CHECKING:  # most stages only read what is composed already
+    from omegaconf import DictConfig
 
 PARAMS = Path("params.yaml")
 CONF = Path("conf")
@@ -270,16 +271,48 @@ def read(params: Path) -> dict[str, Any]:
         If the file is missing, not YAML in UTF-8, or not a mapping.
     """
     try:
-        loaded = OmegaConf.load(params)  # OmegaConf, because PyYAML reads 1e-4 as text
+        with params.open(encoding="utf-8") as file:
+            values = yaml.load(file, _Loader)
     except FileNotFoundError:
         raise ConfigError(f"{params} is missing. Run: ripen compose") from None
-    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException, RecursionError) as error:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{params}: {' '.join(str(error).split())}") from None
-    if not isinstance(loaded, DictConfig):
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
         raise ConfigError(f"{params}: a mapping of settings is needed")
-    values = OmegaConf.to_container(loaded)
-    assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
+
+
+class _Loader(LOADER):  # type: ignore[misc, valid-type]
+    """Reads YAML as Hydra does: 1e-4 is a number, a date is text, and no key may stand twice.
+
+    Every stage reads `params.yaml`. OmegaConf's own loader takes ten times as long.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+        known = set()
+        for key, _ in node.value:
+            if key.tag != yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG:
+                continue
+            if key.value in known:
+                raise yaml.constructor.ConstructorError(
+                    "while constructing a mapping", node.start_mark,
+                    f"found duplicate key {key.value}", key.start_mark,
+                )  # fmt: skip
+            known.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in LOADER.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+$"),
+    list("-+0123456789."),
+)
 
 
 def _competition(name: str, conf: Path) -> dict[str, Any]:
@@ -300,6 +333,8 @@ class _Definition:
     """
 
     def __init__(self, name: str, values: Mapping[str, Any], conf: Path) -> None:
+        from omegaconf import OmegaConf
+
         self._name, self._values, self._conf = name, values, conf
         composed = self._composed(values, [])
         self._referenced = _referenced(OmegaConf.to_container(composed))
@@ -393,19 +428,21 @@ class _Definition:
                 kept["validation"] = {}
         return kept
 
-    def _composed(self, values: Mapping[str, Any], overrides: Sequence[str]) -> DictConfig:
+    def _composed(self, values: Mapping[str, Any], overrides: Sequence[str]) -> "DictConfig":
         """Let Hydra compose, without resolving interpolations."""
         # Imported here because a stage that reads params.yaml needs no Hydra.
         from hydra import compose as hydra_compose
         from hydra import initialize_config_dir
         from hydra.core.config_store import ConfigStore
         from hydra.errors import HydraException
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
 
-        ConfigStore.instance().store(f"ripen_{self._name}", OmegaConf.create(dict(values)))
         # `++` may add a key. conf/ does not list estimators' defaults, and the schema checks all
         # keys.
         given = [o if o[:1] in "+~" or self._is_group(o) else f"++{o}" for o in overrides]
         try:
+            ConfigStore.instance().store(f"ripen_{self._name}", OmegaConf.create(dict(values)))
             with initialize_config_dir(str(self._conf.absolute()), version_base=None):
                 return hydra_compose(f"ripen_{self._name}", given)
         except (
@@ -418,7 +455,10 @@ class _Definition:
         ) as error:
             raise ConfigError(self._reason(error, overrides)) from None
 
-    def _container(self, composed: DictConfig) -> dict[str, Any]:
+    def _container(self, composed: "DictConfig") -> dict[str, Any]:
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+
         try:
             values = OmegaConf.to_container(composed, resolve=True)
         except OmegaConfBaseException as error:

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
-
 from ripen.core.errors import ConfigError
 from ripen.core.lineage import leaves
 from ripen.core.registry import nearest
@@ -258,6 +256,8 @@ def option(group: str, name: str) -> dict[str, Any]:
 def _layered(group: str, name: str) -> dict[str, Any]:
     values = read(CONF / group / f"{name}.yaml")
     below = [_layered(group, each) for each in values.pop("defaults", ()) if each != "_self_"]
+    from omegaconf import OmegaConf  # for `ripen sweep` only: stages read what is composed
+
     merged = OmegaConf.to_container(OmegaConf.merge(*below, values))
     assert isinstance(merged, dict)
     return {str(key): value for key, value in merged.items()}

@@ -175,7 +175,7 @@ def _lmdb() -> bytes:
     return (target / "data.mdb").read_bytes()
 
 
-def _image(kind: str, mode: str = "RGB") -> Callable[[], bytes]:
+def image(kind: str, mode: str = "RGB") -> Callable[[], bytes]:
     def made() -> bytes:
         pixels = np.random.default_rng(0).integers(0, 255, (24, 17, 3), np.uint8)
         stream = io.BytesIO()
@@ -316,13 +316,13 @@ SUBJECTS = {
         Subject("HDF5 state", "x.solverstate.h5", lambda: _state("HDF5"), BYTES, _read_state),
         Subject("LMDB", "db/data.mdb", _lmdb, BYTES, _read_records),
         Subject("datum", "datum", lambda: _datum(), PROTO, _read_datum),
-        Subject("PNG", "x.png", _image("PNG"), (*BYTES, png, png, png), _read_image),
-        Subject("JPEG", "x.jpg", _image("JPEG"), BYTES, _read_image),
-        Subject("GIF", "x.gif", _image("GIF", "P"), BYTES, _scan_image),
-        Subject("TIFF", "x.tif", _image("TIFF"), BYTES, _scan_image),
-        Subject("BMP", "x.bmp", _image("BMP"), BYTES, _read_image),
-        Subject("scanned PNG", "x.png", _image("PNG", "P"), (*BYTES, png, png, png), _scan_image),
-        Subject("scanned JPEG", "x.jpg", _image("JPEG", "L"), BYTES, _scan_image),
+        Subject("PNG", "x.png", image("PNG"), (*BYTES, png, png, png), _read_image),
+        Subject("JPEG", "x.jpg", image("JPEG"), BYTES, _read_image),
+        Subject("GIF", "x.gif", image("GIF", "P"), BYTES, _scan_image),
+        Subject("TIFF", "x.tif", image("TIFF"), BYTES, _scan_image),
+        Subject("BMP", "x.bmp", image("BMP"), BYTES, _read_image),
+        Subject("scanned PNG", "x.png", image("PNG", "P"), (*BYTES, png, png, png), _scan_image),
+        Subject("scanned JPEG", "x.jpg", image("JPEG", "L"), BYTES, _scan_image),
         Subject("zip", "x.zip", _zip, (*BYTES, zip_header, zip_header, zip_header), _read_zip),
         Subject("tar", "in/x.tar", _tar, (*BYTES, tar, tar, tar), _read_tar),
         Subject("CSV", "x.csv", CSV.encode, (*TEXT, token(*CSV_WORDS)), _read_csv),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ripen.core.errors import DataError
-from tests.fuzz import children
+from tests.fuzz import children, cuts, disk
 from tests.fuzz.__main__ import FOUND, outcomes
 from tests.fuzz.children import Case, run
 from tests.fuzz.kills import caffe_train
@@ -79,3 +79,21 @@ def test_what_was_found_is_mended() -> None:
 def test_killed_training_leaves_whole_snapshots_and_goes_on_exactly(form: str) -> None:
     counts = caffe_train(3, 2026, form)
     assert (counts["kills"], counts["ended exactly"] > 0) == (3, True)
+
+
+@pytest.mark.parametrize(
+    "name", ["HDF5Output", "HDF5 snapshot", "convert_imageset", "extract_features", "parse_log"]
+)
+def test_a_full_disk_leaves_nothing_half_written_and_stops_no_rerun(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ((_, _, outcome),) = disk.of_writers([name], [0.6], None)
+    assert (outcome.kind, outcome.text) == ("value", "")
+
+
+@pytest.mark.parametrize("name", ["url", "kaggle", "list"])
+def test_a_network_that_breaks_anywhere_ends_with_one_line_and_goes_on(name: str) -> None:
+    counts = cuts.cut(name, 8, 2026)
+    assert counts["one line"] + counts["whole in spite of it"] == 8
+    assert counts["one line"] == counts["went on"] > 0

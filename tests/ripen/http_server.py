@@ -1,13 +1,16 @@
 """A web server on this machine for the tests: files with ranges, and each thing that goes wrong."""
 
 import hashlib
+import io
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 @dataclass
@@ -40,12 +43,18 @@ Answerer = Callable[[Request], Answer]
 
 
 class Server:
-    """Answers with `answer`, which a test may change, and remembers the requests."""
+    """Answers with `answer`, which a test may change, and remembers the requests.
+
+    `budget` returns after how many bytes, of the headers too, the next connection breaks; None for
+    not at all. `sent` counts the bytes of all connections.
+    """
 
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self.url = f"http://127.0.0.1:{server.server_address[1]}"
         self.requests: list[Request] = []
         self.answer: Answerer = lambda request: Answer(status=404)
+        self.budget: Callable[[], int | None] = lambda: None
+        self.sent = 0
 
     def serve(self, *answers: Answer | Answerer) -> None:
         """Give these answers in turn, the last of them for ever."""
@@ -71,12 +80,37 @@ def ranged(body: bytes, request: Request, cut: int | None = None) -> Answer:
     return Answer(body[start:], 206, {"ETag": etag, "Content-Range": span}, cut)
 
 
+class Breaking(io.BufferedIOBase):
+    """What a handler writes to, until the connection breaks."""
+
+    def __init__(self, file: Any, connection: socket.socket, known: Server) -> None:
+        self._file, self._connection, self._known = file, connection, known
+        self._left = known.budget()
+
+    def write(self, content: Any) -> int:
+        """Send what the budget allows, and break the connection where there is more."""
+        allowed = len(content) if self._left is None else min(len(content), self._left)
+        self._file.write(bytes(content[:allowed]))
+        self._known.sent += allowed
+        if self._left is not None:
+            self._left -= allowed
+            if allowed < len(content):
+                with suppress(OSError):
+                    self._connection.shutdown(socket.SHUT_RDWR)
+                raise BrokenPipeError
+        return len(content)
+
+
 @contextmanager
 def running() -> Iterator[Server]:
     """A server on a free port, gone at the end."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            self.wfile = Breaking(self.wfile, self.connection, known)
 
         def _respond(self) -> None:
             sent = int(self.headers.get("Content-Length", 0))

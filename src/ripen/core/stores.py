@@ -132,5 +132,9 @@ def make_whole(uri: str, make: Callable[[str], object]) -> None:
         for left in file.parent.iterdir():  # by a killed process
             if left.name.startswith(start):
                 left.unlink()
-        make(f"sqlite:///{making}")
-        making.replace(file)
+        try:
+            make(f"sqlite:///{making}")
+            making.replace(file)
+        finally:  # SQLite's journal too
+            for left in file.parent.glob(f"{making.name}*"):
+                left.unlink()

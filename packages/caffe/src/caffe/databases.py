@@ -7,6 +7,7 @@ before training begins.
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ import lmdb
 from lmdb.verify import VerifyError, verify
 
 from caffe.errors import FormatError
+from caffe.formats import reason
 from caffe.lmdb_pages import Damaged, Pages
 from caffe.proto.caffe_pb2 import DataParameter
 
@@ -105,15 +107,21 @@ class Writer:
 
     def __init__(self, target: str | os.PathLike[str], backend: int = LMDB) -> None:
         self._folder = folder = Path(target)
+        self._made: Path | None = None  # as long as it is not whole
         if backend == LEVELDB:
             raise _no_leveldb(folder)
         try:
-            folder.mkdir(0o744)
-            self._environment = lmdb.open(str(folder), map_size=1 << 24)
+            folder.mkdir(0o744)  # now, not after hours: nobody else may have it
+            folder.rmdir()
+            self._made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".", suffix=".tmp"))
+            self._made.chmod(0o755)
+            # Without its own file of locks: nobody else knows the folder, and on a full disk LMDB
+            # would end the process as it maps that file.
+            self._environment = lmdb.open(str(self._made), map_size=1 << 24, lock=False)
         except (OSError, lmdb.Error) as error:
-            reason = getattr(error, "strerror", None) or error
+            self._remove()
             raise FormatError(
-                f"{target}: a new database cannot be created there: {reason}"
+                f"{target}: a new database cannot be created there: {reason(error)}"
             ) from None
         self.count = 0
         self._pending: list[tuple[bytes, bytes]] = []
@@ -123,9 +131,10 @@ class Writer:
         self._pending.append((key, value))
         self.count += 1
         if len(self._pending) == _COMMIT:
-            self._commit()
+            self.commit()
 
-    def _commit(self) -> None:
+    def commit(self) -> None:
+        """Write the records so far."""
         while self._pending:
             try:
                 with self._environment.begin(write=True) as transaction:
@@ -134,7 +143,7 @@ class Writer:
             except lmdb.MapFullError:
                 self._environment.set_mapsize(2 * self._environment.info()["map_size"])
             except lmdb.Error as error:
-                raise FormatError(f"the database cannot be written: {error}") from None
+                raise FormatError(f"{self._folder}: cannot be written: {error}") from None
             else:
                 self._pending.clear()
 
@@ -150,9 +159,19 @@ class Writer:
         whole = False
         try:
             if kind is None:
-                self._commit()
+                self.commit()
                 whole = True
         finally:
             self._environment.close()
             if not whole:
-                shutil.rmtree(self._folder, ignore_errors=True)
+                self._remove()
+        try:
+            if whole and self._made is not None:
+                self._made.rename(self._folder)
+        except OSError as error:
+            self._remove()
+            raise FormatError(f"{self._folder}: cannot be written: {error.strerror}") from None
+
+    def _remove(self) -> None:
+        if self._made is not None:
+            shutil.rmtree(self._made, ignore_errors=True)

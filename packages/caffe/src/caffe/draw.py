@@ -13,6 +13,7 @@ from pathlib import Path
 import pydot
 
 from caffe.errors import CaffeError, NetError
+from caffe.formats import replacing
 from caffe.proto import caffe_pb2 as caffe_pb2
 from caffe.proto.caffe_pb2 import (
     ConvolutionParameter,
@@ -244,7 +245,5 @@ def draw_net_to_file(
             f"{path}: the name has no extension. Allowed: .png, .svg, .dot and the like"
         )
     image = draw_net(caffe_net, rankdir, path.suffix[1:], phase, display_lrm)
-    try:
-        path.write_bytes(image)
-    except OSError as error:
-        raise CaffeError(f"{path}: cannot be written: {error.strerror}") from None
+    with replacing(path) as temporary:
+        temporary.write_bytes(image)

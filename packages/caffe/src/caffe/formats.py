@@ -223,6 +223,9 @@ def replacing(path: PathLike) -> Iterator[Path]:
     target = Path(os.fsdecode(path))
     temporary: Path | None = None
     try:
+        if target.is_char_device() or target.is_fifo():  # /dev/null, /dev/stdout
+            yield target
+            return
         temporary = _beside(target)
         yield temporary
         with temporary.open("rb") as file:
@@ -231,12 +234,17 @@ def replacing(path: PathLike) -> Iterator[Path]:
     except CaffeError:
         raise
     except (OSError, ValueError) as error:  # a ValueError if the path contains NUL
-        reason = getattr(error, "strerror", None) or error
-        raise FormatError(f"{shown(path)}: cannot be written: {reason}") from None
+        raise FormatError(f"{shown(path)}: cannot be written: {reason(error)}") from None
     finally:
         if temporary is not None:
             with suppress(OSError):  # the original error says more
                 temporary.unlink(missing_ok=True)
+
+
+def reason(error: Exception) -> str:
+    """Return why writing failed, in a line; HDF5's own texts have several."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else " ".join(str(error).split())
 
 
 def _beside(target: Path) -> Path:

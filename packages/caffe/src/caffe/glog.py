@@ -91,6 +91,23 @@ def log(message: str) -> None:
     info("_caffe.cpp:55", "%s", message)
 
 
+class _ToFile(logging.FileHandler):
+    """Writes the log to a file as long as that is possible: no training ends for its log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say once why there is no more of the log in the file."""
+        logger.removeHandler(self)
+        why = sys.exc_info()[1]
+        with suppress(OSError):  # what is in its buffer does not fit either
+            self.close()
+        warning(
+            "logging.cc:1017",
+            "%s: cannot be written: %s. The log goes on on standard error alone",
+            self.baseFilename,
+            getattr(why, "strerror", why),
+        )
+
+
 def log_to_folder(folder: str | os.PathLike[str], program: str) -> Path:
     """Write the log to a file as well, named as glog names it; return its path.
 
@@ -103,7 +120,7 @@ def log_to_folder(folder: str | os.PathLike[str], program: str) -> Path:
     name = f"{program}.{socket.gethostname()}.{getpass.getuser()}.log.INFO.{stamp}.{os.getpid()}"
     path = Path(folder) / name
     try:
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = _ToFile(path, encoding="utf-8")
     except OSError as error:
         raise FormatError(f"{path}: cannot be written: {error.strerror}") from None
     handler.setFormatter(GlogFormatter())

@@ -227,10 +227,38 @@ def new_file(path: Path, size: int) -> Iterator[h5py.File]:
     OSError
         If the disk is full, before anything is written.
     """
+    _reserve(path, size)  # not even an empty one could be closed
     with h5py.File(path, "w") as file:
-        with open(path, "r+b") as reserved:
-            os.posix_fallocate(reserved.fileno(), 0, size + size // 8 + _SPARE)
+        _reserve(path, size)
         yield file
+    _cut(path)
+
+
+@contextmanager
+def longer_file(path: Path, size: int) -> Iterator[h5py.File]:
+    """Open an HDF5 file to append to it, with room as `new_file` has it.
+
+    Raises
+    ------
+    OSError
+        If the disk is full; the file is then as it was.
+    """
+    try:
+        _reserve(path, size)
+        with h5py.File(path, "a") as file:
+            yield file
+    finally:
+        _cut(path)
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Reserve room on the disk behind the end of a file, which is created if needed."""
+    with open(path, "ab") as file:
+        os.posix_fallocate(file.fileno(), file.tell(), size + size // 8 + _SPARE)
+
+
+def _cut(path: Path) -> None:
+    """Let a file end where its content does."""
     with open(path, "r+b") as written:
         written.seek(_END)
         written.truncate(int.from_bytes(written.read(8), "little"))

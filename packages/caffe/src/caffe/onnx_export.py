@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caffe.build import Step
-from caffe.errors import CaffeError, FormatError
+from caffe.errors import CaffeError
+from caffe.formats import replacing
 from caffe.layers.pool_windows import Windows
 from caffe.net import Net
 from caffe.onnx_file import package
@@ -122,10 +123,8 @@ def export(net: Net, path: str | os.PathLike[str]) -> None:
     opset = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(made, opset_imports=opset, ir_version=9, producer_name="caffe")
     graph.onnx.checker.check_model(model)
-    try:
-        graph.onnx.save(model, os.fspath(path))
-    except OSError as error:
-        raise FormatError(f"{os.fspath(path)}: cannot be written: {error.strerror}") from None
+    with replacing(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
 
 
 def _several(graph: Graph, step: Step, inputs: list[str]) -> None:

@@ -88,3 +88,15 @@ def test_a_log_file(tmp_path):
 def test_missing_log_folder(tmp_path):
     with pytest.raises(FormatError, match=r"no/caffe.*cannot be written: No such file"):
         glog.log_to_folder(tmp_path / "no", "caffe")
+
+
+def test_a_full_disk_ends_the_file_and_not_the_program(tmp_path, caplog):
+    path = glog.log_to_folder(tmp_path, "caffe")
+    to_file = glog.logger.handlers[-1]
+    with open("/dev/full", "w") as full, caplog.at_level(logging.INFO, "caffe"):
+        to_file.setStream(full).close()
+        for i in range(2):
+            glog.info("x.cpp:1", "line %d", i)
+    lines = [record.getMessage() for record in caplog.records]
+    reason = "No space left on device. The log goes on on standard error alone"
+    assert sorted(lines) == sorted(["line 0", "line 1", f"{path}: cannot be written: {reason}"])

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from caffe import rng
 from caffe.errors import FormatError, naming
-from caffe.formats import read_file
-from caffe.hdf5 import is_hdf5, opened, read_numbers
+from caffe.formats import read_file, reason, replacing
+from caffe.hdf5 import is_hdf5, longer_file, new_file, opened, read_numbers
 from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.data import Source
 
@@ -131,8 +131,13 @@ class HDF5Output(Layer):
     no_backward = frozenset({0, 1})
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        with self._opened("w"):
-            pass
+        if not self._file:
+            raise self.error("needs hdf5_output_param { file_name }")
+        try:
+            with replacing(self._file) as temporary, new_file(temporary, 0):
+                pass
+        except FormatError as error:
+            raise FormatError(f"layer '{self.name}' ({self.type}): {error}") from None
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shapes = [blob.shape for blob in bottom]
@@ -143,14 +148,17 @@ class HDF5Output(Layer):
             )
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        with self._opened("a") as file:
-            for name, blob in zip(("data", "label"), bottom, strict=True):
-                rows = blob.tensor.float().cpu().numpy()
-                rows = rows.reshape(*rows.shape, *[1] * (4 - rows.ndim))
-                try:
-                    self._append(file, name, rows)
-                except ValueError as error:
-                    raise self.error(f"{name} cannot be written: {error}") from None
+        arrays = [blob.tensor.float().cpu().numpy() for blob in bottom]
+        try:
+            with longer_file(self._file, sum(rows.nbytes for rows in arrays)) as file:
+                for name, rows in zip(("data", "label"), arrays, strict=True):
+                    rows = rows.reshape(*rows.shape, *[1] * (4 - rows.ndim))
+                    try:
+                        self._append(file, name, rows)
+                    except ValueError as error:
+                        raise self.error(f"{name} cannot be written: {error}") from None
+        except OSError as error:
+            raise self.error(f"{self._file}: cannot be written: {reason(error)}") from None
 
     def _append(self, file: h5py.File, name: str, rows: NDArray[np.float32]) -> None:
         if name not in file:
@@ -165,12 +173,6 @@ class HDF5Output(Layer):
         stored.resize(len(stored) + len(rows), axis=0)
         stored[-len(rows) :] = rows
 
-    def _opened(self, mode: str) -> h5py.File:
-        name = self.param.hdf5_output_param.file_name
-        try:
-            return h5py.File(name, mode)
-        except (OSError, ValueError) as error:
-            raise FormatError(
-                f"layer '{self.name}' ({self.type}): {name or 'file_name'} cannot be written: "
-                f"{error}"
-            ) from None
+    @property
+    def _file(self) -> str:
+        return str(self.param.hdf5_output_param.file_name)

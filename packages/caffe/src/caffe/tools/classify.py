@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from caffe.classifier import Classifier
 from caffe.errors import FormatError, InputError
+from caffe.formats import replacing
 from caffe.images import load_image
 from caffe.tools.flags import Flags
 from caffe.tools.preparation import add_flags, read_array, settings, whole_numbers
@@ -35,10 +36,9 @@ def main(argv: Sequence[str]) -> int:
     predictions = classifier.predict(inputs, not found.center_only)
     print(f"Done in {time.perf_counter() - start:.2f} s.")
     print(f"Saving results into {found.output_file}")
-    try:
-        np.save(found.output_file, predictions)
-    except OSError as error:
-        raise FormatError(f"{found.output_file}: cannot be written: {error.strerror}") from None
+    named = found.output_file.removesuffix(".npy") + ".npy"  # as numpy would
+    with replacing(named) as temporary, temporary.open("wb") as file:
+        np.save(file, predictions)
     return 0
 
 

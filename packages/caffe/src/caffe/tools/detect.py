@@ -3,7 +3,6 @@
 import csv
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -88,18 +87,13 @@ def read_windows(path: str) -> list[tuple[str, list[Window]]]:
 def write_csv(path: str, detections: Sequence[Detection]) -> None:
     """Write file name, coordinates and the prediction of each class."""
     classes = np.ravel(detections[0]["prediction"]).size
-    try:
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            names = [f"class{i}" for i in range(classes)]
-            writer.writerow(["filename", *COORDINATES, *names])
-            for found in detections:
-                values = np.ravel(found["prediction"])
-                writer.writerow(
-                    [found["filename"], *found["window"], *(f"{v:.9g}" for v in values)]
-                )
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be written: {error.strerror}") from None
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        names = [f"class{i}" for i in range(classes)]
+        writer.writerow(["filename", *COORDINATES, *names])
+        for found in detections:
+            values = np.ravel(found["prediction"])
+            writer.writerow([found["filename"], *found["window"], *(f"{v:.9g}" for v in values)])
 
 
 def write_hdf5(path: str, detections: Sequence[Detection]) -> None:

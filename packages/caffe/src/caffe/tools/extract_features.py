@@ -47,6 +47,8 @@ def main(argv: Sequence[str]) -> int:
             net.run_forward()
             for name, writer in zip(names, writers, strict=True):
                 write_items(net.blobs[name], name, writer)
+        for writer in writers:  # all, or no database is made
+            writer.commit()
     for name, writer in zip(names, writers, strict=True):
         message = "Extracted features of %d query images for feature blob %s"
         glog.error("extract_features.cpp:178", message, writer.count, name)

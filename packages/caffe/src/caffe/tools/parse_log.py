@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from caffe.errors import FormatError
-from caffe.formats import read_file
+from caffe.formats import read_file, replacing
 from caffe.tools.flags import Flags
 
 Row = dict[str, float]
@@ -133,14 +133,11 @@ def write_table(path: Path, rows: Sequence[Row], delimiter: str) -> None:
         If it cannot be written.
     """
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            if rows:
-                writer = csv.DictWriter(file, columns, restval="", delimiter=delimiter)
-                writer.writeheader()
-                writer.writerows(rows)
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be written: {error.strerror}") from None
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        if rows:
+            writer = csv.DictWriter(file, columns, restval="", delimiter=delimiter)
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 def plot(log: Log, path: str) -> None:
@@ -168,7 +165,5 @@ def plot(log: Log, path: str) -> None:
         axes.set_ylabel(name)
         axes.legend()
     axes.set_xlabel("iterations")
-    try:
-        figure.savefig(path)
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path}: cannot be written: {error}") from None
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=Path(path).suffix[1:] or "png")

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import caffe
 from caffe import glog
-from caffe.errors import FormatError
+from caffe.formats import replacing
 from caffe.profile import LayerTime, profile
 from caffe.tools import devices, strict
 from caffe.tools.flags import Flags, add_net_flags, names
@@ -108,10 +109,8 @@ def plot(times: Sequence[LayerTime], path: str) -> None:
     axes.set_xlabel("milliseconds")
     axes.margins(y=0.01)
     axes.legend(loc="lower right")
-    try:
-        figure.savefig(path)
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path}: cannot be written: {error}") from None
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=Path(path).suffix[1:] or "png")
 
 
 def _slowest_first(times: Sequence[LayerTime]) -> list[LayerTime]:

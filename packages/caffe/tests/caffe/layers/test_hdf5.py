@@ -214,7 +214,7 @@ def test_hdf5_output_refuses_bad_shapes(tmp_path):
         output(tmp_path / "o.h5", values(2, 3), labels(4, 5, 6))
     with pytest.raises(LayerError, match="1 to 4 axes"):
         output(tmp_path / "o.h5", values(2, 1, 1, 1, 3), labels(4, 5))
-    with pytest.raises(FormatError, match="layer 'layer' .HDF5Output.: .*o.h5 cannot be written"):
+    with pytest.raises(FormatError, match="layer 'layer' .HDF5Output.: .*o.h5: cannot be written"):
         output(tmp_path / "none" / "o.h5", values(2, 3), labels(4, 5))
 
 

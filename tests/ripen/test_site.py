@@ -159,8 +159,8 @@ def test_the_site_asks_no_server(site: Path) -> None:
 @pytest.mark.slow
 def test_the_search_works_from_a_folder(site: Path) -> None:
     with opened((site / "index.html").as_uri(), 1280) as (page, errors):
-        page.wait_for_selector("text=Type to start searching", state="attached")
         page.keyboard.press("s")
+        page.wait_for_selector(".md-search__input:focus")
         page.keyboard.type("Optuna")
         page.wait_for_selector(".md-search-result__item")
         assert "Sweeps" in page.locator(".md-search-result__item h1").all_inner_texts()

@@ -110,8 +110,10 @@ def test_it_prints_the_pages_and_opens_the_first(ui: Ui) -> None:
     assert other.endswith(f"a browser that does not know {NAME}: {ui.address}")
     names, addresses = zip(*(view.split(": ") for view in views), strict=True)
     assert names == (
-        *("  avocado, models", "  avocado, sweep learning_rate"),
-        *("  digits, models", "  digits, sweep learning_rate"),
+        *("  avocado, models", "  avocado, models, charts alone"),
+        "  avocado, sweep learning_rate",
+        *("  digits, models", "  digits, models, charts alone"),
+        "  digits, sweep learning_rate",
     )
     assert ui.opened.read_text() == addresses[0]
     assert last == "Ctrl-C ends it"

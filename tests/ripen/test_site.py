@@ -20,6 +20,7 @@ from ripen.learn.estimator import ESTIMATORS
 from ripen.settings import schema
 from ripen.settings.compose import keys
 from ripen.settings.typed import key_of
+from tests.ripen.browser import needs_chromium, opened
 from tests.ripen.conftest import ROOT
 
 
@@ -133,16 +134,34 @@ def test_every_page_is_in_the_navigation() -> None:
     assert yaml.safe_load(text)["theme"]["font"] is False
 
 
-@pytest.mark.slow
-def test_the_site_builds_without_a_warning_and_asks_no_server(tmp_path: Path) -> None:
-    mkdocs = Path(sys.executable).parent / "mkdocs"
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built without a warning."""
+    mkdocs, folder = Path(sys.executable).parent / "mkdocs", tmp_path_factory.mktemp("docs")
     done = subprocess.run(
-        [mkdocs, "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")],
+        [mkdocs, "build", "--strict", "--quiet", "--site-dir", str(folder / "site")],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    return folder / "site"
+
+
+@pytest.mark.slow
+def test_the_site_asks_no_server(site: Path) -> None:
     loaded = r"<(?:script|img|iframe)[^>]+src=\"(https?:[^\"]+)|<link[^>]+href=\"(https?:[^\"]+)"
-    pages = list((tmp_path / "site").rglob("*.html"))
+    pages = list(site.rglob("*.html"))
     assert len(pages) > 30
     for page in pages:
         assert re.findall(loaded, page.read_text(encoding="utf-8")) == []
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_the_search_works_from_a_folder(site: Path) -> None:
+    with opened((site / "index.html").as_uri(), 1280) as (page, errors):
+        page.keyboard.press("s")
+        page.wait_for_selector(".md-search__input:focus")
+        page.keyboard.type("Optuna")
+        page.wait_for_selector(".md-search-result__item")
+        assert "Sweeps" in page.locator(".md-search-result__item h1").all_inner_texts()
+        assert errors == []

@@ -118,7 +118,8 @@ def show_submissions(name: str) -> None:
 
     entries = ledger.read(ledger.path(name))
     if entries:
-        terminal.console().print(ledger.table(entries, f"{name}: submissions"))
+        printed = terminal.console()
+        printed.print(ledger.table(entries, f"{name}: submissions", printed.width))
         print(ledger.agreement(entries).text)
         left = ledger.left_today(entries)
         asked = "unknown (--refresh asks Kaggle)"

@@ -245,13 +245,17 @@ def gaps(data: _Data) -> Iterator[Finding]:
     train, test = data.train.isna().mean(), data.test.isna().mean()
     some = train[(train > 0) | (test > 0)].sort_values(ascending=False, kind="stable")
     if len(some):
-        shown = ", ".join(f"{name} ({share:.0%})" for name, share in some[:SHOWN].items())
+        shown = ", ".join(f"{name} ({_percent(share)})" for name, share in some[:SHOWN].items())
         yield Finding("missing values", f"in {len(some)} of {len(train)} columns, most in {shown}")
     for name in train.index[(train - test).abs() >= GAPS] if len(data.test) else ():
         text = (
             f"column '{name}': {train[name]:.0%} of the training rows, {test[name]:.0%} of the test"
         )
         yield Finding("missing values", text)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.005 else "below 1%"  # and not 0%, as if there were none
 
 
 # --- Target and folds ----------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from ripen.settings.naming import how_it_ended
 
 SIZE = (5.2, 3.4)  # inches: half a page, and text that can still be read on a phone
 FEW = 10  # classes that fit into a matrix of that size
+LEGEND = 0.2  # inches of a row
 POINTS = 2000  # in a scatter plot: an SVG of many more is slow to open
 MARKERS = "xo^sD*"  # of classes
 LETTERS = 24  # of a class's name
@@ -397,6 +398,9 @@ def with_legend(figure: Figure) -> Figure:
     """Add the legend below the axes, where it covers nothing."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     columns = 2 if max(map(len, labels), default=0) > 15 else 3
+    rows = -(-len(labels) // columns)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + LEGEND * max(rows - 2, 0))  # the axes keep their height
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
     return figure
 

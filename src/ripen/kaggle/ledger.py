@@ -281,6 +281,7 @@ def left_today(entries: Sequence[Submission], today: datetime | None = None) -> 
     return known[-1] if known else None
 
 
+WORDS = 22  # letters in a line of a model's members, and of a message
 HEADINGS = ("submitted", "CV", "public", "private", "place", "model", "commit", "run", "sha256",
             "message")  # fmt: skip
 
@@ -317,17 +318,30 @@ def headings(entries: Sequence[Submission]) -> list[str]:
     return [f"CV {metric}".strip() if name == "CV" else name for name in HEADINGS]
 
 
-def table(entries: Sequence[Submission], title: str) -> Table:
-    """Return submissions as a table for the terminal, the oldest first."""
-    shown = Table(title=title)
-    for name, heading in zip(HEADINGS, headings(entries), strict=True):
+def table(entries: Sequence[Submission], title: str, width: int) -> Table:
+    """Return submissions as a table for the terminal, the oldest first.
+
+    Where `width` letters are too few, the columns are left out that tell least: the page that
+    `ripen leaderboard` writes has them all.
+    """
+    cells = dict(zip(HEADINGS, zip(*rows(entries), strict=True), strict=True))
+    heads = dict(zip(HEADINGS, headings(entries), strict=True))
+    needed = {
+        name: WORDS if name in ("model", "message") else max(map(len, (heads[name], *column)))
+        for name, column in cells.items()
+    }
+    shown = [name for name in HEADINGS if name not in ("private", "place") or any(cells[name])]
+    for least in ("sha256", "run", "commit", "place", "message"):
+        if least in shown and sum(needed[name] + 3 for name in shown) >= width:
+            shown.remove(least)
+    found = Table(title=title)
+    for name in shown:
         if name in ("model", "message"):
-            shown.add_column(heading, overflow="fold")
-        elif name in ("CV", "public", "private", "place"):
-            shown.add_column(heading, justify="right")
+            found.add_column(heads[name], overflow="fold")
         else:
-            shown.add_column(heading, no_wrap=name == "submitted")
-    for row in rows(entries):
+            right = name in ("CV", "public", "private", "place")
+            found.add_column(heads[name], justify="right" if right else "left", no_wrap=True)
+    for row in zip(*(cells[name] for name in shown), strict=True):
         # A str would be markup, whose brackets rich interprets.
-        shown.add_row(*map(Text, row))
-    return shown
+        found.add_row(*map(Text, row))
+    return found

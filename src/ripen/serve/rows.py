@@ -79,9 +79,10 @@ def question(values: "pd.Series[Any]", kind: str) -> Field:
         return Field(name, kind, _spelt(known.mode().iloc[0]), TRUTH)
     if kind == "date":
         return Field(name, kind, str(known.sort_values().iloc[len(known) // 2]))
-    usual = _spelt(known.mode().iloc[0])
     if kind == "text":
         return Field(name, kind, "")
+    blank = (known != "").sum() < len(values) / 2  # as a cabin is, of most passengers
+    usual = "" if blank else _spelt(known.mode().iloc[0])
     own = isinstance(known.dtype, pd.CategoricalDtype)
     levels = known.cat.categories if own else sorted(set(known.astype(str)) - {""})
     return Field(name, kind, usual, tuple(map(str, levels)) if len(levels) <= LEVELS else ())

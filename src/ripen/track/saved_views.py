@@ -19,7 +19,10 @@ Chart = dict[str, Any]
 
 
 def models(evaluation: str, decides: str, metric: Order) -> dict[str, str]:
-    """Return the tag of the view of all models of one evaluation, best first.
+    """Return the tags of the views of all models of one evaluation, best first.
+
+    One has the list of runs beside the charts. In a narrow window that leaves no room for them, so
+    another one has the charts alone.
 
     Parameters
     ----------
@@ -43,7 +46,8 @@ def models(evaluation: str, decides: str, metric: Order) -> dict[str, str]:
         *_tags("dvc.stage", "stopped"),
     ]
     query = f"tags.`dvc.evaluate_hash` = '{evaluation}'"
-    return _tag("models", query, columns, charts, decides, not metric.greater_is_better)
+    shown = query, columns, charts, decides, not metric.greater_is_better
+    return _tag("models", *shown) | _tag("models, charts alone", *shown, alone=True)
 
 
 def trials(
@@ -109,6 +113,7 @@ def _tag(
     charts: list[Chart],
     order: str,
     ascending: bool,
+    alone: bool = False,
 ) -> dict[str, str]:
     state = {
         "searchFilter": query,
@@ -122,17 +127,24 @@ def _tag(
         "columnOrder": [],
         "columnWidths": {},
         "runsHiddenMode": "SHOW_ALL",
+        "runListHidden": alone,
         # Charts in this order, and not in alphabetical order.
         "isAccordionReordered": True,
         "hideEmptyCharts": True,
         "compareRunSections": [
-            {"uuid": SECTION, "name": SECTION, "display": True, "isReordered": True, "columns": 2}
+            {
+                "uuid": SECTION,
+                "name": SECTION,
+                "display": True,
+                "isReordered": True,
+                "columns": 1 if alone else 2,
+            }
         ],
         "compareRunCharts": charts,
     }
     now = int(time.time() * 1000)
     view = {"name": name, "createdAt": now, "updatedAt": now, "state": json.dumps(state)}
-    return {f"{OURS}{name.replace(' ', '-')}": json.dumps(view)}
+    return {f"{OURS}{name.replace(',', '').replace(' ', '-')}": json.dumps(view)}
 
 
 def _line(name: str, keys: list[str], scale: str) -> Chart:

@@ -10,7 +10,7 @@ from ripen.track import saved_views
 
 
 def state(tag: dict[str, str]) -> dict[str, Any]:
-    (value,) = tag.values()
+    value = next(iter(tag.values()))
     found: dict[str, Any] = json.loads(json.loads(value)["state"])
     return found
 
@@ -22,7 +22,12 @@ def state(tag: dict[str, str]) -> dict[str, Any]:
 def test_models_are_ordered_by_the_competitions_metric(
     metric: str, title: str, ascending: bool
 ) -> None:
-    view = state(saved_views.models("abc", f"validation/{metric}", METRICS[metric]))
+    tags = saved_views.models("abc", f"validation/{metric}", METRICS[metric])
+    names = ("ripen-models", "ripen-models-charts-alone")
+    assert tuple(tags) == tuple(f"mlflow.sharedViewState.{name}" for name in names)
+    hidden = [json.loads(json.loads(value)["state"])["runListHidden"] for value in tags.values()]
+    assert hidden == [False, True]
+    view = state(tags)
     assert view["orderByKey"] == f"metrics.`validation/{metric}`"
     assert view["orderByAsc"] is ascending
     bars = [chart["displayName"] for chart in view["compareRunCharts"] if chart["type"] == "BAR"]

@@ -51,9 +51,10 @@ def test_a_category_is_a_column_a_level_and_unknown_levels_are_none_of_them() ->
 
 
 def test_rare_levels_share_a_column() -> None:
-    cities = [f"city {k:03}" for k in range(100) for _ in range(1 + 5 * (k < LEVELS - 1))]
+    names = [f"city {chr(97 + k // 10)}{chr(97 + k % 10)}" for k in range(100)]
+    cities = [name for k, name in enumerate(names) for _ in range(1 + 5 * (k < LEVELS - 1))]
     encoder = Encoder().fit(pd.DataFrame({"city": cities}))
-    found = encoder.transform(pd.DataFrame({"city": ["city 000", "city 050", "city 099", "new"]}))
+    found = encoder.transform(pd.DataFrame({"city": [names[0], names[50], names[99], "new"]}))
     assert found.shape == (4, LEVELS)
     assert found.sum(axis=1).tolist() == [1.0] * 4
     assert found[1].tolist() == found[2].tolist() == found[3].tolist() != found[0].tolist()
@@ -157,6 +158,31 @@ def test_numbers_keep_their_gaps_for_an_estimator_that_takes_them() -> None:
     table = pd.DataFrame({"city": ["x", "y", "x"], "a": [1.0, np.nan, 5.0]})
     found = Encoder(encode="native").fit_transform(table)
     np.testing.assert_array_equal(found, [[1, 0], [np.nan, 1], [5, 0]])
+
+
+def test_a_code_becomes_its_letters_and_numbers() -> None:
+    cabins = [f"{'ABC'[k % 3]}/{k % 40}/{'PS'[k % 2]}" for k in range(80)]
+    table = pd.DataFrame({"cabin": [*cabins, ""], "seat": [*(f"{k:02}" for k in range(80)), "99"]})
+    kinds = columns.kinds(table)
+    coded = columns.codes(table, kinds)
+    # 80 different cabins and seats: none says anything but by its parts, of which each counts once.
+    assert coded == {"cabin": ["letters", "last letters", "number"], "seat": ["number"]}
+    found = columns.as_numbers(
+        pd.DataFrame({"cabin": ["F/7/S", "", "12"], "seat": "03"}), kinds, {}, coded
+    )
+    assert found["cabin letters"].tolist() == ["F", "", ""]
+    assert found["cabin last letters"].tolist() == ["S", "", ""]
+    np.testing.assert_array_equal(found["cabin number"], [7, np.nan, 12])
+    np.testing.assert_array_equal(found["seat number"], [3, 3, 3])
+    # Codes that return are categories as well; names and few levels are no codes.
+    often = pd.DataFrame(
+        {"ticket": [f"PC {k % 33}" for k in range(99)], "city": CITIES["city"].iloc[0]}
+    )
+    assert columns.codes(often, {"ticket": "category", "city": "category"}) == {
+        "ticket": ["", "number"]
+    }
+    encoder = Encoder(encode="native").fit(often.assign(a=1.0))
+    assert (encoder.numbers_, len(encoder.codes_)) == (["ticket number", "a"], 2)
 
 
 def test_the_mean_target_is_scikit_learns_and_cross_fitted() -> None:

@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.feature_selection import SelectKBest, f_classif, f_regression
+from sklearn.feature_selection import f_classif, f_regression
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline, make_union
@@ -85,6 +85,8 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     sparse : bool
         Whether texts may become a sparse array; otherwise they are reduced to `COMPONENTS`.
     seed : int
+    clip : float, optional
+        Standardized numbers are cut off at -clip and clip.
 
     Attributes
     ----------
@@ -109,6 +111,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         before: Sequence[Any] = (),
         sparse: bool = False,
         seed: int = 0,
+        clip: float | None = None,
     ) -> None:
         self.scale = scale
         self.encode = encode
@@ -116,6 +119,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.before = before
         self.sparse = sparse
         self.seed = seed
+        self.clip = clip
 
     def fit(self, table: pd.DataFrame, targets: Any = None, groups: Any = None) -> Self:
         """Learn means, medians, levels and words (`fit_transform`)."""
@@ -214,23 +218,25 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             steps.append(TruncatedSVD(most, random_state=self.seed))
         if sparse or targets is None:
             return make_pipeline(*steps)
-        reduced = make_pipeline(*steps).fit(values)
+        reduced = make_pipeline(*steps)
         score = f_classif if np.issubdtype(targets.dtype, np.integer) else f_regression
-        found = reduced.transform(values)
-        related = int((score(found, targets)[1] < ALPHA).sum())
-        return (
-            make_pipeline(FrozenEstimator(reduced), SelectKBest(score, k=related))
-            if related
-            else "drop"
-        )
+        related = score(reduced.fit_transform(values), targets)[1] < ALPHA
+        reduced[-1].components_ = reduced[-1].components_[related]
+        return FrozenEstimator(reduced) if related.any() else "drop"
 
     def _array(self, found: Any) -> Any:
+        clips = self.clip and not self.scale and not ENCODERS[self.encode].keeps_missing
         if sparse_arrays.issparse(found):
-            return found.tocsr().astype(np.float32)
+            rows = found.tocsr().astype(np.float32)
+            if clips:
+                np.clip(rows.data, -self.clip, self.clip, out=rows.data)
+            return rows
         array = np.asarray(found, np.float32, order="C")
         values, codes = np.split(array, [array.shape[1] - len(self.codes_)], axis=1)
         if self.scale:
             values /= np.float32(self.scale)
+        if clips:
+            np.clip(values, -self.clip, self.clip, out=values)
         codes += ENCODERS[self.encode].first
         return array
 

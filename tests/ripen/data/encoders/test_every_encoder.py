@@ -8,11 +8,12 @@ import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_selection import f_classif
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import KBinsDiscretizer, StandardScaler, TargetEncoder
 
 from ripen.core.errors import ConfigError, DataError
-from ripen.data.encoders import COMPONENTS, ENCODERS, LEVELS, Encoder, columns, inner_folds
+from ripen.data.encoders import ALPHA, COMPONENTS, ENCODERS, LEVELS, Encoder, columns, inner_folds
 
 TRAIN = pd.DataFrame({"a": [1.0, 3.0, 5.0, 7.0], "b": [2.0, 2.0, 4.0, 4.0]})
 
@@ -40,6 +41,17 @@ def test_blanks_become_the_training_rows_median_with_a_column_for_them() -> None
     assert found[0, 0] == found[1, 0]  # the median is 2
     assert found[1, 1] > found[0, 1]  # and the second column tells them apart
     assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_standardized_numbers_are_cut_off(sparse: bool) -> None:
+    table = TRAIN.assign(note=["one two", "two three", "three one", "two one"])
+    encoder = Encoder(sparse=sparse, types={"note": {"type": "text"}}, clip=2).fit(table)
+    found = encoder.transform(table.assign(a=[4.0, 104.0, -96.0, 6.0]))
+    found = found.toarray() if sparse else found
+    np.testing.assert_allclose(found[:, 0], [0, 2, -2, 2 / np.sqrt(5)], atol=1e-7)
+    raw = Encoder(encode="native", clip=2).fit(TRAIN).transform(TRAIN + 100)
+    np.testing.assert_array_equal(raw, TRAIN + 100)
 
 
 def test_a_category_is_a_column_a_level_and_unknown_levels_are_none_of_them() -> None:
@@ -140,6 +152,28 @@ def test_a_text_is_the_tf_idf_of_its_words_and_characters() -> None:
     np.testing.assert_allclose(dense, svd, atol=1e-5)
     blank = Encoder(types={"other": {"type": "text"}}).fit(table.assign(other=""))
     assert blank.transform(table.assign(other="new words")).shape == (60, len(words))
+
+
+def test_components_of_a_text_that_tell_nothing_of_the_target_are_left_out() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 80)
+    names = rng.choice(["Ada", "Eva", "Mia", "Zoe", "Ida"], 80)
+    table = pd.DataFrame(
+        {"name": [f"{('Mr', 'Miss')[k]} {name}" for k, name in zip(y, names, strict=True)]}
+    )
+    types = {"name": {"type": "text"}}
+    whole = Encoder(types=types).fit_transform(table)
+    encoder = Encoder(types=types)
+    found = encoder.fit_transform(table, y)
+    assert 0 < found.shape[1] < whole.shape[1]
+    np.testing.assert_array_equal(encoder.transform(table), found)
+    scores = f_classif(whole, y)[1]
+    np.testing.assert_allclose(found, whole[:, scores < ALPHA], atol=1e-6)
+    # None is left of names alone.
+    none = Encoder(types=types).fit_transform(
+        table.assign(name=[f"x {n}" for n in names], a=1.0), y
+    )
+    assert none.shape == (80, 1)
 
 
 def test_ordinal_and_native_codes_and_those_of_embed_layers() -> None:

@@ -77,7 +77,7 @@ def codes(table: pd.DataFrame, known: Mapping[str, str]) -> dict[str, list[str]]
             continue
         whole = [""] if len(given) < DISTINCT * len(values) else []
         kept = dict[tuple[Any, ...], str]()
-        for part, each in _parts(values).items():
+        for part, each in _parts(pd.Series(given)).items():
             if each.nunique() > 1:
                 kept.setdefault(tuple(each.fillna("")), part)
         if kept:
@@ -130,6 +130,9 @@ def as_numbers(
 
 def _text(values: "pd.Series[Any]") -> "pd.Series[Any]":
     """Return values as text, "" where missing."""
+    if isinstance(values.dtype, pd.CategoricalDtype):  # each level once, not each row
+        levels = np.array([*map(str, values.cat.categories), ""], object)
+        return pd.Series(levels[values.cat.codes], values.index, object, values.name)
     return values.astype(object).where(values.notna(), "").map(str).astype(object)
 
 

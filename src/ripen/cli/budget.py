@@ -4,13 +4,14 @@ DVC still runs every stage, and no stage knows of the clock. A model that is not
 left out of the settings, as if the user had set it to null; `dvc repro` then has nothing to add.
 """
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +123,11 @@ Dvc = Callable[[str, float], float | None]
 
 
 def spend(
-    every: list[Unit], known: dict[str, float], left: Callable[[], float], dvc: Dvc
+    every: list[Unit],
+    known: dict[str, float],
+    left: Callable[[bool], float],
+    dvc: Dvc,
+    ready: Collection[str] = (),
 ) -> dict[Unit, str]:
     """Run units while time is left; return those left out, with the reason.
 
@@ -132,10 +137,13 @@ def spend(
     known : dict of str to float
         As `guess` takes it; gets the times of this run.
     left : callable
-        Returns the seconds that are left for units.
+        Returns the seconds that are left for a unit. Of a competition's first model, with which a
+        submission stands or falls, it is asked for all of them, with none kept for what follows.
     dvc : callable
         Runs a stage within some seconds, and returns how many it took, 0 if there was nothing to
         do; None if it was stopped.
+    ready : collection of str
+        Stages that have nothing to do, and take no time.
 
     Raises
     ------
@@ -144,11 +152,15 @@ def spend(
     """
     undone, done, finished = dict[Unit, str](), list[tuple[float, float]](), set[str]()
     for unit in every:
+        if unit.stage in ready:
+            finished.add(unit.competition)
+            continue
         needed = guess(unit, known, done)
         first = unit.name != "" and unit.competition not in finished
-        if left() <= 0 or (needed > left() and not first):
+        limit = left(first)
+        if limit <= 0 or (needed > limit and not first):
             undone[unit] = f"not begun, about {needed:.0f} s" if needed else "not begun"
-        elif (took := dvc(unit.stage, left())) is None:
+        elif (took := dvc(unit.stage, limit)) is None:
             undone[unit] = "stopped"
         else:
             if took:
@@ -205,24 +217,27 @@ def run(budget: str, started: float, environment: Mapping[str, str]) -> list[str
     least = max(RESERVE * seconds(budget), LEAST * len(competitions))
     quickest = float("inf")  # on a busy machine each stage takes long to start
 
-    def left() -> float:
+    def left(all: bool) -> float:
         start = 0.0 if quickest == float("inf") else STAGES * len(competitions) * quickest
-        return started + seconds(budget) - time.monotonic() - (usual or max(least, start))
+        kept = 0.0 if all else usual or max(least, start)
+        return started + seconds(budget) - time.monotonic() - kept
 
     def dvc(stage: str, limit: float) -> float | None:
         nonlocal quickest
-        took = _repro(stage, limit, environment)
+        took, ran = _repro(stage, limit, environment)
         spent = time.monotonic() - started
         said = "stopped" if took is None else f"{took:.0f} s" if took else "unchanged"
         print(f"budget: {spent:.0f} s of {seconds(budget):.0f} s: {stage}: {said}", flush=True)
-        quickest = min(quickest, took or quickest)
+        quickest = min(quickest, took / ran if took else quickest)
         return took
 
     for name in competitions:  # or the time of the first model would hold all that comes before
-        if left() <= 0 or dvc(f"prepare@{name}", left()) is None:
+        if left(True) <= 0 or dvc(f"prepare@{name}", left(True)) is None:
             raise DataError(f"the budget {budget} is too short to prepare {name}. Give more")
+    every = units(competitions, values["graph"])
+    ready = _unchanged([unit.stage for unit in every], environment) if known else set[str]()
     try:
-        undone = spend(units(competitions, values["graph"]), known, left, dvc)
+        undone = spend(every, known, left, dvc, ready)
     finally:
         write_times(known, TIMES)
     for unit, reason in undone.items():
@@ -233,8 +248,15 @@ def run(budget: str, started: float, environment: Mapping[str, str]) -> list[str
     return without(undone, competitions)
 
 
-def _repro(stage: str, limit: float, environment: Mapping[str, str]) -> float | None:
-    """Run a stage with all before it; return the seconds (`spend`).
+def _unchanged(stages: list[str], environment: Mapping[str, str]) -> set[str]:
+    """Return the stages that DVC finds as an earlier run has left them."""
+    command = [sys.executable, "-m", "dvc", "status", "--json", *stages]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    return set() if done.returncode else set(stages) - set(json.loads(done.stdout))
+
+
+def _repro(stage: str, limit: float, environment: Mapping[str, str]) -> tuple[float | None, int]:
+    """Run a stage with all before it; return the seconds (`spend`), and how many stages ran.
 
     Raises
     ------
@@ -251,7 +273,7 @@ def _repro(stage: str, limit: float, environment: Mapping[str, str]) -> float | 
             code = process.wait(limit)
         except subprocess.TimeoutExpired:
             _stop(process)
-            return None
+            return None, 0
         except BaseException:
             _stop(process)
             raise
@@ -260,7 +282,8 @@ def _repro(stage: str, limit: float, environment: Mapping[str, str]) -> float | 
         if code:
             sys.stderr.write(said)
             raise DataError(f"{stage} failed. What is done is kept")
-    return time.monotonic() - start if f"Running stage '{stage}'" in said else 0.0
+    took = time.monotonic() - start if f"Running stage '{stage}'" in said else 0.0
+    return took, max(1, said.count("Running stage '"))
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -55,12 +55,15 @@ class Table:
         Types of columns beyond their dtypes (`ripen.data.encoders.described`).
     before : sequence of transformers
         The competition's own, which are fitted before the encoder.
+    clip : float or None
+        The largest standardized number.
     """
 
     columns: pd.DataFrame
     scale: float | None
     types: dict[str, dict[str, Any]] = field(default_factory=dict)
     before: Sequence[Any] = ()
+    clip: float | None = None
 
     def take(self, rows: Ints) -> pd.DataFrame:
         """Return the rows' columns."""
@@ -70,7 +73,7 @@ class Table:
         """Return the encoder of these columns."""
         from ripen.data.encoders import Encoder
 
-        return Encoder(self.scale, encode, self.types, self.before, sparse, seed)
+        return Encoder(self.scale, encode, self.types, self.before, sparse, seed, self.clip)
 
     def save(self, folder: Path) -> None:
         """Write nothing: the model has the encoder."""
@@ -159,6 +162,7 @@ def opened(
             competition.columns.scale,
             described(competition.columns),
             own.transformers(layout.competition),
+            competition.columns.clip,
         )
     elif list(names) == ["images"]:
         from ripen.learn.image_files import opened as opened_images

@@ -93,7 +93,7 @@ def tuned(fit: "Fit", train: Ints, name: str, repeat: int = 0) -> Estimator:
     parts = inner_folds(fit, train, repeat)[: own.tune.folds]
     if not parts:
         return own
-    best = _search(fit, parts, name, fit.work.seed + repeat)
+    best = _search(fit, [Part(fit, *part) for part in parts], name, fit.work.seed + repeat)
     text = json.dumps(best, indent=2) + "\n"
     if name == "all rows":
         write_text(fit.work.folder / TUNED, text)
@@ -126,7 +126,62 @@ def inner_folds(fit: "Fit", train: Ints, repeat: int = 0) -> list[tuple[Ints, In
     return [] if split is None else [(train[split[0]], train[split[1]])]
 
 
-def _search(fit: "Fit", parts: list[tuple[Ints, Ints]], name: str, seed: int) -> Settings:
+class Shared:
+    """An encoder that all trials of an inner fold share: it is fitted once.
+
+    It keeps the tables that it was given beside what they became.
+    """
+
+    def __init__(self, encoder: Any) -> None:
+        self.encoder, self.targets = encoder, b""
+        self.fitted: Any = None
+        self.encoded: dict[int, tuple[Any, Any]] = {}
+
+    def fit_transform(self, table: Any, targets: Any = None, groups: Any = None) -> Any:
+        """Return the training rows encoded; fit again only if a trial changed the targets."""
+        told = np.asarray(targets).tobytes()
+        if self.fitted is None or told != self.targets:
+            self.targets, self.encoded = told, {}
+            self.fitted = self.encoder.fit_transform(table, targets, groups)
+        return self.fitted
+
+    def transform(self, table: Any) -> Any:
+        """Return other rows encoded."""
+        if id(table) not in self.encoded:
+            self.encoded[id(table)] = table, self.encoder.transform(table)
+        return self.encoded[id(table)][1]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.encoder, name)
+
+
+class Part:
+    """An inner fold of a fit, in which settings are scored with one seed."""
+
+    def __init__(self, fit: "Fit", train: Ints, held: Ints) -> None:
+        self.work, self.train, self.held = fit.work, fit.rows(train), fit.rows(held)
+        self.encoders: dict[str, Shared | None] = {}
+
+    def encode(self, *arguments: Any, **more: Any) -> Shared | None:
+        """Return the encoder of these arguments (`Work.encode`)."""
+        key = repr((arguments, more))
+        if key not in self.encoders:
+            encoder = self.work.encode(*arguments, **more)
+            self.encoders[key] = None if encoder is None else Shared(encoder)
+        return self.encoders[key]
+
+    def score(self, own: Estimator, metric: Metric) -> float:
+        """Return the score of settings on the held-out rows."""
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            work = replace(
+                self.work, folder=folder, encode=self.encode, callback=ignore, history=False
+            )
+            fitted = target_transform.fit(own, self.train, self.held, work)
+            return metric(self.held.y, fitted.predict(self.held.x))
+
+
+def _search(fit: "Fit", parts: list[Part], name: str, seed: int) -> Settings:
     """Return the best settings, {} for the estimator's own."""
     import optuna
     from optuna.trial import TrialState
@@ -154,7 +209,7 @@ def _search(fit: "Fit", parts: list[tuple[Ints, Ints]], name: str, seed: int) ->
         state, value = TrialState.PRUNED, None
         with suppress(TrainingError, DataError):
             for step, part in enumerate(parts):
-                scores.append(_score(fit, with_settings(fit.estimator, settings), metric, *part))
+                scores.append(part.score(with_settings(fit.estimator, settings), metric))
                 trial.report(float(np.mean(scores)), step)
                 if not np.isfinite(scores[-1]) or (step + 1 < len(parts) and trial.should_prune()):
                     break
@@ -163,21 +218,13 @@ def _search(fit: "Fit", parts: list[tuple[Ints, Ints]], name: str, seed: int) ->
         study.tell(trial, value, state=state)
         fit.say(f"{name}: trial {number + 1} of {tune.trials}")
     finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    tried = {"": float(np.mean([_score(fit, fit.estimator, metric, *part) for part in parts]))}
+    tried = {"": float(np.mean([part.score(fit.estimator, metric) for part in parts]))}
     tried |= {str(trial.number): float(trial.value or 0) for trial in finished}
     best = metric.best({key: value for key, value in tried.items() if np.isfinite(value)} or tried)
     if not best:
         return {}
     (winner,) = (trial for trial in finished if str(trial.number) == best)
     return decoded(varied, dict(winner.params))
-
-
-def _score(fit: "Fit", own: Estimator, metric: Metric, train: Ints, held: Ints) -> float:
-    """Return the score of settings in one inner fold, with one seed."""
-    with tempfile.TemporaryDirectory() as temporary:
-        work = replace(fit.work, folder=Path(temporary), callback=ignore, history=False)
-        fitted = target_transform.fit(own, fit.rows(train), fit.rows(held), work)
-        return metric(fit.index.targets[held], fitted.predict(fit.input.take(held)))
 
 
 def _seed(seed: int, number: int) -> int:

@@ -133,9 +133,9 @@ def open_fit(
 def studies() -> Any:
     """Open the store that the trials of a tuned model share with sweeps."""
     # Imported here because most models tune nothing, and Optuna takes a second.
-    from ripen.learn.sweeps.store import HEARTBEAT, address, locked, open_storage, speaking
+    from ripen.learn.sweeps.store import address, locked, open_storage, speaking
 
     settings, root = load_run().study, repository_root()
     uri = address(settings.uri, root)
     with speaking(uri), locked(uri, settings.timeout):
-        return open_storage(uri, settings.timeout, HEARTBEAT)
+        return open_storage(uri, settings.timeout)

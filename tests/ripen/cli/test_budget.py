@@ -23,11 +23,11 @@ def unit(name: str, cost: float, competition: str = "titanic") -> Unit:
 class Clock:
     """A clock of stages that take a second for each unit of their cost."""
 
-    def __init__(self, seconds: float) -> None:
-        self.left_, self.ran = seconds, list[str]()
+    def __init__(self, seconds: float, kept: float = 0) -> None:
+        self.left_, self.kept, self.ran = seconds, kept, list[str]()
 
-    def left(self) -> float:
-        return self.left_
+    def left(self, all: bool) -> float:
+        return self.left_ + self.kept * all
 
     def dvc(self, units: list[Unit], unchanged: str = "") -> Callable[[str, float], float | None]:
         costs = {unit.stage: unit.cost for unit in units}
@@ -84,6 +84,15 @@ def test_unchanged_models_cost_nothing_and_keep_their_time() -> None:
     assert [unit.name for unit in found] == ["net"]
 
 
+def test_models_that_an_earlier_run_has_finished_are_not_left_out() -> None:
+    clock, known = Clock(4), {"fit@titanic.net": 40.0, "fit@titanic.ridge": 1.0}
+    ready = {"fit@titanic.net", "fit@titanic.ridge"}
+    found = budget.spend(MODELS, known, clock.left, clock.dvc(MODELS), ready)
+    assert clock.ran == ["lightgbm"]
+    assert [unit.name for unit in found] == ["catboost"]
+    assert budget.spend(MODELS[:1], known, Clock(0).left, clock.dvc([]), ready) == {}
+
+
 def test_a_budget_too_short_for_one_model_is_one_line() -> None:
     clock = Clock(0.5)
     with pytest.raises(
@@ -95,6 +104,13 @@ def test_a_budget_too_short_for_one_model_is_one_line() -> None:
     clock = Clock(3)
     with pytest.raises(DataError, match=r"one model of leaf \(svm: not begun, about 1 s\)"):
         budget.spend(other, {}, clock.left, clock.dvc([unit("x", 3), *other]))
+
+
+def test_the_first_model_may_take_the_time_kept_for_the_evaluation() -> None:
+    clock = Clock(-1, kept=3)
+    found = budget.spend(MODELS, {}, clock.left, clock.dvc(MODELS))
+    assert clock.ran == ["ridge"]
+    assert [unit.name for unit in found] == ["lightgbm", "catboost", "net"]
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from ripen.competition.metrics import METRICS
 from ripen.competition.splitters import splitter
 from ripen.core.errors import ConfigError
+from ripen.data.encoders import Encoder
 from ripen.learn import averaging, fitting, target_transform, tuning
 from ripen.learn.estimator import ESTIMATORS, estimator
 from ripen.learn.fitting import Fit
@@ -91,6 +92,33 @@ def test_training_rows_of_a_hold_out_are_split_once_more() -> None:
     ((kept, held),) = tuning.inner_folds(fit, np.arange(30, N))
     assert sorted([*kept, *held]) == list(range(30, N))
     assert len(held) == 12
+
+
+def test_trials_share_an_encoder_and_score_as_with_one_of_their_own() -> None:
+    fit = fit_of({"estimator": "lightgbm", "tune": {"trials": 2}}, KFOLD)
+    rows, metric, fitted = (np.arange(60), np.arange(60, N)), METRICS["log_loss"], list[str]()
+    encode = fit.work.encode
+
+    class Counted(Encoder):
+        def fit_transform(self, *given: Any) -> Any:
+            fitted.append(self.encode)
+            return super().fit_transform(*given)
+
+    def counted(*arguments: Any, **more: Any) -> Any:
+        return Counted(**encode(*arguments, **more).get_params())
+
+    part = tuning.Part(replace(fit, work=replace(fit.work, encode=counted)), *rows)
+    for settings in ({"num_leaves": 4}, {"num_leaves": 8}, {"encode": "target"}):
+        own = tuning.with_settings(fit.estimator, settings)
+        alone = own.fit(fit.rows(rows[0]), None, fit.work).predict(fit.input.take(rows[1]))
+        assert part.score(own, metric) == metric(fit.index.targets[rows[1]], alone)
+    assert fitted == ["native", "target"]
+    # Of other targets an encoder learns again.
+    shared, one = part.encode("target"), part.train
+    assert shared is not None
+    shared.fit_transform(one.x, 1 - one.y, one.groups)
+    shared.fit_transform(one.x, 1 - one.y, one.groups)
+    assert len(fitted) == 3
 
 
 def test_the_best_of_the_trials_is_taken_as_scikit_learn_scores_them() -> None:

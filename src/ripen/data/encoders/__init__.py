@@ -2,8 +2,8 @@
 
 One file an encoder, which says how categories become numbers. All other types are encoded alike.
 Numbers are standardized; blanks become the median, and an indicator column marks them. Booleans
-become 0 and 1, ordered levels their ranks, a date its parts and cycles, a text the TF-IDF of its
-words and characters.
+become 0 and 1, ordered levels their ranks, a date its parts and cycles, a code such as ``C85`` its
+letters and numbers, a text the TF-IDF of its words and characters.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +18,8 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_selection import f_classif, f_regression
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
@@ -29,6 +31,7 @@ from ripen.settings.schema import Columns
 
 LEVELS = 30  # of a category with a column of their own; the rest share one
 COMPONENTS = 32  # of a text in a dense array
+ALPHA = 0.01  # of the F-test that a component depends on the target
 WORDS, CHARACTERS = 10_000, 20_000  # the most frequent ones are used
 Array = NDArray[np.float32]
 Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
@@ -82,6 +85,8 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     sparse : bool
         Whether texts may become a sparse array; otherwise they are reduced to `COMPONENTS`.
     seed : int
+    clip : float, optional
+        Standardized numbers are cut off at -clip and clip.
 
     Attributes
     ----------
@@ -91,6 +96,8 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Their types (`columns.KINDS`).
     numbers_ : list of str
         The source columns of the first features; a date has several features.
+    parts_ : dict of str to list of str
+        The parts of each category whose levels are codes (`columns.codes`).
     codes_ : list of int
         The number of codes of each category, code 0 for unknown levels included, if the last
         features are codes.
@@ -104,6 +111,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         before: Sequence[Any] = (),
         sparse: bool = False,
         seed: int = 0,
+        clip: float | None = None,
     ) -> None:
         self.scale = scale
         self.encode = encode
@@ -111,6 +119,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.before = before
         self.sparse = sparse
         self.seed = seed
+        self.clip = clip
 
     def fit(self, table: pd.DataFrame, targets: Any = None, groups: Any = None) -> Self:
         """Learn means, medians, levels and words (`fit_transform`)."""
@@ -140,19 +149,21 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         inner = columns.kinds(table, self.types)
         self.levels_ = columns.levels(table, self.types)
         self.inner_ = inner
-        found = columns.as_numbers(table, inner, self.levels_)
+        self.parts_ = columns.codes(table, inner)
+        found = columns.as_numbers(table, inner, self.levels_, self.parts_)
         texts = [name for name, kind in inner.items() if kind == "text"]
-        categories = [name for name, kind in inner.items() if kind == "category"]
-        self.numbers_ = [name for name in found if name not in (*texts, *categories)]
+        self.numbers_ = [name for name in found if found[name].dtype != object]
+        categories = [name for name in found if name not in (*texts, *self.numbers_)]
         encoding = ENCODERS[self.encode]
         learns = encoding.supervised and np.ndim(targets) == 1
         folds = inner_folds(targets, groups, self.seed) if learns else []
         sparse = self.sparse and bool(texts)
         parts: list[tuple[str, Any, Any]] = [("numbers", self._numbers(encoding), self.numbers_)]
-        parts += [(f"text {name}", self._text(found[name], sparse), name) for name in texts]
+        y = _labels(targets)
+        parts += [(f"text {name}", self._text(found[name], sparse, y), name) for name in texts]
         parts.append(("categories", encoding.categories(folds, targets, sparse), categories))
         self.transformer_ = ColumnTransformer(parts, sparse_threshold=1.0 if sparse else 0)
-        encoded = self.transformer_.fit_transform(found, _labels(targets))
+        encoded = self.transformer_.fit_transform(found, y)
         fitted = self.transformer_.named_transformers_["categories"]
         self.codes_ = encoding_levels(fitted) if encoding.codes and categories else []
         return self._array(encoded)
@@ -171,7 +182,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         table = table[self.columns_]
         for each in self.before_:
             table = each.transform(table)
-        found = columns.as_numbers(table, self.inner_, self.levels_)
+        found = columns.as_numbers(table, self.inner_, self.levels_, self.parts_)
         return self._array(self.transformer_.transform(found))
 
     def _numbers(self, encoding: Encoding) -> Any:
@@ -182,8 +193,12 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         steps = [SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)]
         return make_pipeline(*steps, *([] if self.scale else [StandardScaler()]))
 
-    def _text(self, values: "pd.Series[str]", sparse: bool) -> Any:
-        """Return an unfitted transformer of a text column; a blank column has no features."""
+    def _text(self, values: "pd.Series[str]", sparse: bool, targets: Any) -> Any:
+        """Return a transformer of a text column; a blank column has no features.
+
+        Of a dense array's components those remain that the target depends on: the names of people,
+        for instance, are otherwise 32 features that tell nothing.
+        """
         words = set(values.str.lower().str.findall(r"\w+").explode().dropna())
         if not words:
             return "drop"
@@ -201,15 +216,27 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if not sparse:
             most = min(COMPONENTS, len(words), max(1, len(values) - 1))
             steps.append(TruncatedSVD(most, random_state=self.seed))
-        return make_pipeline(*steps)
+        if sparse or targets is None:
+            return make_pipeline(*steps)
+        reduced = make_pipeline(*steps)
+        score = f_classif if np.issubdtype(targets.dtype, np.integer) else f_regression
+        related = score(reduced.fit_transform(values), targets)[1] < ALPHA
+        reduced[-1].components_ = reduced[-1].components_[related]
+        return FrozenEstimator(reduced) if related.any() else "drop"
 
     def _array(self, found: Any) -> Any:
+        clips = self.clip and not self.scale and not ENCODERS[self.encode].keeps_missing
         if sparse_arrays.issparse(found):
-            return found.tocsr().astype(np.float32)
+            rows = found.tocsr().astype(np.float32)
+            if clips:
+                np.clip(rows.data, -self.clip, self.clip, out=rows.data)
+            return rows
         array = np.asarray(found, np.float32, order="C")
         values, codes = np.split(array, [array.shape[1] - len(self.codes_)], axis=1)
         if self.scale:
             values /= np.float32(self.scale)
+        if clips:
+            np.clip(values, -self.clip, self.clip, out=values)
         codes += ENCODERS[self.encode].first
         return array
 

@@ -1,5 +1,6 @@
-"""Types of columns, and the encodings that need no fit: booleans, ordered levels, dates."""
+"""Types of columns, and the encodings that need no fit: booleans, ordered levels, dates, codes."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ TRUE = {"true", "t", "yes", "y", "1", "1.0"}
 FALSE = {"false", "f", "no", "n", "0", "0.0"}
 CYCLES = {"year": 365.25, "week": 7.0, "day": 24.0}  # lengths in days, days and hours
 WORDS, DISTINCT = 2.0, 0.5  # of texts: mean words in a value, and share of distinct values
+MANY, CODED = 30, 0.5  # of codes: more levels than these, and the share of them with a digit
+RUNS = re.compile(r"(?P<letters>[^\W\d_]+)|(?P<number>\d+)")
+PARTS = ("letters", "last letters", "number", "last number")
 Types = Mapping[str, Mapping[str, Any]] | None
 
 
@@ -58,8 +62,34 @@ def levels(table: pd.DataFrame, types: Types = None) -> dict[str, list[str]]:
     return found
 
 
+def codes(table: pd.DataFrame, known: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the parts of each category whose levels are codes, such as ``C85`` or ``PC 17599``.
+
+    These are categories of many levels, most of which have a digit. A part that has one value, or
+    the values of an earlier part, is none. "" stands for the whole code, if it is ever the same in
+    several rows: where most codes are distinct only their parts tell rows apart.
+    """
+    found = {}
+    for name in (name for name, kind in known.items() if kind == "category"):
+        values = _text(table[name])[lambda text: text != ""]
+        given = pd.unique(values)
+        if len(given) <= MANY or np.mean([bool(re.search(r"\d", each)) for each in given]) < CODED:
+            continue
+        whole = [""] if len(given) < DISTINCT * len(values) else []
+        kept = dict[tuple[Any, ...], str]()
+        for part, each in _parts(pd.Series(given)).items():
+            if each.nunique() > 1:
+                kept.setdefault(tuple(each.fillna("")), part)
+        if kept:
+            found[name] = whole + list(kept.values())
+    return found
+
+
 def as_numbers(
-    table: pd.DataFrame, known: Mapping[str, str], order: Mapping[str, list[str]]
+    table: pd.DataFrame,
+    known: Mapping[str, str],
+    order: Mapping[str, list[str]],
+    coded: Mapping[str, list[str]] | None = None,
 ) -> pd.DataFrame:
     """Return a table of numbers, text columns and categories, each row computed from itself alone.
 
@@ -70,11 +100,13 @@ def as_numbers(
         From `kinds`.
     order : mapping of str to list of str
         From `levels`. Any other level counts as missing.
+    coded : mapping of str to list of str, optional
+        From `codes`.
 
     Returns
     -------
     DataFrame of n rows
-        Float64 columns, NaN where blank, and columns of text.
+        Float64 columns, NaN where blank, and columns of text, whose dtype is object.
     """
     found: dict[str, Any] = {}
     for name, kind in known.items():
@@ -88,6 +120,9 @@ def as_numbers(
             found[name] = _text(values).map(places).astype(np.float64)
         elif kind == "date":
             found |= {f"{name} {part}": column for part, column in _date(values).items()}
+        elif coded and name in coded:
+            parts = {"": _text(values)} | _parts(_text(values))
+            found |= {f"{name} {part}".strip(): parts[part] for part in coded[name]}
         else:
             found[name] = _text(values)
     return pd.DataFrame(found, index=table.index)
@@ -95,6 +130,9 @@ def as_numbers(
 
 def _text(values: "pd.Series[Any]") -> "pd.Series[Any]":
     """Return values as text, "" where missing."""
+    if isinstance(values.dtype, pd.CategoricalDtype):  # each level once, not each row
+        levels = np.array([*map(str, values.cat.categories), ""], object)
+        return pd.Series(levels[values.cat.codes], values.index, object, values.name)
     return values.astype(object).where(values.notna(), "").map(str).astype(object)
 
 
@@ -104,6 +142,22 @@ def _truth(values: "pd.Series[Any]") -> "pd.Series[Any]":
         return 1.0 if lower in TRUE else 0.0 if lower in FALSE else np.nan
 
     return _text(values).map(number).astype(np.float64)
+
+
+def _parts(values: "pd.Series[str]") -> dict[str, Any]:
+    """Return the first and the last run of letters of codes, and of digits as a number."""
+    known = {}
+    for code in pd.unique(values):
+        runs = list(RUNS.finditer(code))
+        letters = [run["letters"] for run in runs if run["letters"]] or [""]
+        numbers = [float(run["number"]) for run in runs if run["number"]] or [np.nan]
+        known[code] = letters[0], letters[-1], numbers[0], numbers[-1]
+    return {
+        part: values.map({code: each[k] for code, each in known.items()}).astype(
+            np.float64 if part.endswith("number") else object
+        )
+        for k, part in enumerate(PARTS)
+    }
 
 
 def _date(values: "pd.Series[Any]") -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ripen.learn.boosting import Boosted, Known
 from ripen.learn.estimator import ESTIMATORS, Rows, Work
-from ripen.settings.typed import Count, NonNegative, typed
+from ripen.settings.typed import Count, Fraction, NonNegative, typed
 
 
 @ESTIMATORS.register("hist_gradient_boosting")
@@ -17,6 +17,7 @@ class HistGradientBoosting(Boosted):
     max_leaf_nodes: Count = 31
     min_samples_leaf: Count = 20
     l2_regularization: NonNegative = 0.0
+    max_features: Fraction = 1.0
 
     cost = 4
     space = (
@@ -41,6 +42,7 @@ class HistGradientBoosting(Boosted):
             max_leaf_nodes=self.max_leaf_nodes,
             min_samples_leaf=self.min_samples_leaf,
             l2_regularization=self.l2_regularization,
+            max_features=self.max_features,
             categorical_features=known.categories or None,
             monotonic_cst=known.monotone or None,
             early_stopping=False,

@@ -4,7 +4,7 @@ from typing import Any
 
 from ripen.learn.boosting import Boosted, Known
 from ripen.learn.estimator import ESTIMATORS, Rows, Work
-from ripen.settings.typed import Count, NonNegative, typed
+from ripen.settings.typed import Count, Fraction, NonNegative, typed
 
 
 @ESTIMATORS.register("lightgbm")
@@ -19,6 +19,9 @@ class LightGBM(Boosted):
     num_leaves: Count = 31
     min_child_samples: Count = 20
     reg_lambda: NonNegative = 0.0
+    colsample_bytree: Fraction = 1.0
+    subsample: Fraction = 1.0
+    extra_trees: bool = False
 
     needs = "lightgbm"
     cost = 3
@@ -41,6 +44,10 @@ class LightGBM(Boosted):
             num_leaves=self.num_leaves,
             min_child_samples=self.min_child_samples,
             reg_lambda=self.reg_lambda,
+            colsample_bytree=self.colsample_bytree,
+            subsample=self.subsample,
+            subsample_freq=1,
+            extra_trees=self.extra_trees,
             random_state=work.seed,
             n_jobs=work.threads,
             deterministic=True,

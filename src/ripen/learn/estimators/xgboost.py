@@ -4,7 +4,7 @@ from typing import Any
 
 from ripen.learn.boosting import Boosted, Known
 from ripen.learn.estimator import ESTIMATORS, Rows, Work
-from ripen.settings.typed import Count, NonNegative, typed
+from ripen.settings.typed import Count, Fraction, NonNegative, typed
 
 
 @ESTIMATORS.register("xgboost")
@@ -15,6 +15,8 @@ class XGBoost(Boosted):
     max_depth: Count = 6
     min_child_weight: NonNegative = 1.0
     reg_lambda: NonNegative = 1.0
+    colsample_bytree: Fraction = 1.0
+    subsample: Fraction = 1.0
 
     needs = "xgboost"
     cost = 4
@@ -42,6 +44,8 @@ class XGBoost(Boosted):
             max_depth=self.max_depth,
             min_child_weight=self.min_child_weight,
             reg_lambda=self.reg_lambda,
+            colsample_bytree=self.colsample_bytree,
+            subsample=self.subsample,
             random_state=work.seed,
             n_jobs=work.threads,
             tree_method="hist",

@@ -315,8 +315,11 @@ def address(uri: str | None, root: Path = Path()) -> str:
     return uri
 
 
-def open_storage(uri: str, timeout: int, heartbeat: int) -> RDBStorage:
-    """Open the database, and make its tables if needed. The caller holds the lock."""
+def open_storage(uri: str, timeout: int, heartbeat: int | None = None) -> RDBStorage:
+    """Open the database, and make its tables if needed. The caller holds the lock.
+
+    Without a heartbeat a trial is free again when its owner says so.
+    """
     stores.make_whole(uri, lambda making: RDBStorage(making).engine.dispose())
     sqlite = uri.startswith("sqlite")
     connect = {"timeout": timeout} if sqlite else {"connect_timeout": max(timeout, 2)}
@@ -327,7 +330,7 @@ def open_storage(uri: str, timeout: int, heartbeat: int) -> RDBStorage:
                 uri,
                 engine_kwargs={"connect_args": connect},
                 heartbeat_interval=heartbeat,
-                grace_period=3 * heartbeat,
+                grace_period=heartbeat and 3 * heartbeat,
             )
         except RuntimeError as error:  # of its tables' version
             raise StoreError(stores.explained(uri, error)) from None

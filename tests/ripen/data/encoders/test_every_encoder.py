@@ -8,11 +8,12 @@ import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_selection import f_classif
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import KBinsDiscretizer, StandardScaler, TargetEncoder
 
 from ripen.core.errors import ConfigError, DataError
-from ripen.data.encoders import COMPONENTS, ENCODERS, LEVELS, Encoder, columns, inner_folds
+from ripen.data.encoders import ALPHA, COMPONENTS, ENCODERS, LEVELS, Encoder, columns, inner_folds
 
 TRAIN = pd.DataFrame({"a": [1.0, 3.0, 5.0, 7.0], "b": [2.0, 2.0, 4.0, 4.0]})
 
@@ -42,6 +43,17 @@ def test_blanks_become_the_training_rows_median_with_a_column_for_them() -> None
     assert np.isfinite(found).all()
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_standardized_numbers_are_cut_off(sparse: bool) -> None:
+    table = TRAIN.assign(note=["one two", "two three", "three one", "two one"])
+    encoder = Encoder(sparse=sparse, types={"note": {"type": "text"}}, clip=2).fit(table)
+    found = encoder.transform(table.assign(a=[4.0, 104.0, -96.0, 6.0]))
+    found = found.toarray() if sparse else found
+    np.testing.assert_allclose(found[:, 0], [0, 2, -2, 2 / np.sqrt(5)], atol=1e-7)
+    raw = Encoder(encode="native", clip=2).fit(TRAIN).transform(TRAIN + 100)
+    np.testing.assert_array_equal(raw, TRAIN + 100)
+
+
 def test_a_category_is_a_column_a_level_and_unknown_levels_are_none_of_them() -> None:
     train = pd.DataFrame({"city": ["Rome", "Bern", "Rome"], "a": [1.0, 2.0, 3.0]})
     encoder = Encoder().fit(train)
@@ -51,9 +63,10 @@ def test_a_category_is_a_column_a_level_and_unknown_levels_are_none_of_them() ->
 
 
 def test_rare_levels_share_a_column() -> None:
-    cities = [f"city {k:03}" for k in range(100) for _ in range(1 + 5 * (k < LEVELS - 1))]
+    names = [f"city {chr(97 + k // 10)}{chr(97 + k % 10)}" for k in range(100)]
+    cities = [name for k, name in enumerate(names) for _ in range(1 + 5 * (k < LEVELS - 1))]
     encoder = Encoder().fit(pd.DataFrame({"city": cities}))
-    found = encoder.transform(pd.DataFrame({"city": ["city 000", "city 050", "city 099", "new"]}))
+    found = encoder.transform(pd.DataFrame({"city": [names[0], names[50], names[99], "new"]}))
     assert found.shape == (4, LEVELS)
     assert found.sum(axis=1).tolist() == [1.0] * 4
     assert found[1].tolist() == found[2].tolist() == found[3].tolist() != found[0].tolist()
@@ -141,6 +154,28 @@ def test_a_text_is_the_tf_idf_of_its_words_and_characters() -> None:
     assert blank.transform(table.assign(other="new words")).shape == (60, len(words))
 
 
+def test_components_of_a_text_that_tell_nothing_of_the_target_are_left_out() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 80)
+    names = rng.choice(["Ada", "Eva", "Mia", "Zoe", "Ida"], 80)
+    table = pd.DataFrame(
+        {"name": [f"{('Mr', 'Miss')[k]} {name}" for k, name in zip(y, names, strict=True)]}
+    )
+    types = {"name": {"type": "text"}}
+    whole = Encoder(types=types).fit_transform(table)
+    encoder = Encoder(types=types)
+    found = encoder.fit_transform(table, y)
+    assert 0 < found.shape[1] < whole.shape[1]
+    np.testing.assert_array_equal(encoder.transform(table), found)
+    scores = f_classif(whole, y)[1]
+    np.testing.assert_allclose(found, whole[:, scores < ALPHA], atol=1e-6)
+    # None is left of names alone.
+    none = Encoder(types=types).fit_transform(
+        table.assign(name=[f"x {n}" for n in names], a=1.0), y
+    )
+    assert none.shape == (80, 1)
+
+
 def test_ordinal_and_native_codes_and_those_of_embed_layers() -> None:
     new = pd.DataFrame({"city": ["Bern", "Oslo", "Rome", "Nice"]})
     ordinal = Encoder(encode="ordinal").fit(CITIES)
@@ -157,6 +192,31 @@ def test_numbers_keep_their_gaps_for_an_estimator_that_takes_them() -> None:
     table = pd.DataFrame({"city": ["x", "y", "x"], "a": [1.0, np.nan, 5.0]})
     found = Encoder(encode="native").fit_transform(table)
     np.testing.assert_array_equal(found, [[1, 0], [np.nan, 1], [5, 0]])
+
+
+def test_a_code_becomes_its_letters_and_numbers() -> None:
+    cabins = [f"{'ABC'[k % 3]}/{k % 40}/{'PS'[k % 2]}" for k in range(80)]
+    table = pd.DataFrame({"cabin": [*cabins, ""], "seat": [*(f"{k:02}" for k in range(80)), "99"]})
+    kinds = columns.kinds(table)
+    coded = columns.codes(table, kinds)
+    # 80 different cabins and seats: none says anything but by its parts, of which each counts once.
+    assert coded == {"cabin": ["letters", "last letters", "number"], "seat": ["number"]}
+    found = columns.as_numbers(
+        pd.DataFrame({"cabin": ["F/7/S", "", "12"], "seat": "03"}), kinds, {}, coded
+    )
+    assert found["cabin letters"].tolist() == ["F", "", ""]
+    assert found["cabin last letters"].tolist() == ["S", "", ""]
+    np.testing.assert_array_equal(found["cabin number"], [7, np.nan, 12])
+    np.testing.assert_array_equal(found["seat number"], [3, 3, 3])
+    # Codes that return are categories as well; names and few levels are no codes.
+    often = pd.DataFrame(
+        {"ticket": [f"PC {k % 33}" for k in range(99)], "city": CITIES["city"].iloc[0]}
+    )
+    assert columns.codes(often, {"ticket": "category", "city": "category"}) == {
+        "ticket": ["", "number"]
+    }
+    encoder = Encoder(encode="native").fit(often.assign(a=1.0))
+    assert (encoder.numbers_, len(encoder.codes_)) == (["ticket number", "a"], 2)
 
 
 def test_the_mean_target_is_scikit_learns_and_cross_fitted() -> None:

@@ -4,10 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 import pandas as pd
 
 from ripen.core.errors import DataError
+from ripen.data.column_types import detect
 from ripen.data.labels import LABELS, Known, is_image, spellings
 from ripen.entry.files import Files, Table
 
@@ -117,6 +119,23 @@ def _listed(table: Table, column: str, sample: Table, folders: set[str]) -> Labe
     known = dict(zip(table.text[column], table.text[label], strict=True))
     reason = f"{table.name} has each image's {label}, by its name {way} suffix"
     return Labels("csv", known, reason, table.name, column, label)
+
+
+def beside(train: Table, test: Table, labels: Labels, id: str) -> list[str]:
+    """Return the columns of both tables that say more of an image than its name."""
+    others = {labels.id, id, *labels.targets}
+    shared = [str(name) for name in train.text if name in test.text and name not in others]
+    unlearnt = ("identifier", "constant")
+    return [name for name in shared if detect(train.text[name]).type not in unlearnt]
+
+
+def models_of(task: str) -> dict[str, dict[str, Any]]:
+    """Return two models for the columns beside images: of them alone, and with the features."""
+    linear = "ridge" if task == "regression" else "logistic_regression"
+    return {
+        "columns": {"estimator": "hist_gradient_boosting", "inputs": ["table"]},
+        "joined": {"estimator": linear, "inputs": ["efficientnet_lite2", "table"]},
+    }
 
 
 def asks_for_images(files: Files, sample: Table) -> bool:

@@ -22,11 +22,17 @@ from ripen.settings.schema import Files as Names
 LINES = 20
 WIDTH = 100
 MORE = 1.0  # least skewness of amounts
+_TOLD = re.compile(r"\b(evaluation|evaluated|metric|scored)\b.{0,1500}", re.IGNORECASE | re.DOTALL)
 Known = tuple[str, str]  # a metric of the registry, and where it is named
 
 
 def propose(
-    name: str, source: dict[str, Any], files: Files, page: KagglePage | None, ask: Ask
+    name: str,
+    source: dict[str, Any],
+    files: Files,
+    page: KagglePage | None,
+    ask: Ask,
+    metric: str | None = None,
 ) -> str:
     """Return the text of ``conf/competition/<name>.yaml``: at most `LINES` lines.
 
@@ -38,6 +44,8 @@ def propose(
     files : Files
     page : KagglePage, optional
     ask : Ask
+    metric : str, optional
+        Of the registry, if the user names it.
 
     Raises
     ------
@@ -49,7 +57,7 @@ def propose(
     if sample.text.shape[1] < 2 or sample.text.empty:
         raise DataError(f"{sample.name}: needs a column of ids, one beside it, and rows")
     images = files.images and (test is None or image_facts.asks_for_images(files, sample))
-    known = registered(page, files)
+    known = (metric, "as you said") if metric else registered(page, files)
     found = _of_images(files, parts, known, ask) if images else _of_table(files, parts, known, ask)
     title = page.title if page and page.title else name
     about = [Fact("about", _about(page))] if page else []
@@ -70,8 +78,8 @@ def registered(page: KagglePage | None, files: Files) -> Known | None:
     if page is not None:
         return page.registered
     for name, text in files.texts.items():
-        # The part on the evaluation comes after a line that says so: other words may be columns'.
-        told = re.search(r"^.{0,20}(evaluat|metric|scor).*", text, re.IGNORECASE | re.M | re.S)
+        # Before these words others may be names of columns.
+        told = _TOLD.search(text)
         if told and (metric := metric_of(told[0])):
             return metric, f"{name} names it"
     return None

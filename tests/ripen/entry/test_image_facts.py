@@ -76,7 +76,7 @@ def test_columns_beside_the_images_are_those_of_both_tables_that_say_more_than_a
     test = table("test.csv", id=["3", "4"], **columns)
     sample = table("sample.csv", id=["3", "4"], label=["a", "a"])
     found = labels_of(files([f"im/{i}.png" for i in range(1, 5)], sample, train, test), sample)
-    train = table("train.csv", **{n: train.text[n].tolist() * 20 for n in train.text})
+    train = table("train.csv", **{str(n): train.text[n].tolist() * 20 for n in train.text})
     train.text["file"] = [f"{i}.png" for i in range(40)]
     assert beside(train, test, found, "id") == ["age"]
 

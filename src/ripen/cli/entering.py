@@ -18,6 +18,7 @@ def _new_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
         metavar="PATH",
         help="a folder or zip file of its files",
     )
+    parser.add_argument("--metric", metavar="M", help="what it is scored by, if you know: rmse")
     parser.add_argument("-y", "--yes", action="store_true", help="ask nothing, take the likeliest")
 
 
@@ -32,7 +33,7 @@ def new(chosen: argparse.Namespace) -> int:
     # Importing pandas takes a second, which the other commands need not wait.
     from ripen.entry.new import new as enter
 
-    enter(chosen.name, chosen.kaggle, chosen.files, chosen.yes)
+    enter(chosen.name, chosen.kaggle, chosen.files, chosen.yes, chosen.metric)
     return 0
 
 

@@ -1,19 +1,21 @@
 """What a competition of images asks for: the source of its classes, its ids and its parts."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 import pandas as pd
 
 from ripen.core.errors import DataError
-from ripen.data.labels import LABELS, Known, is_image
+from ripen.data.column_types import detect
+from ripen.data.labels import LABELS, Known, is_image, spellings
 from ripen.entry.files import Files, Table
 
 MIN_SIDE = 32  # that of conf/kind/_images.yaml
-_NUMBERED = re.compile(r"(.+)\.\d+")
+MOST = 0.9  # share of a table's rows and of the images, from which on it lists the images
+_NUMBERED = re.compile(r"(.+?)[._ -]\(?\d+\)?")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Labels:
     table, id, label : str
         Settings of the reader "csv".
     several : DataFrame, optional
-        The target's columns, if they are several.
+        The target's columns; by default the labels in `known`.
     """
 
     read: str
@@ -67,40 +69,82 @@ def labels_of(files: Files, sample: Table) -> Labels:
     training = [name for name in files.images if not _is_test(name, ids)]
     if not training:
         raise DataError(f"{files.where}: no training image found among {len(files.images)} images")
-    names = {PurePosixPath(name).name: name for name in training}
-    stems = {PurePosixPath(name).stem: name for name in training}
-    folders = Counter(PurePosixPath(name).parent.name for name in training)
+    folders = [PurePosixPath(name).parent.name for name in training]
     for table in files.tables.values():
-        if table is sample:
-            continue
-        for column in table.text:
-            values = set(table.text[column])
-            if values in (set(names), set(stems)):
-                asked = [str(name) for name in sample.text.columns[1:]]
-                way = "with" if values == set(names) else "without"
-                if len(asked) > 1 and set(asked) <= set(table.text):
-                    known = dict.fromkeys(table.text[column], "")
-                    reason = f"{table.name} has each image's targets, by its name {way} suffix"
-                    several = table.text[asked]
-                    return Labels("csv", known, reason, table.name, str(column), "", several)
-                label = _label(table, str(column), sample)
-                # If the folders are these classes, no table is needed.
-                if label and set(table.text[label]) != set(folders):
-                    known = dict(zip(table.text[column], table.text[label], strict=True))
-                    reason = f"{table.name} has each image's {label}, by its name {way} suffix"
-                    return Labels("csv", known, reason, table.name, str(column), label)
-    if len(folders) > 1:
-        known = {PurePosixPath(n).name: PurePosixPath(n).parent.name for n in training}
-        shown = ", ".join(sorted(folders)[:4])
-        return Labels("folder", known, f"{len(folders)} folders: {shown}, …")
+        column = None if table is sample else images_in(table, training)
+        # If the folders are the classes of the table, it is not needed.
+        found = column and _listed(table, column, sample, set(folders))
+        if found:
+            return found
+    if len(set(folders)) > 1:
+        known = {PurePosixPath(name).name: PurePosixPath(name).parent.name for name in training}
+        shown = ", ".join(sorted(set(folders))[:4])
+        reason = f"{len(set(folders))} folders: {shown}, …"
+        # Names may be there once in each folder.
+        return Labels("folder", known, reason, several=pd.DataFrame({"class": folders}))
+    stems = [PurePosixPath(name).stem for name in training]
     classes = {stem: match[1] for stem in stems if (match := _NUMBERED.fullmatch(stem))}
-    if len(classes) == len(stems) and len(set(classes.values())) > 1:
+    if len(classes) == len(stems) and 1 < len(set(classes.values())) <= max(2, len(stems) / 2):
         shown = ", ".join(sorted(set(classes.values()))[:4])
         return Labels("name", classes, f"the names begin with the class: {shown}")
     raise DataError(
         f"{files.where}: no labels found for images such as {training[0]}: neither in a table, nor "
         "in folders, nor in names such as cat.0.jpg"
     )
+
+
+def images_in(table: Table, images: Sequence[str]) -> str | None:
+    """Return the column that names these images, each once; a few may lack an image or a row."""
+    spelled = {each: name for name in images for each in spellings(PurePosixPath(name))}
+    for column in table.text:
+        values = table.text[column]
+        named = values.map(spelled).dropna()
+        most = len(named) >= MOST * len(values) and named.nunique() >= MOST * len(images)
+        if values.is_unique and most:
+            return str(column)
+    return None
+
+
+def _listed(table: Table, column: str, sample: Table, folders: set[str]) -> Labels | None:
+    """Return the labels that a table of images has, None if it has none."""
+    way = "with" if is_image(table.text[column].iloc[0]) else "without"
+    asked = [str(name) for name in sample.text.columns[1:]]
+    if len(asked) > 1 and set(asked) <= set(table.text):
+        known = dict.fromkeys(table.text[column], "")
+        reason = f"{table.name} has each image's targets, by its name {way} suffix"
+        return Labels("csv", known, reason, table.name, column, "", table.text[asked])
+    label = _label(table, column, sample)
+    if not label or set(table.text[label]) == folders:
+        return None
+    known = dict(zip(table.text[column], table.text[label], strict=True))
+    reason = f"{table.name} has each image's {label}, by its name {way} suffix"
+    return Labels("csv", known, reason, table.name, column, label)
+
+
+def beside(train: Table, test: Table, labels: Labels, id: str) -> list[str]:
+    """Return the columns of both tables that say more of an image than its name."""
+    others = {labels.id, id, *labels.targets}
+    shared = [str(name) for name in train.text if name in test.text and name not in others]
+    unlearnt = ("identifier", "constant")
+    return [name for name in shared if detect(train.text[name]).type not in unlearnt]
+
+
+def models_of(task: str) -> dict[str, dict[str, Any]]:
+    """Return two models for the columns beside images: of them alone, and with the features."""
+    linear = "ridge" if task == "regression" else "logistic_regression"
+    return {
+        "columns": {"estimator": "hist_gradient_boosting", "inputs": ["table"]},
+        "joined": {"estimator": linear, "inputs": ["efficientnet_lite2", "table"]},
+    }
+
+
+def asks_for_images(files: Files, sample: Table) -> bool:
+    """Whether the sample's ids are names of images."""
+    try:
+        check_ids(files, sample)
+    except DataError:
+        return False
+    return True
 
 
 def check_ids(files: Files, sample: Table) -> str:
@@ -113,11 +157,10 @@ def check_ids(files: Files, sample: Table) -> str:
     """
     ids = list(sample.text.iloc[:, 0])
     paths = [PurePosixPath(name) for name in files.images]
-    names, stems = {path.name for path in paths}, {path.stem for path in paths}
+    known = {each for path in paths for each in spellings(path)}
+    known |= {str(int(path.stem)) for path in paths if path.stem.isdecimal()}
     suffix = is_image(str(ids[0]))
-    odd = [id for id in ids if id not in (names if suffix else stems)]
-    numbered = {str(int(stem)) for stem in stems if stem.isdecimal()}
-    odd = [id for id in odd if id not in numbered]
+    odd = [id for id in ids if id not in known]
     if odd:
         raise DataError(f"{sample.name}: there is no image of id {odd[0]} ({len(odd)} such ids)")
     return f"test images by their names {'with' if suffix else 'without'} suffix"
@@ -140,7 +183,7 @@ def _is_test(name: str, ids: set[str]) -> bool:
     if any(part.lower().startswith("test") for part in path.parts[:-1]):
         return True
     named = any(part.lower().startswith("train") for part in path.parts[:-1])
-    return not named and bool({path.name, path.stem} & ids)
+    return not named and bool(ids.intersection(spellings(path)))
 
 
 def _label(table: Table, image: str, sample: Table) -> str | None:

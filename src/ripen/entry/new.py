@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ripen.competition.metrics import METRICS
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError, RipenError, UsageError
 from ripen.core.layout import Layout
+from ripen.core.registry import nearest
 from ripen.data.sources import Item, fetch
 from ripen.entry import kaggle_page
 from ripen.entry.files import read
@@ -21,7 +23,14 @@ from ripen.stages import settings
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def new(name: str, kaggle: str | None, files: Path | None, yes: bool, conf: Path = CONF) -> Path:
+def new(
+    name: str,
+    kaggle: str | None,
+    files: Path | None,
+    yes: bool,
+    metric: str | None = None,
+    conf: Path = CONF,
+) -> Path:
     """Write ``conf/competition/<name>.yaml``.
 
     Parameters
@@ -34,22 +43,27 @@ def new(name: str, kaggle: str | None, files: Path | None, yes: bool, conf: Path
         A folder or zip with its files, instead of Kaggle.
     yes : bool
         Take the likeliest option where the files do not decide, and write without asking.
+    metric : str, optional
+        Of the registry: it decides on the form of the submission as well.
     conf : Path
 
     Raises
     ------
     UsageError
-        If the name is taken or invalid, or a question comes up without a terminal.
+        If the name is taken or invalid, the metric is unknown, or a question comes up without a
+        terminal.
     DataError
         If the files do not show what is predicted; nothing is written.
     SourceError
         If Kaggle does not send the files.
     """
     target = check_name(name, conf)
+    if metric is not None and metric not in METRICS:
+        raise UsageError(f"unknown metric '{metric}'{nearest(metric, METRICS)}")
     page, source, path = _from_kaggle(name, kaggle) if kaggle else _from_files(files)
     for note in page.notes() if page else ():
         print(note)
-    text = propose(name, source, read(path), page, Asked(yes))
+    text = propose(name, source, read(path), page, Asked(yes), metric)
     print(f"\n{target}:\n\n{text}")
     if not yes and not _agreed(target):
         raise UsageError(f"{target} is not written")

@@ -14,7 +14,7 @@ from ripen.core.errors import DataError
 from ripen.data.tables import with_numbers
 from ripen.entry import column_facts, facts, image_facts, split
 from ripen.entry.facts import Ask, Fact, Goal
-from ripen.entry.files import Files, Parts, Table, parts_of
+from ripen.entry.files import Files, Parts, parts_of
 from ripen.entry.kaggle_page import KagglePage
 from ripen.entry.metric_words import metric_of, needs, usual
 from ripen.settings.schema import Files as Names
@@ -22,11 +22,17 @@ from ripen.settings.schema import Files as Names
 LINES = 20
 WIDTH = 100
 MORE = 1.0  # least skewness of amounts
+_TOLD = re.compile(r"\b(evaluation|evaluated|metric|scored)\b.{0,1500}", re.IGNORECASE | re.DOTALL)
 Known = tuple[str, str]  # a metric of the registry, and where it is named
 
 
 def propose(
-    name: str, source: dict[str, Any], files: Files, page: KagglePage | None, ask: Ask
+    name: str,
+    source: dict[str, Any],
+    files: Files,
+    page: KagglePage | None,
+    ask: Ask,
+    metric: str | None = None,
 ) -> str:
     """Return the text of ``conf/competition/<name>.yaml``: at most `LINES` lines.
 
@@ -38,6 +44,8 @@ def propose(
     files : Files
     page : KagglePage, optional
     ask : Ask
+    metric : str, optional
+        Of the registry, if the user names it.
 
     Raises
     ------
@@ -48,9 +56,9 @@ def propose(
     sample, test = parts.sample, parts.test
     if sample.text.shape[1] < 2 or sample.text.empty:
         raise DataError(f"{sample.name}: needs a column of ids, one beside it, and rows")
-    images = files.images and (test is None or set(test.text) <= {str(sample.text.columns[0])})
-    known = registered(page, files)
-    found = _of_images(files, sample, known, ask) if images else _of_table(files, parts, known, ask)
+    images = files.images and (test is None or image_facts.asks_for_images(files, sample))
+    known = (metric, "as you said") if metric else registered(page, files)
+    found = _of_images(files, parts, known, ask) if images else _of_table(files, parts, known, ask)
     title = page.title if page and page.title else name
     about = [Fact("about", _about(page))] if page else []
     return write(f"{title}, as `ripen new` found it", [Fact("source", source), *about, *found])
@@ -70,8 +78,8 @@ def registered(page: KagglePage | None, files: Files) -> Known | None:
     if page is not None:
         return page.registered
     for name, text in files.texts.items():
-        # The part on the evaluation comes after a line that says so: other words may be columns'.
-        told = re.search(r"^.{0,20}(evaluat|metric|scor).*", text, re.IGNORECASE | re.M | re.S)
+        # Before these words others may be names of columns.
+        told = _TOLD.search(text)
         if told and (metric := metric_of(told[0])):
             return metric, f"{name} names it"
     return None
@@ -132,7 +140,8 @@ def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list
     ]
 
 
-def _of_images(files: Files, sample: Table, known: Known | None, ask: Ask) -> list[Fact]:
+def _of_images(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list[Fact]:
+    sample = parts.sample
     named = image_facts.check_ids(files, sample)
     labels = image_facts.labels_of(files, sample)
     targets = labels.targets
@@ -144,13 +153,22 @@ def _of_images(files: Files, sample: Table, known: Known | None, ask: Ask) -> li
     if files.smallest < image_facts.MIN_SIDE:
         settings["min_side"] = files.smallest
         why += f"; images of {files.smallest} pixels"
-    groups = split.of_images(files, labels.known)
+    groups = split.of_images(files, labels.known, parts.test)
     validation = []
     if groups:
         table, column = groups
         how = {"split": "stratified_group", "group": column, "folds": split.FOLDS}
         validation = [Fact("validation", how, f"{table.name}: each {column} has several images")]
     given = {"sample": sample.name, "train": labels.table, "groups": groups and groups[0].name}
+    listed, test = files.tables.get(labels.table), parts.test
+    models = []
+    if listed and test and (columns := image_facts.beside(listed, test, labels, id.name)):
+        given["test"] = test.name
+        shown = f"{test.name} has columns beside the images: {', '.join(columns[:5])}"
+        models = [Fact("models", image_facts.models_of(goal.task), shown)]
+        types = column_facts.odd(listed.text[columns], test.text)
+        if types.settings:
+            models.append(Fact("columns", {"types": types.settings}, types.reason))
     only = labels.label or (list(targets) if targets.shape[1] > 1 else None)
     return [
         Fact("defaults", ["/kind/images"]),
@@ -159,6 +177,7 @@ def _of_images(files: Files, sample: Table, known: Known | None, ask: Ask) -> li
         *([Fact("target", only)] if only else []),
         *_goal(goal, known, targets.iloc[:, 0]),
         Fact("images", settings, why),
+        *models,
         *validation,
     ]
 

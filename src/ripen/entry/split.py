@@ -3,6 +3,7 @@
 The signs are groups that only the test part has, and times later than all training rows.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from ripen.data.column_types import convert, date_format, detect
 from ripen.entry.files import Files, Table
 
 FOLDS = 5
+_SUBJECT = re.compile(r"(^|_)id$|[a-z]I[dD]$|patient|subject|person|group|user|case", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,20 @@ def _typed(train: pd.DataFrame, test: pd.DataFrame, name: str) -> "tuple[pd.Seri
     return values[: len(train)], values[len(train) :]
 
 
-def of_images(files: Files, known: Mapping[str, str]) -> tuple[Table, str] | None:
+def of_images(
+    files: Files, known: Mapping[str, str], test: Table | None = None
+) -> tuple[Table, str] | None:
     """Return the table that names the subject of each training image, and the column with it.
+
+    A subject is in one part alone, and a number is one only if its column's name says so: an age
+    or a size is none.
 
     Parameters
     ----------
     files : Files
     known : mapping of str to str
         The class of each training image by its file's name, with or without suffix.
+    test : Table, optional
     """
     classes = set(known.values())
     for table in files.tables.values():
@@ -90,6 +98,10 @@ def of_images(files: Files, known: Mapping[str, str]) -> tuple[Table, str] | Non
         for column in text:
             values = text[column]
             repeated = FOLDS <= values.nunique() <= len(values) / 2
+            if test and column in test.text and set(test.text[column]) & set(values):
+                continue
+            if detect(values).type == "number" and not _SUBJECT.search(str(column)):
+                continue
             if column != image and repeated and not set(values) <= classes:
                 return table, str(column)
     return None

@@ -147,7 +147,8 @@ class Estimator:
     Attributes
     ----------
     inputs : list of str
-        What a row is: ["table"], ["images"], or names of features, side by side.
+        What a row is: ["table"], ["images"], or names of features, side by side; "table" among
+        them for the columns beside the images.
     folds : int, optional
         In how many of the folds rows are held out; all where it is not given.
     seeds : int, optional

@@ -1,4 +1,4 @@
-"""The inputs of a model: a table's columns, features of images, or images."""
+"""The inputs of a model: a table's columns, features of images, both, or images."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -103,6 +103,13 @@ class Features:
             return self.values[at[0] : at[-1] + 1]
         return self.values[at]
 
+    def columns(self) -> pd.DataFrame:
+        """Return the features of all rows of the index as columns, missing where a row has none."""
+        names = [f"feature_{number}" for number in range(self.values.shape[1])]
+        found = self.values[self.places]
+        found[self.places < 0] = np.nan
+        return pd.DataFrame(found, columns=names)
+
     def encoder(self, encode: str = "one_hot", sparse: bool = False, seed: int = 0) -> None:
         """Return nothing: features are arrays."""
         return
@@ -163,6 +170,17 @@ def opened(
             described(competition.columns),
             own.transformers(layout.competition),
             competition.columns.clip,
+        )
+    elif "table" in names:
+        from ripen.data.encoders import described
+
+        features = [name for name in names if name != "table"]
+        beside = read_features(layout, features, len(index.rows), competition).columns()
+        yield Table(
+            pd.concat([pd.read_parquet(layout.table), beside], axis=1),
+            competition.columns.scale,
+            described(competition.columns),
+            own.transformers(layout.competition),
         )
     elif list(names) == ["images"]:
         from ripen.learn.image_files import opened as opened_images

@@ -7,6 +7,7 @@ from ripen.competition import index as indexes
 from ripen.competition import predictions
 from ripen.competition.index import Index
 from ripen.competition.metric_file import metric_of
+from ripen.competition.metrics import Metric, normalised
 from ripen.competition.submission import fill, read_sample
 from ripen.core.atomic import write_text
 from ripen.core.json_files import read_json
@@ -41,16 +42,14 @@ def write(name: str) -> str:
     table = predictions.read(layout, [model])[model]
     table = table[table["part"] == "test"]
     outputs = predictions.outputs(table)
+    metric = metric_of(name, competition.metric)
     decided = decision.chosen(layout.decisions, model, competition.predict.decide)
     if decided is not None:  # of outputs as they are: labels have no use for a calibration
-        outputs = metric_of(name, competition.metric).counted(decided.apply(outputs))
-    elif index.task.classifies:
-        outputs = calibrated(outputs, layout, model, competition.predict)
-    elif index.task.probabilities and competition.predict.clip != "validation":
-        # Only classifiers have a calibration, so "validation" has no clip here.
-        outputs = calibration.clipped(outputs, competition.predict.clip)
+        outputs = metric.counted(decided.apply(outputs))
+    elif index.task.probabilities:
+        outputs = probabilities(outputs, index, layout, model, metric, competition.predict)
     else:
-        outputs = metric_of(name, competition.metric).counted(outputs)
+        outputs = metric.counted(outputs)
     whole = with_excluded(outputs, table["row"].to_numpy(), index)
     submission = fill(sample, file, competition, index, whole)
     csv = competition.csv
@@ -59,6 +58,30 @@ def write(name: str) -> str:
     )
     write_text(layout.submission, text)
     return model
+
+
+def probabilities(
+    outputs: NDArray[np.float64],
+    index: Index,
+    layout: Layout,
+    model: str,
+    metric: Metric,
+    settings: Predict,
+) -> NDArray[np.float64]:
+    """Return probabilities as the submission has them: calibrated, unless only their order counts.
+
+    A clip would make equal rows of different ones. After it the classes of a row sum to 1 again:
+    of many classes it would otherwise take a large share from the right one.
+    """
+    if metric.ranks:
+        return outputs
+    if index.task.classifies:
+        found = calibrated(outputs, layout, model, settings)
+        return normalised(found) if found.shape[1] > 2 else found
+    # Only classifiers have a calibration, so "validation" has no clip here.
+    if settings.clip == "validation":
+        return outputs
+    return calibration.clipped(outputs, settings.clip)
 
 
 def calibrated(

@@ -5,7 +5,7 @@ import pytest
 
 from ripen.core.errors import DataError
 from ripen.entry.files import Files, Table
-from ripen.entry.image_facts import check_ids, labels_of, read_by
+from ripen.entry.image_facts import beside, check_ids, labels_of, read_by
 
 
 def table(name: str, **columns: list[str]) -> Table:
@@ -33,6 +33,17 @@ CASES = {
         [table("labels.csv", file=["x1.png", "x2.png"], breed=["a", "b"])], ["y1"],
         CSV | {"id": "file", "label": "breed"},
     ),
+    "folders that repeat the names": (
+        ["train/a/1.jpg", "train/b/1.jpg", "test/3.jpg"], [], ["3"], {"read": "folder"},
+    ),
+    "a table of paths": (
+        ["x/train/1.jpg", "x/train/2.jpg", "x/test/3.jpg"],
+        [table("train.csv", id=["train/1.jpg", "train/2.jpg"], label=["a", "b"])], ["test/3.jpg"],
+        CSV,
+    ),
+    "names with a line": (
+        ["train/cat_01.jpg", "train/dog_01.jpg", "test/t1.jpg"], [], ["t1"], {"read": "name"},
+    ),
     "names": (
         ["train/cat.0.jpg", "train/dog.0.jpg", "test1/1.jpg"], [], ["1"], {"read": "name"},
     ),
@@ -46,7 +57,7 @@ def test_each_form_of_labels(name: str) -> None:
     held = files(images, sample, *tables)
     found = labels_of(held, sample)
     assert found.settings() == settings
-    assert sorted(set(found.known.values())) in (["a", "b"], ["cat", "dog"])
+    assert found.targets.iloc[:, 0].tolist() in (["a", "b"], ["cat", "dog"])
     check_ids(held, sample)
     assert read_by(found.read, held, found, ids) == len(ids)
 
@@ -57,6 +68,17 @@ def test_a_column_for_each_class_or_label() -> None:
     found = labels_of(files(["im/1.png", "im/2.png", "im/3.png"], sample, one_hot), sample)
     assert found.settings() == {"read": "csv", "id": "image"}
     assert found.targets.to_dict("list") == {"b": ["0", "1"], "a": ["1", "0"], "c": ["0", "0"]}
+
+
+def test_columns_beside_the_images_are_those_of_both_tables_that_say_more_than_a_name() -> None:
+    columns = {"age": ["1", "2"], "file": ["1.png", "2.png"], "width": ["9", "9"]}
+    train = table("train.csv", id=["1", "2"], label=["a", "b"], late=["x", "y"], **columns)
+    test = table("test.csv", id=["3", "4"], **columns)
+    sample = table("sample.csv", id=["3", "4"], label=["a", "a"])
+    found = labels_of(files([f"im/{i}.png" for i in range(1, 5)], sample, train, test), sample)
+    train = table("train.csv", **{str(n): train.text[n].tolist() * 20 for n in train.text})
+    train.text["file"] = [f"{i}.png" for i in range(40)]
+    assert beside(train, test, found, "id") == ["age"]
 
 
 def test_what_does_not_fit_is_one_line() -> None:

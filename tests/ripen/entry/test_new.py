@@ -105,6 +105,23 @@ def test_the_reasons_are_comments_and_guesses_are_said(
     assert "task: binary # 0 10, 1 10\n" in text
 
 
+def test_the_metric_is_what_the_user_or_a_text_says(here: Path) -> None:
+    write_folder(here / "mine", [0, 1] * 10)
+    said = ["new", "mine", "--from", "mine", "--yes"]
+    assert cli.main([*said, "--metric", "rocauc"]) == 2
+    assert cli.main([*said, "--metric", "roc_auc"]) == 0
+    assert (settings("mine")["metric"], settings("mine")["submission"]) == (
+        "roc_auc", "probability"
+    )  # fmt: skip
+    Path("conf/competition/mine.yaml").unlink()
+    words = "# Columns\nkappa: a ratio\n## Evaluation\nBy the area under the ROC curve.\n"
+    (here / "mine/description.md").write_text(words)
+    assert cli.main(said) == 0
+    assert (settings("mine")["metric"], settings("mine")["submission"]) == (
+        "roc_auc", "probability"
+    )  # fmt: skip
+
+
 def test_zipped_tables_whose_rows_the_sample_numbers(here: Path) -> None:
     """As Kaggle's digit-recognizer: no ids but those of the sample."""
     write_folder(here / "mine", list(range(10)) * 3)

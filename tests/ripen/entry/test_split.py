@@ -83,5 +83,10 @@ def test_whom_images_show() -> None:
     table = Table("who.csv", text.assign(img=names))
     files = Files("x", {"who.csv": table})
     assert split.of_images(files, known) == (table, "who")
+    assert split.of_images(files, known, Table("t.csv", pd.DataFrame({"who": ["s1"]}))) is None
+    ages = Table("who.csv", text.assign(img=names, who=[str(20 + i // 4) for i in range(N)]))
+    assert split.of_images(Files("x", {"who.csv": ages}), known) is None
+    numbered = Table("who.csv", ages.text.rename(columns={"who": "patient"}))
+    assert split.of_images(Files("x", {"who.csv": numbered}), known) == (numbered, "patient")
     without = Table("who.csv", table.text.drop(columns="who"))
     assert split.of_images(Files("x", {"who.csv": without}), known) is None

@@ -86,6 +86,23 @@ def test_a_tables_rows_are_its_typed_columns() -> None:
     assert isinstance(competition.columns, Columns)
 
 
+def test_a_tables_columns_and_features_are_joined(
+    features: dict[str, NDArray[np.float16]],
+) -> None:
+    frame, _ = fits.table(7)
+    LAYOUT.prepared.mkdir(parents=True)
+    frame.to_parquet(LAYOUT.table, index=False)
+    index = fits.index_of("binary", ["no", "yes"] * 3 + ["no"], [0] * 7)
+    with opened(["small", "table", "large"], fits.competition(), LAYOUT, index) as taken:
+        found = taken.take(np.arange(7))
+        assert taken.encoder().fit_transform(found).shape[0] == 7
+    pd.testing.assert_frame_equal(found[list(frame)], frame)
+    joined = found.drop(columns=list(frame)).to_numpy()
+    np.testing.assert_allclose(joined[ROWS], expected(features), rtol=1e-6)
+    lacking = np.setdiff1d(np.arange(7), ROWS)
+    assert np.isnan(joined[lacking]).all()
+
+
 def test_images_are_the_files_of_the_index_in_their_archives() -> None:
     files = cats_and_dogs(2, 1)
     LAYOUT.raw.mkdir(parents=True)

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from ripen.competition.index import Index
+from ripen.competition.metrics import METRICS
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 from ripen.settings.schema import Predict
-from ripen.stages.predict import calibrated, with_excluded
+from ripen.stages.predict import calibrated, probabilities, with_excluded
 
 RIPE = np.array([0.0, 0.2, 1.0])
 OUTPUTS = np.stack([1 - RIPE, RIPE], axis=1)
@@ -85,3 +86,33 @@ def test_without_excluded_rows_there_is_no_warning(capsys: pytest.CaptureFixture
     found = with_excluded(OUTPUTS, np.array([4, 5, 6]), rows)
     np.testing.assert_array_equal(found, OUTPUTS)
     assert capsys.readouterr().out == ""
+
+
+SMALL = 1e-5
+WRITTEN = {  # task, metric: the probabilities of class 1, or of the label, in the submission
+    "order alone counts": ("binary", "roc_auc", [SMALL, 2 * SMALL, 0.5]),
+    "a loss": ("binary", "log_loss", [0.05, 0.05, 0.5]),
+    "labels in order": ("multilabel", "mean_column_auc", [SMALL, 2 * SMALL, 0.5]),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_clip_makes_no_rows_equal_whose_order_counts(layout: Layout, name: str) -> None:
+    task, metric, expected = WRITTEN[name]
+    outputs = np.array([SMALL, 2 * SMALL, 0.5])
+    two = np.stack([1 - outputs, outputs], axis=1) if task == "binary" else outputs[:, None]
+    settings = Predict(
+        model="best", temperature=False, clip="validation" if task == "binary" else 0.1
+    )
+    found = probabilities(two, index(task, ["0"] * 4), layout, "net", METRICS[metric], settings)
+    assert found[:, -1].tolist() == pytest.approx(expected)
+
+
+def test_probabilities_of_several_classes_sum_to_1_after_the_clip(layout: Layout) -> None:
+    layout.calibration.write_text("model,temperature,clip,clip_scaled,floor\nnet,1.0,0.1,0.1,0.1\n")
+    settings = Predict(model="best", temperature=False, clip="validation")
+    rows = index("multiclass", ["0"] * 4)
+    found = probabilities(
+        np.array([[1.0, 0, 0]]), rows, layout, "net", METRICS["log_loss"], settings
+    )
+    np.testing.assert_allclose(found, np.array([[0.9, 0.1, 0.1]]) / 1.1)

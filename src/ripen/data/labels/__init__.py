@@ -28,7 +28,10 @@ _IMAGE = re.compile(rf"\.({_SUFFIXES.replace(', ', '|')})$", re.IGNORECASE)
 # "train", "Test1", "test_stg1", "training images", but not a class named "trainers" or "testudo".
 _PART = re.compile(r"(train|test)(ing)?(images?|set|data|[^a-z].*)?", re.IGNORECASE)
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
-_NOT_LISTED = (".csv", ".zip")
+_NOT_LISTED = (".csv", ".tsv", ".zip")
+_TEXTS = re.compile(
+    r"(readme|licen[cs]e|about|notes?|info)[^/]*\.(txt|md|html|pdf)$", re.IGNORECASE
+)
 
 
 class Labelled(NamedTuple):
@@ -165,8 +168,9 @@ def _classes(found: Iterable[Found | None]) -> tuple[str, ...]:
 
 
 def is_skipped(name: str) -> bool:
-    """Whether a file is a folder, a table, a nested archive or junk."""
-    return name.lower().endswith(("/", *_NOT_LISTED)) or is_junk(name)
+    """Whether a file is a folder, a table, a nested archive, a text about the files or junk."""
+    listed = not name.lower().endswith(("/", *_NOT_LISTED))
+    return not listed or _TEXTS.search(name) is not None or is_junk(name)
 
 
 def is_image_of_folder(path: PurePosixPath) -> bool:
@@ -192,6 +196,16 @@ def part_of(path: PurePosixPath) -> tuple[Part | None, int]:
     return None, -1
 
 
-def spelled(path: PurePosixPath, ids: frozenset[str], otherwise: str) -> str:
-    """Return a test image's id as the sample submission spells it: with or without the suffix."""
-    return next((id for id in (path.name, path.stem) if id in ids), otherwise)
+def spellings(path: PurePosixPath) -> list[str]:
+    """Return how a table may name an image: with or without its suffix, and with its folders.
+
+    >>> spellings(PurePosixPath("test/1.jpg"))
+    ['1.jpg', '1', 'test/1.jpg', 'test/1']
+    """
+    tails = [PurePosixPath(*path.parts[start:]) for start in range(len(path.parts))][::-1]
+    return [str(each) for tail in tails for each in (tail, tail.with_suffix(""))]
+
+
+def spelled(path: PurePosixPath, ids: Collection[str], otherwise: str) -> str:
+    """Return a test image's id as the sample submission spells it."""
+    return next((id for id in spellings(path) if id in ids), otherwise)

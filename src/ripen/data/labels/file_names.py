@@ -5,17 +5,28 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from ripen.core.errors import ConfigError, DataError
-from ripen.data.labels import LABELS, Found, Known, Labels, is_image, labelled, spelled
+from ripen.data.labels import (
+    LABELS,
+    Found,
+    Known,
+    Labels,
+    is_image,
+    labelled,
+    natural_key,
+    spelled,
+)
 
 _NUMBERED = re.compile(r"\d+")
-_LABELLED = re.compile(r"(.+)\.(\d+)")
+_LABELLED = re.compile(r"(.+?)([._ -])\(?(\d+)\)?")
 _SYNSET = re.compile(r"(?:^|/)(n\d{8})(?=[_/])")
 _SYNSET_OF_CLASS = re.compile(r"\b(n\d{8})\b")
 
 
 @LABELS.register("name")
 def by_name(names: Sequence[str], known: Known) -> Labels:
-    """Read ``train/<class>.<number>.jpg`` and ``test/<number>.jpg``.
+    """Read ``train/<class>.<number>.jpg``, and ``test/<number>.jpg`` or the sample's ids.
+
+    The number may follow a line, a dash or a blank too: ``cat_1``, ``cat (1)``.
 
     Parameters
     ----------
@@ -39,20 +50,22 @@ def by_name(names: Sequence[str], known: Known) -> Labels:
         path = PurePosixPath(name)
         folder, stem = path.parent.name.lower(), path.stem
         if folder.startswith("test"):
-            if not (is_image(name) and _NUMBERED.fullmatch(stem)):
+            numbered = _NUMBERED.fullmatch(stem) is not None
+            id = spelled(path, ids, str(int(stem)) if numbered else "")
+            if not (is_image(name) and id):
                 raise DataError(
                     f"{name}: is not a test image's name. Allowed: {folder}/<number>.jpg"
                 )
-            number = int(stem)
-            return Found("test", None, (number,), spelled(path, ids, str(number)))
+            return Found("test", None, (int(stem),) if numbered else natural_key(id), id)
         match = _LABELLED.fullmatch(stem)
         if not (folder.startswith("train") and is_image(name) and match):
             raise DataError(
                 f"{name}: is not an image's name. Allowed: train/<class>.<number>.jpg, "
                 "test/<number>.jpg"
             )
-        id = f"{match[1]}.{int(match[2])}"
-        return Found("train", match[1], (int(match[2]), id), id)
+        number = int(match[3])
+        id = f"{match[1]}.{number}" if match[2] == "." else stem
+        return Found("train", match[1], (number, id), id)
 
     return labelled(names, read, known)
 

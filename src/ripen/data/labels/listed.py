@@ -16,6 +16,7 @@ from ripen.data.labels import (
     natural_key,
     part_of,
     spelled,
+    spellings,
 )
 
 
@@ -49,11 +50,11 @@ Labelled(part='test', label=-1, key=('', 7, ''), id='007')]
         if not is_image_of_folder(path):
             return None
         part, _ = part_of(path)
-        row = next((id for id in (path.name, path.stem) if id in known.table), None)
+        row = next((id for id in spellings(path) if id in known.table), None)
         if part != "test" and row is not None:
             rest.pop(row, None)
             return Found("train", known.table[row], natural_key(row), row)
-        if part == "train" or (part is None and not {path.name, path.stem} & ids):
+        if part == "train" or (part is None and not ids.intersection(spellings(path))):
             raise DataError(f"{name}: the table of labels has no row {path.name} or {path.stem}")
         id = spelled(path, ids, path.stem)
         return Found("test", None, natural_key(id), id)

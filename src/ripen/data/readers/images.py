@@ -18,10 +18,10 @@ from ripen.core.layout import Layout
 from ripen.core.progress import progress
 from ripen.data import beside, card, image_index, tables
 from ripen.data.decode import decode, open_archives
-from ripen.data.labels import LABELS, Known, Labels, Reader
+from ripen.data.labels import LABELS, Known, Labels, Reader, without_suffix
 from ripen.data.labels.listed import read_table
 from ripen.data.readers import READERS, Read
-from ripen.data.readers.table import check_targets, expected, joined
+from ripen.data.readers.table import check_targets, expected, features_of, joined, together
 from ripen.data.scan import Duplicates
 from ripen.data.tables import identifier
 from ripen.settings.compose import check
@@ -101,7 +101,7 @@ def read(competition: Competition, layout: Layout) -> Read:
 
     return Read(
         rows,
-        pd.DataFrame(index=rows.index),
+        _columns(settings, competition, layout, rows),
         beside.columns(competition, layout, rows, listed=listed),
         names,
         write,
@@ -171,6 +171,38 @@ def _values(settings: LabelSettings, competition: Competition, layout: Layout) -
     wanted |= {name: expected(competition) for name in competition.targets}
     table = tables.read_table(file, text, wanted, map(str, text), csv.decimal)
     return dict(zip(text[settings.id], joined(competition, table, text), strict=True))
+
+
+def _columns(
+    settings: LabelSettings, competition: Competition, layout: Layout, rows: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the columns that both tables have of each image; none without two tables.
+
+    Raises
+    ------
+    DataError
+        If a value does not fit its column.
+    """
+    none, csv, files = pd.DataFrame(index=rows.index), competition.csv, competition.files
+    paths = {"train": layout.raw / files.train, "test": layout.raw / files.test}
+    if settings.read != "csv" or not all(path.exists() for path in paths.values()):
+        return none
+    texts = {part: read_text(path, csv.separator, csv.encoding) for part, path in paths.items()}
+    ids = {"train": settings.id, "test": competition.id}
+    ids = {part: id if id in texts[part] else settings.id for part, id in ids.items()}
+    left_out = {*ids.values(), *competition.targets, *competition.columns.drop, settings.label}
+    named = [name for name in map(str, texts["train"]) if name in texts["test"]]
+    features = features_of(competition, [name for name in named if name not in left_out], texts)
+    if not features or any(ids[part] not in text for part, text in texts.items()):
+        return none
+    read = {
+        part: tables.read_table(paths[part], text, features, map(str, text), csv.decimal)
+        for part, text in texts.items()
+    }
+    both = together(list(read.values()), features)
+    keys = [part + without_suffix(id) for part in texts for id in texts[part][ids[part]]]
+    wanted = rows["part"] + rows["id"].map(without_suffix)
+    return both.set_axis(keys).reindex(wanted).set_axis(rows.index)
 
 
 def sample_ids(path: Path, competition: Competition) -> list[str]:

@@ -51,7 +51,7 @@ def read(competition: Competition, layout: Layout) -> Read:
             texts["train"], read_text(labels, csv.separator, csv.encoding), competition, labels
         )
     named = _named(competition, texts, paths["train"])
-    features = _features(competition, named, texts)
+    features = features_of(competition, named, texts)
     left_out = set(named) - set(features) | _others(competition)
     tables, rows = [], []
     for part, text in texts.items():
@@ -75,7 +75,7 @@ def read(competition: Competition, layout: Layout) -> Read:
     index = pd.concat(rows, ignore_index=True)
     return Read(
         index,
-        _together(tables, features),
+        together(tables, features),
         beside.columns(competition, layout, index, list(texts.values())),
     )
 
@@ -122,7 +122,7 @@ def _others(competition: Competition) -> set[str]:
     return {*competition.columns.drop, *only}
 
 
-def _features(
+def features_of(
     competition: Competition, named: list[str], texts: Mapping[str, pd.DataFrame]
 ) -> dict[str, Expected]:
     """Return the expected form of each feature: from the settings, else detected."""
@@ -156,7 +156,7 @@ def _detected(
     return replace(found, missing=column.missing)
 
 
-def _together(tables: list[pd.DataFrame], features: Mapping[str, Expected]) -> pd.DataFrame:
+def together(tables: list[pd.DataFrame], features: Mapping[str, Expected]) -> pd.DataFrame:
     """Return the rows of all parts; a category has the levels of all of them."""
     found = pd.DataFrame(
         {

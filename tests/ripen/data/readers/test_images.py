@@ -201,34 +201,47 @@ def test_labels_of_a_table_and_ids_as_the_sample_spells_them(here: Params) -> No
         ),
         (("task=regression", "target=[x,small]"), "id,x,small\n{0},0,0\n", "{2!r} {1}.0"),
         (("task=regression", "target=x"), "id,x\n{0},0\n", "{2!r}"),
+        (("task=multiclass", "target=[furry,bald]"), "id,bald,furry\n{0},0,0\n", "{4}"),
     ],
 )
 def test_images_have_labels_and_numbers_in_a_table_and_groups_too(
     here: Params, settings: tuple[str, ...], sample: str, target: str
 ) -> None:
-    several = "multilabel" in settings[0]
+    several = "multi" in settings[0]
+    metric = "log_loss" if "class" in settings[0] else "mean_column_auc" if several else "rmse"
     here(
         "competitions=[cats_vs_dogs]",
         "validation={split: group, folds: 2, group: owner}",
         "images.labels={read: csv}",
         "classes=null",
         "models={histogram: {estimator: random_forest, inputs: [histogram]}}",
-        f"metric={'mean_column_auc' if several else 'rmse'}",
+        f"metric={metric}",
         f"submission={'probability' if several else 'value'}",
         *settings,
     )
     images = {name: content for name, content in FILES.items() if name.startswith("train")}
-    values = [(k % 2, k // 2 % 2, k / 4, f"owner {k // 4}") for k in range(len(images))]
+    values = [
+        (k % 2, k // 2 % 2, k / 4, f"owner {k // 4}", "furry" if k % 2 else "bald")
+        for k in range(len(images))
+    ]
     rows = [
-        f"{Path(name).name},{furry},{small},{x},{owner}\n"
-        for name, (furry, small, x, owner) in zip(images, values, strict=True)
+        f"{Path(name).name},{furry},{small},{x},{owner},{1 - furry},{k / 2}\n"
+        for k, (name, (furry, small, x, owner, _)) in enumerate(zip(images, values, strict=True))
     ]
     LAYOUT.raw.mkdir(parents=True)
     (LAYOUT.raw / "mine.zip").write_bytes(zipped(FILES))
     head, _, line = sample.partition("\n")
     SAMPLE.write_text(head + "\n" + "".join(line.format(k) for k in range(1, 5)))
-    (LAYOUT.raw / "train.csv").write_text("id,furry,small,x,owner\n" + "".join(rows))
+    head = "id,furry,small,x,owner,bald,age\n"
+    (LAYOUT.raw / "train.csv").write_text(head + "".join(rows))
+    # Columns that both tables have are features beside the images.
+    ages = "".join(f"{k},{k + 0.5},x\n" for k in (3, 1, 2, 4))
+    (LAYOUT.raw / "test.csv").write_text("id,age,only\n" + ages)
     prepare.run("cats_vs_dogs")
+    beside = pd.read_parquet(LAYOUT.table).assign(name=read_index()["name"]).set_index("name")
+    assert list(beside) == ["age"]
+    assert beside.loc[list(images), "age"].tolist() == [k / 2 for k in range(len(images))]
+    assert beside.loc[[f"test1/{k}.jpg" for k in (1, 2)], "age"].tolist() == [1.5, 2.5]
     index = read_index().set_index("name")
     for name, value in zip(images, values, strict=True):
         assert index["target"][name] == target.format(*value)

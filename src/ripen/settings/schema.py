@@ -336,9 +336,10 @@ class Columns:
     """The columns of a table, where their detected types are not enough.
 
     `drop` lists columns of either part that are not features; `types` overrides types by column.
-    `scale` divides all numbers instead of standardizing them; standardized ones are cut off at -`clip` and `clip`,
-    so that one outlier does not move a line or a distance. With `shape` (channels, height, width) a
-    row is an image, pixel after pixel. The column `weight` holds the weight of each training row.
+    `scale` divides all numbers instead of standardizing them; standardized ones are cut off at
+    -`clip` and `clip`, so that one outlier does not move a line or a distance. With `shape`
+    (channels, height, width) a row is an image, pixel after pixel. The column `weight` holds the
+    weight of each training row.
     """
 
     drop: list[str] = Field(default_factory=list)

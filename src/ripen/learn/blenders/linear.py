@@ -18,12 +18,13 @@ def fit(sample: Sample) -> Mixture:
     there = SPACES[sample.space].there
     taken, wanted = there(sample.outputs), there(sample.wanted)
     m, _, k = taken.shape
-    means = np.zeros((m, k)), np.zeros(k)
+    means, mean = np.zeros((m, k)), np.zeros(k)
     if not sample.task.probabilities:
-        means = tuple(np.average(each, axis=-2, weights=sample.shares) for each in (taken, wanted))
+        means = np.average(taken, axis=-2, weights=sample.shares)
+        mean = np.average(wanted, axis=-2, weights=sample.shares)
     root = np.sqrt(sample.shares)[:, None]
-    x = ((taken - means[0][:, None]) * root).reshape(m, -1).T
-    y = ((wanted - means[1]) * root).ravel()
+    x = ((taken - means[:, None]) * root).reshape(m, -1).T
+    y = ((wanted - mean) * root).ravel()
     # The normal equations: m by m, however many rows there are.
     gram = x.T @ x
     ridge = RIDGE * max(np.trace(gram) / m, np.finfo(np.float64).tiny)
@@ -33,7 +34,7 @@ def fit(sample: Sample) -> Mixture:
     if sample.task.probabilities:
         weights = weights / weights.sum() if weights.any() else np.full(m, 1 / m)
     weights = rounded(weights)
-    return Mixture("linear", sample.space, weights, rounded(means[1] - weights @ means[0]))
+    return Mixture("linear", sample.space, weights, rounded(mean - weights @ means))
 
 
 BLENDERS.add("linear", Blender(lambda task, metric: True, fit))

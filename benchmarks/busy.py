@@ -16,7 +16,10 @@ SETTINGS: dict[str, dict[str, str]] = {
     "one thread": {"OMP_NUM_THREADS": "1"},
     "two threads": {"OMP_NUM_THREADS": "2"},
     "two, OMP_WAIT_POLICY=passive": {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"},
-    "two, GOMP_SPINCOUNT=1000": {"OMP_NUM_THREADS": "2", "GOMP_SPINCOUNT": "1000"},
+    **{
+        f"two, GOMP_SPINCOUNT={count}": {"OMP_NUM_THREADS": "2", "GOMP_SPINCOUNT": str(count)}
+        for count in (1000, 10_000, 30_000, 100_000)
+    },
 }
 BUSY = "while True: pass"
 MEASURED = """

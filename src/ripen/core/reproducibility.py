@@ -6,7 +6,10 @@ bits. The variables below restrict each library to kernels that all such process
 """
 
 import os
+import re
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 PORTABLE = {
@@ -47,6 +50,38 @@ def hold(reproducibility: Literal["portable", "fast"], threads: int) -> None:
             f"hold() was called too late: {late[0]} is already imported. Call it before the "
             "import, or set the same variables before Python starts"
         )
-    os.environ.update(wanted)
+    os.environ.update(wanted | waiting(_pressure(), threads, os.environ))
     if reproducibility == "portable":
         os.environ.pop("NPY_ENABLE_CPU_FEATURES", None)  # numpy refuses to import with both set
+
+
+PRESSURE = Path("/proc/pressure/cpu")  # Linux since 4.20, unless it is turned off
+BUSY = 20.0  # percent of the last ten seconds in which some process waited for a core
+
+
+def waiting(pressure: str, threads: int, given: Mapping[str, str]) -> dict[str, str]:
+    """Return how OpenMP's threads wait for each other: no result depends on it.
+
+    They spin for milliseconds, which is the fastest on a free machine. On a busy one they spin away
+    the time of the very thread that they wait for, and with it nearly all of their own.
+
+    Parameters
+    ----------
+    pressure : str
+        Linux's account of processes that waited for a core; "" if there is none.
+    threads : int
+    given : mapping of str to str
+        The environment, which a user may have set.
+    """
+    found = re.search(r"^some avg10=([\d.]+)", pressure)
+    free = found is None or float(found[1]) < BUSY
+    if free or threads == 1 or {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(given):
+        return {}
+    return {"GOMP_SPINCOUNT": "1000"}  # what libgomp itself chooses for more threads than cores
+
+
+def _pressure() -> str:
+    try:
+        return PRESSURE.read_text(encoding="ascii")
+    except OSError:
+        return ""

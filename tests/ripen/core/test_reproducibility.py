@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ripen.core.reproducibility import PORTABLE, THREADS
+from ripen.core.reproducibility import PORTABLE, THREADS, waiting
 
 SOURCE = str(Path(__file__).parents[3] / "src")
 
@@ -85,3 +85,23 @@ print(hashlib.sha256(b"".join(np.asarray(b).tobytes() for b in bytes_)).hexdiges
 def test_a_late_call_with_the_same_values_is_fine() -> None:
     code = "hold('portable', 1)\nimport numpy\nhold('portable', 1)\nprint('well')"
     assert python(code).stdout == "well\n"
+
+
+BUSY = "some avg10=97.43 avg60=97.53 avg300=98.06 total=22991494201\nfull avg10=0.00 total=0\n"
+
+
+@pytest.mark.parametrize(
+    ("pressure", "threads", "given", "count"),
+    [
+        (BUSY, 2, {}, "1000"),
+        (BUSY.replace("97.43", "3.10"), 2, {}, None),  # free now
+        (BUSY, 1, {}, None),  # waits for nobody
+        (BUSY, 2, {"OMP_WAIT_POLICY": "active"}, None),  # the user's word
+        (BUSY, 2, {"GOMP_SPINCOUNT": "7"}, None),
+        ("", 2, {}, None),  # another system
+    ],
+)
+def test_threads_spin_on_a_free_machine_only(
+    pressure: str, threads: int, given: dict[str, str], count: str | None
+) -> None:
+    assert waiting(pressure, threads, given).get("GOMP_SPINCOUNT") == count

@@ -102,6 +102,10 @@ class Blob:
         """
         return self._data.stamp()
 
+    def watch(self) -> None:
+        """Count each view and each new result of the values in `Events`."""
+        self._data.watch()
+
     def set_data(self, value: torch.Tensor) -> None:
         """Take a layer's result as the values; its shape must be the blob's."""
         self._data.set(value)

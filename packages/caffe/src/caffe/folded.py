@@ -1,4 +1,4 @@
-"""Convolutions fused with the layers after them, for inference.
+"""Convolutions with packed weights, fused with the layers after them, for inference.
 
 BatchNorm with fixed statistics, Scale and Bias become part of the weights; ReLU, ReLU6 and the sum
 of an Eltwise are applied to each piece of the result while it is in the processor's cache. Weights
@@ -20,6 +20,7 @@ from caffe.build import Step
 from caffe.device import current
 from caffe.layers.conv import Aten, Filter, layout
 from caffe.layers.norm import BatchNorm
+from caffe.memory import Events
 from caffe.proto.caffe_pb2 import TEST, BiasParameter, EltwiseParameter, ScaleParameter
 
 SWITCH = "CAFFE_FUSION"  # the environment variable: 0 turns folding off
@@ -123,6 +124,10 @@ class Folded:
         self._params = [blob for step in self.steps[: self.within] for blob in step.layer.blobs]
         self._inputs = [self._below] if self.other is None else [self._below, self.other]
         self._stamps: list[tuple[int, ...] | None] = []
+        # Since these events, and with these versions of the weights, all was as in the last pass.
+        self._events = -1
+        self._tensors: list[torch.Tensor] = []
+        self._versions: list[int] = []
         self._shape: tuple[int, ...] = ()
         self._top_shape: tuple[int, ...] = ()
         self._way: Aten | None = None
@@ -130,15 +135,23 @@ class Folded:
     @property
     def unseen(self) -> bool:
         """Whether the steps can run as one without a script noticing."""
+        if self._unchanged():
+            return True
+        self._events = -1
         if self._below.dtype != torch.float32 or not self._known():
             return False
-        if self._between and not all(
+        if self._between and not (
+            all(blob.deferrable for blob in self._between)
             # A deferred value must not change when a script writes into an input afterwards.
-            blob.deferrable
-            for blob in (*self._between, *self._inputs)
+            and all(blob.deferrable or _copied(blob) for blob in self._inputs)
         ):
             return False
         return all(blob.stamp() is not None for blob in self._params)
+
+    def _unchanged(self) -> bool:
+        return self._events == Events.count and self._versions == [
+            tensor._version for tensor in self._tensors
+        ]
 
     def _known(self) -> bool:
         """Reshape the blobs if the bottom has a new shape; return whether torch can compute it."""
@@ -155,13 +168,23 @@ class Folded:
     def forward(self) -> None:
         x = _last(self._below)
         other = None if self.other is None else _last(self.other)
-        stamps = [blob.stamp() for blob in self._params]
-        if stamps != self._stamps:
-            self._fold(x)
-            self._stamps = stamps
+        if self._events != Events.count:
+            self._prepare(x)
         for blob in self._between:
             blob.defer_data(self._alone(blob, x, other))
         self._top.set_data(self._weights(x, other, self.bounds))
+
+    def _prepare(self, like: torch.Tensor) -> None:
+        """Compute the weights if they changed, and remember when that was."""
+        stamps = [blob.stamp() for blob in self._params]
+        if stamps != self._stamps:
+            self._fold(like)
+            self._stamps = stamps
+            for blob in self._params:
+                blob.watch()
+        self._tensors = [blob.tensor for blob in self._params]
+        self._versions = [tensor._version for tensor in self._tensors]
+        self._events = Events.count
 
     def backward(self) -> None:
         """Fail: a net that runs backward runs layer by layer."""
@@ -205,6 +228,11 @@ class Folded:
         return lambda: whole(x, other)
 
 
+def _copied(blob: Blob) -> bool:
+    """Whether `_last` copies the values, as it does if a view keeps them in Caffe's order."""
+    return not blob.tensor.is_contiguous(memory_format=layout(blob.tensor))
+
+
 def _last(blob: Blob) -> torch.Tensor:
     return blob.tensor.contiguous(memory_format=layout(blob.tensor))
 
@@ -236,7 +264,9 @@ def _affine(step: Step) -> tuple[torch.Tensor | None, torch.Tensor | None]:
 
 
 def folded(steps: Sequence[Step], first: int, clamps: Mapping[int, float]) -> Folded | None:
-    """Return the layers from `first` on that can run as one; None if fewer than two can.
+    """Return the layers from `first` on that can run as one; None if it is no such convolution.
+
+    A convolution alone is such a group too, for its packed weights.
 
     Parameters
     ----------
@@ -266,7 +296,7 @@ def folded(steps: Sequence[Step], first: int, clamps: Mapping[int, float]) -> Fo
         elif (bounds := _activation(steps[at])) is not None:
             at += 1
     taken = steps[first:at]
-    return Folded(taken, within, other, bounds, middle) if len(taken) > 1 else None
+    return Folded(taken, within, other, bounds, middle)
 
 
 def allowed() -> bool:

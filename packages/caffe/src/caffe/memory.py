@@ -66,6 +66,22 @@ def zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
 _numbers = itertools.count()
 
 
+class Events:
+    """How often anything happened that fused layers have to look at their blobs for again.
+
+    That is a new shape, device, precision or sharing of any array, the first view of one, and every
+    view and new result of a watched one.
+    """
+
+    count = 0
+    _counts = itertools.count(1)
+
+    @classmethod
+    def add(cls) -> None:
+        """Count one more; never the same number twice, in any thread."""
+        cls.count = next(cls._counts)
+
+
 class Array:
     """One of a blob's two arrays; blobs that share it hold the same one.
 
@@ -87,11 +103,13 @@ class Array:
         Of this array, unlike any other's.
     changes : int
         Number of possible changes of the values, except for torch's writes into `tensor`.
+    watched : bool
+        Whether each view of it and each new result are events.
     """
 
     __slots__ = (
         *("_address", "changes", "device", "host", "number", "pending", "roots", "seen"),
-        *("shared", "tensor"),
+        *("shared", "tensor", "watched"),
     )
 
     def __init__(self, place: Device | None) -> None:
@@ -99,7 +117,7 @@ class Array:
         self.host: torch.Tensor | None = None
         self.pending: Callable[[], torch.Tensor] | None = None
         self.device = place
-        self.seen = self.shared = False
+        self.seen = self.shared = self.watched = False
         self.number = next(_numbers)
         self.changes = 0
         self.roots: list[weakref.ref[NDArray[Any]]] = []  # the bases of all views
@@ -114,6 +132,10 @@ class Array:
     def deferrable(self) -> bool:
         """Whether a result may wait: no view and no other array shows it."""
         return not self.shared and (not self.seen or self.device is not None)
+
+    def watch(self) -> None:
+        """Make each view and each new result an event."""
+        self.watched = True
 
     def stamp(self) -> tuple[int, ...] | None:
         """Return what differs after every change of the values; None if nothing could tell."""
@@ -132,6 +154,8 @@ class Array:
     def set(self, value: torch.Tensor) -> None:
         self.pending = None
         self.changes += 1
+        if self.watched:
+            Events.add()
         if self.device is not None:
             self.tensor = self.device.upload(value)
         elif self.seen and self.tensor is not None:
@@ -154,6 +178,8 @@ class Array:
     def view(self, shape: tuple[int, ...], dtype: torch.dtype) -> NDArray[Any]:
         """Return the host's memory, which counts as the newest from now on."""
         self.changes += 1
+        if self.watched or not self.seen:
+            Events.add()
         if self.device is not None:
             return self._array(self._synced(self.device, shape, dtype))
         if not self.seen:
@@ -188,6 +214,7 @@ class Array:
             return
         self._settle()
         self.changes += 1
+        Events.add()
         if self.device is not None:
             self._leave(self.device)
         self.device = place
@@ -210,6 +237,7 @@ class Array:
         """Keep the elements if the memory is large enough, else drop them."""
         self._settle()
         self.changes += 1
+        Events.add()
         self.tensor = _reshaped(self.tensor, shape, self.seen)
         self.host = _reshaped(self.host, shape, True)
         self.seen = self.seen and self.tensor is not None
@@ -217,6 +245,7 @@ class Array:
     def to(self, dtype: torch.dtype) -> None:
         self._settle()
         self.changes += 1
+        Events.add()
         self.tensor = None if self.tensor is None else self.tensor.to(dtype)
         self.host = None if self.host is None else self.host.to(dtype)
         self.seen = False
@@ -240,6 +269,9 @@ class Reshaped:
     @property
     def pending(self) -> Callable[[], torch.Tensor] | None:
         return self._array.pending
+
+    def watch(self) -> None:
+        self._array.watch()
 
     def stamp(self) -> tuple[int, ...] | None:
         return self._array.stamp()
@@ -280,6 +312,7 @@ def shared(
     """
     if math.prod(shape) != math.prod(wanted):
         raise ShapeError(f"shape {wanted} cannot share an array of shape {shape}")
+    Events.add()
     if isinstance(array, Array):
         array.shared = True
     return array if shape == wanted else Reshaped(array, shape)
@@ -294,6 +327,7 @@ def with_shape(
         return array
     if math.prod(shape) == math.prod(wanted):
         return shared(array, shape, wanted)
+    Events.add()
     return Array(current())
 
 

@@ -18,6 +18,7 @@ from caffe.errors import FormatError, NotInstalled, UnreadableError, naming
 from caffe.formats import read_file, shown
 
 LARGEST = 2**31 - 1  # bytes of any protobuf message
+OLDEST = 7  # operator set; before, arithmetic broadcast otherwise, and ONNX Runtime runs none
 Array = NDArray[Any]
 
 
@@ -71,10 +72,11 @@ def read_model(path: str | os.PathLike[str]) -> Any:
 def _check_version(onnx: Any, model: Any) -> None:
     versions = [each.version for each in model.opset_import if each.domain in ("", "ai.onnx")]
     newest = onnx.defs.onnx_opset_version()
-    if not versions or not 1 <= versions[0] <= newest:
+    if not versions or not OLDEST <= versions[0] <= newest:
         found = f"is {versions[0]}" if versions else "is missing"
         raise FormatError(
-            f"the operator set {found}. Allowed: 1 to {newest} (by onnx {onnx.__version__})"
+            f"the operator set {found}. Allowed: {OLDEST} to {newest} (by onnx "
+            f"{onnx.__version__}); onnx.version_converter makes newer ones of older ones"
         )
 
 

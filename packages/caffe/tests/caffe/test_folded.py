@@ -94,6 +94,7 @@ def test_what_is_folded() -> None:
     assert names == [
         ["a", "a_bn", "a_scale", "a_relu"],
         ["b", "b_bn", "b_scale"],
+        ["c"],
         ["d", "d_bias", "sum", "relu"],
         ["e", "relu6"],
         ["f", "p", "q", "r", "s"],
@@ -181,6 +182,64 @@ def test_backward_takes_what_a_script_wrote_after_the_pass() -> None:
         net.backward(r=np.ones_like(net.blobs["r"].data))
     assert one.blobs["x"].diff == pytest.approx(each.blobs["x"].diff, rel=1e-4, abs=1e-4)
     assert_equal(everything(one), everything(each))
+
+
+def change(net: caffe.Net, random: np.random.Generator, held: list[object]) -> None:
+    """Do one of the things that a script may do between two passes."""
+    names = list(net.params)
+    blob = net.params[names[random.integers(len(names))]][0]
+    between = net.blobs[list(net.blobs)[random.integers(len(net.blobs))]]
+    match random.integers(9):
+        case 0:
+            blob.data[...] *= 1.5
+        case 1:
+            blob.tensor.mul_(0.5)
+        case 2:
+            blob.set_data(blob.tensor + 0.25)
+        case 3:
+            held.append(blob.data)
+        case 4:
+            held.append(between.data)
+        case 5:
+            for view in held:
+                view *= 0.75  # type: ignore[operator]
+        case 6:
+            held.clear()
+        case 7:
+            between.data[...] += 1
+        case 8:
+            net.blobs["x"].reshape(int(random.integers(1, 3)), 4, 7, 6)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_whatever_a_script_does_between_passes(seed: int) -> None:
+    nets = build(), alone(build())
+    randoms = [np.random.default_rng(seed) for _ in nets]
+    held: tuple[list[object], list[object]] = ([], [])
+    for _ in range(12):
+        for net, random, views in zip(nets, randoms, held, strict=True):
+            change(net, random, views)
+            for _ in range(2):  # the second one without looking at anything again
+                net.run_forward()
+        one, each = (net.blobs["r"].tensor for net in nets)  # no view, which would be noticed
+        np.testing.assert_allclose(one, each, rtol=1e-5, atol=2e-5)
+    assert_equal(everything(nets[0]), everything(nets[1]))
+
+
+def test_the_first_layers_run_as_one_though_a_script_holds_the_image() -> None:
+    text = (
+        INPUT + conv("f", "x") + layer("s", "Scale", "f", "s", SCALE) + layer("r", "ReLU", "s", "r")
+    )
+    one, each = build(text), alone(build(text))
+    for net in (one, each):
+        image = net.blobs["x"].data
+        image[...] = X
+        net.run_forward()
+        image[...] = 0  # the blobs in between still show the last pass
+    assert one.blobs["s"].deferred
+    image = one.blobs["x"].data
+    for name in ("f", "s", "r"):
+        np.testing.assert_allclose(one.blobs[name].data, each.blobs[name].data, atol=2e-5)
 
 
 def test_a_part_of_the_net() -> None:

@@ -54,7 +54,8 @@ def from_onnx(
         found = ", ".join(f"{each.name} {tuple(each.input_param.shape[0].dim)}" for each in inputs)
         raise DataError(f"{file}: its input is {found}. Allowed: images (N, 3, H, W) or grey ones")
     made = imported.filled()
-    if len(made.outputs) != 1 or len(made.blobs[made.outputs[0]].shape) != 2:
+    scores = made.blobs[made.outputs[0]].shape
+    if len(made.outputs) != 1 or len(scores) < 2 or max(scores[2:], default=1) > 1:
         found = ", ".join(f"{name} {made.blobs[name].shape}" for name in made.outputs)
         raise DataError(f"{file}: its output is {found}. Allowed: one of shape (N, classes)")
     channels = int(shape[1])

@@ -113,12 +113,14 @@ def run(chosen: argparse.Namespace) -> int:
         code = subprocess.run([*dvc, "repro"], env=_environment()).returncode
     else:
         shared = live.lanes(stages, graph, competitions, chosen.jobs)
-        commands = [[*dvc, "repro"]]
-        if len(shared) > 1:  # DVC locks its files for moments, so that processes take turns
+        if len(shared) == 1:
+            commands = [[*dvc, "repro"]]
+        else:  # DVC locks its files for moments, so that processes take turns
             commands = [[*dvc, "--wait-for-lock", "repro", *own] for own in shared]
         before = _text(LOCK)
         code = live.repro(Console(), stages, commands, _environment())
-        if (ordered := live.ordered(after := _text(LOCK), before, stages)) != after:
+        after = _text(LOCK)
+        if len(shared) > 1 and after != (ordered := live.ordered(after, before, stages)):
             write_text(LOCK, ordered)
     if not code:
         code = _show(competitions)

@@ -20,9 +20,15 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """LibYAML's parser where PyYAML has it: a tenth of the time."""
 
 Stage = dict[str, Any]
+Content = Callable[[Path], str]
 
 
-def stage_hash(stage: str, key: str, root: Path = Path()) -> str:
+def remembering() -> Content:
+    """Return a function that hashes each path once, for as long as nothing changes the inputs."""
+    return lru_cache(maxsize=None)(_content)
+
+
+def stage_hash(stage: str, key: str, root: Path = Path(), content: Content | None = None) -> str:
     """Hash a stage's command, its settings and the contents of its dependencies.
 
     Parameters
@@ -31,6 +37,8 @@ def stage_hash(stage: str, key: str, root: Path = Path()) -> str:
         The stage and its instance in dvc.yaml, such as "fit" and "titanic.svm".
     root : Path
         The folder of dvc.yaml, to which the dependencies are relative.
+    content : callable
+        From `remembering`, for several hashes.
 
     Returns
     -------
@@ -42,14 +50,17 @@ def stage_hash(stage: str, key: str, root: Path = Path()) -> str:
     DataError
         If a dependency is missing.
     """
-    return _hash(_inputs(_stages(root)[f"{stage}@{key}"], root))
+    return _hash(_inputs(_stages(root)[f"{stage}@{key}"], root, (), content or _content))
 
 
-def model_hash(competition: str, model: str, root: Path = Path()) -> str:
-    """Hash the inputs of a model, whichever stage fits it."""
+def model_hash(
+    competition: str, model: str, root: Path = Path(), content: Content | None = None
+) -> str:
+    """Hash the inputs of a model, whichever stage fits it (`stage_hash`)."""
     if model == BLEND:
-        return stage_hash(BLEND, competition, root)
-    return stage_hash(model_stage(competition, model, root), f"{competition}.{model}", root)
+        return stage_hash(BLEND, competition, root, content)
+    stage = model_stage(competition, model, root)
+    return stage_hash(stage, f"{competition}.{model}", root, content)
 
 
 def model_stage(competition: str, model: str, root: Path = Path()) -> str:
@@ -78,8 +89,9 @@ def made_from(stage: str, key: str, root: Path = Path(), without: Collection[str
     return _hash([[dep, _content(root / dep)] for dep in sorted(deps) if dep not in without])
 
 
-def pipeline_hash(competition: str, root: Path = Path()) -> str:
+def pipeline_hash(competition: str, root: Path = Path(), content: Content | None = None) -> str:
     """Hash the inputs of a whole pipeline run: its settings and code, no stage's output."""
+    content = content or remembering()  # most stages depend on the same folders
     stages = [stage for name, stage in _stages(root).items() if _competition(name) == competition]
     outputs = {
         _path(out)
@@ -87,7 +99,6 @@ def pipeline_hash(competition: str, root: Path = Path()) -> str:
         for kind in ("outs", "metrics")
         for out in stage.get(kind, [])
     }
-    content = lru_cache(maxsize=None)(_content)  # most stages depend on the same folders
     return _hash([_inputs(stage, root, outputs, content) for stage in stages])
 
 
@@ -137,12 +148,7 @@ def _competition(name: str) -> str:
     return name.partition("@")[2].partition(".")[0]
 
 
-def _inputs(
-    stage: Stage,
-    root: Path,
-    left_out: Collection[str] = (),
-    content: Callable[[Path], str] | None = None,
-) -> list[Any]:
+def _inputs(stage: Stage, root: Path, left_out: Collection[str], content: Content) -> list[Any]:
     settings = dict(leaves(_parsed((root / PARAMS).read_text(encoding="utf-8"))))
     chosen = {
         name: value
@@ -150,8 +156,7 @@ def _inputs(
         for name, value in settings.items()
         if name == key or name.startswith(f"{key}.")
     }
-    hashed = content or _content
-    deps = {dep: hashed(root / dep) for dep in stage["deps"] if not _within(dep, left_out)}
+    deps = {dep: content(root / dep) for dep in stage["deps"] if not _within(dep, left_out)}
     return [stage["cmd"], sorted(chosen.items()), sorted(deps.items())]
 
 

@@ -156,6 +156,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         self._run = load_run()
         self._competition, self._stage, self._key = competition, stage, key or competition
         self._hashes: dict[str, str] = {}
+        self._content = lineage.remembering()  # no stage changes what it reads
 
     def __enter__(self) -> Self:
         with locked(self._run):
@@ -198,7 +199,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         It is marked as reused if this stage has added the same evaluation before. None if the store
         has no such run, for instance because DVC restored the model from its cache.
         """
-        made = lineage.model_hash(self._competition, name)
+        made = lineage.model_hash(self._competition, name, content=self._content)
         found = self._search(f"tags.`dvc.stage_hash` = '{made}'", name)
         if not found:
             return None
@@ -212,8 +213,9 @@ class Tracker(AbstractContextManager["Tracker"]):
     @property
     def stage_hash(self) -> str:
         """The hash of this stage's inputs: a tag of the runs that it opens or `evaluated`."""
-        if self._stage not in self._hashes:  # read once: no stage changes what it reads
-            self._hashes[self._stage] = lineage.stage_hash(self._stage, self._key)
+        if self._stage not in self._hashes:
+            found = lineage.stage_hash(self._stage, self._key, content=self._content)
+            self._hashes[self._stage] = found
         return self._hashes[self._stage]
 
     def tag_experiment(self, tags: Mapping[str, str]) -> None:
@@ -227,7 +229,7 @@ class Tracker(AbstractContextManager["Tracker"]):
             self._client.set_terminated(run.run_id, status)
 
     def _open_pipeline(self) -> TrackedRun:
-        key = lineage.pipeline_hash(self._competition)
+        key = lineage.pipeline_hash(self._competition, content=self._content)
         query = f"tags.`ripen.pipeline_hash` = '{key}'"
         found = self._client.search_runs([self._experiment], query, max_results=1)
         if found:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from ripen.core.errors import ConfigError
 from ripen.core.lineage import leaves
@@ -492,3 +493,17 @@ def test_an_estimator_names_the_encoders_that_it_takes(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         compose(["competitions=[toast]", f"models.{setting}"], conf)
+
+
+def test_files_are_read_as_hydra_reads_them(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(
+        "a: 1e-4\nb: 2020-01-01\nc: 1.5e+3\nd: -1E5\ne: 1_0.5\nf: 12e\ng: [yes, 0x1f, '1e3']\n"
+        "h: ${a}\ni: {3: x, j: null}\n"
+    )
+    read = config.read(file)
+    assert read == OmegaConf.to_container(OmegaConf.load(file))
+    assert (read["a"], read["b"], read["h"]) == (1e-4, "2020-01-01", "${a}")
+    file.write_text("a: {b: 1, b: 2}\n")
+    with pytest.raises(ConfigError, match=r"settings\.yaml.*line 1.*found duplicate key b"):
+        config.read(file)

@@ -18,6 +18,7 @@ from ripen.bundle.assemble import fit_model
 from ripen.competition import predictions
 from ripen.competition.index import Index
 from ripen.core.errors import DataError, shown
+from ripen.core.frames import read_frame
 from ripen.core.layout import BLEND, Layout
 from ripen.data.encoders import columns, described
 from ripen.learn import blending
@@ -98,7 +99,7 @@ def fitted(
         with tempfile.TemporaryDirectory() as temporary:
             fit_model(name, competition, member, Path(temporary))
             members[member] = [served.read(folder) for folder in sorted(Path(temporary).iterdir())]
-    training = pd.read_parquet(layout.table).iloc[index.learnable()]
+    training = read_frame(layout.table).iloc[index.learnable()]
     kinds = columns.kinds(training, described(competition.columns))
     fields = [question(training[each], kinds[each]) for each in map(str, training)]
     names = index.names or competition.targets

@@ -351,7 +351,7 @@ class Kept(NamedTuple):
 def _kept(kept: Path, place: int) -> Kept | None:
     """Return what `_keep` wrote; None of a fold that is not finished, or whose file is damaged."""
     try:
-        with np.load(kept / f"{place}.npz") as saved:
+        with (kept / f"{place}.npz").open("rb") as file, np.load(file) as saved:
             return Kept(saved["outputs"], saved["answers"])
     except Exception:  # parsers raise errors of any type; the fold is fitted again
         return None

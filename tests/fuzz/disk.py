@@ -31,6 +31,7 @@ import caffe
 from caffe.databases import Writer
 from caffe.errors import CaffeError
 from caffe.hdf5 import opened
+from caffe.transform import write_mean
 from ripen.core.errors import RipenError, line
 from tests.fuzz.children import Case, Outcome, run
 from tests.fuzz.kills import ROOT, SMALL
@@ -151,7 +152,7 @@ WRITERS: dict[str, Write] = {
     "snapshot": _snapshot("BINARYPROTO"),
     "HDF5 snapshot": _snapshot("HDF5"),
     "HDF5Output": _rows,
-    "write_mean": lambda: caffe.transform.write_mean("mean.binaryproto", np.ones((3, 99, 99), "f")),
+    "write_mean": lambda: write_mean("mean.binaryproto", np.ones((3, 99, 99), "f")),
     "convert_imageset": command("convert_imageset", "{}/", "{}/list.txt", "made"),
     "compute_image_mean": command("compute_image_mean", "{}/db", "mean.binaryproto"),
     "extract_features": command(

@@ -35,6 +35,7 @@ def test_a_killed_holder_frees_it(tmp_path: Path) -> None:
         pass
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    os.close(reading), os.close(writing)
+    os.close(reading)
+    os.close(writing)
     with hold(tmp_path / "x.lock", BUSY):
         pass

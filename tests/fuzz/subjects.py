@@ -3,12 +3,12 @@
 import atexit
 import io
 import json
-import os
 import shutil
 import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -312,14 +312,14 @@ def _read_competition(path: Path) -> object:
 
 
 def _read_metrics(path: Path) -> object:
-    os.chdir(path.parents[1])
-    metrics = read_metrics(path.stem)
+    with chdir(path.parents[1]):
+        metrics = read_metrics(path.stem)
     return as_table(leaderboard(metrics), {}, path.stem), order_of(metrics)
 
 
 def _read_params(path: Path) -> object:
-    os.chdir(path.parent)
-    return load_run(), load_competition("avocado")
+    with chdir(path.parent):
+        return load_run(), load_competition("avocado")
 
 
 def _read_pipeline(path: Path) -> object:
@@ -331,8 +331,8 @@ def _read_pipeline(path: Path) -> object:
 
 
 def _read_predictions(path: Path) -> object:
-    os.chdir(path.parents[4])
-    return predictions.outputs(predictions.read(Layout("x"), ["m"])["m"])
+    with chdir(path.parents[4]):
+        return predictions.outputs(predictions.read(Layout("x"), ["m"])["m"])
 
 
 def _own(name: str) -> Callable[[], bytes]:

@@ -53,9 +53,18 @@ def model_hash(competition: str, model: str, root: Path = Path()) -> str:
 
 
 def model_stage(competition: str, model: str, root: Path = Path()) -> str:
-    """Return the stage that fits a model."""
+    """Return the stage that fits a model.
+
+    Raises
+    ------
+    DataError
+        If dvc.yaml has none.
+    """
     stages = _stages(root)
-    return next(stage for stage in MODELS if f"{stage}@{competition}.{model}" in stages)
+    for stage in MODELS:
+        if f"{stage}@{competition}.{model}" in stages:
+            return stage
+    raise DataError(f"{root / PIPELINE}: no stage fits {model} of {competition}")
 
 
 def made_from(stage: str, key: str, root: Path = Path(), without: Collection[str] = ()) -> str:

@@ -22,6 +22,21 @@ ifneq ($(strip $(UNKNOWN)),)
 $(error unknown: $(UNKNOWN). Allowed: COMPETITIONS=a,b and PYTHON=program)
 endif
 
+# Holds make's process while pip is at work. Killed there, it leaves packages that look whole.
+INSTALLING := .venv/unfinished
+BY := $(shell cat $(INSTALLING) 2>/dev/null)
+ifneq ($(BY),)
+ifneq ($(shell kill -0 $(BY) 2>/dev/null && echo runs),)
+$(error another make installs into .venv. Wait for it; if there is none: rm $(INSTALLING))
+endif
+$(info an installation was interrupted: .venv is made anew)
+$(shell rm -rf .venv)
+endif
+
+# An error of pip's own, such as no network, leaves what was there before.
+install = echo $$PPID > $(INSTALLING); $(PIP) --quiet -e ./packages/caffe -e '$(1)'; \
+	code=$$?; rm -f $(INSTALLING); exit $$code
+
 .PHONY: repro test quick check docs notebooks
 
 repro: .venv/for-users
@@ -51,6 +66,7 @@ notebooks: .venv/for-developers
 # is CUDA's, of gigabytes: without a GPU of NVIDIA's, PyTorch's own index has one of 200 MB.
 .venv/for-users: pyproject.toml packages/caffe/pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
+	@echo $$PPID > $(INSTALLING)
 	@if $(INSTALLED) 2>/dev/null; then :; \
 	elif ! command -v nvidia-smi >/dev/null && $(REACHED) 2>/dev/null; then \
 		echo "downloading $(TORCH), the build for processors, from $(CPU_BUILDS)"; \
@@ -60,14 +76,14 @@ notebooks: .venv/for-developers
 		$(PIP) $(TORCH); \
 	fi
 	@echo "downloading the packages of constraints.txt that a run needs (about 300 MB)"
-	$(PIP) --quiet -e ./packages/caffe -e .
+	@$(call install,.)
 	touch $@
 
 .venv/for-developers: .venv/for-users
 	@echo "downloading the packages that the tests need (about 150 MB)"
-	$(PIP) --quiet -e ./packages/caffe -e '.[dev]'
+	@$(call install,.[dev])
 	touch $@
 
 .venv/for-docs: .venv/for-users
-	$(PIP) --quiet -e ./packages/caffe -e '.[docs]'
+	@$(call install,.[docs])
 	touch $@

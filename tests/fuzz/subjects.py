@@ -2,11 +2,13 @@
 
 import atexit
 import io
+import json
 import shutil
 import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,11 +21,18 @@ from caffe.databases import Writer, records
 from caffe.formats import read_blob
 from caffe.image_files import read_image
 from caffe.solver import Solver
+from ripen.competition import predictions
+from ripen.competition.metrics import order_of
 from ripen.core.archives import Archive
 from ripen.core.csv_files import read_text, sniff
+from ripen.core.layout import Layout
+from ripen.core.lineage import model_stage
 from ripen.data.scan import scan_image
 from ripen.data.sources.from_folder import pack
-from ripen.settings.compose import compose
+from ripen.judge.scoring import leaderboard, read_metrics
+from ripen.judge.terminal import as_table
+from ripen.kaggle.ledger import read as read_ledger
+from ripen.settings.compose import compose, load_competition, load_run
 from tests.fuzz.children import Case, Read
 from tests.fuzz.mutations import (
     BYTES,
@@ -40,7 +49,8 @@ from tests.fuzz.mutations import (
     zip_header,
 )
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+ROOT = Path(__file__).resolve().parents[2]
+CONF = ROOT / "conf"
 NET = """name: "small"
 layer { name: "data" type: "Input" top: "data" input_param {
   shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }
@@ -101,6 +111,15 @@ metric: accuracy
 submission: label
 validation: {split: stratified, folds: 5}
 """
+PREDICTIONS = "part,row,p0,p1\n" + "".join(f"validation,{i},0.25,0.75\n" for i in range(12))
+LEDGER = json.dumps(
+    {
+        "time": "2026-01-01T00:00:00Z", "competition": "x", "ref": 3, "file": "x.csv", "rows": 3,
+        "sha256": "0" * 64, "md5": None, "message": "m", "model": "net", "members": {"a": 0.5},
+        "metric": "rmse", "cv": 0.5, "cv_error": None, "commit": "abc", "dirty": False,
+        "run": None, "status": "complete", "score": "0.5", "place": 3, "teams": 9, "left": 4,
+    }
+)  # fmt: skip
 CSV = "id,x,name,y\n" + "".join(f'{i},{i / 7:.4f},"a, ""b"" {i}",{i % 2}\n' for i in range(12))
 
 
@@ -292,6 +311,34 @@ def _read_competition(path: Path) -> object:
                 each.unlink()
 
 
+def _read_metrics(path: Path) -> object:
+    with chdir(path.parents[1]):
+        metrics = read_metrics(path.stem)
+    return as_table(leaderboard(metrics), {}, path.stem), order_of(metrics)
+
+
+def _read_params(path: Path) -> object:
+    with chdir(path.parent):
+        return load_run(), load_competition("avocado")
+
+
+def _read_pipeline(path: Path) -> object:
+    path.with_name("params.yaml").symlink_to(ROOT / "params.yaml")
+    try:
+        return model_stage("avocado", "net", path.parent)
+    finally:
+        path.with_name("params.yaml").unlink()
+
+
+def _read_predictions(path: Path) -> object:
+    with chdir(path.parents[4]):
+        return predictions.outputs(predictions.read(Layout("x"), ["m"])["m"])
+
+
+def _own(name: str) -> Callable[[], bytes]:
+    return (ROOT / name).read_bytes
+
+
 TEXT = (*BYTES, line, token(), token(), token())
 PROTOTXT = (
     *TEXT,
@@ -300,6 +347,8 @@ PROTOTXT = (
     deep("#", "\n"),
     deep("transform_param {", "}"),
 )
+JSON = (*TEXT, token("[]", "{}", "null", '"x"', "1", "1e999"), deep("[", "]"), deep('{"a": ', "}"))
+SETTINGS = (*TEXT, token(*YAML_WORDS), deep("[", "]"), deep("{a: ", "}"))
 PROTO = (*BYTES, proto, proto, proto, proto, proto, proto)
 SUBJECTS = {
     each.name: each
@@ -326,6 +375,19 @@ SUBJECTS = {
         Subject("zip", "x.zip", _zip, (*BYTES, zip_header, zip_header, zip_header), _read_zip),
         Subject("tar", "in/x.tar", _tar, (*BYTES, tar, tar, tar), _read_tar),
         Subject("CSV", "x.csv", CSV.encode, (*TEXT, token(*CSV_WORDS)), _read_csv),
+        Subject(
+            "metrics", "metrics/avocado.json", _own("metrics/avocado.json"), JSON, _read_metrics
+        ),
+        Subject("params", "params.yaml", _own("params.yaml"), SETTINGS, _read_params, weight=1),
+        Subject("pipeline", "dvc.yaml", _own("dvc.yaml"), SETTINGS, _read_pipeline, weight=1),
+        Subject("ledger", "x.jsonl", LEDGER.encode, JSON, read_ledger),
+        Subject(
+            "predictions",
+            "data/x/models/m/predictions.csv",
+            PREDICTIONS.encode,
+            (*TEXT, token(*CSV_WORDS)),
+            _read_predictions,
+        ),
         Subject(
             "competition",
             "competition/small.yaml",

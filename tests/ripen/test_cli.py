@@ -10,6 +10,8 @@ from ripen import cli
 from ripen.cli import runs
 from ripen.cli.command import COMMANDS
 from ripen.cli.runs import changes
+from ripen.core.errors import DataError
+from ripen.core.locks import hold
 from ripen.judge import terminal
 from ripen.settings import compose as config
 
@@ -54,6 +56,16 @@ def test_an_invalid_override_leaves_params_yaml_as_it_was(
     assert line.endswith("unknown key 'solver.bse_lr'; did you mean 'solver.base_lr'?")
     assert (repository / "params.yaml").read_bytes() == before
     assert not [path for path in repository.iterdir() if path.name.startswith("params.yaml.")]
+
+
+@pytest.mark.parametrize("command", ["compose", "run"])
+def test_a_second_run_in_one_clone_is_refused(
+    command: str, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with hold(runs.LOCK, DataError("")):
+        assert cli.main([command, "solver.base_lr=0.25"]) == 1
+    assert capsys.readouterr().err.startswith("ripen: another `ripen run` is at work in this")
+    assert not Path("params.yaml").exists()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ripen.core import reproducibility
+from ripen.core.frames import read_frame
 from ripen.settings.compose import PARAMS, changed, load_competition
 from ripen.settings.schema import Competition
 
@@ -54,7 +55,6 @@ def _predict(
     name: str, competition: Competition, about: dict[str, Any], folder: Path, given: Path
 ) -> Path:
     # Only now: numpy reads its environment once, when it is imported.
-    import pandas as pd
 
     from ripen.competition import index as indexes
     from ripen.competition import predictions
@@ -67,7 +67,7 @@ def _predict(
     prepare.run(name)
     index = indexes.read(layout, competition)
     test = index.part("test")
-    rows = pd.read_parquet(layout.table).iloc[test]
+    rows = read_frame(layout.table).iloc[test]
     for model in about["models"]:
         outputs = served.mean_of(sorted((folder / model).iterdir()), rows)
         layout.model(model).mkdir(parents=True, exist_ok=True)

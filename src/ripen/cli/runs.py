@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from ripen.cli.submitting import refresh, show_submissions
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError
 from ripen.core.lineage import leaves
+from ripen.core.locks import hold
 from ripen.settings import compose as config
 
+RUNNING = Path(".ripen") / "run.lock"  # held while a run is at work
 CHANGES, NONE = 10, object()  # settings that are named; what a missing one is compared as
 LOCK = Path("dvc.lock")
 WRITTEN = ("params.yaml", "dvc.lock", "metrics")  # by a run, and tracked by git
@@ -34,6 +37,26 @@ WRITTEN = ("params.yaml", "dvc.lock", "metrics")  # by a run, and tracked by git
 )
 def compose(chosen: argparse.Namespace) -> int:
     """Write params.yaml from conf/."""
+    with _alone():
+        _compose(chosen)
+    return 0
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let no other run change params.yaml while this one reads it.
+
+    Raises
+    ------
+    DataError
+        If another runs.
+    """
+    busy = "another `ripen run` is at work in this folder. Wait for it, or work in another clone"
+    with hold(RUNNING, DataError(busy)):
+        yield
+
+
+def _compose(chosen: argparse.Namespace) -> None:
     # Importing pandas takes a second, which the other commands need not wait.
     from ripen.stages import settings
 
@@ -44,7 +67,6 @@ def compose(chosen: argparse.Namespace) -> int:
         print(f"note: {note}")
     for line in changes(before, _settings()):
         print(line)
-    return 0
 
 
 def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:
@@ -99,13 +121,18 @@ def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
 )
 def run(chosen: argparse.Namespace) -> int:
     """Compose, run `dvc repro`, and show the results."""
+    with _alone():
+        return _run(chosen)
+
+
+def _run(chosen: argparse.Namespace) -> int:
     started = time.monotonic()
-    compose(chosen)
+    _compose(chosen)
     _drop_broken_lock(LOCK)
     limit = config.load_run().budget
     if limit and (left_out := budget.run(limit, started, _environment())):
         chosen.overrides = [*chosen.overrides, *left_out]
-        compose(chosen)
+        _compose(chosen)
     competitions, dvc = config.load_run().competitions, [sys.executable, "-m", "dvc"]
     graph = config.read(config.PARAMS)["graph"]
     stages = live.stages_of_run(graph)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ripen.competition.index import Ints
 from ripen.core.atomic import replacing
-from ripen.core.errors import DataError, reading
+from ripen.core.errors import reading
+from ripen.core.frames import read_frame
 from ripen.core.layout import Layout
 
 FILE = "predictions.csv"
@@ -55,13 +56,14 @@ def read(layout: Layout, models: list[str]) -> dict[str, pd.DataFrame]:
     Raises
     ------
     DataError
-        If a file is missing.
+        If a file is missing or damaged.
     """
     found = {}
     for name in models:
         file = layout.model(name) / FILE
-        if not file.exists():
-            raise DataError(f"{file}: no such file. Run: dvc repro")
+        predicted = read_frame(file, dtype={"part": str})
         with reading(file):
-            found[name] = pd.read_csv(file)
+            predicted["row"] = predicted["row"].astype(np.int64)
+            outputs(predicted)
+            found[name] = predicted
     return found

@@ -1,5 +1,6 @@
 """Errors that a user can cause. Each prints as one line on standard error and sets an exit code."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -113,14 +114,16 @@ def reading(
     Raises
     ------
     DataError
-        For every exception in the block that is not a RipenError.
+        For every exception in the block but a RipenError and a MemoryError.
     """
     try:
         yield
-    except (RipenError, KeyboardInterrupt):
+    except (RipenError, KeyboardInterrupt, MemoryError):
         raise
     except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
+        missing = isinstance(error, FileNotFoundError)  # PyArrow's names the file alone
+        reason = os.strerror(errno.ENOENT) if missing else error.strerror
+        reason = reason or " ".join(str(error).split())
         raise DataError(f"{shown(path)}: cannot be read: {reason}. {remedy}") from None
     except Exception as error:  # parsers raise errors of any type on damaged files
         reason = " ".join(str(error).split())[:LONGEST] or type(error).__name__

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ripen.core.errors import DataError
+from ripen.core.errors import DataError, reading
 from ripen.core.layout import BLEND
 
 PIPELINE, PARAMS = Path("dvc.yaml"), Path("params.yaml")
@@ -64,9 +64,18 @@ def model_hash(
 
 
 def model_stage(competition: str, model: str, root: Path = Path()) -> str:
-    """Return the stage that fits a model."""
+    """Return the stage that fits a model.
+
+    Raises
+    ------
+    DataError
+        If dvc.yaml has none.
+    """
     stages = _stages(root)
-    return next(stage for stage in MODELS if f"{stage}@{competition}.{model}" in stages)
+    for stage in MODELS:
+        if f"{stage}@{competition}.{model}" in stages:
+            return stage
+    raise DataError(f"{root / PIPELINE}: no stage fits {model} of {competition}")
 
 
 def made_from(stage: str, key: str, root: Path = Path(), without: Collection[str] = ()) -> str:
@@ -123,19 +132,25 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 def _stages(root: Path) -> dict[str, Stage]:
     """Return every instance of dvc.yaml's stages by its name, as DVC resolves them."""
-    params = _parsed((root / PARAMS).read_text(encoding="utf-8"))
+    params = _read(root / PARAMS)
     found = {}
-    for name, stage in _parsed((root / PIPELINE).read_text(encoding="utf-8"))["stages"].items():
-        if "foreach" not in stage:
-            found[name] = stage
-            continue
-        instances = params["graph"][stage["foreach"].removeprefix("${graph.").removesuffix("}")]
-        for key, item in instances.items():
-            written = json.dumps(stage["do"]).replace("${key}", key)
-            for field, value in item.items():
-                written = written.replace(f"${{item.{field}}}", value)
-            found[f"{name}@{key}"] = json.loads(written)
+    with reading(root / PIPELINE, f"It and {PARAMS} disagree: git checkout {PIPELINE}"):
+        for name, stage in _read(root / PIPELINE)["stages"].items():
+            if "foreach" not in stage:
+                found[name] = stage
+                continue
+            instances = params["graph"][stage["foreach"].removeprefix("${graph.").removesuffix("}")]
+            for key, item in instances.items():
+                written = json.dumps(stage["do"]).replace("${key}", key)
+                for field, value in item.items():
+                    written = written.replace(f"${{item.{field}}}", value)
+                found[f"{name}@{key}"] = json.loads(written)
     return found
+
+
+def _read(path: Path) -> Any:
+    with reading(path, f"Go back to the last commit's: git checkout {path.name}"):
+        return _parsed(path.read_text(encoding="utf-8"))
 
 
 @lru_cache(maxsize=4)
@@ -149,7 +164,7 @@ def _competition(name: str) -> str:
 
 
 def _inputs(stage: Stage, root: Path, left_out: Collection[str], content: Content) -> list[Any]:
-    settings = dict(leaves(_parsed((root / PARAMS).read_text(encoding="utf-8"))))
+    settings = dict(leaves(_read(root / PARAMS)))
     chosen = {
         name: value
         for key in stage.get("params", [])

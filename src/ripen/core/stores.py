@@ -4,16 +4,16 @@ import secrets
 import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from sqlalchemy.exc import SQLAlchemyError
 
 from ripen.core.addresses import hidden
 from ripen.core.errors import StoreError
+from ripen.core.locks import hold
 
-ERRORS = (SQLAlchemyError, sqlite3.Error, Timeout, OSError)
+ERRORS = (SQLAlchemyError, sqlite3.Error, OSError)
 _LOCKED = "the store is locked by another {}. {}, and run again: finished work is kept"
 _READ_ONLY = "the store is read-only. Make it writable, or choose another (study.uri, tracking.uri)"
 _FULL = "there is no space left. Finished trials are kept: free some space, and run again"
@@ -23,7 +23,6 @@ _HALF_MADE = (
 )
 _MEANINGS = (
     ("database is locked", _LOCKED.format("program", "Close it")),
-    ("could not be acquired", _LOCKED.format("sweep or stage", "Wait for it")),
     ("readonly database", _READ_ONLY),
     ("read-only file system", _READ_ONLY),
     ("permission denied", "the store is not writable. Make it writable, or choose another"),
@@ -93,14 +92,12 @@ def file_lock(uri: str, file: Path, timeout: float) -> Iterator[None]:
     StoreError
         If the lock is not free within `timeout` seconds.
     """
-    with speaking(uri):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(file, timeout=timeout)
-        lock.acquire()
-    try:
+    busy = _LOCKED.format("sweep or stage", "Wait for it")
+    error = StoreError(f"{hidden(uri)}: {busy}")
+    with ExitStack() as stack:
+        with speaking(uri):
+            stack.enter_context(hold(file, error, timeout))
         yield
-    finally:
-        lock.release()
 
 
 def make_whole(uri: str, make: Callable[[str], object]) -> None:

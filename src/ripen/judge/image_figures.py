@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 from ripen.competition.index import Index
 from ripen.competition.metrics import DECIMALS
 from ripen.core.atomic import write_text
+from ripen.core.frames import read_frame
 from ripen.core.layout import Layout
 from ripen.data.card import jpeg
 from ripen.data.decode import decode as read
@@ -69,7 +70,7 @@ def open_images(
 
             yield RowImages(image, lambda row: str(rows.at[row, "name"]))
     elif columns is not None and columns.shape is not None:
-        pixels = pd.read_parquet(layout.table).to_numpy(np.float32)
+        pixels = read_frame(layout.table).to_numpy(np.float32)
         # (n, pixels) as the table has them -> (n, channels, height, width), from 0 to 1
         levels = pixels.reshape(len(pixels), *columns.shape) / np.float32(columns.scale or 255)
 

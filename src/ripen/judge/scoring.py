@@ -19,7 +19,8 @@ from ripen.competition.metrics import DECIMALS, DIGITS, METRICS, order_of, score
 from ripen.competition.predictions import PARTS
 from ripen.competition.scorer import Scorer, spread
 from ripen.competition.tasks import Targets, Task
-from ripen.core.errors import DataError
+from ripen.core.errors import DataError, reading
+from ripen.core.frames import read_frame
 from ripen.core.json_files import read_json
 from ripen.core.layout import Layout
 from ripen.settings.naming import how_it_ended
@@ -222,23 +223,15 @@ def read_metrics(competition: str) -> Metrics:
     Raises
     ------
     DataError
-        If it does not exist.
+        If it does not exist, or holds no scores of models.
     """
     file = Layout(competition).metrics
     if not file.exists():
         raise DataError(f"{file}: no such file. Run: ripen run competitions=[{competition}]")
     metrics: Metrics = read_json(file)
-    if not _is_metrics(metrics):
-        raise DataError(f"{file}: holds no scores of models. Make it again: dvc repro")
+    with reading(file):
+        leaderboard(metrics)  # it needs all that others read
     return metrics
-
-
-def _is_metrics(values: Any) -> bool:
-    """Return whether what a file has of `Metrics` is of the right form."""
-    if not isinstance(values, dict) or not isinstance(values.get("best", ""), str):
-        return False
-    models = values.get("models", {})
-    return isinstance(models, dict) and all(isinstance(each, dict) for each in models.values())
 
 
 # --- The leaderboard -----------------------------------------------------------------------------
@@ -472,7 +465,7 @@ def side_by_side(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def learning_curves(files: Mapping[str, Path]) -> pd.DataFrame | None:
     """Return the learning curves of models, in rows model, n_train, score; None without any."""
     found = [
-        pd.read_csv(file).assign(model=name)[["model", "n_train", "score"]]
+        read_frame(file).assign(model=name)[["model", "n_train", "score"]]
         for name, file in files.items()
         if file.exists()
     ]

@@ -15,6 +15,8 @@ import pandas as pd
 from ripen.competition.metrics import DIGITS
 from ripen.competition.scorer import Scorer
 from ripen.competition.tasks import Task
+from ripen.core.errors import reading
+from ripen.core.frames import read_frame
 from ripen.core.layout import BLEND
 from ripen.judge import calibration
 from ripen.judge.decision import DECISION, RULES, Decided
@@ -112,5 +114,6 @@ def read(file: Path) -> list[Step]:
     """Read what `table` gave; nothing of an evaluation without validation rows."""
     if not file.exists():
         return []
-    found = pd.read_csv(file, dtype={"pays": str}).fillna({"pays": ""})
-    return [Step(*row) for row in found.itertuples(index=False, name=None)]
+    with reading(file):
+        found = read_frame(file, dtype={"pays": str}).fillna({"pays": ""})
+        return [Step(*row) for row in found.itertuples(index=False, name=None)]

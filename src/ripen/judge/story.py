@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ripen.core.frames import read_frame
 from ripen.judge.scoring import Leaderboard
 from ripen.settings.naming import setting_name, trial_name
 
@@ -42,7 +43,7 @@ class Source:
 
     def table(self, name: str) -> pd.DataFrame:
         """Read a table beside the figure."""
-        return pd.read_csv(self.folder / f"{name}.csv")
+        return read_frame(self.folder / f"{name}.csv")
 
 
 Say = Callable[[Source], str | None]

@@ -14,7 +14,6 @@ from typing import Annotated, Literal
 
 import pandas as pd
 import pydantic
-from filelock import FileLock, Timeout
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +22,7 @@ from scipy.stats import spearmanr
 from ripen.competition.metrics import METRICS
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
+from ripen.core.locks import hold
 
 FOLDER = Path("submissions")
 LOCKS = Path(".ripen")
@@ -124,21 +124,11 @@ def locked(competition: str) -> Iterator[None]:
     DataError
         If another process holds it, or the lock cannot be made.
     """
-    file = LOCKS / f"{competition}.submissions.lock"
-    try:
-        file.parent.mkdir(exist_ok=True)
-        lock = FileLock(file, timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise DataError(
-            f"another ripen submits '{competition}' or reads its scores at this moment. Wait for it"
-        ) from None
-    except OSError as error:
-        raise DataError(f"{file}: cannot be written: {error.strerror}") from None
-    try:
+    busy = DataError(
+        f"another ripen submits '{competition}' or reads its scores at this moment. Wait for it"
+    )
+    with hold(LOCKS / f"{competition}.submissions.lock", busy):
         yield
-    finally:
-        lock.release()
 
 
 def read(file: Path) -> list[Submission]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from ripen.competition.metrics import METRICS
 from ripen.competition.splitters import Splitter
 from ripen.core.atomic import replacing
 from ripen.core.errors import DataError
+from ripen.core.frames import read_frame
 from ripen.learn import averaging, target_transform, tuning
 from ripen.learn.convergence import Training, write_training
 from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work, ignore
@@ -76,7 +77,7 @@ class Fit:
         Where no model is refitted the last fold's stands for all, and is fitted at the end.
         """
         count = len(self.folds()) - (not self.refits)
-        return [place for place in range(count) if not (self.kept / f"{place}.npz").exists()]
+        return [place for place in range(count) if _kept(self.kept, place) is None]
 
     def rows(self, numbers: Ints) -> Rows:
         """Return rows of the index with what the model takes of them."""
@@ -162,11 +163,12 @@ def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
     for place, fold in enumerate(folds):
         if place in missing or (place == len(folds) - 1 and not fit.refits):
             fitted = fit_fold(fit, place, kept)
-        saved = np.load(kept / f"{place}.npz")
-        outputs.append(saved["outputs"])
-        answers.append(saved["answers"])
+        saved = _kept(kept, place)
+        assert saved is not None  # it was fitted just now, or found whole
+        outputs.append(saved.outputs)
+        answers.append(saved.answers)
         if (kept / f"{place}.csv").exists():
-            curves.append(pd.read_csv(kept / f"{place}.csv"))
+            curves.append(read_frame(kept / f"{place}.csv"))
         fit.say(f"without {fold.name}")
     tables = []
     if folds:
@@ -337,6 +339,22 @@ def _folder(fit: Fit, place: int) -> Iterator[Path]:
     folder = fit.work.folder if place == 0 else fit.work.folder / f"fold_{place}"
     folder.mkdir(exist_ok=True)
     yield folder
+
+
+class Kept(NamedTuple):
+    """What a fold's model says of the rows held out, and of the test rows."""
+
+    outputs: Outputs
+    answers: Outputs
+
+
+def _kept(kept: Path, place: int) -> Kept | None:
+    """Return what `_keep` wrote; None of a fold that is not finished, or whose file is damaged."""
+    try:
+        with (kept / f"{place}.npz").open("rb") as file, np.load(file) as saved:
+            return Kept(saved["outputs"], saved["answers"])
+    except Exception:  # parsers raise errors of any type; the fold is fitted again
+        return None
 
 
 def _keep(

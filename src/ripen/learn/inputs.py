@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from ripen.competition import own
 from ripen.competition.index import Index, Ints
+from ripen.core.errors import reading
+from ripen.core.frames import read_frame
 from ripen.core.layout import Layout
 from ripen.settings.schema import Competition
 
@@ -138,7 +140,9 @@ def read_features(
     import h5py
 
     with ExitStack() as stack:
-        files = [stack.enter_context(h5py.File(layout.features / f"{name}.h5")) for name in names]
+        paths = [layout.features / f"{name}.h5" for name in names]
+        stack.enter_context(reading(" and ".join(map(str, paths))))
+        files = [stack.enter_context(h5py.File(path)) for path in paths]
         rows, nets = files[0]["row"][()], [file["features"] for file in files]
         values = np.empty((len(rows), sum(net.shape[2] for net in nets)), np.float32)
         for start in range(0, len(rows), READ_AT_ONCE):
@@ -165,7 +169,7 @@ def opened(
         from ripen.data.encoders import described
 
         yield Table(
-            pd.read_parquet(layout.table),
+            read_frame(layout.table),
             competition.columns.scale,
             described(competition.columns),
             own.transformers(layout.competition),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ripen.competition.index import Index
 from ripen.core.errors import DataError, shown
+from ripen.core.frames import read_frame
 from ripen.core.layout import Layout
 from ripen.data.encoders import columns, described
 from ripen.serve.answers import Answer, Field
@@ -60,7 +61,7 @@ def table(
     name: str, competition: Competition, index: Index, mixture: Mixture, title: str, about: str
 ) -> Table:
     """Return what answers by fitted models of a table."""
-    training = pd.read_parquet(Layout(name).table).iloc[index.learnable()]
+    training = read_frame(Layout(name).table).iloc[index.learnable()]
     kinds = columns.kinds(training, described(competition.columns))
     fields = [question(training[each], kinds[each]) for each in map(str, training)]
     names = index.names or competition.targets

@@ -16,6 +16,7 @@ from ripen.competition.own import hook
 from ripen.competition.scorer import Scorer, scorer
 from ripen.competition.tasks import Task
 from ripen.core.atomic import fresh_folder, write_text
+from ripen.core.frames import read_frame
 from ripen.core.layout import BLEND, Layout
 from ripen.judge import (
     calibration,
@@ -175,7 +176,7 @@ def draw_training(
     folder: Path,
 ) -> None:
     """Draw the error curve of each net, and those of comparable nets in one figure."""
-    curves = {name: pd.read_csv(own / "curve.csv") for name, own in trained.items()}
+    curves = {name: read_frame(own / "curve.csv") for name, own in trained.items()}
     for name, curve in curves.items():
         ended = trainings[name]
         error = plots.error_curve(curve, ended["stopped"], ended["best_iteration"], task.error)

@@ -6,6 +6,7 @@ import yaml
 from ripen.competition import index as indexes
 from ripen.competition.metrics import order_of
 from ripen.core.atomic import write_text
+from ripen.core.frames import read_frame
 from ripen.core.json_files import read_json
 from ripen.core.layout import BLEND, Layout
 from ripen.core.lineage import content_hash, leaves
@@ -22,7 +23,7 @@ def run(name: str) -> None:
     competition, layout = load_competition(name), Layout(name)
     card, table = layout.prepared / CARD, layout.table
     index = indexes.read(layout, competition)
-    columns = pd.read_parquet(table) if table.exists() else pd.DataFrame(index=index.rows.index)
+    columns = read_frame(table) if table.exists() else pd.DataFrame(index=index.rows.index)
     metrics = read_metrics(name)
     board = leaderboard(metrics)
     values = page.Page(

@@ -48,7 +48,7 @@ def test_a_model_without_predictions_is_named(
     monkeypatch.chdir(tmp_path)
     layout = Layout("imagenet")
     with pytest.raises(
-        DataError, match=r"data/imagenet/models/squeezenet/predictions\.csv: no suc"
+        DataError, match=r"data/imagenet/models/squeezenet/predictions\.csv: cannot be read: No suc"
     ):
         predictions.read(layout, ["squeezenet"])
     rows = predictions.table("test", np.array([4]), np.array([[0.25, 0.75]]))

@@ -85,3 +85,17 @@ def test_a_hash_does_not_know_where_it_stands(repository: Path, tmp_path: Path) 
 def test_competitions_have_hashes_of_their_own(repository: Path) -> None:
     a, b = (lineage.stage_hash("prepare", name, repository) for name in "ab")
     assert a != b
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("stages: {fit: {foreach: x", r"dvc\.yaml: is damaged.*git checkout dvc\.yaml$"),
+        ("stages: []", r"dvc\.yaml: is damaged.*git checkout dvc\.yaml$"),
+        ("stages: {}", r"dvc\.yaml: no stage fits net of avocado"),
+    ],
+)
+def test_a_damaged_pipeline_is_one_line(content: str, message: str, repository: Path) -> None:
+    (repository / "dvc.yaml").write_text(content)
+    with pytest.raises(DataError, match=message):
+        lineage.model_stage("avocado", "net", repository)

@@ -331,6 +331,19 @@ def test_folds_of_other_inputs_are_not_taken() -> None:
     assert len(FITS) == 4
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\3\4 and no more", b"\x93NUMPY"])
+def test_a_damaged_fold_is_fitted_again(content: bytes) -> None:
+    expected, _ = fitting.run(fit_of(Refitted(), key="whole"))
+    FITS.clear()
+    with pytest.raises(KeyboardInterrupt):
+        fitting.run(fit_of(Refitted(fails_at=2), key="damaged"))
+    (fitting.KEPT / "damaged" / "0.npz").write_bytes(content)
+    FITS.clear()
+    found, _ = fitting.run(fit_of(Refitted(), key="damaged"))
+    assert len(FITS) == 3  # the first fold, the third, and all rows
+    pd.testing.assert_frame_equal(pd.concat(found), pd.concat(expected))
+
+
 def test_a_last_fold_that_was_kept_is_fitted_again_for_its_model() -> None:
     """Killed while the test rows were predicted: all folds are there, and no model."""
     fit = fit_of(NotRefitted(), key="killed")

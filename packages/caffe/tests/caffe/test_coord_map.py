@@ -91,6 +91,14 @@ def test_residual_nets_take_linear_time():
     check(coord_map_from_to(top, x), None, [1], [0])
 
 
+def test_each_axis_of_a_rectangular_or_deeper_convolution_has_its_own_map():
+    x = L.Input(shape={"dim": [2, 3, 100, 100, 100]})
+    settings = {"kernel_size": [3, 5, 3], "stride": [1, 2, 1], "pad": [0, 10, 2]}
+    check(
+        coord_map_from_to(L.Convolution(x, num_output=1, **settings), x), 1, [1, 2, 1], [1, -8, -1]
+    )
+
+
 def test_layers_without_a_map():
     with pytest.raises(UndefinedMapException, match="coordinates of InnerProduct have no map"):
         coord_map(L.InnerProduct(data()).fn)

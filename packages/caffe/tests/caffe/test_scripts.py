@@ -1,5 +1,6 @@
 """What scripts written for pycaffe do, with the values that real Caffe 1.0 gives."""
 
+import gc
 import io
 import logging
 import os
@@ -256,3 +257,32 @@ def test_paths_that_no_file_can_have(name, tmp_path):
 def test_errors_say_whose_it_is_and_name_the_layer_once(text, message):
     with pytest.raises(CaffeError, match=message):
         net(text)
+
+
+def test_arrays_outlive_their_net_and_their_solver(tmp_path):
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "x" type: "DummyData" top: "x" dummy_data_param { shape { dim: [2, 3] }'
+        " data_filler { value: 2 } } }"
+        'layer { name: "i" type: "InnerProduct" bottom: "x" top: "i" inner_product_param {'
+        ' num_output: 4 weight_filler { type: "constant" value: 1 } } }'
+    )
+    (tmp_path / "solver.prototxt").write_text(
+        f'net: "{tmp_path}/net.prototxt" test_iter: 1 test_interval: 1 base_lr: 1'
+        ' lr_policy: "fixed"'
+    )
+    solver = caffe.SGDSolver(str(tmp_path / "solver.prototxt"))
+    nets = [solver.net, *solver.test_nets]
+    del solver
+    for made in nets:
+        made.forward()
+    kept = [blob for made in nets for blob in (*made.params["i"], *made.blobs.values())]
+    del made, nets
+    gc.collect()
+    sums = [float(blob.data.sum() + blob.diff.sum()) for blob in kept]
+    assert sums == [12, 0, 12, 48] * 2
+
+
+def test_a_datum_has_a_label_only_if_one_is_given():
+    values = np.ones((1, 2, 2))
+    assert caffe.io.array_to_datum(values, label=0).HasField("label")
+    assert not caffe.io.array_to_datum(values).HasField("label")

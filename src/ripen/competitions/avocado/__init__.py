@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ripen.competition import index as indexes
 from ripen.competition.metrics import DECIMALS, scores
 from ripen.competition.tasks import TASKS
 from ripen.competitions.avocado import distribution
+from ripen.core.frames import read_frame
 from ripen.core.layout import Layout
 from ripen.settings.compose import check
 from ripen.settings.schema import Competition
@@ -32,7 +32,7 @@ def bayes(competition: Competition, layout: Layout) -> dict[str, Any] | None:
     if "generate" not in competition.source:
         return None
     noise = float(competition.source["generate"]["label_noise"])
-    test = pd.read_csv(layout.raw / competition.files.test)
+    test = read_frame(layout.raw / competition.files.test)
     ripe = distribution.bayes_probability(test, noise)
     index = indexes.read(layout, competition)
     labels = index.targets[index.part("test")]

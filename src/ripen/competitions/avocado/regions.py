@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 import caffe
 from ripen.competition import index as indexes
+from ripen.core.frames import read_frame
 from ripen.core.layout import Layout
 from ripen.data.encoders import Encoder
 from ripen.judge import network, plots
@@ -27,7 +28,7 @@ def draw(competition: Competition, layout: Layout, folder: Path) -> None:
     if NET not in competition.models or not folder.exists():
         return
     index = indexes.read(layout, competition)
-    table = pd.read_parquet(layout.table)
+    table = read_frame(layout.table)
     network.draw(layout.model(NET), [str(name) for name in table], index.names, folder)
     shown = list(competition.own["regions"])
     rows = index.learnable()

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from ripen.competition.metrics import DECIMALS, scores
 from ripen.competition.tasks import TASKS
+from ripen.core.frames import read_frame
 from ripen.core.layout import Layout
 from ripen.settings.compose import check
 from ripen.settings.schema import Competition
@@ -105,8 +106,8 @@ def bayes(competition: Competition, layout: Layout) -> dict[str, Any] | None:
     """
     if "generate" not in competition.source:
         return None
-    test = pd.read_csv(layout.raw / competition.files.test)
-    truth = pd.read_csv(layout.raw / competition.files.solution)["tomorrow"].to_numpy()
+    test = read_frame(layout.raw / competition.files.test)
+    truth = read_frame(layout.raw / competition.files.solution)["tomorrow"].to_numpy()
     found = scores(TASKS["regression"].metrics, truth, best_guess(test)[:, None])
     noise = float(competition.source["generate"]["noise"])
     return {"test": found, "expected": {"rmse": round(noise, DECIMALS)}}

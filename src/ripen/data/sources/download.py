@@ -2,17 +2,16 @@
 
 While a file arrives it is `<target>.part`. Beside it, `<target>.part.version` holds the sender's
 name for this version of the file (an ETag, say), so that only bytes of one version are joined.
-One process at a time downloads a file: it holds a lock on the partial file.
+One process at a time downloads a file: it holds a lock on `<target>.part.lock`.
 """
 
-import fcntl
 import itertools
 import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +21,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError
 
 from ripen.core.atomic import FULL, write_text
 from ripen.core.errors import DataError, SourceError, shown
+from ripen.core.locks import hold
 from ripen.core.progress import progress
 from ripen.data.sources.source import Item
 
@@ -143,24 +143,21 @@ def _held(part: Path) -> Iterator[BinaryIO]:
     DataError
         If another process downloads the file, or the partial file cannot be opened.
     """
-    with _full_disk_reported(part):
-        part.parent.mkdir(parents=True, exist_ok=True)
-        # Not through a symbolic link, which somebody else may have put there.
-        handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    with os.fdopen(handle, "r+b", buffering=0) as file:
+    lock = part.with_name(f"{part.name}.lock")
+    busy = DataError(f"{part}: another process downloads it. Wait for it, then run this again")
+    with ExitStack() as stack:
+        with _full_disk_reported(part):
+            stack.enter_context(hold(lock, busy))
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                f"{part}: another process downloads it. Wait for it, then run this again"
-            ) from None
-        except OSError:  # a file system without locks
-            pass
-        try:
-            yield file
+            with _full_disk_reported(part):
+                # Not through a symbolic link, which somebody else may have put there.
+                handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            with os.fdopen(handle, "r+b", buffering=0) as file:
+                yield file
         finally:
             if not _size(part):
                 _remove(part)
+            lock.unlink(missing_ok=True)
 
 
 def _attempts(item: Item, part: Path, file: BinaryIO, where: str, sender: Sender) -> bool:

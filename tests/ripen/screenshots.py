@@ -1,9 +1,18 @@
-"""The README's screenshots, from those that the browser tests write to RIPEN_SCREENSHOTS."""
+"""The README's screenshots, from those that the browser tests write to RIPEN_SCREENSHOTS.
 
+`python -m tests.ripen.screenshots FOLDER docs/images` takes the pages from that folder, and the end
+of a run, if `run.log` lies there, from what `script -qc 'ripen run' FOLDER/run.log` kept.
+"""
+
+import io
 import sys
 from pathlib import Path
 
 from PIL import Image
+from rich.console import Console
+from rich.text import Text
+
+from tests.ripen.browser import opened
 
 CHOSEN = {
     "mlflow-models-1280": "runs",
@@ -13,14 +22,31 @@ CHOSEN = {
     "report-avocado-390": "report-phone",
 }
 COLOURS = 256
+LINES, LETTERS = 45, 104  # of the terminal
 
 
 def main(source: Path, docs: Path) -> None:
-    """Write the chosen ones with few colours: a third of the size."""
-    for name, written in CHOSEN.items():
-        with Image.open(source / f"{name}.png") as image:
+    """Write those that are there with few colours: a third of the size."""
+    if (log := source / "run.log").exists():
+        terminal(log, source / "run-end.png")
+    for name, written in (CHOSEN | {"run-end": "run-end"}).items():
+        if not (file := source / f"{name}.png").exists():
+            print(f"{file}: no such file: {written}.png stays as it is")
+            continue
+        with Image.open(file) as image:
             few = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
             few.save(docs / f"{written}.png", optimize=True)
+
+
+def terminal(log: Path, written: Path) -> None:
+    """Draw the last lines that a terminal showed."""
+    lines = log.read_text(encoding="utf-8").rstrip().splitlines()[-LINES:]
+    console = Console(record=True, width=LETTERS, file=io.StringIO())
+    console.print(Text.from_ansi("\n".join(lines)))
+    drawn = console.export_svg(title="ripen run")
+    with opened("about:blank", 1280) as (page, _):
+        page.set_content(f'<body style="margin: 0">{drawn}')
+        page.locator("svg").first.screenshot(path=written)
 
 
 if __name__ == "__main__":

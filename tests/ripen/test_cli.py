@@ -62,7 +62,7 @@ def test_an_invalid_override_leaves_params_yaml_as_it_was(
 def test_a_second_run_in_one_clone_is_refused(
     command: str, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with hold(runs.LOCK, DataError("")):
+    with hold(runs.RUNNING, DataError("")):
         assert cli.main([command, "solver.base_lr=0.25"]) == 1
     assert capsys.readouterr().err.startswith("ripen: another `ripen run` is at work in this")
     assert not Path("params.yaml").exists()
@@ -129,6 +129,13 @@ def test_compose_says_what_it_changed(repository: Path, capsys: pytest.CaptureFi
     assert changes({"a": 1, "graph.x": 1}, {"b": [2], "graph.x": 2}) == [
         "params.yaml: changed", "  a: 1 -> not set", "  b: not set -> [2]",
     ]  # fmt: skip
+    old, new = {"competition.a.seed": 1, "competition.b.seed": 1}, {"competition.b.seed": 2}
+    assert changes(old, new | {"competition.c.seed": 1, "competition.c.id": "x"}) == [
+        "params.yaml: changed",
+        "  competition.b.seed: 1 -> 2",
+        "  competition.a: taken out",
+        "  competition.c: added",
+    ]
     many = changes({}, {f"k{i}": i for i in range(12)})
     assert many[-2:] == ["  k9: not set -> 9", "  and 2 more: git diff params.yaml"]
 

@@ -58,7 +58,9 @@ def bundle(name: str, to: Path | None = None) -> Path:
     if competition.predict is None:
         raise UsageError(f"{name} has no submission (predict: null), so there is nothing to bundle")
     if not layout.submission.exists():
-        raise DataError(f"{layout.submission}: no such file. Run: ripen run competitions=[{name}]")
+        raise DataError(
+            f"{layout.submission}: no such file. Run: ripen run 'competitions=[{name}]'"
+        )
     folder = to or layout.data / "bundle"
     if folder.exists() and any(folder.iterdir()) and not (folder / ABOUT).exists():
         raise UsageError(f"{folder} has other files. Choose a new folder: --to FOLDER")
@@ -160,7 +162,7 @@ def _try(folder: Path, layout: Layout) -> list[tuple[str, str]]:
         if made.read_bytes() != layout.submission.read_bytes():
             raise DataError(
                 f"{layout.submission} was made with other settings or data than the bundle. Run: "
-                f"ripen run competitions=[{layout.competition}]"
+                f"ripen run 'competitions=[{layout.competition}]'"
             )
         return [(name, file) for name, file in json.loads(modules.read_text())]
 

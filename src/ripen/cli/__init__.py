@@ -66,7 +66,12 @@ def parser(here: Path = Path()) -> argparse.ArgumentParser:
     here : Path
         Where the command was typed, from the repository's root.
     """
-    parser = _Parser(prog="ripen", description="Experiments that run again.")
+    parser = _Parser(
+        prog="ripen",
+        description="From a competition's files to a submission, the same bytes every time.",
+        epilog="Begin with `ripen run`, which needs no download, or enter your own competition: "
+        "`ripen new NAME --from FILES`. Each command explains itself: `ripen run --help`.",
+    )
     parser.add_argument("--version", action="version", version=f"ripen {version(DISTRIBUTION)}")
     parser.set_defaults(run=lambda chosen: _list_commands(parser), anywhere=True)
     commands = parser.add_subparsers(metavar="COMMAND")

@@ -58,7 +58,10 @@ def command(
 def overrides(parser: argparse.ArgumentParser, here: Path) -> None:
     """Add Hydra's overrides."""
     parser.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", help="Hydra overrides, e.g. solver.base_lr=0.1"
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="settings that differ from conf/, e.g. solver.base_lr=0.1",
     )
 
 

@@ -8,9 +8,11 @@ from ripen.settings import compose as config
 
 
 def _new_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("name", metavar="NAME", help="what the competition is called here")
+    parser.add_argument("name", metavar="NAME", help="what you call the competition")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--kaggle", metavar="SLUG", help="what Kaggle calls it in its address")
+    source.add_argument(
+        "--kaggle", metavar="SLUG", help="its name in the address of its page on Kaggle"
+    )
     source.add_argument(
         "--from",
         dest="files",
@@ -19,7 +21,9 @@ def _new_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
         help="a folder or zip file of its files",
     )
     parser.add_argument("--metric", metavar="M", help="what it is scored by, if you know: rmse")
-    parser.add_argument("-y", "--yes", action="store_true", help="ask nothing, take the likeliest")
+    parser.add_argument(
+        "-y", "--yes", action="store_true", help="ask nothing: take the likeliest answers"
+    )
 
 
 @command(
@@ -29,7 +33,7 @@ def _new_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     arguments=_new_arguments,
 )
 def new(chosen: argparse.Namespace) -> int:
-    """Enter a competition: look at its files and write its settings."""
+    """Enter a competition: look at its files and write its settings, one file of conf/."""
     # Importing pandas takes a second, which the other commands need not wait.
     from ripen.entry.new import new as enter
 
@@ -38,12 +42,12 @@ def new(chosen: argparse.Namespace) -> int:
 
 
 def _check_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", metavar="NAME", help="the competition")
+    parser.add_argument("competition", metavar="COMPETITION", help="its name")
 
 
 @command("check", "check titanic", arguments=_check_arguments)
 def check(chosen: argparse.Namespace) -> int:
-    """Report on a competition's data: leaks, train against test, gaps, groups, time."""
+    """Look for trouble in the data: leaks, train unlike test, missing values, groups, time."""
     # Importing pandas takes a second, which the other commands need not wait.
     from ripen.entry.check import check as examine
 
@@ -52,8 +56,10 @@ def check(chosen: argparse.Namespace) -> int:
 
 
 def _bundle_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", metavar="C", help="the competition")
-    parser.add_argument("--to", type=here.joinpath, metavar="FOLDER", help="default: data/C/bundle")
+    parser.add_argument("competition", metavar="COMPETITION", help="its name")
+    parser.add_argument(
+        "--to", type=here.joinpath, metavar="FOLDER", help="default: data/COMPETITION/bundle"
+    )
 
 
 @command(

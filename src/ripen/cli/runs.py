@@ -36,7 +36,7 @@ WRITTEN = ("params.yaml", "dvc.lock", "metrics")  # by a run, and tracked by git
     arguments=overrides,
 )
 def compose(chosen: argparse.Namespace) -> int:
-    """Write params.yaml from conf/."""
+    """Write params.yaml, which the stages read, from conf/, which you edit."""
     with _alone():
         _compose(chosen)
     return 0
@@ -73,16 +73,36 @@ def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -
     """Return what differs between two versions of params.yaml, for a reader."""
     if before is None or after is None:
         return [f"{config.PARAMS}: written"]
+    here, there = _competitions(before), _competitions(after)
+    came_or_went = {
+        name: name in there for name in [*here, *there] if (name in here) != (name in there)
+    }
     lines = [
         f"  {key}: {_shown(before, key)} -> {_shown(after, key)}"
         for key in dict.fromkeys([*before, *after])
-        # `graph` follows from the others.
-        if not key.startswith("graph.") and before.get(key, NONE) != after.get(key, NONE)
+        # `graph` follows from the others, and a competition has a hundred settings.
+        if not key.startswith("graph.")
+        and before.get(key, NONE) != after.get(key, NONE)
+        and _competition(key) not in came_or_went
+    ]
+    lines += [
+        f"  competition.{name}: {'added' if came else 'taken out'}"
+        for name, came in came_or_went.items()
     ]
     if not lines:
         return [f"{config.PARAMS}: unchanged" if before == after else f"{config.PARAMS}: written"]
     more = [f"  and {len(lines) - CHANGES} more: git diff {config.PARAMS}"][: len(lines) > CHANGES]
     return [f"{config.PARAMS}: changed", *lines[:CHANGES], *more]
+
+
+def _competition(key: str) -> str:
+    """Return the competition that a dotted key belongs to; "" if none."""
+    first, _, rest = key.partition(".")
+    return rest.partition(".")[0] if first == "competition" else ""
+
+
+def _competitions(values: Mapping[str, Any]) -> list[str]:
+    return [name for name in dict.fromkeys(map(_competition, values)) if name]
 
 
 def _settings() -> dict[str, Any] | None:
@@ -100,7 +120,7 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     overrides(parser, here)
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="show all that DVC says, one stage at a time"
+        "-v", "--verbose", action="store_true", help="show DVC's own lines, one stage at a time"
     )
     parser.add_argument(
         "-j",
@@ -120,7 +140,7 @@ def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     arguments=_run_arguments,
 )
 def run(chosen: argparse.Namespace) -> int:
-    """Compose, run `dvc repro`, and show the results."""
+    """Run all that has changed, from the files to the submission, and show the results."""
     with _alone():
         return _run(chosen)
 
@@ -182,9 +202,11 @@ def _changed() -> list[str]:
 
 
 def _leaderboard_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", nargs="?", metavar="C", help="default: all chosen")
+    parser.add_argument("competition", nargs="?", metavar="COMPETITION", help="default: all chosen")
     parser.add_argument(
-        "--refresh", action="store_true", help="ask Kaggle for scores and submissions left first"
+        "--refresh",
+        action="store_true",
+        help="first ask Kaggle for new scores, and how many submissions are left",
     )
 
 
@@ -256,7 +278,7 @@ def ui(chosen: argparse.Namespace) -> int:
 
 
 def _sweep_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", metavar="C", help="the competition")
+    parser.add_argument("competition", metavar="COMPETITION", help="its name")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. sweep=nodes")
     parser.add_argument(
         "-m", "--multirun", nargs="*", metavar="KEY=V1,V2", help="sweep these, in Hydra's syntax"

@@ -19,7 +19,7 @@ COPIES = Path(".ripen/experiments")
 
 
 def _submit_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", metavar="C", help="the competition")
+    parser.add_argument("competition", metavar="COMPETITION", help="its name")
     parser.add_argument("-m", "--message", help="its description on Kaggle")
     parser.add_argument("--experiment", metavar="X", help="send a DVC experiment's submission")
     parser.add_argument("--dry-run", action="store_true", help="check and show it, send nothing")

@@ -191,6 +191,7 @@ def html(page: Page) -> str:
         "page.html.jinja",
         page=page,
         glance=glance(page),
+        ends=any(row.ended for row in page.board.rows),
         styles=palette(list(page.models)),
         # Without the build's suffix, which changes no result here.
         versions={name: version(name).partition("+")[0] for name in PACKAGES},

@@ -22,7 +22,7 @@ from ripen.competition.tasks import Targets, Task
 from ripen.core.errors import DataError, reading
 from ripen.core.frames import read_frame
 from ripen.core.json_files import read_json
-from ripen.core.layout import Layout
+from ripen.core.layout import BLEND, Layout
 from ripen.settings.naming import how_it_ended
 
 BAYES = "bayes"  # the name of the best possible rule in tables
@@ -227,7 +227,7 @@ def read_metrics(competition: str) -> Metrics:
     """
     file = Layout(competition).metrics
     if not file.exists():
-        raise DataError(f"{file}: no such file. Run: ripen run competitions=[{competition}]")
+        raise DataError(f"{file}: no such file. Run: ripen run 'competitions=[{competition}]'")
     metrics: Metrics = read_json(file)
     with reading(file):
         leaderboard(metrics)  # it needs all that others read
@@ -309,14 +309,17 @@ class Leaderboard:
         rows = self.best.scores.get(Column(self.decides.part, ROWS))
         count = "" if rows is None else f"{rows:,.0f} "
         rests = f"Chosen by {self.heading(self.decides)} on {count}rows"
+        ahead = ""
+        if self.rows[0].model == BLEND and self.best.model != BLEND:
+            ahead = f" {BLEND} is ahead by less than its gain's standard error, so it is not used."
         if self.tied:
             return (
                 f"{rests}. That many rows show no difference between {self.best.model} and "
-                f"{_listed(self.tied)}: it is below {CLEAR:g} standard errors."
+                f"{_listed(self.tied)}: it is below {CLEAR:g} standard errors.{ahead}"
             )
         if self.compared:
             return f"{rests}, {CLEAR:g} standard errors or more ahead of every other model."
-        return f"{rests}."
+        return f"{rests}.{ahead}"
 
     @property
     def summary(self) -> list[Column]:

@@ -51,18 +51,19 @@ def _table(
         heading = textwrap.fill(board.heading(column), HEADING)
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("training\ntime", justify="right", no_wrap=True)
-    table.add_column("stopped", no_wrap=True)
+    if ends := any(row.ended for row in board.rows):
+        table.add_column("stopped", no_wrap=True)
     for row in board.rows:
         took = seconds.get(row.model)
         table.add_row(
             f"{row.model} (best)" if row.best else row.model,
             *(board.text(row, column) for column in shown),
             "" if took is None else f"{took:.2f} s",
-            row.ended,
+            *([row.ended] if ends else []),
         )
     if board.bayes:
         cells = [board.text(board.bayes, column) for column in shown]
-        table.add_row("best possible (Bayes)", *cells, "", "", style="dim")
+        table.add_row("best possible (Bayes)", *cells, style="dim")
     return table
 
 

@@ -52,7 +52,7 @@ def _of_competition(name: str, wanted: str | None) -> Served:
     if not index_file.exists():
         raise DataError(
             f"{name} is not trained here ({index_file}: no such file). "
-            f"Run: ripen run competitions=[{name}]"
+            f"Run: ripen run 'competitions=[{name}]'"
         )
     competition = load_competition(name)
     index = indexes.read(layout, competition)
@@ -62,7 +62,7 @@ def _of_competition(name: str, wanted: str | None) -> Served:
         raise UsageError(f"{name} has no model '{model}'{nearest(model, known)}")
     if model not in here:
         raise DataError(
-            f"{name}: model '{model}' is not trained here. Run: ripen run competitions=[{name}]"
+            f"{name}: model '{model}' is not trained here. Run: ripen run 'competitions=[{name}]'"
         )
     title = f"{name}: {model}"
     about = (

@@ -222,7 +222,7 @@ def load_competition(name: str, params: Path = PARAMS) -> Competition:
     """
     chosen = read(params).get("competition")
     if not isinstance(chosen, Mapping) or name not in chosen:
-        raise ConfigError(f"{params} holds no {name}. Run: ripen compose competitions=[{name}]")
+        raise ConfigError(f"{params} holds no {name}. Run: ripen compose 'competitions=[{name}]'")
     return check(chosen[name], Competition, f"{params}: {OWN}{name}")
 
 

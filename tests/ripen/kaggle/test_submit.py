@@ -631,7 +631,7 @@ def test_the_command(
     page = (repository / "reports/cats_vs_dogs-submissions.html").read_text()
     assert "<td>net: CV 0.05000, public 0.98114</td>" in page
     assert "<td>crust [1]</td>" in page
-    assert rows[0] == ["net (best)", "0.0500", "0.9800", "2.00 s", ""]
+    assert rows[0] == ["net (best)", "0.0500", "0.9800", "2.00 s"]
     assert rows[1][1:] == [
         "0.05000",
         "0.98114",
@@ -686,7 +686,7 @@ def test_the_command_sends_nothing_in_a_dry_run(repository: Path, stand_in: Kagg
             lambda here: shutil.rmtree(here / "metrics"),
             1,
             "ripen: metrics/cats_vs_dogs.json: no such file. Run: ripen run "
-            "competitions=[cats_vs_dogs]\n",
+            "'competitions=[cats_vs_dogs]'\n",
         ),
     ],
 )

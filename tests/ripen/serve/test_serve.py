@@ -351,7 +351,7 @@ def test_a_net_says_several_labels_or_numbers(
     [
         (["avocato"], 2, "no competition or net 'avocato'; did you mean 'avocado'?"),
         (["avocado"], 1, "avocado is not trained here (data/avocado/inputs/prepared/index.csv: no "
-         "such file). Run: ripen run competitions=[avocado]"),
+         "such file). Run: ripen run 'competitions=[avocado]'"),
         (["squeezenet", "--model", "net"], 2, "--model is of competitions, and 'squeezenet' is"),
         (["--host", "192.0.2.1"], 2, "192.0.2.1, port 8000, is not available: "),
     ],

@@ -372,7 +372,10 @@ def test_an_address_may_have_parameters() -> None:
         (None, r"is missing\. Run: ripen compose"),
         ("a: [", r"params\.yaml: while parsing"),
         ("- 1\n", r"a mapping of settings is needed"),
-        ("competition: {digits: {}}\n", r"holds no avocado\. Run: ripen compose competitions=\[av"),
+        (
+            "competition: {digits: {}}\n",
+            r"holds no avocado\. Run: ripen compose 'competitions=\[av",
+        ),
         (
             "competition: {avocado: {seed: 1}}\n",
             r"params\.yaml: competition\.avocado: key '\w+' is",

@@ -131,7 +131,7 @@ def test_fit_takes_the_best_settings_where_the_sweep_says_so(repository: Path) -
         (["avocado", "source.generate.n_train=5"], "is a setting of an earlier stage"),
         (["avocado", "-m"], "nothing is varied"),
         (["avocado", "sweep=node"], "conf/sweep/ has no 'node'; did you mean 'nodes'?"),
-        (["other"], "params.yaml holds no other. Run: ripen compose competitions=[other]"),
+        (["other"], "params.yaml holds no other. Run: ripen compose 'competitions=[other]'"),
     ],
 )
 def test_a_sweep_that_is_impossible_is_one_line(

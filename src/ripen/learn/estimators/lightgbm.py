@@ -19,8 +19,8 @@ class LightGBM(Boosted):
     num_leaves: Count = 31
     min_child_samples: Count = 20
     reg_lambda: NonNegative = 0.0
-    colsample_bytree: Fraction = 1.0
-    subsample: Fraction = 1.0
+    colsample_bytree: Fraction = 0.5
+    subsample: Fraction = 0.8
     extra_trees: bool = False
 
     needs = "lightgbm"
@@ -30,6 +30,7 @@ class LightGBM(Boosted):
         "min_child_samples=tag(log,int(interval(5,100)))",
         "reg_lambda=tag(log,interval(0.001,30))",
         "learning_rate=tag(log,interval(0.01,0.2))",
+        "colsample_bytree=interval(0.3,1)",
     )
 
     def boost(self, work: Work, known: Known, trees: int) -> Any:

@@ -191,7 +191,8 @@ def _hydra(value: Any) -> str:
 
 
 def _run(command: Sequence[str], folder: Path, path: str = "") -> None:
-    environment = {**os.environ, "PYTHONPATH": path}
+    own = str(Path(sys.executable).parent)  # stages run the `python` that is found first
+    environment = {**os.environ, "PYTHONPATH": path, "PATH": f"{own}:{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")

@@ -45,7 +45,7 @@ class LightGBM(Boosted):
             num_leaves=self.num_leaves,
             min_child_samples=self.min_child_samples,
             reg_lambda=self.reg_lambda,
-            colsample_bytree=self.colsample_bytree,
+            colsample_bytree=known.share(self.colsample_bytree),
             subsample=self.subsample,
             subsample_freq=1,
             extra_trees=self.extra_trees,

@@ -45,7 +45,7 @@ class XGBoost(Boosted):
             max_depth=self.max_depth,
             min_child_weight=self.min_child_weight,
             reg_lambda=self.reg_lambda,
-            colsample_bytree=self.colsample_bytree,
+            colsample_bytree=known.share(self.colsample_bytree),
             subsample=self.subsample,
             random_state=work.seed,
             n_jobs=work.threads,

@@ -224,11 +224,11 @@ def run(budget: str, started: float, environment: Mapping[str, str]) -> list[str
 
     def dvc(stage: str, limit: float) -> float | None:
         nonlocal quickest
-        took, ran = _repro(stage, limit, environment)
+        took = _repro(stage, limit, environment)
         spent = time.monotonic() - started
         said = "stopped" if took is None else f"{took:.0f} s" if took else "unchanged"
         print(f"budget: {spent:.0f} s of {seconds(budget):.0f} s: {stage}: {said}", flush=True)
-        quickest = min(quickest, took / ran if took else quickest)
+        quickest = min(quickest, took or quickest)
         return took
 
     for name in competitions:  # or the time of the first model would hold all that comes before
@@ -255,8 +255,8 @@ def _unchanged(stages: list[str], environment: Mapping[str, str]) -> set[str]:
     return set() if done.returncode else set(stages) - set(json.loads(done.stdout))
 
 
-def _repro(stage: str, limit: float, environment: Mapping[str, str]) -> tuple[float | None, int]:
-    """Run a stage with all before it; return the seconds (`spend`), and how many stages ran.
+def _repro(stage: str, limit: float, environment: Mapping[str, str]) -> float | None:
+    """Run a stage with all before it; return the seconds (`spend`).
 
     Raises
     ------
@@ -273,7 +273,7 @@ def _repro(stage: str, limit: float, environment: Mapping[str, str]) -> tuple[fl
             code = process.wait(limit)
         except subprocess.TimeoutExpired:
             _stop(process)
-            return None, 0
+            return None
         except BaseException:
             _stop(process)
             raise
@@ -282,8 +282,7 @@ def _repro(stage: str, limit: float, environment: Mapping[str, str]) -> tuple[fl
         if code:
             sys.stderr.write(said)
             raise DataError(f"{stage} failed. What is done is kept")
-    took = time.monotonic() - start if f"Running stage '{stage}'" in said else 0.0
-    return took, max(1, said.count("Running stage '"))
+    return time.monotonic() - start if f"Running stage '{stage}'" in said else 0.0
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -14,6 +14,7 @@ from ripen.learn.estimator import Rows, Work
 from ripen.settings.typed import Count, Positive, Share, typed
 
 LEAST = 40  # rows, of which some can be held out
+FEW = 10  # features: without some of so few a tree cannot find what two of them tell together
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Known:
     features: int
     categories: list[int] = field(default_factory=list)
     monotone: list[int] = field(default_factory=list)
+
+    def share(self, wanted: float) -> float:
+        """Return which share of the features a tree is shown: `FEW` of them, or all, at least."""
+        return min(1.0, max(wanted, FEW / self.features))
 
 
 @typed
@@ -68,13 +73,16 @@ class Boosted(Classic):
     def fit_one(self, rows: Rows, work: Work, encoder: Any) -> Any:
         """Find the number of trees, then fit (`Classic.fit_one`)."""
         known = self._known(rows.x.shape[1], encoder)
-        trees = self.max_iter
-        if parts := held_out(rows, self.held_out, work.seed, work.task.probabilities):
-            kept, held = (rows[part] for part in parts)
-            trees = max(1, self.best(kept, held, work, known))
-        else:  # too few rows to hold some out
-            trees = min(trees, round(5 / self.learning_rate))
+        trees = self._trees(rows, work, known)
         return self.grow(self.boost(work, known, trees), rows, known)
+
+    def _trees(self, rows: Rows, work: Work, known: Known) -> int:
+        """Return the number of trees. Its copies of the rows are freed before all of them train."""
+        parts = held_out(rows, self.held_out, work.seed, work.task.probabilities)
+        if parts is None:  # too few rows to hold some out
+            return min(self.max_iter, round(5 / self.learning_rate))
+        kept, held = (rows[part] for part in parts)
+        return max(1, self.best(kept, held, work, known))
 
     def _known(self, features: int, encoder: Any) -> Known:
         """Return which features are codes, and which are monotone.

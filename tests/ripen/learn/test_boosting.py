@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ripen.core.errors import ConfigError
-from ripen.learn.boosting import LEAST, Boosted, held_out
+from ripen.learn.boosting import LEAST, Boosted, Known, held_out
 from ripen.learn.estimator import ESTIMATORS, Rows, estimator
 from tests.ripen.learn import fits
 
@@ -57,6 +57,11 @@ def test_categories_and_gaps_tell_what_they_tell(name: str, tmp_path: Path) -> N
     assert np.mean(model.predict(table).argmax(axis=1) == y) > 0.95
     strange = pd.DataFrame({"a": [0.0], "city": ["new"]})
     assert model.predict(strange).sum() == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(("features", "share"), [(2, 1), (10, 1), (16, 0.625), (79, 0.5)])
+def test_trees_see_half_of_many_features_and_all_of_few(features: int, share: float) -> None:
+    assert Known(features).share(0.5) == share
 
 
 @pytest.mark.parametrize("name", BOOSTED)

@@ -225,19 +225,19 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return FrozenEstimator(reduced) if related.any() else "drop"
 
     def _array(self, found: Any) -> Any:
-        standardized = not self.scale and not ENCODERS[self.encode].keeps_missing
-        clip = self.clip if standardized else None
+        raw = self.scale or ENCODERS[self.encode].keeps_missing
+        limit = None if raw else self.clip
         if sparse_arrays.issparse(found):
             rows = found.tocsr().astype(np.float32)
-            if clip:
-                np.clip(rows.data, -clip, clip, out=rows.data)
+            if limit is not None:
+                np.clip(rows.data, -limit, limit, out=rows.data)
             return rows
         array = np.asarray(found, np.float32, order="C")
         values, codes = np.split(array, [array.shape[1] - len(self.codes_)], axis=1)
         if self.scale:
             values /= np.float32(self.scale)
-        if clip:
-            np.clip(values, -clip, clip, out=values)
+        if limit is not None:
+            np.clip(values, -limit, limit, out=values)
         codes += ENCODERS[self.encode].first
         return array
 

@@ -19,8 +19,8 @@ class LightGBM(Boosted):
     num_leaves: Count = 31
     min_child_samples: Count = 20
     reg_lambda: NonNegative = 0.0
-    colsample_bytree: Fraction = 1.0
-    subsample: Fraction = 1.0
+    colsample_bytree: Fraction = 0.5
+    subsample: Fraction = 0.8
     extra_trees: bool = False
 
     needs = "lightgbm"
@@ -30,6 +30,7 @@ class LightGBM(Boosted):
         "min_child_samples=tag(log,int(interval(5,100)))",
         "reg_lambda=tag(log,interval(0.001,30))",
         "learning_rate=tag(log,interval(0.01,0.2))",
+        "colsample_bytree=interval(0.3,1)",
     )
 
     def boost(self, work: Work, known: Known, trees: int) -> Any:
@@ -44,7 +45,7 @@ class LightGBM(Boosted):
             num_leaves=self.num_leaves,
             min_child_samples=self.min_child_samples,
             reg_lambda=self.reg_lambda,
-            colsample_bytree=self.colsample_bytree,
+            colsample_bytree=known.share(self.colsample_bytree),
             subsample=self.subsample,
             subsample_freq=1,
             extra_trees=self.extra_trees,

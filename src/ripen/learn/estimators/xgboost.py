@@ -15,8 +15,8 @@ class XGBoost(Boosted):
     max_depth: Count = 6
     min_child_weight: NonNegative = 1.0
     reg_lambda: NonNegative = 1.0
-    colsample_bytree: Fraction = 1.0
-    subsample: Fraction = 1.0
+    colsample_bytree: Fraction = 0.5
+    subsample: Fraction = 0.8
 
     needs = "xgboost"
     cost = 4
@@ -25,6 +25,7 @@ class XGBoost(Boosted):
         "min_child_weight=tag(log,interval(0.5,30))",
         "reg_lambda=tag(log,interval(0.01,30))",
         "learning_rate=tag(log,interval(0.01,0.2))",
+        "colsample_bytree=interval(0.3,1)",
     )
 
     def boost(self, work: Work, known: Known, trees: int) -> Any:
@@ -44,7 +45,7 @@ class XGBoost(Boosted):
             max_depth=self.max_depth,
             min_child_weight=self.min_child_weight,
             reg_lambda=self.reg_lambda,
-            colsample_bytree=self.colsample_bytree,
+            colsample_bytree=known.share(self.colsample_bytree),
             subsample=self.subsample,
             random_state=work.seed,
             n_jobs=work.threads,

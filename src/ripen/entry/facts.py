@@ -19,6 +19,7 @@ CLASSES = 20  # a target with more distinct whole numbers is a regression
 RARE = 0.15  # share of a class, below which its label is seldom what is asked for
 ZEROS, ONES = frozenset({"0", "0.0", "False"}), frozenset({"1", "1.0", "True"})
 FEW = 5  # distinct numbers, and rows of one
+UNEQUAL = 4  # times as many rows of one number as of another
 _COUNT = re.compile(
     r"count|number|(^|_)num(_|$)|sales|visits|quantity|price|amount|cost|total|demand|rentals",
     re.IGNORECASE,
@@ -369,7 +370,8 @@ def is_count(target: "pd.Series[str]") -> bool:
     """Whether whole numbers count something: by their name, with wide gaps, or with rare values."""
     numbers = pd.to_numeric(target)
     gaps = numbers.max() - numbers.min() + 1 >= 2 * numbers.nunique()
-    rare = numbers.nunique() > FEW and numbers.value_counts().min() < FEW
+    rows = numbers.value_counts()
+    rare = len(rows) > FEW and rows.min() < FEW and rows.max() >= UNEQUAL * rows.min()
     return bool(_COUNT.search(str(target.name)) or (numbers.nunique() > 2 and (gaps or rare)))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ripen.competition.index import Index, Ints
 from ripen.competition.tasks import TASKS
-from ripen.core.csv_files import read_text
+from ripen.core.csv_files import read_text, sniff
 from ripen.core.errors import DataError
 from ripen.settings.schema import Competition, Csv
 
@@ -30,7 +30,7 @@ def read_sample(path: Path, id: str, csv: Csv | None = None) -> pd.DataFrame:
     DataError
         If it is missing or not a table, has no column beside the ids, or has a duplicate id.
     """
-    csv = csv or Csv()
+    csv = csv_of(path, csv or Csv())
     sample = read_text(path, csv.separator, csv.encoding)
     if len(sample.columns) < 2:
         raise DataError(f"{path}: has no column beside '{sample.columns[0]}'")
@@ -39,6 +39,22 @@ def read_sample(path: Path, id: str, csv: Csv | None = None) -> pd.DataFrame:
         row = int(ids.duplicated().argmax())
         raise DataError(f"{path}: row {row + 1}: id '{ids.iloc[row]}' is in an earlier row already")
     return sample
+
+
+def csv_of(path: Path, csv: Csv) -> Csv:
+    """Return the format of the sample: that of the tables, or its own if its header shows another.
+
+    Raises
+    ------
+    DataError
+        If it is missing.
+    """
+    own = sniff(path)
+    other = own.get("separator", ",") if own.get("separator", ",") != csv.separator else None
+    with path.open("rb") as file:
+        header = file.readline()
+    fits = csv.separator.encode() in header or other is None or other.encode() not in header
+    return csv if fits else Csv(**own)  # type: ignore[arg-type]
 
 
 def id_column(sample: pd.DataFrame, id: str) -> str:

@@ -45,12 +45,16 @@ BELOW = ("NA", "None", "none")
 DATES = (
     "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ",
     "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m",
+    "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z",
     "%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%m/%d/%Y", "%m/%d/%Y %H:%M:%S",
     "%m/%d/%Y %H:%M", "%d/%m/%Y", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%m/%d/%y", "%d/%m/%y",
     "%d.%m.%Y", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y",
     "%d %b %Y", "%b %d, %Y", "%B %d, %Y", "%H:%M:%S", "%H:%M",
 )  # fmt: skip
 
+# An amount of money, a percentage, or a number with commas between thousands.
+_AMOUNT = r"\s*[-+]?[$€£]?\s?(\d+|\d{1,3}(,\d{3})+)(\.\d*)?\s?%?\s*"
+_SIGNS = r"[$€£%,]"
 _DATE = re.compile(r"\d{1,4}[-/.: ]|[A-Za-z]{3,9} \d{1,2}, \d{4}$")
 _ID_NAME = re.compile(r"(^|_|\s)(?i:id|index|idx|key|uuid|guid|unnamed: 0)$|[a-z](Id|ID)$|^$")
 _RANGE = re.compile(r"[<>≤≥]?=?\s*(\d+(?:\.\d+)?)\s*(?:(?:-|–|to)\s*\d+(?:\.\d+)?|\+)?\s*[A-Za-z]*")
@@ -125,8 +129,7 @@ def convert(values: "pd.Series[str]", column: Column, decimal: str = ".") -> "pd
             found = given.str.casefold().map(places | {"0": False, "1": True})
             return found.astype("boolean")
         case "date":
-            format_ = column.format or date_format(values)
-            return pd.to_datetime(given, format=format_, errors="coerce")
+            return dates(given, column.format or date_format(values))
         case "ordered":
             assert column.levels is not None
             known = given.where(given.isin(column.levels))
@@ -143,9 +146,21 @@ def is_missing(values: "pd.Series[str]", column: Column) -> "pd.Series[bool]":
 
 
 def with_points(values: "pd.Series[str]", decimal: str) -> "pd.Series[str]":
-    """Write numbers with a decimal point, as pandas reads them."""
-    # With a decimal comma 1.5 is a mistake: the question mark makes it an invalid number.
-    return values if decimal == "." else values.str.replace(".", "?").str.replace(decimal, ".")
+    """Write numbers with a decimal point, as pandas reads them: ``$1,200.50`` as ``1200.50``."""
+    if decimal != ".":
+        # With a decimal comma 1.5 is a mistake: the question mark makes it an invalid number.
+        return values.str.replace(".", "?").str.replace(decimal, ".")
+    amounts = values.str.fullmatch(_AMOUNT).fillna(False) & values.str.contains(_SIGNS)
+    return (
+        values.mask(amounts, values.str.replace(_SIGNS, "", regex=True)) if any(amounts) else values
+    )
+
+
+def dates(values: "pd.Series[Any]", format_: str | None) -> "pd.Series[Any]":
+    """Return times, without their zone in UTC; a value of another format is missing."""
+    zoned = format_ is not None and format_.endswith("%z")
+    found = pd.to_datetime(values, format=format_, errors="coerce", utc=zoned)
+    return found.dt.tz_localize(None) if zoned else found
 
 
 def date_format(values: "pd.Series[str]") -> str | None:
@@ -155,9 +170,9 @@ def date_format(values: "pd.Series[str]") -> str | None:
         return None
     for format_ in DATES:
         # Most formats fail on the first value already.
-        if pd.isna(pd.to_datetime(given.iloc[0], format=format_, errors="coerce")):
+        if dates(given[:1], format_).isna().all():
             continue
-        if pd.to_datetime(given, format=format_, errors="coerce").notna().all():
+        if dates(given, format_).notna().all():
             return format_
     return None
 

@@ -18,6 +18,12 @@ from ripen.entry.files import Table
 CLASSES = 20  # a target with more distinct whole numbers is a regression
 RARE = 0.15  # share of a class, below which its label is seldom what is asked for
 ZEROS, ONES = frozenset({"0", "0.0", "False"}), frozenset({"1", "1.0", "True"})
+FEW = 5  # distinct numbers, and rows of one
+UNEQUAL = 4  # times as many rows of one number as of another
+_COUNT = re.compile(
+    r"count|number|(^|_)num(_|$)|sales|visits|quantity|price|amount|cost|total|demand|rentals",
+    re.IGNORECASE,
+)
 _STRINGS = re.compile(r"rle|pixels|mask|bbox|box|polygon|segment|prediction_?string", re.IGNORECASE)
 
 
@@ -350,12 +356,23 @@ def _single(
         return Goal("multiclass", "labels", counts, f"{name} holds {most} labels a row", {})
     if numbers:
         whole = pd.to_numeric(given, errors="coerce").mod(1).eq(0).all()
-        options = ["multiclass", "regression"] if whole else ["regression", "multiclass"]
+        options = ["multiclass", "regression"]
+        if not whole or is_count(target):
+            options = options[::-1]
         needs = {"value": "regression", "label": "multiclass", "probability": "multiclass"}
         task = needs.get(metric or "") or ask("task", options, f"{counts}, whole numbers")
         if task == "regression":
             return Goal("regression", "value", f"{counts}, in order", "a number", {})
     return Goal("multiclass", "label", counts, f"{name} holds one class a row", {})
+
+
+def is_count(target: "pd.Series[str]") -> bool:
+    """Whether whole numbers count something: by their name, with wide gaps, or with rare values."""
+    numbers = pd.to_numeric(target)
+    gaps = numbers.max() - numbers.min() + 1 >= 2 * numbers.nunique()
+    rows = numbers.value_counts()
+    rare = len(rows) > FEW and rows.min() < FEW and rows.max() >= UNEQUAL * rows.min()
+    return bool(_COUNT.search(str(target.name)) or (numbers.nunique() > 2 and (gaps or rare)))
 
 
 def numeric(values: "pd.Series[str]") -> bool:

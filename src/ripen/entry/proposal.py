@@ -109,7 +109,7 @@ def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list
     drops = f"{test.name} lacks {'it' if len(dropped) == 1 else 'them'}"
     if extra := [str(c) for c in test.text if c not in train.text]:
         drops = f"not in both {train.name} and {test.name}"
-    tables = [each for each in (train, test, sample, labels) if each]
+    tables = [each for each in (train, test, labels) if each]  # the sample may have its own
     form = {key: value for table in tables for key, value in table.form.items()}
     goal = facts.goal_of(
         train.text[targets], sample, id, needs(known and known[0]), ask, _allowed(known)

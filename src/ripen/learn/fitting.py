@@ -24,7 +24,7 @@ from ripen.competition.splitters import Splitter
 from ripen.core.atomic import replacing
 from ripen.core.errors import DataError
 from ripen.core.frames import read_frame
-from ripen.learn import averaging, target_transform, tuning
+from ripen.learn import averaging, rare, target_transform, tuning
 from ripen.learn.convergence import Training, write_training
 from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work, ignore
 from ripen.learn.inputs import Input
@@ -231,7 +231,7 @@ def _fold(fit: Fit, fold: Fold, place: int, test: Ints) -> tuple[Fitted, Outputs
         callback = fit.work.callback if first else ignore
         work = replace(fit.work, folder=folder, callback=callback, seed=fit.work.seed + fold.repeat)
         estimator = tuning.tuned(fit, fold.train, fold.name, fold.repeat)
-        fitted = averaging.fit(estimator, fit.rows(fold.train), fit.rows(fold.held), work)
+        fitted = _fitted(fit, estimator, fold.train, fold.held, work)
         out = fitted.predict(fit.input.take(fold.held))
         answers = fitted.predict(fit.input.take(test)) if len(test) and not fit.refits else out[:0]
         if fitted.training is not None and not fit.refits:
@@ -245,7 +245,7 @@ def _everything(fit: Fit, learnable: Ints, curves: Sequence[pd.DataFrame]) -> Fi
         check_enough(fit, learnable, "")
     gc.collect()
     estimator = tuning.tuned(fit, learnable, "all rows")
-    fitted = averaging.fit(estimator, fit.rows(learnable), None, fit.work)
+    fitted = _fitted(fit, estimator, learnable, None, fit.work)
     if fitted.training is not None:
         write_training(fit.work.folder, fitted.training)
         curve = fitted.training.curve()
@@ -256,6 +256,29 @@ def _everything(fit: Fit, learnable: Ints, curves: Sequence[pd.DataFrame]) -> Fi
     return fitted
 
 
+def _fitted(fit: Fit, estimator: Estimator, train: Ints, held: Ints | None, work: Work) -> Fitted:
+    """Fit to rows; classes of too few rows are left out, where at least two others remain."""
+    known = _learnt(fit, train)
+    if known is None:
+        validation = None if held is None else fit.rows(held)
+        return averaging.fit(estimator, fit.rows(train), validation, work)
+    labels = fit.index.targets
+    train = train[np.isin(labels[train], known)]
+    held = np.array([], np.int64) if held is None else held[np.isin(labels[held], known)]
+    validation = rare.renumbered(fit.rows(held), known) if len(held) else None
+    work = replace(work, outputs=len(known))
+    fitted = averaging.fit(estimator, rare.renumbered(fit.rows(train), known), validation, work)
+    return rare.Widened(fitted, known, len(fit.index.names), 1 / (len(train) + 1))
+
+
+def _learnt(fit: Fit, train: Ints) -> tuple[int, ...] | None:
+    """Return the classes that can be learnt, None if all can, or fewer than two, or no class is."""
+    if not fit.index.task.classifies or not fit.estimator.learns:
+        return None
+    found = rare.learnt(fit.index.targets[train], len(fit.index.names), fit.estimator.least()[0])
+    return None if len(found) == len(fit.index.names) or len(found) < 2 else found
+
+
 def check_enough(fit: Fit, train: Ints, when: str) -> None:
     """Make sure that there are enough rows to learn from.
 
@@ -264,7 +287,8 @@ def check_enough(fit: Fit, train: Ints, when: str) -> None:
     DataError
         If there are not.
     """
-    if reason := _lack(fit, train):
+    few = len(train) < fit.estimator.least()[1]
+    if (reason := _lack(fit, train)) and (few or _learnt(fit, train) is None):
         raise DataError(f"{when}{reason}")
 
 

@@ -8,7 +8,7 @@ from ripen.competition import predictions
 from ripen.competition.index import Index
 from ripen.competition.metric_file import metric_of
 from ripen.competition.metrics import Metric, normalised
-from ripen.competition.submission import fill, read_sample
+from ripen.competition.submission import csv_of, fill, read_sample
 from ripen.core.atomic import write_text
 from ripen.core.json_files import read_json
 from ripen.core.layout import Layout
@@ -52,7 +52,7 @@ def write(name: str) -> str:
         outputs = metric.counted(outputs)
     whole = with_excluded(outputs, table["row"].to_numpy(), index)
     submission = fill(sample, file, competition, index, whole)
-    csv = competition.csv
+    csv = csv_of(file, competition.csv)
     text = submission.to_csv(
         index=False, lineterminator="\n", sep=csv.separator, decimal=csv.decimal
     )

@@ -95,7 +95,7 @@ BY_HAND: list[tuple[Any, Any, Any, float]] = [
     # Two classes: 1 found of 2, 2 found of 3.
     ("balanced_accuracy", [0, 0, 1, 1, 1], np.eye(2)[[0, 1, 1, 1, 0]], (1 / 2 + 2 / 3) / 2),
     # Kaggle scales a row to the sum 1 and clips at 1e-15: log 0.5, and log 1e-15.
-    ({"metric": "log_loss", "clip": 1e-15}, [0, 1], [[0.4, 0.4], [1, 0]],
+    ("log_loss", [0, 1], [[0.4, 0.4], [1, 0]],
      (np.log(2) + 15 * np.log(10)) / 2),
     ("log_loss", [0, 1], [[0.4, 0.4], [0.2, 0.8]], (np.log(2) - np.log(0.8)) / 2),
     # Right, 1 off, 2 off, 0 off of 4; the classes that occur are 0, 2 and 3, and 1 counts too.

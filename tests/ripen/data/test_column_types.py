@@ -22,6 +22,12 @@ CASES: dict[str, tuple[Sequence[str], Column]] = {
     "nought and one": (["0", "1"] * 20, Column(type="number")),
     "an infinite number": ([*map(str, range(N)), "inf"], Column(type="number")),
     "a mistake among numbers": ([*map(str, range(N)), "abc"], Column(type="number")),
+    "amounts of money": ([f"${k},{k:03}.50" for k in range(1, N)], Column(type="number")),
+    "shares": ([f"{k}%" for k in range(N)], Column(type="number")),
+    "moments of a zone": (
+        [f"2016-03-01T0{k % 9}:30:00+01:00" for k in range(N)],
+        Column(type="date", format="%Y-%m-%dT%H:%M:%S%z"),
+    ),
     "a third of codes": (["1", "2", "C3"] * 13, Column(type="category")),
     "NA as a level": (["NA", "Pave", "Grvl"] * 13, Column(type="category")),
     "one value": (["5"] * N, Column(type="constant")),

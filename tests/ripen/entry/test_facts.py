@@ -149,6 +149,10 @@ GOALS = {
     "a fraction": (["0.5", "2", "3"], ["0", "0"], ("regression", "value")),
     "many whole numbers": ([str(i) for i in range(30)], ["0", "1"], ("regression", "value")),
     "ranks, sample of fractions": (["1", "2", "3"] * 5, ["2.1", "2.1"], ("regression", "value")),
+    "numbers with gaps": (["0", "10", "25"] * 5, ["0", "0"], ("regression", "value")),
+    "numbers, some rare": (
+        [str(k) for k in range(8) for _ in range(9 - k)], ["0", "0"], ("regression", "value")
+    ),
     "a rare class": (["0"] * 19 + ["1"], ["0", "0"], ("binary", "probability")),
     "zeros written as fractions": (["0", "1"], ["0.0", "0.0"], ("binary", "probability")),
     "digits": (["0", "1", "2"] * 5, ["0", "0"], ("multiclass", "label")),

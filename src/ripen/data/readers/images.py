@@ -9,6 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
+from ripen.competition.submission import csv_of
 from ripen.competition.tasks import TASKS
 from ripen.core.archives import Archive
 from ripen.core.atomic import replacing, write_text
@@ -207,7 +208,8 @@ def _columns(
 
 def sample_ids(path: Path, competition: Competition) -> list[str]:
     """Return the distinct ids of the sample submission, which several targets may repeat."""
-    sample = read_text(path, competition.csv.separator, competition.csv.encoding)
+    csv = csv_of(path, competition.csv)
+    sample = read_text(path, csv.separator, csv.encoding)
     ids = sample[competition.id if competition.id in sample else sample.columns[0]]
     ends = tuple(f"_{name}" for name in TASKS[competition.task].named(competition.targets))
     if ends and ids.str.endswith(ends).all():

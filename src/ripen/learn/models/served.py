@@ -29,6 +29,7 @@ from ripen.core.json_files import read_json
 from ripen.learn.arrays import Unit, in_units
 from ripen.learn.averaging import MEMBERS, member_folder
 from ripen.learn.classic import FittedPipeline
+from ripen.learn.rare import RARE, widened
 from ripen.learn.target_transform import ABOUT, KEY, TRANSFORMS
 from ripen.settings.compose import as_mapping
 
@@ -210,10 +211,20 @@ def read(folder: Path) -> Served:
     """Read a folder that is complete."""
     about = read_json(folder / ABOUT)
     served = _read(folder, about)
+    if RARE in about:
+        return _widened(served, about[RARE])
     if KEY not in about:
         return served
     back = TRANSFORMS[about[KEY]].back
     return replace(served, outputs=lambda values: back(served.outputs(values)))
+
+
+def _widened(served: Served, about: dict[str, Any]) -> Served:
+    """Return a model of some classes as one of all (`ripen.learn.rare`)."""
+    members = [_widened(member, about) for member in served.members]
+    return replace(
+        served, outputs=lambda values: widened(served.outputs(values), **about), members=members
+    )
 
 
 def mean_of(folders: Sequence[Path], rows: pd.DataFrame) -> NDArray[np.floating]:

@@ -269,14 +269,18 @@ def every_kind(n: int, seed: int) -> pd.DataFrame:
 
 
 def poisoned(table: pd.DataFrame, rows: NDArray[np.bool_], labels: list[str]) -> pd.DataFrame:
-    """Return a table whose columns tell the targets of some rows, and have other values there."""
+    """Return a table whose columns tell the targets of some rows, by values found only there.
+
+    Columns that have no other values are constant there: a model that is no better than chance on
+    training values may still be right on the two groups of rows that they would tell apart.
+    """
     known = pd.Series(labels).astype("category").cat.codes.to_numpy(np.float64)[rows]
     found = table.assign(levels=table["levels"].astype(object))
     found.loc[rows, "number"] = 1e3 * known + 500
     for name in ("category", "levels", "note"):
         found.loc[rows, name] = [f"poison {label}" for label in known]
     found.loc[rows, "size"] = "L"
-    found.loc[rows, "fresh"] = known > 0
+    found.loc[rows, "fresh"] = True
     found.loc[rows, "day"] = pd.Timestamp("1999-12-31")
     return found.assign(levels=found["levels"].astype("category"))
 

@@ -150,10 +150,11 @@ def with_points(values: "pd.Series[str]", decimal: str) -> "pd.Series[str]":
     if decimal != ".":
         # With a decimal comma 1.5 is a mistake: the question mark makes it an invalid number.
         return values.str.replace(".", "?").str.replace(decimal, ".")
-    amounts = values.str.fullmatch(_AMOUNT).fillna(False) & values.str.contains(_SIGNS)
-    return (
-        values.mask(amounts, values.str.replace(_SIGNS, "", regex=True)) if any(amounts) else values
-    )
+    signs = values.str.contains(_SIGNS, na=False)
+    if not signs.any():  # most columns, and the match below takes long
+        return values
+    amounts = signs & values.str.fullmatch(_AMOUNT, na=False)
+    return values.mask(amounts, values.str.replace(_SIGNS, "", regex=True))
 
 
 def dates(values: "pd.Series[Any]", format_: str | None) -> "pd.Series[Any]":

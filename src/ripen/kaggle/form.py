@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ripen.competition.submission import NUMBERS, form_of, id_column, read_sample
+from ripen.competition.submission import NUMBERS, csv_of, form_of, id_column, read_sample
 from ripen.competition.tasks import TASKS
 from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
@@ -41,7 +41,7 @@ def check(
         If the columns or ids, or the order of either, differ from the sample's, or a value is not
         allowed.
     """
-    csv = competition.csv
+    csv = csv_of(sample, competition.csv)
     form = read_sample(sample, competition.id, csv)
     rows = read_text(file, csv.separator)
     columns = [str(name) for name in form.columns]

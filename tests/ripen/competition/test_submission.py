@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ripen.competition.index import Index
-from ripen.competition.submission import fill, id_column, read_sample
+from ripen.competition.submission import csv_of, fill, id_column, read_sample
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import DataError
 from ripen.kaggle.form import check
 from ripen.settings.compose import changed
-from ripen.settings.schema import Competition
+from ripen.settings.schema import Competition, Csv
 
 Make = Callable[..., Competition]
 SAMPLE = Path("sample_submission.csv")
@@ -256,3 +256,11 @@ def test_bad_samples(tmp_path: Path, text: str, message: str) -> None:
         read_sample(tmp_path / "sample.csv", "id")
     with pytest.raises(DataError, match=r"none\.csv: no such file"):
         read_sample(tmp_path / "none.csv", "id")
+
+
+def test_a_sample_of_another_separator_than_the_tables_is_read(tmp_path: Path) -> None:
+    file, tables = tmp_path / "sample.csv", Csv(separator=";", decimal=",")
+    for text, own in (("id,y\n1,0\n", Csv()), ("id;y\n1;0\n", tables)):
+        file.write_text(text)
+        assert read_sample(file, "id", tables).to_numpy().tolist() == [["1", "0"]]
+        assert csv_of(file, tables) == own

@@ -18,8 +18,9 @@ from ripen.settings.compose import compose
 from tests.ripen.conftest import ROOT
 
 BUILD = {"grpcio-tools", "setuptools"}  # make `caffe_pb2`, as its source says
-# pycaffe has names of scikit-image where it is installed; dvc-s3 is DVC's own, for remotes.
-OPTIONAL = {"dvc-s3", "scikit-image"}
+# pycaffe has names of scikit-image where it is installed; dvc-s3 is DVC's own, for remotes; a
+# benchmark's peer has an environment of its own.
+OPTIONAL = {"autogluon", "dvc-s3", "scikit-image"}
 DISTRIBUTIONS = ("pyproject.toml", "packages/caffe/pyproject.toml")
 # A line with an example of what is wrong would be found as well.
 EXCEPT = ("CHANGELOG.md", "tests/ripen/test_docs.py")

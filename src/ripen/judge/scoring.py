@@ -4,7 +4,7 @@ The leaderboard has three renderings: a CSV file (`table`), the terminal (`ripen
 and the report (`ripen.judge.page`). The metrics' registry gives their order and their headings.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from ripen.competition.tasks import Targets, Task
 from ripen.core.errors import DataError, reading
 from ripen.core.frames import read_frame
 from ripen.core.json_files import read_json
-from ripen.core.layout import BLEND, Layout
+from ripen.core.layout import Layout
 from ripen.settings.naming import how_it_ended
 
 BAYES = "bayes"  # the name of the best possible rule in tables
@@ -110,7 +110,6 @@ def evaluate(
     bayes: dict[str, Any] | None,
     task: Task,
     scorer: Scorer,
-    left_out: Collection[str] = (),
 ) -> Metrics:
     """Return what `metrics/<competition>.json` holds.
 
@@ -125,8 +124,6 @@ def evaluate(
     task : Task
     scorer : Scorer
         The competition's metric, which decides.
-    left_out : collection of str
-        Models that cannot be the best: a blend that does not pay.
 
     Returns
     -------
@@ -158,13 +155,7 @@ def evaluate(
         raise DataError(f"metric '{metric.name}' is undefined on the {part} rows of every model")
     # A score on fewer rows, such as those of one fold, is not comparable with one on all of them.
     most = max(own[ROWS] for own in rivals.values())
-    best = metric.best(
-        {
-            name: own[SCORE]
-            for name, own in rivals.items()
-            if own[ROWS] == most and (name not in left_out or len(rivals) == 1)
-        }
-    )
+    best = metric.best({name: own[SCORE] for name, own in rivals.items() if own[ROWS] == most})
     own_metric = {"title": metric.title, "greater_is_better": metric.greater_is_better}
     return (
         {"models": models, "best": best, "best_by": f"{part}/{metric.name}"}
@@ -309,17 +300,14 @@ class Leaderboard:
         rows = self.best.scores.get(Column(self.decides.part, ROWS))
         count = "" if rows is None else f"{rows:,.0f} "
         rests = f"Chosen by {self.heading(self.decides)} on {count}rows"
-        ahead = ""
-        if self.rows[0].model == BLEND and self.best.model != BLEND:
-            ahead = f" {BLEND} is ahead by less than its gain's standard error, so it is not used."
         if self.tied:
             return (
                 f"{rests}. That many rows show no difference between {self.best.model} and "
-                f"{_listed(self.tied)}: it is below {CLEAR:g} standard errors.{ahead}"
+                f"{_listed(self.tied)}: it is below {CLEAR:g} standard errors."
             )
         if self.compared:
             return f"{rests}, {CLEAR:g} standard errors or more ahead of every other model."
-        return f"{rests}.{ahead}"
+        return f"{rests}."
 
     @property
     def summary(self) -> list[Column]:

@@ -58,8 +58,7 @@ def run(name: str) -> None:
         best_rule = bayes(competition, layout) if bayes else None
         judged = scorer(competition, layout, index)
         found = steps.of_blend(models, judged)
-        left_out = [step.step for step in found if step.step == BLEND and step.pays == "no"]
-        metrics = scoring.evaluate(models, trainings, best_rule, task, judged, left_out)
+        metrics = scoring.evaluate(models, trainings, best_rule, task, judged)
         if blended:  # an experiment's commit has its metrics, and its ledger needs the members
             metrics["models"][BLEND]["members"] = weights(layout.blend)
         board = scoring.leaderboard(metrics)
@@ -127,9 +126,9 @@ def decisions(
 
 
 def say(found: list[Step]) -> None:
-    """Print a line for the blend and for the decision where it does not pay."""
+    """Print a line for the decision where it does not pay."""
     for step in found:
-        if step.pays == "no" and step.step in (BLEND, decision.DECISION):
+        if step.pays == "no" and step.step == decision.DECISION:
             print(
                 f"evaluate: {step.step} ({step.what}) does not pay, and is left out: it gains "
                 f"{step.gain:g} ± {step.standard_error:g}"

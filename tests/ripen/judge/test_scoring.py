@@ -278,18 +278,6 @@ def test_the_table_has_every_score_and_the_bayes_rule_last() -> None:
     assert names[-2:] == ["score", "standard_error"]
 
 
-def test_a_blend_that_is_ahead_and_not_used_is_explained() -> None:
-    models = {
-        name: {"validation": {"n": 9, "log_loss": x}} for name, x in (("a", 0.2), ("blend", 0.1))
-    }
-    board = leaderboard({"models": models, "best": "a", "best_by": "validation/log_loss"})
-    assert [row.model for row in board.rows] == ["blend", "a"]
-    assert board.certainty == (
-        "Chosen by validation log loss on 9 rows. blend is ahead by less than its gain's standard "
-        "error, so it is not used."
-    )
-
-
 def test_a_row_has_everything_that_is_rendered() -> None:
     board = leaderboard(evaluate([*SVM, *NET], {"net": TRAINING}, None))
     first, second = board.rows

@@ -79,7 +79,7 @@ def codes(table: pd.DataFrame, known: Mapping[str, str]) -> dict[str, list[str]]
         kept = dict[tuple[Any, ...], str]()
         for part, each in _parts(pd.Series(given)).items():
             if each.nunique() > 1:
-                kept.setdefault(tuple(each.fillna("")), part)
+                kept.setdefault(tuple(map(str, each)), part)
         if kept:
             found[name] = whole + list(kept.values())
     return found

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from ripen.core import reproducibility
-from ripen.core.frames import read_frame
 from ripen.settings.compose import PARAMS, changed, load_competition
 from ripen.settings.schema import Competition
 
@@ -55,9 +54,9 @@ def _predict(
     name: str, competition: Competition, about: dict[str, Any], folder: Path, given: Path
 ) -> Path:
     # Only now: numpy reads its environment once, when it is imported.
-
     from ripen.competition import index as indexes
     from ripen.competition import predictions
+    from ripen.core.frames import read_frame
     from ripen.core.layout import Layout
     from ripen.learn.models import served
     from ripen.stages import fetch, predict, prepare

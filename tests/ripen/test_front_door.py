@@ -200,10 +200,8 @@ def test_bad_input_ends_prepare_with_one_line_and_nothing_half_written(
 
 
 def test_too_large_a_learning_rate(sharing: Clone) -> None:
-    settings = ("solver.base_lr=1e30", "net.activation=relu")
-    done = sharing.run(
-        "ripen", "run", *(f"competition.avocado.{setting}" for setting in settings), code=None
-    )
+    settings = ("competitions=[avocado]", "solver.base_lr=1e30", "net.activation=relu")
+    done = sharing.run("ripen", "run", *settings, code=None)
     assert done.returncode != 0
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("fit@avocado.net: ")]
     assert "training diverged" in line

@@ -36,7 +36,8 @@ def _half(path: Path) -> None:
         (lambda path: os.kill(os.getpid(), signal.SIGSEGV), "crash", "SIGSEGV"),
         (lambda path: bytearray(1 << 40), "exception", "MemoryError: "),
         (lambda path: all(iter(lambda: 1, 0)), "hang", "SIGPROF"),
-        (lambda path: b"x" * 400_000_000, "memory", "3[0-9]{2} MB: "),
+        # Far more than is allowed: the child may free what its parent had left behind meanwhile.
+        (lambda path: b"x" * 1_200_000_000, "memory", r"\d+ MB: "),
         (_half, "partial file", "x.half: DataError: stopped"),
     ],
 )

@@ -10,7 +10,6 @@ errors in one line and leave nothing new, and write the same bytes once there is
 import argparse
 import importlib
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -36,6 +35,7 @@ from ripen.core.errors import RipenError, line
 from tests.fuzz.children import Case, Outcome, run
 from tests.fuzz.kills import ROOT, SMALL
 from tests.fuzz.subjects import image
+from tests.ripen.full_disk import limited
 from tests.ripen.images import cats_and_dogs, write_raw
 from tests.ripen.stages.conftest import run as run_stage
 from tests.ripen.stages.conftest import write_params
@@ -248,7 +248,8 @@ def crowded(
         shutil.copytree(before, folder)
         there = contents(folder)
         os.chdir(folder)
-        with (_ballast if disk else _limit)(int(share * needed), disk or folder):
+        room = int(share * needed)
+        with _ballast(room, disk) if disk else limited(room):
             _refused(write)
             for name, content in contents(folder).items():
                 if content not in (there.get(name), expected.get(name)):
@@ -293,16 +294,6 @@ def _refused(write: Write) -> None:
         return
     with (inputs() / REFUSED).open("a") as file:
         file.write("x")
-
-
-@contextmanager
-def _limit(room: int, folder: Path) -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @contextmanager

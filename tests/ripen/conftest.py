@@ -1,12 +1,11 @@
 """Settings composed from conf/, and a temporary clone of the repository, for the tests of ripen."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ripen.settings import compose as config
 from ripen.settings.schema import Competition, Run
 from ripen.stages import prepare
 from tests.ripen import params
+from tests.ripen.full_disk import limited
 from tests.ripen.images import cats_and_dogs, write_raw
 
 ROOT = Path(__file__).parents[2]
@@ -212,15 +212,5 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 @pytest.fixture
 def full_disk() -> Callable[..., AbstractContextManager[None]]:
-    """Make writing fail past some bytes of a file, as on a full disk, while a block runs."""
-
-    @contextmanager
-    def limited(size: int = 20_000) -> Iterator[None]:
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
+    """Return what makes writing fail, as on a full disk, while a block runs."""
     return limited

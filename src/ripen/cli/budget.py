@@ -5,18 +5,15 @@ left out of the settings, as if the user had set it to null; `dvc repro` then ha
 """
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ripen.cli.live import TIMES, read_times, write_times
+from ripen.cli.live import TIMES, read_times, stop, write_times
 from ripen.core.errors import DataError
 from ripen.core.lineage import MODELS
 from ripen.settings import compose as config
@@ -25,7 +22,6 @@ from ripen.settings.schema import Competition
 LATER = ("blend", "evaluate", "predict", "report")  # stages that come after the models
 RESERVE, LEAST = 0.1, 25.0  # share of the budget, or seconds a competition, kept for them
 STAGES = 4.0  # they take as long as so many of the quickest stages
-GRACE = 10.0  # seconds to end, before a stopped stage is killed
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -272,10 +268,10 @@ def _repro(stage: str, limit: float, environment: Mapping[str, str]) -> float | 
         try:
             code = process.wait(limit)
         except subprocess.TimeoutExpired:
-            _stop(process)
+            stop(process)
             return None
         except BaseException:
-            _stop(process)
+            stop(process)
             raise
         output.seek(0)
         said = output.read()
@@ -283,13 +279,3 @@ def _repro(stage: str, limit: float, environment: Mapping[str, str]) -> float | 
             sys.stderr.write(said)
             raise DataError(f"{stage} failed. What is done is kept")
     return time.monotonic() - start if f"Running stage '{stage}'" in said else 0.0
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End DVC and its stage; the folds that the stage has finished are kept."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE)
-        os.killpg(process.pid, signal.SIGKILL)  # a stage that has not ended
-    process.wait()

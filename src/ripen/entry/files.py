@@ -209,7 +209,7 @@ def parts_of(files: Files) -> Parts:
     test = test or next((each for each in others if asked(each)), None)
     rest = [each for each in others if each is not test and each not in by_name]
     # A table of the labels alone may be named like the training table.
-    train = max(_named(rest, "train") or [], key=alike, default=None)
+    train = max(_named(rest, "train"), key=alike, default=None)
     if train is None:
         train = max((each for each in rest if alike(each) > 1), key=alike, default=None)
     labels = _labels(train, test, [each for each in rest if each is not train])

@@ -12,7 +12,7 @@ from ripen.judge.scoring import read_metrics
 from ripen.learn.estimator import estimator
 from ripen.learn.seen import SEEN
 from ripen.nets.contract import MODELS
-from ripen.serve import features, pictures, rows
+from ripen.serve import extractors, pictures, rows
 from ripen.serve.answers import Served
 from ripen.serve.mixture import fit_again, members
 from ripen.settings.compose import available, load_competition
@@ -90,7 +90,7 @@ def _of_competition(name: str, wanted: str | None) -> Served:
         table = rows.table(name, competition, index, mixture, title, about)
         shape = competition.columns.shape
         return table if shape is None else pictures.Pixels(table, _pixels(shape, competition))
-    return features.of_features(competition, index, mixture, inputs, title, about)
+    return extractors.of_features(competition, index, mixture, inputs, title, about)
 
 
 def chosen(competition: Competition, metrics: Mapping[str, Any]) -> str:

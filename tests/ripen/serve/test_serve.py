@@ -33,7 +33,7 @@ from ripen.nets import frozen as frozen_nets
 from ripen.nets.classify import Classifier
 from ripen.serve import app, offer, pictures
 from ripen.serve.answers import Served
-from ripen.serve.features import Extractor, OfFeatures
+from ripen.serve.extractors import Extractor, OfFeatures
 from ripen.serve.mixture import Mixture
 from ripen.serve.pictures import Pixels
 from ripen.serve.rows import Table, question

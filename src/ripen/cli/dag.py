@@ -15,6 +15,7 @@ from rich.tree import Tree
 
 from ripen.cli.command import command, known
 from ripen.core.errors import DataError, UsageError
+from ripen.core.lineage import competition_of
 from ripen.settings import compose as config
 
 Edges = Mapping[str, Iterable[str]]
@@ -73,8 +74,7 @@ def _needed(edges: Edges, competition: str) -> list[str]:
     own = [
         name
         for name in edges
-        if name.partition("@")[2].partition(".")[0] == competition
-        and not name.startswith("weights@")
+        if competition_of(name) == competition and not name.startswith("weights@")
     ]
     others = {other for name in own for other in edges[name]} - set(own)
     return [name for name in edges if name in others or name in own]

@@ -27,6 +27,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from ripen.core.atomic import write_text
+from ripen.core.lineage import competition_of
 from ripen.settings import compose as config
 
 TIMES = Path(".ripen") / "stage_seconds.json"
@@ -113,7 +114,7 @@ def lanes(
     found: list[list[str]] = [[] for _ in range(max(1, min(jobs, len(groups))))]
     place = {name: number % len(found) for number, group in enumerate(groups) for name in group}
     for stage in stages:
-        found[place.get(_competition(stage), 0)].append(stage)
+        found[place.get(competition_of(stage), 0)].append(stage)
     return found
 
 
@@ -163,7 +164,7 @@ class View:
             self.done(lane)
             self._lanes[lane] = Lane(found[1], self._clock())
             self._left.pop(found[1], None)
-            self._ran[_competition(found[1])] = lane
+            self._ran[competition_of(found[1])] = lane
             if not self._console.is_terminal:
                 usual = self.times.get(found[1])
                 took = f" (took {shown(usual)} last time)" if usual and usual > 5 else ""
@@ -206,7 +207,7 @@ class View:
         only when its turn comes.
         """
         found = [
-            self._guess(lane, [s for s in self._left if self._ran.get(_competition(s)) == number])
+            self._guess(lane, [s for s in self._left if self._ran.get(competition_of(s)) == number])
             for number, lane in self._lanes.items()
         ]
         known = [left for left in found if left is not None]
@@ -412,7 +413,3 @@ def _reasons(output: Iterable[str]) -> list[str]:
     lines = list(output)
     own = [line for line in lines if OWN_ERROR.match(line)]
     return own or lines
-
-
-def _competition(stage: str) -> str:
-    return stage.partition("@")[2].partition(".")[0]

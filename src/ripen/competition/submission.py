@@ -49,12 +49,11 @@ def csv_of(path: Path, csv: Csv) -> Csv:
     DataError
         If it is missing.
     """
-    own = sniff(path)
-    other = own.get("separator", ",") if own.get("separator", ",") != csv.separator else None
+    own = Csv(**sniff(path))  # type: ignore[arg-type]
     with path.open("rb") as file:
         header = file.readline()
-    fits = csv.separator.encode() in header or other is None or other.encode() not in header
-    return csv if fits else Csv(**own)  # type: ignore[arg-type]
+    another = own.separator.encode() in header and csv.separator.encode() not in header
+    return own if another else csv
 
 
 def id_column(sample: pd.DataFrame, id: str) -> str:

@@ -21,8 +21,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield an empty temporary file in the same folder, which replaces `path` when the block ends.
 
     Its name is random: nobody can put a link there, and two processes that write the same file have
-    a temporary file each. When the block raises, the temporary file is
-    removed and `path` is unchanged.
+    a temporary file each. When the block raises, the temporary file is removed and `path` is
+    unchanged.
 
     Raises
     ------

@@ -101,7 +101,7 @@ def made_from(stage: str, key: str, root: Path = Path(), without: Collection[str
 def pipeline_hash(competition: str, root: Path = Path(), content: Content | None = None) -> str:
     """Hash the inputs of a whole pipeline run: its settings and code, no stage's output."""
     content = content or remembering()  # most stages depend on the same folders
-    stages = [stage for name, stage in _stages(root).items() if _competition(name) == competition]
+    stages = [stage for name, stage in _stages(root).items() if competition_of(name) == competition]
     outputs = {
         _path(out)
         for stage in stages
@@ -159,8 +159,9 @@ def _parsed(text: str) -> Any:
     return yaml.load(text, Loader=LOADER)
 
 
-def _competition(name: str) -> str:
-    return name.partition("@")[2].partition(".")[0]
+def competition_of(stage: str) -> str:
+    """Return the competition of a stage's instance, such as "fit@titanic.svm"; "" of none."""
+    return stage.partition("@")[2].partition(".")[0]
 
 
 def _inputs(stage: Stage, root: Path, left_out: Collection[str], content: Content) -> list[Any]:

@@ -110,6 +110,12 @@ def form(column: Column, decimal: str = ".", hint: str = "", *, unique: bool = F
     return Expected(check, words[str(column.type)] + hint, column, missing)
 
 
+def joined_by(id: str, table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the columns that only another one has, matched by their ids."""
+    new = [name for name in other if name not in table]
+    return table.join(other.set_index(id)[new], on=id)
+
+
 def with_numbers(
     texts: Mapping[str, pd.DataFrame], id: str, sample: "pd.Series[str] | None"
 ) -> dict[str, pd.DataFrame]:
@@ -135,10 +141,10 @@ def with_numbers(
     test = texts.get("test")
     if test is None:
         return dict(texts)
-    ids = [] if sample is None or id in test else sample.tolist()
-    first = next((n for n in (1, 0) if ids == numbers_from(n, len(test))), None)
-    if id in test:
-        first = 1
+    first: int | None = 1
+    if id not in test:
+        ids = [] if sample is None else sample.tolist()
+        first = next((n for n in (1, 0) if ids == numbers_from(n, len(test))), None)
     if first is None:
         return dict(texts)
     return {

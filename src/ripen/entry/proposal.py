@@ -11,7 +11,7 @@ import yaml
 
 from ripen.competition.metrics import METRICS
 from ripen.core.errors import DataError
-from ripen.data.tables import with_numbers
+from ripen.data.tables import joined_by, with_numbers
 from ripen.entry import column_facts, facts, image_facts, split
 from ripen.entry.facts import Ask, Fact, Goal
 from ripen.entry.files import Files, Parts, parts_of
@@ -101,8 +101,7 @@ def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list
     texts = {"train": train.text, "test": test.text}
     texts = with_numbers(texts, id.name, sample.text[id.in_sample])
     if labels is not None and id.name in labels.text and id.name in train.text:
-        new = [name for name in labels.text if name not in train.text]
-        texts["train"] = train.text.join(labels.text.set_index(id.name)[new], on=id.name)
+        texts["train"] = joined_by(id.name, train.text, labels.text)
     train, test = replace(train, text=texts["train"]), replace(test, text=texts["test"])
     facts.unique(train, id.name)
     targets, reason, dropped = facts.target_of(train, test, sample, id, ask)

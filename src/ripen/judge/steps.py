@@ -1,9 +1,9 @@
 """The steps from the best single model to the submission, and what each of them brings.
 
 Each step is measured on rows that it was not fitted on, against the step before it on the same
-rows; the standard error is that of the difference. A step whose gain is not larger does not pay,
-which rests on few rows or says little. A decision that does not pay is not used, unless the
-settings demand it. The blend is a model like the others: it is submitted where it is the best one.
+rows; the standard error is that of the difference. A step whose gain is not larger does not pay.
+A decision that does not pay is not used, unless the settings demand it. The blend is a model like
+the others: it is submitted where it is the best one.
 """
 
 from collections.abc import Mapping, Sequence

@@ -165,26 +165,19 @@ def opened(
     names : sequence of str
         The model's `inputs`.
     """
-    if list(names) == ["table"]:
+    if "table" in names:
         from ripen.data.encoders import described
 
+        columns = read_frame(layout.table)
+        if features := [name for name in names if name != "table"]:
+            beside = read_features(layout, features, len(index.rows), competition).columns()
+            columns = pd.concat([columns, beside], axis=1)
         yield Table(
-            read_frame(layout.table),
+            columns,
             competition.columns.scale,
             described(competition.columns),
             own.transformers(layout.competition),
             competition.columns.clip,
-        )
-    elif "table" in names:
-        from ripen.data.encoders import described
-
-        features = [name for name in names if name != "table"]
-        beside = read_features(layout, features, len(index.rows), competition).columns()
-        yield Table(
-            pd.concat([pd.read_parquet(layout.table), beside], axis=1),
-            competition.columns.scale,
-            described(competition.columns),
-            own.transformers(layout.competition),
         )
     elif list(names) == ["images"]:
         from ripen.learn.image_files import opened as opened_images

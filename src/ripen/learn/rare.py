@@ -1,6 +1,5 @@
 """Classes too rare to learn: left out of a fit, and given a small probability of their own."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ripen.core.atomic import write_text
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import Fitted, Outputs, Rows
-from ripen.learn.target_transform import ABOUT
+from ripen.learn.target_transform import describe
 
 RARE = "rare"  # in the description of a served model
 
@@ -48,11 +46,8 @@ class Widened:
     def save(self, folder: Path) -> None:
         """Write the model, and in its description the classes that it has learnt."""
         self.fitted.save(folder)
-        file = folder / ABOUT
-        if file.exists():  # nets of whole images are not served
-            about = json.loads(file.read_text(encoding="utf-8"))
-            own = {"learnt": self.learnt, "classes": self.classes, "share": self.share}
-            write_text(file, json.dumps(about | {RARE: own}) + "\n")
+        own = {"learnt": self.learnt, "classes": self.classes, "share": self.share}
+        describe(folder, RARE, own)
 
 
 def widened(

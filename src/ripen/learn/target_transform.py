@@ -66,10 +66,15 @@ class Transformed:
     def save(self, folder: Path) -> None:
         """Write the model, and in its description the transform."""
         self.fitted.save(folder)
-        file = folder / ABOUT
-        if file.exists():  # nets of whole images are not served
-            about = json.loads(file.read_text(encoding="utf-8"))
-            write_text(file, json.dumps(about | {KEY: self.transform}) + "\n")
+        describe(folder, KEY, self.transform)
+
+
+def describe(folder: Path, key: str, value: Any) -> None:
+    """Add to the description of a saved model, if it has one."""
+    file = folder / ABOUT
+    if file.exists():  # nets of whole images are not served
+        about = json.loads(file.read_text(encoding="utf-8"))
+        write_text(file, json.dumps(about | {key: value}) + "\n")
 
 
 def fit(estimator: Estimator, train: Rows, validation: Rows | None, work: Work) -> Fitted:

@@ -243,8 +243,13 @@ def _elu(graph: Graph, step: Step, inputs: list[str]) -> str:
     return graph.node("Elu", inputs, alpha=step.layer.param.elu_param.alpha)
 
 
-_PLAIN = {"Sigmoid": "Sigmoid", "TanH": "Tanh", "BNLL": "Softplus", "AbsVal": "Abs"}
-_PLAIN["HardSwish"] = "HardSwish"
+_PLAIN = {
+    "Sigmoid": "Sigmoid",
+    "TanH": "Tanh",
+    "BNLL": "Softplus",
+    "AbsVal": "Abs",
+    "HardSwish": "HardSwish",
+}
 
 
 @_converts(*_PLAIN)

@@ -164,6 +164,7 @@ class Graph:
 
     def __init__(self, model: Any, sizes: Sequence[int]) -> None:
         self._onnx, self._model = package("import-onnx"), model
+        self._version = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
         graph = model.graph
         self.net = NetParameter(name=graph.name)
         self._arrays = {each.name: array(each) for each in graph.initializer}
@@ -286,9 +287,7 @@ class Graph:
     def _infer(self, node: Node, proto: Any) -> None:
         """Let onnx check a node and find the shapes of its outputs."""
         onnx = self._onnx
-        node.version = next(
-            o.version for o in self._model.opset_import if o.domain in ("", "ai.onnx")
-        )
+        node.version = self._version
         imports = [onnx.helper.make_opsetid("", node.version)]
         types, data = {}, {}
         for name, blob, values in zip(proto.input, node.maps, node.arrays, strict=True):

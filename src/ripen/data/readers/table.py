@@ -15,7 +15,16 @@ from ripen.core.layout import Layout
 from ripen.data import beside
 from ripen.data.column_types import date_format, detect
 from ripen.data.readers import READERS, Read
-from ripen.data.tables import Expected, category, form, identifier, number, read_table, with_numbers
+from ripen.data.tables import (
+    Expected,
+    category,
+    form,
+    identifier,
+    joined_by,
+    number,
+    read_table,
+    with_numbers,
+)
 from ripen.settings.schema import Column, Competition
 
 UNLEARNT = ("identifier", "constant")
@@ -265,8 +274,7 @@ def with_labels(
         raise DataError(f"{path}: column '{id}' is missing here or in {competition.files.train}")
     if labels[id].duplicated().any() or set(labels[id]) != set(train[id]):
         raise DataError(f"{path}: its ids are not those of {competition.files.train}, each once")
-    new = [name for name in labels if name not in train]
-    return train.join(labels.set_index(id)[new], on=id)
+    return joined_by(id, train, labels)
 
 
 def _solution(

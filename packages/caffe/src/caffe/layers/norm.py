@@ -138,7 +138,8 @@ class BatchNorm(Layer):
             The batch's means, and 1 / sqrt(variance + eps).
         """
         eps = self.param.batch_norm_param.eps
-        mean, variance = x.new_empty(self._channels), x.new_empty(self._channels)
+        # torch adds 0 times what they hold, which of unset memory may be NaN.
+        mean, variance = x.new_zeros(self._channels), x.new_zeros(self._channels)
         results: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _ops.native_batch_norm(
             x, scale, bias, mean, variance, True, 1, eps
         )

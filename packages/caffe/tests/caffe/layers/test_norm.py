@@ -87,6 +87,18 @@ def test_batch_norm_accumulates_its_statistics():
         assert found[2].tolist() == [total]
 
 
+def test_what_unset_memory_held_is_not_in_the_statistics(monkeypatch):
+    alone = Alone(batch_norm(""))
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    torch.use_deterministic_algorithms(True)  # now unset memory is NaN
+    try:
+        alone.forward()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert alone.layer.blobs[0].data == pytest.approx(MAPS.mean((0, 2, 3)), rel=1e-6)
+    assert alone.layer.blobs[1].data == pytest.approx(MAPS.var((0, 2, 3), ddof=1), rel=1e-6)
+
+
 @pytest.mark.parametrize("x", [MAPS, values(9, 4), values(4, 3, 2, 3, 2, low=20, high=30)])
 @pytest.mark.parametrize("in_place", [False, True])
 def test_batch_norm_equals_torch(x, in_place):

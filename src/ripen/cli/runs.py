@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ripen.cli import budget, live
+from ripen.cli import budget, lanes, live
 from ripen.cli.command import command, count, known, overrides, port
 from ripen.cli.submitting import refresh, show_submissions
 from ripen.core import warm
@@ -131,7 +131,7 @@ def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
         type=count,
         default=os.cpu_count() or 1,
         metavar="N",
-        help="competitions at once (default: one for each core)",
+        help="stages at once (default: one for each core)",
     )
 
 
@@ -170,19 +170,18 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
         _compose(chosen)
     competitions, dvc = config.load_run().competitions, [sys.executable, "-m", "dvc"]
     graph = config.read(config.PARAMS)["graph"]
-    stages = live.stages_of_run(graph)
+    stages = lanes.stages_of_run(graph)
     if chosen.verbose:
         code = subprocess.run([*dvc, "repro"], env=environment).returncode
     else:
-        shared = live.lanes(stages, graph, competitions, chosen.jobs)
-        if len(shared) == 1:
-            commands = [[*dvc, "repro"]]
-        else:  # DVC locks its files for moments, so that processes take turns
-            commands = [[*dvc, "--wait-for-lock", "repro", *own] for own in shared]
+        threads = max(config.load_competition(name).threads for name in competitions)
+        due, times = budget.changed(stages, environment), live.read_times(live.TIMES)
+        jobs = max(1, chosen.jobs // threads)
+        phases = lanes.phases(stages, due, graph, competitions, jobs, times)
         before = _text(LOCK)
-        code = live.repro(Console(), stages, commands, environment)
+        code = live.repro(Console(), stages, phases, _dvc, environment)
         after = _text(LOCK)
-        if len(shared) > 1 and after != (ordered := live.ordered(after, before, stages)):
+        if after != (ordered := lanes.ordered(after, before, stages)):
             write_text(LOCK, ordered)
     if not code:
         code = _show(competitions)
@@ -192,6 +191,13 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
         print(f"To go back: git checkout {' '.join(changed)} && .venv/bin/dvc checkout")
         print("To keep the settings: write them into conf/, then ripen compose, and commit")
     return code
+
+
+def _dvc(phase: lanes.Phase, stages: Sequence[str]) -> list[str]:
+    """Return DVC's command for the stages of a lane."""
+    # DVC locks its files for moments, so that processes take turns.
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro"]
+    return [*command, *["--single-item"][: phase.alone], *stages]
 
 
 def _text(file: Path) -> str:

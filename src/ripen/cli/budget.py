@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -231,7 +231,8 @@ def run(budget: str, started: float, environment: Mapping[str, str]) -> list[str
         if left(True) <= 0 or dvc(f"prepare@{name}", left(True)) is None:
             raise DataError(f"the budget {budget} is too short to prepare {name}. Give more")
     every = units(competitions, values["graph"])
-    ready = _unchanged([unit.stage for unit in every], environment) if known else set[str]()
+    found = [unit.stage for unit in every]
+    ready = set(found) - changed(found, environment) if known else set[str]()
     try:
         undone = spend(every, known, left, dvc, ready)
     finally:
@@ -244,11 +245,14 @@ def run(budget: str, started: float, environment: Mapping[str, str]) -> list[str
     return without(undone, competitions)
 
 
-def _unchanged(stages: list[str], environment: Mapping[str, str]) -> set[str]:
-    """Return the stages that DVC finds as an earlier run has left them."""
+def changed(stages: Sequence[str], environment: Mapping[str, str]) -> set[str]:
+    """Return the stages that DVC does not find as an earlier run has left them.
+
+    What follows from them may change as well. All stages, where DVC cannot tell.
+    """
     command = [sys.executable, "-m", "dvc", "status", "--json", *stages]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    return set() if done.returncode else set(stages) - set(json.loads(done.stdout))
+    return set(stages) if done.returncode else set(stages) & set(json.loads(done.stdout))
 
 
 def _repro(stage: str, limit: float, environment: Mapping[str, str]) -> float | None:

@@ -1,8 +1,8 @@
 """DVC's stages in view: which runs, which are unchanged, for how long, and how much is left.
 
 A terminal shows what is done above one line that moves; elsewhere each stage is a plain line. How
-long a stage took is kept in `.ripen/`, for the next run's guess. Competitions share no output, so
-they run side by side: a DVC process each, called a lane here.
+long a stage took is kept in `.ripen/`, for the next run's guess. Several processes of DVC's may run
+side by side (`ripen.cli.lanes`); each is called a lane.
 """
 
 import json
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,17 +26,15 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from ripen.cli.lanes import Phase
 from ripen.core.atomic import write_text
 from ripen.core.lineage import competition_of
-from ripen.settings import compose as config
 
 TIMES = Path(".ripen") / "stage_seconds.json"
 """How long each stage took when it last ran."""
 INTERRUPTED = 130  # the exit code after Ctrl-C
 GRACE = 10.0  # seconds to end, before a stopped stage is killed
-OF_NETS = ("features", "finetune")  # the stages that read a net of the zoo
 RUNS = re.compile(r"Running stage '([^']+)'")
-ENTRY = re.compile(r"^(?=  \S)", re.MULTILINE)  # of a stage in dvc.lock
 SAME = re.compile(r"Stage '([^']+)' (didn't change|is cached)")
 OWN_ERROR = re.compile(r"[a-z]+@\S+: (?!warning|excluded)")  # as `ripen.stages` prints them
 PASSED = ("warning:", "excluded:")  # in lines of stages that are shown at once
@@ -48,27 +46,6 @@ DVCS = (
     "To enable auto",
     "\t",
 )
-
-
-def names(pipeline: Mapping[str, Any], graph: Mapping[str, Any]) -> list[str]:
-    """Return the stages of a pipeline as DVC names them.
-
-    Parameters
-    ----------
-    pipeline : mapping
-        The content of `dvc.yaml`.
-    graph : mapping
-        The instances of its stages, `graph` of `params.yaml`.
-    """
-    found: list[str] = []
-    for name, stage in pipeline["stages"].items():
-        if "foreach" not in stage:
-            found.append(name)
-        else:
-            found += [
-                f"{name}@{key}" for key in graph[stage["foreach"].removeprefix("${graph.")[:-1]]
-            ]
-    return found
 
 
 def read_times(file: Path) -> dict[str, float]:
@@ -83,39 +60,6 @@ def write_times(times: Mapping[str, float], file: Path) -> None:
     """Keep how long stages took, for `read_times` of the next run."""
     file.parent.mkdir(parents=True, exist_ok=True)
     write_text(file, json.dumps(times, indent=1, sort_keys=True) + "\n")
-
-
-def lanes(
-    stages: Sequence[str], graph: Mapping[str, Any], competitions: Sequence[str], jobs: int
-) -> list[list[str]]:
-    """Share the stages of a run out to processes of DVC's.
-
-    Those of a competition stay in one. So do all competitions that use nets of the zoo, whose
-    weights are outputs that they share: DVC lets no process read what another one writes.
-
-    Parameters
-    ----------
-    stages : sequence of str
-        From `names`.
-    graph : mapping
-        As for `names`.
-    competitions : sequence of str
-    jobs : int
-        How many processes at most.
-
-    Returns
-    -------
-    list of list of str
-        The stages of each process. The first also has those that belong to no competition.
-    """
-    users = {item["competition"] for name in OF_NETS for item in graph[name].values()}
-    apart = [[name] for name in competitions if name not in users]
-    groups = [sorted(users), *apart] if users else apart
-    found: list[list[str]] = [[] for _ in range(max(1, min(jobs, len(groups))))]
-    place = {name: number % len(found) for number, group in enumerate(groups) for name in group}
-    for stage in stages:
-        found[place.get(competition_of(stage), 0)].append(stage)
-    return found
 
 
 @dataclass
@@ -153,7 +97,7 @@ class View:
         self._left = dict.fromkeys(stages)
         self._total, self._start = len(stages), clock()
         self._ran: dict[str, int] = {}  # the competitions, of which a stage ran, and their lanes
-        self._unchanged = 0
+        self._count = 0
         self._lanes = defaultdict[int, Lane](Lane)
         self._spinner = Spinner("dots")
 
@@ -164,6 +108,7 @@ class View:
             self.done(lane)
             self._lanes[lane] = Lane(found[1], self._clock())
             self._left.pop(found[1], None)
+            self._count += 1
             self._ran[competition_of(found[1])] = lane
             if not self._console.is_terminal:
                 usual = self.times.get(found[1])
@@ -171,8 +116,9 @@ class View:
                 self._say(f"{found[1]}: runs{took}")
         elif found := SAME.match(line):
             self.done(lane)
-            self._left.pop(found[1], None)
-            self._unchanged += 1
+            if found[1] not in self._left:  # an earlier phase ran it
+                return
+            del self._left[found[1]]
             if found[2] == "is cached":
                 self._say(f"{found[1]}: from the cache", "dim")
         elif line and not line.startswith(DVCS):
@@ -190,15 +136,23 @@ class View:
             self._say(f"{now.stage}: {shown(took)}", "green")
         now.stage = now.last = ""
 
+    def start(self) -> None:
+        """Begin with new lanes."""
+        self._lanes.clear()
+
+    def stage(self, lane: int) -> str:
+        """Return the stage that runs in a lane; "" of none."""
+        return self._lanes[lane].stage
+
     def output(self, lane: int = 0) -> list[str]:
         """Return what the last stage of a lane has printed."""
         return self._lanes[lane].output
 
     def summary(self) -> str:
         """Return how many stages ran, and how many did not need to."""
-        ran = self._total - len(self._left) - self._unchanged
         took = shown(self._clock() - self._start)
-        return f"{ran} stages ran, {self._unchanged} were unchanged or cached, in {took}"
+        rest = self._total - self._count
+        return f"{self._count} stages ran, {rest} were unchanged or cached, in {took}"
 
     def guess(self) -> float | None:
         """Return the seconds that are left at most, None where nothing is known.
@@ -248,46 +202,44 @@ class View:
 def repro(
     console: Console,
     stages: Sequence[str],
-    commands: Sequence[Sequence[str]],
+    phases: Sequence[Phase],
+    dvc: Callable[[Phase, Sequence[str]], Sequence[str]],
     environment: Mapping[str, str],
     file: Path = TIMES,
 ) -> int:
-    """Run DVC's commands side by side, show their stages, and return the first exit code not 0.
+    """Run DVC's processes, show their stages, and return the first exit code not 0.
 
     A stage that fails is one line on standard error, if it said what is wrong, or all its output.
-    The other commands go on.
+    The other competitions go on.
 
     Parameters
     ----------
     console : Console
     stages : sequence of str
-        From `names`.
-    commands : sequence of sequence of str
+        From `ripen.cli.lanes.names`.
+    phases : sequence of Phase
+        One after the other.
+    dvc : callable
+        Returns the command for the stages of a lane.
     environment : mapping
         The commands'.
     file : Path
         Seconds of earlier runs; is written anew.
     """
-    view, code, running = View(console, stages, read_times(file)), 0, len(commands)
+    view, code, failed = View(console, stages, read_times(file)), 0, set[str]()
     moving = Live(view, console=console, refresh_per_second=8, transient=True)
     try:
-        with (
-            _terminated(),
-            _side_by_side(commands, environment) as said,
-            moving if console.is_terminal else nullcontext(),
-        ):
-            while running:
-                lane, found = said.get()
-                if isinstance(found, str):
-                    view.line(found, lane)
-                    continue
-                running -= 1
-                if found == 0:
-                    view.done(lane)
-                    continue
-                code = code or found
-                for line in _reasons(view.output(lane)):
-                    print(line, file=sys.stderr)
+        with _terminated(), moving if console.is_terminal else nullcontext():
+            for phase in phases:
+                left = [
+                    [s for s in lane if competition_of(s) not in failed] for lane in phase.lanes
+                ]
+                left = [lane for lane in left if lane]
+                commands = [dvc(phase, lane) for lane in left]
+                for lane, found in _follow(view, commands, environment):
+                    code = code or found
+                    stages_out = [view.stage(lane)] if phase.alone else left[lane]
+                    failed |= {competition_of(stage) for stage in stages_out}
     except KeyboardInterrupt:
         print("stopped. What is done is kept: ripen run goes on from there", file=sys.stderr)
         return INTERRUPTED
@@ -298,6 +250,27 @@ def repro(
     else:
         console.print(view.summary(), highlight=False)
     return code
+
+
+def _follow(
+    view: View, commands: Sequence[Sequence[str]], environment: Mapping[str, str]
+) -> Iterator[tuple[int, int]]:
+    """Run commands side by side, and show what they print; yield the codes of those that fail."""
+    view.start()
+    running = len(commands)
+    with _side_by_side(commands, environment) as said:
+        while running:
+            lane, found = said.get()
+            if isinstance(found, str):
+                view.line(found, lane)
+                continue
+            running -= 1
+            if found == 0:
+                view.done(lane)
+                continue
+            for line in _reasons(view.output(lane)):
+                print(line, file=sys.stderr)
+            yield lane, found
 
 
 @contextmanager
@@ -369,26 +342,6 @@ def _terminated() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def ordered(lock: str, before: str, stages: Sequence[str]) -> str:
-    """Return the text of dvc.lock with its entries as one process would have left them.
-
-    Those that it had keep their places. New ones follow in the order of `stages`, and not in that
-    of processes side by side.
-
-    Parameters
-    ----------
-    lock, before : str
-        After the run, and before it; "" of none.
-    stages : sequence of str
-        From `names`.
-    """
-    head, *entries = ENTRY.split(lock)
-    old = [entry.partition(":")[0].strip() for entry in ENTRY.split(before)[1:]]
-    places = {name: place for place, name in enumerate(dict.fromkeys([*old, *stages]))}
-    entries.sort(key=lambda entry: places.get(entry.partition(":")[0].strip(), len(places)))
-    return "".join([head, *entries])
-
-
 def shown(seconds: float) -> str:
     """Return a time for a reader.
 
@@ -401,11 +354,6 @@ def shown(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def stages_of_run(graph: Mapping[str, Any]) -> list[str]:
-    """Return the stages of `dvc.yaml` with the instances of `params.yaml`."""
-    return names(config.read(Path("dvc.yaml")), graph)
 
 
 def _reasons(output: Iterable[str]) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any
 
 from rich.console import Console
 
-from ripen.cli import budget, live
+from ripen.cli import budget, lanes, live
 from ripen.cli.command import command, count, known, overrides, port
 from ripen.cli.submitting import refresh, show_submissions
+from ripen.core import warm
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError
 from ripen.core.lineage import leaves
@@ -25,6 +27,7 @@ from ripen.settings import compose as config
 RUNNING = Path(".ripen") / "run.lock"  # held while a run is at work
 CHANGES, NONE = 10, object()  # settings that are named; what a missing one is compared as
 LOCK = Path("dvc.lock")
+SOURCES = os.pathsep.join(("src", "packages/caffe/src"))  # as in the commands of dvc.yaml
 WRITTEN = ("params.yaml", "dvc.lock", "metrics")  # by a run, and tracked by git
 
 
@@ -128,7 +131,7 @@ def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
         type=count,
         default=os.cpu_count() or 1,
         metavar="N",
-        help="competitions at once (default: one for each core)",
+        help="stages at once (default: one for each core)",
     )
 
 
@@ -149,25 +152,36 @@ def _run(chosen: argparse.Namespace) -> int:
     started = time.monotonic()
     _compose(chosen)
     _drop_broken_lock(LOCK)
+    with warm.process(_serving(), _environment()) as environment:
+        return _repro(chosen, started, environment)
+
+
+def _serving() -> list[str]:
+    """Return the command of a warm process, whose numbers are those of most competitions."""
+    settings = [*(config.read(config.PARAMS).get("competition") or {}).values()]
+    numbers = Counter((each["reproducibility"], str(each["threads"])) for each in settings)
+    return [sys.executable, "-m", "ripen.stages", "--warm", *numbers.most_common(1)[0][0]]
+
+
+def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str, str]) -> int:
     limit = config.load_run().budget
-    if limit and (left_out := budget.run(limit, started, _environment())):
+    if limit and (left_out := budget.run(limit, started, environment)):
         chosen.overrides = [*chosen.overrides, *left_out]
         _compose(chosen)
     competitions, dvc = config.load_run().competitions, [sys.executable, "-m", "dvc"]
     graph = config.read(config.PARAMS)["graph"]
-    stages = live.stages_of_run(graph)
+    stages = lanes.stages_of_run(graph)
     if chosen.verbose:
-        code = subprocess.run([*dvc, "repro"], env=_environment()).returncode
+        code = subprocess.run([*dvc, "repro"], env=environment).returncode
     else:
-        shared = live.lanes(stages, graph, competitions, chosen.jobs)
-        if len(shared) == 1:
-            commands = [[*dvc, "repro"]]
-        else:  # DVC locks its files for moments, so that processes take turns
-            commands = [[*dvc, "--wait-for-lock", "repro", *own] for own in shared]
+        threads = max(config.load_competition(name).threads for name in competitions)
+        due, times = budget.changed(stages, environment), live.read_times(live.TIMES)
+        jobs = max(1, chosen.jobs // threads)
+        phases = lanes.phases(stages, due, graph, competitions, jobs, times)
         before = _text(LOCK)
-        code = live.repro(Console(), stages, commands, _environment())
+        code = live.repro(Console(), stages, phases, _dvc, environment)
         after = _text(LOCK)
-        if len(shared) > 1 and after != (ordered := live.ordered(after, before, stages)):
+        if after != (ordered := lanes.ordered(after, before, stages)):
             write_text(LOCK, ordered)
     if not code:
         code = _show(competitions)
@@ -177,6 +191,13 @@ def _run(chosen: argparse.Namespace) -> int:
         print(f"To go back: git checkout {' '.join(changed)} && .venv/bin/dvc checkout")
         print("To keep the settings: write them into conf/, then ripen compose, and commit")
     return code
+
+
+def _dvc(phase: lanes.Phase, stages: Sequence[str]) -> list[str]:
+    """Return DVC's command for the stages of a lane."""
+    # DVC locks its files for moments, so that processes take turns.
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro"]
+    return [*command, *["--single-item"][: phase.alone], *stages]
 
 
 def _text(file: Path) -> str:
@@ -329,4 +350,5 @@ def _drop_broken_lock(lock: Path) -> None:
 def _environment() -> dict[str, str]:
     """Return an environment whose `python` is this one, as the stages' commands expect."""
     here = Path(sys.executable).parent
-    return os.environ | {"PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}"}
+    path = f"{here}{os.pathsep}{os.environ.get('PATH', '')}"
+    return os.environ | {"PATH": path, "PYTHONPATH": SOURCES}

@@ -23,9 +23,12 @@ PORTABLE = {
     "CAFFE_FUSION": "0",
 }
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+HELD = (*PORTABLE, *THREADS)
+"""The variables that `hold` sets."""
+Reproducibility = Literal["portable", "fast"]
 
 
-def hold(reproducibility: Literal["portable", "fast"], threads: int) -> None:
+def hold(reproducibility: Reproducibility, threads: int) -> None:
     """Set the environment that numpy and torch read when they are imported.
 
     Parameters
@@ -41,11 +44,9 @@ def hold(reproducibility: Literal["portable", "fast"], threads: int) -> None:
     RuntimeError
         If numpy or torch is already imported, and has read different values.
     """
-    wanted = dict.fromkeys(THREADS, str(threads))
-    if reproducibility == "portable":
-        wanted |= PORTABLE
+    wanted = _wanted(reproducibility, threads)
     late = [name for name in ("numpy", "torch") if name in sys.modules]
-    if late and any(os.environ.get(key) != value for key, value in wanted.items()):
+    if late and not held(reproducibility, threads):
         raise RuntimeError(
             f"hold() was called too late: {late[0]} is already imported. Call it before the "
             "import, or set the same variables before Python starts"
@@ -53,6 +54,17 @@ def hold(reproducibility: Literal["portable", "fast"], threads: int) -> None:
     os.environ.update(wanted | waiting(_pressure(), threads, os.environ))
     if reproducibility == "portable":
         os.environ.pop("NPY_ENABLE_CPU_FEATURES", None)  # numpy refuses to import with both set
+
+
+def held(reproducibility: Reproducibility, threads: int) -> bool:
+    """Return whether the environment is what `hold` makes of it."""
+    wanted = _wanted(reproducibility, threads)
+    return all(os.environ.get(key) == value for key, value in wanted.items())
+
+
+def _wanted(reproducibility: Reproducibility, threads: int) -> dict[str, str]:
+    portable = PORTABLE if reproducibility == "portable" else {}
+    return dict.fromkeys(THREADS, str(threads)) | portable
 
 
 PRESSURE = Path("/proc/pressure/cpu")  # Linux since 4.20, unless it is turned off

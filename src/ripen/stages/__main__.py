@@ -1,25 +1,39 @@
-"""Run one stage: `python -m ripen.stages STAGE [COMPETITION or NET] [NAME]`."""
+"""Run one stage: `python -m ripen.stages STAGE [COMPETITION or NET] [NAME]`.
+
+`python -m ripen.stages --warm REPRODUCIBILITY THREADS SOCKET` serves stages from a warm process
+(`ripen.core.warm`).
+"""
 
 import argparse
 import importlib
 import sys
 from pathlib import Path
+from typing import cast
 
-from ripen.core import reproducibility
-from ripen.core.errors import RipenError, line
-from ripen.settings import compose
+from ripen.core import reproducibility, warm
 
 STAGES = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, *, copied: bool = False) -> int:
     """Hold the numbers to one path, and run the stage.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Of the command line; by default this process's.
+    copied : bool, optional
+        Whether this process is a copy of a warm one, whose libraries hold to its numbers.
 
     Returns
     -------
     int
         Exit code: 0, 1 for what is wrong with the data, 2 for what is wrong with the usage.
     """
+    # Only here: what asks a warm process for a stage imports nothing that the stage needs.
+    from ripen.core.errors import RipenError, line
+    from ripen.settings import compose
+
     parser = argparse.ArgumentParser(prog="python -m ripen.stages", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("item", nargs="*", help="a competition, or a net; then a model or features")
@@ -28,7 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
         if chosen.item:
             competitions = compose.read(compose.PARAMS).get("competition") or {}
             values = competitions.get(chosen.item[0], {})
-            reproducibility.hold(values.get("reproducibility", "fast"), values.get("threads", 1))
+            numbers = values.get("reproducibility", "fast"), values.get("threads", 1)
+            if copied and not reproducibility.held(*numbers):
+                return warm.REFUSED
+            reproducibility.hold(*numbers)
         # Only now: a stage imports numpy and torch, which read their environment once.
         importlib.import_module(f"ripen.stages.{chosen.stage}").run(*chosen.item)
     except Exception as error:
@@ -40,5 +57,14 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _main(arguments: list[str]) -> int:
+    if arguments[:1] == ["--warm"]:
+        kind, threads, number = arguments[1:]
+        reproducibility.hold(cast(reproducibility.Reproducibility, kind), int(threads))
+        return main(warm.serve(int(number), reproducibility.HELD), copied=True)
+    code = warm.ask(arguments)
+    return main(arguments) if code is None else code
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_main(sys.argv[1:]))

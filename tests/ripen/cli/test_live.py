@@ -3,19 +3,17 @@
 import io
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 from rich.console import Console
 
 from ripen.cli import live
-from ripen.cli.live import View, lanes, names, ordered, read_times, repro
-from ripen.settings import compose as config
-from ripen.stages import settings
-from tests.ripen.conftest import ROOT
+from ripen.cli.lanes import Phase
+from ripen.cli.live import View, read_times, repro
 
 STAGES = ["settings", "fetch@a", "fit@a.svm", "fit@a.net", "fit@b.svm"]
 DVC = [
@@ -48,15 +46,6 @@ def printed(where: Console) -> list[str]:
     return where.file.getvalue().splitlines()
 
 
-def test_the_stages_are_those_of_dvc() -> None:
-    values, _ = settings.compose(["competitions=[avocado]"], ROOT / "conf")
-    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    found = names(pipeline, values["graph"])
-    locked = config.read(ROOT / "dvc.lock")["stages"]
-    assert set(found) == {name for name in locked if "digits" not in name}
-    assert (found[0], found[-1]) == ("settings", "report@avocado")
-
-
 def test_each_stage_is_a_plain_line_where_there_is_no_terminal() -> None:
     where, clock = console(), Clock()
     view = View(where, STAGES, {"fit@a.net": 40.0}, clock)
@@ -74,7 +63,7 @@ def test_each_stage_is_a_plain_line_where_there_is_no_terminal() -> None:
         "[4/5] fit@a.net: 1 min 1 s",
     ]
     assert view.times == {"fit@a.net": 61.0, "fit@a.svm": 5.0}
-    assert view.summary() == "2 stages ran, 2 were unchanged or cached, in 1 min 9 s"
+    assert view.summary() == "2 stages ran, 3 were unchanged or cached, in 1 min 9 s"
 
 
 def test_the_rest_is_guessed_from_the_last_run() -> None:
@@ -102,14 +91,16 @@ def test_the_rest_is_guessed_from_the_last_run() -> None:
 
 def run(lines: list[str], code: int, where: Console, file: Path) -> int:
     script = f"import sys; print({chr(10).join(lines)!r}); sys.exit({code})"
-    return repro(where, STAGES, [[sys.executable, "-c", script]], {}, file)
+    return repro(
+        where, STAGES, [Phase([STAGES])], lambda *_: [sys.executable, "-c", script], {}, file
+    )
 
 
 def test_times_are_kept_for_the_next_run(tmp_path: Path) -> None:
     where, file = console(terminal=True), tmp_path / ".ripen" / "times.json"
     assert run(DVC, 0, where, file) == 0
     assert set(read_times(file)) == {"fit@a.svm", "fit@a.net"}
-    assert "2 stages ran, 2 were unchanged or cached, in " in printed(where)[-1]
+    assert "2 stages ran, 3 were unchanged or cached, in " in printed(where)[-1]
     file.write_text("[broken")
     assert read_times(file) == read_times(tmp_path / "none") == {}
 
@@ -130,26 +121,7 @@ def test_a_stage_that_fails_says_why(
     assert "fit@a.net" not in json.loads((tmp_path / "times.json").read_text())
 
 
-# --- Competitions side by side -------------------------------------------------------------------
-
-BESIDE = ["settings", "weights@squeezenet", "fetch@a", "fetch@b", "fit@a.net", "fit@b.net"]
-
-
-@pytest.mark.parametrize(
-    ("users", "jobs", "expected"),
-    [
-        ([], 1, [BESIDE]),
-        ([], 4, [["settings", "weights@squeezenet", *BESIDE[2::2]], BESIDE[3::2]]),
-        # Both read the weights of a net, which one of them writes.
-        (["a", "b"], 4, [BESIDE]),
-        (["b"], 4, [["settings", "weights@squeezenet", *BESIDE[3::2]], BESIDE[2::2]]),
-    ],
-)
-def test_competitions_run_side_by_side_where_they_share_no_output(
-    users: list[str], jobs: int, expected: list[list[str]]
-) -> None:
-    graph = {"features": {}, "finetune": {f"{name}.net": {"competition": name} for name in users}}
-    assert lanes(BESIDE, graph, ["a", "b"], jobs) == expected
+# --- Side by side --------------------------------------------------------------------------------
 
 
 def test_each_process_has_its_stage_and_the_longest_is_what_is_left() -> None:
@@ -167,20 +139,43 @@ def test_each_process_has_its_stage_and_the_longest_is_what_is_left() -> None:
     assert view.output(1) == ["fit svm: fold 1"]
 
 
-def command(*lines: str, then: str = "") -> list[str]:
+def program(*lines: str, then: str = "") -> list[str]:
     return [sys.executable, "-c", f"import os, sys, time; print({chr(10).join(lines)!r}); {then}"]
 
 
-def test_one_that_fails_lets_the_other_go_on(
+def beside(programs: dict[str, list[str]], file: Path, *later: list[str]) -> int:
+    """Run programs in place of DVC, each for a stage, side by side; then stages of later phases."""
+    phases = [Phase([[stage] for stage in programs], alone=True), *map(Phase, [[x] for x in later])]
+    return repro(
+        console(), STAGES, phases, lambda _, lane: programs.get(lane[-1], printing(lane)), {}, file
+    )
+
+
+def printing(lane: Sequence[str]) -> list[str]:
+    return program(*[f"Running stage '{stage}':" for stage in lane])
+
+
+def test_a_competition_that_fails_lets_the_others_go_on(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    fails = command("Running stage 'fit@b.svm':", "fit@b.svm: too few rows", then="sys.exit(255)")
-    goes_on = command("Running stage 'fit@a.svm':", then="sys.stdout.flush(); time.sleep(0.2)")
     file = tmp_path / "times.json"
-    assert repro(console(), STAGES, [goes_on, fails], {}, file) == 255
-    error = capfd.readouterr().err.splitlines()
-    assert error[0] == "fit@b.svm: too few rows"
-    assert set(read_times(file)) == {"fit@a.svm"}
+    programs = {
+        "fit@a.svm": program("Running stage 'fit@a.svm':", then="sys.stdout.flush()"),
+        "fit@b.svm": program("Running stage 'fit@b.svm':", "fit@b.svm: few", then="sys.exit(255)"),
+    }
+    assert beside(programs, file, ["report@a", "report@b"]) == 255
+    assert capfd.readouterr().err.splitlines()[0] == "fit@b.svm: few"
+    assert set(read_times(file)) == {"fit@a.svm", "report@a"}
+
+
+def test_what_an_earlier_phase_ran_counts_once(tmp_path: Path) -> None:
+    where = console()
+    again = program("Stage 'fit@a.svm' didn't change, skipping", "Running stage 'fit@a.net':")
+    lines = {"fit@a.svm": printing(["fit@a.svm"]), "fit@a.net": again}
+    phases = [Phase([["fit@a.svm"]], alone=True), Phase([["fit@a.net"]])]
+    code = repro(where, STAGES, phases, lambda _, lane: lines[lane[0]], {}, tmp_path / "times.json")
+    assert code == 0
+    assert printed(where)[-1].startswith("2 stages ran, 3 were unchanged or cached, in ")
 
 
 @pytest.mark.parametrize(
@@ -195,22 +190,8 @@ def test_no_process_outlives_a_stopped_run(
 ) -> None:
     monkeypatch.setattr(live, "GRACE", 0.5)
     others = psutil.Process().children(recursive=True)  # of tests before
-    stops = command(then=f"import signal; os.kill(os.getppid(), signal.{sent}); time.sleep(60)")
-    both = [command(then="time.sleep(60)"), stops]
+    stops = program(then=f"import signal; os.kill(os.getppid(), signal.{sent}); time.sleep(60)")
+    programs = {"fit@a.svm": program(then="time.sleep(60)"), "fit@b.svm": stops}
     with ended:
-        assert repro(console(), STAGES, both, {}, tmp_path / "times.json") == live.INTERRUPTED
+        assert beside(programs, tmp_path / "times.json") == live.INTERRUPTED
     assert set(psutil.Process().children(recursive=True)) <= set(others)
-
-
-def test_new_entries_of_the_lock_are_in_the_order_of_one_process() -> None:
-    entries = {name: f"  {name}:\n    cmd: {name}\n    deps:\n    - path: x\n" for name in STAGES}
-    head = "schema: '2.0'\nstages:\n"
-    by_time = ["fit@b.svm", "settings", "fit@a.net", "fit@a.svm"]
-    lock = head + "".join(entries[name] for name in by_time)
-    expected = [name for name in STAGES if name in by_time]
-    assert ordered(lock, "", STAGES) == head + "".join(entries[name] for name in expected)
-    # What it had stays where it was.
-    before = head + entries["fit@b.svm"] + entries["settings"]
-    kept = ["fit@b.svm", "settings", "fit@a.svm", "fit@a.net"]
-    assert ordered(lock, before, STAGES) == head + "".join(entries[name] for name in kept)
-    assert ordered("", "", STAGES) == ""

@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from ripen.core import warm
+from ripen.stages.__main__ import main
 
 LEARNING = ("torch", "caffe", "sklearn", "skops", "optuna", "matplotlib", "mlflow", "sqlalchemy")
 COMPOSING = ("hydra", "omegaconf", "antlr4")  # for conf/: stages read what is composed already
@@ -48,3 +52,12 @@ def test_the_help_of_the_command_line_imports_no_numpy() -> None:
         "sys.exit(' '.join({'numpy', 'pandas', 'torch', 'mlflow'} & set(sys.modules)) or None)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_copy_whose_libraries_hold_to_other_numbers_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    Path("params.yaml").write_text("competition: {a: {reproducibility: fast, threads: 7}}\n")
+    assert main(["predict", "a"], copied=True) == warm.REFUSED

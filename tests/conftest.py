@@ -2,6 +2,8 @@
 
 import gc
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,15 +64,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def frozen_heap() -> None:
-    """Leave out of later garbage collections what is there by now.
+    """Leave out of later garbage collections what is there once modules have been imported.
 
     A fit collects garbage after each fold, and would look at a million objects of PyTorch, MLflow
     and pytest each time.
     """
-    gc.collect()
-    gc.freeze()
+    if len(sys.modules) > frozen[-1] + 20:
+        gc.collect()
+        gc.freeze()
+        frozen.append(len(sys.modules))
+
+
+frozen = [0]
+"""How many modules there were each time that the heap was frozen."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Let `fsync` return at once. It matters where power fails, and no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda file: None)
+        yield
 
 
 @pytest.fixture(scope="session")

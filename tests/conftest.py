@@ -20,7 +20,14 @@ settings.register_profile(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-settings.load_profile("ripen")
+settings.register_profile("ripen, quick", settings.get_profile("ripen"), max_examples=25)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Before test modules are imported: some ask for a share of the examples.
+    quick = config.option.markexpr == "not slow"
+    settings.load_profile("ripen, quick" if quick else "ripen")
+
 
 # What works on one clone that has been reproduced, and what kills one of the machine's processes.
 TOGETHER = (

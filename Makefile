@@ -9,7 +9,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # In a process a core, four at most: each may need 2 GiB. More threads would wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4
+# Bytecode is kept: otherwise every process would compile the code anew, and the tests start many.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4
 TORCH := $(shell grep '^torch==' constraints.txt)
 INSTALLED = $(BIN)/python -c 'from importlib.metadata import version; \
 	assert "torch==" + version("torch").partition("+")[0] == "$(TORCH)"'

@@ -2,6 +2,8 @@
 
 import gc
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,14 @@ settings.register_profile(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-settings.load_profile("ripen")
+settings.register_profile("ripen, quick", settings.get_profile("ripen"), max_examples=25)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Before test modules are imported: some ask for a share of the examples.
+    quick = config.option.markexpr == "not slow"
+    settings.load_profile("ripen, quick" if quick else "ripen")
+
 
 # What works on one clone that has been reproduced, and what kills one of the machine's processes.
 TOGETHER = (
@@ -62,15 +71,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def frozen_heap() -> None:
-    """Leave out of later garbage collections what is there by now.
+    """Leave out of later garbage collections what is there once modules have been imported.
 
     A fit collects garbage after each fold, and would look at a million objects of PyTorch, MLflow
     and pytest each time.
     """
-    gc.collect()
-    gc.freeze()
+    if len(sys.modules) > frozen[-1] + 20:
+        gc.collect()
+        gc.freeze()
+        frozen.append(len(sys.modules))
+
+
+frozen = [0]
+"""How many modules there were each time that the heap was frozen."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Let `fsync` return at once. It matters where power fails, and no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda file: None)
+        yield
 
 
 @pytest.fixture(scope="session")

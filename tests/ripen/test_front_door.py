@@ -216,7 +216,7 @@ NET = "competition.avocado.models.net.solver"
 
 
 def test_an_experiment_changes_a_setting_and_the_workspace_can_be_compared(sharing: Clone) -> None:
-    sharing.run("dvc", "exp", "run", "-S", f"{NET}.max_iter=200")
+    sharing.run("dvc", "exp", "run", "-S", f"{NET}.max_iter=200", "settings", "evaluate@avocado")
     metrics = json.loads(sharing.read("metrics/avocado.json"))
     assert metrics["models"]["net"]["iterations"] == 200
     assert metrics["models"]["net"]["stopped"] == "max_iter"
@@ -240,7 +240,8 @@ def test_an_edit_in_conf_alone_is_found(clone: Clone) -> None:
 
 def test_a_temporary_experiment_logs_to_the_repositorys_store(sharing: Clone) -> None:
     before = hashlib.sha256(sharing.read("dvc.lock").encode()).hexdigest()
-    sharing.run("dvc", "exp", "run", "--temp", "-S", f"{NET}.max_iter=100")
+    stages = ("settings", "fit@avocado.net")
+    sharing.run("dvc", "exp", "run", "--temp", "-S", f"{NET}.max_iter=100", *stages)
     client = mlflow.MlflowClient(f"sqlite:///{sharing.path / 'mlflow.db'}")
     pipelines = client.search_runs(["1"], "params.`solver.max_iter` = '100'")
     nested = {run.info.run_name for run in pipelines if "mlflow.parentRunId" in run.data.tags}

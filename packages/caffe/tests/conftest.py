@@ -22,7 +22,13 @@ settings.register_profile(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-settings.load_profile("caffe")
+settings.register_profile("caffe, quick", settings.get_profile("caffe"), max_examples=25)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Before test modules are imported: some ask for a share of the examples.
+    quick = config.option.markexpr == "not slow"
+    settings.load_profile("caffe, quick" if quick else "caffe")
 
 
 @pytest.fixture(autouse=True)

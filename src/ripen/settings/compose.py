@@ -8,7 +8,9 @@ that has the setting. The prefix `competition.NAME.` restricts it to one.
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -36,6 +38,7 @@ _CREDENTIALS = {
 }
 """The settings that are addresses, and where their credentials come from."""
 SETTINGS = {key_of(field.name) for kind in (Run, Competition) for field in fields(kind)}
+Files = tuple[tuple[Path, int, int, int], ...]
 T = TypeVar("T")
 
 
@@ -95,7 +98,8 @@ def _composed(overrides: Sequence[str], conf: Path) -> Composed:
     """Compose `conf/` as `compose` does, with errors that repeat an override as it is."""
     run_keys = {field.name for field in fields(Run)}
     of_run = [o for o in overrides if _key(o).partition(".")[0] in run_keys]
-    run = _Definition("run", read(conf / "config.yaml"), conf).resolved(of_run)
+    files = _files(conf)
+    run = _run(conf, files).resolved(of_run)
     names = [str(name) for name in run.get("competitions") or ()]
     for name in names:
         if name not in available(conf):
@@ -106,8 +110,7 @@ def _composed(overrides: Sequence[str], conf: Path) -> Composed:
     competitions, notes, named = {}, list[str](), dict[str, set[str]]()
     unused = [override for override in overrides if override not in of_run]
     for name in names:
-        values = _competition(name, conf)
-        definition = _Definition(name, values, conf)
+        definition = _competition(name, conf, files)
         mine, preset = [], list[str]()
         for override in [override for override in overrides if override not in of_run]:
             owner, stripped = _owner(override, names)
@@ -127,7 +130,7 @@ def _composed(overrides: Sequence[str], conf: Path) -> Composed:
                 notes.append(f"'{_key(stripped)}' does not apply to {name}")
         competitions[name] = definition.resolved(preset + mine)
         chosen = [_key(override).split(".") for override in mine]
-        named[name] = {*(values.get("models") or {})}
+        named[name] = {*(definition.values.get("models") or {})}
         named[name] |= {key[1] for key in chosen if key[0] == "models" and len(key) > 1}
     for override in unused:
         if _key(override) == "preset":
@@ -315,7 +318,20 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _competition(name: str, conf: Path) -> dict[str, Any]:
+def _files(conf: Path) -> Files:
+    """Return the files of `conf/` and what changes with them."""
+    found = ((path, path.stat()) for path in sorted(conf.rglob("*.yaml")) if path.is_file())
+    return tuple((path, stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in found)
+
+
+# Without overrides Hydra composes the same until a file changes, and takes a tenth of a second.
+@lru_cache(maxsize=32)
+def _run(conf: Path, files: Files) -> "_Definition":
+    return _Definition("run", read(conf / "config.yaml"), conf)
+
+
+@lru_cache(maxsize=32)
+def _competition(name: str, conf: Path, files: Files) -> "_Definition":
     """Return a competition's file as Hydra's primary config, on top of its kind."""
     file = conf / "competition" / f"{name}.yaml"
     values = read(file)
@@ -323,7 +339,7 @@ def _competition(name: str, conf: Path) -> dict[str, Any]:
     if not isinstance(defaults, list):
         raise ConfigError(f"{file}: defaults must be a list, for instance [/kind/table]")
     below = [each for each in defaults if each != "_self_"]
-    return {"defaults": [*below, "_self_"], **values}
+    return _Definition(name, {"defaults": [*below, "_self_"], **values}, conf)
 
 
 class _Definition:
@@ -335,7 +351,7 @@ class _Definition:
     def __init__(self, name: str, values: Mapping[str, Any], conf: Path) -> None:
         from omegaconf import OmegaConf
 
-        self._name, self._values, self._conf = name, values, conf
+        self._name, self.values, self._conf = name, values, conf
         composed = self._composed(values, [])
         self._referenced = _referenced(OmegaConf.to_container(composed))
         self._plain = self._container(composed)
@@ -386,16 +402,16 @@ class _Definition:
         # Override referenced sections first: models.net.solver may be `${solver}`, and a part of it
         # can be overridden only after it is resolved.
         first = [o for o in overrides if self._is_group(o) or self._root(o) in self._referenced]
-        values = dict(self._plain)
+        values = deepcopy(self._plain)  # the caller's own
         if first:
             # solver=adam replaces the file's own section `solver` as a whole.
             groups = {_key(override) for override in filter(self._is_group, first)}
-            kept = {key: value for key, value in self._values.items() if key not in groups}
+            kept = {key: value for key, value in self.values.items() if key not in groups}
             values = self._container(self._composed(kept, first))
         # A file that names a splitter replaces its kind's, whose settings Hydra would merge in.
-        own = self._values.get("validation")
+        own = self.values.get("validation")
         if isinstance(own, Mapping) and "split" in own:
-            values["validation"] = dict(own)
+            values["validation"] = deepcopy(dict(own))
         if later := [override for override in overrides if override not in first]:
             values = self._container(self._composed(self._without_former(values, later), later))
         values |= dict.fromkeys(dropped)

@@ -21,6 +21,7 @@ from ripen.core.errors import DataError, UsageError
 from ripen.core.layout import Layout
 from ripen.learn import fitting
 from ripen.learn.models import served
+from tests.ripen import empty_store
 from tests.ripen.learn import fits
 from tests.ripen.stages.conftest import ROOT, run_all, write_params
 
@@ -49,6 +50,7 @@ OFFLINE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Return a function that leaves the test in a folder with a competition of a table."""
     monkeypatch.chdir(tmp_path)
+    empty_store.put(tmp_path)
 
     def make(text: str = MINE) -> dict[str, Any]:
         (tmp_path / "models").symlink_to(ROOT / "models")

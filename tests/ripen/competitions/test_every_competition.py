@@ -21,6 +21,7 @@ from ripen.settings import compose as config
 from ripen.settings.schema import Competition
 from ripen.stages import evaluate, features, fetch, fit, predict, prepare
 from ripen.stages import settings as guard
+from tests.ripen import empty_store
 from tests.ripen.conftest import ROOT
 
 NAMES = config.available(ROOT / "conf")
@@ -95,6 +96,7 @@ def alone(
 
     def make(name: str) -> str:
         monkeypatch.chdir(tmp_path)
+        empty_store.put(tmp_path)
         for each in ("src", "models", "dvc.yaml", "constraints.txt", "packages"):
             if (ROOT / each).exists():
                 (tmp_path / each).symlink_to(ROOT / each)

@@ -13,6 +13,7 @@ from ripen.competition.metrics import METRICS
 from ripen.core.layout import Layout
 from ripen.judge import terminal
 from ripen.stages import evaluate, fit, predict, prepare, report
+from tests.ripen import empty_store
 from tests.ripen.conftest import ROOT
 
 PRICES = """
@@ -65,6 +66,7 @@ def prices(composed: Callable[..., Path], tmp_path: Path) -> pd.DataFrame:
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
     (tmp_path / "conf/competition/prices.yaml").write_text(PRICES)
     composed("competitions=[prices]", *QUICK, conf=tmp_path / "conf")
+    empty_store.put(tmp_path)
     test = write_raw(LAYOUT.raw)
     prepare.run("prices")
     for model in MODELS:

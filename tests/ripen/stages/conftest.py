@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ripen.stages import prepare
-from tests.ripen import params
+from tests.ripen import empty_store, params
 from tests.ripen.images import cats_and_dogs, write_raw
 
 ROOT = Path(__file__).parents[3]
@@ -68,8 +68,9 @@ def run_all(name: str, values: dict[str, Any], *stages: str) -> None:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """Leave the test in a folder of its own with `models/`; return `write_params`."""
+    """Leave the test in a folder of its own with `models/` and a store; return `write_params`."""
     monkeypatch.chdir(tmp_path)
+    empty_store.put(tmp_path)
     (tmp_path / "models").symlink_to(ROOT / "models")
     return write_params
 

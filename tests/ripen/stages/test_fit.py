@@ -42,6 +42,7 @@ def run_of(name: str) -> Any:
     return run
 
 
+@pytest.mark.slow
 def test_classic_models_of_a_table_and_what_is_tracked_of_them(here: Params) -> None:
     here(
         "competitions=[avocado]",

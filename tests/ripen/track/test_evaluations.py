@@ -15,6 +15,7 @@ from ripen.settings.schema import Run
 from ripen.track import evaluations
 from ripen.track.experiments import open_experiment
 from ripen.track.tracker import FOLDER
+from tests.ripen import empty_store
 from tests.ripen.conftest import ROOT
 
 MakeRun = Callable[..., Run]
@@ -26,6 +27,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.MlflowCl
     """The store of a folder, with an experiment; each test has its own model."""
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(tmp_path_factory.mktemp("registry"))
+        empty_store.put(Path.cwd())
         yield open_experiment(run_of(compose([], ROOT / "conf").run), "avocado")[0]
 
 

@@ -14,6 +14,7 @@ from mlflow.entities import Run
 from ripen.settings import compose as config
 from ripen.track.experiments import experiments_of, find, repository_root, training_seconds
 from ripen.track.tracker import Tracker
+from tests.ripen import empty_store
 
 pytestmark = pytest.mark.slow  # each makes a store of MLflow's
 
@@ -57,6 +58,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "dvc.yaml").write_text(DVC)
     (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "code.py").write_text("")
+    empty_store.put(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

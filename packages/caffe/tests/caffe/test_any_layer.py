@@ -51,7 +51,9 @@ def nets(draw: st.DrawFn, kind: str) -> NetParameter:
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=settings.default.max_examples * 3 // 5, suppress_health_check=list(HealthCheck)
+)
 @given(data=st.data())
 def test_any_layer(kind, data):
     net = data.draw(nets(kind))

@@ -29,7 +29,8 @@ from tests.caffe.net_case import MLP, net
 X_INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 2 } } }'
 HUGE = "dim: 1048576 dim: 1048576"
 MANY = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=settings.default.max_examples * 3 // 2,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

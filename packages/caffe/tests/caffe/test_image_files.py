@@ -126,7 +126,7 @@ def test_too_many_pixels_are_refused():
         decode(bytes(header), "p")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings.default.max_examples * 3 // 2)
 @given(st.data())
 def test_damaged_images_are_decoded_or_refused(data):
     kind = data.draw(st.sampled_from(["png", "jpeg", "bmp", "gif", "tiff", "webp"]))

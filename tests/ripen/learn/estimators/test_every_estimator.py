@@ -291,13 +291,26 @@ def encoders_of(name: str) -> list[str]:
 
 
 ENCODED = [(name, each) for name in ESTIMATORS for each in encoders_of(name)]
+FIRST = {encode: name for name, encode in reversed(ENCODED) if name not in WATCHING}
+
+
+def is_first(name: str, encode: str) -> bool:
+    """Whether it is the estimator's first encoder, or this the encoder's first estimator."""
+    return encode == encoders_of(name)[0] or name == FIRST[encode]
 
 
 def test_every_encoder_of_the_registry_is_taken_by_some_estimator() -> None:
     assert {each for _, each in ENCODED} == set(ENCODERS)
 
 
-@pytest.mark.parametrize(("name", "encode"), [each for each in ENCODED if each[0] not in WATCHING])
+@pytest.mark.parametrize(
+    ("name", "encode"),
+    [
+        pytest.param(name, encode, marks=[] if is_first(name, encode) else [pytest.mark.slow])
+        for name, encode in ENCODED
+        if name not in WATCHING
+    ],
+)
 def test_nothing_fitted_sees_the_validation_part(name: str, encode: str) -> None:
     """A fold's model gives the same bytes whatever its validation rows and their targets are."""
     n, tests = 60, 12

@@ -85,8 +85,14 @@ def compare(found: Trained, expected: Training, folder: Path) -> None:
             np.testing.assert_allclose(array, np.reshape(blob.data, blob.shape.dim), **CLOSE)
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3])
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
+@pytest.mark.parametrize(
+    ("activation", "depth"),
+    [
+        pytest.param(activation, depth, marks=[pytest.mark.slow] if row != depth else [])
+        for row, activation in enumerate(["sigmoid", "tanh", "relu"], 1)
+        for depth in (1, 2, 3)
+    ],
+)
 def test_each_trial_is_as_if_alone(
     make_net: MakeNet, activation: str, depth: int, tmp_path: Path
 ) -> None:

@@ -139,6 +139,7 @@ def test_a_served_model_answers_as_the_fitted_one(
         assert found["class"].tolist() == expected.argmax(axis=1).tolist()
 
 
+@pytest.mark.slow
 def test_the_trusted_types_are_exactly_those_of_the_registry(tmp_path: Path) -> None:
     table, types = mixed(), set()
     for task, outputs in (("binary", 2), ("regression", 1)):

@@ -15,9 +15,17 @@ from ripen.settings.compose import dump
 from ripen.stages import fit
 from ripen.stages import sweep as stage
 from ripen.stages.settings import compose
+from tests.ripen import empty_store
 from tests.ripen.learn.sweeps.conftest import CONF, environment, ripen
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def store(repository: Path) -> None:
+    empty_store.put(repository)
+
+
 QUICK = ("train.check_interval=20", "solver.max_iter=60")
 
 

@@ -223,8 +223,6 @@ class Solver(Fixed, ABC):
         param = self.param
         if len(param.test_iter) and param.test_interval <= 0:
             raise SolverError("test_iter is given and test_interval is not. Needed: 1 or more")
-        if any(passes < 1 for passes in param.test_iter):
-            raise SolverError(f"test_iter is {list(param.test_iter)}. Allowed: 1 or more each")
         if param.weight_decay and param.regularization_type not in ("L1", "L2"):
             raise SolverError(
                 f"regularization_type is '{param.regularization_type}'. Allowed: L1, L2"
@@ -273,7 +271,7 @@ class Solver(Fixed, ABC):
                 sums[name] = sums.get(name, 0) + net.blobs[name].data
         means = {name: value / passes for name, value in sums.items()}
         if self.param.test_compute_loss:
-            glog.info("solver.cpp:401", "Test loss: %g", loss / passes)
+            glog.info("solver.cpp:401", "Test loss: %g", loss / passes if passes > 0 else math.nan)
         for line in outputs(net, means):
             glog.info("solver.cpp:414", "    Test net output %s", line)
         return means
@@ -304,7 +302,7 @@ class Solver(Fixed, ABC):
             return 1.0
         flat = [gradient.reshape(-1) for gradient in gradients]
         norm = math.sqrt(sum(torch.stack([torch.dot(each, each) for each in flat]).tolist()))
-        if norm <= limit:
+        if not norm > limit:  # so for a limit that is NaN, as in Caffe
             return 1.0
         line = "Gradient clipping: scaling down gradients (L2 norm %g > %g) by scale factor %g"
         glog.info("sgd_solver.cpp:99", line, norm, limit, limit / norm)

@@ -264,7 +264,6 @@ def test_an_unknown_type_of_a_message():
         ({"lr_policy": "poly", "power": 2, "max_iter": 10}, 15, 0.25),
         ({"lr_policy": "exp", "gamma": 10}, 400, math.inf),
         ({"lr_policy": "sigmoid", "gamma": 100, "stepsize": 100}, 0, 0.0),
-        ({"lr_policy": "inv", "gamma": -1, "power": 0.5}, 2, math.nan),
     ],
 )
 def test_rates_beyond_max_iter_are_those_of_c(settings, iteration, expected):

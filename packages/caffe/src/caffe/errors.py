@@ -100,6 +100,10 @@ class ArrayNeeded(InputError, AttributeError):
     """Something else than an array was given: in pycaffe it lacks the attribute `shape`."""
 
 
+class SeedError(InputError, OverflowError):
+    """A negative seed: an OverflowError in pycaffe."""
+
+
 class BatchError(NetError, ValueError, RuntimeError):
     """Arrays for `forward_all` are missing or differ in length."""
 

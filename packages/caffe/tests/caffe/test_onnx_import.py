@@ -166,6 +166,27 @@ def test_nearest_resizing(tmp_path: Path, factor: int) -> None:
     assert_same(tmp_path / "m.onnx", read(tmp_path / "m.onnx"))
 
 
+@pytest.mark.parametrize("settings", [
+    'mode="linear"',
+    'mode="linear", coordinate_transformation_mode="align_corners"',
+    'mode="linear", coordinate_transformation_mode="asymmetric"',
+    'mode="cubic", coordinate_transformation_mode="pytorch_half_pixel", cubic_coeff_a=-0.75',
+    'mode="nearest", nearest_mode="ceil"',
+])  # fmt: skip
+@pytest.mark.parametrize(("name", "sizes"), [
+    ("scales", [1, 1, 2, 1.5]), ("scales", [1, 1, 0.5, 2.3]), ("sizes", [2, 4, 10, 3]),
+])  # fmt: skip
+def test_interpolation_is_a_product_along_each_axis(
+    tmp_path: Path, settings: str, name: str, sizes: list[float]
+) -> None:
+    inputs = "x, , s" if name == "scales" else "x, , , s"
+    made = model(f"y = Resize <{settings}> ({inputs})", {})
+    values = np.array(sizes, np.float32 if name == "scales" else np.int64)
+    made.graph.initializer.append(onnx.numpy_helper.from_array(values, "s"))
+    onnx.save(made, tmp_path / "m.onnx")
+    assert_same(tmp_path / "m.onnx", read(tmp_path / "m.onnx"))
+
+
 class Network(nn.Module):
     """What torch's exporter writes much arithmetic on shapes for."""
 

@@ -142,19 +142,7 @@ def _conv_transpose(graph: Graph, node: Node) -> str:
     return _filter(graph, node, "Deconvolution", weight, bias, outputs, pad, stride, dilation)
 
 
-@writes("GlobalAveragePool", "GlobalMaxPool")
-def _global_pool(graph: Graph, node: Node) -> str:
-    mean = node.type == "GlobalAveragePool"
-    settings = {"pool": PoolingParameter.AVE if mean else PoolingParameter.MAX}
-    if len(node.map().shape) != 4:
-        raise node.error(f"reads {node.map().shape}. Allowed: (N, C, H, W)")
-    return graph.add(
-        node, "Pooling", [node.blob()], pooling_param=settings | {"global_pooling": True}
-    )
-
-
-@writes("MaxPool", "AveragePool")
-def _pool(graph: Graph, node: Node) -> str:
+def pool(graph: Graph, node: Node) -> str:
     """Write a Pooling with as many windows, and a Scale where its means divide by another size."""
     kernel = [int(each) for each in node.setting("kernel_shape")]
     if len(kernel) != 2 or len(node.map().shape) != 4:

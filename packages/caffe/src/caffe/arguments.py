@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caffe.blob import Blob
-from caffe.errors import CallError, NetError, ShapeError
+from caffe.errors import ArrayNeeded, CallError, NetError, ShapeError
 from caffe.proto.caffe_pb2 import TEST, TRAIN
 
 
@@ -36,7 +36,9 @@ def net_options(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]
         )
     options = dict(zip(names, given, strict=False)) | named
     options = {name: value for name, value in options.items() if value is not None}
-    if options.get("phase") not in (TRAIN, TEST):
+    if options.get("phase") in (TRAIN, TEST):
+        options["phase"] = int(options["phase"])  # True counts as 1, as in C++
+    else:
         came = f"is {options['phase']!r}" if "phase" in options else "is missing"
         raise CallError(f"Net(file, phase): the phase {came}. Allowed: caffe.TRAIN, TEST")
     if not isinstance(options.get("level", 0), int):
@@ -78,13 +80,18 @@ def set_inputs(
 
 
 def assign(name: str, target: NDArray[Any], values: NDArray[Any]) -> None:
-    """Write values into a blob's view; another shape with as many elements will do.
+    """Write values into a blob's view by numpy's rules.
 
     Raises
     ------
+    ArrayNeeded
+        If `values` are neither an array nor a list.
     ShapeError
         If the first axes differ, or the values do not broadcast to the blob.
     """
+    if not isinstance(values, np.ndarray | np.generic | list | tuple):
+        came = "None" if values is None else f"a {type(values).__name__}"
+        raise ArrayNeeded(f"blob '{name}' was given {came}. Needed: an array of {target.shape}")
     shape = np.shape(values)
     if shape[:1] != target.shape[:1]:
         raise ShapeError(
@@ -92,8 +99,7 @@ def assign(name: str, target: NDArray[Any], values: NDArray[Any]) -> None:
             "The first axis must be the same: reshape the blob first"
         )
     try:
-        same = np.size(values) == target.size
-        target[...] = np.reshape(values, target.shape) if same else values
+        target[...] = values
     except ValueError:
         raise ShapeError(
             f"blob '{name}' has shape {target.shape}; the values have {shape}, "

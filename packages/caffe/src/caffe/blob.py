@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from caffe.device import Device, current
-from caffe.errors import ShapeError
+from caffe.errors import KeywordsError, ShapeError
 from caffe.memory import Array, Reshaped, shared, with_shape
 from caffe.vectors import Vector
 
@@ -57,7 +57,8 @@ class Blob:
         If a size is negative, or there are more elements than Caffe can count (2^31 - 1).
     """
 
-    __slots__ = ("_data", "_diff", "_shape", "dtype")
+    # "__dict__" lets scripts attach attributes of their own.
+    __slots__ = ("__dict__", "_data", "_diff", "_shape", "dtype")
 
     def __init__(self, shape: Sequence[int] = (), dtype: torch.dtype = torch.float32) -> None:
         self.dtype = dtype
@@ -163,8 +164,10 @@ class Blob:
             raise ShapeError(f"axis {index} of a blob of shape {self._shape}")
         return index % len(self._shape)
 
-    def reshape(self, *shape: int) -> None:
+    def reshape(self, *shape: int, **named: int) -> None:
         """Change the shape; values are kept if the memory is large enough."""
+        if named:
+            raise KeywordsError(f"Blob.reshape takes no kwargs: {', '.join(named)}")
         if shape == self._shape:
             return
         sizes = _checked(shape)

@@ -80,8 +80,9 @@ class Classifier(Net):
         super().__init__(model_file, TEST, weights=pretrained_file)
         self.transformer = prepared(self, mean, input_scale, raw_scale, channel_swap)
         self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
-        given = image_dims is not None and len(image_dims) > 0
-        self.image_dims = np.array(image_dims if given else self.crop_dims)
+        self.image_dims: Sequence[int] | NDArray[Any] = self.crop_dims
+        if image_dims is not None and len(image_dims) > 0:
+            self.image_dims = image_dims
 
     def predict(
         self, inputs: Sequence[NDArray[Any]], oversample: bool = True
@@ -107,7 +108,7 @@ class Classifier(Net):
         inputs = list(inputs)
         if not inputs:
             raise InputError("no image to classify. Needed: at least 1")
-        resized = [resize_image(image, self.image_dims.tolist()) for image in inputs]
+        resized = [resize_image(image, tuple(self.image_dims)) for image in inputs]
         crops: Sequence[NDArray[np.float32]] = (
             list(cut_ten(resized, self.crop_dims.tolist()))
             if oversample
@@ -122,11 +123,11 @@ class Classifier(Net):
         return predictions
 
     def _middle(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        if (self.image_dims < self.crop_dims).any():
+        dims = np.array(self.image_dims)
+        if (dims < self.crop_dims).any():
             raise InputError(
-                f"image_dims {tuple(self.image_dims)} is smaller than the net's input "
-                f"{tuple(self.crop_dims)}"
+                f"image_dims {tuple(dims)} is smaller than the net's input {tuple(self.crop_dims)}"
             )
-        start = self.image_dims / 2 - self.crop_dims / 2
+        start = dims / 2 - self.crop_dims / 2
         (top, left), (bottom, right) = start.astype(int), (start + self.crop_dims).astype(int)
         return image[top:bottom, left:right]

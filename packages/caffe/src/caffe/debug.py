@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from caffe.net import Net
 
 
-def watch(net: "Net") -> None:
-    """Log each layer of a net as it runs."""
+def watch(net: "Net", when: Callable[[], bool] = lambda: True) -> None:
+    """Log each layer of a net as it runs, in the passes for which `when` returns True."""
     steps = net.steps
 
     def after_forward(index: int) -> None:
-        _forward(steps[index])
+        if when():
+            _forward(steps[index])
 
     def after_backward(index: int) -> None:
+        if not when():
+            return
         if steps[index].need_backward:
             _backward(steps[index])
         if index == 0:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from operator import index
 from typing import Protocol
 
 import psutil
@@ -154,6 +155,7 @@ def set_device(device: int) -> None:
         If torch does not find that GPU.
     """
     global _number
+    device = index(device)  # a TypeError for None, as in pycaffe
     _check(f"set_device({device})", device)
     _number = device
     if _current is not None:

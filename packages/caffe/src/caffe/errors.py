@@ -19,6 +19,10 @@ class UnreadableError(FormatError, OSError, RuntimeError):
     """
 
 
+class MissingFile(UnreadableError, FileNotFoundError):
+    """There is no such file."""
+
+
 class ValuesError(FormatError, ValueError):
     """Stored values do not fit their shape: numpy's ValueError in pycaffe."""
 
@@ -60,7 +64,7 @@ class ModuleError(LayerError, ImportError):
 
 
 class ClassMissing(LayerError, AttributeError):
-    """A Python layer's module lacks its class: an AttributeError in pycaffe."""
+    """A Python layer's module lacks its class, or that a method: an AttributeError in pycaffe."""
 
 
 class LookupFailed(NetError, ValueError, KeyError):
@@ -85,8 +89,27 @@ class SolverError(CaffeError):
     """A solver's settings are invalid, or its state does not fit its net."""
 
 
-class InputError(CaffeError, ValueError):
-    """An argument is invalid: an array's shape, the name of an input."""
+class InputError(CaffeError, ValueError, IndexError, RuntimeError):
+    """An argument is invalid: an array's shape, the name of an input.
+
+    It is also each of the built-in errors that numpy and scipy raise in pycaffe for such arguments.
+    """
+
+
+class ArrayNeeded(InputError, AttributeError):
+    """Something else than an array was given: in pycaffe it lacks the attribute `shape`."""
+
+
+class SeedError(InputError, OverflowError):
+    """A negative seed: an OverflowError in pycaffe."""
+
+
+class BatchError(NetError, ValueError, RuntimeError):
+    """Arrays for `forward_all` are missing or differ in length."""
+
+
+class KeywordsError(NetError, TypeError, RuntimeError):
+    """`Blob.reshape` was given keywords."""
 
 
 class NotInstalled(CaffeError, AttributeError):
@@ -112,7 +135,7 @@ def naming(place: object) -> Iterator[None]:
         raise type(error)(f"{place}: {error}") from error.__cause__
 
 
-class SpecError(NetError, AttributeError, KeyError, TypeError):
+class SpecError(NetError, AttributeError, KeyError, TypeError, ValueError):
     """A NetSpec is invalid: an unknown field or top, a value of the wrong type.
 
     It is also each of the built-in errors that pycaffe raises in such cases.
@@ -121,5 +144,7 @@ class SpecError(NetError, AttributeError, KeyError, TypeError):
     __str__ = Exception.__str__  # not KeyError's, which quotes it
 
 
-class MappingError(NetError, AssertionError, RuntimeError):
+class MappingError(NetError, AssertionError, AttributeError, KeyError, RuntimeError):
     """Two tops cannot be mapped to each other's coordinates; the built-in errors are pycaffe's."""
+
+    __str__ = Exception.__str__  # not KeyError's, which quotes it

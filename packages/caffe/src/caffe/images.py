@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from caffe.errors import FormatError, InputError, UnreadableError
+from caffe.errors import FormatError, InputError, MissingFile, UnreadableError
 from caffe.formats import PathLike, shown
 from caffe.image_files import open_image
 
@@ -50,7 +50,7 @@ def load_image(filename: PathLike, color: bool = True) -> Array:
     except FormatError as error:
         raise UnreadableError(str(error)) from None
     except FileNotFoundError as error:
-        raise UnreadableError(f"{source}: cannot be read: {error.strerror}") from None
+        raise MissingFile(f"{source}: cannot be read: {error.strerror}") from None
     except Exception as error:  # Pillow raises errors of any type for a damaged file
         raise UnreadableError(f"{source}: cannot be decoded: {error}") from None
     if pixels.ndim == 2:
@@ -84,6 +84,7 @@ def resize_image(im: NDArray[Any], new_dims: Sequence[int], interp_order: int = 
     ----------
     im : ndarray of shape (H, W, K)
     new_dims : (height, width)
+        The number of channels may follow.
     interp_order : int
         1 for linear.
 
@@ -94,9 +95,13 @@ def resize_image(im: NDArray[Any], new_dims: Sequence[int], interp_order: int = 
     Raises
     ------
     InputError
-        If the image does not have three axes, or a size is less than 1.
+        If the image does not have three axes, a size is less than 1, or there is no such order.
     """
-    height, width = (int(size) for size in new_dims)
+    if len(new_dims) not in (2, 3) or list(new_dims[2:]) not in ([], list(im.shape[2:])):
+        raise InputError(f"an image of shape {im.shape} cannot be resized to {tuple(new_dims)}")
+    if not 0 <= interp_order <= 5:
+        raise InputError(f"interp_order is {interp_order}. Allowed: 0 to 5")
+    height, width = int(new_dims[0]), int(new_dims[1])
     if im.ndim != 3 or min(*im.shape, height, width) < 1:
         raise InputError(f"an image of shape {im.shape} cannot be resized to {height}x{width}")
     factors = (height / im.shape[0], width / im.shape[1], 1)
@@ -116,6 +121,12 @@ def _float32(values: NDArray[Any]) -> Array:
     return values.astype(np.float32, copy=False)
 
 
+def _covers(shape: tuple[int, ...], other: tuple[int, int, int]) -> bool:
+    """Whether an image has another's channels, and at least its height and width."""
+    same = len(shape) == 3 and shape[2] == other[2]
+    return same and shape[0] >= other[0] and shape[1] >= other[1]
+
+
 def oversample(images: Sequence[NDArray[Any]], crop_dims: Sequence[int]) -> Array:
     """Crop the four corners and the centre of each image, and mirror them.
 
@@ -133,15 +144,19 @@ def oversample(images: Sequence[NDArray[Any]], crop_dims: Sequence[int]) -> Arra
     Raises
     ------
     InputError
-        If an image is smaller than the crops.
+        If there is no image, or one is smaller than the first or the crops.
     """
-    height, width = (int(size) for size in crop_dims)
-    h, w, channels = images[0].shape
-    if any(image.shape != images[0].shape for image in images) or h < height or w < width:
-        shapes = sorted({image.shape for image in images})
+    if images is None or len(images) == 0 or len(crop_dims) != 2:
+        raise InputError(f"oversample needs images and (height, width), came: {crop_dims}")
+    height, width = int(crop_dims[0]), int(crop_dims[1])
+    # The crops' places are those of the first image; others may be larger, as in pycaffe.
+    h, w, channels = images[0].shape if images[0].ndim == 3 else (0, 0, 0)
+    shapes = {image.shape for image in images}
+    if h < height or w < width or not all(_covers(shape, (h, w, channels)) for shape in shapes):
         raise InputError(
-            f"images of shapes {shapes} cannot be cropped to {height}x{width}: they must be "
-            "equal in shape, and at least as large"
+            f"images of shapes {sorted(shapes)} cannot be cropped to {height}x{width}: they must "
+            "have the first one's channels, and at least its size, which is that of the crops or "
+            "more"
         )
     corners = [(y, x) for y in (0, h - height) for x in (0, w - width)]
     corners.append((int(h / 2 - height / 2), int(w / 2 - width / 2)))

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -62,14 +63,14 @@ def blobproto_to_array(blob: BlobProto, return_diff: bool = False) -> NDArray[np
 
 
 def array_to_blobproto(arr: NDArray[Any], diff: NDArray[Any] | None = None) -> BlobProto:
-    """Store an array, and its gradients of the same shape, as a blob.
+    """Store an array, and its gradients of the same size, as a blob.
 
     Raises
     ------
     InputError
-        If the two shapes differ.
+        If the two sizes differ.
     """
-    if diff is not None and diff.shape != arr.shape:
+    if diff is not None and diff.size != arr.size:
         raise InputError(f"values of shape {arr.shape} and gradients of {diff.shape}: must agree")
     blob = BlobProto()
     set_blob(blob, arr, diff)
@@ -116,7 +117,7 @@ def array_to_datum(arr: NDArray[Any], label: int | None = None) -> Datum:
     else:
         datum.float_data.extend(arr.astype(float).ravel())
     if label is not None:
-        datum.label = int(label)
+        datum.label = index(label)  # a TypeError for 3.7, as in pycaffe
     return datum
 
 
@@ -125,11 +126,11 @@ def datum_to_array(datum: Datum) -> NDArray[Any]:
 
     Raises
     ------
-    FormatError
+    ValuesError
         If it is encoded, or its number of values does not fit its shape.
     """
     if datum.encoded:
-        raise FormatError("the datum is an encoded image: decode its data with Pillow")
+        raise ValuesError("the datum is an encoded image: decode its data with Pillow")
     values: NDArray[Any] = np.array(datum.float_data, np.float64)
     if datum.data:
         values = np.frombuffer(datum.data, np.uint8).copy()
@@ -184,7 +185,7 @@ class Transformer:
         if result.shape[:2] != dims:
             result = resize_image(result, dims)
         if (order := self.transpose.get(in_)) is not None:
-            result = result.transpose(order)
+            result = self._transposed(result, order)
         if (swap := self.channel_swap.get(in_)) is not None:
             result = self._swapped(result, swap)
         if (raw_scale := self.raw_scale.get(in_)) is not None:
@@ -208,13 +209,13 @@ class Transformer:
         if (swap := self.channel_swap.get(in_)) is not None:
             result = self._swapped(result, np.argsort(swap).tolist())
         if (order := self.transpose.get(in_)) is not None:
-            result = result.transpose(np.argsort(order))
+            result = self._transposed(result, np.argsort(order).tolist())
         return result
 
     def set_transpose(self, in_: str, order: Sequence[int]) -> None:
         """Set the order of axes, such as (2, 0, 1) for (H, W, K) into (K, H, W)."""
         self._check_input(in_)
-        if sorted(order) != list(range(len(self.inputs[in_]) - 1)):
+        if len(order) != len(self.inputs[in_]) - 1:
             raise InputError(
                 f"transpose order {tuple(order)}: needs to have the same number of dimensions as "
                 f"the input, {len(self.inputs[in_]) - 1}"
@@ -225,7 +226,7 @@ class Transformer:
         """Set the order of channels after transposing, such as (2, 1, 0) for RGB into BGR."""
         self._check_input(in_)
         channels = self.inputs[in_][1]
-        if len(order) != channels or not all(0 <= i < channels for i in order):
+        if len(order) != channels:
             raise InputError(
                 f"channel swap {tuple(order)}: needs to have the same number of dimensions as the "
                 f"input channels, {channels}"
@@ -290,6 +291,18 @@ class Transformer:
 
     @staticmethod
     def _swapped(values: NDArray[Any], order: Sequence[int]) -> NDArray[Any]:
-        if len(values) <= max(order):
-            raise InputError(f"channels {tuple(order)} of an array of shape {values.shape}")
-        return values[list(order)]
+        try:
+            return values[list(order)]
+        except IndexError:
+            raise InputError(
+                f"channels {tuple(order)} of an array of shape {values.shape}"
+            ) from None
+
+    @staticmethod
+    def _transposed(values: NDArray[Any], order: Sequence[int]) -> NDArray[Any]:
+        try:
+            return values.transpose(order)
+        except ValueError as error:
+            raise InputError(
+                f"transpose {tuple(order)} of an array of shape {values.shape}: {error}"
+            ) from None

@@ -81,11 +81,14 @@ class Net(Fixed):
         options = net_options(arguments, {k: v for k, v in named.items() if v is not None})
         definition = NetParameter()
         if isinstance(network_file, Message):
-            file: Path = ""
+            file = ""
             definition.CopyFrom(forks.plain(network_file, NetParameter))
         else:
             file = os.fsdecode(network_file)
+            if arguments and isinstance(arguments[0], str | bytes | os.PathLike):
+                net_log.deprecated(file, options["phase"], os.fsdecode(arguments[0]))
             read_text(file, definition)
+            net_log.upgrades(definition, file)
         definition.state.phase = options["phase"]
         if "level" in options or not isinstance(network_file, Message):
             definition.state.level = options.get("level", 0)

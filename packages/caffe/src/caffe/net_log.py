@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from caffe import glog
 from caffe.build import Built, Step
 from caffe.graph import filter_net, unmet
-from caffe.proto.caffe_pb2 import NetParameter
-from caffe.upgrade import upgrade_net
+from caffe.proto.caffe_pb2 import NetParameter, V1LayerParameter
+from caffe.upgrade import batch_norm_needs_upgrade, upgrade_net
+from caffe.upgrade_v0 import is_v0
+from caffe.upgrade_v1 import DATA, TRANSFORMATION
 
 # Layers that create an inner layer of the same name in their setup.
 _WITHIN = ("SoftmaxWithLoss", "InfogainLoss")
@@ -33,6 +35,71 @@ def describe(definition: NetParameter, built: Built) -> None:
     for output in built.outputs:
         glog.info("net.cpp:244", "This network produces output %s", output)
     glog.info("net.cpp:257", "Network initialization done.")
+
+
+def deprecated(file: str, phase: int, weights: str) -> None:
+    """Log that a script gives the weights before the phase, as in old pycaffe."""
+    warning = "DEPRECATION WARNING - deprecated use of Python interface"
+    glog.warning("_caffe.cpp:140", warning)
+    glog.warning("_caffe.cpp:141", 'Use this instead (with the named "weights" parameter):')
+    glog.warning("_caffe.cpp:143", "Net('%s', %d, weights='%s')", file, phase, weights)
+
+
+def upgrades(net: NetParameter, file: str) -> None:
+    """Log which old forms a file has, in the order of Caffe's UpgradeNetAsNeeded."""
+    if is_v0(net):
+        _upgraded(28, f"input file specified using deprecated V0LayerParameter: {file}")
+        glog.info(
+            _line(36), "Successfully upgraded file specified using deprecated V0LayerParameter"
+        )
+        glog.warning(
+            _line(39),
+            "Note that future Caffe releases will not support V0NetParameter; use "
+            "./build/tools/upgrade_net_proto_text for prototxt and "
+            "./build/tools/upgrade_net_proto_binary for model weights upgrade this and any other "
+            "net protos to the new format.",
+        )
+    if _has_old_transformation(net):
+        what = "input file specified using deprecated transformation parameters"
+        _upgraded(46, f"{what}: {file}")
+        done = (
+            "Successfully upgraded file specified using deprecated data transformation parameters."
+        )
+        glog.info(_line(49), done)
+        note = "Note that future Caffe releases will only support transform_param messages for "
+        glog.warning(_line(51), f"{note}transformation fields.")
+    if net.layers:
+        _upgraded(55, f"input file specified using deprecated V1LayerParameter: {file}")
+        glog.info(
+            _line(63), "Successfully upgraded file specified using deprecated V1LayerParameter"
+        )
+    if net.input:
+        _upgraded(69, f"input file specified using deprecated input fields: {file}")
+        glog.info(_line(72), "Successfully upgraded file specified using deprecated input fields.")
+        note = (
+            "Note that future Caffe releases will only support input layers and not input fields."
+        )
+        glog.warning(_line(74), note)
+    if batch_norm_needs_upgrade(net):
+        _upgraded(79, f"batch norm layers using deprecated params: {file}")
+        glog.info(_line(82), "Successfully upgraded batch norm layers using deprecated params.")
+
+
+def _line(number: int) -> str:
+    return f"upgrade_proto.cpp:{number}"
+
+
+def _upgraded(number: int, what: str) -> None:
+    glog.info(_line(number), "Attempting to upgrade %s", what)
+
+
+def _has_old_transformation(net: NetParameter) -> bool:
+    return any(
+        getattr(layer, DATA[name]).HasField(field)
+        for layer in net.layers
+        if (name := V1LayerParameter.LayerType.Name(layer.type)) in DATA
+        for field in TRANSFORMATION
+    )
 
 
 def _left_out(net: NetParameter) -> None:

@@ -155,6 +155,8 @@ def _scalar(field: Any, value: Any) -> Any:
         if value not in values:
             raise ValueError(f"allowed: {', '.join(values)}")
         return values[value].number
+    if isinstance(value, bool) and field.cpp_type != field.CPPTYPE_BOOL:
+        return int(value)
     return value
 
 
@@ -193,10 +195,11 @@ class NetSpec:
         return self.__getattr__(item)
 
     def __delattr__(self, name: str) -> None:
+        self.__getattr__(name)
         del self.tops[name]
 
     def __delitem__(self, key: str) -> None:
-        del self.tops[key]
+        self.__delattr__(key)
 
     def to_proto(self) -> NetParameter:
         """Return the definition."""

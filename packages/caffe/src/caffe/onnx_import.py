@@ -1,7 +1,7 @@
 """A net from ONNX, the other way round than `onnx_export`.
 
-Each type of node has a writer in `onnx_operators` or `onnx_windows`; `onnx_file` reads the file and
-`onnx_nodes` does what shapes and constants decide.
+Each type of node has a writer in `onnx_operators`, `onnx_windows` or `onnx_layouts`; `onnx_file`
+reads the file and `onnx_nodes` does what shapes and constants decide.
 """
 
 import importlib
@@ -13,7 +13,11 @@ from typing import Any
 import numpy as np
 
 import caffe
-from caffe import onnx_operators, onnx_windows  # noqa: F401 - they register their writers
+from caffe import (  # noqa: F401 - they register their writers
+    onnx_layouts,
+    onnx_operators,
+    onnx_windows,
+)
 from caffe.errors import FormatError, naming
 from caffe.formats import blob_array, shown
 from caffe.onnx_file import LARGEST, read_model

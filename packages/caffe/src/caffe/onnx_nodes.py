@@ -2,7 +2,7 @@
 
 What depends on constants and shapes only, such as the arithmetic around torch's flattening, is
 computed at once. Every other node has a writer, a function registered by the name of its type in
-`onnx_operators` and `onnx_windows`.
+`onnx_operators`, `onnx_windows` and `onnx_layouts`.
 """
 
 import math

@@ -142,19 +142,7 @@ def _conv_transpose(graph: Graph, node: Node) -> str:
     return _filter(graph, node, "Deconvolution", weight, bias, outputs, pad, stride, dilation)
 
 
-@writes("GlobalAveragePool", "GlobalMaxPool")
-def _global_pool(graph: Graph, node: Node) -> str:
-    mean = node.type == "GlobalAveragePool"
-    settings = {"pool": PoolingParameter.AVE if mean else PoolingParameter.MAX}
-    if len(node.map().shape) != 4:
-        raise node.error(f"reads {node.map().shape}. Allowed: (N, C, H, W)")
-    return graph.add(
-        node, "Pooling", [node.blob()], pooling_param=settings | {"global_pooling": True}
-    )
-
-
-@writes("MaxPool", "AveragePool")
-def _pool(graph: Graph, node: Node) -> str:
+def pool(graph: Graph, node: Node) -> str:
     """Write a Pooling with as many windows, and a Scale where its means divide by another size."""
     kernel = [int(each) for each in node.setting("kernel_shape")]
     if len(kernel) != 2 or len(node.map().shape) != 4:
@@ -219,9 +207,17 @@ def _ratio(node: Node, windows: Windows, after: Shape, included: bool) -> Array:
     return ratio
 
 
+_LARGEST = 2**24  # elements of the matrix of an axis
+# The attributes of a Resize that say how it interpolates.
+_KINDS = (
+    *("antialias", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside"),
+    *("extrapolation_value", "mode", "nearest_mode"),
+)
+
+
 @writes("Resize", "Upsample")
 def _resize(graph: Graph, node: Node) -> str:
-    """Write a Deconvolution in which each value fills a square."""
+    """Write a Deconvolution in which each value fills a square, or two InnerProducts."""
     before, after = node.map().shape, node.shape
     fits = len(before) == 4 and before[:2] == after[:2]
     factors = [a // b for a, b in zip(after[2:], before[2:], strict=False)] if fits else []
@@ -231,12 +227,63 @@ def _resize(graph: Graph, node: Node) -> str:
         place == "asymmetric" and node.setting("nearest_mode", "round_prefer_floor") == "floor"
     )  # fmt: skip
     if not exact or node.setting("mode", "nearest") != "nearest" or not simple:
-        raise node.error(
-            f"resizes {before} to {after} ({node.setting('mode', 'nearest')}). Allowed: each pixel "
-            "as a square of a whole number (nearest)"
-        )
+        if not fits or node.type == "Upsample" or node.version < 11 or node.setting("axes"):
+            raise node.error(
+                f"resizes {before} to {after} ({node.setting('mode', 'nearest')}). Allowed: height "
+                "and width, from operator set 11 on and without the attribute axes"
+            )
+        return _interpolated(graph, node)
     channels = before[1]
     settings: dict[str, Any] = {"num_output": channels, "group": channels, "bias_term": False}
     settings |= {"kernel_size": _short(factors), "stride": _short(factors)}
     weight = np.ones((channels, 1, *factors), np.float32)
     return graph.add(node, "Deconvolution", [node.blob()], weight, convolution_param=settings)
+
+
+def _interpolated(graph: Graph, node: Node) -> str:
+    """Write interpolation of any kind: along each axis it is a product with a matrix."""
+    bottom, turn = node.blob(), {"order": [0, 1, 3, 2]}
+    for axis, part in ((3, "width"), (2, "height")):
+        weight = _matrix(node, axis)
+        if axis == 2:
+            bottom = graph.add(node, "Permute", [bottom], part="columns", permute_param=turn)
+        settings = {"num_output": len(weight), "axis": 3, "bias_term": False}
+        bottom = graph.add(
+            node, "InnerProduct", [bottom], weight, part=part, inner_product_param=settings
+        )
+    return graph.add(node, "Permute", [bottom], permute_param=turn)
+
+
+def _matrix(node: Node, axis: int) -> Array:
+    """Return the weights (after, before) of an axis: what onnx's own Resize makes of unit rows."""
+    from onnx import helper
+    from onnx.reference import ReferenceEvaluator
+
+    before, after = node.map().shape[axis], node.shape[axis]
+    if before * after > _LARGEST:
+        raise node.error(f"resizes an axis of {before} to {after}: needs too large a matrix")
+    scales = node.given(2)
+    # Aligned corners need the whole number of the size, which a scale may miss by a fraction.
+    aligned = node.setting("coordinate_transformation_mode") == "align_corners"
+    by_scale = scales is not None and scales.size == 4 and not aligned
+    given = np.ones(4, np.float32) if by_scale else np.array([before, 1, 1, after], np.int64)
+    if by_scale and scales is not None:
+        given[3] = scales[axis]
+    names = ["x", "", "scales"] if by_scale else ["x", "", "", "sizes"]
+    kept = {name: node.setting(name) for name in _KINDS if node.setting(name) is not None}
+    plain = [helper.make_empty_tensor_value_info(name) for name in names if name]
+    made = helper.make_graph(
+        [helper.make_node("Resize", names, ["y"], **kept)],
+        "axis",
+        plain,
+        [helper.make_empty_tensor_value_info("y")],
+    )
+    opset = [helper.make_opsetid("", node.version)]
+    session = ReferenceEvaluator(helper.make_model(made, opset_imports=opset))
+    rows = np.eye(before, dtype=np.float32).reshape(before, 1, 1, before)
+    try:
+        (found,) = session.run(None, {"x": rows, names[-1]: given})
+    except Exception as error:  # numpy's own, of any kind
+        reason = str(error).partition("\n")[0]
+        raise node.error(f"cannot be computed: {reason}") from None
+    return np.ascontiguousarray(np.asarray(found, np.float32).reshape(before, -1).T)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from caffe.errors import SolverError
 from caffe.proto.caffe_pb2 import SolverParameter
 
+_WITH_GAMMA = ("step", "exp", "inv", "multistep", "sigmoid")
+
 
 def learning_rate(param: SolverParameter, iteration: int, passed: int | None = None) -> float:
     """Return the rate of an iteration, counted from 0, before any `lr_mult`.
@@ -49,8 +51,12 @@ def check_policy(param: SolverParameter) -> None:
     """
     if param.lr_policy not in _POLICIES:
         raise SolverError(f"unknown lr_policy '{param.lr_policy}'. Allowed: {', '.join(_POLICIES)}")
-    if param.lr_policy == "step" and param.stepsize <= 0:
-        raise SolverError("lr_policy 'step' needs a stepsize of 1 or more")
+    if param.lr_policy in ("step", "sigmoid") and param.stepsize <= 0:
+        raise SolverError(f"lr_policy '{param.lr_policy}' needs a stepsize of 1 or more")
+    if param.lr_policy in _WITH_GAMMA and param.gamma < 0:
+        raise SolverError(
+            f"lr_policy '{param.lr_policy}': gamma is {param.gamma:g}. Allowed: 0 or more"
+        )
     if param.lr_policy == "poly" and param.max_iter <= 0:
         raise SolverError("lr_policy 'poly' needs a max_iter of 1 or more")
 

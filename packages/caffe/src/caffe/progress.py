@@ -74,8 +74,8 @@ def outputs(net: Net, values: Mapping[str, NDArray[np.float32]]) -> Iterator[str
     """Yield a line for each number of a net's outputs: `#0: loss = 2.3 (* 1 = 2.3 loss)`."""
     weights = net.blob_loss_weights
     number = 0
-    for name in net.outputs:
-        for value in values[name].ravel():
+    for name, numbers in values.items():
+        for value in numbers.ravel():
             yield f"#{number}: {with_loss(name, float(value), weights[name])}"
             number += 1
 

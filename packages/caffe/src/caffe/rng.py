@@ -1,9 +1,12 @@
 """The random numbers of fillers, dropout and shuffles: one generator, as in Caffe."""
 
+from operator import index
+
 import numpy as np
 import torch
 
 from caffe.device import current
+from caffe.errors import SeedError
 
 _generator = np.random.default_rng()
 _torch_generator = torch.Generator()
@@ -12,8 +15,17 @@ _on_devices: dict[str, torch.Generator] = {}
 
 
 def set_random_seed(seed: int) -> None:
-    """Seed the generators. The numbers differ from real Caffe's."""
+    """Seed the generators. The numbers differ from real Caffe's.
+
+    Raises
+    ------
+    SeedError
+        If the seed is negative.
+    """
     global _generator
+    seed = index(seed)
+    if seed < 0:
+        raise SeedError(f"the seed is {seed}. Allowed: 0 or more")
     _generator = np.random.default_rng(seed)
     _torch_generator.manual_seed(seed)
     _on_devices.clear()

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from caffe import glog, snapshot, solver_nets
+from caffe import debug, glog, snapshot, solver_nets
 from caffe.build import Learnable
 from caffe.errors import SolverError
 from caffe.formats import PathLike
@@ -73,6 +73,8 @@ class Solver(Fixed, ABC):
             set_random_seed(self.param.random_seed)
         self.net = solver_nets.train_net(self.param)
         self.test_nets = solver_nets.test_nets(self.param)
+        if self.param.debug_info:
+            debug.watch(self.net, self._displays)
         glog.info("solver.cpp:57", "Solver scaffolding done.")
         self._iter = 0
         self._current_step = 0
@@ -163,7 +165,7 @@ class Solver(Fixed, ABC):
         if self._stopped:
             glog.info("solver.cpp:319", "Optimization stopped early.")
             return
-        if self.param.display and self._iter % self.param.display == 0:
+        if self._displays():
             # One more forward pass gives the loss after the last update.
             self._progress.add_loss(self.net.run_forward())
             loss = self._progress.loss
@@ -223,8 +225,6 @@ class Solver(Fixed, ABC):
         param = self.param
         if len(param.test_iter) and param.test_interval <= 0:
             raise SolverError("test_iter is given and test_interval is not. Needed: 1 or more")
-        if any(passes < 1 for passes in param.test_iter):
-            raise SolverError(f"test_iter is {list(param.test_iter)}. Allowed: 1 or more each")
         if param.weight_decay and param.regularization_type not in ("L1", "L2"):
             raise SolverError(
                 f"regularization_type is '{param.regularization_type}'. Allowed: L1, L2"
@@ -237,6 +237,10 @@ class Solver(Fixed, ABC):
         check_policy(param)
         snapshot.check_writable(param)
 
+    def _displays(self) -> bool:
+        """Whether this iteration is one that is logged."""
+        return bool(self.param.display) and self._iter % self.param.display == 0
+
     def _learn(self) -> None:
         """Run one iteration: gradients, display, update."""
         for on_start, _ in self._callbacks:
@@ -245,7 +249,7 @@ class Solver(Fixed, ABC):
         for _ in range(self.param.iter_size):
             loss += self.net.forward_backward()
         self._progress.add_loss(loss / self.param.iter_size)
-        if self.param.display and self._iter % self.param.display == 0:
+        if self._displays():
             self._progress.show(self._iter, self.net)
         for _, on_gradients_ready in self._callbacks:
             on_gradients_ready()
@@ -273,7 +277,7 @@ class Solver(Fixed, ABC):
                 sums[name] = sums.get(name, 0) + net.blobs[name].data
         means = {name: value / passes for name, value in sums.items()}
         if self.param.test_compute_loss:
-            glog.info("solver.cpp:401", "Test loss: %g", loss / passes)
+            glog.info("solver.cpp:401", "Test loss: %g", loss / passes if passes > 0 else math.nan)
         for line in outputs(net, means):
             glog.info("solver.cpp:414", "    Test net output %s", line)
         return means
@@ -294,7 +298,7 @@ class Solver(Fixed, ABC):
             glog.info("sgd_solver.cpp:50", line, self._iter, passed)
         self._current_step = passed
         rate = learning_rate(self.param, self._iter, passed)
-        if self.param.display and self._iter % self.param.display == 0:
+        if self._displays():
             glog.info("sgd_solver.cpp:112", "Iteration %d, lr = %g", self._iter, rate)
         return rate
 
@@ -304,7 +308,7 @@ class Solver(Fixed, ABC):
             return 1.0
         flat = [gradient.reshape(-1) for gradient in gradients]
         norm = math.sqrt(sum(torch.stack([torch.dot(each, each) for each in flat]).tolist()))
-        if norm <= limit:
+        if not norm > limit:  # so for a limit that is NaN, as in Caffe
             return 1.0
         line = "Gradient clipping: scaling down gradients (L2 norm %g > %g) by scale factor %g"
         glog.info("sgd_solver.cpp:99", line, norm, limit, limit / norm)

@@ -2,7 +2,7 @@
 
 import os
 
-from caffe import debug, glog
+from caffe import debug, glog, net_log
 from caffe.errors import SolverError, naming
 from caffe.formats import PathLike, read_text
 from caffe.net import Net
@@ -32,6 +32,17 @@ def read_solver(solver: PathLike | SolverParameter) -> SolverParameter:
     else:
         solver = os.fsdecode(solver)
         read_text(solver, param)
+        if param.HasField("solver_type"):
+            old = "deprecated 'solver_type' field (enum)"
+            line = "Attempting to upgrade input file specified using %s': %s"
+            glog.info("upgrade_proto.cpp:1084", line, old, solver)
+            line = "Successfully upgraded file specified using %s to 'type' field (string)."
+            glog.info("upgrade_proto.cpp:1091", line, old)
+            glog.warning(
+                "upgrade_proto.cpp:1093",
+                "Note that future Caffe releases will only support 'type' field (string) for a "
+                "solver's type.",
+            )
         given = param.snapshot_prefix if param.HasField("snapshot_prefix") else None
         set_snapshot_prefix(param, solver)
         if given is None:
@@ -104,6 +115,7 @@ def _net(source: str | NetParameter, state: NetState, phase: int, param: SolverP
     definition = NetParameter()
     if isinstance(source, str):
         read_text(source, definition)
+        net_log.upgrades(definition, source)
     else:
         definition.CopyFrom(source)
     definition.state.MergeFrom(state)
@@ -113,6 +125,6 @@ def _net(source: str | NetParameter, state: NetState, phase: int, param: SolverP
         for name in names.split(","):
             glog.info("solver.cpp:72", "Finetuning from %s", name.strip())
             net.copy_from(name.strip())
-    if param.debug_info:
+    if param.debug_info and phase == TEST:  # the solver watches the net that it trains
         debug.watch(net)
     return net

@@ -76,19 +76,16 @@ class AdamSolver(Solver):
 
     histories = 2
 
-    def __init__(self, solver: PathLike | SolverParameter) -> None:
-        super().__init__(solver)
-        for name in ("momentum", "momentum2"):
-            if not 0 <= (beta := getattr(self.param, name)) < 1:
-                raise SolverError(f"{name} is {beta:g}. Allowed for Adam: 0 to below 1")
-
     def update(self, gradient: torch.Tensor, history: History, rate: float) -> torch.Tensor:
         beta1, beta2 = self.param.momentum, self.param.momentum2
         mean, square = history
         mean.mul_(beta1).add_(gradient, alpha=1 - beta1)
         square.mul_(beta2).add_(gradient.square(), alpha=1 - beta2)
         t = self.iter + 1
-        correction = math.sqrt(1 - beta2**t) / (1 - beta1**t)
+        try:
+            correction = math.sqrt(1 - beta2**t) / (1 - beta1**t)
+        except (ArithmeticError, ValueError):  # betas of 1 or more: NaN, as in C++
+            correction = math.nan
         return mean / (square.sqrt() + self.param.delta) * (rate * correction)
 
 

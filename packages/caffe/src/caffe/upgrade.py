@@ -44,8 +44,12 @@ def upgrade_net(net: NetParameter) -> NetParameter:
 
 def net_needs_upgrade(net: NetParameter) -> bool:
     """Return whether any part of the net is in an old form."""
-    three = any(layer.type == "BatchNorm" and len(layer.param) == 3 for layer in net.layer)
-    return bool(net.layers or net.input or three)
+    return bool(net.layers or net.input or batch_norm_needs_upgrade(net))
+
+
+def batch_norm_needs_upgrade(net: NetParameter) -> bool:
+    """Return whether a BatchNorm's statistics are given learning rates."""
+    return any(layer.type == "BatchNorm" and len(layer.param) == 3 for layer in net.layer)
 
 
 def upgrade_solver(param: SolverParameter) -> SolverParameter:
@@ -81,14 +85,15 @@ def set_snapshot_prefix(param: SolverParameter, file: str | os.PathLike[str]) ->
 
 
 def _upgrade_input(net: NetParameter) -> None:
-    """Turn the fields `input`, `input_shape` and `input_dim` into one Input layer at the start."""
+    """Turn the fields `input`, `input_shape` and `input_dim` into one Input layer at the start.
+
+    Of `input_shape` and `input_dim` the first counts, as in Caffe.
+    """
     count = len(net.input)
     shapes = [list(shape.dim) for shape in net.input_shape] or [
         list(net.input_dim[i : i + 4]) for i in range(0, len(net.input_dim), 4)
     ]
-    if net.input_shape and net.input_dim:
-        raise NetError("the net has input_shape and input_dim. Allowed: one of them")
-    if shapes and (len(shapes) != count or (net.input_dim and len(net.input_dim) != 4 * count)):
+    if shapes and (len(shapes) != count or (not net.input_shape and len(net.input_dim) % 4)):
         raise NetError(
             f"the net has {count} input, {len(net.input_shape)} input_shape and "
             f"{len(net.input_dim)} input_dim. Needed for each input: a shape, or 4 dims"

@@ -54,6 +54,7 @@ TYPES = {
     "WINDOW_DATA": "WindowData",
 }
 DATA = {"DATA": "data_param", "IMAGE_DATA": "image_data_param", "WINDOW_DATA": "window_data_param"}
+TRANSFORMATION = ("scale", "mean_file", "crop_size", "mirror")
 # The field of ParamSpec for each list of V1, which has one entry for each blob.
 LISTS = {
     "param": "name",
@@ -114,7 +115,7 @@ def _set_spec(layer: LayerParameter, index: int, field: str, value: Any) -> None
 
 def _move_transformation(settings: Any, layer: LayerParameter) -> None:
     """Move the transformation out of the data layer's settings, where V1 had it."""
-    for field in ("scale", "mean_file", "crop_size", "mirror"):
+    for field in TRANSFORMATION:
         if settings.HasField(field):
             setattr(layer.transform_param, field, getattr(settings, field))
             settings.ClearField(field)

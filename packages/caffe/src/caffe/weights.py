@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from numpy.typing import NDArray
 
-from caffe import glog
+from caffe import glog, net_log
 from caffe.blob import Blob
 from caffe.errors import FormatError, ShapeError, naming
 from caffe.formats import blob_array, has_four_axes, read_binary, set_blob
@@ -43,7 +43,9 @@ def copy_weights(path: Path, layers: Sequence[Layer], owned: Sequence[Blob]) -> 
         if is_hdf5(path):
             _copy_hdf5(path, layers, {id(blob) for blob in owned})
         else:
-            _copy_binary(read_binary(path, NetParameter()), layers)
+            stored = read_binary(path, NetParameter())
+            net_log.upgrades(stored, path)
+            _copy_binary(stored, layers)
 
 
 def share_weights(params: Mapping[str, Sequence[Blob]], other: "Net") -> None:

@@ -6,7 +6,7 @@ import pytest
 
 import caffe
 from caffe.blob import Blob
-from caffe.errors import CaffeError, FormatError, LayerError, ShapeError, SolverError
+from caffe.errors import CaffeError, FormatError, LayerError, ShapeError
 from caffe.fillers import fill
 from caffe.formats import parse_text
 from caffe.graph import filter_net
@@ -120,17 +120,18 @@ def test_hdf5_that_is_compressed_beyond_belief_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    "settings",
     [
-        ("test_iter: 0 test_interval: 1", r"test_iter is \[0\]. Allowed: 1 or more"),
-        ('type: "Adam" momentum: 1', "momentum is 1. Allowed for Adam: 0 to below 1"),
-        ('type: "Adam" momentum2: 1e38', r"momentum2 is 1e\+38. Allowed"),
+        "test_iter: 0 test_interval: 1 test_compute_loss: true",
+        'type: "Adam" momentum: 1',
+        'type: "Adam" momentum2: 1e38',
     ],
 )
-def test_solver_settings_that_divide_by_zero(settings, message):
+def test_solver_settings_that_divide_by_zero_go_on_as_in_caffe(settings):
     text = f'lr_policy: "fixed" {settings} net_param {{ {DUMMY} }}'
-    with pytest.raises(SolverError, match=message):
-        caffe.get_solver(parse_text(text, SolverParameter()))
+    made = caffe.get_solver(parse_text(text, SolverParameter()))
+    made.step(2)
+    assert made.iter == 2
 
 
 @pytest.mark.parametrize(

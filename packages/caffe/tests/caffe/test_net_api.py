@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import caffe
+from caffe.arguments import net_options
 from caffe.errors import CaffeError, NetError, ShapeError
 from tests.caffe.net_case import LABEL, MLP, X, net, run
 
@@ -72,13 +73,42 @@ def test_batches():
     assert parts[2]["x"].tolist() == [[1, 1, 1], [0, 0, 0]]
 
 
-def test_inputs_broadcast_or_match_in_count():
+def test_inputs_broadcast_as_in_numpy():
     made = net()
-    made.forward(x=np.array([[1], [2]]), label=LABEL.reshape(2, 1, 1, 1))
+    made.forward(x=np.array([[1], [2]]), label=LABEL)
     assert made.blobs["x"].data.tolist() == [[1] * 3, [2] * 3]
-    assert made.blobs["label"].data.tolist() == [1, 0]
-    with pytest.raises(ShapeError, match=r"'x' has shape \(2, 3\).*\(2, 2\).*not broadcast"):
-        made.forward(x=X[:, :2], label=LABEL)
+    for values in (X[:, :2], X.reshape(2, 3, 1)):
+        with pytest.raises(ShapeError, match=r"'x' has shape \(2, 3\).*not broadcast"):
+            made.forward(x=values, label=LABEL)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (lambda: caffe.set_random_seed(None), TypeError),
+        (lambda: caffe.set_random_seed(-1), OverflowError),
+        (lambda: caffe.set_device(1.5), TypeError),
+        (lambda: net().blobs["x"].reshape(num=1), RuntimeError),
+        (lambda: net().forward_all(), RuntimeError),
+        (lambda: net().forward_all(blobs="y", x=X, label=LABEL), TypeError),
+    ],
+)
+def test_slips_are_of_the_kinds_of_pycaffe(call, kind):
+    with pytest.raises(kind, match=r"\w"):
+        call()
+
+
+def test_scripts_attach_attributes_to_blobs_and_call_the_phase_true():
+    blob = net().blobs["x"]
+    blob.note = "mine"
+    assert blob.note == "mine"
+    assert net_options((True,), {})["phase"] == caffe.TEST
+
+
+@pytest.mark.parametrize("slip", [None, 3, "x"])
+def test_what_is_no_array_is_refused_like_pycaffe_does(slip):
+    with pytest.raises(AttributeError, match="'x' was given .*Needed: an array of"):
+        net().forward(x=slip, label=LABEL)
 
 
 def test_all_items_of_a_net_with_losses():

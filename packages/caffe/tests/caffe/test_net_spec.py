@@ -17,6 +17,14 @@ def parse(text: str) -> NetParameter:
     return text_format.Parse(text, NetParameter())
 
 
+def test_flags_count_as_numbers_and_unknown_tops_are_attribute_errors():
+    made = caffe.NetSpec()
+    made.data = L.Input(shape={"dim": [1, True]})
+    assert list(made.to_proto().layer[0].input_param.shape[0].dim) == [1, 1]
+    with pytest.raises(AttributeError, match="no top 'nope'"):
+        del made.nope
+
+
 def test_a_net():
     n = caffe.NetSpec()
     n.data, n.label = L.HDF5Data(source="rows.txt", batch_size=10, ntop=2)

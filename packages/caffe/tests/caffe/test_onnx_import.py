@@ -166,6 +166,51 @@ def test_nearest_resizing(tmp_path: Path, factor: int) -> None:
     assert_same(tmp_path / "m.onnx", read(tmp_path / "m.onnx"))
 
 
+@pytest.mark.parametrize("settings", [
+    'mode="linear"',
+    'mode="linear", coordinate_transformation_mode="align_corners"',
+    'mode="linear", coordinate_transformation_mode="asymmetric"',
+    'mode="cubic", coordinate_transformation_mode="pytorch_half_pixel", cubic_coeff_a=-0.75',
+    'mode="nearest", nearest_mode="ceil"',
+])  # fmt: skip
+@pytest.mark.parametrize(("name", "sizes"), [
+    ("scales", [1, 1, 2, 1.5]), ("scales", [1, 1, 0.5, 2.3]), ("sizes", [2, 4, 10, 3]),
+])  # fmt: skip
+def test_interpolation_is_a_product_along_each_axis(
+    tmp_path: Path, settings: str, name: str, sizes: list[float]
+) -> None:
+    inputs = "x, , s" if name == "scales" else "x, , , s"
+    made = model(f"y = Resize <{settings}> ({inputs})", {})
+    values = np.array(sizes, np.float32 if name == "scales" else np.int64)
+    made.graph.initializer.append(onnx.numpy_helper.from_array(values, "s"))
+    onnx.save(made, tmp_path / "m.onnx")
+    assert_same(tmp_path / "m.onnx", read(tmp_path / "m.onnx"))
+
+
+LAYOUTS = [
+    ("float[2,4,9] x", "y = MaxPool<kernel_shape=[2], strides=[2]>(x)"),
+    ("float[2,4,9] x", "y = MaxPool<kernel_shape=[2], strides=[2], ceil_mode=1>(x)"),
+    ("float[2,4,9] x", "y = AveragePool<kernel_shape=[3], strides=[2], pads=[1,1]>(x)"),
+    ("float[2,4,9] x", "y = GlobalAveragePool(x)"),
+    ("float[2,3,4,5,2] x", "y = GlobalMaxPool(x)"),
+    ("float[2,8,3,2] x", "y = DepthToSpace<blocksize=2>(x)"),
+    ("float[2,8,3,2] x", 'y = DepthToSpace<blocksize=2, mode="CRD">(x)'),
+    ("float[2,3,4,6] x", "y = SpaceToDepth<blocksize=2>(x)"),
+    ("float[2,4,5,6] x", "y = InstanceNormalization(x, s, b)"),
+    ("float[2,4,7] x", "y = InstanceNormalization<epsilon=0.01>(x, s, b)"),
+]
+
+
+@pytest.mark.parametrize(("given", "text"), LAYOUTS)
+@pytest.mark.parametrize("batch", [None, 3])
+def test_nodes_between_changes_of_layout(
+    tmp_path: Path, given: str, text: str, batch: int | None
+) -> None:
+    given = given.replace("2,", "n,", 1) if batch else given
+    path = written(tmp_path / "m.onnx", text, {"s": (4,), "b": (4,)}, given)
+    assert_same(path, read(path), batch)
+
+
 class Network(nn.Module):
     """What torch's exporter writes much arithmetic on shapes for."""
 

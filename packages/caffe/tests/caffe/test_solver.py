@@ -151,8 +151,8 @@ POLICIES = {
         lambda i: 0.5 * 0.1 ** ((i >= 5) + (i >= 12))
     ),
     'lr_policy: "poly" power: 2 max_iter: 40': lambda i: 0.5 * (1 - i / 40) ** 2,
-    'lr_policy: "sigmoid" gamma: -0.2 stepsize: 15': (
-        lambda i: 0.5 / (1 + math.exp(0.2 * (i - 15)))
+    'lr_policy: "sigmoid" gamma: 0.2 stepsize: 15': (
+        lambda i: 0.5 / (1 + math.exp(-0.2 * (i - 15)))
     ),
 }
 
@@ -169,6 +169,8 @@ def test_policies(settings):
     [
         ('lr_policy: "stepp"', "unknown lr_policy 'stepp'.*step"),
         ('lr_policy: "step"', "'step' needs a stepsize"),
+        ('lr_policy: "sigmoid" gamma: 1', "'sigmoid' needs a stepsize"),
+        ('lr_policy: "exp" gamma: -0.5', "'exp': gamma is -0.5. Allowed: 0 or more"),
         ('lr_policy: "poly"', "'poly' needs a max_iter"),
         ("", "unknown lr_policy ''"),
         ('lr_policy: "fixed" weight_decay: 1 regularization_type: "L3"', "'L3'. Allowed: L1, L2"),

@@ -1,11 +1,15 @@
 """Old definitions are upgraded, and new ones stay unchanged."""
 
+import logging
+
 import pytest
 from google.protobuf import text_format
 
 import caffe
 from caffe.errors import NetError, SolverError
+from caffe.net_log import upgrades
 from caffe.proto.caffe_pb2 import NetParameter, SolverParameter, V1LayerParameter
+from caffe.solver_nets import read_solver
 from caffe.upgrade import net_needs_upgrade, set_snapshot_prefix, upgrade_net, upgrade_solver
 from caffe.upgrade_v1 import TYPES
 from tests.caffe.old_nets import V0_NETS, V1_NETS
@@ -40,7 +44,6 @@ def test_old_inputs(text):
     [
         ('input: "a" input_dim: [1, 2, 3]', "1 input, 0 input_shape and 3 input_dim"),
         ('input: "a" input: "b" input_shape { dim: 1 }', "2 input, 1 input_shape"),
-        ('input: "a" input_dim: [1, 1, 1, 1] input_shape { dim: 1 }', "one of them"),
     ],
 )
 def test_bad_inputs(text, message):
@@ -146,3 +149,45 @@ def test_an_error_names_the_file(tmp_path):
     (tmp_path / "old.prototxt").write_text('layers { layer { name: "c" type: "clip" } }')
     with pytest.raises(NetError, match=r"old.prototxt: layer 'c': unknown type 'clip'"):
         caffe.Net(tmp_path / "old.prototxt", caffe.TEST)
+
+
+def test_input_shape_counts_before_input_dim():
+    old = text_format.Parse(
+        'input: "data" input_shape { dim: 2 dim: 3 } input_dim: 1 input_dim: 1', NetParameter()
+    )
+    assert list(upgrade_net(old).layer[0].input_param.shape[0].dim) == [2, 3]
+
+
+FORMS = {
+    "V0LayerParameter": 'layers { layer { name: "c" type: "relu" } bottom: "d" top: "c" }',
+    "transformation parameters": "layers { type: DATA data_param { scale: 2 } }",
+    "V1LayerParameter": 'layers { name: "r" type: RELU bottom: "d" top: "r" }',
+    "input fields": 'input: "d" input_dim: 1 input_dim: 1 input_dim: 1 input_dim: 1',
+    "using deprecated params": 'layer { type: "BatchNorm" param { } param { } param { } }',
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_upgrades_are_logged_as_in_caffe(caplog, form):
+    caplog.set_level(logging.INFO, logger="caffe")
+    upgrades(text_format.Parse(FORMS[form], NetParameter()), "a.prototxt")
+    first, second = (record.getMessage() for record in caplog.records[:2])
+    assert first.startswith("Attempting to upgrade ")
+    assert first.endswith(f"{form}: a.prototxt")
+    assert second.startswith("Successfully upgraded ")
+    caplog.clear()
+    upgrades(text_format.Parse('layer { type: "BatchNorm" }', NetParameter()), "a.prototxt")
+    assert not caplog.records
+
+
+def test_a_solver_with_its_type_as_a_number_is_logged(tmp_path, caplog):
+    file = tmp_path / "s.prototxt"
+    file.write_text("solver_type: ADAM")
+    caplog.set_level(logging.INFO, logger="caffe")
+    read_solver(file)
+    first, *_, note, _ = (record.getMessage() for record in caplog.records)
+    old = "deprecated 'solver_type' field (enum)"
+    assert first == f"Attempting to upgrade input file specified using {old}': {file}"
+    assert note.startswith(
+        "Note that future Caffe releases will only support 'type' field (string)"
+    )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from caffe import rng
 from caffe.blob import Blob
-from caffe.errors import ArraysError, LayerError, naming
+from caffe.errors import ArrayNeeded, ArraysError, LayerError, naming
 from caffe.fillers import fill
 from caffe.layers.base import Blobs, Layer, register
 from caffe.proto.caffe_pb2 import FillerParameter
@@ -125,10 +125,14 @@ class MemoryData(Source):
 
         Raises
         ------
-        LayerError
+        ArrayNeeded
+            If one is no array.
+        ArraysError
             If shape, precision or order do not fit, or n is no multiple of the batch size.
         """
-        data, labels = np.asanyarray(data), np.asanyarray(labels)
+        for given in (data, labels):
+            if not isinstance(given, np.ndarray):
+                raise ArrayNeeded(str(self.error(f"was given a {type(given).__name__}: no array")))
         batch = self._size[0]
         if data.dtype != np.float32 or labels.dtype != np.float32:
             raise self._refused(f"arrays are {data.dtype} and {labels.dtype}. Allowed: float32")
@@ -152,7 +156,8 @@ class MemoryData(Source):
             raise self._refused("has no data yet: call net.set_input_arrays(data, labels) first")
         rows = slice(self._position, self._position + self._size[0])
         top[0].set_data(self._data[rows].clone())
-        top[1].set_data(self._labels[rows].clone())
+        top[1].reshape(self._size[0], 1, 1, 1)  # as Caffe does, though (n,) at first
+        top[1].set_data(self._labels[rows].clone().view(top[1].shape))
         self._position = rows.stop % len(self._data)
 
     def _refused(self, message: str) -> ArraysError:

@@ -134,7 +134,7 @@ class PythonLayer(base.Layer):
     def _method(self, name: str) -> Any:
         method = getattr(self.user, name, None)
         if method is None:
-            raise self.error(f"{self._named()} has no method {name}")
+            raise ClassMissing(str(self.error(f"{self._named()} has no method {name}")))
         return method
 
     def _named(self) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from caffe.errors import LayerError
+from caffe.errors import CaffeError, LayerError
 from tests.caffe.layer_case import Alone, Case
 
 CASES = [
@@ -80,7 +80,7 @@ def memory(rows: int) -> Alone:
 def test_memory_data_starts_over_at_the_end():
     alone = memory(4)
     labels = [alone.forward()[1].tolist() for _ in range(3)]
-    assert labels == [[0, 1], [2, 3], [0, 1]]
+    assert labels == [[[[[i]]], [[[i + 1]]]] for i in (0, 2, 0)]  # (n, 1, 1, 1) from now on
     assert alone.forward()[0].tolist() == [[[[6, 7, 8]]], [[[9, 10, 11]]]]
 
 
@@ -102,11 +102,12 @@ def test_memory_data_survives_writes_into_its_tops():
         (np.zeros((0, 1, 1, 3), "f4"), np.zeros(0, "f4"), "0 items.* batch size 2"),
         (np.zeros((4, 1, 1, 3), "f4"), np.zeros((4, 1), "f4"), r"\(4, 1\). Allowed: .*\(n,\)"),
         (np.zeros((8, 1, 1, 3), "f4")[::2], np.zeros(4, "f4"), "not contiguous"),
-        (np.float32(1), np.zeros(4, "f4"), r"shapes \(\)"),
+        (np.float32(1), np.zeros(4, "f4"), "a float32: no array"),
+        (None, np.zeros(4, "f4"), "a NoneType: no array"),
     ],
 )
 def test_memory_data_refuses_bad_arrays(data, labels, message):
-    with pytest.raises(LayerError, match=f"layer 'layer' .MemoryData.: .*{message}"):
+    with pytest.raises(CaffeError, match=f"layer 'layer' .MemoryData.: .*{message}"):
         memory(2).layer.set_input_arrays(data, labels)
 
 

@@ -199,6 +199,10 @@ class Estimator:
                 f"estimator '{self.name}' has no settings to tune. Leave tune out, or list some: "
                 "tune: {space: ['KEY=VALUE,VALUE']}"
             )
+        return self.unsuited(task)
+
+    def unsuited(self, task: Task) -> str:
+        """Say why it cannot do a task; "" if it can."""
         if self.transform not in (None, "none") and task.probabilities:
             return f"transform '{self.transform}' is of numbers. For classes leave it out"
         if self.does == "classifies" and not task.probabilities:

@@ -215,7 +215,7 @@ def filter_image(weights: Floats, bgr: bool) -> Image.Image:
 def activations(name: str, image: Image.Image, response: Response) -> list[Tile]:
     """Return an image and its activation maps."""
     maps = [
-        Tile(heat(values), (layer, f"channel {channel}, {values.shape[0]}x{values.shape[1]}"))
+        Tile(heat(values), (layer, f"channel {channel}", f"{values.shape[0]}x{values.shape[1]}"))
         for layer, (channel, values) in response.maps.items()
     ]
     return [Tile(image, (name, "")), *maps]

@@ -83,6 +83,9 @@ class Work:
         Is given each check of a training.
     history : bool
         Whether to keep weights on the way, for the figures of a net that learns.
+    trained : bool
+        Whether `folder` has the files of this very fit: a net that trains for minutes is read from
+        them instead.
     """
 
     competition: str
@@ -96,6 +99,7 @@ class Work:
     settings: Competition
     callback: Callback = ignore
     history: bool = False
+    trained: bool = False
 
     @property
     def engine(self) -> "Engine":

@@ -26,8 +26,8 @@ from ripen.settings.compose import check
 MAPS = 6  # layers with a map in the figure
 MOST = 99  # percentile of a gradient: a few extreme pixels would leave the others dark
 FILTERS_SIDE = 400  # pixels
-MAPS_SIDE = 128  # pixels: its caption names a layer
-PAIRS, SEEN_SIDE = 8, 150  # tiles in a row of images and what decides in them; pixels of each
+SIDE = 128  # pixels of a tile: its caption names a layer
+PAIRS = 8  # tiles in a row of images and what decides in them
 
 Floats = NDArray[np.float32]
 
@@ -172,10 +172,10 @@ def draw(
     probe = Probe(files)
     responses = [(name, image, probe.response(image)) for name, image in shown]
     maps = [activations(*each) for each in responses]
-    drawn = tile_figure("The strongest channel of some layers", maps, MAPS_SIDE)
+    drawn = tile_figure("The strongest channel of some layers", maps, SIDE)
     write_text(folder / "activations.svg", drawn)
     decisive = [tile for each in responses for tile in saliency(*each, classes)]
-    drawn = tile_figure("What decides the predicted class", in_rows(decisive, PAIRS), SEEN_SIDE)
+    drawn = tile_figure("What decides the predicted class", in_rows(decisive, PAIRS), SIDE)
     write_text(folder / "saliency.svg", drawn)
 
 

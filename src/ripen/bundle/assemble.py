@@ -1,15 +1,19 @@
 """Write a bundle: what a notebook without a network needs to make a competition's submission.
 
 The models whose predictions are submitted are fitted again, with the same seeds, because the
-pipeline keeps predictions and no estimators. They are saved as a registered model is: no pickle.
+pipeline keeps predictions and no estimators; a net that was trained on images is taken as it is.
+They are saved as a registered model is: no pickle.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +55,7 @@ def bundle(name: str, to: Path | None = None) -> Path:
     UsageError
         If the competition has no submission, or `to` is a folder of other files.
     DataError
-        If the pipeline has not run with the present settings, the model learns from images, or the
-        bundle is too large.
+        If the pipeline has not run with the present settings, or the bundle is too large.
     """
     competition, layout = load_competition(name), Layout(name)
     if competition.predict is None:
@@ -64,21 +67,31 @@ def bundle(name: str, to: Path | None = None) -> Path:
     folder = to or layout.data / "bundle"
     if folder.exists() and any(folder.iterdir()) and not (folder / ABOUT).exists():
         raise UsageError(f"{folder} has other files. Choose a new folder: --to FOLDER")
-    model = competition.predict.model
-    model = str(read_metrics(name)["best"]) if model == "best" else model
     with fresh_folder(folder):
-        for member in (models := blending.used(layout.blend) if model == BLEND else [model]):
-            _check_table(name, competition, member)
-            fit_model(name, member, folder / MODELS / member)
-        _copy(name, layout, folder / FILES)
-        about = {"competition": name, "models": models, "blend": model == BLEND}
-        write_text(folder / ABOUT, json.dumps(about, indent=2) + "\n")
-        write_text(folder / NOTEBOOK, json.dumps(notebook(name), indent=1) + "\n")
+        fill(name, competition, folder)
+        text = json.dumps(notebook(name, competition.files.sample), indent=1)
+        write_text(folder / NOTEBOOK, text + "\n")
         (folder / WHEELS).mkdir()
         for distribution in wheels.needed(_try(folder, layout)):
             wheels.pack(distribution, folder / WHEELS)
         check_size(folder)
     return folder
+
+
+def fill(name: str, competition: Competition, folder: Path) -> None:
+    """Write what `ripen.bundle.offline` reads into a folder."""
+    assert competition.predict is not None  # or there is nothing to submit
+    layout, model = Layout(name), competition.predict.model
+    if model == "best":
+        model = str(read_metrics(name)["best"])
+    models = blending.used(layout.blend) if model == BLEND else [model]
+    for member in models:
+        fit_model(name, member, folder / MODELS / member)
+    _copy(name, layout, folder / FILES)
+    for net in sorted(set(_nets(competition, models))):
+        copy_net(net, folder / FILES)
+    about = {"competition": name, "models": models, "blend": model == BLEND}
+    write_text(folder / ABOUT, json.dumps(about, indent=2) + "\n")
 
 
 def check_size(folder: Path, most: int = MOST) -> int:
@@ -114,6 +127,9 @@ def fit_model(name: str, model: str, folder: Path) -> None:
         progress(f"fit {model}", None) as advance,
     ):
         fit = open_fit(name, model, Path(temporary), stack, say=advance)
+        if list(fit.estimator.inputs) == ["images"]:  # its training took long, and left its files
+            trained = replace(fit.work, folder=Layout(name).model(model), trained=True)
+            fit = replace(fit, work=trained)
         for number, fitted in enumerate(fitting.for_test_rows(fit)):
             own = folder / f"{number:03}"
             own.mkdir(parents=True)
@@ -121,12 +137,23 @@ def fit_model(name: str, model: str, folder: Path) -> None:
             advance(f"model {number + 1}")
 
 
-def _check_table(name: str, competition: Competition, model: str) -> None:
-    if list(estimator(competition.models[model], f"models.{model}").inputs) != ["table"]:
-        raise DataError(
-            f"{name}: model '{model}' learns from images or their features, and bundles hold "
-            "models of tables so far. Choose one: predict.model"
-        )
+def _nets(competition: Competition, models: Sequence[str]) -> Iterator[str]:
+    """Yield the nets of the zoo that the models' features come from."""
+    for model in models:
+        for each in estimator(competition.models[model], f"models.{model}").inputs:
+            if net := competition.features.get(each, {}).get("net"):
+                yield net
+
+
+def copy_net(name: str, folder: Path) -> None:
+    """Copy a net's contract, prototxt and weights to the place where `ripen.nets` finds them."""
+    from ripen.nets import contract
+    from ripen.nets.published import caffemodel
+
+    home = caffemodel(name).parent
+    for file in (*contract.inputs(name), *sorted(home.glob("*.prototxt"))):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, folder / file)
 
 
 def _copy(name: str, layout: Layout, folder: Path) -> None:
@@ -170,12 +197,20 @@ def _try(folder: Path, layout: Layout) -> list[tuple[str, str]]:
 # --- The notebook --------------------------------------------------------------------------------
 
 
-def notebook(name: str) -> dict[str, Any]:
-    """Return the notebook that makes the submission, in Jupyter's format 4.5."""
+def notebook(name: str, sample: str) -> dict[str, Any]:
+    """Return the notebook that makes the submission, in Jupyter's format 4.5.
+
+    Parameters
+    ----------
+    name : str
+        Of the competition.
+    sample : str
+        The file of its sample submission, by which the notebook finds the competition's files.
+    """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     cells = [
         ("markdown", TEXT.format(name=name)),
-        ("code", WHERE),
+        ("code", WHERE.format(sample=sample)),
         ("code", INSTALL.format(version=version)),
         ("code", PREDICT),
     ]
@@ -211,7 +246,7 @@ from pathlib import Path
 mounted = Path("/kaggle/input")
 found = sorted(mounted.rglob("bundle.json"))
 BUNDLE = Path(os.environ.get("RIPEN_BUNDLE") or (found[0].parent if found else "."))
-sample = sorted(mounted.rglob("sample_submission.csv")) or sorted(mounted.rglob("test.csv"))
+sample = sorted(mounted.rglob("{sample}")) or sorted(mounted.rglob("test.csv"))
 INPUT = Path(os.environ.get("RIPEN_INPUT") or (sample[0].parent if sample else "."))
 """
 INSTALL = """

@@ -56,8 +56,9 @@ def _predict(
     # Only now: numpy reads its environment once, when it is imported.
     from ripen.competition import index as indexes
     from ripen.competition import predictions
-    from ripen.core.frames import read_frame
     from ripen.core.layout import Layout
+    from ripen.learn import inputs
+    from ripen.learn.estimator import estimator
     from ripen.learn.models import served
     from ripen.stages import fetch, predict, prepare
 
@@ -66,9 +67,15 @@ def _predict(
     prepare.run(name)
     index = indexes.read(layout, competition)
     test = index.part("test")
-    rows = read_frame(layout.table).iloc[test]
     for model in about["models"]:
-        outputs = served.mean_of(sorted((folder / model).iterdir()), rows)
+        taken = estimator(competition.models[model], f"models.{model}").inputs
+        for each in taken:
+            if each in competition.features and not (layout.features / f"{each}.h5").exists():
+                from ripen.stages import features  # it imports torch
+
+                features.run(name, each, "test")
+        with inputs.opened(taken, competition, layout, index) as opened:
+            outputs = served.mean_of(sorted((folder / model).iterdir()), opened.take(test))
         layout.model(model).mkdir(parents=True, exist_ok=True)
         predictions.write(layout.model(model), [predictions.table("test", test, outputs)])
     if about["blend"]:

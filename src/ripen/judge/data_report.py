@@ -297,7 +297,7 @@ def folds(data: _Data) -> Iterator[Finding]:
         text = f"{several:,} of {len(spread):,} groups have rows in several folds"
         yield Finding("groups", text, grave=True)
     elif data.together:
-        yield Finding("groups", "each is in one fold: most rows are in groups of several rows")
+        yield Finding("groups", "each group is in one fold, and most rows share theirs with others")
 
 
 def time(data: _Data) -> Iterator[Finding]:

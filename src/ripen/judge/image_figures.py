@@ -183,9 +183,9 @@ def in_rows(tiles: Sequence[Tile], columns: int) -> list[Sequence[Tile]]:
 
 
 def fitted(image: Image.Image, side: int = SIDE) -> Image.Image:
-    """Return an image that fills the square: a large one smoothly, of a small one whole pixels."""
+    """Return an image that fills the square: smoothly, or of a small one by whole pixels."""
     largest = max(image.size)
-    if largest >= side:
+    if largest > side // 2:
         return ImageOps.contain(image, (side, side), Image.Resampling.BILINEAR)
     times = side // largest
     size = image.width * times, image.height * times

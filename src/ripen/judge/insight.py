@@ -26,7 +26,8 @@ from ripen.settings.compose import check
 MAPS = 6  # layers with a map in the figure
 MOST = 99  # percentile of a gradient: a few extreme pixels would leave the others dark
 FILTERS_SIDE = 400  # pixels
-PAIRS, SEEN_SIDE = 4, 150  # tiles in a row of images and what decides in them; pixels of each
+SIDE = 128  # pixels of a tile: its caption names a layer
+PAIRS = 8  # tiles in a row of images and what decides in them
 
 Floats = NDArray[np.float32]
 
@@ -159,7 +160,7 @@ def draw(
     ----------
     files : NetFiles
     shown : sequence of (str, Image)
-        Images with their names.
+        Images with their captions.
     classes : sequence of str
     folder : Path
         Gets ``filters.svg``, ``activations.svg`` and ``saliency.svg``.
@@ -171,11 +172,10 @@ def draw(
     probe = Probe(files)
     responses = [(name, image, probe.response(image)) for name, image in shown]
     maps = [activations(*each) for each in responses]
-    write_text(
-        folder / "activations.svg", tile_figure("The strongest channel of some layers", maps)
-    )
+    drawn = tile_figure("The strongest channel of some layers", maps, SIDE)
+    write_text(folder / "activations.svg", drawn)
     decisive = [tile for each in responses for tile in saliency(*each, classes)]
-    drawn = tile_figure("What decides the predicted class", in_rows(decisive, PAIRS), SEEN_SIDE)
+    drawn = tile_figure("What decides the predicted class", in_rows(decisive, PAIRS), SIDE)
     write_text(folder / "saliency.svg", drawn)
 
 
@@ -215,10 +215,10 @@ def filter_image(weights: Floats, bgr: bool) -> Image.Image:
 def activations(name: str, image: Image.Image, response: Response) -> list[Tile]:
     """Return an image and its activation maps."""
     maps = [
-        Tile(heat(values), (layer, f"channel {channel}, {values.shape[0]}x{values.shape[1]}"))
+        Tile(heat(values), (layer, f"channel {channel}", f"{values.shape[0]}x{values.shape[1]}"))
         for layer, (channel, values) in response.maps.items()
     ]
-    return [Tile(image, (Path(name).name, "")), *maps]
+    return [Tile(image, (name, "")), *maps]
 
 
 def saliency(
@@ -229,7 +229,7 @@ def saliency(
     most = np.percentile(strength, MOST)
     shown = heat(np.minimum(strength, most) if most > 0 else strength)
     predicted = classes[int(response.scores.argmax())]
-    return [Tile(image, (Path(name).name, "")), Tile(shown, (f"pred: {predicted}", ""))]
+    return [Tile(image, (name, "")), Tile(shown, (f"pred: {predicted}", ""))]
 
 
 def heat(values: Floats) -> Image.Image:

@@ -125,8 +125,14 @@ def lead(competition: Competition, index: Index, metric: Order) -> str:
     title = f"{competition.about.title}. " if competition.about.title else ""
     rows = f"{len(index.learnable()):,} {'images' if competition.images else 'rows'} to learn from"
     test = f", {len(index.part('test')):,} to predict" if len(index.part("test")) else ""
-    what = f"{TASKS[competition.task]} of {', '.join(competition.targets) or 'images'}"
+    what = f"{TASKS[competition.task]} of {_what(competition, index)}"
     return f"{title}{what}: {rows}{test}, scored by {metric.title}."
+
+
+def _what(competition: Competition, index: Index) -> str:
+    if competition.images is None:
+        return ", ".join(competition.targets)
+    return f"images into {len(index.classes):,} classes" if index.task.classifies else "images"
 
 
 def facts(competition: Competition, index: Index, metric: Order) -> dict[str, str]:
@@ -135,13 +141,15 @@ def facts(competition: Competition, index: Index, metric: Order) -> dict[str, st
     settings = [f"{key} {value}" for key, value in split.items() if key != "split"]
     learnable = index.learnable()
     held_out = int((index.folds[learnable] >= 0).sum())
+    which = "all of which" if held_out == len(learnable) else f"of which {held_out:,}"
+    rows = "images" if competition.images else "rows"
     found = {
         "task": competition.task,
         "target": ", ".join(competition.targets),
         "metric": f"{metric.title}, {'higher' if metric.greater_is_better else 'lower'} is better",
         "validation": ", ".join([str(split["split"]), *settings]),
-        "training rows": f"{len(learnable):,}, of which {held_out:,} validate",
-        "test rows": f"{len(index.part('test')):,}",
+        f"training {rows}": f"{len(learnable):,}, {which} validate",
+        f"test {rows}": f"{len(index.part('test')):,}",
     }
     if len(more := index.part("more")):
         found["rows of the learning curve alone"] = f"{len(more):,}"

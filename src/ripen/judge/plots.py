@@ -28,6 +28,7 @@ LEGEND = 0.2  # inches of a row
 POINTS = 2000  # in a scatter plot: an SVG of many more is slow to open
 MARKERS = "xo^sD*"  # of classes
 LETTERS = 24  # of a class's name
+LEVEL = 30  # letters of all classes' names that stand side by side below a matrix
 WIDE = 10  # times the least score: one bad model would squeeze all others together
 HOVERED = 200  # points of a line
 COLOURS = {"train": "#3c8c63", "validation": "#c2703d", "reference": "#8a8a8a"}
@@ -200,7 +201,8 @@ def confusion(counts: pd.DataFrame, classes: Sequence[str], title: str) -> Figur
             shown = "" if many and not count else str(count)
             axes.text(j, i, shown, ha="center", va="center", color="#fefefe" if dark else "#111111")
     names = [textwrap.shorten(name, LETTERS, placeholder="…") for name in classes]
-    axes.set_xticks(range(len(classes)), names, rotation=90 if many else 0)
+    upright = max(map(len, names)) * len(names) > LEVEL
+    axes.set_xticks(range(len(classes)), names, rotation=90 if upright else 0)
     axes.set_yticks(range(len(classes)), names)
     axes.set_title(title)
     return figure

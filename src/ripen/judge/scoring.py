@@ -302,8 +302,8 @@ class Leaderboard:
         rests = f"Chosen by {self.heading(self.decides)} on {count}rows"
         if self.tied:
             return (
-                f"{rests}. That many rows show no difference between {self.best.model} and "
-                f"{_listed(self.tied)}: it is below {CLEAR:g} standard errors."
+                f"{rests}, too few to tell {self.best.model} from {_listed(self.tied)}: the "
+                f"difference is below {CLEAR:g} standard errors."
             )
         if self.compared:
             return f"{rests}, {CLEAR:g} standard errors or more ahead of every other model."
@@ -421,8 +421,8 @@ def two_digits(error: float) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Return names as in a sentence: "a, b and c"."""
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+    """Return names as in a sentence: "a, b or c"."""
+    return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _flat(found: Mapping[str, Any]) -> dict[Column, float]:

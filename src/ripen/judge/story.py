@@ -89,8 +89,12 @@ def error(source: Source) -> str | None:
     said = (
         f"{source.model}: from {curve.validation_loss.iloc[0]:.3g} down to "
         f"{kept.validation_loss:.3g} on validation rows, at iteration {kept.iteration:,.0f} of "
-        f"{last.iteration:,.0f}, whose weights are kept."
+        f"{last.iteration:,.0f}"
     )
+    ended = source.metrics["models"][source.model]
+    if ended.get("best_iteration", kept.iteration) != kept.iteration:
+        return f"{said}. Its budget is fixed, so the last weights are kept."
+    said += ", whose weights are kept."
     if kept.iteration < last.iteration and last.loss < kept.loss:
         said += (
             f" After that the training error still falls, to {last.loss:.3g}, and the validation "
@@ -120,7 +124,9 @@ def learning_curve(source: Source) -> str | None:
     most, least = gains.idxmax(), gains.idxmin()
     ends = f"from {found.index[0]:,} to {found.index[-1]:,} training rows"
     said = f"{ends.capitalize()} {most} goes {_way(found[most])}"
-    return f"{said}, {least} {_way(found[least])}." if least != most else f"{said}."
+    said += f", {least} {_way(found[least])}." if least != most else "."
+    tested = any(column.part == "test" for column in source.board.columns)
+    return said if tested else f"{said} Scored on the first fold alone."
 
 
 def roc(source: Source) -> str | None:
@@ -274,10 +280,13 @@ ENTRIES = {
         "Worst mistakes", "Images whose true class was given the least probability", mistakes, True
     ),
     "saliency": Entry(
-        "What decides", "Where a change of an image moves its class's score most", saliency
+        "What decides", "Where a change of an image moves its class's score most", saliency, True
     ),
     "activations": Entry(
-        "From layer to layer", "The strongest channel of some layers for some images", activations
+        "From layer to layer",
+        "The strongest channel of some layers for some images",
+        activations,
+        wide=True,
     ),
     "filters": Entry(
         "First filters", "The first layer's weights before and after training", filters, wide=True

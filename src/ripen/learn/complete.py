@@ -29,6 +29,8 @@ def pool(
 ) -> tuple[dict[str, Any], list[str]]:
     """Leave out the kind's models that cannot fit: of another task, or of a missing package.
 
+    The first needs no word: the kind lists models of every task.
+
     Parameters
     ----------
     name : str
@@ -41,15 +43,17 @@ def pool(
     Returns
     -------
     dict, list of str
-        The settings, and a line for each model that was left out.
+        The settings, and a line for each model whose package is missing.
     """
     models, task, notes = dict(values.get("models") or {}), values.get("task"), []
     for model, section in list(models.items()):
         if model in named or not section or task not in TASKS:
             continue
-        if reason := estimator(section, f"models.{model}").refusal(TASKS[str(task)]):
+        found = estimator(section, f"models.{model}")
+        if reason := found.refusal(TASKS[str(task)]):
             models[model] = None
-            notes.append(f"{name}: model '{model}' is left out: {reason}")
+            if not found.unsuited(TASKS[str(task)]):
+                notes.append(f"{name}: model '{model}' is left out: {reason}")
     return values | {"models": models}, notes
 
 

@@ -83,6 +83,9 @@ class Work:
         Is given each check of a training.
     history : bool
         Whether to keep weights on the way, for the figures of a net that learns.
+    trained : bool
+        Whether `folder` has the files of this very fit: a net that trains for minutes is read from
+        them instead.
     """
 
     competition: str
@@ -96,6 +99,7 @@ class Work:
     settings: Competition
     callback: Callback = ignore
     history: bool = False
+    trained: bool = False
 
     @property
     def engine(self) -> "Engine":
@@ -199,6 +203,10 @@ class Estimator:
                 f"estimator '{self.name}' has no settings to tune. Leave tune out, or list some: "
                 "tune: {space: ['KEY=VALUE,VALUE']}"
             )
+        return self.unsuited(task)
+
+    def unsuited(self, task: Task) -> str:
+        """Say why it cannot do a task; "" if it can."""
         if self.transform not in (None, "none") and task.probabilities:
             return f"transform '{self.transform}' is of numbers. For classes leave it out"
         if self.does == "classifies" and not task.probabilities:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from ripen.core.atomic import replacing
 from ripen.core.errors import DataError
 from ripen.core.frames import read_frame
 from ripen.learn import averaging, rare, target_transform, tuning
-from ripen.learn.convergence import Training, write_training
+from ripen.learn.convergence import Check, Training, write_training
 from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work, ignore
 from ripen.learn.inputs import Input
 
@@ -240,18 +241,32 @@ def _fold(fit: Fit, fold: Fold, place: int, test: Ints) -> tuple[Fitted, Outputs
 
 
 def _everything(fit: Fit, learnable: Ints, curves: Sequence[pd.DataFrame]) -> Fitted:
-    """Fit to all labelled rows; its curve's validation is the mean of the folds' curves."""
+    """Fit to all labelled rows; its curve's validation is the mean of the folds' curves.
+
+    Its own would be of rows that it learns.
+    """
     if fit.estimator.learns:
         check_enough(fit, learnable, "")
     gc.collect()
     estimator = tuning.tuned(fit, learnable, "all rows")
-    fitted = _fitted(fit, estimator, learnable, None, fit.work)
+    means = {
+        column: np.mean([each[column] for each in curves], axis=0)
+        for column in ("validation_loss", "validation_accuracy")
+        if curves
+    }
+    checks = count()
+
+    def follow(check: Check) -> None:
+        place = next(checks)
+        held_out: dict[str, Any] = {
+            column: float(values[place]) for column, values in means.items()
+        }
+        fit.work.callback(replace(check, **held_out))
+
+    fitted = _fitted(fit, estimator, learnable, None, replace(fit.work, callback=follow))
     if fitted.training is not None:
         write_training(fit.work.folder, fitted.training)
-        curve = fitted.training.curve()
-        for column in ("validation_loss", "validation_accuracy"):
-            if curves:
-                curve[column] = np.mean([each[column] for each in curves], axis=0)
+        curve = fitted.training.curve().assign(**means)
         curve.to_csv(fit.work.folder / "curve.csv", index=False, lineterminator="\n")
     return fitted
 

@@ -42,7 +42,7 @@ class Images:
         return
 
     def save(self, folder: Path) -> None:
-        """Write nothing: nets of whole images are not served."""
+        """Write nothing: the net says how an image becomes its input."""
 
 
 @contextmanager

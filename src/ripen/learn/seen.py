@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ripen.core.atomic import write_text
+from ripen.core.json_files import read_json
 from ripen.data.image_input import Input
 from ripen.learn.arrays import ONE, Unit
 from ripen.settings.compose import as_mapping
@@ -49,3 +50,8 @@ def write(
     if unit != ONE:
         values["unit"] = unit
     write_text(folder / SEEN, json.dumps(values, indent=2) + "\n")
+
+
+def unit(folder: Path) -> Unit:
+    """Return the unit of a model's targets, as `write` was given it."""
+    return tuple(read_json(folder / SEEN).get("unit", ONE))

@@ -65,12 +65,12 @@ def _of_competition(name: str, wanted: str | None) -> Served:
             f"{name}: model '{model}' is not trained here. Run: ripen run 'competitions=[{name}]'"
         )
     title = f"{name}: {model}"
-    about = (
-        f"It predicts {', '.join(competition.targets) or 'classes'}: the model {model} of the "
-        f"competition {name}, trained here."
-    )
+    predicts = ", ".join(competition.targets)
+    if competition.images and index.task.classifies:
+        predicts = f"the class of an image, one of {len(index.classes)}"
+    about = f"The model {model} of the competition {name}, trained here. It predicts {predicts}."
     if others := [each for each in here if each != model]:
-        about += f" Its other models are {', '.join(others)}: ripen serve {name} --model NAME."
+        about += f" Others are {', '.join(others)}: ripen serve {name} --model NAME."
     names = index.names or competition.targets
     if model != BLEND and (layout.model(model) / SEEN).exists():
         return pictures.trained(layout.model(model), names, title, about, index.task)

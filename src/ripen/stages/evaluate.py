@@ -225,7 +225,10 @@ def draw_images(
                 files = insight.read_files(layout.model(one.model))
                 # Spread over the rows, which are often sorted by class.
                 spread = np.unique(np.linspace(0, len(one.rows) - 1, SHOWN).astype(int))
-                rows = [int(row) for row in np.sort(one.rows)[spread]]
-                shown = [(images.name(row), images.image(row)) for row in rows]
+                places = np.argsort(one.rows)[spread]
+                shown = [
+                    (f"true: {index.names[one.labels[place]]}", images.image(int(one.rows[place])))
+                    for place in places
+                ]
                 insight.draw(files, shown, index.names, folder / one.model)
                 network.draw_definition(files.deploy, folder / one.model)

@@ -14,13 +14,24 @@ from ripen.nets import device, frozen
 from ripen.settings.compose import load_competition
 
 
-def run(name: str, features: str) -> None:
-    """Read the index and the archives, write `features/<features>.h5`."""
+def run(name: str, features: str, part: str = "") -> None:
+    """Read the index and the archives, write `features/<features>.h5`.
+
+    Parameters
+    ----------
+    name, features : str
+    part : str, optional
+        One whose images alone are needed. The batches are those of all images, because the last
+        bits depend on them.
+    """
     competition, layout = load_competition(name), Layout(name)
     images = competition.images
     assert images is not None  # or there would be no features
     index = indexes.read(layout, competition)
     good = index.rows[index.rows["problem"] == ""]
+    if part:
+        first, size = int((good["part"] == part).to_numpy().argmax()), images.batch_size or 1
+        good = good.iloc[first // size * size :]
     rows = good.index.to_numpy()
     settings = frozen.settings(competition.features[features], f"features.{features}")
     with open_archives(layout.raw) as archives, device.on(competition.device):

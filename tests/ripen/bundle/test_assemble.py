@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,24 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from ripen.bundle.assemble import NOTEBOOK, WHEELS, advice, bundle, check_size, notebook
+from ripen.bundle import offline
+from ripen.bundle.assemble import NOTEBOOK, WHEELS, advice, bundle, check_size, fill, notebook
 from ripen.bundle.offline import ABOUT
 from ripen.competition import predictions
+from ripen.core.atomic import fresh_folder
 from ripen.core.errors import DataError, UsageError
 from ripen.core.layout import Layout
+from ripen.core.reproducibility import THREADS
 from ripen.learn import fitting
 from ripen.learn.models import served
+from ripen.settings.compose import load_competition
+from ripen.stages import predict
+from ripen.stages.fit import open_fit
 from tests.ripen import empty_store
-from tests.ripen.learn import fits
+from tests.ripen.images import cats_and_dogs
+from tests.ripen.learn import fits, tiny
 from tests.ripen.stages.conftest import ROOT, run_all, write_params
 
 NAME = "mine"
@@ -43,19 +52,41 @@ threads: 1
 blend: {}
 predict: {model: blend, temperature: true, clip: validation}
 """
+IMAGES = """
+defaults: [/kind/_images]
+source: {folder: {path: mine}}
+target: warm
+task: binary
+metric: log_loss
+submission: probability
+images: {labels: {read: csv, label: warm}, min_side: 8, batch_size: 3}
+validation: {split: stratified, folds: 2}
+features: {tiny: %s}
+models:
+  net: {estimator: head, inputs: [tiny], batch_size: 50, check_interval: 10,
+    solver: {base_lr: 0.05, lr_policy: fixed, momentum: 0.9, weight_decay: 0.01, max_iter: 20}}
+  linear: {estimator: logistic_regression, inputs: [tiny]}
+  full: %s
+learning_curve: []
+blend: null
+threads: 1
+predict: {model: net, temperature: false, clip: 0.0}
+"""
 OFFLINE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """Return a function that leaves the test in a folder with a competition of a table."""
+    """Return a function that leaves the test in a folder with a competition, by default a table."""
     monkeypatch.chdir(tmp_path)
     empty_store.put(tmp_path)
 
     def make(text: str = MINE) -> dict[str, Any]:
-        (tmp_path / "models").symlink_to(ROOT / "models")
         shutil.copytree(ROOT / "conf", "conf")
         Path(f"conf/competition/{NAME}.yaml").write_text(text)
+        if text != MINE:
+            return write_params(f"competitions=[{NAME}]", conf=Path("conf"))
+        (tmp_path / "models").symlink_to(ROOT / "models")
         table, signal = fits.table(100)
         table.insert(0, "id", np.arange(len(table)) + 1)
         table["sold"] = np.where(signal > np.median(signal), "yes", "no")
@@ -112,6 +143,48 @@ def test_the_notebook_gives_the_bytes_of_predict_with_the_network_cut(
     assert pd.read_csv(elsewhere / "submission.csv").sold.nunique() > 10
 
 
+@pytest.mark.slow  # a pipeline of images
+def test_image_models_give_the_bytes_of_predict_from_the_test_images(
+    repository: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.install(monkeypatch)
+    for name in THREADS:  # numpy is imported already
+        monkeypatch.setenv(name, "1")
+    files = cats_and_dogs(each=8, tests=5, test="test")
+    train = [name for name in files if name.startswith("train")]
+    for name, content in files.items():
+        (tmp_path / NAME / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / NAME / name).write_bytes(content)
+    ids = [Path(name).stem for name in train]
+    labels = pd.DataFrame({"id": ids, "warm": [int(each.startswith("cat")) for each in ids]})
+    labels.to_csv(f"{NAME}/train.csv", index=False)
+    sample = pd.DataFrame({"id": range(1, 6), "warm": 0.5})
+    sample.to_csv(f"{NAME}/sample_submission.csv", index=False)
+    section = tiny.FINETUNED | {"folds": 2}
+    values = repository(IMAGES % (json.dumps(tiny.FEATURES), json.dumps(section)))
+    run_all(NAME, values, "fetch", "prepare", "features")
+    for model in ("net", "linear", "full"):
+        with ExitStack() as stack, fresh_folder(Layout(NAME).model(model)) as trained:
+            tables, _ = fitting.run(open_fit(NAME, model, trained, stack))
+            predictions.write(trained, tables)
+        values["competition"][NAME]["predict"]["model"] = model
+        Path("params.yaml").write_text(yaml.safe_dump(values))
+        predict.write(NAME)
+        fill(NAME, load_competition(NAME), tmp_path / model)
+        made = tmp_path / f"{model}.csv"
+        offline.main(tmp_path / model, tmp_path / NAME, made)
+        monkeypatch.chdir(tmp_path)
+        assert made.read_bytes() == Layout(NAME).submission.read_bytes()
+        assert pd.read_csv(made).warm.nunique() == 5
+    saved = sorted((tmp_path / "full/models/full").iterdir())
+    assert [each.name for each in saved] == ["000", "001"]  # one a fold
+    # As MLflow serves it, one image at a time.
+    shown = pd.DataFrame({"image": [f"{NAME}/test/{number}.jpg" for number in range(1, 6)]})
+    outputs = [served.read(each).predict(shown)[["p0", "p1"]] for each in saved]
+    table = predictions.read(Layout(NAME), ["full"])["full"].query("part == 'test'")
+    np.testing.assert_allclose(np.mean(outputs, axis=0), predictions.outputs(table), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("name", "refit", "seeds"), [("ridge", True, 1), ("gaussian_nb", False, 1), ("ridge", False, 2)]
 )
@@ -162,4 +235,4 @@ def test_a_bundle_needs_a_submission_and_a_folder_of_its_own(
 
 
 def test_the_notebook_is_a_valid_one() -> None:
-    nbformat.validate(nbformat.from_dict(notebook("titanic")))
+    nbformat.validate(nbformat.from_dict(notebook("titanic", "gender_submission.csv")))

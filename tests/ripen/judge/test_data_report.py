@@ -175,7 +175,9 @@ def test_groups_over_folds() -> None:
     together = [i // 2 % 5 for i in range(2 * N)]
     clean = rows(group=[f"g{i // 2}" for i in range(2 * N)], fold=together)
     kept = examined(clean, columns(), True)
-    assert found(kept, "groups") == ["each is in one fold: most rows are in groups of several rows"]
+    assert found(kept, "groups") == [
+        "each group is in one fold, and most rows share theirs with others"
+    ]
     assert kept.advice == "Leave the folds as they are: they keep groups together."
 
 

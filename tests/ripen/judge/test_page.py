@@ -211,6 +211,13 @@ def test_figures_tell_their_story_in_order_and_leave_out_what_shows_nothing(
         ("Own drawing", ""),
     ]
     assert "<title>roc</title>" in found[1].svg
+    # A net that is trained to the end of its budget keeps its last weights.
+    ended = json.loads(json.dumps(METRICS))
+    ended["models"]["net"]["best_iteration"] = 15
+    found = figures(tmp_path, tmp_path / "sweep", board, ended)
+    assert found[0].sentence.endswith(
+        "at iteration 10 of 15. Its budget is fixed, so the last weights are kept."
+    )
 
 
 def test_a_figure_in_the_page_has_its_colours_and_ids_of_its_own() -> None:

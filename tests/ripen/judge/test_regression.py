@@ -116,7 +116,7 @@ def test_a_regression_from_its_files_to_its_report(
     for words in (
         "<td>RMSE, lower is better</td>",
         "<td>kfold, folds 3</td>",
-        "<td>90, of which 90 validate</td>",
+        "<td>90, all of which validate</td>",
         "Chosen by validation RMSE on 90 rows",
         "<th>validation mean absolute error</th>",
         "Predicted against true values",

@@ -238,8 +238,7 @@ def test_what_the_choice_rests_on() -> None:
     assert (board.compared, board.tied) == (("b", "c"), ("c",))
     chosen = "Chosen by validation mean absolute error on 4 rows"
     assert board.certainty == (
-        f"{chosen}. That many rows show no difference between a and c: it is below 2 standard "
-        "errors."
+        f"{chosen}, too few to tell a from c: the difference is below 2 standard errors."
     )
     sure = leaderboard(metrics | {"rivals": {"b": metrics["rivals"]["b"]}})
     assert sure.certainty == f"{chosen}, 2 standard errors or more ahead of every other model."

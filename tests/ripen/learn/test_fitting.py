@@ -288,8 +288,10 @@ def test_a_curves_validation_is_the_mean_of_the_folds() -> None:
     assert curve.validation_accuracy.tolist() == pytest.approx([1 / 20, 2 / 20])
     assert "seconds_per_iteration" not in curve
     assert '"stopped": "max_iter"' in Path("model/training.json").read_text()
-    # A run's curve is that of the model that is left.
-    assert [check.validation_loss for check in checks] == [30, 15]
+    # The run's curve is the file's: rows that the model learns are no validation.
+    assert [(check.loss, check.validation_loss) for check in checks] == list(
+        zip(curve.loss, curve.validation_loss, strict=True)
+    )
 
 
 def test_each_fold_of_a_model_that_is_not_refitted_has_its_own_curve() -> None:

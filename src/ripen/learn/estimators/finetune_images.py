@@ -83,8 +83,12 @@ class FinetuneImages(Estimator):
 
         assert validation is not None
         self.check_task(work.task)
+        net = self.net(work)
+        if work.trained:
+            given = (work.engine, work.folder, net, self.views, work.threads)
+            return FittedOnImages(*given, None, seen.unit(work.folder))
         train, validation, unit = as_learnt(train, validation, work.task)
-        net, start = self.net(work), caffemodel(self.finetune.from_)
+        start = caffemodel(self.finetune.from_)
         deploy = work.folder / "deploy.prototxt"
         write_text(deploy, mlp.to_text(net.deploy))
         fed: Fed = self.batches(net, train, work)
@@ -195,7 +199,10 @@ class FittedOnImages:
         return outputs if self.unit == ONE else in_units(outputs, self.unit)
 
     def save(self, folder: Path) -> None:
-        """Write nothing: nets of whole images are not served."""
+        """Write Caffe's files, and how an image becomes the net's input."""
+        from ripen.learn.models.served import write_image_net
+
+        write_image_net(folder, self.folder, self.net.wanted, self.views, self.unit)
 
 
 def as_learnt(train: Rows, validation: Rows, task: Task) -> tuple[Rows, Rows, Unit]:

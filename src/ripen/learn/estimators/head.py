@@ -154,4 +154,4 @@ class FittedHead:
         """Write Caffe's files of the head; how images become features is the input's to say."""
         from ripen.learn.models.served import write_net
 
-        write_net(folder, self.folder, None, (self.features,), self.unit, DEPLOY)
+        write_net(folder, self.folder, None, (self.features,), self.unit, DEPLOY, SHARD)

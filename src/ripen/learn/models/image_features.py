@@ -80,16 +80,26 @@ class Extractor:
         DataError
             If the table has another form, or an image cannot be read.
         """
-        if given.shape[1] != 1:
-            raise DataError(
-                f"input: {given.shape[1]} columns. Needed: one, of paths of images or their bytes"
-            )
-        files = [_file(row, value) for row, value in enumerate(given.iloc[:, 0])]
-        parts = []
+        files, parts = image_files(given), []
         for each, opened in self._sets:
             found = each.extract(files, self._images, threads=1, nets=opened)
             parts.append(found.array().mean(axis=1, dtype=np.float32))
         return np.concatenate(parts, axis=1)
+
+
+def image_files(given: pd.DataFrame) -> list[File]:
+    """Return the images of a table of one column: paths, or the files' bytes.
+
+    Raises
+    ------
+    DataError
+        If the table has another form.
+    """
+    if given.shape[1] != 1:
+        raise DataError(
+            f"input: {given.shape[1]} columns. Needed: one, of paths of images or their bytes"
+        )
+    return [_file(row, value) for row, value in enumerate(given.iloc[:, 0])]
 
 
 def _opened(folder: Path, number: int, wanted: Input) -> frozen.Opened:

@@ -1,8 +1,9 @@
 """A model as MLflow serves it: raw data in, classes and probabilities out, nothing pickled.
 
 It is a folder. A model of scikit-learn is ``model.skops``; a net is Caffe's ``deploy.prototxt`` and
-``model.caffemodel`` and, for a table, ``encoder.skops``. ``model.json`` describes the output. A
-model on features of images has ``input.json``, which describes how images become features.
+``model.caffemodel`` and, for a table, ``encoder.skops``. ``model.json`` describes the output, and
+the input of a net of whole images. A model on features of images has ``input.json``, which
+describes how images become features.
 
 skops loads objects of known types only, so loading a folder runs no code that came with it.
 """
@@ -26,14 +27,17 @@ from ripen.competition.tasks import TASKS
 from ripen.core.atomic import write_text
 from ripen.core.errors import DataError, reading
 from ripen.core.json_files import read_json
-from ripen.learn.arrays import Unit, in_units
+from ripen.data.decode import File
+from ripen.data.image_input import Input, ViewsName, views
+from ripen.learn.arrays import ONE, Unit, in_units
 from ripen.learn.averaging import MEMBERS, member_folder
 from ripen.learn.classic import FittedPipeline
 from ripen.learn.rare import RARE, widened
 from ripen.learn.target_transform import ABOUT, KEY, TRANSFORMS
-from ripen.settings.compose import as_mapping
+from ripen.settings.compose import as_mapping, check
 
 if TYPE_CHECKING:  # it imports torch, which most models do without
+    from ripen.learn.image_files import Answer
     from ripen.learn.models.image_features import ImageFeatures
 
 INPUT, PIPELINE, ENCODER = "input.json", "model.skops", "encoder.skops"
@@ -82,7 +86,7 @@ class Served:
     outputs : callable
         Turns that into outputs of shape (n, k).
     encode : callable
-        Turns rows of the prepared table into the model's input.
+        Turns rows of the prepared table into the model's input; features and images are it.
     members : sequence of Served
         The models of which this is the mean; none of a model by itself.
     """
@@ -92,8 +96,8 @@ class Served:
     encode: Callable[[Any], Any] = lambda rows: rows
     members: "Sequence[Served]" = ()
 
-    def of_rows(self, rows: pd.DataFrame) -> NDArray[np.floating]:
-        """Return the outputs for rows of the prepared table."""
+    def of_rows(self, rows: Any) -> NDArray[np.floating]:
+        """Return the outputs for rows as `ripen.learn.inputs` gives them."""
         if self.members:
             return np.asarray(np.mean([each.of_rows(rows) for each in self.members], axis=0))
         return self.outputs(self.encode(rows))
@@ -160,6 +164,7 @@ def write_net(
     shape: tuple[int, ...],
     unit: Unit,
     deploy: str = NET[0],
+    at_once: int | None = None,
 ) -> None:
     """Write a net into an existing folder: Caffe's files from the folder that it was trained in.
 
@@ -174,12 +179,40 @@ def write_net(
         Mean and standard deviation by which the net's targets were standardized.
     deploy : str
         The file in `trained` whose input is such rows.
+    at_once : int, optional
+        Rows of a forward pass, about: the last bits depend on it.
     """
-    for name, original in zip(NET, (deploy, NET[1]), strict=True):
-        shutil.copyfile(trained / original, folder / name)
+    _copy(trained, folder, deploy)
     if encoder is not None:
         skops().dump(encoder, folder / ENCODER)
-    write_text(folder / ABOUT, json.dumps({"shape": shape, "unit": unit}) + "\n")
+    about: dict[str, Any] = {"shape": shape, "unit": unit}
+    if at_once is not None:
+        about["at_once"] = at_once
+    write_text(folder / ABOUT, json.dumps(about) + "\n")
+
+
+def write_image_net(
+    folder: Path, trained: Path, wanted: Input, views: ViewsName, unit: Unit
+) -> None:
+    """Write a net of whole images into an existing folder.
+
+    Parameters
+    ----------
+    folder, trained, unit
+        As of `write_net`.
+    wanted : Input
+        How an image becomes the net's input.
+    views : str
+        Of which the outputs are the mean.
+    """
+    _copy(trained, folder, NET[0])
+    about = {"input": as_mapping(wanted), "views": views, "unit": unit}
+    write_text(folder / ABOUT, json.dumps(about) + "\n")
+
+
+def _copy(trained: Path, folder: Path, deploy: str) -> None:
+    for name, original in zip(NET, (deploy, NET[1]), strict=True):
+        shutil.copyfile(trained / original, folder / name)
 
 
 def write_input(folder: Path, taken: "ImageFeatures") -> None:
@@ -227,14 +260,15 @@ def _widened(served: Served, about: dict[str, Any]) -> Served:
     )
 
 
-def mean_of(folders: Sequence[Path], rows: pd.DataFrame) -> NDArray[np.floating]:
-    """Return the outputs for rows of the prepared table: the mean over several models.
+def mean_of(folders: Sequence[Path], rows: Any) -> NDArray[np.floating]:
+    """Return the outputs for rows: the mean over several models.
 
     Parameters
     ----------
     folders : sequence of Path
         Of one model that was fitted to all rows, or of those of the folds.
-    rows : DataFrame
+    rows : DataFrame, array or list of File
+        As `ripen.learn.inputs` gives them.
     """
     found = [read(folder).of_rows(rows) for folder in folders]
     return found[0] if len(found) == 1 else np.asarray(np.mean(found, axis=0))
@@ -258,13 +292,29 @@ def _read(folder: Path, about: dict[str, Any]) -> Served:
 
     net = open_net(*[str(folder / name) for name in NET], caffe.TEST)
     unit: Any = tuple(about["unit"])
+    if "views" in about:
+        return _of_images(about, lambda data: probabilities(net, data), unit)
 
     def outputs(rows: NDArray[np.float32]) -> NDArray[np.floating]:
-        found: NDArray[np.floating] = probabilities(net, rows.reshape(-1, *about["shape"]))
-        return np.asarray(in_units(found, unit))
+        parts = np.array_split(rows, -(-len(rows) // about.get("at_once", max(len(rows), 1))) or 1)
+        found = [probabilities(net, part.reshape(-1, *about["shape"])) for part in parts]
+        return np.asarray(in_units(np.concatenate(found), unit))
 
     served = Served(_values(folder, encoder, encodes=True), outputs)
     return served if encoder is None else replace(served, encode=encoder.transform)
+
+
+def _of_images(about: dict[str, Any], answer: "Answer", unit: Any) -> Served:
+    from ripen.learn.image_files import outputs_of_views
+    from ripen.learn.models.image_features import image_files
+
+    wanted, seen = check(about["input"], Input, ABOUT), views(about["views"])
+
+    def outputs(files: Sequence[File]) -> NDArray[np.floating]:
+        found = np.asarray(outputs_of_views(answer, files, wanted, seen, threads=1).mean(axis=1))
+        return found if unit == ONE else np.asarray(in_units(found, unit))
+
+    return Served(image_files, outputs)
 
 
 def _member(folder: Path, number: int) -> Served:

@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -15,6 +15,7 @@ from ripen.core.archives import Archive
 from ripen.core.csv_files import read_text, sniff
 from ripen.core.errors import DataError
 from ripen.data.labels import is_image, is_junk
+from ripen.data.tables import parted
 
 TABLES = (".csv", ".tsv")
 TEXTS = (".md", ".txt", ".html")
@@ -212,8 +213,23 @@ def parts_of(files: Files) -> Parts:
     train = max(_named(rest, "train"), key=alike, default=None)
     if train is None:
         train = max((each for each in rest if alike(each) > 1), key=alike, default=None)
+    if train is None and test is None:
+        train, test = _of_one(others, sample)
     labels = _labels(train, test, [each for each in rest if each is not train])
     return Parts(sample, train, test, labels)
+
+
+def _of_one(others: Sequence[Table], sample: Table) -> tuple[Table | None, Table | None]:
+    """Return the parts of the table that holds both: the rows of the sample have no target."""
+    for table in others:
+        for target in (str(name) for name in sample.text if name in table.text):
+            train, test = parted(table.text, target)
+            asked = any(
+                set(test[name]) == set(sample.text[name]) for name in test if name in sample.text
+            )
+            if len(train) and asked:
+                return replace(table, text=train), replace(table, text=test)
+    return None, None
 
 
 def sample_of(files: Files) -> Table | None:

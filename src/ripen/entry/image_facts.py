@@ -1,7 +1,7 @@
 """What a competition of images asks for: the source of its classes, its ids and its parts."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,6 +14,7 @@ from ripen.data.labels import LABELS, Known, is_image, spellings
 from ripen.entry.files import Files, Table
 
 MIN_SIDE = 32  # that of conf/kind/_images.yaml
+SHOWN = 4  # classes, in a reason
 MOST = 0.9  # share of a table's rows and of the images, from which on it lists the images
 _NUMBERED = re.compile(r"(.+?)[._ -]\(?\d+\)?")
 
@@ -78,19 +79,23 @@ def labels_of(files: Files, sample: Table) -> Labels:
             return found
     if len(set(folders)) > 1:
         known = {PurePosixPath(name).name: PurePosixPath(name).parent.name for name in training}
-        shown = ", ".join(sorted(set(folders))[:4])
-        reason = f"{len(set(folders))} folders: {shown}, …"
+        reason = f"{len(set(folders))} folders: {_some(folders)}"
         # Names may be there once in each folder.
         return Labels("folder", known, reason, several=pd.DataFrame({"class": folders}))
     stems = [PurePosixPath(name).stem for name in training]
     classes = {stem: match[1] for stem in stems if (match := _NUMBERED.fullmatch(stem))}
     if len(classes) == len(stems) and 1 < len(set(classes.values())) <= max(2, len(stems) / 2):
-        shown = ", ".join(sorted(set(classes.values()))[:4])
+        shown = _some(classes.values())
         return Labels("name", classes, f"the names begin with the class: {shown}")
     raise DataError(
         f"{files.where}: no labels found for images such as {training[0]}: neither in a table, nor "
         "in folders, nor in names such as cat.0.jpg"
     )
+
+
+def _some(names: Iterable[str]) -> str:
+    found = sorted(set(names))
+    return ", ".join(found[:SHOWN]) + ", …" * (len(found) > SHOWN)
 
 
 def images_in(table: Table, images: Sequence[str]) -> str | None:

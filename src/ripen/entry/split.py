@@ -74,6 +74,30 @@ def _typed(train: pd.DataFrame, test: pd.DataFrame, name: str) -> "tuple[pd.Seri
     return values[: len(train)], values[len(train) :]
 
 
+def in_names(known: Mapping[str, str], test: Iterable[str]) -> Split | None:
+    """Return a split by the subject in the images' names, ``10_left``; None if they name none.
+
+    A subject that is a class, or of which there are no more than classes, is none.
+
+    Parameters
+    ----------
+    known : mapping of str to str
+        The class of each training image by its file's name, with or without suffix.
+    test : iterable of str
+        The sample's ids.
+    """
+    train, classes = pd.Series([*known]), set(known.values())
+    least = max(parts.LEAST_GROUPS, len(classes) + 1)
+    if not parts.group_in_id(train, pd.Series([*test]), parts.GROUP_IN_NAME, least):
+        return None
+    subjects = set(train.str.extract(parts.GROUP_IN_NAME)[0])
+    if subjects <= classes:
+        return None
+    pattern = {"group": "id", "pattern": parts.GROUP_IN_NAME, "folds": FOLDS}
+    reason = "names begin with a subject, and no subject is in both parts"
+    return Split({"split": "stratified_group"} | pattern, reason)
+
+
 def of_images(
     files: Files, known: Mapping[str, str], test: Table | None = None
 ) -> tuple[Table, str] | None:

@@ -93,6 +93,19 @@ def test_which_table_is_which(case: str, tmp_path: Path) -> None:
     assert " ".join(Path(each.name).stem if each else "-" for each in found) == expected
 
 
+def test_one_table_of_both_parts(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("n,y,x\n1,0,3\n2,,4\n3,1,5\n4,NA,6\n")
+    (tmp_path / "sample_submission.csv").write_text("n,y\n2,0.5\n4,0.5\n")
+    parts = parts_of(read(tmp_path))
+    assert parts.train is not None
+    assert parts.test is not None
+    assert (parts.train.name, parts.test.name) == ("data.csv", "data.csv")
+    assert (parts.train.text["n"].tolist(), parts.test.text["n"].tolist()) == (
+        ["1", "3"],
+        ["2", "4"],
+    )
+
+
 def test_nothing_to_read_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere: no such file or folder$"):
         read(tmp_path / "nowhere")

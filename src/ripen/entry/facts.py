@@ -413,7 +413,7 @@ def tags_of(target: "pd.Series[str]") -> list[str]:
     """
     words = target.str.split()
     tags = sorted(set(words.explode().dropna()))
-    lengths = words.str.len()
+    lengths = target.str.count(r"\S+")
     alone = set(tags) & set(target)
     return tags if lengths.nunique() > 1 and alone and len(tags) < target.nunique() else []
 

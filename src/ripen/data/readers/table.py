@@ -63,9 +63,9 @@ def read(competition: Competition, layout: Layout) -> Read:
         texts["train"] = with_labels(
             texts["train"], read_text(labels, csv.separator, csv.encoding), competition, labels
         )
-    for name in files.joined or ():
-        form_ = csv_of(raw / name, csv)
-        texts = described(texts, name, read_text(raw / name, form_.separator, form_.encoding))
+    for other in files.joined or ():
+        own = csv_of(raw / other, csv)
+        texts = described(texts, other, read_text(raw / other, own.separator, own.encoding))
     named = _named(competition, texts, paths["train"])
     features = features_of(competition, named, texts)
     left_out = set(named) - set(features) | _others(competition)

@@ -100,13 +100,16 @@ def _some(names: Iterable[str]) -> str:
 
 def images_in(table: Table, images: Sequence[str]) -> str | None:
     """Return the column that names these images, each once; a few may lack an image or a row."""
-    spelled = {each: name for name in images for each in spellings(PurePosixPath(name))}
-    for column in table.text:
-        values = table.text[column]
-        named = values.map(spelled).dropna()
-        most = len(named) >= MOST * len(values) and named.nunique() >= MOST * len(images)
-        if values.is_unique and most:
-            return str(column)
+    names = [(name, each) for name in images for each in spellings(PurePosixPath(name))]
+    whole = {each: name for name, each in names if PurePosixPath(name).stem in each}
+    # Numbers of rows may look like names without their noughts.
+    for spelled in (whole, {each: name for name, each in names}):
+        for column in table.text:
+            values = table.text[column]
+            named = values.map(spelled).dropna()
+            most = len(named) >= MOST * len(values) and named.nunique() >= MOST * len(images)
+            if values.is_unique and most:
+                return str(column)
     return None
 
 
@@ -163,7 +166,6 @@ def check_ids(files: Files, sample: Table) -> str:
     ids = list(sample.text.iloc[:, 0])
     paths = [PurePosixPath(name) for name in files.images]
     known = {each for path in paths for each in spellings(path)}
-    known |= {str(int(path.stem)) for path in paths if path.stem.isdecimal()}
     suffix = is_image(str(ids[0]))
     odd = [id for id in ids if id not in known]
     if odd:

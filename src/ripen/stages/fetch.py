@@ -83,7 +83,8 @@ def extract_tables(archive: Archive, competition: Competition, folder: Path) -> 
     DataError
         If the archive has no sample submission where one is needed, or it is damaged.
     """
-    wanted = set(as_mapping(competition.files).values())
+    files = as_mapping(competition.files)
+    wanted = {*(files.pop("joined") or ()), *files.values()}
     names = [member.name for member in archive.members]
     take(archive, names, wanted, folder)
     # Kaggle zips a large table by itself: train.csv.zip. Archives of images stay closed.

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from ripen.core.errors import DataError
-from ripen.data.column_types import MISSING
+from ripen.data.column_types import MISSING, with_points
 from ripen.data.tables import with_numbers
 from ripen.entry.files import Table
 
@@ -433,6 +433,18 @@ def is_count(target: "pd.Series[str]") -> bool:
     rows = numbers.value_counts()
     rare = len(rows) > FEW and rows.min() < FEW and rows.max() >= UNEQUAL * rows.min()
     return bool(_COUNT.search(str(target.name)) or (numbers.nunique() > 2 and (gaps or rare)))
+
+
+def as_numbers(values: "pd.Series[str]", decimal: str) -> "pd.Series[str]":
+    """Return values with decimal points if all are numbers that are written in another way.
+
+    >>> as_numbers(pd.Series(["$1,200", "$80.5"]), ".").tolist()
+    ['1200', '80.5']
+    >>> as_numbers(pd.Series(["1,5", "n/a"]), ",").tolist()
+    ['1,5', 'n/a']
+    """
+    found = with_points(values, decimal)
+    return found if numeric(found) else values
 
 
 def numeric(values: "pd.Series[str]") -> bool:

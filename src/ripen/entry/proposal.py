@@ -95,8 +95,7 @@ def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list
     train, test, sample, labels = parts.train, parts.test, parts.sample, parts.labels
     for part, table in (("train", train), ("test", test)):
         if table is None:
-            shown = ", ".join(sorted(files.tables))
-            raise DataError(f"{files.where}: no {part}.csv found. Its tables: {shown}")
+            raise DataError(f"{files.where}: no {part}.csv found. {files.shown}")
     assert train is not None
     assert test is not None
     others = {name: each for name, each in files.tables.items() if each is not sample}
@@ -114,9 +113,8 @@ def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list
         drops = f"not in both {train.name} and {test.name}"
     tables = [each for each in (train, test, labels) if each]  # the sample may have its own
     form = {key: value for table in tables for key, value in table.form.items()}
-    goal = facts.goal_of(
-        train.text[targets], sample, id, needs(known and known[0]), ask, _allowed(known)
-    )
+    wanted = train.text[targets].apply(facts.as_numbers, decimal=form.get("decimal", "."))
+    goal = facts.goal_of(wanted, sample, id, needs(known and known[0]), ask, _allowed(known))
     classes = goal.task in ("binary", "multiclass")
     how = split.of_table(train.text, test.text, id.name, targets, classes)
     left_out = {id.name, *targets, *dropped, *extra}
@@ -141,7 +139,7 @@ def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list
         Fact("id", id.name, id.reason),
         Fact("target", only, reason),
         *([Fact("columns", columns, "; ".join(why))] if columns else []),
-        *_goal(goal, known, train.text[targets], _asked(sample, id)),
+        *_goal(goal, known, wanted, _asked(sample, id)),
         Fact("validation", how.settings, how.reason),
     ]
 

@@ -44,7 +44,13 @@ def test_a_table_of_unequal_rows_is_one_line() -> None:
 def test_archives_in_archives_and_folders_are_the_same(tmp_path: Path) -> None:
     image = encoded(make_image(0, 40, 30))
     nested = zipped({"train/a.jpg": image, "train/._a.jpg": b"junk"})
-    files = {"train.zip": nested, "sampleSubmission.csv": b"id,label\na,0\n", "notes.md": b"x"}
+    flat = zipped({"a.jpg": image})
+    files = {
+        "test.zip": flat,
+        "train.zip": nested,
+        "sampleSubmission.csv": b"id,label\na,0\n",
+        "notes.md": b"x",
+    }
     packed, folder = tmp_path / "x.zip", tmp_path / "x"
     packed.write_bytes(zipped(files, zipfile.ZIP_DEFLATED))
     folder.mkdir()
@@ -52,7 +58,7 @@ def test_archives_in_archives_and_folders_are_the_same(tmp_path: Path) -> None:
         (folder / name).write_bytes(content)
     for path in (packed, folder):
         found = read(path)
-        assert list(found.images) == ["train/a.jpg"]
+        assert list(found.images) == ["test/a.jpg", "train/a.jpg"]
         assert list(found.tables) == ["sampleSubmission.csv"]
         assert found.smallest == 30
 

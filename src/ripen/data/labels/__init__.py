@@ -196,6 +196,15 @@ def part_of(path: PurePosixPath) -> tuple[Part | None, int]:
     return None, -1
 
 
+def in_archive(name: str, archive: str) -> str:
+    """Return the name of a nested archive's file, in a folder of its own if it is in none there.
+
+    >>> in_archive("1.jpg", "train.zip"), in_archive("train/1.jpg", "all.zip")
+    ('train/1.jpg', 'train/1.jpg')
+    """
+    return name if "/" in name else f"{PurePosixPath(archive).stem}/{name}"
+
+
 def spellings(path: PurePosixPath) -> list[str]:
     """Return how a table may name an image: with or without its suffix, and with its folders.
 

@@ -330,3 +330,8 @@ def test_rows_without_a_target_are_the_test_rows_of_one_table() -> None:
     assert found.rows["part"].tolist() == ["train", "train", "test", "test"]
     assert found.rows["id"].tolist() == ["1", "3", "2", "4"]
     assert found.rows["target"].tolist() == ["1.0", "3.0", "", ""]
+
+
+def test_a_target_of_amounts() -> None:
+    found = read(["id,shop,sales", '1,a,"$1,200"', "2,b,$80.50", "3,a,7"], shop())
+    assert found.rows["target"].tolist() == ["1200.0", "80.5", "7.0"]

@@ -19,7 +19,6 @@ from ripen.data.labels import (
     spellings,
 )
 
-
 FEW = 0.01  # share of the training images that may have no row, and of the rows without an image
 
 

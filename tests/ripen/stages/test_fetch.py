@@ -123,16 +123,19 @@ def test_a_local_archive_is_read_where_it_is(here: Here, tmp_path: Path) -> None
         fetch.run("cats_vs_dogs")
 
 
-def test_tables_that_are_zipped_by_themselves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chosen", ["avocado", "cats_vs_dogs"])
+def test_tables_that_are_zipped_by_themselves(chosen: str, tmp_path: Path) -> None:
     names = ("train.csv", "test.csv", SAMPLE, "stores.csv")
     tables = {name: f"{name}\n".encode() for name in names}
     content = {f"{name}.zip": zipped({name: text}) for name, text in tables.items()}
+    content["stores.zip"] = content.pop("stores.csv.zip")
     content |= {"images.zip": zipped({"train.csv": b"of another kind"}), "a/test.csv": b"plain"}
     (tmp_path / "mine.zip").write_bytes(zipped(content))
     (tmp_path / "raw").mkdir()
     with Archive(tmp_path / "mine.zip") as archive:
-        competition = changed(fits.competition(), files={"joined": ["stores.csv"]})
-        fetch.extract_tables(archive, competition, tmp_path / "raw")
+        competition = fits.competition(f"competitions=[{chosen}]")
+        files = {"sample": SAMPLE, "joined": ["stores.csv"]}
+        fetch.extract_tables(archive, changed(competition, files=files), tmp_path / "raw")
     found = {path.name: path.read_bytes() for path in (tmp_path / "raw").iterdir()}
     assert found == tables | {"test.csv": b"plain"}
 

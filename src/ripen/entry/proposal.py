@@ -157,14 +157,19 @@ def _of_images(files: Files, parts: Parts, known: Known | None, ask: Ask) -> lis
     if files.smallest < image_facts.MIN_SIDE:
         settings["min_side"] = files.smallest
         why += f"; images of {files.smallest} pixels"
+    rare = split.rarest(targets) if goal.task in ("binary", "multiclass") else ""
     groups = split.of_images(files, labels.known, parts.test)
-    validation = []
+    how = split.in_names(labels.known, sample.text[id.in_sample])
     if groups:
         table, column = groups
-        how = {"split": "stratified_group", "group": column, "folds": split.FOLDS}
-        validation = [Fact("validation", how, f"{table.name}: each {column} has several images")]
-    elif named_by := split.in_names(labels.known, sample.text[id.in_sample]):
-        validation = [Fact("validation", named_by.settings, named_by.reason)]
+        how = split.Split({"group": column}, f"{table.name}: each {column} has several images")
+    elif rare and how is None:
+        how = split.Split({}, "")  # the kind's own groups, of images that are nearly alike
+    validation = []
+    if how:
+        kind = {"split": "group" if rare else "stratified_group"}
+        reasons = "; ".join(filter(None, (how.reason, rare)))
+        validation = [Fact("validation", kind | how.settings | {"folds": split.FOLDS}, reasons)]
     given = {"sample": sample.name, "train": labels.table, "groups": groups and groups[0].name}
     listed, test = files.tables.get(labels.table), parts.test
     models = []

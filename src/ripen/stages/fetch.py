@@ -87,7 +87,7 @@ def extract_tables(archive: Archive, competition: Competition, folder: Path) -> 
     wanted = {*(files.pop("joined") or ()), *files.values()}
     names = [member.name for member in archive.members]
     take(archive, names, wanted, folder)
-    # Kaggle zips a large table by itself: train.csv.zip, or train.zip. Archives of images stay closed.
+    # Kaggle zips a large table by itself: train.csv.zip, train.zip. Archives of images stay closed.
     table = competition.images is None
     for name in names:
         inside = PurePosixPath(name).name.removesuffix(ZIP)

@@ -66,6 +66,13 @@ def test_numbers_under_another_name_are_no_time() -> None:
     assert found(frame(size=range(N)), later)["split"] == "stratified"
 
 
+def test_a_class_of_fewer_rows_than_folds_is_not_stratified() -> None:
+    rare = ["a"] * (N - 4) + ["b"] * 4
+    train = frame(y=rare, shop=[i // 2 for i in range(N)])
+    assert found(train, frame(shop=[1000 + i // 2 for i in range(N)]))["split"] == "group"
+    assert found(frame(y=rare), frame())["split"] == "kfold"
+
+
 def test_an_entity_column() -> None:
     train = frame(patient=[f"p{i // 3}" for i in range(N)])
     test = frame(patient=[f"q{i // 3}" for i in range(N)])

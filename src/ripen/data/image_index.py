@@ -12,7 +12,7 @@ from ripen.core.archives import Archive
 from ripen.core.atomic import replacing
 from ripen.core.errors import DataError, reading
 from ripen.data.decode import File, files_of
-from ripen.data.labels import PARTS, Labelled, Labels, natural_key
+from ripen.data.labels import PARTS, Labelled, Labels, in_archive, natural_key
 from ripen.data.scan import Duplicates, Scanned, find_duplicates, scan
 
 COLUMNS = {
@@ -74,7 +74,10 @@ def survey(
         If the reader cannot parse the name of a file.
     """
     files = [(name, file) for name, archive in archives.items() for file in files_of(archive)]
-    labels = read_labels([file.name for _, file in files])
+    # Of an archive "all.zip/train.zip", images may lie in no folder.
+    labels = read_labels(
+        [in_archive(file.name, name) if "/" in name else file.name for name, file in files]
+    )
     images = [
         (archive, file, labelled)
         for (archive, file), labelled in zip(files, labels.images, strict=True)

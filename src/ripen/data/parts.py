@@ -7,21 +7,26 @@ import pandas as pd
 from pandas.api import types
 
 GROUP_IN_ID = r"^(.+)_\d+$"
+GROUP_IN_NAME = r"^(.+)_(?:\d+|left|right)(?:\.\w+)?$"  # of an image, with or without suffix
 LEAST_GROUPS = 10  # in the training part: fewer may be a plain category
 _TIME_NAME = re.compile(r"date|time|year|month|week|day|hour|period|season", re.IGNORECASE)
 
 
-def group_in_id(train: "pd.Series[str]", test: "pd.Series[str]") -> bool:
+def group_in_id(
+    train: "pd.Series[str]", test: "pd.Series[str]", pattern: str = GROUP_IN_ID, least: int = 2
+) -> bool:
     """Whether ids are ``group_number``, with some groups of several rows and none in both parts.
+
+    Another `pattern` captures the group of another form; `least` groups must be in the first part.
 
     >>> group_in_id(pd.Series(["1_01", "1_02", "3_01"]), pd.Series(["2_01"]))
     True
     """
-    parts = [each.str.extract(GROUP_IN_ID)[0] for each in (train, test)]
+    parts = [each.str.extract(pattern)[0] for each in (train, test)]
     if any(each.isna().any() for each in parts):
         return False
     several = parts[0].nunique() < len(parts[0])
-    return several and parts[0].nunique() > 1 and not set(parts[0]) & set(parts[1])
+    return several and parts[0].nunique() >= least and not set(parts[0]) & set(parts[1])
 
 
 def is_time(values: "pd.Series[Any]") -> bool:

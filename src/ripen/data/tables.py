@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ripen.core.errors import DataError
-from ripen.data.column_types import convert, is_missing, with_points
+from ripen.data.column_types import MISSING, convert, is_missing, with_points
 from ripen.settings.schema import Column
 
 if TYPE_CHECKING:  # only the stage that reads raw files needs it, and importing it is slow
@@ -114,6 +114,54 @@ def joined_by(id: str, table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame
     """Return a table with the columns that only another one has, matched by their ids."""
     new = [name for name in other if name not in table]
     return table.join(other.set_index(id)[new], on=id)
+
+
+def key_of(table: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> list[str]:
+    """Return the columns by which a table is joined to all parts: those that it shares with them.
+
+    [] if there are none, or if two of its rows have the same values in them.
+    """
+    parts = list(parts)
+    keys = [str(name) for name in table if all(name in part for part in parts)]
+    return [] if not keys or table.duplicated(keys).any() else keys
+
+
+def described(
+    texts: Mapping[str, pd.DataFrame], name: str, other: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """Return the parts with the columns of a table that has a row for each value of some columns.
+
+    A row that it does not describe has "" in them. A column of a name that the parts have already
+    gets that of the table before it: ``stores_type``.
+
+    Raises
+    ------
+    DataError
+        If the table shares no column with all parts, or describes a value twice.
+    """
+    keys = key_of(other, texts.values())
+    if not keys:
+        shared = [str(column) for column in other if all(column in text for text in texts.values())]
+        why = (
+            f"has several rows for the same {' and '.join(shared)}"
+            if shared
+            else ("shares no column with the training and the test table")
+        )
+        raise DataError(f"{name}: {why}: it cannot be joined")
+    taken = {str(column) for text in texts.values() for column in text} - set(keys)
+    renamed = {column: f"{Path(name).stem}_{column}" for column in other if column in taken}
+    by_key = other.rename(columns=renamed).set_index(keys)
+    return {part: text.join(by_key, on=keys).fillna("") for part, text in texts.items()}
+
+
+def parted(text: pd.DataFrame, target: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the training and the test rows of one table: the latter have no target.
+
+    >>> [len(part) for part in parted(pd.DataFrame({"y": ["1", "", "0"]}), "y")]
+    [2, 1]
+    """
+    blank = text[target].isin(MISSING)
+    return text[~blank].reset_index(drop=True), text[blank].reset_index(drop=True)
 
 
 def with_numbers(

@@ -5,13 +5,14 @@ Pure functions on tables of text. They return facts with reasons. Where the file
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pandas as pd
 
 from ripen.core.errors import DataError
+from ripen.data.column_types import MISSING, with_points
 from ripen.data.tables import with_numbers
 from ripen.entry.files import Table
 
@@ -24,6 +25,11 @@ _COUNT = re.compile(
     r"count|number|(^|_)num(_|$)|sales|visits|quantity|price|amount|cost|total|demand|rentals",
     re.IGNORECASE,
 )
+_GRADE = re.compile(
+    r"quality|relevance|rating|grade|severity|diagnosis|stage|level|stars|score|degree",
+    re.IGNORECASE,
+)
+_YES = re.compile(r"^(is|has)_|prob|^(pred|score)", re.IGNORECASE)  # asks how likely it is
 _STRINGS = re.compile(r"rle|pixels|mask|bbox|box|polygon|segment|prediction_?string", re.IGNORECASE)
 
 
@@ -120,6 +126,28 @@ def id_of(sample: Table, test: Table) -> Id:
     return Id(name, in_sample, reason)
 
 
+def looked_up(sample: Table, test: Table, others: Iterable[Table]) -> None:
+    """Refuse a sample whose ids are the rows of a third table, each a test row and a target.
+
+    Raises
+    ------
+    DataError
+        Names the table.
+    """
+    first = str(sample.text.columns[0])
+    wanted = set(sample.text[first])
+    if any(set(test.text[name]) == wanted for name in test.text):
+        return
+    for table in others:
+        shared = [str(name) for name in table.text if name != first and name in test.text]
+        if shared and first in table.text and set(table.text[first]) == wanted:
+            raise DataError(
+                f"{sample.name}: its ids are rows of {table.name}, several for each {shared[0]}. "
+                f"ripen writes the ids of {test.name}, or id_target: it cannot enter this "
+                "competition"
+            )
+
+
 def unique(table: Table, id: str) -> None:
     """Check that ids are unique.
 
@@ -171,6 +199,7 @@ def target_of(
     names = list(id.melted) or [str(name) for name in sample.text if name != id.in_sample]
     # Some test tables have the target's column too, with nothing in it.
     empty = {name for name in names if name in test.text and test.text[name].nunique() <= 1}
+    empty |= {str(name) for name in test.text if test.text[name].isin(MISSING).all()}
     known = set(test.text) - empty
     lacking = [str(name) for name in train.text if name not in known and name != id.name]
     if not lacking:
@@ -332,6 +361,12 @@ def _single(
     fractional = numbers and pd.to_numeric(target).mod(1).ne(0).any()
     if numbers and (fractional or len(values) > CLASSES):
         return Goal("regression", "value", f"a number, {len(values):,} values", "a number", {})
+    if not numbers and (tags := tags_of(target)):
+        raise DataError(
+            f"target '{target.name}': holds several labels a row, such as {target.iloc[0]!r}. "
+            "ripen predicts one, or a column of 0 and 1 for each: put a column for each of the "
+            f"{len(tags)} labels ({', '.join(tags[:3])}, …) into the training table and the sample"
+        )
     if not numbers and len(values) > max(CLASSES, len(target) // 2):
         raise DataError(
             f"target '{target.name}': {len(values):,} different texts in {len(target):,} rows. "
@@ -349,6 +384,8 @@ def _single(
         options = ["label", "probability"]
         if values.min() < RARE * len(target):
             options, said = options[::-1], f"{said}, and one class is rare"
+        elif _YES.search(str(given.name)):
+            options, said = options[::-1], f"{said}, and its column is named '{given.name}'"
         return Goal("binary", metric or ask("submission", options, said), counts, said, {})
     most = int(given.str.count(r"\S+").max())
     spaced = given.str.split().explode().isin(set(values.index)).all()
@@ -366,6 +403,29 @@ def _single(
     return Goal("multiclass", "label", counts, f"{name} holds one class a row", {})
 
 
+def tags_of(target: "pd.Series[str]") -> list[str]:
+    """Return the labels of a target that holds several a row, in different numbers; else [].
+
+    >>> tags_of(pd.Series(["clear road", "clear", "road", "haze clear road", "haze"]))
+    ['clear', 'haze', 'road']
+    >>> tags_of(pd.Series(["sugar beet", "maize", "sugar beet"]))
+    []
+    """
+    words = target.str.split()
+    tags = sorted(set(words.explode().dropna()))
+    lengths = target.str.count(r"\S+")
+    alone = set(tags) & set(target)
+    return tags if lengths.nunique() > 1 and alone and len(tags) < target.nunique() else []
+
+
+def grades(target: "pd.Series[str]") -> bool:
+    """Whether classes are steps of a scale: whole numbers without gaps, under such a name."""
+    if not _GRADE.search(str(target.name)) or not numeric(target):
+        return False
+    steps = sorted(set(pd.to_numeric(target)))
+    return len(steps) > 2 and steps == list(range(int(steps[0]), int(steps[0]) + len(steps)))
+
+
 def is_count(target: "pd.Series[str]") -> bool:
     """Whether whole numbers count something: by their name, with wide gaps, or with rare values."""
     numbers = pd.to_numeric(target)
@@ -373,6 +433,18 @@ def is_count(target: "pd.Series[str]") -> bool:
     rows = numbers.value_counts()
     rare = len(rows) > FEW and rows.min() < FEW and rows.max() >= UNEQUAL * rows.min()
     return bool(_COUNT.search(str(target.name)) or (numbers.nunique() > 2 and (gaps or rare)))
+
+
+def as_numbers(values: "pd.Series[str]", decimal: str) -> "pd.Series[str]":
+    """Return values with decimal points if all are numbers that are written in another way.
+
+    >>> as_numbers(pd.Series(["$1,200", "$80.5"]), ".").tolist()
+    ['1200', '80.5']
+    >>> as_numbers(pd.Series(["1,5", "n/a"]), ",").tolist()
+    ['1,5', 'n/a']
+    """
+    found = with_points(values, decimal)
+    return found if numeric(found) else values
 
 
 def numeric(values: "pd.Series[str]") -> bool:

@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -14,12 +14,13 @@ import pandas as pd
 from ripen.core.archives import Archive
 from ripen.core.csv_files import read_text, sniff
 from ripen.core.errors import DataError
-from ripen.data.labels import is_image, is_junk
+from ripen.data.labels import in_archive, is_image, is_junk
+from ripen.data.tables import parted
 
 TABLES = (".csv", ".tsv")
 TEXTS = (".md", ".txt", ".html")
 READ = 1 << 18  # bytes of a text about the competition
-SHOWN = 10  # names in an error
+SHOWN = 4  # names in an error
 _SAMPLE = re.compile(r"submi|^sample|^example|benchmark", re.IGNORECASE)
 _WORDS = re.compile(r"descri|readme|overview|evaluat|metric|about", re.IGNORECASE)
 
@@ -58,6 +59,8 @@ class Files:
         The smallest width or height among the first images, in pixels; 0 without images.
     texts : dict of str to str
         What describes the competition, by the file's name without folders.
+    unread : tuple of str
+        Other files, which ripen does not read.
     """
 
     where: str
@@ -65,6 +68,15 @@ class Files:
     images: Sequence[str] = ()
     smallest: int = 0
     texts: Mapping[str, str] = field(default_factory=dict)
+    unread: Sequence[str] = ()
+
+    @property
+    def shown(self) -> str:
+        """What there is, for an error: "Its tables: a.csv. Not read: b.json"."""
+        first = f"Its tables: {', '.join(sorted(self.tables)) or 'none'}"
+        more = ", …" if len(self.unread) > SHOWN else ""
+        unread = f". Not read: {', '.join(self.unread[:SHOWN])}{more}" if self.unread else ""
+        return first + unread
 
 
 def read(path: Path) -> Files:
@@ -93,7 +105,8 @@ def read(path: Path) -> Files:
     if not tables and not images:
         shown = ", ".join(others[:SHOWN]) or "none"
         raise DataError(f"{path}: holds neither a table (*.csv) nor an image. Its files: {shown}")
-    return Files(str(path), tables, images, smallest, texts)
+    unread = [name for name in others if not name.lower().endswith((*TABLES, *TEXTS))]
+    return Files(str(path), tables, images, smallest, texts, unread)
 
 
 @contextmanager
@@ -106,18 +119,23 @@ def opened(path: Path) -> Iterator[dict[str, Callable[[], bytes]]]:
                 for file in sorted(path.rglob("*"))
                 if file.is_file() and file.suffix.lower() != ".zip"
             }
-            archives = [stack.enter_context(Archive(each)) for each in sorted(path.rglob("*.zip"))]
+            archives = [
+                (each.name, stack.enter_context(Archive(each)))
+                for each in sorted(path.rglob("*.zip"))
+            ]
         elif os.path.isfile(path):
-            found, archives = {}, [stack.enter_context(Archive(path))]
+            found, archives = {}, [("", stack.enter_context(Archive(path)))]
         else:
             raise DataError(f"{path}: no such file or folder")
         while archives:
-            archive = archives.pop(0)
+            outer, archive = archives.pop(0)
             for member in archive.members:
-                if member.name.lower().endswith(".zip"):
-                    archives.append(stack.enter_context(archive.inner(member.name)))
+                name = in_archive(member.name, outer) if outer else member.name
+                if name.lower().endswith(".zip"):
+                    inner = stack.enter_context(archive.inner(member.name))
+                    archives.append((member.name, inner))
                 else:
-                    found.setdefault(member.name, _reader(archive, member.name))
+                    found.setdefault(name, _reader(archive, member.name))
         yield found
 
 
@@ -192,8 +210,8 @@ def parts_of(files: Files) -> Parts:
     sample = sample_of(files)
     if sample is None:
         raise DataError(
-            f"{files.where}: no sample submission found. Its tables: "
-            f"{', '.join(sorted(files.tables)) or 'none'}. Name it sample_submission.csv"
+            f"{files.where}: no sample submission found. {files.shown}. Name it "
+            "sample_submission.csv"
         )
     others = [files.tables[name] for name in sorted(files.tables) if name != sample.name]
     wanted = set(sample.text.iloc[:, 0])
@@ -212,8 +230,23 @@ def parts_of(files: Files) -> Parts:
     train = max(_named(rest, "train"), key=alike, default=None)
     if train is None:
         train = max((each for each in rest if alike(each) > 1), key=alike, default=None)
+    if train is None and test is None:
+        train, test = _of_one(others, sample)
     labels = _labels(train, test, [each for each in rest if each is not train])
     return Parts(sample, train, test, labels)
+
+
+def _of_one(others: Sequence[Table], sample: Table) -> tuple[Table | None, Table | None]:
+    """Return the parts of the table that holds both: the rows of the sample have no target."""
+    for table in others:
+        for target in (str(name) for name in sample.text if name in table.text):
+            train, test = parted(table.text, target)
+            asked = any(
+                set(test[name]) == set(sample.text[name]) for name in test if name in sample.text
+            )
+            if len(train) and asked:
+                return replace(table, text=train), replace(table, text=test)
+    return None, None
 
 
 def sample_of(files: Files) -> Table | None:

@@ -1,7 +1,7 @@
 """What a competition of images asks for: the source of its classes, its ids and its parts."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,6 +14,7 @@ from ripen.data.labels import LABELS, Known, is_image, spellings
 from ripen.entry.files import Files, Table
 
 MIN_SIDE = 32  # that of conf/kind/_images.yaml
+SHOWN = 4  # classes, in a reason
 MOST = 0.9  # share of a table's rows and of the images, from which on it lists the images
 _NUMBERED = re.compile(r"(.+?)[._ -]\(?\d+\)?")
 
@@ -78,14 +79,13 @@ def labels_of(files: Files, sample: Table) -> Labels:
             return found
     if len(set(folders)) > 1:
         known = {PurePosixPath(name).name: PurePosixPath(name).parent.name for name in training}
-        shown = ", ".join(sorted(set(folders))[:4])
-        reason = f"{len(set(folders))} folders: {shown}, …"
+        reason = f"{len(set(folders))} folders: {_some(folders)}"
         # Names may be there once in each folder.
         return Labels("folder", known, reason, several=pd.DataFrame({"class": folders}))
     stems = [PurePosixPath(name).stem for name in training]
     classes = {stem: match[1] for stem in stems if (match := _NUMBERED.fullmatch(stem))}
     if len(classes) == len(stems) and 1 < len(set(classes.values())) <= max(2, len(stems) / 2):
-        shown = ", ".join(sorted(set(classes.values()))[:4])
+        shown = _some(classes.values())
         return Labels("name", classes, f"the names begin with the class: {shown}")
     raise DataError(
         f"{files.where}: no labels found for images such as {training[0]}: neither in a table, nor "
@@ -93,15 +93,23 @@ def labels_of(files: Files, sample: Table) -> Labels:
     )
 
 
+def _some(names: Iterable[str]) -> str:
+    found = sorted(set(names))
+    return ", ".join(found[:SHOWN]) + ", …" * (len(found) > SHOWN)
+
+
 def images_in(table: Table, images: Sequence[str]) -> str | None:
     """Return the column that names these images, each once; a few may lack an image or a row."""
-    spelled = {each: name for name in images for each in spellings(PurePosixPath(name))}
-    for column in table.text:
-        values = table.text[column]
-        named = values.map(spelled).dropna()
-        most = len(named) >= MOST * len(values) and named.nunique() >= MOST * len(images)
-        if values.is_unique and most:
-            return str(column)
+    names = [(name, each) for name in images for each in spellings(PurePosixPath(name))]
+    whole = {each: name for name, each in names if PurePosixPath(name).stem in each}
+    # Numbers of rows may look like names without their noughts.
+    for spelled in (whole, {each: name for name, each in names}):
+        for column in table.text:
+            values = table.text[column]
+            named = values.map(spelled).dropna()
+            most = len(named) >= MOST * len(values) and named.nunique() >= MOST * len(images)
+            if values.is_unique and most:
+                return str(column)
     return None
 
 
@@ -158,7 +166,6 @@ def check_ids(files: Files, sample: Table) -> str:
     ids = list(sample.text.iloc[:, 0])
     paths = [PurePosixPath(name) for name in files.images]
     known = {each for path in paths for each in spellings(path)}
-    known |= {str(int(path.stem)) for path in paths if path.stem.isdecimal()}
     suffix = is_image(str(ids[0]))
     odd = [id for id in ids if id not in known]
     if odd:

@@ -59,6 +59,11 @@ USUAL = {
     ("multilabel", "probability"): "mean_column_auc",
     ("regression", "value"): "rmse",
 }
+# Where it differs, if the sample asks for several values of a row.
+SEVERAL = {
+    ("binary", "probability"): "log_loss",
+    ("regression", "value"): "mean_column_rmse",
+}
 _TAGS = re.compile(r"<[^>]*>|\$[^$]*\$")
 
 
@@ -86,15 +91,26 @@ def needs(metric: str | None) -> str | None:
     return "label" if found == "ranking" else found
 
 
-def usual(task: str, submission: str, skewed: bool) -> tuple[str, str]:
+def usual(
+    task: str, submission: str, columns: int, skewed: bool = False, graded: bool = False
+) -> tuple[str, str]:
     """Return the usual metric of a task, and the reason.
 
     Parameters
     ----------
     task, submission : str
+    columns : int
+        How many values of each row the sample asks for.
     skewed : bool
         Whether the target is positive, and far less skewed on a logarithmic scale.
+    graded : bool
+        Whether the classes are steps of a scale.
     """
+    several = columns > 1
     if skewed:
-        return "rmsle", "the files do not say: usual for amounts, positive and skewed"
-    return USUAL[task, submission], f"the files do not say: usual for {task}, {submission}"
+        metric = "mean_column_rmsle" if several else "rmsle"
+        return metric, "the files do not say: usual for amounts, positive and skewed"
+    if graded and (task, submission) == ("multiclass", "label"):
+        return "quadratic_weighted_kappa", "the files do not say: usual for steps of a scale"
+    table = USUAL | SEVERAL if several else USUAL
+    return table[task, submission], f"the files do not say: usual for {task}, {submission}"

@@ -12,9 +12,9 @@ import yaml
 from ripen.competition.metrics import METRICS
 from ripen.core.errors import DataError
 from ripen.data.tables import joined_by, with_numbers
-from ripen.entry import column_facts, facts, image_facts, split
+from ripen.entry import column_facts, facts, image_facts, joins, split
 from ripen.entry.facts import Ask, Fact, Goal
-from ripen.entry.files import Files, Parts, parts_of
+from ripen.entry.files import Files, Parts, Table, parts_of
 from ripen.entry.kaggle_page import KagglePage
 from ripen.entry.metric_words import metric_of, needs, usual
 from ripen.settings.schema import Files as Names
@@ -22,6 +22,8 @@ from ripen.settings.schema import Files as Names
 LINES = 20
 WIDTH = 100
 MORE = 1.0  # least skewness of amounts
+MOST = 0.5  # share of the rows that are more than 0, and
+WIDE = 100  # ratio of large to small amounts, if some rows are 0
 _TOLD = re.compile(r"\b(evaluation|evaluated|metric|scored)\b.{0,1500}", re.IGNORECASE | re.DOTALL)
 Known = tuple[str, str]  # a metric of the registry, and where it is named
 
@@ -93,10 +95,11 @@ def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list
     train, test, sample, labels = parts.train, parts.test, parts.sample, parts.labels
     for part, table in (("train", train), ("test", test)):
         if table is None:
-            shown = ", ".join(sorted(files.tables))
-            raise DataError(f"{files.where}: no {part}.csv found. Its tables: {shown}")
+            raise DataError(f"{files.where}: no {part}.csv found. {files.shown}")
     assert train is not None
     assert test is not None
+    others = {name: each for name, each in files.tables.items() if each is not sample}
+    facts.looked_up(sample, test, others.values())
     id = facts.id_of(sample, test)
     texts = {"train": train.text, "test": test.text}
     texts = with_numbers(texts, id.name, sample.text[id.in_sample])
@@ -110,31 +113,33 @@ def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list
         drops = f"not in both {train.name} and {test.name}"
     tables = [each for each in (train, test, labels) if each]  # the sample may have its own
     form = {key: value for table in tables for key, value in table.form.items()}
-    goal = facts.goal_of(
-        train.text[targets], sample, id, needs(known and known[0]), ask, _allowed(known)
-    )
+    wanted = train.text[targets].apply(facts.as_numbers, decimal=form.get("decimal", "."))
+    goal = facts.goal_of(wanted, sample, id, needs(known and known[0]), ask, _allowed(known))
     classes = goal.task in ("binary", "multiclass")
     how = split.of_table(train.text, test.text, id.name, targets, classes)
     left_out = {id.name, *targets, *dropped, *extra}
     types = column_facts.odd(
         train.text.drop(columns=left_out, errors="ignore"), test.text, form.get("decimal", ".")
     )
+    with_others = joins.of_tables(train, test, others.values(), targets)
     columns: dict[str, Any] = {"drop": [*dropped, *extra]} if dropped or extra else {}
     why = [drops] * bool(columns) + [types.reason] * bool(types.settings)
     if types.settings:
         columns["types"] = types.settings
-    names = {"train": train.name, "test": test.name, "sample": sample.name}
+    names: dict[str, Any] = {"train": train.name, "test": test.name, "sample": sample.name}
     if labels is not None:
         names["labels"] = labels.name
+    if with_others:
+        names["joined"] = list(with_others)
     only = targets[0] if len(targets) == 1 else targets
     return [
         Fact("defaults", ["/kind/table"]),
-        *_names(names),
+        *_names(names, "; ".join(f"{k} describes each {v}" for k, v in with_others.items())),
         *([Fact("csv", form, "as the files are written")] if form else []),
         Fact("id", id.name, id.reason),
         Fact("target", only, reason),
         *([Fact("columns", columns, "; ".join(why))] if columns else []),
-        *_goal(goal, known, train.text[targets[0]]),
+        *_goal(goal, known, wanted, _asked(sample, id)),
         Fact("validation", how.settings, how.reason),
     ]
 
@@ -152,12 +157,19 @@ def _of_images(files: Files, parts: Parts, known: Known | None, ask: Ask) -> lis
     if files.smallest < image_facts.MIN_SIDE:
         settings["min_side"] = files.smallest
         why += f"; images of {files.smallest} pixels"
+    rare = split.rarest(targets) if goal.task in ("binary", "multiclass") else ""
     groups = split.of_images(files, labels.known, parts.test)
-    validation = []
+    how = split.in_names(labels.known, sample.text[id.in_sample])
     if groups:
         table, column = groups
-        how = {"split": "stratified_group", "group": column, "folds": split.FOLDS}
-        validation = [Fact("validation", how, f"{table.name}: each {column} has several images")]
+        how = split.Split({"group": column}, f"{table.name}: each {column} has several images")
+    elif rare and how is None:
+        how = split.Split({}, "")  # the kind's own groups, of images that are nearly alike
+    validation = []
+    if how:
+        kind = {"split": "group" if rare else "stratified_group"}
+        reasons = "; ".join(filter(None, (how.reason, rare)))
+        validation = [Fact("validation", kind | how.settings | {"folds": split.FOLDS}, reasons)]
     given = {"sample": sample.name, "train": labels.table, "groups": groups and groups[0].name}
     listed, test = files.tables.get(labels.table), parts.test
     models = []
@@ -174,25 +186,32 @@ def _of_images(files: Files, parts: Parts, known: Known | None, ask: Ask) -> lis
         *_names({key: name for key, name in given.items() if name}),
         Fact("id", id.name, id.reason),
         *([Fact("target", only)] if only else []),
-        *_goal(goal, known, targets.iloc[:, 0]),
+        *_goal(goal, known, targets, _asked(sample, id)),
         Fact("images", settings, why),
         *models,
         *validation,
     ]
 
 
-def _names(given: dict[str, str]) -> list[Fact]:
+def _names(given: dict[str, Any], reason: str = "") -> list[Fact]:
     """Return the section `files`, without default names."""
     usual = Names()
     changed = {key: name for key, name in given.items() if name != getattr(usual, key, None)}
-    return [Fact("files", changed)] if changed else []
+    return [Fact("files", changed, reason)] if changed else []
 
 
-def _goal(goal: Goal, known: Known | None, target: "pd.Series[str]") -> list[Fact]:
+def _asked(sample: Table, id: facts.Id) -> int:
+    """Return how many values of each row the sample asks for."""
+    return len(id.melted) or sample.text.shape[1] - 1
+
+
+def _goal(goal: Goal, known: Known | None, targets: pd.DataFrame, columns: int) -> list[Fact]:
     """Return task, metric and submission; the metric is Kaggle's, else the usual one."""
-    metric, why = known or usual(goal.task, goal.submission, skewed(goal, target))
+    amounts = goal.task == "regression" and all(skewed(targets[name]) for name in targets)
+    graded = facts.grades(targets.iloc[:, 0])
+    metric, why = known or usual(goal.task, goal.submission, columns, amounts, graded)
     if goal.task not in METRICS[metric].tasks:
-        other, _ = usual(goal.task, goal.submission, skewed(goal, target))
+        other, _ = usual(goal.task, goal.submission, columns, amounts, graded)
         metric, why = other, f"{why}, which is not for {goal.task}: usual in its place"
     classes = [Fact("classes", goal.classes, "the sample's columns")] if goal.classes else []
     return [
@@ -203,16 +222,20 @@ def _goal(goal: Goal, known: Known | None, target: "pd.Series[str]") -> list[Fac
     ]
 
 
-def skewed(goal: Goal, target: "pd.Series[str]") -> bool:
-    """Whether a target is an amount: positive, and its logarithm far less skewed than itself."""
+def skewed(target: "pd.Series[str]") -> bool:
+    """Whether a target is an amount: positive, and its logarithm far less skewed than itself.
+
+    Days without sales do not count, if sales differ widely.
+    """
     from scipy.stats import skew
 
-    if goal.task != "regression":
-        return False
     values = pd.to_numeric(target, errors="coerce").to_numpy(np.float64)
-    if not (values > 0).all():
+    some = values[values > 0]
+    if not (values >= 0).all() or len(some) < MOST * len(values):
         return False
-    plain, logarithm = float(skew(values)), float(skew(np.log1p(values)))
+    if len(some) < len(values) and np.quantile(some, 0.99) < WIDE * np.quantile(some, 0.01):
+        return False
+    plain, logarithm = float(skew(some)), float(skew(np.log1p(some)))
     return bool(plain > MORE and abs(logarithm) < plain / 2)
 
 

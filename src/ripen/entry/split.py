@@ -40,7 +40,8 @@ def of_table(
     classes : bool
         Whether the target is one of some classes.
     """
-    stratified = "stratified_group" if classes else "group"
+    rare = rarest(train[list(targets)]) if classes else ""
+    stratified = "stratified_group" if classes and not rare else "group"
     if parts.group_in_id(train[id], test[id]):
         pattern = {"group": id, "pattern": parts.GROUP_IN_ID, "folds": FOLDS}
         reason = f"{id} begins with a group, and no group is in both parts"
@@ -57,14 +58,21 @@ def of_table(
             reason = f"each {name} has several rows, and none is in both parts"
             return Split({"split": stratified, "group": name, "folds": FOLDS}, reason)
     reason = "neither groups nor time tell the parts apart"
-    if classes:
-        least = int(train[list(targets)].iloc[:, 0].value_counts().min())
-        if least < FOLDS:
-            rare = f"the rarest class has {least} row{'s' * (least > 1)}"
-            return Split(
-                {"split": "kfold", "folds": FOLDS}, f"{reason}; {rare}, too few to stratify"
-            )
+    if rare:
+        return Split({"split": "kfold", "folds": FOLDS}, f"{reason}; {rare}")
     return Split({"split": "stratified" if classes else "kfold", "folds": FOLDS}, reason)
+
+
+def rarest(targets: pd.DataFrame) -> str:
+    """Return why classes cannot be stratified: one has fewer rows than there are folds; else "".
+
+    >>> rarest(pd.DataFrame({"y": ["a"] * 9 + ["b"]}))
+    'the rarest class has 1 row, too few to stratify'
+    """
+    least = int(targets.value_counts().min())
+    if least >= FOLDS:
+        return ""
+    return f"the rarest class has {least} row{'s' * (least > 1)}, too few to stratify"
 
 
 def _typed(train: pd.DataFrame, test: pd.DataFrame, name: str) -> "tuple[pd.Series[Any], ...]":
@@ -72,6 +80,29 @@ def _typed(train: pd.DataFrame, test: pd.DataFrame, name: str) -> "tuple[pd.Seri
     both = pd.concat([train[name], test[name]], ignore_index=True)
     values = convert(both, detect(both))
     return values[: len(train)], values[len(train) :]
+
+
+def in_names(known: Mapping[str, str], test: Iterable[str]) -> Split | None:
+    """Return the groups of a split by subjects in images' names, ``10_left``; None without them.
+
+    A subject that is a class, or of which there are no more than classes, is none.
+
+    Parameters
+    ----------
+    known : mapping of str to str
+        The class of each training image by its file's name, with or without suffix.
+    test : iterable of str
+        The sample's ids.
+    """
+    train, classes = pd.Series([*known]), set(known.values())
+    least = max(parts.LEAST_GROUPS, len(classes) + 1)
+    if not parts.group_in_id(train, pd.Series([*test]), parts.GROUP_IN_NAME, least):
+        return None
+    subjects = set(train.str.extract(parts.GROUP_IN_NAME)[0])
+    if subjects <= classes:
+        return None
+    reason = "names begin with a subject, and no subject is in both parts"
+    return Split({"group": "id", "pattern": parts.GROUP_IN_NAME}, reason)
 
 
 def of_images(

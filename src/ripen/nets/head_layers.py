@@ -50,6 +50,10 @@ class Scaling:
         scale[scale < 1e-6] = 1  # a constant feature carries no information
         return cls(mean, scale)
 
+    def apply(self, data: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return rows with mean 0 and standard deviation 1."""
+        return np.asarray((data - self.mean) / self.scale, np.float64)
+
 
 def layers(bottom: str, classes: int) -> list[LayerParameter]:
     """Return the layers from features to scores."""

@@ -275,7 +275,10 @@ class Files:
     `sample` is the sample submission. `solution` holds the test labels, if they are known; `more`
     holds labelled rows for the learning curve only. Both are optional. `groups` has a row for each
     id, and the column that `validation` names if the training table lacks it. `labels` has the
-    target of each training row, by its id, if the training table lacks it.
+    target of each training row, by its id, if the training table lacks it. `joined` are tables with
+    a row for each value of columns that both parts have, such as each store: their other columns
+    are joined to the rows. If `train` and `test` are the same file, the rows without a target are
+    the test rows.
     """
 
     train: str = "train.csv"
@@ -285,6 +288,7 @@ class Files:
     more: str = "more.csv"
     groups: str | None = None
     labels: str | None = None
+    joined: list[str] | None = None
 
 
 ColumnType = Literal[

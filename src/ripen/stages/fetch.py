@@ -83,15 +83,17 @@ def extract_tables(archive: Archive, competition: Competition, folder: Path) -> 
     DataError
         If the archive has no sample submission where one is needed, or it is damaged.
     """
-    wanted = set(as_mapping(competition.files).values())
+    files = as_mapping(competition.files)
+    wanted = {*(files.pop("joined") or ()), *files.values()}
     names = [member.name for member in archive.members]
     take(archive, names, wanted, folder)
-    # Kaggle zips a large table by itself: train.csv.zip. Archives of images stay closed.
+    # Kaggle zips a large table by itself: train.csv.zip, train.zip. Archives of images stay closed.
     table = competition.images is None
     for name in names:
         inside = PurePosixPath(name).name.removesuffix(ZIP)
         lacking = {each for each in wanted if each and not (folder / each).exists()}
-        if name.endswith(ZIP) and (inside in lacking or (table and lacking)):
+        named = lacking | {PurePosixPath(each).stem for each in lacking}
+        if name.endswith(ZIP) and (inside in named or (table and lacking)):
             with archive.inner(name) as inner:
                 take(inner, [member.name for member in inner.members], lacking, folder)
     sample = competition.files.sample

@@ -333,3 +333,16 @@ def test_a_real_competition_with_folders() -> None:
     assert [each.id for each in tests] == sorted(ids)
     assert len(training) == 1540
     assert len(tests) == 522
+
+
+def test_a_few_images_or_rows_that_lack_the_other_are_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = [f"train/{i}.png" for i in range(201)]
+    table = {str(i): "ab"[i % 2] for i in range(1, 201)} | {"999": "a"}
+    images = LABELS["csv"](names, Known(table=table)).images
+    assert [each is None for each in images] == [True] + [False] * 200
+    assert capsys.readouterr().out.splitlines() == [
+        "left out: train/0.png: the table of labels has no row 0.png or 0",
+        "left out: the table of labels has a row 999, but no image of it",
+    ]

@@ -99,6 +99,14 @@ def test_an_empty_target_in_the_test_part_is_the_target() -> None:
         assert (found[0], found[2]) == (["y"], [])
 
 
+def test_a_column_that_the_test_part_has_nothing_in_is_lacking() -> None:
+    train = table("train.csv", "key,x,y,z\nc,1,0,3\nd,2,1,4\n")
+    test = table("test.csv", "key,x,y,z\na,1,,NA\nb,2,,NA\n")
+    sample = table("s.csv", "key,Probability\na,0.1\nb,0.2\n")
+    found = target_of(train, test, sample, Id("key", "key", ""), first)
+    assert (found[0], found[2]) == (["y"], ["z"])
+
+
 def test_a_melted_sample_names_the_targets() -> None:
     train = table("train.csv", "key,x,u,v\nc,1,0,1\nd,2,1,0\n")
     sample = table("sample.csv", "row,y\na_u,0\na_v,0\nb_u,0\nb_v,0\n")
@@ -178,6 +186,27 @@ def test_zeros_in_the_sample_are_what_the_metric_needs(metric: str | None, form:
         assert goal_of(target, sample, Id("id", "id", ""), metric, ask).submission == form
 
 
+@pytest.mark.parametrize(("name", "form"), [("has_cactus", "probability"), ("label", "label")])
+def test_the_name_of_a_column_of_zeros_may_say_what_it_holds(name: str, form: str) -> None:
+    sample = column(name, ["0", "0"])
+    target = pd.DataFrame({name: ["0", "1", "1", "0"]})
+    assert goal_of(target, sample, Id("id", "id", ""), None, first).submission == form
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "found"),
+    [
+        ("quality", ["3", "4", "5"], True),
+        ("quality", ["3", "5", "6"], False),  # a gap
+        ("diagnosis", ["0", "1"], False),
+        ("label", ["3", "4", "5"], False),
+        ("stage", ["I", "II", "III"], False),
+    ],
+)
+def test_steps_of_a_scale(name: str, values: list[str], found: bool) -> None:
+    assert facts.grades(pd.Series(values * 2, name=name)) is found
+
+
 def test_several_columns() -> None:
     id = Id("id", "id", "")
     sample = column("y", ["0", "0"], ["0", "0"])
@@ -209,6 +238,13 @@ def test_what_is_out_of_reach_is_one_line(name: str, value: str) -> None:
         goal_of(
             pd.DataFrame({"y": ["a", "b"]}), column(name, [value]), Id("id", "id", ""), None, never
         )
+    tags = pd.DataFrame({"tags": ["a b", "b a", "a", "b", "b c", "c"]})
+    with pytest.raises(DataError, match=r"'tags': holds several labels a row, such as 'a b'"):
+        goal_of(tags, column("tags", ["a b"]), Id("id", "id", ""), None, never)
+    lookup = table("lookup.csv", "row,key,feature\n1,a,x\n2,a,y\n3,b,x\n")
+    with pytest.raises(DataError, match=r"its ids are rows of lookup\.csv, several for each key"):
+        facts.looked_up(table("sample.csv", "row,y\n1,0\n2,0\n3,0\n"), TEST, [lookup])
+    facts.looked_up(table("sample.csv", "key,y\na,0\nb,0\n"), TEST, [TEST, lookup])
     texts = pd.DataFrame({"y": [f"a text {i}" for i in range(100)]})
     with pytest.raises(DataError, match=r"100 different texts in 100 rows\. ripen predicts"):
         goal_of(texts, column("y", ["text"]), Id("id", "id", ""), None, never)

@@ -44,7 +44,13 @@ def test_a_table_of_unequal_rows_is_one_line() -> None:
 def test_archives_in_archives_and_folders_are_the_same(tmp_path: Path) -> None:
     image = encoded(make_image(0, 40, 30))
     nested = zipped({"train/a.jpg": image, "train/._a.jpg": b"junk"})
-    files = {"train.zip": nested, "sampleSubmission.csv": b"id,label\na,0\n", "notes.md": b"x"}
+    flat = zipped({"a.jpg": image})
+    files = {
+        "test.zip": flat,
+        "train.zip": nested,
+        "sampleSubmission.csv": b"id,label\na,0\n",
+        "notes.md": b"x",
+    }
     packed, folder = tmp_path / "x.zip", tmp_path / "x"
     packed.write_bytes(zipped(files, zipfile.ZIP_DEFLATED))
     folder.mkdir()
@@ -52,7 +58,7 @@ def test_archives_in_archives_and_folders_are_the_same(tmp_path: Path) -> None:
         (folder / name).write_bytes(content)
     for path in (packed, folder):
         found = read(path)
-        assert list(found.images) == ["train/a.jpg"]
+        assert list(found.images) == ["test/a.jpg", "train/a.jpg"]
         assert list(found.tables) == ["sampleSubmission.csv"]
         assert found.smallest == 30
 
@@ -91,6 +97,19 @@ def test_which_table_is_which(case: str, tmp_path: Path) -> None:
     parts = parts_of(read(tmp_path))
     found = (parts.sample, parts.train, parts.test, parts.labels)
     assert " ".join(Path(each.name).stem if each else "-" for each in found) == expected
+
+
+def test_one_table_of_both_parts(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("n,y,x\n1,0,3\n2,,4\n3,1,5\n4,NA,6\n")
+    (tmp_path / "sample_submission.csv").write_text("n,y\n2,0.5\n4,0.5\n")
+    parts = parts_of(read(tmp_path))
+    assert parts.train is not None
+    assert parts.test is not None
+    assert (parts.train.name, parts.test.name) == ("data.csv", "data.csv")
+    assert (parts.train.text["n"].tolist(), parts.test.text["n"].tolist()) == (
+        ["1", "3"],
+        ["2", "4"],
+    )
 
 
 def test_nothing_to_read_is_one_line(tmp_path: Path) -> None:

@@ -24,6 +24,14 @@ CASES = {
     "folders without train": (
         ["x/a/1.jpg", "x/b/2.jpg", "x/test/3.jpg"], [], ["3"], {"read": "folder"},
     ),
+    "numbers without their noughts": (
+        ["train/007.png", "train/008.png", "test/009.png"],
+        [table("train.csv", id=["7", "8"], label=["a", "b"])], ["9"], CSV,
+    ),
+    "names beside the numbers of rows": (
+        ["train/007.png", "train/008.png", "test/009.png"],
+        [table("train.csv", row=["8", "7"], id=["007", "008"], label=["a", "b"])], ["009"], CSV,
+    ),
     "a table without suffix": (
         ["train/01.png", "train/02.png", "test/01.png"],
         [table("train.csv", id=["01", "02"], label=["a", "b"])], ["01"], CSV,

@@ -1,9 +1,11 @@
 """Kaggle's words for metrics. Those of leaderboards are Kaggle's own names of its algorithms."""
 
+from typing import Any
+
 import pytest
 
 from ripen.competition.metrics import METRICS
-from ripen.entry.metric_words import USUAL, WORDS, metric_of
+from ripen.entry.metric_words import USUAL, WORDS, metric_of, usual
 
 SAID = {
     "Categorization Accuracy": "accuracy",
@@ -43,3 +45,21 @@ def test_words_that_name_none() -> None:
 
 def test_the_usual_metrics_are_words_too() -> None:
     assert set(USUAL.values()) <= set(WORDS.values())
+
+
+@pytest.mark.parametrize(
+    ("given", "metric"),
+    [
+        (("binary", "probability", 1), "roc_auc"),
+        (("binary", "probability", 2), "log_loss"),
+        (("multiclass", "probability", 5), "log_loss"),
+        (("regression", "value", 1), "rmse"),
+        (("regression", "value", 2), "mean_column_rmse"),
+        (("regression", "value", 2, True), "mean_column_rmsle"),
+        (("regression", "value", 1, True), "rmsle"),
+        (("multiclass", "label", 1, False, True), "quadratic_weighted_kappa"),
+        (("multiclass", "probability", 5, False, True), "log_loss"),
+    ],
+)
+def test_what_is_usual(given: tuple[Any, ...], metric: str) -> None:
+    assert usual(*given)[0] == metric

@@ -66,6 +66,13 @@ def test_numbers_under_another_name_are_no_time() -> None:
     assert found(frame(size=range(N)), later)["split"] == "stratified"
 
 
+def test_a_class_of_fewer_rows_than_folds_is_not_stratified() -> None:
+    rare = ["a"] * (N - 4) + ["b"] * 4
+    train = frame(y=rare, shop=[i // 2 for i in range(N)])
+    assert found(train, frame(shop=[1000 + i // 2 for i in range(N)]))["split"] == "group"
+    assert found(frame(y=rare), frame())["split"] == "kfold"
+
+
 def test_an_entity_column() -> None:
     train = frame(patient=[f"p{i // 3}" for i in range(N)])
     test = frame(patient=[f"q{i // 3}" for i in range(N)])
@@ -74,6 +81,27 @@ def test_an_entity_column() -> None:
     assert found(train, train)["split"] == "stratified"
     few = frame(patient=[f"r{i % 3}" for i in range(N)])
     assert found(few, test)["split"] == "stratified"  # three values are a category
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "found"),
+    [
+        ([f"{k}_{side}" for k in range(12) for side in ("left", "right")], ["90_left"], True),
+        ([f"p{k}_{shot}.jpg" for k in range(12) for shot in range(2)], ["q1_0.jpg"], True),
+        ([f"p{k}_{shot}" for k in range(12) for shot in range(2)], ["p1_7"], False),  # in both
+        ([f"train_{k}" for k in range(24)], ["test_1"], False),
+        ([f"c{k}_{shot}" for k in range(12) for shot in range(2)], ["q1_0"], False),  # classes
+    ],
+)
+def test_whom_the_names_of_images_show(train: list[str], test: list[str], found: bool) -> None:
+    known = {
+        name: name.partition("_")[0] if name[0] == "c" else str(i % 3)
+        for i, name in enumerate(train)
+    }
+    split_ = split.in_names(known, test)
+    assert (split_ is not None) is found
+    if split_ is not None:
+        assert split_.settings["group"] == "id"
 
 
 def test_whom_images_show() -> None:

@@ -9,6 +9,7 @@ import pytest
 from ripen.core.archives import Archive
 from ripen.core.errors import ConfigError, DataError, SourceError
 from ripen.core.layout import Layout
+from ripen.settings.compose import changed
 from ripen.stages import fetch
 from tests.ripen.images import cats_and_dogs, write_raw, zipped
 from tests.ripen.learn import fits
@@ -122,14 +123,19 @@ def test_a_local_archive_is_read_where_it_is(here: Here, tmp_path: Path) -> None
         fetch.run("cats_vs_dogs")
 
 
-def test_tables_that_are_zipped_by_themselves(tmp_path: Path) -> None:
-    tables = {name: f"{name}\n".encode() for name in ("train.csv", "test.csv", SAMPLE)}
+@pytest.mark.parametrize("chosen", ["avocado", "cats_vs_dogs"])
+def test_tables_that_are_zipped_by_themselves(chosen: str, tmp_path: Path) -> None:
+    names = ("train.csv", "test.csv", SAMPLE, "stores.csv")
+    tables = {name: f"{name}\n".encode() for name in names}
     content = {f"{name}.zip": zipped({name: text}) for name, text in tables.items()}
+    content["stores.zip"] = content.pop("stores.csv.zip")
     content |= {"images.zip": zipped({"train.csv": b"of another kind"}), "a/test.csv": b"plain"}
     (tmp_path / "mine.zip").write_bytes(zipped(content))
     (tmp_path / "raw").mkdir()
     with Archive(tmp_path / "mine.zip") as archive:
-        fetch.extract_tables(archive, fits.competition(), tmp_path / "raw")
+        competition = fits.competition(f"competitions=[{chosen}]")
+        files = {"sample": SAMPLE, "joined": ["stores.csv"]}
+        fetch.extract_tables(archive, changed(competition, files=files), tmp_path / "raw")
     found = {path.name: path.read_bytes() for path in (tmp_path / "raw").iterdir()}
     assert found == tables | {"test.csv": b"plain"}
 

@@ -196,14 +196,29 @@ def part_of(path: PurePosixPath) -> tuple[Part | None, int]:
     return None, -1
 
 
+def in_archive(name: str, archive: str) -> str:
+    """Return the name of a nested archive's file, in a folder of its own if it is in none there.
+
+    >>> in_archive("1.jpg", "train.zip"), in_archive("train/1.jpg", "all.zip")
+    ('train/1.jpg', 'train/1.jpg')
+    """
+    return name if "/" in name else f"{PurePosixPath(archive).stem}/{name}"
+
+
 def spellings(path: PurePosixPath) -> list[str]:
     """Return how a table may name an image: with or without its suffix, and with its folders.
 
+    A number may have lost the noughts before it.
+
     >>> spellings(PurePosixPath("test/1.jpg"))
     ['1.jpg', '1', 'test/1.jpg', 'test/1']
+    >>> spellings(PurePosixPath("007.jpg"))
+    ['007.jpg', '007', '7']
     """
     tails = [PurePosixPath(*path.parts[start:]) for start in range(len(path.parts))][::-1]
-    return [str(each) for tail in tails for each in (tail, tail.with_suffix(""))]
+    number = [path.stem.lstrip("0") or "0"] if path.stem.isdecimal() and path.stem[0] == "0" else []
+    names = [str(each) for tail in tails for each in (tail, tail.with_suffix(""))]
+    return [*names, *(each for each in number if each not in names)]
 
 
 def spelled(path: PurePosixPath, ids: Collection[str], otherwise: str) -> str:

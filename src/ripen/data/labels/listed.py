@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 
 from ripen.core.errors import DataError
@@ -19,13 +19,16 @@ from ripen.data.labels import (
     spellings,
 )
 
+FEW = 0.01  # share of the training images that may have no row, and of the rows without an image
+
 
 @LABELS.register("csv")
 def by_csv(names: Sequence[str], known: Known) -> Labels:
     """Look up the label of each training image in a table.
 
     Images in a test folder are the test images. In a folder that is neither, those of the table are
-    training images and those of the sample submission test images.
+    training images and those of the sample submission test images. A few training images without a
+    row, and rows without an image, are left out, and the first of each is named.
 
     Parameters
     ----------
@@ -37,13 +40,14 @@ def by_csv(names: Sequence[str], known: Known) -> Labels:
     Raises
     ------
     DataError
-        If an image has no label, a label has no image, or a class is unknown.
+        If more images have no label, or labels no image, or a class is unknown.
 
     >>> by_csv(["train/007.png", "test/007.png"], Known(table={"007": "cat"})).images
     [Labelled(part='train', label=0, key=('', 7, ''), id='007'), \
 Labelled(part='test', label=-1, key=('', 7, ''), id='007')]
     """
     ids, rest = frozenset(known.ids), dict.fromkeys(known.table)
+    unlisted: list[str] = []
 
     def read(name: str) -> Found | None:
         path = PurePosixPath(name)
@@ -55,17 +59,34 @@ Labelled(part='test', label=-1, key=('', 7, ''), id='007')]
             rest.pop(row, None)
             return Found("train", known.table[row], natural_key(row), row)
         if part == "train" or (part is None and not ids.intersection(spellings(path))):
-            raise DataError(f"{name}: the table of labels has no row {path.name} or {path.stem}")
+            unlisted.append(name)
+            return None
         id = spelled(path, ids, path.stem)
         return Found("test", None, natural_key(id), id)
 
     labels = labelled(names, read, known)
-    if rest:
-        more = f", nor of {len(rest) - 1} others" if len(rest) > 1 else ""
-        raise DataError(
-            f"the table of labels has a row {next(iter(rest))}, but no image of it{more}"
-        )
+    path = PurePosixPath(next(iter(unlisted), ""))
+    _left_out(
+        f"{path}: the table of labels has no row {path.name} or {path.stem}", unlisted, known.table
+    )
+    first = next(iter(rest), "")
+    _left_out(f"the table of labels has a row {first}, but no image of it", rest, known.table)
     return labels
+
+
+def _left_out(line: str, lacking: Collection[str], table: Collection[str]) -> None:
+    """Say that something is left out; refuse more than a few.
+
+    Raises
+    ------
+    DataError
+        With this line.
+    """
+    line += f", nor of {len(lacking) - 1} others" if len(lacking) > 1 else ""
+    if len(lacking) > FEW * len(table):
+        raise DataError(line)
+    if lacking:
+        print(f"left out: {line}")
 
 
 def read_table(

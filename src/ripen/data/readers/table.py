@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ripen.competition.index import WEIGHT
-from ripen.competition.submission import read_sample
+from ripen.competition.submission import csv_of, read_sample
 from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
@@ -18,10 +18,12 @@ from ripen.data.readers import READERS, Read
 from ripen.data.tables import (
     Expected,
     category,
+    described,
     form,
     identifier,
     joined_by,
     number,
+    parted,
     read_table,
     with_numbers,
 )
@@ -53,12 +55,17 @@ def read(competition: Competition, layout: Layout) -> Read:
         for part, path in paths.items()
         if part == "train" or path.exists()
     }
+    if files.train == files.test:
+        texts["train"], texts["test"] = parted(texts["train"], competition.targets[0])
     texts = with_numbers(texts, competition.id, _ids_of_sample(competition, raw / files.sample))
     if files.labels is not None:
         labels = raw / files.labels
         texts["train"] = with_labels(
             texts["train"], read_text(labels, csv.separator, csv.encoding), competition, labels
         )
+    for other in files.joined or ():
+        own = csv_of(raw / other, csv)
+        texts = described(texts, other, read_text(raw / other, own.separator, own.encoding))
     named = _named(competition, texts, paths["train"])
     features = features_of(competition, named, texts)
     left_out = set(named) - set(features) | _others(competition)

@@ -1,6 +1,6 @@
 """A new last layer for frozen nets, trained on their features by a Caffe solver."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,13 +66,16 @@ class Head(Estimator):
         shuffled = np.random.default_rng(work.seed).permutation(len(train.y))
         # Without held-out rows some must stand for them: Caffe's solver wants a test net.
         held = validation or Rows(train.x[:SHARD], train.y[:SHARD])
-        y, held_y = train.y, held.y
+        y, held_y, solver = train.y, held.y, self.solver
+        scaling = head.Scaling.of(train.x, np.arange(len(y)))
         if not work.task.probabilities:  # a net learns numbers of the size of its weights
             unit = unit_of(train.y)
             mean, scale = (np.asarray(each) for each in unit)
             y, held_y = (np.asarray((each - mean) / scale, np.float64) for each in (y, held_y))
+            rows = scaling.apply(train.x[shuffled[:SHARD]])
+            solver = replace(solver, base_lr=min(solver.base_lr, _largest_rate(rows, solver)))
         begin = folder / "start.caffemodel"
-        head.start(work.outputs, head.Scaling.of(train.x, np.arange(len(y))), begin)
+        head.start(work.outputs, scaling, begin)
         write_text(folder / DEPLOY, to_text(head.deploy_head(train.x.shape[1], work.outputs, loss)))
         net = head.train_val(
             work.outputs,
@@ -85,8 +88,8 @@ class Head(Estimator):
         )
         training = train_net(
             net,
-            self.solver,
-            to_the_end(self.batch_size, self.check_interval, self.solver),
+            solver,
+            to_the_end(self.batch_size, self.check_interval, solver),
             work.seed,
             folder,
             work.callback,
@@ -131,6 +134,23 @@ class Head(Estimator):
             net = frozen_net(work.settings.features[self.inputs[0]]).net
             wanted = contract(net).input
             seen.write(work.folder, deploy, weights, None, seen.whole(wanted))
+
+
+def _largest_rate(rows: NDArray[np.float64], solver: Solver) -> float:
+    """Return half the learning rate from which on squared errors diverge.
+
+    Gradient descent with momentum m is stable below 2 (1 + m) / L, with L the largest eigenvalue of
+    the mean outer product of the rows (Goh, Why Momentum Really Works, Distill, 2017).
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        Standardized features.
+    """
+    if solver.type != "SGD":
+        return solver.base_lr  # the others' limits are their own
+    largest = float(np.linalg.norm(rows, 2)) ** 2 / len(rows)
+    return (1 + solver.momentum) / max(largest, 1.0)
 
 
 @dataclass(frozen=True)

@@ -290,3 +290,48 @@ def test_a_training_table_without_ids_and_a_test_table_with_more_columns() -> No
     found = read(own=changed(mine, columns={"drop": ["when"]}))
     assert found.rows["id"].tolist() == ["1", "2", "7", "8"]
     assert list(found.columns) == ["x"]
+
+
+def shop(**files: Any) -> Competition:
+    return changed(
+        competition(id="id", target="sales", task="regression", metric="rmse"),
+        files={"train": "train.csv", "test": "test.csv"} | files,
+        columns={},
+        classes=None,
+        validation={"split": "kfold", "folds": 2},
+    )
+
+
+def test_tables_that_describe_a_value_are_joined() -> None:
+    for name, text in {
+        "test.csv": "id,shop,size\n4,c,8\n5,a,9\n",
+        "shops.csv": "shop,size,town\na,10,x\nb,20,y\n",
+        "sizes.csv": "shop;weight\na;1\nb;3\nc;2\n",
+    }.items():
+        (LAYOUT.raw / name).write_text(text)
+    lines = ["id,shop,size,sales", "1,a,5,1", "2,b,6,2", "3,a,7,3"]
+    # The size that both parts have is a shared column, so that a shop's size needs another name.
+    (LAYOUT.raw / "shops.csv").write_text("shop,area,town\na,10,x\nb,20,y\n")
+    columns = read(lines, shop(joined=["shops.csv", "sizes.csv"])).columns
+    assert list(columns) == ["shop", "size", "area", "town", "weight"]
+    np.testing.assert_array_equal(columns["area"], [10, 20, 10, np.nan, 10])
+    np.testing.assert_array_equal(columns["weight"], [1, 3, 1, 2, 1])
+    (LAYOUT.raw / "shops.csv").write_text("shop,area\na,10\na,20\n")
+    with pytest.raises(DataError, match=r"^shops\.csv: has several rows for the same shop"):
+        read(lines, shop(joined=["shops.csv"]))
+    (LAYOUT.raw / "shops.csv").write_text("store,area\na,10\nb,20\n")
+    with pytest.raises(DataError, match=r"^shops\.csv: shares no column with the training and"):
+        read(lines, shop(joined=["shops.csv"]))
+
+
+def test_rows_without_a_target_are_the_test_rows_of_one_table() -> None:
+    lines = ["id,shop,sales", "1,a,1", "2,b,", "3,a,3", "4,b,NA"]
+    found = read(lines, shop(test="train.csv"))
+    assert found.rows["part"].tolist() == ["train", "train", "test", "test"]
+    assert found.rows["id"].tolist() == ["1", "3", "2", "4"]
+    assert found.rows["target"].tolist() == ["1.0", "3.0", "", ""]
+
+
+def test_a_target_of_amounts() -> None:
+    found = read(["id,shop,sales", '1,a,"$1,200"', "2,b,$80.50", "3,a,7"], shop())
+    assert found.rows["target"].tolist() == ["1200.0", "80.5", "7.0"]

@@ -231,3 +231,25 @@ def test_it_predicts_numbers_and_independent_labels(
             np.testing.assert_allclose(found[:, k], best, atol=2e-3)
     files = tmp_path / "model/deploy.prototxt", tmp_path / "model/model.caffemodel"
     np.testing.assert_allclose(TorchEngine().predict(*files, images), found, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_squared_errors_do_not_diverge_on_features_that_are_alike(
+    outputs: int, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(60, outputs))
+    x = (common @ rng.normal(size=(outputs, 400)) + rng.normal(0, 0.1, (60, 400))).astype(
+        np.float32
+    )
+    y = common[:, 0] if outputs == 1 else common
+    names = [] if outputs == 1 else ["one", "two", "three"]
+    index = fits.index_of(
+        "regression", [" ".join(map(str, np.atleast_1d(row))) for row in y], [0] * 60, classes=names
+    )
+    # The mean outer product's largest eigenvalue is about 400 / outputs: 0.03 is far too large.
+    solver = Solver(base_lr=0.03, lr_policy="fixed", momentum=0.9, max_iter=100)
+    settings = Head(inputs=["tiny"], batch_size=60, check_interval=50, solver=solver)
+    rows = Rows(x, y)
+    found = settings.fit(rows, rows, fits.work(tmp_path / "model", index)).predict(x)
+    assert np.mean((found.reshape(common.shape) - common) ** 2) < 0.05 * common.var()

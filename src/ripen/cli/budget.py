@@ -84,12 +84,13 @@ def units(
 def cost(competition: Competition, model: str) -> float:
     """Return about how long a model takes, compared with others: its fits, by its estimator."""
     # Only here: numpy reads its environment once, and other commands have to set it first.
+    from ripen.learn import pseudo_labels
     from ripen.learn.estimator import estimator
 
     own = estimator(competition.models[model], model)
     validation = competition.validation
     folds = own.folds or validation.get("folds", 1) * validation.get("repeats", 1)
-    each = own.seeds or 1
+    each = (own.seeds or 1) * (2 if pseudo_labels.of(competition, model) else 1)
     if own.tune:
         each += (own.tune.trials + 1) * own.tune.folds
     return float(own.cost * each * (folds + 1))
@@ -180,11 +181,19 @@ def without(undone: Mapping[Unit, str], competitions: Mapping[str, Competition])
         found.append(f"{place}models.{unit.name}=null" if unit.name else f"{place}sweep=null")
     for name, competition in competitions.items():
         lost = {unit.name for unit in undone if unit.competition == name}
-        members = (competition.blend and competition.blend.models) or ()
-        if lost & set(members):
-            rest = [member for member in members if member not in lost]
-            place = f"competition.{name}.blend"
-            found.append(f"{place}.models=[{','.join(rest)}]" if len(rest) > 1 else f"{place}=null")
+        sections = {
+            "blend": (competition.blend, 2),
+            "pseudo_labels": (competition.pseudo_labels, 1),
+        }
+        for key, (section, least) in sections.items():
+            named = (section and section.models) or ()
+            if lost & set(named):
+                rest, place = (
+                    [model for model in named if model not in lost],
+                    f"competition.{name}.{key}",
+                )
+                many = len(rest) >= least
+                found.append(f"{place}.models=[{','.join(rest)}]" if many else f"{place}=null")
     return found
 
 

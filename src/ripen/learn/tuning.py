@@ -159,6 +159,7 @@ class Part:
     """An inner fold of a fit, in which settings are scored with one seed."""
 
     def __init__(self, fit: "Fit", train: Ints, held: Ints) -> None:
+        self.fit, self.numbers = fit, train
         self.work, self.train, self.held = fit.work, fit.rows(train), fit.rows(held)
         self.encoders: dict[str, Shared | None] = {}
 
@@ -171,7 +172,15 @@ class Part:
         return self.encoders[key]
 
     def score(self, own: Estimator, metric: Metric) -> float:
-        """Return the score of settings on the held-out rows."""
+        """Return the score of settings on the held-out rows.
+
+        Raises
+        ------
+        DataError
+            If they need more training rows than there are, such as more neighbours.
+        """
+        if not replace(self.fit, estimator=own).enough(self.numbers):
+            raise DataError("there are too few rows to learn from")
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             work = replace(

@@ -16,7 +16,7 @@ from ripen.core.json_files import read_json
 from ripen.core.layout import Layout
 from ripen.core.lineage import leaves
 from ripen.core.progress import progress
-from ripen.learn import fitting
+from ripen.learn import fitting, pseudo_labels
 from ripen.learn.convergence import Check
 from ripen.learn.estimator import Callback, Work, estimator, ignore
 from ripen.learn.inputs import opened
@@ -127,6 +127,7 @@ def open_fit(
         lineage.model_hash(name, model),
         say,
         studies,
+        pseudo_labels.of(competition, model),
     )  # fmt: skip
 
 

@@ -147,8 +147,21 @@ def test_tuning_and_seeds_count_in_the_cost(
     plain = make_competition("titanic")
     tuned = make_competition("titanic", "models.lightgbm.tune={trials: 9, folds: 2}")
     seeds = make_competition("titanic", "models.lightgbm.seeds=3")
-    costs = [budget.cost(each, "lightgbm") for each in (plain, seeds, tuned)]
-    assert costs == [3 * 6, 3 * 3 * 6, 3 * 21 * 6]
+    twice = make_competition("titanic", "models.lightgbm.seeds=3", "pseudo_labels={}")
+    costs = [budget.cost(each, "lightgbm") for each in (plain, seeds, tuned, twice)]
+    assert costs == [3 * 6, 3 * 3 * 6, 3 * 21 * 6, 2 * 3 * 3 * 6]
+
+
+def test_a_model_that_is_left_out_is_no_member_of_anything(
+    make_competition: Callable[..., Competition],
+) -> None:
+    lists = ["blend={models: [svm, gaussian_nb]}", "pseudo_labels={models: [svm, gaussian_nb]}"]
+    lost = dict.fromkeys([budget.Unit("titanic", "svm", "fit@titanic.svm", 1.0)], "not begun")
+    place = "competition.titanic."
+    found = budget.without(lost, {"titanic": make_competition("titanic", *lists)})
+    assert found == [
+        f"{place}models.svm=null", f"{place}blend=null", f"{place}pseudo_labels.models=[gaussian_nb]"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("wrong", ["0m", "30 minutes", "m", "-1h"])

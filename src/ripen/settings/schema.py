@@ -233,9 +233,9 @@ class Sweep:
 
 @typed
 class Launcher:
-    """`conf/launcher/`: where trials run. It changes no result.
+    """`conf/launcher/`: where the trials of sweeps and the folds of models run. Changes no result.
 
-    `workers` is the number of parallel trials, null for one per core. `address` is that of a Ray
+    `workers` is how many run at once, null for one per core. `address` is that of a Ray
     cluster, null for one on this machine.
     """
 

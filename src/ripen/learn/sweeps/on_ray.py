@@ -63,7 +63,7 @@ class Ray(Generic[Task, Result]):
     ) -> None:
         self._own = not ray.is_initialized()
         if self._own:
-            _connect(address)
+            connect(address)
         self._workers = workers or max(1, int(_resources()["CPU"]))
         content = {
             file.as_posix(): np.frombuffer(file.read_bytes(), np.uint8)
@@ -119,7 +119,14 @@ def _answers(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
 
 
-def _connect(address: str | None) -> None:
+def connect(address: str | None) -> None:
+    """Connect this process to a cluster; None starts one on this machine.
+
+    Raises
+    ------
+    UsageError
+        If none answers.
+    """
     environment = {key: os.environ[key] for key in (*PORTABLE, *THREADS) if key in os.environ}
     modules = [package.__path__[0] for package in (caffe, ripen)]
     try:

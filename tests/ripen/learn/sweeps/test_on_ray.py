@@ -28,6 +28,8 @@ from tests.ripen.learn import test_spread_folds as folds
 pytestmark = pytest.mark.slow
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+from ripen.learn.sweeps import on_ray  # noqa: E402 - only where there is Ray
+
 MakeStudy = Callable[..., Study]
 ABOUT_RAY = pytest.mark.filterwarnings(
     "ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::ResourceWarning"
@@ -36,7 +38,10 @@ ABOUT_RAY = pytest.mark.filterwarnings(
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
-    """Return the address of two nodes of one core each."""
+    """Return the address of two nodes of one core each, to which this process is connected.
+
+    So all tests share workers, which take long to start.
+    """
     import ray
     from ray.cluster_utils import Cluster
 
@@ -46,6 +51,7 @@ def cluster() -> Iterator[str]:
         made = Cluster(initialize_head=True, head_node_args=head)
         try:
             made.add_node(num_cpus=1)
+            on_ray.connect(made.address)
             yield made.address
         finally:
             ray.shutdown()
@@ -125,11 +131,10 @@ def test_a_folds_files_go_along_and_its_bytes_are_the_same(cluster: str, reposit
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "127.0.0.1:99999"])
-def test_an_address_that_does_not_answer_is_one_line_at_once(address: str, tmp_path: Path) -> None:
+def test_an_address_that_does_not_answer_is_one_line_at_once(address: str) -> None:
     with socket.socket() as bound:  # and nobody listens
         bound.bind(("127.0.0.1", 0))
         address = address.format(bound.getsockname()[1])
-        launcher = Launcher(name="ray", workers=None, address=address)
         message = rf"^launcher\.address={address}: no Ray cluster there: [^\n]+ray start --head$"
         with pytest.raises(UsageError, match=message):
-            spread([0, 1], launcher, partial(folds.fold, tmp_path, 0), tmp_path, folds.no_files)
+            on_ray.connect(address)

@@ -150,18 +150,23 @@ def _run(chosen: argparse.Namespace) -> int:
     _compose(chosen)
     _drop_broken_lock(LOCK)
     limit = config.load_run().budget
-    if limit and (left_out := budget.run(limit, started, _environment())):
-        chosen.overrides = [*chosen.overrides, *left_out]
-        _compose(chosen)
+    spending = budget.Spending(limit, started, _environment()) if limit else None
+    if spending:
+        for step in (budget.models, budget.blends):
+            if left_out := step(spending):
+                chosen.overrides = [*chosen.overrides, *left_out]
+                _compose(chosen)
     competitions, dvc = config.load_run().competitions, [sys.executable, "-m", "dvc"]
     graph = config.read(config.PARAMS)["graph"]
-    stages = live.stages_of_run(graph)
+    stages, targets = live.stages_of_run(graph), list[str]()
+    if spending:  # a report is written if there is time when all else is done
+        targets = stages = [stage for stage in stages if not stage.startswith("report@")]
     if chosen.verbose:
-        code = subprocess.run([*dvc, "repro"], env=_environment()).returncode
+        code = subprocess.run([*dvc, "repro", *targets], env=_environment()).returncode
     else:
         shared = live.lanes(stages, graph, competitions, chosen.jobs)
         if len(shared) == 1:
-            commands = [[*dvc, "repro"]]
+            commands = [[*dvc, "repro", *targets]]
         else:  # DVC locks its files for moments, so that processes take turns
             commands = [[*dvc, "--wait-for-lock", "repro", *own] for own in shared]
         before = _text(LOCK)
@@ -169,6 +174,8 @@ def _run(chosen: argparse.Namespace) -> int:
         after = _text(LOCK)
         if len(shared) > 1 and after != (ordered := live.ordered(after, before, stages)):
             write_text(LOCK, ordered)
+    if spending and not code:
+        budget.reports(spending)
     if not code:
         code = _show(competitions)
         _say_next(competitions)

@@ -92,6 +92,7 @@ def tuned(fit: "Fit", train: Ints, name: str, repeat: int = 0) -> Estimator:
         return own
     parts = inner_folds(fit, train, repeat)[: own.tune.folds]
     if not parts:
+        fit.say(f"{name}: not tuned, for its training rows have no inner folds")
         return own
     best = _search(fit, [Part(fit, *part) for part in parts], name, fit.work.seed + repeat)
     text = json.dumps(best, indent=2) + "\n"

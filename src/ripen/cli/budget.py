@@ -1,20 +1,23 @@
 """A run's budget: models are fitted one by one, the cheapest first, as long as time is left.
 
-DVC still runs every stage, and no stage knows of the clock. A model that is not finished in time is
-left out of the settings, as if the user had set it to null; `dvc repro` then has nothing to add.
+Then come the blends, if they leave time for the submissions, the submissions in any case, and the
+reports at last. DVC still runs every stage, and no stage knows of the clock. A model or a blend
+that is not finished in time is left out of the settings, as if the user had set it to null.
 """
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ripen.cli.live import TIMES, read_times, stop, write_times
 from ripen.core.errors import DataError
+from ripen.core.layout import BLEND
 from ripen.core.lineage import MODELS
 from ripen.settings import compose as config
 from ripen.settings.schema import Competition
@@ -84,12 +87,13 @@ def units(
 def cost(competition: Competition, model: str) -> float:
     """Return about how long a model takes, compared with others: its fits, by its estimator."""
     # Only here: numpy reads its environment once, and other commands have to set it first.
+    from ripen.learn import pseudo_labels
     from ripen.learn.estimator import estimator
 
     own = estimator(competition.models[model], model)
     validation = competition.validation
     folds = own.folds or validation.get("folds", 1) * validation.get("repeats", 1)
-    each = own.seeds or 1
+    each = (own.seeds or 1) * (2 if pseudo_labels.of(competition, model) else 1)
     if own.tune:
         each += (own.tune.trials + 1) * own.tune.folds
     return float(own.cost * each * (folds + 1))
@@ -155,7 +159,7 @@ def spend(
         first = unit.name != "" and unit.competition not in finished
         limit = left(first)
         if limit <= 0 or (needed > limit and not first):
-            undone[unit] = f"not begun, about {needed:.0f} s" if needed else "not begun"
+            undone[unit] = _not_begun(needed)
         elif (took := dvc(unit.stage, limit)) is None:
             undone[unit] = "stopped"
         else:
@@ -180,18 +184,27 @@ def without(undone: Mapping[Unit, str], competitions: Mapping[str, Competition])
         found.append(f"{place}models.{unit.name}=null" if unit.name else f"{place}sweep=null")
     for name, competition in competitions.items():
         lost = {unit.name for unit in undone if unit.competition == name}
-        members = (competition.blend and competition.blend.models) or ()
-        if lost & set(members):
-            rest = [member for member in members if member not in lost]
-            place = f"competition.{name}.blend"
-            found.append(f"{place}.models=[{','.join(rest)}]" if len(rest) > 1 else f"{place}=null")
+        sections = {
+            "blend": (competition.blend, 2),
+            "pseudo_labels": (competition.pseudo_labels, 1),
+        }
+        for key, (section, least) in sections.items():
+            named = (section and section.models) or ()
+            if lost & set(named):
+                rest, place = (
+                    [model for model in named if model not in lost],
+                    f"competition.{name}.{key}",
+                )
+                many = len(rest) >= least
+                found.append(f"{place}.models=[{','.join(rest)}]" if many else f"{place}=null")
     return found
 
 
-def run(budget: str, started: float, environment: Mapping[str, str]) -> list[str]:
-    """Fit the models of params.yaml within a budget; return the overrides that leave out the rest.
+@dataclass
+class Spending:
+    """A budget that is being spent.
 
-    Parameters
+    Attributes
     ----------
     budget : str
         As in params.yaml.
@@ -199,42 +212,66 @@ def run(budget: str, started: float, environment: Mapping[str, str]) -> list[str
         When the run began, by `time.monotonic`.
     environment : mapping
         Of DVC.
+    known : dict of str to float
+        Seconds of each stage when it last ran; gets the times of this run.
+    quickest : float
+        Seconds of the quickest stage of this run: on a busy machine each takes long to start.
+    """
+
+    budget: str
+    started: float
+    environment: Mapping[str, str]
+    known: dict[str, float] = field(default_factory=lambda: read_times(TIMES))
+    quickest: float = math.inf
+
+    def left(self) -> float:
+        """Return the seconds that are left."""
+        return self.started + seconds(self.budget) - time.monotonic()
+
+    def expected(self, stages: Collection[str]) -> float:
+        """Return about how long stages take, on the safe side; 0 where nothing is known."""
+        new = self.quickest if math.isfinite(self.quickest) else 0.0
+        return 1.2 * sum(self.known.get(stage, new) for stage in stages)
+
+    def dvc(self, stage: str, limit: float) -> float | None:
+        """Run a stage with all before it, and say what it took (`Dvc`)."""
+        took = _repro(stage, limit, self.environment)
+        spent = seconds(self.budget) - self.left()
+        said = "stopped" if took is None else f"{took:.0f} s" if took else "unchanged"
+        print(f"budget: {spent:.0f} s of {seconds(self.budget):.0f} s: {stage}: {said}", flush=True)
+        self.quickest = min(self.quickest, took or math.inf)
+        return took
+
+
+def models(spending: Spending) -> list[str]:
+    """Fit the models of params.yaml within a budget; return the overrides that leave out the rest.
 
     Raises
     ------
     DataError
         If it is too short for one model of some competition, or if a model cannot be fitted.
     """
-    values = config.read(config.PARAMS)
-    competitions = {name: config.load_competition(name) for name in values["competition"]}
-    known = read_times(TIMES)
+    values, competitions = _settings()
+    known = spending.known
     tails = [f"{stage}@{name}" for stage in LATER for name in values["graph"].get(stage, {})]
     usual = sum(known.get(stage, 0.0) for stage in tails) * 1.2
-    least = max(RESERVE * seconds(budget), LEAST * len(competitions))
-    quickest = float("inf")  # on a busy machine each stage takes long to start
+    least = max(RESERVE * seconds(spending.budget), LEAST * len(competitions))
 
     def left(all: bool) -> float:
-        start = 0.0 if quickest == float("inf") else STAGES * len(competitions) * quickest
-        kept = 0.0 if all else usual or max(least, start)
-        return started + seconds(budget) - time.monotonic() - kept
-
-    def dvc(stage: str, limit: float) -> float | None:
-        nonlocal quickest
-        took = _repro(stage, limit, environment)
-        spent = time.monotonic() - started
-        said = "stopped" if took is None else f"{took:.0f} s" if took else "unchanged"
-        print(f"budget: {spent:.0f} s of {seconds(budget):.0f} s: {stage}: {said}", flush=True)
-        quickest = min(quickest, took or quickest)
-        return took
+        quickest = spending.quickest
+        start = STAGES * len(competitions) * quickest if math.isfinite(quickest) else 0.0
+        return spending.left() - (0.0 if all else usual or max(least, start))
 
     for name in competitions:  # or the time of the first model would hold all that comes before
-        if left(True) <= 0 or dvc(f"prepare@{name}", left(True)) is None:
-            raise DataError(f"the budget {budget} is too short to prepare {name}. Give more")
+        if left(True) <= 0 or spending.dvc(f"prepare@{name}", left(True)) is None:
+            raise DataError(
+                f"the budget {spending.budget} is too short to prepare {name}. Give more"
+            )
     every = units(competitions, values["graph"])
     found = [unit.stage for unit in every]
-    ready = set(found) - changed(found, environment) if known else set[str]()
+    ready = set(found) - changed(found, spending.environment) if known else set[str]()
     try:
-        undone = spend(every, known, left, dvc, ready)
+        undone = spend(every, known, left, spending.dvc, ready)
     finally:
         write_times(known, TIMES)
     for unit, reason in undone.items():
@@ -253,6 +290,85 @@ def changed(stages: Sequence[str], environment: Mapping[str, str]) -> set[str]:
     command = [sys.executable, "-m", "dvc", "status", "--json", *stages]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     return set(stages) if done.returncode else set(stages) & set(json.loads(done.stdout))
+
+
+def blends(spending: Spending) -> list[str]:
+    """Blend where there is time for it before the submission; return overrides for the others.
+
+    The blend that is to be submitted (`predict.model`) is made in any case.
+    """
+    values, competitions = _settings()
+    graph = values["graph"]
+    optional = {
+        f"{BLEND}@{name}": name
+        for name in graph[BLEND]
+        if not (predicts := competitions[name].predict) or predicts.model != BLEND
+    }
+    needed = [f"{stage}@{name}" for stage in ("evaluate", "predict") for name in graph[stage]]
+    needed += [f"{BLEND}@{name}" for name in graph[BLEND] if f"{BLEND}@{name}" not in optional]
+    undone = _finish(optional, spending, lambda: spending.left() - spending.expected(needed))
+    return [f"competition.{optional[stage]}.blend=null" for stage in undone]
+
+
+def reports(spending: Spending) -> None:
+    """Write the reports for which there is time, after all else."""
+    spending.known = read_times(TIMES)  # the run has written its own
+    stages = {f"report@{name}": name for name in _settings()[0]["graph"]["report"]}
+    _finish(stages, spending, spending.left)
+
+
+def _finish(
+    stages: Mapping[str, str], spending: Spending, left: Callable[[], float]
+) -> dict[str, str]:
+    """Run stages that a submission can do without (`bounded`), and note those left out."""
+    if not stages:
+        return {}
+    due = changed(list(stages), spending.environment) if spending.known else stages
+    rest = [stage for stage in stages if stage in due]
+    undone = bounded(rest, spending.known, left, spending.dvc)
+    write_times(spending.known, TIMES)
+    for stage, reason in undone.items():
+        print(f"note: {stages[stage]}: the {stage.partition('@')[0]} is left out: {reason}")
+    if undone:
+        print("note: the same command without the budget goes on with it")
+    return undone
+
+
+def bounded(
+    stages: Sequence[str], known: dict[str, float], left: Callable[[], float], dvc: Dvc
+) -> dict[str, str]:
+    """Run stages while time is left; return those left out, with the reason.
+
+    Parameters
+    ----------
+    stages : sequence of str
+    known : dict of str to float
+        Seconds of each when it last ran; gets the times of this run.
+    left : callable
+        Returns the seconds that are left for them.
+    dvc : callable
+        As for `spend`.
+    """
+    undone = dict[str, str]()
+    for stage in stages:
+        needed, limit = known.get(stage, 0.0), left()
+        if limit <= 0 or needed > limit:
+            undone[stage] = _not_begun(needed)
+        elif (took := dvc(stage, limit)) is None:
+            undone[stage] = "stopped"
+        elif took:
+            known[stage] = took
+    return undone
+
+
+def _not_begun(needed: float) -> str:
+    return f"not begun, about {needed:.0f} s" if needed else "not begun"
+
+
+def _settings() -> tuple[dict[str, Any], dict[str, Competition]]:
+    """Return the values of params.yaml, and its competitions."""
+    values = config.read(config.PARAMS)
+    return values, {name: config.load_competition(name) for name in values["competition"]}
 
 
 def _repro(stage: str, limit: float, environment: Mapping[str, str]) -> float | None:

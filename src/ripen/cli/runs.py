@@ -165,14 +165,19 @@ def _serving() -> list[str]:
 
 def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str, str]) -> int:
     limit = config.load_run().budget
-    if limit and (left_out := budget.run(limit, started, environment)):
-        chosen.overrides = [*chosen.overrides, *left_out]
-        _compose(chosen)
+    spending = budget.Spending(limit, started, environment) if limit else None
+    if spending:
+        for step in (budget.models, budget.blends):
+            if left_out := step(spending):
+                chosen.overrides = [*chosen.overrides, *left_out]
+                _compose(chosen)
     competitions, dvc = config.load_run().competitions, [sys.executable, "-m", "dvc"]
     graph = config.read(config.PARAMS)["graph"]
-    stages = lanes.stages_of_run(graph)
+    stages, targets = lanes.stages_of_run(graph), list[str]()
+    if spending:  # a report is written if there is time when all else is done
+        targets = stages = [stage for stage in stages if not stage.startswith("report@")]
     if chosen.verbose:
-        code = subprocess.run([*dvc, "repro"], env=environment).returncode
+        code = subprocess.run([*dvc, "repro", *targets], env=environment).returncode
     else:
         threads = max(config.load_competition(name).threads for name in competitions)
         due, times = budget.changed(stages, environment), live.read_times(live.TIMES)
@@ -183,6 +188,8 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
         after = _text(LOCK)
         if after != (ordered := lanes.ordered(after, before, stages)):
             write_text(LOCK, ordered)
+    if spending and not code:
+        budget.reports(spending)
     if not code:
         code = _show(competitions)
         _say_next(competitions)

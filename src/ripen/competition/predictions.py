@@ -44,13 +44,13 @@ def outputs(predicted: pd.DataFrame) -> NDArray[np.float64]:
     return predicted.filter(regex=r"^p\d+$").to_numpy(np.float64)
 
 
-def write(folder: Path, tables: list[pd.DataFrame]) -> None:
+def write(folder: Path, tables: list[pd.DataFrame], file: str = FILE) -> None:
     """Write a model's tables as CSV, with all digits."""
-    with replacing(folder / FILE) as temporary:
+    with replacing(folder / file) as temporary:
         pd.concat(tables).to_csv(temporary, index=False, lineterminator="\n")
 
 
-def read(layout: Layout, models: list[str]) -> dict[str, pd.DataFrame]:
+def read(layout: Layout, models: list[str], name: str = FILE) -> dict[str, pd.DataFrame]:
     """Read the predictions of models, by name.
 
     Raises
@@ -59,11 +59,11 @@ def read(layout: Layout, models: list[str]) -> dict[str, pd.DataFrame]:
         If a file is missing or damaged.
     """
     found = {}
-    for name in models:
-        file = layout.model(name) / FILE
+    for model in models:
+        file = layout.model(model) / name
         predicted = read_frame(file, dtype={"part": str})
         with reading(file):
             predicted["row"] = predicted["row"].astype(np.int64)
             outputs(predicted)
-            found[name] = predicted
+            found[model] = predicted
     return found

@@ -98,6 +98,18 @@ def made_from(stage: str, key: str, root: Path = Path(), without: Collection[str
     return _hash([[dep, _content(root / dep)] for dep in sorted(deps) if dep not in without])
 
 
+def files(stage: str, key: str, root: Path = Path()) -> list[Path]:
+    """Return the files that a stage reads, relative to the root: for another machine.
+
+    They are those of its dependencies, which are exact, and the pipeline's and the settings'.
+    """
+    found = {PIPELINE, PARAMS}
+    for dep in map(Path, _stages(root)[f"{stage}@{key}"]["deps"]):
+        within = (root / dep).rglob("*") if (root / dep).is_dir() else [root / dep]
+        found |= {file.relative_to(root) for file in within if file.is_file()}
+    return sorted(file for file in found if "__pycache__" not in file.parts)
+
+
 def pipeline_hash(competition: str, root: Path = Path(), content: Content | None = None) -> str:
     """Hash the inputs of a whole pipeline run: its settings and code, no stage's output."""
     content = content or remembering()  # most stages depend on the same folders

@@ -7,7 +7,7 @@ the others: it is submitted where it is the best one.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ class Step:
     Attributes
     ----------
     step : str
-        "best single model", "blend", "calibration" or "decision".
+        "best single model", "pseudo-labels", "blend", "calibration" or "decision".
     what : str
         The model, or the method.
     score : float
@@ -57,8 +57,11 @@ def measured(step: str, what: str, score: float, gain: float, error: float) -> S
     return Step(step, what, round(score, DIGITS), round(gain, DIGITS), round(error, DIGITS), pays)
 
 
-def of_blend(models: Sequence[Scored], scorer: Scorer) -> list[Step]:
+def of_blend(models: Sequence[Scored], scorer: Scorer, before: Mapping[str, Scored]) -> list[Step]:
     """Return the best single model, and the blend against it where there is one.
+
+    Of a model that learnt from pseudo-labels the first step is what it was before (`before`, by
+    model), and the next one what they brought.
 
     The best of many models was chosen on these very rows, which flatters it; the blend's outputs
     have seen nothing of a row's fold. So the blend gains at least what is stated.
@@ -75,9 +78,14 @@ def of_blend(models: Sequence[Scored], scorer: Scorer) -> list[Step]:
     if not alone:
         return []
     best = scorer.metric.best(alone)
+    single = next(one for one in validated if one.model == best)
     found = [Step("best single model", best, round(alone[best], DIGITS))]
+    if best in before:
+        first = before[best]
+        found = [replace(found[0], score=round(scorer(first.rows, first.outputs), DIGITS))]
+        gain, error = scorer.gain(single.rows, first.outputs, single.outputs)
+        found.append(measured("pseudo-labels", best, alone[best], gain, error))
     if blend and np.isfinite(scores[BLEND]):
-        single = next(one for one in validated if one.model == best)
         places = np.argsort(single.rows)[np.searchsorted(np.sort(single.rows), blend.rows)]
         gain, error = scorer.gain(blend.rows, single.outputs[places], blend.outputs)
         found.append(measured(BLEND, "all models", scores[BLEND], gain, error))

@@ -14,7 +14,7 @@ from ripen.core.layout import BLEND
 from ripen.core.registry import nearest
 from ripen.data.readers import READERS
 from ripen.data.sources import SOURCES
-from ripen.learn import blending, tuning
+from ripen.learn import blending, pseudo_labels, tuning
 from ripen.learn.blenders import BLENDERS
 from ripen.learn.estimator import estimator
 from ripen.settings.compose import as_mapping, changed, check
@@ -99,6 +99,7 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
         for method in competition.blend.methods if competition.blend else ():
             BLENDERS[method]
     blending.check(competition, where)
+    pseudo_labels.check(competition, where)
     named = ["best", *models, *([BLEND] if blending.members(competition) else [])]
     if competition.predict and competition.predict.model not in named:
         raise ConfigError(

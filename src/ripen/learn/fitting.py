@@ -25,10 +25,11 @@ from ripen.competition.splitters import Splitter
 from ripen.core.atomic import replacing
 from ripen.core.errors import DataError
 from ripen.core.frames import read_frame
-from ripen.learn import averaging, rare, target_transform, tuning
+from ripen.learn import averaging, pseudo_labels, rare, target_transform, tuning
 from ripen.learn.convergence import Check, Training, write_training
 from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work, ignore
 from ripen.learn.inputs import Input
+from ripen.settings.schema import PseudoLabels
 
 KEPT = Path(".ripen") / "folds"
 Say = Callable[[str], None]
@@ -52,6 +53,8 @@ class Fit:
         Called with a line of progress at each step.
     studies : callable
         Returns Optuna's storage for the trials of a tuned model; None keeps them in memory.
+    pseudo_labels : PseudoLabels, optional
+        How test rows are labelled to learn from; None where none are.
     """
 
     estimator: Estimator
@@ -62,6 +65,7 @@ class Fit:
     key: str
     say: Say
     studies: Callable[[], Any] = lambda: None
+    pseudo_labels: PseudoLabels | None = None
 
     def enough(self, train: Ints) -> bool:
         """Whether there are enough rows to learn from."""
@@ -159,7 +163,7 @@ def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
     folds, kept, missing = fit.folds(), fit.kept, fit.missing()
     if len(missing) < len(folds):
         _restore(kept, fit.work.folder)
-    outputs, answers, curves = [], [], []
+    outputs, answers, before, curves = [], [], [], []
     fitted: Fitted | None = None
     for place, fold in enumerate(folds):
         if place in missing or (place == len(folds) - 1 and not fit.refits):
@@ -168,12 +172,16 @@ def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
         assert saved is not None  # it was fitted just now, or found whole
         outputs.append(saved.outputs)
         answers.append(saved.answers)
+        before.append(saved.before)
         if (kept / f"{place}.csv").exists():
             curves.append(read_frame(kept / f"{place}.csv"))
         fit.say(f"without {fold.name}")
     tables = []
     if folds:
         tables.append(predictions.table("validation", *out_of_fold(folds, outputs)))
+        if fit.pseudo_labels:
+            table = predictions.table("validation", *out_of_fold(folds, before))
+            predictions.write(fit.work.folder, [table], pseudo_labels.BEFORE)
     refits = fit.refits or fitted is None
     if refits:
         fitted = _everything(fit, learnable, curves)
@@ -201,8 +209,8 @@ def for_test_rows(fit: Fit) -> Iterator[Fitted]:
 
 def fit_fold(fit: Fit, place: int, kept: Path) -> Fitted:
     """Fit a model without a fold; keep the fold's files in a folder, and return the model."""
-    fitted, out, answer = _fold(fit, fit.folds()[place], place, fit.index.part("test"))
-    _keep(kept, fit.work.folder, place, out, answer, fitted.training)
+    fitted, found = _fold(fit, fit.folds()[place], place, fit.index.part("test"))
+    _keep(kept, fit.work.folder, place, found, fitted.training)
     return fitted
 
 
@@ -222,8 +230,19 @@ def out_of_fold(folds: Sequence[Fold], outputs: Sequence[Outputs]) -> tuple[Ints
     return unique[order], (total / counts[:, None])[order]
 
 
-def _fold(fit: Fit, fold: Fold, place: int, test: Ints) -> tuple[Fitted, Outputs, Outputs]:
-    """Fit without a fold; return the model, its outputs on the fold, and on the test rows."""
+class Kept(NamedTuple):
+    """What a fold's model says of the rows held out, and of the test rows.
+
+    `before` is what it said of the rows held out before it learnt from pseudo-labels.
+    """
+
+    outputs: Outputs
+    answers: Outputs
+    before: Outputs
+
+
+def _fold(fit: Fit, fold: Fold, place: int, test: Ints) -> tuple[Fitted, Kept]:
+    """Fit without a fold; return the model, and what it says of the fold and of the test rows."""
     check_enough(fit, fold.train, f"without {fold.name} ")
     # Nets hold reference cycles. Collect them now, or two nets' arrays are in memory at once.
     gc.collect()
@@ -232,12 +251,12 @@ def _fold(fit: Fit, fold: Fold, place: int, test: Ints) -> tuple[Fitted, Outputs
         callback = fit.work.callback if first else ignore
         work = replace(fit.work, folder=folder, callback=callback, seed=fit.work.seed + fold.repeat)
         estimator = tuning.tuned(fit, fold.train, fold.name, fold.repeat)
-        fitted = _fitted(fit, estimator, fold.train, fold.held, work)
+        fitted, before = _learnt_from(fit, estimator, fold.train, fold.held, work, fold.name)
         out = fitted.predict(fit.input.take(fold.held))
         answers = fitted.predict(fit.input.take(test)) if len(test) and not fit.refits else out[:0]
         if fitted.training is not None and not fit.refits:
             write_training(folder, fitted.training)
-    return fitted, out, answers
+    return fitted, Kept(out, answers, out[:0] if before is None else before)
 
 
 def _everything(fit: Fit, learnable: Ints, curves: Sequence[pd.DataFrame]) -> Fitted:
@@ -263,12 +282,40 @@ def _everything(fit: Fit, learnable: Ints, curves: Sequence[pd.DataFrame]) -> Fi
         }
         fit.work.callback(replace(check, **held_out))
 
-    fitted = _fitted(fit, estimator, learnable, None, replace(fit.work, callback=follow))
+    work = replace(fit.work, callback=follow)
+    fitted, _ = _learnt_from(fit, estimator, learnable, None, work, "all rows")
     if fitted.training is not None:
         write_training(fit.work.folder, fitted.training)
         curve = fitted.training.curve().assign(**means)
         curve.to_csv(fit.work.folder / "curve.csv", index=False, lineterminator="\n")
     return fitted
+
+
+def _learnt_from(
+    fit: Fit, estimator: Estimator, train: Ints, held: Ints | None, work: Work, name: str
+) -> tuple[Fitted, Outputs | None]:
+    """Fit to rows, and again with the test rows that the first fit labels, if the settings say so.
+
+    Returns
+    -------
+    Fitted, ndarray or None
+        The model, and with pseudo-labels the first fit's outputs on the rows held out.
+    """
+    if fit.pseudo_labels is None:
+        return _fitted(fit, estimator, train, held, work), None
+    test, before = fit.index.part("test"), None
+    if not len(test):
+        raise DataError("pseudo_labels: there are no test rows to label. Set it to null")
+    with tempfile.TemporaryDirectory() as temporary:
+        aside = replace(work, folder=Path(temporary), callback=ignore, history=False)
+        first = _fitted(fit, estimator, train, held, aside)
+        if held is not None:
+            before = first.predict(fit.input.take(held))
+        found = first.predict(fit.input.take(test))
+    index, sure = pseudo_labels.labelled(fit.index, train, test, found, fit.pseudo_labels)
+    fit.say(f"{name}: labelled {len(sure)} of {len(test)} test rows")
+    more = replace(fit, index=index)
+    return _fitted(more, estimator, np.concatenate([train, sure]), held, work), before
 
 
 def _fitted(fit: Fit, estimator: Estimator, train: Ints, held: Ints | None, work: Work) -> Fitted:
@@ -380,30 +427,16 @@ def _folder(fit: Fit, place: int) -> Iterator[Path]:
     yield folder
 
 
-class Kept(NamedTuple):
-    """What a fold's model says of the rows held out, and of the test rows."""
-
-    outputs: Outputs
-    answers: Outputs
-
-
 def _kept(kept: Path, place: int) -> Kept | None:
     """Return what `_keep` wrote; None of a fold that is not finished, or whose file is damaged."""
     try:
         with (kept / f"{place}.npz").open("rb") as file, np.load(file) as saved:
-            return Kept(saved["outputs"], saved["answers"])
+            return Kept(*(saved[name] for name in Kept._fields))
     except Exception:  # parsers raise errors of any type; the fold is fitted again
         return None
 
 
-def _keep(
-    kept: Path,
-    folder: Path,
-    place: int,
-    outputs: Outputs,
-    answers: Outputs,
-    training: Training | None,
-) -> None:
+def _keep(kept: Path, folder: Path, place: int, found: Kept, training: Training | None) -> None:
     """Keep a fold's results, all or none: the arrays are written last and mark it complete."""
     kept.mkdir(parents=True, exist_ok=True)
     # Other processes may be at work in the folders of other folds.
@@ -414,7 +447,7 @@ def _keep(
     if training is not None:
         training.curve().to_csv(kept / f"{place}.csv", index=False, lineterminator="\n")
     with replacing(kept / f"{place}.npz") as temporary, temporary.open("wb") as file:
-        np.savez(file, outputs=outputs, answers=answers)
+        np.savez(file, **found._asdict())
 
 
 def _restore(kept: Path, folder: Path) -> None:

@@ -1,11 +1,12 @@
-"""Folds of one model spread over processes, by the launcher that spreads sweeps.
+"""Folds of one model spread over processes or a Ray cluster, by the launcher that spreads sweeps.
 
 A worker opens the model's data itself and returns a fold's files, which are kept as those of a fit
 that was killed; the fit then goes on from there. So the launcher changes no byte of the result.
-Each worker is a pool of one process: one that is killed loses its own fold, which is run again.
+A worker that is killed loses its own fold, which is run again.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -24,11 +25,15 @@ Content = dict[str, bytes]
 
 
 def spread(
-    missing: list[int], launcher: Launcher, fold: Callable[[int], Content], kept: Path
+    missing: list[int],
+    launcher: Launcher,
+    fold: Callable[[int], Content],
+    kept: Path,
+    files: Callable[[], list[Path]],
 ) -> None:
-    """Fit folds in processes of this machine; keep their files.
+    """Fit folds in processes of this machine or of a Ray cluster; keep their files.
 
-    Nothing is done by another launcher than `joblib`, nor for a single fold.
+    Nothing is done by the launcher `basic`, nor for a single fold.
 
     Parameters
     ----------
@@ -39,14 +44,56 @@ def spread(
         Fits a fold in a worker. It can be pickled.
     kept : Path
         The folder of the finished folds.
+    files : callable
+        Returns the files that a fold reads, for another machine.
 
     Raises
     ------
     TrainingError
         If a fold loses its worker again and again.
+    UsageError
+        If Ray is not installed, or no cluster answers.
     """
-    workers = min(launcher.workers or os.cpu_count() or 1, len(missing))
-    if launcher.name != "joblib" or workers < 2:
+    if launcher.name == "ray" and len(missing) > 1:
+        _on_ray(missing, launcher, fold, kept, files())
+    elif launcher.name == "joblib" and len(missing) > 1:
+        _in_processes(missing, launcher.workers or os.cpu_count() or 1, fold, kept)
+
+
+def _on_ray(
+    missing: list[int],
+    launcher: Launcher,
+    fold: Callable[[int], Content],
+    kept: Path,
+    files: list[Path],
+) -> None:
+    from ripen.learn.sweeps.on_ray import Ray  # only here: it is an extra
+
+    cluster = Ray(fold, files, launcher.workers, launcher.address)
+    waiting, running, lost = list(reversed(missing)), 0, Counter[int]()
+    try:
+        while waiting or running:
+            while waiting and cluster.room > 0:
+                cluster.submit(waiting[-1], waiting.pop())
+                running += 1
+            for place, found in cluster.done():
+                running -= 1
+                if found is not None:
+                    _write(found, kept)
+                    continue
+                lost[place] += 1
+                if lost[place] == ATTEMPTS:
+                    raise _lost(place)
+                waiting.append(place)
+    finally:
+        cluster.close()
+
+
+def _in_processes(
+    missing: list[int], workers: int, fold: Callable[[int], Content], kept: Path
+) -> None:
+    """Give each worker a pool of one process: a pool that loses a process is broken as a whole."""
+    if (workers := min(workers, len(missing))) < 2:
         return
     waiting: SimpleQueue[int] = SimpleQueue()
     for place in missing:
@@ -77,14 +124,18 @@ def _work(waiting: "SimpleQueue[int]", fold: Callable[[int], Content], kept: Pat
                 except BrokenProcessPool:
                     pool.shutdown(kill_workers=True)
                     if attempt + 1 == ATTEMPTS:
-                        raise TrainingError(
-                            f"fold {place} lost its worker {ATTEMPTS} times: is there too little "
-                            "memory? The finished folds are kept. Choose fewer launcher.workers"
-                        ) from None
+                        raise _lost(place) from None
                     pool = ProcessPoolExecutor(max_workers=1)
             _write(found, kept)
     finally:
         pool.shutdown(kill_workers=True)
+
+
+def _lost(place: int) -> TrainingError:
+    return TrainingError(
+        f"fold {place} lost its worker {ATTEMPTS} times: is there too little memory? The finished "
+        "folds are kept. Choose fewer launcher.workers"
+    )
 
 
 def _each(waiting: "SimpleQueue[int]") -> Iterator[int]:

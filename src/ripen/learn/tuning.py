@@ -92,6 +92,7 @@ def tuned(fit: "Fit", train: Ints, name: str, repeat: int = 0) -> Estimator:
         return own
     parts = inner_folds(fit, train, repeat)[: own.tune.folds]
     if not parts:
+        fit.say(f"{name}: not tuned, for its training rows have no inner folds")
         return own
     best = _search(fit, [Part(fit, *part) for part in parts], name, fit.work.seed + repeat)
     text = json.dumps(best, indent=2) + "\n"
@@ -159,6 +160,7 @@ class Part:
     """An inner fold of a fit, in which settings are scored with one seed."""
 
     def __init__(self, fit: "Fit", train: Ints, held: Ints) -> None:
+        self.fit, self.numbers = fit, train
         self.work, self.train, self.held = fit.work, fit.rows(train), fit.rows(held)
         self.encoders: dict[str, Shared | None] = {}
 
@@ -171,7 +173,15 @@ class Part:
         return self.encoders[key]
 
     def score(self, own: Estimator, metric: Metric) -> float:
-        """Return the score of settings on the held-out rows."""
+        """Return the score of settings on the held-out rows.
+
+        Raises
+        ------
+        DataError
+            If they need more training rows than there are, such as more neighbours.
+        """
+        if not replace(self.fit, estimator=own).enough(self.numbers):
+            raise DataError("there are too few rows to learn from")
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             work = replace(

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ripen.core.addresses import hidden, is_open
 from ripen.core.registry import nearest
-from ripen.settings.typed import Count, NonNegative, Positive, typed
+from ripen.settings.typed import Count, Fraction, NonNegative, Positive, typed
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Jitter = Annotated[float, Field(ge=0, lt=1)]
@@ -233,9 +233,9 @@ class Sweep:
 
 @typed
 class Launcher:
-    """`conf/launcher/`: where trials run. It changes no result.
+    """`conf/launcher/`: where the trials of sweeps and the folds of models run. Changes no result.
 
-    `workers` is the number of parallel trials, null for one per core. `address` is that of a Ray
+    `workers` is how many run at once, null for one per core. `address` is that of a Ray
     cluster, null for one on this machine.
     """
 
@@ -402,6 +402,20 @@ class Blend:
 
 
 @typed
+class PseudoLabels:
+    """Test rows that models learn from too, by labels of their own (`ripen.learn.pseudo_labels`).
+
+    A classifier takes the rows whose most probable class has at least the probability
+    `confidence`; of numbers all rows are taken. Such a row counts as much as `weight` labelled
+    ones. `models` lists the models that do so; by default all that learn.
+    """
+
+    confidence: Fraction = 0.95
+    weight: Fraction = 1.0
+    models: Annotated[list[str], Field(min_length=1)] | None = None
+
+
+@typed
 class Predict:
     """The submission: `model` is "best" (by the competition's metric) or a model's name.
 
@@ -472,6 +486,8 @@ class Competition:
     learning_curve : list of int
         The numbers of training rows at which it is drawn.
     sweep : Sweep, optional
+    pseudo_labels : PseudoLabels, optional
+        None for none.
     blend : Blend, optional
         None for no blend.
     evaluate : Evaluate
@@ -504,6 +520,7 @@ class Competition:
     models: Annotated[dict[Name, Named], Field(min_length=1)]
     learning_curve: list[Count]
     sweep: Sweep | None = None
+    pseudo_labels: PseudoLabels | None = None
     blend: Blend | None = None
     evaluate: Evaluate
     predict: Predict | None = None

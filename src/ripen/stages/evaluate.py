@@ -31,6 +31,7 @@ from ripen.judge.decision import Decided
 from ripen.judge.figures import write_csv
 from ripen.judge.scoring import Leaderboard, Scored
 from ripen.judge.steps import Step
+from ripen.learn import pseudo_labels
 from ripen.learn.blending import members, weights
 from ripen.learn.seen import SEEN
 from ripen.settings.compose import load_competition
@@ -57,7 +58,7 @@ def run(name: str) -> None:
     with fresh_folder(layout.evaluate) as folder:
         best_rule = bayes(competition, layout) if bayes else None
         judged = scorer(competition, layout, index)
-        found = steps.of_blend(models, judged)
+        found = steps.of_blend(models, judged, before_pseudo_labels(folders, layout, index))
         metrics = scoring.evaluate(models, trainings, best_rule, task, judged)
         if blended:  # an experiment's commit has its metrics, and its ledger needs the members
             metrics["models"][BLEND]["members"] = weights(layout.blend)
@@ -98,6 +99,15 @@ def note(competition: str, board: Leaderboard) -> str:
         f"{board.certainty}\n\nTo run it again: `ripen run 'competitions=[{competition}]'`. "
         f"Its report: `{Layout(competition).report}`."
     )
+
+
+def before_pseudo_labels(
+    folders: dict[str, Path], layout: Layout, index: Index
+) -> dict[str, Scored]:
+    """Return what models said before they learnt from pseudo-labels, by name."""
+    names = [model for model, folder in folders.items() if (folder / pseudo_labels.BEFORE).exists()]
+    tables = predictions.read(layout, names, pseudo_labels.BEFORE)
+    return {one.model: one for one in scoring.join(tables, index)}
 
 
 def calibrate(models: list[Scored], task: Task, seed: int) -> dict[str, dict[str, float]]:

@@ -16,7 +16,7 @@ from ripen.core.json_files import read_json
 from ripen.core.layout import Layout
 from ripen.core.lineage import leaves
 from ripen.core.progress import progress
-from ripen.learn import fitting
+from ripen.learn import fitting, pseudo_labels
 from ripen.learn.convergence import Check
 from ripen.learn.estimator import Callback, Work, estimator, ignore
 from ripen.learn.inputs import opened
@@ -53,7 +53,9 @@ def run(name: str, model: str) -> None:
         tracked.log_params(dict(leaves(described)))
         rows = index.learnable()
         tracked.log_dataset(layout.prepared / indexes.INDEX, name, rows, index.targets[rows])
-        spread(fit.missing(), load_run().launcher, partial(fold, name, model, folder), fit.kept)
+        read = partial(lineage.files, lineage.model_stage(name, model), f"{name}.{model}")
+        own = partial(fold, name, model, folder)
+        spread(fit.missing(), load_run().launcher, own, fit.kept, read)
         tables, fitted = fitting.run(fit)
         predictions.write(folder, tables)
         tracked.log_training(fitted.training, time.perf_counter() - started)
@@ -76,6 +78,7 @@ def fold(name: str, model: str, folder: Path, place: int) -> Content:
     """
     with ExitStack() as stack:
         kept = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)  # on another machine it is not there
         fitting.fit_fold(open_fit(name, model, folder, stack), place, kept)
         return content(kept)
 
@@ -127,6 +130,7 @@ def open_fit(
         lineage.model_hash(name, model),
         say,
         studies,
+        pseudo_labels.of(competition, model),
     )  # fmt: skip
 
 

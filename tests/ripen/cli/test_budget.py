@@ -1,5 +1,6 @@
 """A run's budget: what is begun, what is left out, and that the settings stay true."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,26 @@ def test_the_first_model_may_take_the_time_kept_for_the_evaluation() -> None:
     assert [unit.name for unit in found] == ["lightgbm", "catboost", "net"]
 
 
+def test_stages_after_the_models_begin_only_if_they_end_in_time() -> None:
+    stages = [Unit("a", "", "report@a", 5), Unit("b", "", "report@b", 9), Unit("c", "", "x@c", 2)]
+    clock, known = Clock(13), {"report@b": 8.5, "x@c": 2.0}
+    names = [unit.stage for unit in stages]
+    found = budget.bounded(names, known, lambda: clock.left_, clock.dvc(stages))
+    assert found == {"report@b": "not begun, about 8 s"}
+    assert known == {"report@a": 5, "report@b": 8.5, "x@c": 2}
+    assert budget.bounded(names[:1], {}, lambda: 0.0, clock.dvc(stages)) == {names[0]: "not begun"}
+    assert budget.bounded(names[:1], {}, lambda: 3.0, clock.dvc(stages)) == {names[0]: "stopped"}
+
+
+def test_later_stages_are_expected_to_take_what_they_took() -> None:
+    """Or as long as the quickest of this run, where they are new; a fifth more to be safe."""
+    spending = budget.Spending("1m", time.monotonic() - 20, {}, {"evaluate@a": 10.0})
+    assert spending.left() == pytest.approx(40, abs=1)
+    assert spending.expected(["evaluate@a", "predict@a"]) == 12
+    spending.quickest = 5.0
+    assert spending.expected(["evaluate@a", "predict@a"]) == 18
+
+
 @pytest.fixture(scope="module")
 def composed() -> dict[str, Any]:
     chosen = ["competitions=[titanic,avocado]", "competition.titanic.predict.model=catboost"]
@@ -147,8 +168,23 @@ def test_tuning_and_seeds_count_in_the_cost(
     plain = make_competition("titanic")
     tuned = make_competition("titanic", "models.lightgbm.tune={trials: 9, folds: 2}")
     seeds = make_competition("titanic", "models.lightgbm.seeds=3")
-    costs = [budget.cost(each, "lightgbm") for each in (plain, seeds, tuned)]
-    assert costs == [3 * 6, 3 * 3 * 6, 3 * 21 * 6]
+    twice = make_competition("titanic", "models.lightgbm.seeds=3", "pseudo_labels={}")
+    costs = [budget.cost(each, "lightgbm") for each in (plain, seeds, tuned, twice)]
+    assert costs == [3 * 6, 3 * 3 * 6, 3 * 21 * 6, 2 * 3 * 3 * 6]
+
+
+def test_a_model_that_is_left_out_is_no_member_of_anything(
+    make_competition: Callable[..., Competition],
+) -> None:
+    lists = ["blend={models: [svm, gaussian_nb]}", "pseudo_labels={models: [svm, gaussian_nb]}"]
+    lost = dict.fromkeys([budget.Unit("titanic", "svm", "fit@titanic.svm", 1.0)], "not begun")
+    place = "competition.titanic."
+    found = budget.without(lost, {"titanic": make_competition("titanic", *lists)})
+    assert found == [
+        f"{place}models.svm=null",
+        f"{place}blend=null",
+        f"{place}pseudo_labels.models=[gaussian_nb]",
+    ]
 
 
 @pytest.mark.parametrize("wrong", ["0m", "30 minutes", "m", "-1h"])

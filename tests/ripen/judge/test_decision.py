@@ -175,11 +175,17 @@ def test_steps_are_measured_against_the_one_before_on_the_same_rows(tmp_path: Pa
     z = 2.0 * y - 1
     models = [said(z + 2 * noise[0], "a"), said(z + noise[1], "b"), said(z, "blend")]
     scorer = Scorer(METRICS["log_loss"], y, {})
-    single, blend = steps.of_blend(models, scorer)
+    single, blend = steps.of_blend(models, scorer, {})
     scores = [scorer(one.rows, one.outputs) for one in models]
     assert (single.what, single.score) == ("b", pytest.approx(scores[1], abs=1e-6))
     assert blend.gain == pytest.approx(scores[1] - scores[2], abs=1e-6)
     assert (blend.step, blend.pays) == ("blend", "yes")
+    before = said(z + 1.5 * noise[1], "b")
+    first, labels, same = steps.of_blend(models, scorer, {"b": before})
+    assert (first.what, first.score) == ("b", pytest.approx(scorer(before.rows, before.outputs)))
+    assert (labels.step, labels.what, labels.score) == ("pseudo-labels", "b", single.score)
+    assert labels.gain == pytest.approx(first.score - single.score, abs=2e-6)
+    assert same == blend
     (calibration,) = steps.of_model(models[0], TASKS["binary"], scorer, {}, 1)
     assert calibration.step == "calibration"
     assert calibration.gain == pytest.approx(scores[0] - calibration.score, abs=2e-6)

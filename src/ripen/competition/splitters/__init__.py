@@ -43,10 +43,11 @@ class Splitter:
     """The settings of a splitter, with the method that deals folds.
 
     `refit` says whether a model fitted on all labelled rows predicts the test part. Otherwise the
-    mean of the folds' models does.
+    mean of the folds' models does. `in_time` says that a fold's model knows no later row.
     """
 
     refit: ClassVar[bool] = True
+    in_time: ClassVar[bool] = False
 
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
         """Deal labelled rows to folds.

@@ -193,6 +193,8 @@ class Time(Splitter):
     folds: Folds
     gap: Annotated[int, Field(ge=0)] = 0
 
+    in_time = True
+
     def split(self, rows: pd.DataFrame, targets: NDArray[np.generic], seed: int) -> Split:
         """Deal rows (`Splitter.split`)."""
         from sklearn.model_selection import TimeSeriesSplit

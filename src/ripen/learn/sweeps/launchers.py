@@ -154,7 +154,7 @@ def _ray(settings: LauncherSettings, study: Study) -> Launcher:
     from ripen.learn.sweeps.on_ray import Ray  # only here: it is an extra
 
     data = files(study.competition_name, study.competition)
-    return Ray(data, settings.workers, settings.address)
+    return Ray(run, data, settings.workers, settings.address)
 
 
 # --- A whole sweep -------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ of a run, if `run.log` lies there, from what `script -qc 'ripen run' FOLDER/run.
 """
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -40,7 +41,12 @@ def main(source: Path, docs: Path) -> None:
 
 def terminal(log: Path, written: Path) -> None:
     """Draw the last lines that a terminal showed."""
-    lines = log.read_text(encoding="utf-8").rstrip().splitlines()[-LINES:]
+    read = log.read_bytes().decode()  # as they are: each line of a terminal ends with \r\n
+    text = re.sub(r"\s*Script (?:started|done) on .*", "", read.rstrip()).lstrip()
+    # Without the line that is drawn again and again in its place, and erased at the end.
+    text = re.sub(r"[^\n]*\r", "", re.sub(r"\r+\n", "\n", text))
+    text = re.sub(r"[^\n]*\n[^\n]*\x1b\[1A\x1b\[2K", "", text)
+    lines = text.splitlines()[-LINES:]
     console = Console(record=True, width=LETTERS, file=io.StringIO())
     console.print(Text.from_ansi("\n".join(lines)))
     drawn = console.export_svg(title="ripen run")

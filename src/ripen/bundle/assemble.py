@@ -134,7 +134,7 @@ def fit_model(name: str, model: str, folder: Path) -> None:
             own = folder / f"{number:03}"
             own.mkdir(parents=True)
             fitted.save(own)
-            advance(f"model {number + 1}")
+            advance("fitted")
 
 
 def _nets(competition: Competition, models: Sequence[str]) -> Iterator[str]:

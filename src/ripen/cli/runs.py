@@ -22,6 +22,7 @@ from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError
 from ripen.core.lineage import leaves
 from ripen.core.locks import hold
+from ripen.learn.sweeps.space import SWEPT
 from ripen.settings import compose as config
 
 RUNNING = Path(".ripen") / "run.lock"  # held while a run is at work
@@ -215,11 +216,16 @@ def _say_next(competitions: Sequence[str]) -> None:
     """Print the two commands that come next, most likely."""
     print("next:")
     print("  .venv/bin/ripen ui   # browse the runs")
-    for name in competitions:
-        if config.load_competition(name).source.get("kaggle"):
+    loaded = {name: config.load_competition(name) for name in competitions}
+    for name, competition in loaded.items():
+        if competition.source.get("kaggle"):
             print(f"  .venv/bin/ripen submit {name} --dry-run   # check what would be sent")
             return
-    print(f"  .venv/bin/ripen sweep {competitions[0]}   # try other settings of its net")
+    first = competitions[0]
+    if SWEPT in loaded[first].models:
+        print(f"  .venv/bin/ripen sweep {first}   # try other settings of its net")
+    else:
+        print(f"  .venv/bin/ripen serve {first}   # ask its model")
 
 
 def _changed() -> list[str]:

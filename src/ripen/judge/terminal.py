@@ -24,7 +24,7 @@ def as_table(
     ----------
     board : Leaderboard
     seconds : mapping of str to float
-        Training time of each model for which it is known.
+        Training time of each model for which it is known; none where DVC has brought all of them.
     title : str
         The competition.
     width : int or None
@@ -50,7 +50,8 @@ def _table(
         # Only headings wrap: a score and its standard error stay in one line.
         heading = textwrap.fill(board.heading(column), HEADING)
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("training\ntime", justify="right", no_wrap=True)
+    if timed := any(row.model in seconds for row in board.rows):
+        table.add_column("training\ntime", justify="right", no_wrap=True)
     if ends := any(row.ended for row in board.rows):
         table.add_column("stopped", no_wrap=True)
     for row in board.rows:
@@ -58,7 +59,7 @@ def _table(
         table.add_row(
             f"{row.model} (best)" if row.best else row.model,
             *(board.text(row, column) for column in shown),
-            "" if took is None else f"{took:.2f} s",
+            *(["" if took is None else f"{took:.2f} s"] if timed else []),
             *([row.ended] if ends else []),
         )
     if board.bayes:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ripen.cli.live import TIMES, read_times, stop, write_times
 from ripen.core.errors import DataError
-from ripen.core.layout import BLEND
+from ripen.core.layout import BLEND, Layout
 from ripen.core.lineage import MODELS
 from ripen.settings import compose as config
 from ripen.settings.schema import Competition
@@ -311,10 +311,11 @@ def blends(spending: Spending) -> list[str]:
 
 
 def reports(spending: Spending) -> None:
-    """Write the reports for which there is time, after all else."""
+    """Write the reports for which there is time, after all else; no older one stays."""
     spending.known = read_times(TIMES)  # the run has written its own
     stages = {f"report@{name}": name for name in _settings()[0]["graph"]["report"]}
-    _finish(stages, spending, spending.left)
+    for stage in _finish(stages, spending, spending.left):
+        Layout(stages[stage]).report.unlink(missing_ok=True)
 
 
 def _finish(

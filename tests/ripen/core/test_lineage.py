@@ -99,3 +99,11 @@ def test_a_damaged_pipeline_is_one_line(content: str, message: str, repository: 
     (repository / "dvc.yaml").write_text(content)
     with pytest.raises(DataError, match=message):
         lineage.model_stage("avocado", "net", repository)
+
+
+def test_the_files_of_a_stage_are_all_that_another_machine_needs(repository: Path) -> None:
+    compiled = repository / "data/a/raw/__pycache__/x.pyc"
+    compiled.parent.mkdir()
+    compiled.write_text("compiled")
+    found = [file.as_posix() for file in lineage.files("prepare", "a", repository)]
+    assert found == ["code.py", "data/a/raw/x", "dvc.yaml", "params.yaml"]

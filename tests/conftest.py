@@ -68,7 +68,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if fixtures & SLOW_FIXTURES or "parity" in item.path.parts:
             item.add_marker(pytest.mark.slow)
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        items.sort(key=order)
+
+
+def order(item: pytest.Item) -> tuple[bool, bool]:
+    """Sort what takes longest first, so that the processes end together."""
+    return item.get_closest_marker("slow") is None, item.path.stem not in TOGETHER[0]
 
 
 @pytest.fixture(autouse=True)

@@ -200,7 +200,12 @@ def test_bad_input_ends_prepare_with_one_line_and_nothing_half_written(
 
 
 def test_too_large_a_learning_rate(sharing: Clone) -> None:
-    settings = ("competitions=[avocado]", "solver.base_lr=1e30", "net.activation=relu")
+    settings = (
+        "competitions=[avocado]",
+        "sweep=null",
+        "solver.base_lr=1e30",
+        "net.activation=relu",
+    )
     done = sharing.run("ripen", "run", *settings, code=None)
     assert done.returncode != 0
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("fit@avocado.net: ")]

@@ -20,6 +20,8 @@ import caffe
 from caffe.databases import Writer, records
 from caffe.formats import read_blob
 from caffe.image_files import read_image
+from caffe.onnx_export import export
+from caffe.onnx_import import read as read_model
 from caffe.solver import Solver
 from ripen.competition import predictions
 from ripen.competition.metrics import order_of
@@ -176,6 +178,14 @@ def _state(form: str) -> bytes:
     solver.step(1)
     solver.snapshot()
     return (_folder() / f"s_iter_1.solverstate{end}").read_bytes()
+
+
+@cache
+def _model() -> bytes:
+    deploy = NET[: NET.index('layer { name: "label"')] + NET[NET.index('layer { name: "conv"') :]
+    text = deploy[: deploy.index('layer { name: "loss"')]
+    export(caffe.Net(_kept("export.prototxt", text), caffe.TEST), _folder() / "x.onnx")
+    return (_folder() / "x.onnx").read_bytes()
 
 
 def _mean() -> bytes:
@@ -359,6 +369,7 @@ SUBJECTS = {
         Subject(
             "caffemodel", "x.caffemodel", lambda: _weights("x.caffemodel"), PROTO, _read_weights
         ),
+        Subject("ONNX model", "x.onnx", _model, PROTO, read_model),
         Subject("solverstate", "x.solverstate", lambda: _state("BINARYPROTO"), PROTO, _read_state),
         Subject("binaryproto", "mean.binaryproto", _mean, PROTO, read_blob),
         Subject("HDF5 weights", "x.caffemodel.h5", lambda: _weights("x.h5"), BYTES, _read_weights),

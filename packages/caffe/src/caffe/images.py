@@ -146,7 +146,7 @@ def oversample(images: Sequence[NDArray[Any]], crop_dims: Sequence[int]) -> Arra
     InputError
         If there is no image, or one is smaller than the first or the crops.
     """
-    if images is None or len(images) == 0 or len(crop_dims) != 2:
+    if images is None or len(images) == 0 or np.shape(crop_dims) != (2,):
         raise InputError(f"oversample needs images and (height, width), came: {crop_dims}")
     height, width = int(crop_dims[0]), int(crop_dims[1])
     # The crops' places are those of the first image; others may be larger, as in pycaffe.

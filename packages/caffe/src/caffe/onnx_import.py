@@ -6,7 +6,8 @@ reads the file and `onnx_nodes` does what shapes and constants decide.
 
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from caffe import (  # noqa: F401 - they register their writers
     onnx_operators,
     onnx_windows,
 )
-from caffe.errors import FormatError, naming
+from caffe.errors import CaffeError, FormatError, naming
 from caffe.formats import blob_array, shown
 from caffe.onnx_file import LARGEST, read_model
 from caffe.onnx_nodes import Graph
@@ -92,7 +93,7 @@ def read(path: str | os.PathLike[str], sizes: Sequence[int] = ()) -> Imported:
         net's outputs differ from ONNX Runtime's.
     """
     model = read_model(path)
-    with naming(shown(path)):
+    with naming(shown(path)), _printable():
         graph = Graph(model, sizes)
         net = Imported(graph.net).filled()
         found = _difference(model, net, [each.name for each in model.graph.output])
@@ -102,6 +103,17 @@ def read(path: str | os.PathLike[str], sizes: Sequence[int] = ()) -> Imported:
                 f"Allowed: {TOLERANCE:g}"
             )
     return Imported(graph.net, found)
+
+
+@contextmanager
+def _printable() -> Iterator[None]:
+    """Escape control characters in errors: they quote the file's names."""
+    try:
+        yield
+    except CaffeError as error:
+        if str(error).isprintable():
+            raise
+        raise FormatError(shown(str(error))) from None
 
 
 def _difference(model: Any, net: caffe.Net, outputs: list[str]) -> float | None:

@@ -80,6 +80,8 @@ def test_oversample_refuses():
     for slip in (None, [], np.zeros((3, 3, 1))):
         with pytest.raises(IndexError, match="oversample needs images|cannot be cropped"):
             io.oversample(slip, (2, 2))
+    with pytest.raises(InputError, match="oversample needs images and"):
+        io.oversample([np.zeros((3, 3, 1))], None)
 
 
 def test_later_images_may_be_larger_than_the_first():

@@ -187,6 +187,14 @@ def test_interpolation_is_a_product_along_each_axis(
     assert_same(tmp_path / "m.onnx", read(tmp_path / "m.onnx"))
 
 
+def test_control_characters_of_names_are_escaped(tmp_path: Path) -> None:
+    made = model("y = MatMul(x, x)", {})
+    made.graph.node[0].name = "a\nb\x1b[2J"
+    onnx.save(made, tmp_path / "m.onnx")
+    with pytest.raises(FormatError, match=r"node 'a\\nb\\x1b\[2J' \(MatMul\)"):
+        read(tmp_path / "m.onnx")
+
+
 LAYOUTS = [
     ("float[2,4,9] x", "y = MaxPool<kernel_shape=[2], strides=[2]>(x)"),
     ("float[2,4,9] x", "y = MaxPool<kernel_shape=[2], strides=[2], ceil_mode=1>(x)"),

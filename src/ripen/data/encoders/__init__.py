@@ -160,7 +160,12 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         sparse = self.sparse and bool(texts)
         parts: list[tuple[str, Any, Any]] = [("numbers", self._numbers(encoding), self.numbers_)]
         y = _labels(targets)
-        parts += [(f"text {name}", self._text(found[name], sparse, y), name) for name in texts]
+        # Where there is nothing else something of the texts must be left.
+        only = None if self.numbers_ or categories else next(iter(texts), None)
+        parts += [
+            (f"text {name}", self._text(found[name], sparse, y, name == only), name)
+            for name in texts
+        ]
         parts.append(("categories", encoding.categories(folds, targets, sparse), categories))
         self.transformer_ = ColumnTransformer(parts, sparse_threshold=1.0 if sparse else 0)
         encoded = self.transformer_.fit_transform(found, y)
@@ -193,11 +198,12 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         steps = [SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)]
         return make_pipeline(*steps, *([] if self.scale else [StandardScaler()]))
 
-    def _text(self, values: "pd.Series[str]", sparse: bool, targets: Any) -> Any:
+    def _text(self, values: "pd.Series[str]", sparse: bool, targets: Any, only: bool) -> Any:
         """Return a transformer of a text column; a blank column has no features.
 
         Of a dense array's components those remain that the target depends on: the names of people,
-        for instance, are otherwise 32 features that tell nothing.
+        for instance, are otherwise 32 features that tell nothing. With `only` the first remains in
+        any case.
         """
         words = set(values.str.lower().str.findall(r"\w+").explode().dropna())
         if not words:
@@ -221,6 +227,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         reduced = make_pipeline(*steps)
         score = f_classif if np.issubdtype(targets.dtype, np.integer) else f_regression
         related = score(reduced.fit_transform(values), targets)[1] < ALPHA
+        related[0] |= only and not related.any()
         reduced[-1].components_ = reduced[-1].components_[related]
         return FrozenEstimator(reduced) if related.any() else "drop"
 

@@ -176,6 +176,17 @@ def test_components_of_a_text_that_tell_nothing_of_the_target_are_left_out() -> 
     assert none.shape == (80, 1)
 
 
+def test_of_texts_alone_something_remains_even_if_it_tells_nothing() -> None:
+    words = np.random.default_rng(0).choice([f"word{i}" for i in range(30)], (40, 2, 6))
+    texts = pd.DataFrame(
+        {name: [" ".join(row) for row in words[:, k]] for k, name in enumerate("ab")}
+    )
+    targets = np.tile([0, 1], 20)
+    alone = Encoder().fit_transform(texts, targets).shape[1]
+    beside = Encoder().fit_transform(texts.assign(n=range(40)), targets).shape[1]
+    assert alone == max(1, beside - 1)
+
+
 def test_ordinal_and_native_codes_and_those_of_embed_layers() -> None:
     new = pd.DataFrame({"city": ["Bern", "Oslo", "Rome", "Nice"]})
     ordinal = Encoder(encode="ordinal").fit(CITIES)

@@ -22,7 +22,7 @@ from ripen.competition.tasks import Targets, Task
 from ripen.core.errors import DataError, reading
 from ripen.core.frames import read_frame
 from ripen.core.json_files import read_json
-from ripen.core.layout import Layout
+from ripen.core.layout import BLEND, Layout
 from ripen.settings.naming import how_it_ended
 
 BAYES = "bayes"  # the name of the best possible rule in tables
@@ -129,10 +129,11 @@ def evaluate(
     -------
     dict
         ``models`` by name and part, each with ``score``, the competition's metric with more digits,
-        and its ``standard_error``; ``best``, among the models that were scored on the most rows;
-        ``best_by``, the part and the metric that decide; ``rivals``, how far each other model that
-        was scored on the same rows is behind the best, with the standard error of that difference
-        (`rivals`); ``metric``, the title and the direction of one that is not in the registry;
+        and its ``standard_error``; ``best``, among the models that were scored on the most rows:
+        the blend, unless one is clearly ahead of it; ``best_by``, the part and the metric that
+        decide; ``rivals``, how far each other model that was scored on the same rows is behind the
+        best, with the standard error of that difference (`differences`); ``metric``, the title and
+        the direction of one that is not in the registry;
         ``bayes``.
 
     Raises
@@ -156,10 +157,16 @@ def evaluate(
     # A score on fewer rows, such as those of one fold, is not comparable with one on all of them.
     most = max(own[ROWS] for own in rivals.values())
     best = metric.best({name: own[SCORE] for name, own in rivals.items() if own[ROWS] == most})
+    deciding = [one for one in scored if one.part == part]
+    behind = differences(deciding, best, scorer)
+    if tied(behind.get(BLEND)):
+        # The highest of many scores is partly luck. On samples of the mirror's tables a blend that
+        # the rows did not tell from it was .3 to .9 points of accuracy better on the other rows.
+        best, behind = BLEND, differences(deciding, BLEND, scorer)
     own_metric = {"title": metric.title, "greater_is_better": metric.greater_is_better}
     return (
         {"models": models, "best": best, "best_by": f"{part}/{metric.name}"}
-        | {RIVALS: differences([one for one in scored if one.part == part], best, scorer)}
+        | {RIVALS: behind}
         | ({} if metric.name in METRICS else {"metric": own_metric})
         | ({BAYES: bayes} if bayes else {})
     )
@@ -191,21 +198,28 @@ def differences(scored: list[Scored], best: str, scorer: Scorer) -> dict[str, di
     Returns
     -------
     dict
-        By model ``behind``, 0 or more, and its ``standard_error``. Models of other rows are left
-        out, as are those whose metric or its error is undefined.
+        By model ``behind``, below 0 if it is ahead, and its ``standard_error``. Models of other
+        rows are left out, as are those whose metric or its error is undefined.
     """
     (first,) = (one for one in scored if one.model == best)
     ahead = scorer.resampled(first.rows, first.outputs, first.folds)
+    sign = 1 if scorer.metric.greater_is_better else -1
     score = scorer(first.rows, first.outputs)
     found = {}
     for one in scored:
         if one.model == best or not np.array_equal(one.rows, first.rows):
             continue
-        behind = abs(scorer(one.rows, one.outputs) - score)
+        behind = sign * (score - scorer(one.rows, one.outputs))
         error = spread(scorer.resampled(one.rows, one.outputs, one.folds) - ahead, first.folds)
         if np.isfinite(behind) and np.isfinite(error):
-            found[one.model] = {"behind": round(behind, DIGITS), ERROR: round(error, DIGITS)}
+            # No -0.0 in a file.
+            found[one.model] = {"behind": round(behind, DIGITS) + 0.0, ERROR: round(error, DIGITS)}
     return found
+
+
+def tied(rival: Mapping[str, float] | None) -> bool:
+    """Return whether the rows do not tell a model from the best one; False if not compared."""
+    return rival is not None and abs(rival["behind"]) < CLEAR * rival[ERROR]
 
 
 def read_metrics(competition: str) -> Metrics:
@@ -263,7 +277,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """All models, the best first.
+    """All models, the highest score first.
 
     Attributes
     ----------
@@ -350,7 +364,7 @@ class Leaderboard:
 def leaderboard(metrics: Mapping[str, Any]) -> Leaderboard:
     """Return the leaderboard of what `evaluate` returned.
 
-    The best model comes first. A model without the score that decides comes last.
+    The highest score comes first, and a model without the score that decides last.
     """
     decides = Column(*metrics["best_by"].split("/"))
     rows = [
@@ -375,8 +389,8 @@ def leaderboard(metrics: Mapping[str, Any]) -> Leaderboard:
     columns = tuple(column for part in PARTS for column in found if column.part == part)
     rivals = metrics.get(RIVALS, {})  # an older file has none
     compared = tuple(row.model for row in rows if row.model in rivals)
-    tied = tuple(name for name in compared if rivals[name]["behind"] < CLEAR * rivals[name][ERROR])
-    return Leaderboard(decides, ordered.title, columns, tuple(rows), bayes, compared, tied)
+    equal = tuple(name for name in compared if tied(rivals[name]))
+    return Leaderboard(decides, ordered.title, columns, tuple(rows), bayes, compared, equal)
 
 
 def measured_scores(board: Leaderboard) -> pd.DataFrame:

@@ -181,7 +181,9 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
         code = subprocess.run([*dvc, "repro", *targets], env=environment).returncode
     else:
         threads = max(config.load_competition(name).threads for name in competitions)
-        due, times = budget.changed(stages, environment), live.read_times(live.TIMES)
+        times = live.read_times(live.TIMES)
+        # DVC takes two seconds to tell, and a clone's first run has nothing yet.
+        due = budget.changed(stages, environment) if times else set(stages)
         jobs = max(1, chosen.jobs // threads)
         phases = lanes.phases(stages, due, graph, competitions, jobs, times)
         before = _text(LOCK)

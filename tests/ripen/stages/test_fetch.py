@@ -65,10 +65,10 @@ def test_a_file_system_without_hard_links(tmp_path: Path) -> None:
     [
         (zipped(cats_and_dogs())[:-99], r"the zip is truncated\. Fetch it again"),
         (
-            zipped({"train.zip": b"", "a/more.csv": b""}),
+            zipped({"train.zip": zipped({}), "a/more.csv": b""}),
             r"has no sampleSubmission\.csv \(files\.sample\)\. Its tables: a/more\.csv",
         ),
-        (zipped({"train.zip": b""}), r"has no sampleSubmission\.csv .*\. Its tables: none"),
+        (zipped({"train.zip": zipped({})}), r"has no sampleSubmission\.csv .*\. Its tables: none"),
     ],
 )
 def test_an_invalid_archive_is_named_with_what_to_delete(

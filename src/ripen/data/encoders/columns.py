@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ CYCLES = {"year": 365.25, "week": 7.0, "day": 24.0}  # lengths in days, days and
 WORDS, DISTINCT = 2.0, 0.5  # of texts: mean words in a value, and share of distinct values
 MANY, CODED = 30, 0.5  # of codes: more levels than these, and the share of them with a digit
 RUNS = re.compile(r"(?P<letters>[^\W\d_]+)|(?P<number>\d+)")
+COMPARED = 3  # texts of a row that are compared with each other, at most
+WORD = re.compile(r"\w+")
 PARTS = ("letters", "last letters", "number", "last number")
 Types = Mapping[str, Mapping[str, Any]] | None
 
@@ -125,7 +128,28 @@ def as_numbers(
             found |= {f"{name} {part}".strip(): parts[part] for part in coded[name]}
         else:
             found[name] = _text(values)
+    texts = [name for name, kind in known.items() if kind == "text"][:COMPARED]
+    for one, other in combinations(texts, 2):
+        compared = _compared(_text(table[one]), _text(table[other]))
+        found |= {f"{one} and {other} {part}": column for part, column in compared.items()}
     return pd.DataFrame(found, index=table.index)
+
+
+def _compared(one: "pd.Series[str]", other: "pd.Series[str]") -> dict[str, Any]:
+    """Return how alike two texts of a row are, such as two questions.
+
+    Shares of words that both have: of all their words (Jaccard), and of the shorter one's
+    (Szymkiewicz and Simpson's overlap); 0 where one is blank. And the logarithm of how many times
+    more words the first has, of one more than it has.
+    """
+    found = np.zeros((len(one), 3))
+    for place, texts in enumerate(zip(one, other, strict=True)):
+        first, second = (set(WORD.findall(text.lower())) for text in texts)
+        both, fewer = len(first & second), min(len(first), len(second))
+        if fewer:
+            found[place, :2] = both / len(first | second), both / fewer
+        found[place, 2] = np.log((len(first) + 1) / (len(second) + 1))
+    return dict(zip(("shared words", "overlap", "length"), found.T, strict=True))
 
 
 def _text(values: "pd.Series[Any]") -> "pd.Series[Any]":

@@ -151,7 +151,7 @@ def test_a_text_is_the_tf_idf_of_its_words_and_characters() -> None:
     svd = TruncatedSVD(len(words), random_state=3).fit_transform(expected)
     np.testing.assert_allclose(dense, svd, atol=1e-5)
     blank = Encoder(types={"other": {"type": "text"}}).fit(table.assign(other=""))
-    assert blank.transform(table.assign(other="new words")).shape == (60, len(words))
+    assert blank.transform(table.assign(other="new words")).shape == (60, len(words) + 3)
 
 
 def test_components_of_a_text_that_tell_nothing_of_the_target_are_left_out() -> None:
@@ -203,6 +203,25 @@ def test_numbers_keep_their_gaps_for_an_estimator_that_takes_them() -> None:
     table = pd.DataFrame({"city": ["x", "y", "x"], "a": [1.0, np.nan, 5.0]})
     found = Encoder(encode="native").fit_transform(table)
     np.testing.assert_array_equal(found, [[1, 0], [np.nan, 1], [5, 0]])
+
+
+def test_two_texts_of_a_row_are_compared_by_their_words() -> None:
+    table = pd.DataFrame(
+        {
+            "one": ["How do I learn to swim?", "Why is the sky blue?", ""],
+            "other": ["how do i learn SWIMMING", "What is a blue moon", "What else"],
+            "city": "Rome",
+        }
+    )
+    kinds = {"one": "text", "other": "text", "city": "category"}
+    found = columns.as_numbers(table, kinds, {})
+    # By hand: how do i learn, of 7 words and of the shorter one's 5; is blue, of 8 and of 5.
+    np.testing.assert_allclose(found["one and other shared words"], [4 / 7, 2 / 8, 0])
+    np.testing.assert_allclose(found["one and other overlap"], [4 / 5, 2 / 5, 0])
+    np.testing.assert_allclose(found["one and other length"], np.log([7 / 6, 6 / 6, 1 / 3]))
+    four = pd.DataFrame(dict.fromkeys("abcd", table.one))
+    compared = columns.as_numbers(four, dict.fromkeys("abcd", "text"), {})
+    assert len(compared.columns) == 4 + 3 * 3  # of the first three texts
 
 
 def test_a_code_becomes_its_letters_and_numbers() -> None:

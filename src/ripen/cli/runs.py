@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 
 from ripen.cli import budget, lanes, live
@@ -29,6 +30,7 @@ RUNNING = Path(".ripen") / "run.lock"  # held while a run is at work
 CHANGES, NONE = 10, object()  # settings that are named; what a missing one is compared as
 LOCK = Path("dvc.lock")
 SOURCES = os.pathsep.join(("src", "packages/caffe/src"))  # as in the commands of dvc.yaml
+EACH = 2 << 30  # bytes that a stage may need
 WRITTEN = ("params.yaml", "dvc.lock", "metrics")  # by a run, and tracked by git
 
 
@@ -130,9 +132,9 @@ def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
         "-j",
         "--jobs",
         type=count,
-        default=os.cpu_count() or 1,
+        default=max(1, min(os.cpu_count() or 1, psutil.virtual_memory().total // EACH)),
         metavar="N",
-        help="stages at once (default: one for each core)",
+        help="stages at once (default: one for each core and 2 GiB of memory)",
     )
 
 

@@ -315,9 +315,10 @@ class Leaderboard:
         count = "" if rows is None else f"{rows:,.0f} "
         rests = f"Chosen by {self.heading(self.decides)} on {count}rows"
         if self.tied:
+            safest = "" if self.rows[0].best else " Of such models the blend is the safest."
             return (
                 f"{rests}, too few to tell {self.best.model} from {_listed(self.tied)}: the "
-                f"difference is below {CLEAR:g} standard errors."
+                f"difference is below {CLEAR:g} standard errors.{safest}"
             )
         if self.compared:
             return f"{rests}, {CLEAR:g} standard errors or more ahead of every other model."

@@ -244,6 +244,31 @@ def test_what_the_choice_rests_on() -> None:
     assert sure.certainty == f"{chosen}, 2 standard errors or more ahead of every other model."
 
 
+@pytest.mark.parametrize(
+    ("blend", "best", "behind"),
+    [
+        ([1.5, 1.5, 1, 1], "blend", -0.25),  # 0.5 behind in one of two folds
+        ([1.25] * 4, "a", 0.25),  # 0.25 behind in each
+        ([0.5] * 4, "blend", 0.5),
+    ],
+)
+def test_the_blend_is_best_unless_a_model_is_clearly_ahead_of_it(
+    blend: list[float], best: str, behind: float
+) -> None:
+    rows, targets, folds = np.arange(4), np.zeros(4), np.array([0, 0, 1, 1])
+    models = [
+        Scored(name, "validation", rows, targets, np.array(by)[:, None], folds)
+        for name, by in {"a": [1.0] * 4, "blend": blend}.items()
+    ]
+    metrics = scoring.evaluate(models, {}, None, REGRESSION, Scorer(METRICS["mae"], targets, {}))
+    assert metrics["best"] == best
+    assert [each["behind"] for each in metrics["rivals"].values()] == [behind]
+    board = leaderboard(metrics)
+    assert board.best.model == best
+    luck = best == "blend" and board.rows[0].model == "a"
+    assert board.certainty.endswith("Of such models the blend is the safest.") == luck
+
+
 def test_nothing_to_score_is_an_error() -> None:
     with pytest.raises(DataError, match="no row with a prediction has a known target"):
         evaluate([], {}, None)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from ripen.core.lineage import MODELS, competition_of
@@ -99,6 +100,7 @@ def phases(
     competitions: Sequence[str],
     jobs: int,
     times: Mapping[str, float],
+    costs: Mapping[str, float],
 ) -> list[Phase]:
     """Share the stages of a run out to processes of DVC's, so that models run side by side.
 
@@ -112,6 +114,8 @@ def phases(
         How many processes at most.
     times : mapping of str to float
         Seconds of the stages' last runs.
+    costs : mapping of str to float
+        About how long each model takes, compared with others: where it has not run yet.
 
     Returns
     -------
@@ -132,9 +136,8 @@ def phases(
     due = [u for u in units if any(s in changed or competition_of(s) in anew for s in u)]
     if jobs < 2 or len(due) < 2:
         return whole
-    usual = sorted(times[stage] for stage in models if stage in times)
-    unknown = usual[len(usual) // 2] if usual else 1.0
-    took = {stage: times.get(stage, unknown) for stage in models}
+    rate = median([times[s] / costs[s] for s in models if s in times] or [1.0])
+    took = {stage: times.get(stage, costs[stage] * rate) for stage in models}
     shared: list[list[str]] = [[] for _ in range(min(jobs, len(due)))]
     for unit in sorted(due, key=lambda unit: -sum(took[stage] for stage in unit)):
         min(shared, key=lambda lane: sum(took[stage] for stage in lane)).extend(unit)

@@ -182,12 +182,14 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
     if chosen.verbose:
         code = subprocess.run([*dvc, "repro", *targets], env=environment).returncode
     else:
-        threads = max(config.load_competition(name).threads for name in competitions)
+        loaded = {name: config.load_competition(name) for name in competitions}
+        threads = max(competition.threads for competition in loaded.values())
+        costs = {unit.stage: unit.cost for unit in budget.units(loaded, graph)}
         times = live.read_times(live.TIMES)
         # DVC takes two seconds to tell, and a clone's first run has nothing yet.
         due = budget.changed(stages, environment) if times else set(stages)
         jobs = max(1, chosen.jobs // threads)
-        phases = lanes.phases(stages, due, graph, competitions, jobs, times)
+        phases = lanes.phases(stages, due, graph, competitions, jobs, times, costs)
         before = _text(LOCK)
         code = live.repro(Console(), stages, phases, _dvc, environment)
         after = _text(LOCK)

@@ -14,6 +14,13 @@ ALL = [
     "settings", "fetch@a", "fetch@b", "sweep@a", "sweep@b", "fit@a.svm", "fit@a.net", "fit@b.svm",
     "report@a", "report@b",
 ]  # fmt: skip
+COSTS = {
+    "sweep@a": 50.0,
+    "sweep@b": 50.0,
+    "fit@a.net": 10.0,
+    "fit@a.svm": 8.0,
+    "fit@b.svm": 4.0,
+} | {"finetune@a.whole": 300.0, "finetune@b.whole": 300.0}
 GRAPH: dict[str, dict[str, object]] = {
     "features": {},
     "finetune": {},
@@ -49,7 +56,7 @@ def test_competitions_run_side_by_side_where_they_share_no_output(
 
 def models(changed: list[str], times: dict[str, float], jobs: int = 2) -> list[list[str]]:
     """Return the lanes in which models go side by side; none where there is one phase."""
-    found = phases(ALL, changed, GRAPH, ["a", "b"], jobs, times)
+    found = phases(ALL, changed, GRAPH, ["a", "b"], jobs, times, COSTS)
     return found[1].lanes if len(found) > 1 else []
 
 
@@ -60,11 +67,16 @@ def test_the_longest_models_come_first_and_the_lanes_are_as_long() -> None:
         ["sweep@a", "fit@a.net", "sweep@b"],
         ["fit@b.svm", "fit@a.svm"],
     ]
-    # Unknown times are taken for a usual one, so that the sweep and its net are two.
+    # By their costs, where nothing has run; in seconds of those that have, where some are new.
     assert models(["fetch@a", "fetch@b"], {}, jobs=3) == [
         ["sweep@a", "fit@a.net"],
-        ["sweep@b", "fit@b.svm"],
-        ["fit@a.svm"],
+        ["sweep@b"],
+        ["fit@a.svm", "fit@b.svm"],
+    ]
+    known = {"sweep@a": 5.0, "sweep@b": 1.0, "fit@a.net": 1.0, "fit@b.svm": 0.1}
+    assert models(["fetch@a", "fetch@b"], known) == [  # fit@a.svm: 8 times .0625
+        ["sweep@a", "fit@a.net"],
+        ["sweep@b", "fit@a.svm", "fit@b.svm"],
     ]
 
 
@@ -83,17 +95,17 @@ def test_only_models_that_will_run_are_shared_out(changed: list[str], expected: 
 
 
 def test_every_stage_is_in_one_phase_and_nothing_runs_where_nothing_has_changed() -> None:
-    found = phases(ALL, ["fetch@a", "fetch@b"], GRAPH, ["a", "b"], 2, {})
+    found = phases(ALL, ["fetch@a", "fetch@b"], GRAPH, ["a", "b"], 2, {}, COSTS)
     assert sorted(s for phase in found for lane in phase.lanes for s in lane) == sorted(ALL)
     assert [phase.alone for phase in found] == [False, True, False]
-    assert phases(ALL, [], GRAPH, ["a", "b"], 2, {}) == []
-    whole = phases(ALL, ["report@a"], GRAPH, ["a", "b"], 2, {})
+    assert phases(ALL, [], GRAPH, ["a", "b"], 2, {}, COSTS) == []
+    whole = phases(ALL, ["report@a"], GRAPH, ["a", "b"], 2, {}, COSTS)
     assert whole == [Phase(lanes(ALL, GRAPH, ["a", "b"], 2))]
 
 
 def test_all_models_run_anew_with_the_weights_that_they_may_read() -> None:
     stages = ["weights@squeezenet", *ALL, "finetune@a.whole", "finetune@b.whole"]
-    found = phases(stages, ["weights@squeezenet"], GRAPH, ["a", "b"], 8, {})
+    found = phases(stages, ["weights@squeezenet"], GRAPH, ["a", "b"], 8, {}, COSTS)
     # A fine-tuning takes too much memory for two at once.
     assert sorted(found[1].lanes) == [
         ["finetune@a.whole", "finetune@b.whole"],

@@ -287,7 +287,8 @@ def changed(stages: Sequence[str], environment: Mapping[str, str]) -> set[str]:
 
     What follows from them may change as well. All stages, where DVC cannot tell.
     """
-    command = [sys.executable, "-m", "dvc", "status", "--json", *stages]
+    # Of all: DVC reads dvc.lock anew for each stage that is named.
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     return set(stages) if done.returncode else set(stages) & set(json.loads(done.stdout))
 

@@ -19,6 +19,15 @@ from ripen.settings import compose as config
 
 ENTRY = re.compile(r"^(?=  \S)", re.MULTILINE)  # of a stage in dvc.lock
 OF_NETS = ("features", "finetune")  # the stages that read a net of the zoo
+LEVELS = (
+    ("fetch", "generate"),
+    ("prepare",),
+    ("features", "colours"),
+    ("sweep", *MODELS, "blend"),
+    ("evaluate",),
+    ("predict", "report"),
+)
+"""Kinds of a competition's stages: each depends on all before it, directly or not."""
 AFTER = ("blend", "evaluate", "predict", "report")  # stages that no model waits for
 
 
@@ -159,6 +168,20 @@ def _units(stages: Sequence[str]) -> list[list[str]]:
             key = kind
         units[key].append(stage)
     return [*units.values()]
+
+
+def targets(stages: Sequence[str]) -> list[str]:
+    """Return those of a lane's stages on which no other one depends: DVC runs the others for them.
+
+    DVC reads `dvc.lock` anew for each stage that is named, which takes half a second.
+    """
+    levels = {kind: level for level, kinds in enumerate(LEVELS) for kind in kinds}
+    own = {stage: levels.get(stage.partition("@")[0], 0) for stage in stages}
+    last = defaultdict[str, int](int)
+    for stage, level in own.items():
+        name = competition_of(stage)
+        last[name] = max(last[name], level)
+    return [stage for stage, level in own.items() if level == last[competition_of(stage)]]
 
 
 def ordered(lock: str, before: str, stages: Sequence[str]) -> str:

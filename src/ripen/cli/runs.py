@@ -211,7 +211,7 @@ def _dvc(phase: lanes.Phase, stages: Sequence[str]) -> list[str]:
     """Return DVC's command for the stages of a lane."""
     # DVC locks its files for moments, so that processes take turns.
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro"]
-    return [*command, *["--single-item"][: phase.alone], *stages]
+    return [*command, *(["--single-item", *stages] if phase.alone else lanes.targets(stages))]
 
 
 def _text(file: Path) -> str:

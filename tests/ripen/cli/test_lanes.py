@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from ripen.cli.lanes import Phase, lanes, names, ordered, phases
+from ripen.cli.lanes import LEVELS, Phase, lanes, names, ordered, phases, targets
 from ripen.settings import compose as config
 from ripen.stages import settings
 from tests.ripen.conftest import ROOT
@@ -101,6 +101,40 @@ def test_every_stage_is_in_one_phase_and_nothing_runs_where_nothing_has_changed(
     assert phases(ALL, [], GRAPH, ["a", "b"], 2, {}, COSTS) == []
     whole = phases(ALL, ["report@a"], GRAPH, ["a", "b"], 2, {}, COSTS)
     assert whole == [Phase(lanes(ALL, GRAPH, ["a", "b"], 2))]
+
+
+def test_dvc_is_told_the_last_stages_alone() -> None:
+    first = ["settings", "weights@n", "fetch@a", "prepare@a", "features@a.n", "fetch@b"]
+    assert targets(first) == ["settings", "weights@n", "features@a.n", "fetch@b"]
+    assert targets(["blend@a", "evaluate@a", "predict@a", "report@a", "evaluate@b"]) == [
+        "predict@a", "report@a", "evaluate@b",
+    ]  # fmt: skip
+
+
+def test_dvc_reaches_every_stage_from_the_last_ones() -> None:
+    """By the dependencies and outputs that dvc.lock names."""
+    locked = config.read(ROOT / "dvc.lock")["stages"]
+    paths = {
+        (stage, key): [f"{each['path']}/" for each in entry.get(key, [])]
+        for stage, entry in locked.items()
+        for key in ("deps", "outs")
+    }
+    reached, left = set[str](), targets(list(locked))
+    assert left == [
+        "settings", "predict@avocado", "predict@digits", "report@avocado", "report@digits",
+    ]  # fmt: skip
+    while left:
+        stage = left.pop()
+        reached.add(stage)
+        left += [
+            other
+            for other in set(locked) - reached
+            for out in paths[other, "outs"]
+            if any(dep.startswith(out) or out.startswith(dep) for dep in paths[stage, "deps"])
+        ]
+    assert reached == set(locked)
+    stages = config.read(ROOT / "dvc.yaml")["stages"]
+    assert {kind for kinds in LEVELS for kind in kinds} == set(stages) - {"settings", "weights"}
 
 
 def test_all_models_run_anew_with_the_weights_that_they_may_read() -> None:

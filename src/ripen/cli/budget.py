@@ -191,10 +191,8 @@ def without(undone: Mapping[Unit, str], competitions: Mapping[str, Competition])
         for key, (section, least) in sections.items():
             named = (section and section.models) or ()
             if lost & set(named):
-                rest, place = (
-                    [model for model in named if model not in lost],
-                    f"competition.{name}.{key}",
-                )
+                rest = [model for model in named if model not in lost]
+                place = f"competition.{name}.{key}"
                 many = len(rest) >= least
                 found.append(f"{place}.models=[{','.join(rest)}]" if many else f"{place}=null")
     return found

@@ -25,6 +25,7 @@ from ripen.core.lineage import leaves
 from ripen.core.locks import hold
 from ripen.learn.sweeps.space import SWEPT
 from ripen.settings import compose as config
+from ripen.settings.schema import Competition
 
 RUNNING = Path(".ripen") / "run.lock"  # held while a run is at work
 CHANGES, NONE = 10, object()  # settings that are named; what a missing one is compared as
@@ -175,6 +176,7 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
                 chosen.overrides = [*chosen.overrides, *left_out]
                 _compose(chosen)
     competitions, dvc = config.load_run().competitions, [sys.executable, "-m", "dvc"]
+    loaded = {name: config.load_competition(name) for name in competitions}
     graph = config.read(config.PARAMS)["graph"]
     stages, targets = lanes.stages_of_run(graph), list[str]()
     if spending:  # a report is written if there is time when all else is done
@@ -182,7 +184,6 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
     if chosen.verbose:
         code = subprocess.run([*dvc, "repro", *targets], env=environment).returncode
     else:
-        loaded = {name: config.load_competition(name) for name in competitions}
         threads = max(competition.threads for competition in loaded.values())
         costs = {unit.stage: unit.cost for unit in budget.units(loaded, graph)}
         times = live.read_times(live.TIMES)
@@ -199,7 +200,7 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
         budget.reports(spending)
     if not code:
         code = _show(competitions)
-        _say_next(competitions)
+        _say_next(loaded)
     if changed := _changed():
         print(f"These files that git tracks differ from the last commit: {' '.join(changed)}")
         print(f"To go back: git checkout {' '.join(changed)} && .venv/bin/dvc checkout")
@@ -218,17 +219,16 @@ def _text(file: Path) -> str:
     return file.read_text(encoding="utf-8") if file.exists() else ""
 
 
-def _say_next(competitions: Sequence[str]) -> None:
+def _say_next(competitions: Mapping[str, Competition]) -> None:
     """Print the two commands that come next, most likely."""
     print("next:")
     print("  .venv/bin/ripen ui   # browse the runs")
-    loaded = {name: config.load_competition(name) for name in competitions}
-    for name, competition in loaded.items():
+    for name, competition in competitions.items():
         if competition.source.get("kaggle"):
             print(f"  .venv/bin/ripen submit {name} --dry-run   # check what would be sent")
             return
-    first = competitions[0]
-    if SWEPT in loaded[first].models:
+    first, competition = next(iter(competitions.items()))
+    if SWEPT in competition.models:
         print(f"  .venv/bin/ripen sweep {first}   # try other settings of its net")
     else:
         print(f"  .venv/bin/ripen serve {first}   # ask its model")

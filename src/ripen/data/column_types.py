@@ -123,7 +123,11 @@ def convert(values: "pd.Series[str]", column: Column, decimal: str = ".") -> "pd
     given = values.mask(is_missing(values, column))
     match column.type:
         case "number":
-            return pd.to_numeric(with_points(given, decimal), errors="coerce").astype(np.float64)
+            # Each text once: of a picture's pixels there are few.
+            places, texts = pd.factorize(given, use_na_sentinel=False)
+            once = with_points(pd.Series(texts, dtype=given.dtype), decimal)
+            found = pd.to_numeric(once, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+            return pd.Series(found[places], given.index, name=given.name)
         case "boolean":
             places = {text: bool(place) for pair in BOOLEANS for place, text in enumerate(pair)}
             found = given.str.casefold().map(places | {"0": False, "1": True})
@@ -180,6 +184,11 @@ def date_format(values: "pd.Series[str]") -> str | None:
 
 def _is_number(values: "pd.Series[str]", decimal: str) -> bool:
     """Whether all values are numbers or missing, or nearly all, so that others are mistakes."""
+    # Each text once: of a picture's pixels there are few.
+    once = values.drop_duplicates()
+    once = once[~once.str.strip().isin(MISSING)]
+    if pd.to_numeric(with_points(once, decimal), errors="coerce").notna().all():
+        return True
     given = values[~values.str.strip().isin(MISSING)]
     share = pd.to_numeric(with_points(given, decimal), errors="coerce").notna().mean()
     return bool(share == 1 or (share >= NUMERIC and len(given) >= FEW))

@@ -180,12 +180,11 @@ def unique(table: Table, id: str) -> None:
 
 def _melted(known: "pd.Series[str]", test: Table) -> Id | None:
     """Parse ids of the form ``id_name``, a row for each id and name."""
-    for column in test.text:
+    split = known.str.rpartition("_")
+    heads, names = set(split[0]), tuple(dict.fromkeys(split[2]))
+    for column in test.text if len(names) > 1 else ():
         ids = set(test.text[column])
-        heads, tails = known.str.rpartition("_")[0], known.str.rpartition("_")[2]
-        names = tuple(dict.fromkeys(tails))
-        whole = len(known) == len(ids) * len(names)
-        if len(names) > 1 and whole and set(heads) == ids:
+        if len(known) == len(ids) * len(names) and heads == ids:
             reason = f"rows of the sample are {column}_name, {len(names)} for each {column}"
             return Id(str(column), str(known.name), reason, names)
     return None

@@ -99,7 +99,9 @@ class Asked:
     def __call__(self, key: str, options: Sequence[str], reason: str) -> str:
         """Return one of the options (`ripen.entry.facts.Ask`)."""
         if self._yes:
-            print(f"not sure of {key}: {reason}. Taken: {options[0]}, of {', '.join(options)}")
+            told = ". --metric says it" if key in ("task", "submission") else ""
+            taken = f"Taken: {options[0]}, of {', '.join(options)}{told}"
+            print(f"not sure of {key}: {reason}. {taken}")
             return options[0]
         if not _terminal():
             raise UsageError(f"not sure of {key}: {reason}. Run it on a terminal, or with --yes")

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from ripen.core.locks import hold
 from ripen.learn.sweeps.space import SWEPT
 from ripen.settings import compose as config
 from ripen.settings.schema import Competition
+from ripen.stages.__main__ import WARM
 
 RUNNING = Path(".ripen") / "run.lock"  # held while a run is at work
 CHANGES, NONE = 10, object()  # settings that are named; what a missing one is compared as
@@ -156,15 +156,8 @@ def _run(chosen: argparse.Namespace) -> int:
     started = time.monotonic()
     _compose(chosen)
     _drop_broken_lock(LOCK)
-    with warm.process(_serving(), _environment()) as environment:
+    with warm.process(WARM, _environment()) as environment:
         return _repro(chosen, started, environment)
-
-
-def _serving() -> list[str]:
-    """Return the command of a warm process, whose numbers are those of most competitions."""
-    settings = [*(config.read(config.PARAMS).get("competition") or {}).values()]
-    numbers = Counter((each["reproducibility"], str(each["threads"])) for each in settings)
-    return [sys.executable, "-m", "ripen.stages", "--warm", *numbers.most_common(1)[0][0]]
 
 
 def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str, str]) -> int:

@@ -14,7 +14,7 @@ SERVES = """
 import os, sys, time
 from ripen.core import warm
 
-words = warm.serve(int(sys.argv[1]), ["KEPT"], ["wave", "no_such_library"])
+words = warm.serve(*map(int, sys.argv[1:]), ["KEPT"], ["wave", "no_such_library"])
 if words[0] == "sleep":
     try:
         print(os.getpid(), flush=True)
@@ -29,7 +29,7 @@ if words[0] == "exit":
 print(words, os.getcwd(), os.environ["KEPT"], os.environ["OWN"], "wave" in sys.modules)
 print("to standard error", file=sys.stderr)
 """
-ASKS = "import sys; from ripen.core import warm; print('code', warm.ask(sys.argv[1:]))"
+ASKS = "import sys; from ripen.core import warm; print('code', warm.ask(sys.argv[1:], []))"
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a warm process")
 
@@ -115,9 +115,9 @@ def test_without_a_warm_process_nothing_is_asked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv(warm.ADDRESS, raising=False)
-    assert warm.ask(["fetch"]) is None
+    assert warm.ask(["fetch"], []) is None
     monkeypatch.setenv(warm.ADDRESS, str(tmp_path / "ended"))
-    assert warm.ask(["fetch"]) is None
+    assert warm.ask(["fetch"], []) is None
 
 
 def test_a_refused_command_runs_by_itself(environment: dict[str, str]) -> None:

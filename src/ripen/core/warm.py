@@ -190,7 +190,8 @@ def serve(
         Variables whose values here hold in the copies too: libraries have read them.
     libraries : sequence of str, optional
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the commands
+    for name in HANDED_ON:  # Ctrl-C, and what else ends a group of processes, is for the commands
+        signal.signal(name, signal.SIG_IGN)
     listener = socket.socket(fileno=number)
     owners_end = os.pidfd_open(owner)
     copies = _Copies()
@@ -275,6 +276,7 @@ def _taken_over(connection: socket.socket, kept: Sequence[str]) -> list[str]:
     # Ctrl-C reaches the processes of a group. This one gets it from its command, and so only once.
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _, files, *_ = socket.recv_fds(connection, 1, 3)
     for number, file in enumerate(files):
         os.dup2(file, number)

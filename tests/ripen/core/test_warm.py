@@ -157,6 +157,7 @@ def test_stages_of_a_plain_dvc_share_a_warm_process_that_ends_with_it(tmp_path: 
     assert first[0] == second[0] != str(dvc.pid)
     assert sockets == [f"['warm-{dvc.pid}']"]
     process = psutil.Process(int(first[0]))
+    process.terminate()  # as `timeout` ends a group
     dvc.kill()
     dvc.communicate()
     process.wait(60)

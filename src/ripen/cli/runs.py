@@ -352,7 +352,10 @@ def _confirmed(trials: int) -> bool:
     """Ask whether so many trials may begin; on no terminal the answer is no."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
-    return input(f"{trials:,} trials. Train them all? [y/N] ").strip().lower() == "y"
+    try:
+        return input(f"{trials:,} trials. Train them all? [y/N] ").strip().lower() == "y"
+    except EOFError:  # Ctrl-D
+        return False
 
 
 def _drop_broken_lock(lock: Path) -> None:

@@ -360,7 +360,9 @@ def _single(
         raise DataError(f"target '{target.name}': has one value ({counts}): nothing to predict")
     fractional = numbers and pd.to_numeric(target).mod(1).ne(0).any()
     if numbers and (fractional or len(values) > CLASSES):
-        return Goal("regression", "value", f"a number: {len(values):,} different values", "a number", {})
+        return Goal(
+            "regression", "value", f"a number: {len(values):,} different values", "a number", {}
+        )
     if not numbers and (tags := tags_of(target)):
         raise DataError(
             f"target '{target.name}': holds several labels a row, such as {target.iloc[0]!r}. "

@@ -100,7 +100,9 @@ class Asked:
     def __call__(self, key: str, options: Sequence[str], reason: str) -> str:
         """Return one of the options (`ripen.entry.facts.Ask`)."""
         if self._yes:
-            print(f"not sure of {key}: {reason}. Chosen: {options[0]}, not {' or '.join(options[1:])}")
+            print(
+                f"not sure of {key}: {reason}. Chosen: {options[0]}, not {' or '.join(options[1:])}"
+            )
             return options[0]
         if not _terminal():
             raise UsageError(f"not sure of {key}: {reason}. Run it on a terminal, or with --yes")

@@ -283,7 +283,10 @@ def target(data: _Data) -> Iterator[Finding]:
             continue
         numbers = values.astype(np.float64)
         low, middle, high = np.quantile(numbers, [0, 0.5, 1])
-        yield Finding("target", f"{of}from {significant(low)} to {significant(high)}, median {significant(middle)}")
+        yield Finding(
+            "target",
+            f"{of}from {significant(low)} to {significant(high)}, median {significant(middle)}",
+        )
         if (skewness := float(skew(numbers))) > 1:
             advice = ": its logarithm may be easier to learn (models do with metric rmsle)"
             advice = advice if low > 0 else ""

@@ -175,8 +175,8 @@ def values(source: Source) -> str | None:
     table = source.table("values")
     off = table.residual.abs()
     return (
-        f"Half of {source.model}'s predictions are within {significant(off.median())} of the true value, "
-        f"nine of ten within {significant(off.quantile(0.9))}."
+        f"Half of {source.model}'s predictions are within {significant(off.median())} of the true "
+        f"value, nine of ten within {significant(float(off.quantile(0.9)))}."
     )
 
 
@@ -256,7 +256,9 @@ def swept(source: Source) -> str:
 
 
 ENTRIES = {
-    "scores": Entry("Scores and standard errors", "Each model's score and its standard error", scores),
+    "scores": Entry(
+        "Scores and standard errors", "Each model's score and its standard error", scores
+    ),
     "learning_curve": Entry(
         "Learning curve", "Score of each model by number of training rows", learning_curve
     ),
@@ -269,19 +271,18 @@ ENTRIES = {
     ),
     "regions": Entry("Decision regions", "Probability over two features", regions),
     "confusion": Entry("Confusion matrix", "Counts of true class by predicted class", confusion),
-    "roc": Entry(
-        "ROC curve", "True by false positive rate of each model", roc
-    ),
-    "reliability": Entry(
-        "Calibration", "Observed share by predicted probability", reliability
-    ),
+    "roc": Entry("ROC curve", "True by false positive rate of each model", roc),
+    "reliability": Entry("Calibration", "Observed share by predicted probability", reliability),
     "values": Entry("Predicted against true values", "Predicted by true value of each row", values),
     "residuals": Entry("Residuals", "True minus predicted by predicted value", residuals),
     "mistakes": Entry(
         "Worst mistakes", "Images whose true class was given the least probability", mistakes, True
     ),
     "saliency": Entry(
-        "Saliency: which pixels decide", "Where a change of an image moves its class's score most", saliency, True
+        "Saliency: which pixels decide",
+        "Where a change of an image moves its class's score most",
+        saliency,
+        True,
     ),
     "activations": Entry(
         "Activations, layer by layer",

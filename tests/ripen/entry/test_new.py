@@ -98,7 +98,9 @@ def test_the_reasons_are_comments_and_guesses_are_said(
     write_folder(here / "mine", [0, 1] * 10)
     assert cli.main(["new", "mine", "--from", "mine", "--yes"]) == 0
     out = capsys.readouterr().out
-    assert "not sure of submission: sample_submission.csv holds 0 in every row. Chosen: label" in out
+    assert (
+        "not sure of submission: sample_submission.csv holds 0 in every row. Chosen: label" in out
+    )
     text = Path("conf/competition/mine.yaml").read_text()
     assert "source: {folder: mine}\n" in text
     assert "id: id # the column that sample_submission.csv and test.csv share\n" in text

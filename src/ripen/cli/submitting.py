@@ -128,7 +128,9 @@ def show_submissions(name: str) -> None:
         left = ledger.left_today(entries)
         asked = "unknown (--refresh asks Kaggle)"
         print(f"submissions left today: {asked if left is None else left}")
-    if entries or "kaggle" in config.load_competition(name).source:
+    # One that params.yaml does not hold is an earlier run's, whose scores are shown all the same.
+    settings = config.read(config.PARAMS)["competition"].get(name, {"source": ()})
+    if entries or "kaggle" in settings["source"]:
         print(f"submissions: {_write_page(name, entries)}")
 
 

@@ -253,6 +253,16 @@ def summary(out: Path) -> str:
     return "\n".join([head, *lines])
 
 
+HELD = """
+import runpy, sys
+from ripen.core import reproducibility
+reproducibility.hold("portable", 1)
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs a file whose numpy has a stage's kernels."""
+
+
 # --- ripen ---------------------------------------------------------------------------------------
 
 
@@ -269,15 +279,12 @@ def by_ripen(folder: Path, chosen: argparse.Namespace, _: float) -> None:
         same += [f"competition.{NAME}.models.{model}={_hydra(models[model])}" for model in models]
     _run([*ripen, "compose", f"competitions=[{NAME}]", *same, *chosen.overrides], clone, path)
     child = ["--child", "ripen", "--out", str(folder)]
-    _run([sys.executable, str(Path(__file__).resolve()), *child], clone, path)
+    _run([sys.executable, "-c", HELD, str(Path(__file__).resolve()), *child], clone, path)
     (folder / "submission.csv").write_bytes((clone / f"data/{NAME}/submission.csv").read_bytes())
 
 
 def ripen(chosen: argparse.Namespace) -> None:
     """Run the stages in this process, and say how long models and blend took."""
-    from ripen.core import reproducibility
-
-    reproducibility.hold("portable", 1)
     from ripen.competition import index, predictions
     from ripen.core.layout import Layout
     from ripen.settings.compose import load_competition

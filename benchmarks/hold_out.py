@@ -230,7 +230,14 @@ def summary(out: Path) -> str:
         )
         sign = 1 if facts["metric"] in ("accuracy", "roc_auc") else -1
 
-        def gain(rows: Any, own: Any = own, its: Any = its, facts: Any = facts, truth: Any = truth, sign: int = sign) -> float:  # noqa: E501
+        def gain(
+            rows: Any,
+            own: Any = own,
+            its: Any = its,
+            facts: Any = facts,
+            truth: Any = truth,
+            sign: int = sign,
+        ) -> float:
             parts = (scored(facts, truth.iloc[rows], each.iloc[rows])[0] for each in (own, its))
             ours, theirs = parts
             return sign * (ours - theirs)

@@ -1,19 +1,27 @@
 """What forests share: trees of random rows or splits, averaged."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from ripen.learn.classic import Classic
-from ripen.learn.estimator import Work
+from ripen.learn.estimator import Rows, Work
 from ripen.settings.typed import Count, typed
+
+ROWS = 20_000  # of a tree: sorting more takes long, and the forest as a whole sees all of them
 
 
 @typed
 class Forest(Classic):
-    """Settings of scikit-learn's forests."""
+    """Settings of scikit-learn's forests.
+
+    `max_samples` are the rows that a tree is shown, drawn anew for each: all of them, or of many
+    `ROWS`, where it is not given.
+    """
 
     n_estimators: Count = 200
     min_samples_leaf: Count = 2
     max_depth: Count | None = None
+    max_samples: Count | None = None
 
     encoders: ClassVar[tuple[str, ...]] = ("ordinal", "one_hot", "target")
     takes_several: ClassVar[bool] = True
@@ -31,9 +39,17 @@ class Forest(Classic):
         """Return the unfitted estimator (`Classic.build`)."""
         classifier, regressor = self.kinds()
         kind = classifier if work.task.probabilities else regressor
+        drawn = {"max_samples": self.max_samples, "bootstrap": True} if self.max_samples else {}
         return kind(
             self.n_estimators,
             min_samples_leaf=self.min_samples_leaf,
             max_depth=self.max_depth,
             random_state=work.seed,
+            **drawn,
         )
+
+    def fit_one(self, rows: Rows, work: Work, encoder: Any) -> Any:
+        """Fit trees, of some of many rows each (`Classic.fit_one`)."""
+        most = self.max_samples or ROWS
+        own = replace(self, max_samples=most if most < len(rows.y) else None)
+        return Classic.fit_one(own, rows, work, encoder)

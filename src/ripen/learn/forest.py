@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 from ripen.learn.classic import Classic
 from ripen.learn.estimator import Rows, Work
-from ripen.settings.typed import Count, typed
+from ripen.settings.typed import Count, Fraction, typed
 
-ROWS = 20_000  # of a tree: sorting more takes long, and the forest as a whole sees all of them
+ROWS = 10_000  # of a tree: sorting more takes long, and the forest as a whole sees all of them
 
 
 @typed
@@ -15,13 +15,15 @@ class Forest(Classic):
     """Settings of scikit-learn's forests.
 
     `max_samples` are the rows that a tree is shown, drawn anew for each: all of them, or of many
-    `ROWS`, where it is not given.
+    `ROWS`, where it is not given. `max_features` is the share of the features that a split tries;
+    by default the square root of their number for classes, and all for numbers.
     """
 
     n_estimators: Count = 200
     min_samples_leaf: Count = 2
     max_depth: Count | None = None
     max_samples: Count | None = None
+    max_features: Fraction | None = None
 
     encoders: ClassVar[tuple[str, ...]] = ("ordinal", "one_hot", "target")
     takes_several: ClassVar[bool] = True
@@ -39,13 +41,17 @@ class Forest(Classic):
         """Return the unfitted estimator (`Classic.build`)."""
         classifier, regressor = self.kinds()
         kind = classifier if work.task.probabilities else regressor
-        drawn = {"max_samples": self.max_samples, "bootstrap": True} if self.max_samples else {}
+        more: dict[str, Any] = {}
+        if self.max_samples:
+            more |= {"max_samples": self.max_samples, "bootstrap": True}
+        if self.max_features:
+            more |= {"max_features": self.max_features}
         return kind(
             self.n_estimators,
             min_samples_leaf=self.min_samples_leaf,
             max_depth=self.max_depth,
             random_state=work.seed,
-            **drawn,
+            **more,
         )
 
     def fit_one(self, rows: Rows, work: Work, encoder: Any) -> Any:

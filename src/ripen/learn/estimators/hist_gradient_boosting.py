@@ -49,9 +49,9 @@ class HistGradientBoosting(Boosted):
             random_state=work.seed,
         )
 
-    def best(self, rows: Rows, held: Rows, work: Work, known: Known) -> int:
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known, most: int) -> int:
         """Return the number of trees (`Boosted.best`)."""
-        model = self.boost(work, known, self.max_iter)
+        model = self.boost(work, known, most)
         model.set_params(early_stopping=True, n_iter_no_change=self.early_stopping, scoring="loss")
         model.fit(
             rows.x,

@@ -67,12 +67,12 @@ class LightGBM(Boosted):
             **more,
         )
 
-    def best(self, rows: Rows, held: Rows, work: Work, known: Known) -> int:
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known, most: int) -> int:
         """Return the number of trees (`Boosted.best`)."""
         import lightgbm
 
         model = self.grow(
-            self.boost(work, known, self.max_iter),
+            self.boost(work, known, most),
             rows,
             known,
             eval_X=(held.x,),

@@ -55,9 +55,9 @@ class XGBoost(Boosted):
             **more,
         )
 
-    def best(self, rows: Rows, held: Rows, work: Work, known: Known) -> int:
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known, most: int) -> int:
         """Return the number of trees (`Boosted.best`)."""
-        model = self.boost(work, known, self.max_iter)
+        model = self.boost(work, known, most)
         model.set_params(early_stopping_rounds=self.early_stopping)
         model.fit(
             rows.x,

@@ -63,6 +63,18 @@ class Boosted(Classic):
     encoders: ClassVar[tuple[str, ...]] = ("native", "ordinal", "one_hot", "target")
     has_learning_curve: ClassVar[bool] = False  # a training for each size, of up to 3000 trees
 
+    @property
+    def rate(self) -> float:
+        """The learning rate, of an estimator that is `sized`."""
+        assert self.learning_rate is not None
+        return self.learning_rate
+
+    @property
+    def patience(self) -> int:
+        """After how many trees without a gain growing ends, of an estimator that is `sized`."""
+        assert self.early_stopping is not None
+        return self.early_stopping
+
     def boost(self, work: Work, known: Known, trees: int) -> Any:
         """Return the unfitted estimator with that many trees, without early stopping."""
         raise NotImplementedError
@@ -84,18 +96,20 @@ class Boosted(Classic):
     def sized(self, rows: int) -> Self:
         """Return the estimator with the rate, trees and patience that suit so many rows."""
         usual = USUAL if rows <= MANY else SHORT
-        given = {name: value for name, value in usual.items() if getattr(self, name) is None}
+        given: dict[str, Any] = {
+            name: value for name, value in usual.items() if getattr(self, name) is None
+        }
         return replace(self, **given)
 
     def trees(self, rows: Rows, work: Work, known: Known) -> int:
         """Return the number of trees. Its copies of the rows are freed before all of them train."""
-        assert self.max_iter is not None
-        assert self.learning_rate is not None  # `sized` gives both
+        most = self.max_iter
+        assert most is not None
         parts = held_out(rows, self.held_out, work.seed, work.task.probabilities)
         if parts is None:  # too few rows to hold some out
-            return min(self.max_iter, round(5 / self.learning_rate))
+            return min(most, round(5 / self.rate))
         kept, held = (rows[part] for part in parts)
-        return max(1, self.best(kept, held, work, known, self.max_iter))
+        return max(1, self.best(kept, held, work, known, most))
 
     def _known(self, features: int, encoder: Any) -> Known:
         """Return which features are codes, and which are monotone.

@@ -39,7 +39,7 @@ def test_a_model_learns_from_as_many_rows_as_its_settings_say(tmp_path: Path) ->
     _, fitted = fitting.run(fit)
     neighbours = fitted.pipeline[-1]  # type: ignore[attr-defined]
     assert neighbours.n_samples_fit_ == 12
-    assert estimator({"estimator": "svm"}, "").most == 10_000
+    assert estimator({"estimator": "svm"}, "").most == 5_000
     assert estimator({"estimator": "svm", "rows": 20_000}, "").most == 20_000
     assert estimator({"estimator": "ridge"}, "").most is None
 

@@ -161,15 +161,16 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str, str]) -> int:
-    limit = config.load_run().budget
-    spending = budget.Spending(limit, started, environment) if limit else None
+    limit, loaded, before = config.load_run().budget, _loaded(), _text(LOCK)
+    jobs = max(1, chosen.jobs // max(competition.threads for competition in loaded.values()))
+    spending = budget.Spending(limit, started, environment, jobs=jobs) if limit else None
     if spending:
         for step in (budget.models, budget.blends):
             if left_out := step(spending):
                 chosen.overrides = [*chosen.overrides, *left_out]
                 _compose(chosen)
-    competitions, dvc = config.load_run().competitions, [sys.executable, "-m", "dvc"]
-    loaded = {name: config.load_competition(name) for name in competitions}
+                loaded = _loaded()
+    competitions, dvc = list(loaded), [sys.executable, "-m", "dvc"]
     graph = config.read(config.PARAMS)["graph"]
     stages, targets = lanes.stages_of_run(graph), list[str]()
     if spending:  # a report is written if there is time when all else is done
@@ -177,14 +178,11 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
     if chosen.verbose:
         code = subprocess.run([*dvc, "repro", *targets], env=environment).returncode
     else:
-        threads = max(competition.threads for competition in loaded.values())
         costs = {unit.stage: unit.cost for unit in budget.units(loaded, graph)}
         times = live.read_times(live.TIMES)
         # DVC takes two seconds to tell, and a clone's first run has nothing yet.
         due = budget.changed(stages, environment) if times else set(stages)
-        jobs = max(1, chosen.jobs // threads)
         phases = lanes.phases(stages, due, graph, competitions, jobs, times, costs)
-        before = _text(LOCK)
         code = live.repro(Console(), stages, phases, _dvc, environment)
         after = _text(LOCK)
         if after != (ordered := lanes.ordered(after, before, stages)):
@@ -199,6 +197,11 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
         print(f"To go back: git checkout {' '.join(changed)} && .venv/bin/dvc checkout")
         print("To keep the settings: write them into conf/, then ripen compose, and commit")
     return code
+
+
+def _loaded() -> dict[str, Competition]:
+    """Return the competitions of params.yaml."""
+    return {name: config.load_competition(name) for name in config.load_run().competitions}
 
 
 def _dvc(phase: lanes.Phase, stages: Sequence[str]) -> list[str]:

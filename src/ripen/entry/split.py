@@ -57,7 +57,7 @@ def of_table(
         if parts.apart(*typed[name]):
             reason = f"each {name} has several rows, and none is in both parts"
             return Split({"split": stratified, "group": name, "folds": FOLDS}, reason)
-    reason = "neither groups nor time tell the parts apart"
+    reason = "train and test seem split at random"
     if rare:
         return Split({"split": "kfold", "folds": FOLDS}, f"{reason}; {rare}")
     return Split({"split": "stratified" if classes else "kfold", "folds": FOLDS}, reason)

@@ -124,10 +124,10 @@ def convert(values: "pd.Series[str]", column: Column, decimal: str = ".") -> "pd
     match column.type:
         case "number":
             # Each text once: of a picture's pixels there are few.
-            places, texts = pd.factorize(given, use_na_sentinel=False)
+            codes, texts = pd.factorize(given, use_na_sentinel=False)
             once = with_points(pd.Series(texts, dtype=given.dtype), decimal)
-            found = pd.to_numeric(once, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-            return pd.Series(found[places], given.index, name=given.name)
+            numbers = pd.to_numeric(once, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+            return pd.Series(numbers[codes], given.index, name=given.name)
         case "boolean":
             places = {text: bool(place) for pair in BOOLEANS for place, text in enumerate(pair)}
             found = given.str.casefold().map(places | {"0": False, "1": True})

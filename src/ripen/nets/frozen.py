@@ -217,7 +217,7 @@ def from_zoo(settings: FrozenNet) -> Opened:
     ConfigError
         If the net does not have a layer.
     """
-    net = open_net(definition(settings), str(caffemodel(settings.net)), caffe.TEST)
+    net = open_net(definition(settings), caffe.TEST, str(caffemodel(settings.net)))
     return net, contract(settings.net).input
 
 

@@ -290,7 +290,8 @@ def _read(folder: Path, about: dict[str, Any]) -> Served:
     from ripen.nets.engines.pycaffe import probabilities
     from ripen.nets.opening import open_net
 
-    net = open_net(*[str(folder / name) for name in NET], caffe.TEST)
+    deploy, weights = (str(folder / name) for name in NET)
+    net = open_net(deploy, caffe.TEST, weights)
     unit: Any = tuple(about["unit"])
     if "views" in about:
         return _of_images(about, lambda data: probabilities(net, data), unit)

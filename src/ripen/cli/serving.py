@@ -36,7 +36,8 @@ def _arguments(parser: argparse.ArgumentParser, here: Path) -> None:
 )
 def serve(chosen: argparse.Namespace) -> int:
     """Serve a page on which you ask a model: drop a picture, or fill in a form."""
-    if chosen.name in config.available() and config.PARAMS.exists():
+    named = chosen.name in config.available()
+    if named and config.PARAMS.exists():
         own = config.read(config.PARAMS).get("competition") or {}
         if chosen.name in own:
             # Its model is fitted again, to the same numbers.
@@ -47,7 +48,8 @@ def serve(chosen: argparse.Namespace) -> int:
     from ripen.serve.offer import served
 
     app.check_free(chosen.host, chosen.port)
-    print("loading the model, which takes some seconds", flush=True)
+    again = " (fitted again first, if it is no net of images)" if named else ""
+    print(f"loading the model{again}", flush=True)
     model = served(chosen.name, chosen.model)
     shown = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     print(f"{model.title} is at http://{shown}:{chosen.port}")

@@ -1,6 +1,7 @@
 """The features of images that a served model computes by itself, with its own copies of nets."""
 
 import base64
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,7 +23,6 @@ from ripen.nets.opening import open_net
 from ripen.settings.schema import Competition, Images
 from ripen.settings.typed import typed
 
-LONGEST_PATH = 4096  # of Linux, in bytes
 SMALLEST = 32  # bytes of an image: less than that is a mistyped path
 
 
@@ -117,7 +117,7 @@ def _file(row: int, value: Any) -> File:
     if isinstance(value, bytes):
         return File(f"row {row}", lambda: value)
     text = str(value)
-    if len(text) < LONGEST_PATH and Path(text).is_file():
+    if os.path.isfile(text):  # of a text that is too long for a path, pathlib's is an error
         return File(text, Path(text).read_bytes)
     try:
         content = base64.b64decode(text, validate=True)

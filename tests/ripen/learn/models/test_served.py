@@ -266,10 +266,11 @@ def test_a_net_answers_as_before(tmp_path: Path) -> None:
 def test_an_image_is_given_by_its_path_its_bytes_or_in_base64(tmp_path: Path) -> None:
     content = bytes(range(64))
     (tmp_path / "a.png").write_bytes(content)
-    given = [str(tmp_path / "a.png"), content, base64.b64encode(bytes(8000)).decode()]
+    given = [str(tmp_path / "a.png"), content]
+    given += [base64.b64encode(bytes(size)).decode() for size in (300, 8000)]
     files = image_files(pd.DataFrame({"image": given}))
-    assert [file.read() for file in files] == [content, content, bytes(8000)]
-    for wrong in ("b.png", "nope", "x" * 5001):
+    assert [file.read() for file in files] == [content, content, bytes(300), bytes(8000)]
+    for wrong in ("b.png", "nope", "." * 300, "." * 5001):
         with pytest.raises(DataError, match="input: row 0: .* is neither a file nor an image in b"):
             image_files(pd.DataFrame({"image": [wrong]}))
 

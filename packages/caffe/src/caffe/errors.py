@@ -81,6 +81,10 @@ class CallError(NetError, TypeError):
     """A net was made with invalid arguments."""
 
 
+class CopyError(NetError, RuntimeError):
+    """A net or a solver cannot be copied or pickled: a RuntimeError in pycaffe."""
+
+
 class ReadOnlyError(NetError, AttributeError):
     """An attribute that no script may replace, such as a net's `params`."""
 

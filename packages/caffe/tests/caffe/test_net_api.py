@@ -1,5 +1,8 @@
 """The attributes and methods of nets under pycaffe's names."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -156,6 +159,12 @@ def test_several_devices():
     finally:
         caffe.set_solver_count(1)
         caffe.set_solver_rank(0)
+
+
+@pytest.mark.parametrize("call", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_net_cannot_be_copied(call):
+    with pytest.raises(RuntimeError, match="a Net cannot be copied or pickled"):  # as in pycaffe
+        call(net())
 
 
 def test_timer():

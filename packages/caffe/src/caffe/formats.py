@@ -283,7 +283,7 @@ def _beside(target: Path, named: bool) -> tuple[int, Path | None]:
 def _name(handle: int, target: Path) -> Path:
     """Give an open file without a name one beside a target."""
     name = target.parent / f".{secrets.token_hex(8)}.tmp"
-    # With a folder's handle, even an unused one, Python follows the link (linkat, not link).
+    # Only with a folder's handle, any one, does Python call linkat, which follows such a path.
     os.link(_HANDLES / str(handle), name, src_dir_fd=handle)
     return name
 

@@ -105,7 +105,7 @@ class ArrayNeeded(InputError, AttributeError):
 
 
 class SeedError(InputError, OverflowError):
-    """A negative seed: an OverflowError in pycaffe."""
+    """A negative seed, or one of more than 32 bits: an OverflowError in pycaffe."""
 
 
 class BatchError(NetError, ValueError, RuntimeError):

@@ -23,6 +23,7 @@ from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError
 from ripen.core.lineage import leaves
 from ripen.core.locks import hold
+from ripen.core.repository import git
 from ripen.learn.sweeps.space import SWEPT
 from ripen.settings import compose as config
 from ripen.settings.schema import Competition
@@ -236,9 +237,8 @@ def _say_next(competitions: Mapping[str, Competition]) -> None:
 
 def _changed() -> list[str]:
     """Return the tracked files that a run writes and that differ from the last commit."""
-    command = ["git", "status", "--porcelain", "--untracked-files=no", "--", *WRITTEN]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return [] if done.returncode else [line[3:] for line in (done.stdout or "").splitlines()]
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", *WRITTEN)
+    return [line[3:] for line in changed.splitlines()]
 
 
 def _leaderboard_arguments(parser: argparse.ArgumentParser, here: Path) -> None:

@@ -335,7 +335,7 @@ def _checked(
     for info in infos:
         if problem := _problem(info, limits):
             raise DataError(f"{path}: member '{shown(info.filename)}' {problem}")
-        # Compare normalised names: `a//x` and `./a/x` would overwrite `a/x` when unpacked.
+        # Compare normalized names: `a//x` and `./a/x` would overwrite `a/x` when unpacked.
         plain = str(PurePosixPath(info.filename))
         if plain in files:
             raise DataError(f"{path}: member '{shown(info.filename)}' is duplicated")

@@ -137,8 +137,10 @@ class OfNet:
         """Return the features of images (`Extraction.extract`)."""
         (opened,) = nets or [from_zoo(self.frozen)]
         assert images.batch_size is not None  # `complete` has filled it in
-        given = files, images.batch_size, threads, advance
-        return extract(opened, self.frozen, images.crop, images.precision, *given)
+        return extract(
+            opened, self.frozen, images.crop, images.precision,
+            files, images.batch_size, threads, advance,
+        )  # fmt: skip
 
     def attributes(self) -> dict[str, Any]:
         """Return the net's settings (`Extraction.attributes`)."""
@@ -285,9 +287,11 @@ def _of_side(
 ) -> Iterator[NDArray[np.floating]]:
     """Yield the features at one input size, batch after batch, shape (n, views, size)."""
     (output,) = net.outputs
-    prepare, ahead = prepare_views(wanted, seen), device.workers()
-    given = (files, wanted, prepare, batch_size, threads, None, ahead, len(seen), device.pin)
-    for batch in waits.drawn(batches(*given)):
+    decoded = batches(
+        files, wanted, prepare_views(wanted, seen), batch_size, threads,
+        workers=device.workers(), views=len(seen), pin=device.pin,
+    )  # fmt: skip
+    for batch in waits.drawn(decoded):
         device.put(net.blobs["data"], batch.data)
         found = np.asarray(net.forward()[output])
         yield found.reshape(len(batch.rows), len(seen), -1)

@@ -17,17 +17,8 @@ from ripen.competition.tasks import TASKS
 from ripen.core.errors import DataError
 from ripen.judge import scoring
 from ripen.judge.figures import roc_points
-from ripen.judge.scoring import (
-    Column,
-    Scored,
-    deciding_part,
-    drawn_part,
-    join,
-    leaderboard,
-    read_metrics,
-    table,
-    two_digits,
-)
+from ripen.judge.leaderboard import Column, leaderboard, read_metrics, table, two_digits
+from ripen.judge.scoring import Scored, deciding_part, drawn_part, join
 
 LABELS = np.array([0, 1, 1, 0])
 BINARY, REGRESSION = TASKS["binary"], TASKS["regression"]

@@ -24,6 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ripen.core import lineage
 from ripen.core.errors import ConfigError
+from ripen.core.reproducibility import derived_seed
 from ripen.learn.sweeps import space as spaces
 from ripen.learn.sweeps.space import Choices, Interval, Settings, Space, encoded
 from ripen.learn.sweeps.trial import FinishedTrial, Result
@@ -161,7 +162,7 @@ def suggest(
     """Return the settings of a trial (`Study.suggest`); `seed` is the sweep's."""
     if sweep.sampler == "grid":
         return space.grid(index)
-    own = int.from_bytes(hashlib.sha256(f"{seed} {index}".encode()).digest()[:4])
+    own = derived_seed(seed, index)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}

@@ -27,8 +27,9 @@ from ripen.core.progress import progress
 from ripen.judge.leaderboard import read_metrics
 from ripen.learn import blending, fitting
 from ripen.learn.estimator import estimator
-from ripen.settings.compose import PARAMS, dump, load_competition, read
+from ripen.settings.compose import PARAMS, load_competition
 from ripen.settings.schema import Competition
+from ripen.settings.yaml_files import dump, read
 from ripen.stages.fit import open_fit
 
 NOTEBOOK, WHEELS = "submission.ipynb", "wheels"

@@ -26,6 +26,7 @@ from ripen.core.locks import hold
 from ripen.core.repository import git
 from ripen.learn.sweeps.space import SWEPT
 from ripen.settings import compose as config
+from ripen.settings import yaml_files
 from ripen.settings.schema import Competition
 
 RUNNING = Path(".ripen") / "run.lock"  # held while a run is at work
@@ -70,7 +71,7 @@ def _compose(chosen: argparse.Namespace) -> None:
 
     values, notes = settings.compose(chosen.overrides)
     before = _settings()
-    write_text(config.PARAMS, config.dump(values))
+    write_text(config.PARAMS, yaml_files.dump(values))
     for note in notes:
         print(f"note: {note}")
     for line in changes(before, _settings()):
@@ -116,7 +117,7 @@ def _competitions(values: Mapping[str, Any]) -> list[str]:
 def _settings() -> dict[str, Any] | None:
     """Return the settings of params.yaml by dotted key; None if it is missing or broken."""
     try:
-        return dict(leaves(config.read(config.PARAMS)))
+        return dict(leaves(yaml_files.read(config.PARAMS)))
     except ConfigError:
         return None
 
@@ -163,7 +164,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 def _serving() -> list[str]:
     """Return the command of a warm process, whose numbers are those of most competitions."""
-    settings = [*(config.read(config.PARAMS).get("competition") or {}).values()]
+    settings = [*(yaml_files.read(config.PARAMS).get("competition") or {}).values()]
     numbers = Counter((each["reproducibility"], str(each["threads"])) for each in settings)
     return [sys.executable, "-m", "ripen.stages", "--warm", *numbers.most_common(1)[0][0]]
 
@@ -178,7 +179,7 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
                 _compose(chosen)
     competitions, dvc = config.load_run().competitions, [sys.executable, "-m", "dvc"]
     loaded = {name: config.load_competition(name) for name in competitions}
-    graph = config.read(config.PARAMS)["graph"]
+    graph = yaml_files.read(config.PARAMS)["graph"]
     stages, targets = lanes.stages_of_run(graph), list[str]()
     if spending:  # a report is written if there is time when all else is done
         targets = stages = [stage for stage in stages if not stage.startswith("report@")]
@@ -358,7 +359,7 @@ def _confirmed(trials: int) -> bool:
 def _drop_broken_lock(lock: Path) -> None:
     """Remove a lock file that a killed DVC left truncated; DVC's run cache restores its entries."""
     try:
-        whole = not lock.exists() or "schema" in config.read(lock)
+        whole = not lock.exists() or "schema" in yaml_files.read(lock)
     except ConfigError:
         whole = False
     if not whole:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from ripen.cli.command import command, port
 from ripen.core import reproducibility
+from ripen.core.processes import check_port
 from ripen.settings import compose as config
+from ripen.settings import yaml_files
 
 LOCAL = "127.0.0.1"
 
@@ -37,7 +39,7 @@ def _arguments(parser: argparse.ArgumentParser, here: Path) -> None:
 def serve(chosen: argparse.Namespace) -> int:
     """Open a page that asks a model: drop a picture, or fill in a form."""
     if chosen.name in config.available() and config.PARAMS.exists():
-        own = config.read(config.PARAMS).get("competition") or {}
+        own = yaml_files.read(config.PARAMS).get("competition") or {}
         if chosen.name in own:
             # Its model is fitted again, to the same numbers.
             settings = config.load_competition(chosen.name)
@@ -46,7 +48,7 @@ def serve(chosen: argparse.Namespace) -> int:
     from ripen.serve import app
     from ripen.serve.offer import served
 
-    app.check_free(chosen.host, chosen.port)
+    check_port(chosen.host, chosen.port, "ripen serve", 8000)
     print("loading the model, which takes some seconds", flush=True)
     model = served(chosen.name, chosen.model)
     shown = f"[{chosen.host}]" if ":" in chosen.host else chosen.host

@@ -46,10 +46,8 @@ def space(of: Estimator) -> spaces.Space:
     assert of.tune is not None
     found = spaces.parse(of.tune.space or of.space)
     for axis in found.axes:
-        values = axis.values if isinstance(axis, spaces.Choices) else (axis.low, axis.high)
-        for value in values:
-            whole = isinstance(axis, spaces.Interval) and axis.whole
-            with_settings(of, {axis.key: int(value) if whole else value} | found.fixed)
+        for value in axis.examples:
+            with_settings(of, {axis.key: value} | found.fixed)
     return found
 
 

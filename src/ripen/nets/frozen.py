@@ -136,11 +136,7 @@ class OfNet:
     ) -> Features:
         """Return the features of images (`Extraction.extract`)."""
         (opened,) = nets or [from_zoo(self.frozen)]
-        assert images.batch_size is not None  # `complete` has filled it in
-        return extract(
-            opened, self.frozen, images.crop, images.precision,
-            files, images.batch_size, threads, advance,
-        )  # fmt: skip
+        return extract(opened, self.frozen, images, files, threads, advance)
 
     def attributes(self) -> dict[str, Any]:
         """Return the net's settings (`Extraction.attributes`)."""
@@ -226,12 +222,10 @@ def from_zoo(settings: FrozenNet) -> Opened:
 def extract(
     opened: Opened,
     settings: FrozenNet,
-    crop: float,
-    precision: str,
+    images: Images,
     files: Sequence[File],
-    batch_size: int,
     threads: int,
-    advance: Advance = lambda images: None,
+    advance: Advance,
 ) -> Features:
     """Return the features of images from a frozen net.
 
@@ -242,13 +236,11 @@ def extract(
     opened : (caffe.Net, Input)
         As `from_zoo` returns them.
     settings : FrozenNet
-    crop : float in (0, 1)
-        Side of the crops among the views, as a share of the image's sides.
-    precision : "float16" or "float32"
-        Precision of the result.
+    images : Images
+        `crop`, `batch_size` (of images, not views) and the `precision` of the result.
     files : sequence of File, length n
-    batch_size, threads : int
-        As for `ripen.data.batches`; `batch_size` counts images, not views.
+    threads : int
+        As for `ripen.data.batches`.
     advance : callable
         Called after each batch with its number of images: n times the number of `sides` in all.
 
@@ -259,7 +251,9 @@ def extract(
     """
     net, wanted = opened
     (output,) = net.outputs
-    seen, dtype = views(settings.views, crop), np.dtype(precision)
+    batch_size = images.batch_size
+    assert batch_size is not None  # `complete` has filled it in
+    seen, dtype = views(settings.views, images.crop), np.dtype(images.precision)
     size, waits = int(net.blobs[output].shape[1]), Waits()
 
     def blocks() -> Iterator[Block]:

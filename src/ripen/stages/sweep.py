@@ -20,8 +20,9 @@ from ripen.learn.sweeps.space import SWEPT
 from ripen.learn.sweeps.store import Store
 from ripen.learn.sweeps.study import Study, define
 from ripen.learn.sweeps.trial import FinishedTrial
-from ripen.settings.compose import CONF, load_competition, load_run, read, run_of
+from ripen.settings.compose import CONF, load_competition, load_run, run_of
 from ripen.settings.schema import Run
+from ripen.settings.yaml_files import read
 from ripen.track.experiments import repository_root
 from ripen.track.sweep_runs import SweepRuns
 

@@ -29,7 +29,8 @@ from ripen.core.errors import StoreError
 from ripen.core.lineage import leaves
 from ripen.core.repository import git
 from ripen.learn.convergence import Check, Training
-from ripen.settings.compose import PARAMS, load_run, read
+from ripen.settings.compose import PARAMS, load_run
+from ripen.settings.yaml_files import read
 from ripen.track.experiments import EXPERIMENTS, Client, locked, open_experiment
 
 BATCH = 500  # metrics a request: MLflow takes 1,000 at most

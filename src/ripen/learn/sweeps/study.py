@@ -184,13 +184,7 @@ def params(space: Space, settings: Settings) -> dict[str, Any]:
 
 def decoded(space: Space, chosen: dict[str, Any]) -> Settings:
     """Return Optuna's parameters as settings, with those that all trials share."""
-    settings: Settings = {}
-    for axis in space.axes:
-        value = chosen[axis.key]
-        if isinstance(axis, Choices):
-            value = next(item for item in axis.values if encoded(item) == value)
-        settings[axis.key] = value
-    return settings | space.fixed
+    return {axis.key: axis.decoded(chosen[axis.key]) for axis in space.axes} | space.fixed
 
 
 def frozen(space: Space, settings: Settings, result: Result) -> FrozenTrial:

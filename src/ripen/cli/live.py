@@ -152,7 +152,7 @@ class View:
         """Return how many stages ran, and how many did not need to."""
         took = shown(self._clock() - self._start)
         rest = self._total - self._count
-        return f"{self._count} stages ran, {rest} were unchanged or cached, in {took}"
+        return f"{self._count} stages ran, {rest} unchanged or cached, in {took}"
 
     def guess(self) -> float | None:
         """Return the seconds that are left at most, None where nothing is known.
@@ -241,12 +241,12 @@ def repro(
                     unmade = [view.stage(lane)] if phase.alone else left[lane]
                     failed |= {competition_of(stage) for stage in unmade}
     except KeyboardInterrupt:
-        print("stopped. What is done is kept: ripen run goes on from there", file=sys.stderr)
+        print("stopped. Finished stages are kept; ripen run continues after them", file=sys.stderr)
         return INTERRUPTED
     finally:
         write_times(view.times, file)
     if code:
-        print("What is done is kept. All that DVC says: ripen run -v", file=sys.stderr)
+        print("Finished stages are kept. For DVC's full output: ripen run -v", file=sys.stderr)
     else:
         console.print(view.summary(), highlight=False)
     return code

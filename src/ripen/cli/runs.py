@@ -45,7 +45,7 @@ WRITTEN = ("params.yaml", "dvc.lock", "metrics")  # by a run, and tracked by git
     arguments=overrides,
 )
 def compose(chosen: argparse.Namespace) -> int:
-    """Write params.yaml, which the stages read, from conf/, which you edit."""
+    """Write params.yaml from conf/: you edit conf/, the stages read params.yaml."""
     with _alone():
         _compose(chosen)
     return 0
@@ -129,7 +129,7 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     overrides(parser, here)
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="show DVC's own lines, one stage at a time"
+        "-v", "--verbose", action="store_true", help="show DVC's full output, one stage at a time"
     )
     parser.add_argument(
         "-j",
@@ -137,7 +137,7 @@ def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
         type=count,
         default=max(1, min(os.cpu_count() or 1, psutil.virtual_memory().total // EACH)),
         metavar="N",
-        help="stages at once (default: one for each core and 2 GiB of memory)",
+        help="stages that run at once (default: one for each core and 2 GiB of memory)",
     )
 
 
@@ -149,7 +149,7 @@ def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     arguments=_run_arguments,
 )
 def run(chosen: argparse.Namespace) -> int:
-    """Run all that has changed, from the files to the submission, and show the results."""
+    """Run every stage that has changed, from files to submission, and show the results."""
     with _alone():
         return _run(chosen)
 
@@ -243,7 +243,9 @@ def _changed() -> list[str]:
 
 
 def _leaderboard_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", nargs="?", metavar="COMPETITION", help="default: all chosen")
+    parser.add_argument(
+        "competition", nargs="?", metavar="COMPETITION", help="default: those of the last run"
+    )
     parser.add_argument(
         "--refresh",
         action="store_true",
@@ -280,7 +282,7 @@ def _show(competitions: Sequence[str]) -> int:
 
 
 def _find_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("name", help="a DVC experiment, or an MLflow run's id")
+    parser.add_argument("name", metavar="NAME", help="a DVC experiment, or the id of an MLflow run")
 
 
 @command("find", "find pappy-good", arguments=_find_arguments)
@@ -302,15 +304,15 @@ def find(chosen: argparse.Namespace) -> int:
 
 
 def _ui_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("--port", type=port, default=5000, help="of the server (%(default)s)")
+    parser.add_argument("--port", type=port, default=5000, help="default: %(default)s")
     parser.add_argument(
-        "--no-browser", dest="browser", action="store_false", help="print the addresses only"
+        "--no-browser", dest="browser", action="store_false", help="only print the addresses"
     )
 
 
 @command("ui", "ui", "ui --port 5001 --no-browser", arguments=_ui_arguments)
 def ui(chosen: argparse.Namespace) -> int:
-    """Open MLflow's pages on the runs."""
+    """Open MLflow on the runs."""
     print("starting MLflow's server, which takes some seconds", flush=True)
     # Importing MLflow takes a second, which the other commands need not wait.
     from ripen.track import ui as pages
@@ -319,12 +321,16 @@ def ui(chosen: argparse.Namespace) -> int:
 
 
 def _sweep_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", metavar="COMPETITION", help="its name")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. sweep=nodes")
+    parser.add_argument("competition", metavar="COMPETITION", help="a name from conf/competition/")
     parser.add_argument(
-        "-m", "--multirun", nargs="*", metavar="KEY=V1,V2", help="sweep these, in Hydra's syntax"
+        "overrides", nargs="*", metavar="KEY=VALUE", help="settings, or another sweep: sweep=nodes"
     )
-    parser.add_argument("-y", "--yes", action="store_true", help="however many trials there are")
+    parser.add_argument(
+        "-m", "--multirun", nargs="*", metavar="KEY=V1,V2", help="what varies, in Hydra's syntax"
+    )
+    parser.add_argument(
+        "-y", "--yes", action="store_true", help="do not ask, however many trials there are"
+    )
 
 
 @command(
@@ -353,7 +359,10 @@ def _confirmed(trials: int) -> bool:
     """Ask whether so many trials may begin; on no terminal the answer is no."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
-    return input(f"{trials:,} trials. Train them all? [y/N] ").strip().lower() == "y"
+    try:
+        return input(f"{trials:,} trials. Train them all? [y/N] ").strip().lower() == "y"
+    except EOFError:  # Ctrl-D
+        return False
 
 
 def _drop_broken_lock(lock: Path) -> None:

@@ -355,12 +355,14 @@ def _single(
     values = target.value_counts()
     counts = f"{len(values)} values"
     if len(values) <= 2:
-        counts = ", ".join(f"{value} {count:,}" for value, count in values.items())
+        counts = " and ".join(f"{count:,} rows of {value}" for value, count in values.items())
     if len(values) < 2:
         raise DataError(f"target '{target.name}': has one value ({counts}): nothing to predict")
     fractional = numbers and pd.to_numeric(target).mod(1).ne(0).any()
     if numbers and (fractional or len(values) > CLASSES):
-        return Goal("regression", "value", f"a number, {len(values):,} values", "a number", {})
+        return Goal(
+            "regression", "value", f"a number: {len(values):,} different values", "a number", {}
+        )
     if not numbers and (tags := tags_of(target)):
         raise DataError(
             f"target '{target.name}': holds several labels a row, such as {target.iloc[0]!r}. "

@@ -57,7 +57,7 @@ def of_table(
         if parts.apart(*typed[name]):
             reason = f"each {name} has several rows, and none is in both parts"
             return Split({"split": stratified, "group": name, "folds": FOLDS}, reason)
-    reason = "neither groups nor time tell the parts apart"
+    reason = "no sign that train and test were split by group or in time"
     if rare:
         return Split({"split": "kfold", "folds": FOLDS}, f"{reason}; {rare}")
     return Split({"split": "stratified" if classes else "kfold", "folds": FOLDS}, reason)

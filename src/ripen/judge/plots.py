@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.axis
 import matplotlib.ticker
 import numpy as np
 import pandas as pd
@@ -31,6 +32,7 @@ LETTERS = 24  # of a class's name
 LEVEL = 30  # letters of all classes' names that stand side by side below a matrix
 WIDE = 10  # times the least score: one bad model would squeeze all others together
 HOVERED = 200  # points of a line
+TICKS = 5  # intervals of an axis with long numbers
 COLOURS = {"train": "#3c8c63", "validation": "#c2703d", "reference": "#8a8a8a"}
 # Each has a contrast of at least 3 with white and with the report's dark background (WCAG 1.4.11).
 PALETTE = (
@@ -127,6 +129,8 @@ def scores(table: pd.DataFrame, heading: str, styles: Styles) -> Figure:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
         axes.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+    else:
+        _few_ticks(axes.xaxis)
     axes.set_yticks([-i for i in range(len(table))], list(table.model))
     axes.set_ylim(-len(table) + 0.4, 0.6)
     return figure
@@ -245,17 +249,18 @@ def roc(points: pd.DataFrame, title: str, styles: Styles) -> Figure:
     return with_legend(figure)
 
 
-def values(points: pd.DataFrame, title: str) -> Figure:
+def values(points: pd.DataFrame, title: str, colour: str = COLOURS["train"]) -> Figure:
     """Predicted values against true ones: on the line they are the same.
 
     Parameters
     ----------
     points : DataFrame
         Columns truth and predicted.
-    title : str
+    title, colour : str
+        Of the model.
     """
     figure, axes = new_axes("true value", "predicted value")
-    _scatter(axes, points.truth, points.predicted)
+    _scatter(axes, points.truth, points.predicted, colour)
     both = points[["truth", "predicted"]].to_numpy()
     ends = [float(both.min()), float(both.max())]
     axes.plot(ends, ends, color=COLOURS["reference"], linestyle=":", label="perfect")
@@ -263,17 +268,18 @@ def values(points: pd.DataFrame, title: str) -> Figure:
     return with_legend(figure)
 
 
-def residuals(points: pd.DataFrame, title: str) -> Figure:
+def residuals(points: pd.DataFrame, title: str, colour: str = COLOURS["train"]) -> Figure:
     """Residuals against predicted values: a pattern is something that the model has missed.
 
     Parameters
     ----------
     points : DataFrame
         Columns predicted and residual (true - predicted).
-    title : str
+    title, colour : str
+        Of the model.
     """
     figure, axes = new_axes("predicted value", "residual (true - predicted)")
-    _scatter(axes, points.predicted, points.residual)
+    _scatter(axes, points.predicted, points.residual, colour)
     axes.axhline(0, color=COLOURS["reference"], linestyle=":", label="perfect")
     axes.set_title(title)
     return with_legend(figure)
@@ -382,9 +388,19 @@ def _name(figure: Figure) -> str:
     return ": ".join(part for part in (labels, axes.get_title()) if part)
 
 
-def _scatter(axes: mpl.axes.Axes, x: "pd.Series[float]", y: "pd.Series[float]") -> None:
+def _scatter(
+    axes: mpl.axes.Axes, x: "pd.Series[float]", y: "pd.Series[float]", colour: str
+) -> None:
     step = -(-len(x) // POINTS)
-    axes.scatter(x[::step], y[::step], s=8, alpha=0.5, linewidths=0, color=COLOURS["train"])
+    axes.scatter(x[::step], y[::step], s=8, alpha=0.5, linewidths=0, color=colour)
+    _few_ticks(axes.xaxis)
+    _few_ticks(axes.yaxis)
+
+
+def _few_ticks(axis: mpl.axis.Axis) -> None:
+    """Give an axis no more numbers than fit side by side, without a power of ten."""
+    axis.set_major_locator(mpl.ticker.MaxNLocator(TICKS))
+    axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: _number(value)))
 
 
 def _number(value: float) -> str:

@@ -155,7 +155,7 @@ def draw_outputs(
     """Draw the outputs of each model, and the ROC of all; nothing of independent labels."""
     if not index.task.classifies:
         for one in drawn if not index.task.probabilities else ():
-            figures.draw_values(one, folder / one.model)
+            figures.draw_values(one, styles, folder / one.model)
         return
     points = pd.concat([figures.roc_points(one) for one in drawn])
     write_frame(folder / "roc.csv", points)

@@ -248,7 +248,7 @@ def test_what_is_out_of_reach_is_one_line(name: str, value: str) -> None:
     texts = pd.DataFrame({"y": [f"a text {i}" for i in range(100)]})
     with pytest.raises(DataError, match=r"100 different texts in 100 rows\. ripen predicts"):
         goal_of(texts, column("y", ["text"]), Id("id", "id", ""), None, never)
-    with pytest.raises(DataError, match=r"has one value \(0 2\): nothing to predict"):
+    with pytest.raises(DataError, match=r"has one value \(2 rows of 0\): nothing to predict"):
         goal_of(
             pd.DataFrame({"y": ["0", "0"]}), column("y", ["0"]), Id("id", "id", ""), None, never
         )

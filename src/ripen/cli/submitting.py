@@ -62,7 +62,7 @@ def _present(name: str, message: str | None) -> "Job":
 
     competition, layout = config.load_competition(name), Layout(name)
     slug, model = job.target(name, competition)
-    model, score = job.scored(read_metrics(name), model, str(layout.metrics))
+    model, score = job.model_and_score(read_metrics(name), model, str(layout.metrics))
     run = experiments.model_run(config.load_run(), name, model)
     return job.Job(
         name, competition, slug, model, layout.submission, job.origin(), score, run, message
@@ -81,7 +81,7 @@ def _of_experiment(name: str, message: str | None, experiment: str) -> "Job":
     competition = config.load_competition(name, params)
     slug, model = job.target(name, competition)
     where = f"{layout.metrics} of experiment '{experiment}'"
-    model, score = job.scored(found.json(layout.metrics), model, where)
+    model, score = job.model_and_score(found.json(layout.metrics), model, where)
     write_bytes(file, found.read(layout.submission))
     settings = config.load_run()
     tracked = experiments.experiment(settings, name)

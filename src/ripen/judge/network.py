@@ -55,7 +55,7 @@ def draw(trained: Path, inputs: Sequence[str], outputs: Sequence[str], folder: P
         Must exist; gets ``network_before.svg``, ``network_after.svg``, ``network_strip.svg``, and
         ``network.svg``, which is animated.
     """
-    frames = snapshots(trained)
+    frames = read_frames(trained)
     names = (inputs, outputs)
     ends = {"before": next(iter(frames)), "after": list(frames)[-1]}
     # One scale for all figures, or a weight that grows would look the same in each of them.
@@ -80,7 +80,7 @@ def draw_definition(net: NetParameter, folder: Path) -> None:
     write_text(folder / "definition.gv", draw_net(net, "TB", "gv", caffe.TEST).decode())
 
 
-def snapshots(folder: Path) -> dict[str, Layers]:
+def read_frames(folder: Path) -> dict[str, Layers]:
     """Return the weights of a training's history, and the kept ones, by their captions."""
     deploy = folder / "deploy.prototxt"
     files = {int(path.stem.removeprefix("iter_")): path for path in folder.glob("history/*")}

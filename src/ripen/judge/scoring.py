@@ -139,7 +139,7 @@ def evaluate(
         raise DataError("no row with a prediction has a known target: nothing can be scored")
     models: dict[str, dict[str, Any]] = {}
     for one in scored:
-        found = scores(task.metrics, one.targets, one.outputs) | measured(one, scorer)
+        found = scores(task.metrics, one.targets, one.outputs) | score_and_error(one, scorer)
         models.setdefault(one.model, {})[one.part] = found
     for name, values in trainings.items():
         models.setdefault(name, {}).update(values)
@@ -166,7 +166,7 @@ def evaluate(
     )
 
 
-def measured(one: Scored, scorer: Scorer) -> dict[str, float]:
+def score_and_error(one: Scored, scorer: Scorer) -> dict[str, float]:
     """Return a model's score by the competition's metric, and its standard error, if defined."""
     value = scorer(one.rows, one.outputs)
     if np.isnan(value):

@@ -132,7 +132,7 @@ def target(name: str, competition: Competition) -> tuple[str, str]:
     return slug, competition.predict.model
 
 
-def scored(metrics: Mapping[str, Any], model: str, where: str) -> tuple[str, Score]:
+def model_and_score(metrics: Mapping[str, Any], model: str, where: str) -> tuple[str, Score]:
     """Return the model that is submitted, "best" resolved, with its cross-validated score.
 
     Parameters

@@ -45,7 +45,7 @@ def binary_scores(one: Scored, metric: str = "log_loss") -> dict[str, float]:
     """Return what is reported of a model: the task's metrics, and its score by the metric."""
     found = scores(BINARY.metrics, one.targets, one.outputs)
     scorer = Scorer(METRICS[metric], LABELS, {})
-    return found | scoring.measured(one, scorer)
+    return found | scoring.score_and_error(one, scorer)
 
 
 def test_outputs_are_joined_by_row_and_parts_without_targets_are_absent() -> None:

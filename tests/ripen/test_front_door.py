@@ -31,7 +31,7 @@ def wait_for_stage(stage: str, dvc: psutil.Process, seconds: float = 1800) -> No
                     return
             except psutil.NoSuchProcess:
                 continue
-        time.sleep(0.02)
+        time.sleep(0.1)  # to look at all processes takes time from the stage
     raise TimeoutError(f"{stage} did not start")
 
 

@@ -37,7 +37,7 @@ GRACE = 10.0  # seconds to end, before a stopped stage is killed
 RUNS = re.compile(r"Running stage '([^']+)'")
 SAME = re.compile(r"Stage '([^']+)' (didn't change|is cached)")
 OWN_ERROR = re.compile(r"[a-z]+@\S+: (?!warning|excluded)")  # as `ripen.stages` prints them
-PASSED = ("warning:", "excluded:")  # in lines of stages that are shown at once
+PASSED = ("warning:", "excluded:", "note:")  # in lines of stages that are shown at once
 DVCS = (
     "> ",
     "Updating lock file",

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from ripen.learn.sweeps.space import SWEPT
 from ripen.settings import compose as config
 from ripen.settings import yaml_files
 from ripen.settings.schema import Competition
+from ripen.stages.__main__ import WARM
 
 RUNNING = Path(".ripen") / "run.lock"  # held while a run is at work
 CHANGES, NONE = 10, object()  # settings that are named; what a missing one is compared as
@@ -158,27 +158,21 @@ def _run(chosen: argparse.Namespace) -> int:
     started = time.monotonic()
     _compose(chosen)
     _drop_broken_lock(LOCK)
-    with warm.process(_serving(), _environment()) as environment:
+    with warm.process(WARM, _environment()) as environment:
         return _repro(chosen, started, environment)
 
 
-def _serving() -> list[str]:
-    """Return the command of a warm process, whose numbers are those of most competitions."""
-    settings = [*(yaml_files.read(config.PARAMS).get("competition") or {}).values()]
-    numbers = Counter((each["reproducibility"], str(each["threads"])) for each in settings)
-    return [sys.executable, "-m", "ripen.stages", "--warm", *numbers.most_common(1)[0][0]]
-
-
 def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str, str]) -> int:
-    limit = config.load_run().budget
-    spending = budget.Spending(limit, started, environment) if limit else None
+    limit, loaded, before = config.load_run().budget, _loaded(), _text(LOCK)
+    jobs = max(1, chosen.jobs // max(competition.threads for competition in loaded.values()))
+    spending = budget.Spending(limit, started, environment, jobs=jobs) if limit else None
     if spending:
         for step in (budget.models, budget.blends):
             if left_out := step(spending):
                 chosen.overrides = [*chosen.overrides, *left_out]
                 _compose(chosen)
-    competitions, dvc = config.load_run().competitions, [sys.executable, "-m", "dvc"]
-    loaded = {name: config.load_competition(name) for name in competitions}
+                loaded = _loaded()
+    competitions, dvc = list(loaded), [sys.executable, "-m", "dvc"]
     graph = yaml_files.read(config.PARAMS)["graph"]
     stages, targets = lanes.stages_of_run(graph), list[str]()
     if spending:  # a report is written if there is time when all else is done
@@ -186,14 +180,11 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
     if chosen.verbose:
         code = subprocess.run([*dvc, "repro", *targets], env=environment).returncode
     else:
-        threads = max(competition.threads for competition in loaded.values())
         costs = {unit.stage: unit.cost for unit in budget.units(loaded, graph)}
         times = live.read_times(live.TIMES)
         # DVC takes two seconds to tell, and a clone's first run has nothing yet.
         due = budget.changed(stages, environment) if times else set(stages)
-        jobs = max(1, chosen.jobs // threads)
         phases = lanes.phases(stages, due, graph, competitions, jobs, times, costs)
-        before = _text(LOCK)
         code = live.repro(Console(), stages, phases, _dvc, environment)
         after = _text(LOCK)
         if after != (ordered := lanes.ordered(after, before, stages)):
@@ -208,6 +199,11 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
         print(f"To go back: git checkout {' '.join(changed)} && .venv/bin/dvc checkout")
         print("To keep the settings: write them into conf/, then ripen compose, and commit")
     return code
+
+
+def _loaded() -> dict[str, Competition]:
+    """Return the competitions of params.yaml."""
+    return {name: config.load_competition(name) for name in config.load_run().competitions}
 
 
 def _dvc(phase: lanes.Phase, stages: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from ripen.cli.command import command, known
 from ripen.core.atomic import write_bytes, write_text
 from ripen.core.layout import Layout
 from ripen.settings import compose as config
+from ripen.settings import yaml_files
 
 if TYPE_CHECKING:
     from ripen.kaggle.job import Job
@@ -127,7 +128,9 @@ def show_submissions(name: str) -> None:
         left = ledger.left_today(entries)
         asked = "unknown (--refresh asks Kaggle)"
         print(f"submissions left today: {asked if left is None else left}")
-    if entries or "kaggle" in config.load_competition(name).source:
+    # One that params.yaml does not hold is an earlier run's, whose scores are shown all the same.
+    settings = yaml_files.read(config.PARAMS)["competition"].get(name, {"source": ()})
+    if entries or "kaggle" in settings["source"]:
         print(f"submissions: {_write_page(name, entries)}")
 
 

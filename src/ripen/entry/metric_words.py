@@ -57,6 +57,7 @@ USUAL = {
     ("multiclass", "probability"): "log_loss",
     ("multiclass", "labels"): "map_at_k",
     ("multilabel", "probability"): "mean_column_auc",
+    ("multilabel", "labels"): "f1_samples",
     ("regression", "value"): "rmse",
 }
 # Where it differs, if the sample asks for several values of a row.

@@ -92,7 +92,7 @@ def confusions(one: Scored, classes: Sequence[str], folder: Path) -> None:
         write_frame(folder / "confused.csv", confused(one, classes))
         write_frame(folder / "classes.csv", by_class(one, classes))
         shown = most_confused(one, FEW)
-        title += ", of the most confused pairs"
+        title += "\nthe most confused classes"
     else:
         rows = pd.DataFrame({"actual": names[one.labels], "predicted": names[one.predicted]})
         write_frame(folder / "confusion.csv", rows)

@@ -29,6 +29,7 @@ LEGEND = 0.2  # inches of a row
 POINTS = 2000  # in a scatter plot: an SVG of many more is slow to open
 MARKERS = "xo^sD*"  # of classes
 LETTERS = 24  # of a class's name
+SQUARE, LETTER = 0.36, 0.085  # inches of a matrix's square, and of a letter beside it
 LEVEL = 30  # letters of all classes' names that stand side by side below a matrix
 WIDE = 10  # times the least score: one bad model would squeeze all others together
 HOVERED = 200  # points of a line
@@ -196,16 +197,20 @@ def confusion(counts: pd.DataFrame, classes: Sequence[str], title: str) -> Figur
     title : str
     """
     figure, axes = new_axes("predicted", "true")
+    names = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…" for name in classes]
+    longest = max(map(len, names))
+    upright = longest * len(names) > LEVEL
     if many := len(classes) > FEW:
         figure.set_size_inches(10, 9)
+    elif upright:  # or the names would leave no room for the squares
+        side, beside = SQUARE * len(names) + 0.9, LETTER * longest
+        figure.set_size_inches(max(SIZE[0], side + beside), max(SIZE[1], side + beside))
     axes.imshow(counts.to_numpy(), cmap="Greens")
     for i, row in enumerate(counts.to_numpy()):
         for j, count in enumerate(row):
             dark = count > counts.to_numpy().max() / 2
             shown = "" if many and not count else str(count)
             axes.text(j, i, shown, ha="center", va="center", color="#fefefe" if dark else "#111111")
-    names = [textwrap.shorten(name, LETTERS, placeholder="…") for name in classes]
-    upright = max(map(len, names)) * len(names) > LEVEL
     axes.set_xticks(range(len(classes)), names, rotation=90 if upright else 0)
     axes.set_yticks(range(len(classes)), names)
     axes.set_title(title)
@@ -385,7 +390,7 @@ def _name(figure: Figure) -> str:
     if axes is None:
         return ""
     labels = f"{axes.get_ylabel()} against {axes.get_xlabel()}" if axes.get_xlabel() else ""
-    return ": ".join(part for part in (labels, axes.get_title()) if part)
+    return ": ".join(part for part in (labels, axes.get_title().replace("\n", ", ")) if part)
 
 
 def _scatter(

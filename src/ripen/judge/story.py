@@ -138,9 +138,11 @@ def roc(source: Source) -> str | None:
         for model, line in table.groupby("model", sort=False)
     }
     order = sorted(areas, key=lambda name: -areas[name])
-    first = f"The area under the curve is largest for {order[0]}, {areas[order[0]]:.3f}"
-    last = f", and smallest for {order[-1]}, {areas[order[-1]]:.3f}" if len(order) > 1 else ""
-    return f"{first}{last}. Guessing has 0.5."
+    if len(order) == 1:
+        return f"The area under {order[0]}'s curve is {areas[order[0]]:.3f}. Guessing has 0.5."
+    first, last = (f"{name}, {areas[name]:.3f}" for name in (order[0], order[-1]))
+    said = f"The area under the curve is largest for {first}, and smallest for {last}"
+    return f"{said}. Guessing has 0.5."
 
 
 def confusion(source: Source) -> str | None:

@@ -57,9 +57,9 @@ class PrimaryConfig:
         from omegaconf import OmegaConf
 
         self._name, self.values, self._conf = name, values, conf
-        composed = self._composed(values, [])
-        self._referenced = _referenced(OmegaConf.to_container(composed))
-        self._plain = self._container(composed)
+        self._open = self._composed(values, [])
+        self._referenced = _referenced(OmegaConf.to_container(self._open))
+        self._plain = self._container(self._open)
 
     def preset(self, name: str) -> list[str] | None:
         """Return the overrides of a preset that apply; None if it has none for this competition.
@@ -116,13 +116,15 @@ class PrimaryConfig:
             # solver=adam replaces the file's own section `solver` as a whole.
             groups = {override_key(override) for override in filter(self._is_group, first)}
             kept = {key: value for key, value in self.values.items() if key not in groups}
-            values = self._container(self._composed(kept, first))
+            changed = None if groups else _changed(self._open, first)
+            values = self._container(changed or self._composed(kept, first))
         # A file that names a splitter replaces its kind's, whose settings Hydra would merge in.
         own = self.values.get("validation")
         if isinstance(own, Mapping) and "split" in own:
             values["validation"] = deepcopy(dict(own))
         if later := [override for override in overrides if override not in first]:
-            values = self._container(self._composed(self._without_former(values, later), later))
+            kept = self._without_former(values, later)
+            values = self._container(_changed(kept, later) or self._composed(kept, later))
         values |= dict.fromkeys(dropped)
         return {
             key: value
@@ -203,6 +205,32 @@ class PrimaryConfig:
                 return f"{self._conf}/{key}/ has no '{value}'{nearest(value, options)}"
         reason = " ".join(str(error).split())
         return f"{self._conf}/ cannot be composed for {self._name}: {reason}"
+
+
+def _changed(values: "Mapping[str, Any] | DictConfig", overrides: Sequence[str]) -> Any:
+    """Return values with overrides, or None where Hydra itself has to compose.
+
+    An override of single values needs no file. Hydra would read its own dozen again, which takes
+    most of its time. It has the words for whatever is wrong.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    if any(override[:1] in "+~" for override in overrides):
+        return None
+    changed: Any = (
+        deepcopy(values) if OmegaConf.is_config(values) else OmegaConf.create(dict(values))
+    )
+    try:
+        for each in OverridesParser.create().parse_overrides([f"++{o}" for o in overrides]):
+            if each.is_sweep_override() or each.package is not None:
+                return None
+            OmegaConf.update(changed, each.key_or_group, each.value(), merge=True, force_add=True)
+    except (HydraException, OmegaConfBaseException, ValueError, RecursionError):
+        return None
+    return changed
 
 
 def _referenced(values: Any) -> set[str]:

@@ -137,7 +137,8 @@ def decisions(
 def say(found: list[Step]) -> None:
     """Print a line for the decision where it does not pay."""
     for step in found:
-        if step.pays == "no" and step.step == decision.DECISION:
+        # One that changes nothing is no news.
+        if step.pays == "no" and step.step == decision.DECISION and step.gain:
             print(
                 f"evaluate: {step.step} ({step.what}) does not pay, and is left out: it gains "
                 f"{step.gain:g} ± {step.standard_error:g}"

@@ -202,7 +202,7 @@ def test_figures_tell_their_story_in_order_and_leave_out_what_shows_nothing(
         ),
         (
             "ROC curve",
-            "The area under the curve is largest for svm, 0.750. Guessing has 0.5.",
+            "The area under svm's curve is 0.750. Guessing has 0.5.",
         ),
         (
             "The sweep's trials",

@@ -78,7 +78,7 @@ def test_a_worker_killed_in_the_middle_costs_no_trial(
     over = threading.Event()
 
     def kill() -> None:
-        while not killed and not over.is_set():
+        while not killed and not over.wait(0.05):
             for process in workers()[:1]:
                 os.kill(process.pid, signal.SIGKILL)
                 killed.append(process.pid)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from ripen.cli.command import command, port
 from ripen.core import reproducibility
+from ripen.core.processes import check_port
 from ripen.settings import compose as config
+from ripen.settings import yaml_files
 
 LOCAL = "127.0.0.1"
 
@@ -38,7 +40,7 @@ def serve(chosen: argparse.Namespace) -> int:
     """Serve a page on which you ask a model: drop a picture, or fill in a form."""
     named = chosen.name in config.available()
     if named and config.PARAMS.exists():
-        own = config.read(config.PARAMS).get("competition") or {}
+        own = yaml_files.read(config.PARAMS).get("competition") or {}
         if chosen.name in own:
             # Its model is fitted again, to the same numbers.
             settings = config.load_competition(chosen.name)
@@ -47,7 +49,7 @@ def serve(chosen: argparse.Namespace) -> int:
     from ripen.serve import app
     from ripen.serve.offer import served
 
-    app.check_free(chosen.host, chosen.port)
+    check_port(chosen.host, chosen.port, "ripen serve", 8000)
     again = " (fitted again first, if it is no net of images)" if named else ""
     print(f"loading the model{again}", flush=True)
     model = served(chosen.name, chosen.model)

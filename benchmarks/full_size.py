@@ -25,6 +25,7 @@ from PIL import Image
 
 from ripen.core.layout import Layout
 from ripen.settings import compose as settings
+from ripen.settings import yaml_files
 from ripen.stages.settings import compose
 
 ROOT = Path(__file__).parents[1]
@@ -78,7 +79,7 @@ def write_repository(
     # A model of the features that are left out would have none: none of them is needed here.
     none = [f"models.{name}=null" for name in models() if name != "scratch"]
     values, _ = compose([f"competitions=[{COMPETITION}]", *none, *overrides], ROOT / "conf")
-    (root / "params.yaml").write_text(settings.dump(values), encoding="utf-8")
+    (root / "params.yaml").write_text(yaml_files.dump(values), encoding="utf-8")
     for name in ("conf", "models", "src", "packages", "dvc.yaml"):
         (root / name).symlink_to(ROOT / name)
     raw = root / LAYOUT.raw

@@ -5,7 +5,6 @@ It changes nothing, asks no server and prints no credential.
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from packaging.version import Version
 
 from caffe import real
 from ripen.core.errors import DataError
+from ripen.core.repository import git
 
 PYTHONS = ((3, 11), (3, 13))
 KAGGLE = Version("2.2")  # as pyproject.toml has it
@@ -99,18 +99,16 @@ def _torch() -> Finding:
 def _git() -> Finding:
     if shutil.which("git") is None:
         return Finding("git", "missing", "not found", "sudo apt-get install git")
-    return Finding("git", "works", _output("git", "--version").removeprefix("git version "))
+    return Finding("git", "works", git("--version").removeprefix("git version "))
 
 
 def _repository() -> Finding:
-    if _output("git", "rev-parse", "--is-inside-work-tree") != "true":
+    if git("rev-parse", "--is-inside-work-tree") != "true":
         found = f"{Path.cwd()} is in none"
         return Finding("repository", "missing", found, "git clone ADDRESS, then cd ripen")
-    changed = _output("git", "status", "--porcelain", "--untracked-files=no").splitlines()
+    changed = git("status", "--porcelain", "--untracked-files=no").splitlines()
     state = f"{len(changed)} tracked files changed" if changed else "as committed"
-    return Finding(
-        "repository", "works", f"{_output('git', 'rev-parse', '--short', 'HEAD')}, {state}"
-    )
+    return Finding("repository", "works", f"{git('rev-parse', '--short', 'HEAD')}, {state}")
 
 
 def _dvc() -> Finding:
@@ -182,12 +180,3 @@ def _version(distribution: str) -> Version | None:
         return Version(metadata.version(distribution))
     except metadata.PackageNotFoundError:
         return None
-
-
-def _output(*command: str) -> str:
-    """Return what a command prints, nothing where it fails or does not exist."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -31,7 +31,7 @@ from ripen.core.layout import Layout
 from ripen.core.lineage import model_stage
 from ripen.data.scan import scan_image
 from ripen.data.sources.from_folder import pack
-from ripen.judge.scoring import leaderboard, read_metrics
+from ripen.judge.leaderboard import leaderboard, read_metrics
 from ripen.judge.terminal import as_table
 from ripen.kaggle.ledger import read as read_ledger
 from ripen.settings.compose import compose, load_competition, load_run

@@ -245,7 +245,8 @@ def test_completion_knows_commands_and_competitions(capsys: pytest.CaptureFixtur
     assert cli.main(["completion", "bash"]) == 0
     script = capsys.readouterr().out
     assert f"_shtab_ripen_subparsers=({' '.join(COMMANDS)})" in script
-    assert "_shtab_ripen_submit_pos_0_COMPGEN=_ripen_competitions" in script
+    for name in ("dag", "serve", "submit"):
+        assert f"_shtab_ripen_{name}_pos_0_COMPGEN=_ripen_competitions" in script
 
 
 def test_reading_commands_and_settings_leaves_numpy_alone() -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from ripen.settings import compose as config
+from ripen.settings import yaml_files
 from ripen.stages import settings
 from tests.ripen.conftest import ROOT
 
@@ -47,7 +47,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     own = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
     Path("dvc.yaml").write_text(yaml.safe_dump({"plots": own}))
-    Path("params.yaml").write_text(config.dump(values))
+    Path("params.yaml").write_text(yaml_files.dump(values))
     learning = {model: [0.6, 0.8] for model in values["graph"]["plots"]["learning"]}
     curves = {"evaluate/learning_curve.csv": {"n_train": [100, 200]} | learning}
     for name, table in (TABLES | curves).items():

@@ -210,8 +210,8 @@ def test_a_comparison_of_runs_in_a_browser(ui: Ui, visit: Visit, width: int) -> 
 def test_a_port_in_use_is_one_line(ui: Ui, reproduced: Clone) -> None:
     said = reproduced.run("ripen", "ui", "--port", str(ui.port), code=2).stderr
     assert said == (
-        f"ripen: port {ui.port} is not available: address already in use. Is ripen ui running at "
-        f"{ui.address}? If not: ripen ui --port {ui.port + 1}\n"
+        f"ripen: 127.0.0.1, port {ui.port}, is not available: address already in use. If ripen ui "
+        f"is not running there: ripen ui --port {ui.port + 1}\n"
     )
 
 

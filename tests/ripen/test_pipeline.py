@@ -17,6 +17,7 @@ import yaml
 from dvc.repo import Repo
 
 from ripen.settings import compose as config
+from ripen.settings import yaml_files
 from ripen.stages import settings
 from ripen.stages.__main__ import STAGES
 from tests.ripen.conftest import ROOT, Clone
@@ -201,7 +202,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone in which everything counts as reproduced: outputs are stand-ins, and committed."""
     clone = Clone(tmp_path_factory.mktemp("made") / "ripen")
     compose(clone, *CHOSEN)
-    values = config.read(clone.path / "params.yaml")
+    values = yaml_files.read(clone.path / "params.yaml")
     for stage in DVC:
         for key, item in values["graph"].get(stage, {}).items():
             fill(clone.path, definition(stage), item, key)
@@ -219,7 +220,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 def compose(clone: Clone, *overrides: str) -> None:
     """Write a clone's params.yaml."""
     values, _ = settings.compose(overrides, clone.path / "conf")
-    (clone.path / "params.yaml").write_text(config.dump(values), encoding="utf-8")
+    (clone.path / "params.yaml").write_text(yaml_files.dump(values), encoding="utf-8")
 
 
 def status(clone: Clone) -> set[str]:
@@ -244,7 +245,7 @@ def changed(clone: Clone, path: str, old: str = "", new: str = "\n# a comment\n"
 
 def instances(clone: Clone, *stages: str) -> set[str]:
     """Return all instances of stages."""
-    graph = config.read(clone.path / "params.yaml")["graph"]
+    graph = yaml_files.read(clone.path / "params.yaml")["graph"]
     return {
         name
         for stage in stages

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ripen.settings import compose as config
+from ripen.settings import yaml_files
 from tests.ripen import empty_store
 from tests.ripen.conftest import SOURCES, Clone
 
@@ -53,7 +53,7 @@ def run_stages(clone: Clone, *emulator: str) -> dict[str, str]:
     python = os.path.realpath(sys.executable)
     packages = [path for path in sys.path if path.endswith("site-packages")]
     environment = clone.environment() | {"PYTHONPATH": os.pathsep.join([SOURCES, *packages])}
-    fits = config.read(clone.path / "params.yaml")["graph"]["fit"]
+    fits = yaml_files.read(clone.path / "params.yaml")["graph"]["fit"]
     stages = [f"{stage} avocado" for stage in BEFORE]
     stages += [f"fit avocado {fit['name']}" for fit in fits.values()]
     stages += [f"{stage} avocado" for stage in AFTER]

@@ -10,7 +10,7 @@ import pytest
 from ripen import cli
 from ripen.cli.command import COMMANDS
 from ripen.core.errors import ConfigError, DataError, line
-from ripen.judge.scoring import read_metrics
+from ripen.judge.leaderboard import read_metrics
 from ripen.nets import contract
 from ripen.settings import compose
 

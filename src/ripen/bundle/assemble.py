@@ -21,13 +21,15 @@ from ripen.bundle import wheels
 from ripen.bundle.offline import ABOUT, FILES, MODELS, MODULES
 from ripen.core.atomic import fresh_folder, write_text
 from ripen.core.errors import DataError, UsageError
+from ripen.core.json_files import write_json
 from ripen.core.layout import BLEND, Layout
 from ripen.core.progress import progress
-from ripen.judge.scoring import read_metrics
+from ripen.judge.leaderboard import read_metrics
 from ripen.learn import blending, fitting
 from ripen.learn.estimator import estimator
-from ripen.settings.compose import PARAMS, dump, load_competition, read
+from ripen.settings.compose import PARAMS, load_competition
 from ripen.settings.schema import Competition
+from ripen.settings.yaml_files import dump, read
 from ripen.stages.fit import open_fit
 
 NOTEBOOK, WHEELS = "submission.ipynb", "wheels"
@@ -91,7 +93,7 @@ def fill(name: str, competition: Competition, folder: Path) -> None:
     for net in sorted(set(_nets(competition, models))):
         copy_net(net, folder / FILES)
     about = {"competition": name, "models": models, "blend": model == BLEND}
-    write_text(folder / ABOUT, json.dumps(about, indent=2) + "\n")
+    write_json(folder / ABOUT, about)
 
 
 def check_size(folder: Path, most: int = MOST) -> int:

@@ -22,6 +22,7 @@ from ripen.core.errors import DataError
 from ripen.core.layout import BLEND, Layout
 from ripen.core.lineage import MODELS
 from ripen.settings import compose as config
+from ripen.settings import yaml_files
 from ripen.settings.schema import Competition
 
 LATER = ("blend", "evaluate", "predict", "report")  # stages that come after the models
@@ -411,5 +412,5 @@ def _finish(stages: Mapping[str, str], spending: Spending, left: Callable[[], fl
 
 def _settings() -> tuple[dict[str, Any], dict[str, Competition]]:
     """Return the values of params.yaml, and its competitions."""
-    values = config.read(config.PARAMS)
+    values = yaml_files.read(config.PARAMS)
     return values, {name: config.load_competition(name) for name in values["competition"]}

@@ -15,7 +15,7 @@ from typing import Any
 
 from ripen.core.lineage import MODELS, competition_of
 from ripen.learn.sweeps.space import SWEPT
-from ripen.settings import compose as config
+from ripen.settings import yaml_files
 
 ENTRY = re.compile(r"^(?=  \S)", re.MULTILINE)  # of a stage in dvc.lock
 OF_NETS = ("features", "finetune")  # the stages that read a net of the zoo
@@ -206,4 +206,4 @@ def ordered(lock: str, before: str, stages: Sequence[str]) -> str:
 
 def stages_of_run(graph: Mapping[str, Any]) -> list[str]:
     """Return the stages of `dvc.yaml` with the instances of `params.yaml`."""
-    return names(config.read(Path("dvc.yaml")), graph)
+    return names(yaml_files.read(Path("dvc.yaml")), graph)

@@ -20,7 +20,6 @@ from queue import SimpleQueue
 from threading import Thread, current_thread, main_thread
 from typing import Any, NoReturn
 
-import psutil
 from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
@@ -29,6 +28,7 @@ from rich.text import Text
 from ripen.cli.lanes import Phase
 from ripen.core.atomic import write_text
 from ripen.core.lineage import competition_of
+from ripen.core.processes import end
 
 TIMES = Path(".ripen") / "stage_seconds.json"
 """How long each stage took when it last ran."""
@@ -231,15 +231,15 @@ def repro(
     try:
         with _terminated(), moving if console.is_terminal else nullcontext():
             for phase in phases:
-                left = [
+                kept = [
                     [s for s in lane if competition_of(s) not in failed] for lane in phase.lanes
                 ]
-                left = [lane for lane in left if lane]
+                left = [lane for lane in kept if lane]
                 commands = [dvc(phase, lane) for lane in left]
                 for lane, found in _follow(view, commands, environment):
                     code = code or found
-                    stages_out = [view.stage(lane)] if phase.alone else left[lane]
-                    failed |= {competition_of(stage) for stage in stages_out}
+                    unmade = [view.stage(lane)] if phase.alone else left[lane]
+                    failed |= {competition_of(stage) for stage in unmade}
     except KeyboardInterrupt:
         print("stopped. Finished stages are kept; ripen run continues after them", file=sys.stderr)
         return INTERRUPTED
@@ -313,16 +313,7 @@ def _side_by_side(
 
 def stop(process: "subprocess.Popen[Any]") -> None:
     """End DVC and its stage, if they run; the folds that the stage has finished are kept."""
-    with suppress(psutil.NoSuchProcess):
-        found = psutil.Process(process.pid)
-        every = [*found.children(recursive=True), found]
-        for each in every:
-            with suppress(psutil.NoSuchProcess):
-                each.send_signal(signal.SIGINT)
-        for each in psutil.wait_procs(every, GRACE)[1]:
-            with suppress(psutil.NoSuchProcess):
-                each.kill()
-    process.wait()
+    end(process, signal.SIGINT, GRACE)
 
 
 @contextmanager

@@ -22,8 +22,10 @@ from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError
 from ripen.core.lineage import leaves
 from ripen.core.locks import hold
+from ripen.core.repository import git
 from ripen.learn.sweeps.space import SWEPT
 from ripen.settings import compose as config
+from ripen.settings import yaml_files
 from ripen.settings.schema import Competition
 from ripen.stages.__main__ import WARM
 
@@ -69,7 +71,7 @@ def _compose(chosen: argparse.Namespace) -> None:
 
     values, notes = settings.compose(chosen.overrides)
     before = _settings()
-    write_text(config.PARAMS, config.dump(values))
+    write_text(config.PARAMS, yaml_files.dump(values))
     for note in notes:
         print(f"note: {note}")
     for line in changes(before, _settings()):
@@ -115,7 +117,7 @@ def _competitions(values: Mapping[str, Any]) -> list[str]:
 def _settings() -> dict[str, Any] | None:
     """Return the settings of params.yaml by dotted key; None if it is missing or broken."""
     try:
-        return dict(leaves(config.read(config.PARAMS)))
+        return dict(leaves(yaml_files.read(config.PARAMS)))
     except ConfigError:
         return None
 
@@ -171,7 +173,7 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
                 _compose(chosen)
                 loaded = _loaded()
     competitions, dvc = list(loaded), [sys.executable, "-m", "dvc"]
-    graph = config.read(config.PARAMS)["graph"]
+    graph = yaml_files.read(config.PARAMS)["graph"]
     stages, targets = lanes.stages_of_run(graph), list[str]()
     if spending:  # a report is written if there is time when all else is done
         targets = stages = [stage for stage in stages if not stage.startswith("report@")]
@@ -232,9 +234,8 @@ def _say_next(competitions: Mapping[str, Competition]) -> None:
 
 def _changed() -> list[str]:
     """Return the tracked files that a run writes and that differ from the last commit."""
-    command = ["git", "status", "--porcelain", "--untracked-files=no", "--", *WRITTEN]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return [] if done.returncode else [line[3:] for line in (done.stdout or "").splitlines()]
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", *WRITTEN)
+    return [line[3:] for line in changed.splitlines()]
 
 
 def _leaderboard_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
@@ -363,7 +364,7 @@ def _confirmed(trials: int) -> bool:
 def _drop_broken_lock(lock: Path) -> None:
     """Remove a lock file that a killed DVC left truncated; DVC's run cache restores its entries."""
     try:
-        whole = not lock.exists() or "schema" in config.read(lock)
+        whole = not lock.exists() or "schema" in yaml_files.read(lock)
     except ConfigError:
         whole = False
     if not whole:

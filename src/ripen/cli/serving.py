@@ -5,7 +5,9 @@ from pathlib import Path
 
 from ripen.cli.command import command, port
 from ripen.core import reproducibility
+from ripen.core.processes import check_port
 from ripen.settings import compose as config
+from ripen.settings import yaml_files
 
 LOCAL = "127.0.0.1"
 
@@ -36,8 +38,9 @@ def _arguments(parser: argparse.ArgumentParser, here: Path) -> None:
 )
 def serve(chosen: argparse.Namespace) -> int:
     """Serve a page on which you ask a model: drop a picture, or fill in a form."""
-    if chosen.name in config.available() and config.PARAMS.exists():
-        own = config.read(config.PARAMS).get("competition") or {}
+    named = chosen.name in config.available()
+    if named and config.PARAMS.exists():
+        own = yaml_files.read(config.PARAMS).get("competition") or {}
         if chosen.name in own:
             # Its model is fitted again, to the same numbers.
             settings = config.load_competition(chosen.name)
@@ -46,8 +49,9 @@ def serve(chosen: argparse.Namespace) -> int:
     from ripen.serve import app
     from ripen.serve.offer import served
 
-    app.check_free(chosen.host, chosen.port)
-    print("loading the model, which takes some seconds", flush=True)
+    check_port(chosen.host, chosen.port, "ripen serve", 8000)
+    again = " (fitted again first, if it is no net of images)" if named else ""
+    print(f"loading the model{again}", flush=True)
     model = served(chosen.name, chosen.model)
     shown = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     print(f"{model.title} is at http://{shown}:{chosen.port}")

@@ -44,7 +44,7 @@ def completion(chosen: argparse.Namespace) -> int:
     # shtab completes argparse's choices; the script lists the competitions' files itself.
     for each in whole._subparsers._group_actions[0].choices.values():  # type: ignore[union-attr]
         for action in each._actions:
-            if action.dest == "competition":
+            if "COMPETITION" in str(action.metavar):
                 action.complete = dict.fromkeys(COMPLETE, "_ripen_competitions")
     print(shtab.complete(whole, shell=chosen.shell, preamble=COMPLETE.get(chosen.shell, "")))
     return 0

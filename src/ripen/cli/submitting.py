@@ -9,10 +9,11 @@ from ripen.cli.command import command, known
 from ripen.core.atomic import write_bytes, write_text
 from ripen.core.layout import Layout
 from ripen.settings import compose as config
+from ripen.settings import yaml_files
 
 if TYPE_CHECKING:
+    from ripen.kaggle.job import Job
     from ripen.kaggle.ledger import Submission
-    from ripen.kaggle.submit import Job
 
 COPIES = Path(".ripen/experiments")
 """Copies of what experiments hold, by their commit. Git ignores them."""
@@ -56,23 +57,22 @@ def submit(chosen: argparse.Namespace) -> int:
 
 def _present(name: str, message: str | None) -> "Job":
     """Return the submission of the working tree."""
-    from ripen.judge.scoring import read_metrics
-    from ripen.kaggle import submit as sending
+    from ripen.judge.leaderboard import read_metrics
+    from ripen.kaggle import job
     from ripen.track import experiments
 
     competition, layout = config.load_competition(name), Layout(name)
-    slug, model = sending.target(name, competition)
-    model, score = sending.scored(read_metrics(name), model, str(layout.metrics))
+    slug, model = job.target(name, competition)
+    model, score = job.model_and_score(read_metrics(name), model, str(layout.metrics))
     run = experiments.model_run(config.load_run(), name, model)
-    return sending.Job(
-        name, competition, slug, model, layout.submission, sending.origin(), score, run, message
+    return job.Job(
+        name, competition, slug, model, layout.submission, job.origin(), score, run, message
     )
 
 
 def _of_experiment(name: str, message: str | None, experiment: str) -> "Job":
     """Return the submission of a DVC experiment, from copies of its files."""
-    from ripen.kaggle import dvc_experiment
-    from ripen.kaggle import submit as sending
+    from ripen.kaggle import dvc_experiment, job
     from ripen.track import experiments
 
     found, layout = dvc_experiment.find(experiment), Layout(name)
@@ -80,9 +80,9 @@ def _of_experiment(name: str, message: str | None, experiment: str) -> "Job":
     params, file = folder / config.PARAMS, folder / layout.submission
     write_bytes(params, found.read(config.PARAMS))
     competition = config.load_competition(name, params)
-    slug, model = sending.target(name, competition)
+    slug, model = job.target(name, competition)
     where = f"{layout.metrics} of experiment '{experiment}'"
-    model, score = sending.scored(found.json(layout.metrics), model, where)
+    model, score = job.model_and_score(found.json(layout.metrics), model, where)
     write_bytes(file, found.read(layout.submission))
     settings = config.load_run()
     tracked = experiments.experiment(settings, name)
@@ -91,8 +91,8 @@ def _of_experiment(name: str, message: str | None, experiment: str) -> "Job":
         for run in experiments.find(settings, experiment)
         if tracked is not None and run.info.experiment_id == tracked.experiment_id
     ]
-    made, run = sending.Origin(found.commit, experiment=experiment), next(iter(runs), None)
-    return sending.Job(name, competition, slug, model, file, made, score, run, message)
+    made, run = job.Origin(found.commit, experiment=experiment), next(iter(runs), None)
+    return job.Job(name, competition, slug, model, file, made, score, run, message)
 
 
 def refresh(competitions: Sequence[str], *, every: bool) -> None:
@@ -129,7 +129,7 @@ def show_submissions(name: str) -> None:
         asked = "unknown (--refresh asks Kaggle)"
         print(f"submissions left today: {asked if left is None else left}")
     # One that params.yaml does not hold is an earlier run's, whose scores are shown all the same.
-    settings = config.read(config.PARAMS)["competition"].get(name, {"source": ()})
+    settings = yaml_files.read(config.PARAMS)["competition"].get(name, {"source": ()})
     if entries or "kaggle" in settings["source"]:
         print(f"submissions: {_write_page(name, entries)}")
 

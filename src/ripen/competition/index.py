@@ -4,7 +4,6 @@ Stage `prepare` writes it for every competition. Later files refer to a row by i
 index; only the submission uses the ids.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ripen.competition.tasks import TASKS, Targets, Task
-from ripen.core.atomic import replacing, write_text
 from ripen.core.errors import DataError, reading
-from ripen.core.json_files import read_json
+from ripen.core.frames import write_frame
+from ripen.core.json_files import read_json, write_json
 from ripen.core.layout import Layout
 from ripen.settings.schema import Competition
 
@@ -105,23 +104,18 @@ class Index:
 
     def learnable(self) -> Ints:
         """Return the row numbers of the training part, without exclusions."""
-        return self._numbers("train")
+        return self.part("train")
 
     def part(self, name: str) -> Ints:
         """Return the row numbers of a part, without exclusions."""
-        return self._numbers(name)
-
-    def _numbers(self, part: str) -> Ints:
-        good = (self.rows["part"] == part) & (self.rows["problem"] == "")
+        good = (self.rows["part"] == name) & (self.rows["problem"] == "")
         return np.flatnonzero(good.to_numpy()).astype(np.int64)
 
 
 def write(folder: Path, rows: pd.DataFrame, names: dict[str, str]) -> None:
     """Write the index and its classes, value to name in the order of the labels."""
-    with replacing(folder / INDEX) as temporary:
-        rows.to_csv(temporary, index=False, lineterminator="\n")
-    text = json.dumps(names, indent=2, ensure_ascii=False)
-    write_text(folder / CLASSES, text + "\n")
+    write_frame(folder / INDEX, rows)
+    write_json(folder / CLASSES, names)
 
 
 def read(layout: Layout, competition: Competition) -> Index:

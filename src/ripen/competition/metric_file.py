@@ -22,7 +22,7 @@ import pandas as pd
 
 from ripen.competition import kaggle_metric_utilities
 from ripen.competition.metrics import CLASSES, LABELS, VALUES, Metric, chosen
-from ripen.competition.own import PACKAGE
+from ripen.competition.own import FOLDER, PACKAGE
 from ripen.core.errors import ConfigError, DataError
 from ripen.core.registry import nearest
 
@@ -75,7 +75,7 @@ def _find(competition: str, name: str, where: str) -> Path:
     """Return a file of the competition's own folder."""
     found = importlib.util.find_spec(f"{PACKAGE}.{competition}")
     folders = list(found.submodule_search_locations or ()) if found else []
-    own = Path("src", *PACKAGE.split("."), competition)
+    own = FOLDER / competition
     if Path(name).name != name:
         raise ConfigError(f"{where}: '{name}' is a path. Give the name of a file in {own}")
     for folder in folders:

@@ -31,28 +31,28 @@ import pandas as pd
 from ripen.core.errors import DataError
 
 PACKAGE = "ripen.competitions"
+FOLDER = Path("src", *PACKAGE.split("."))
+EMPTY = FOLDER / "__init__.py"
+"""A file without code, on which stages depend for a competition that has none of its own."""
 FEATURES = "features"
 HOOKS = ("generate", "bayes", "draw")
 
 
 def code(name: str) -> Path:
-    """Return the folder of a competition's own code, or the empty package's file if it has none.
+    """Return the folder of a competition's own code, from the repository's root, or `EMPTY`."""
+    own = FOLDER / name
+    return own if own.is_dir() else EMPTY
 
-    Its stages depend on that path, which is relative to the repository's root.
-    """
-    folder = Path("src", *PACKAGE.split("."))
-    own = folder / name
-    return own if own.is_dir() else folder / "__init__.py"
+
+def features_code(name: str) -> Path:
+    """Return the file of a competition's own features, from the repository's root, or `EMPTY`."""
+    own = FOLDER / name / f"{FEATURES}.py"
+    return own if own.is_file() else EMPTY
 
 
 def hook(name: str, function: str) -> Callable[..., Any] | None:
     """Return one of a competition's own functions, None if it does not define it."""
-    if importlib.util.find_spec(f"{PACKAGE}.{name}") is None:
-        return None
-    found: Callable[..., Any] | None = getattr(
-        importlib.import_module(f"{PACKAGE}.{name}"), function, None
-    )
-    return found
+    return _function(f"{PACKAGE}.{name}", function)
 
 
 def is_own(name: str) -> bool:
@@ -67,13 +67,6 @@ def is_own(name: str) -> bool:
     if not name.startswith(f"{PACKAGE}.") or not rest:
         return False
     return importlib.util.find_spec(f"{PACKAGE}.{package}") is not None
-
-
-def features_code(name: str) -> Path:
-    """Return the file of a competition's own features, or the empty package's if it has none."""
-    folder = Path("src", *PACKAGE.split("."))
-    own = folder / name / f"{FEATURES}.py"
-    return own if own.is_file() else folder / "__init__.py"
 
 
 def features(name: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -113,12 +106,15 @@ def transformers(name: str) -> list[Any]:
 
 def _of_features(name: str, function: str) -> Callable[..., Any] | None:
     package = f"{PACKAGE}.{name}"
-    if importlib.util.find_spec(package) is None:
+    if importlib.util.find_spec(package) is None:  # below it, to look would be an error
         return None
-    if importlib.util.find_spec(f"{package}.{FEATURES}") is None:
+    return _function(f"{package}.{FEATURES}", function)
+
+
+def _function(module: str, function: str) -> Callable[..., Any] | None:
+    if importlib.util.find_spec(module) is None:
         return None
-    module = importlib.import_module(f"{package}.{FEATURES}")
-    found: Callable[..., Any] | None = getattr(module, function, None)
+    found: Callable[..., Any] | None = getattr(importlib.import_module(module), function, None)
     return found
 
 

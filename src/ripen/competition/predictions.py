@@ -10,9 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ripen.competition.index import Ints
-from ripen.core.atomic import replacing
 from ripen.core.errors import reading
-from ripen.core.frames import read_frame
+from ripen.core.frames import read_frame, write_frame
 from ripen.core.layout import Layout
 
 FILE = "predictions.csv"
@@ -46,8 +45,7 @@ def outputs(predicted: pd.DataFrame) -> NDArray[np.float64]:
 
 def write(folder: Path, tables: list[pd.DataFrame], file: str = FILE) -> None:
     """Write a model's tables as CSV, with all digits."""
-    with replacing(folder / file) as temporary:
-        pd.concat(tables).to_csv(temporary, index=False, lineterminator="\n")
+    write_frame(folder / file, pd.concat(tables))
 
 
 def read(layout: Layout, models: list[str], name: str = FILE) -> dict[str, pd.DataFrame]:

@@ -88,11 +88,11 @@ class Scorer:
         else:
             random, size = np.random.default_rng(0), size or len(rows)
             samples = [random.integers(len(rows), size=size) for _ in range(RESAMPLES)]
-        return np.array([self._tried(rows[sample], outputs[sample]) for sample in samples])
+        return np.array([self.score_or_nan(rows[sample], outputs[sample]) for sample in samples])
 
     def loss(self, rows: Ints, outputs: Outputs) -> float:
         """Return the score with its sign turned where greater is better; infinite if undefined."""
-        score = self._tried(rows, outputs)
+        score = self.score_or_nan(rows, outputs)
         if np.isnan(score):
             return np.inf
         return -score if self.metric.greater_is_better else score
@@ -118,7 +118,8 @@ class Scorer:
         # Samples of fewer rows than there are (Bickel et al., 1997) have a larger error.
         return gain, float(spread(other - one, None) * np.sqrt(size / len(rows)))
 
-    def _tried(self, rows: Ints, outputs: Outputs) -> float:
+    def score_or_nan(self, rows: Ints, outputs: Outputs) -> float:
+        """Score a model's outputs; NaN where the metric is undefined, infinite or raises."""
         try:
             found = self(rows, outputs)
         except DataError:  # from a metric file that needs both classes, for instance

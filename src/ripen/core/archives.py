@@ -183,10 +183,7 @@ class Archive(AbstractContextManager["Archive"]):
             _check_free(folder.parent, sum(info.file_size for info in self._infos.values()))
             with fresh_folder(folder):
                 for name in self._infos:
-                    with self._writing(name, folder / name):
-                        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                        with (folder / name).open("xb") as file:
-                            self._copy(name, file)
+                    self._write(name, folder / name)
 
     @contextmanager
     def inner(self, name: str, scratch: Path | None = None) -> Iterator["Archive"]:
@@ -245,6 +242,12 @@ class Archive(AbstractContextManager["Archive"]):
         for chunk in self._chunks(name):
             file.write(chunk)
         file.flush()
+
+    def _write(self, name: str, target: Path) -> None:
+        with self._writing(name, target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as file:
+                self._copy(name, file)
 
     def _unpacked(self, name: str, scratch: Path | None) -> IO[bytes]:
         with self._writing(name, scratch or Path(tempfile.gettempdir())):
@@ -335,7 +338,7 @@ def _checked(
     for info in infos:
         if problem := _problem(info, limits):
             raise DataError(f"{path}: member '{shown(info.filename)}' {problem}")
-        # Compare normalised names: `a//x` and `./a/x` would overwrite `a/x` when unpacked.
+        # Compare normalized names: `a//x` and `./a/x` would overwrite `a/x` when unpacked.
         plain = str(PurePosixPath(info.filename))
         if plain in files:
             raise DataError(f"{path}: member '{shown(info.filename)}' is duplicated")

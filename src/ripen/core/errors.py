@@ -96,8 +96,9 @@ def _text(error: BaseException) -> str | None:
     if isinstance(error, RipenError) or (caffe and isinstance(error, caffe.CaffeError)):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        names = [os.fsdecode(each) for each in (error.filename,) if isinstance(each, str | bytes)]
-        return ": ".join(map(str, [*names, error.strerror]))
+        named = isinstance(error.filename, str | bytes)  # a file may be a number
+        name = f"{os.fsdecode(error.filename)}: " if named else ""
+        return f"{name}{error.strerror}"
     if isinstance(error, MemoryError):
         return f"there is not enough memory: {error or 'close other programs, or use less data'}"
     if isinstance(error, ValueError) and "null byte" in str(error):

@@ -5,6 +5,7 @@ bits. The variables below restrict each library to kernels that all such process
 `docs/explanations/portability.md` has the experiments behind them, and the differences that remain.
 """
 
+import hashlib
 import os
 import re
 import sys
@@ -25,6 +26,8 @@ PORTABLE = {
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 HELD = (*PORTABLE, *THREADS)
 """The variables that `hold` sets."""
+PRESSURE = Path("/proc/pressure/cpu")  # Linux since 4.20, unless it is turned off
+BUSY = 20.0  # percent of the last ten seconds in which some process waited for a core
 Reproducibility = Literal["portable", "fast"]
 
 
@@ -67,10 +70,6 @@ def _wanted(reproducibility: Reproducibility, threads: int) -> dict[str, str]:
     return dict.fromkeys(THREADS, str(threads)) | portable
 
 
-PRESSURE = Path("/proc/pressure/cpu")  # Linux since 4.20, unless it is turned off
-BUSY = 20.0  # percent of the last ten seconds in which some process waited for a core
-
-
 def waiting(pressure: str, threads: int, given: Mapping[str, str]) -> dict[str, str]:
     """Return how OpenMP's threads wait for each other: no result depends on it.
 
@@ -90,6 +89,11 @@ def waiting(pressure: str, threads: int, given: Mapping[str, str]) -> dict[str, 
     if free or threads == 1 or {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(given):
         return {}
     return {"GOMP_SPINCOUNT": "1000"}  # what libgomp itself chooses for more threads than cores
+
+
+def derived_seed(seed: int, number: int) -> int:
+    """Return a seed for one of many draws, which does not depend on how many there are."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:4])
 
 
 def _pressure() -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from ripen.core.archives import Archive
-from ripen.core.atomic import replacing
 from ripen.core.errors import DataError, reading
+from ripen.core.frames import write_frame
 from ripen.data.decode import File, files_of
 from ripen.data.labels import PARTS, Labelled, Labels, in_archive, natural_key
 from ripen.data.scan import Duplicates, Scanned, find_duplicates, scan
@@ -144,9 +144,8 @@ def _row(found: Found) -> dict[str, Any]:
 
 
 def write(path: Path, index: pd.DataFrame) -> None:
-    """Write the index as CSV, atomically."""
-    with replacing(path) as temporary:
-        index.to_csv(temporary, index=False, lineterminator="\n")
+    """Write the index as CSV."""
+    write_frame(path, index)
 
 
 def files(index: pd.DataFrame, archives: Mapping[str, Archive]) -> list[File]:

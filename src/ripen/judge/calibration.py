@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ripen.competition.index import Ints
-from ripen.competition.metrics import DECIMALS, normalised
+from ripen.competition.metrics import DECIMALS, normalized
 from ripen.core.errors import DataError, reading
 from ripen.judge.scoring import Scored
 
@@ -218,5 +218,5 @@ def splits(one: Scored, seed: int) -> list[tuple[Ints, Ints]]:
 
 def _log_loss(labels: Ints, probabilities: Floats) -> float:
     """As scikit-learn's `log_loss`, whose checks take longer than this when clips are tried."""
-    true = normalised(probabilities)[np.arange(len(labels)), labels]
+    true = normalized(probabilities)[np.arange(len(labels)), labels]
     return float(-np.mean(np.log(np.clip(true, TINY, 1))))

@@ -15,7 +15,7 @@ from pandas.api import types
 
 from ripen.competition.index import IMAGES, Index
 from ripen.data import parts
-from ripen.judge.scoring import significant
+from ripen.judge.leaderboard import significant
 
 MOST = 5000  # rows of a part
 FOLDS = 3

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ripen.competition.index import Ints
 from ripen.competition.metrics import DECIMALS
 from ripen.competition.metrics.ranking import TOP
-from ripen.core.atomic import write_text
+from ripen.core.frames import write_frame
 from ripen.judge import plots
 from ripen.judge.scoring import Scored
 
@@ -48,17 +48,17 @@ def draw(
     """
     confusions(one, classes, folder)
     curve = reliability(one, bins)
-    write_csv(folder / "reliability.csv", curve)
+    write_frame(folder / "reliability.csv", curve)
     colour = styles[one.model]["color"]
     plots.save(plots.reliability(curve, one.model, colour), folder / "reliability.svg")
-    write_csv(folder / "roc.csv", points.drop(columns="model"))
+    write_frame(folder / "roc.csv", points.drop(columns="model"))
     plots.save(plots.roc(points, one.title, styles), folder / "roc.svg")
 
 
 def draw_values(one: Scored, styles: plots.Styles, folder: Path) -> None:
     """Write a regression's values against the true ones, and its residuals."""
     found, colour = values(one), styles[one.model]["color"]
-    write_csv(folder / "values.csv", found)
+    write_frame(folder / "values.csv", found)
     plots.save(plots.values(found, one.title, colour), folder / "values.svg")
     plots.save(plots.residuals(found, one.title, colour), folder / "residuals.svg")
 
@@ -89,13 +89,13 @@ def confusions(one: Scored, classes: Sequence[str], folder: Path) -> None:
     title, names = one.title, np.array(classes)
     shown = np.arange(len(names))
     if len(names) > FEW:
-        write_csv(folder / "confused.csv", confused(one, classes))
-        write_csv(folder / "classes.csv", by_class(one, classes))
+        write_frame(folder / "confused.csv", confused(one, classes))
+        write_frame(folder / "classes.csv", by_class(one, classes))
         shown = most_confused(one, FEW)
         title += "\nthe most confused classes"
     else:
         rows = pd.DataFrame({"actual": names[one.labels], "predicted": names[one.predicted]})
-        write_csv(folder / "confusion.csv", rows)
+        write_frame(folder / "confusion.csv", rows)
     if len(shown):
         counts = pd.DataFrame(confusion_matrix(one.labels, one.predicted, labels=shown))
         figure = plots.confusion(counts, names[shown].tolist(), title)
@@ -103,7 +103,7 @@ def confusions(one: Scored, classes: Sequence[str], folder: Path) -> None:
 
 
 def by_class(one: Scored, classes: Sequence[str]) -> pd.DataFrame:
-    """Return how well each class that occurs is recognised, in the order of the classes.
+    """Return how well each class that occurs is recognized, in the order of the classes.
 
     Returns
     -------
@@ -224,8 +224,3 @@ def reliability(one: Scored, bins: int) -> pd.DataFrame:
     within = np.clip(probability, 0, 1)
     observed, mean = calibration_curve(true, within, n_bins=bins, strategy="quantile")
     return pd.DataFrame({"predicted": mean, "observed": observed}).round(DECIMALS)
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table without its index."""
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))

@@ -18,12 +18,11 @@ from PIL import Image, ImageOps
 from ripen.competition.index import Index
 from ripen.competition.metrics import DECIMALS
 from ripen.core.atomic import write_text
-from ripen.core.frames import read_frame
+from ripen.core.frames import read_frame, write_frame
 from ripen.core.layout import Layout
 from ripen.data.card import jpeg
 from ripen.data.decode import decode as read
 from ripen.data.decode import open_archives as opened
-from ripen.judge.figures import write_csv
 from ripen.judge.scoring import Scored
 from ripen.settings.schema import Competition
 
@@ -113,7 +112,7 @@ def draw_mistakes(one: Scored, classes: Sequence[str], images: RowImages, folder
     """Write a model's worst mistakes: `mistakes.csv`, and `mistakes.svg` with the images."""
     found = worst(one, classes)
     found.insert(1, "name", [images.name(int(row)) for row in found["row"]])
-    write_csv(folder / "mistakes.csv", found)
+    write_frame(folder / "mistakes.csv", found)
     tiles = [
         Tile(
             images.image(int(row.row)),  # type: ignore[arg-type]

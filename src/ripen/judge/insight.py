@@ -19,6 +19,7 @@ from ripen.data import image_input
 from ripen.data.card import GAP, montage
 from ripen.data.image_input import Input
 from ripen.judge.image_figures import Tile, fitted, in_rows, tile_figure
+from ripen.judge.plots import evenly
 from ripen.learn.arrays import ONE, Unit
 from ripen.learn.seen import SEEN
 from ripen.settings.compose import check
@@ -122,8 +123,7 @@ class Probe:
             for name, blob in self._net.blobs.items()
             if name != self._data and len(blob.shape) == 4 and min(blob.shape[2:]) > 1
         ]
-        spread = np.linspace(0, len(names) - 1, min(MAPS, len(names)))
-        return [names[i] for i in np.unique(spread.astype(int))]
+        return [names[place] for place in evenly(len(names), MAPS)]
 
     def _strongest(self, name: str) -> tuple[int, Floats]:
         values = np.array(self._net.blobs[name].data[0])

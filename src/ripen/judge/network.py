@@ -17,6 +17,7 @@ from caffe.draw import draw_net
 from caffe.proto.caffe_pb2 import NetParameter
 from ripen.core.atomic import write_text
 from ripen.core.json_files import read_json
+from ripen.judge.plots import evenly
 
 # Of each layer: weight of shape (outputs, inputs), bias of shape (outputs,), which is not drawn.
 Layers = Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -54,7 +55,7 @@ def draw(trained: Path, inputs: Sequence[str], outputs: Sequence[str], folder: P
         Must exist; gets ``network_before.svg``, ``network_after.svg``, ``network_strip.svg``, and
         ``network.svg``, which is animated.
     """
-    frames = snapshots(trained)
+    frames = read_frames(trained)
     names = (inputs, outputs)
     ends = {"before": next(iter(frames)), "after": list(frames)[-1]}
     # One scale for all figures, or a weight that grows would look the same in each of them.
@@ -70,9 +71,8 @@ def draw(trained: Path, inputs: Sequence[str], outputs: Sequence[str], folder: P
 
 
 def _some(frames: Mapping[str, Layers]) -> dict[str, Layers]:
-    """Return at most `FRAMES` frames, evenly spread, the first and the last among them."""
-    places = np.unique(np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).astype(int))
-    return {name: frames[name] for name in np.array(list(frames))[places].tolist()}
+    names = list(frames)
+    return {names[place]: frames[names[place]] for place in evenly(len(names), FRAMES)}
 
 
 def draw_definition(net: NetParameter, folder: Path) -> None:
@@ -80,7 +80,7 @@ def draw_definition(net: NetParameter, folder: Path) -> None:
     write_text(folder / "definition.gv", draw_net(net, "TB", "gv", caffe.TEST).decode())
 
 
-def snapshots(folder: Path) -> dict[str, Layers]:
+def read_frames(folder: Path) -> dict[str, Layers]:
     """Return the weights of a training's history, and the kept ones, by their captions."""
     deploy = folder / "deploy.prototxt"
     files = {int(path.stem.removeprefix("iter_")): path for path in folder.glob("history/*")}

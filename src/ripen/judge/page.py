@@ -21,8 +21,9 @@ from ripen.competition.index import Index
 from ripen.competition.metrics import Order
 from ripen.core.layout import Layout
 from ripen.judge.data_report import DataReport
+from ripen.judge.leaderboard import KAGGLES, Column, Leaderboard, fixed
 from ripen.judge.plots import palette
-from ripen.judge.scoring import KAGGLES, Column, Leaderboard, Metrics, fixed
+from ripen.judge.scoring import Metrics
 from ripen.judge.steps import Step
 from ripen.judge.story import ENTRIES, Entry, Source, say
 from ripen.settings.schema import Competition

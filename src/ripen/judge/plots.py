@@ -91,7 +91,7 @@ def points(figure: Figure) -> list[list[Any]]:
             values = values[np.isfinite(values).all(axis=1)]
             if name.startswith("_child") or len(values) < 3:  # without a name, or a reference
                 continue
-            kept = np.unique(np.linspace(0, len(values) - 1, min(HOVERED, len(values))).astype(int))
+            kept = evenly(len(values), HOVERED)
             places = line.get_transform().transform(values[kept]) * scale
             found.append(
                 [
@@ -117,7 +117,7 @@ def scores(table: pd.DataFrame, heading: str, styles: Styles) -> Figure:
     styles : mapping
         From `palette`.
     """
-    figure, axes = _axes(heading, "")
+    figure, axes = new_axes(heading, "")
     figure.set_size_inches(SIZE[0], 1.0 + 0.32 * len(table))
     values, errors = table.score.to_numpy(float), table.standard_error.to_numpy(float)
     for place, (model, value, bar) in enumerate(zip(table.model, values, errors, strict=True)):
@@ -153,7 +153,7 @@ def error_curve(
     loss : str
         The name of the loss.
     """
-    figure, axes = _axes("iterations", f"error ({loss})")
+    figure, axes = new_axes("iterations", f"error ({loss})")
     axes.plot(curve.iteration, curve.loss, color=COLOURS["train"], label="training")
     axes.plot(
         curve.iteration, curve.validation_loss, color=COLOURS["validation"], label="validation"
@@ -177,7 +177,7 @@ def error_curves(
     loss : str
         The name of the loss.
     """
-    figure, axes = _axes("iterations", f"error ({loss})")
+    figure, axes = new_axes("iterations", f"error ({loss})")
     for name, curve in curves.items():
         colour = styles[name]["color"]
         axes.plot(curve.iteration, curve.validation_loss, color=colour, label=name)
@@ -196,7 +196,7 @@ def confusion(counts: pd.DataFrame, classes: Sequence[str], title: str) -> Figur
     classes : sequence of str
     title : str
     """
-    figure, axes = _axes("predicted", "true")
+    figure, axes = new_axes("predicted", "true")
     names = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…" for name in classes]
     longest = max(map(len, names))
     upright = longest * len(names) > LEVEL
@@ -227,7 +227,7 @@ def reliability(bins: pd.DataFrame, title: str, colour: str = COLOURS["train"]) 
     title, colour : str
         Of the model.
     """
-    figure, axes = _axes("predicted probability", "observed share")
+    figure, axes = new_axes("predicted probability", "observed share")
     axes.plot([0, 1], [0, 1], color=COLOURS["reference"], linestyle=":", label="perfect")
     axes.plot(bins.predicted, bins.observed, marker="o", color=colour, label=title)
     return with_legend(figure)
@@ -244,10 +244,10 @@ def roc(points: pd.DataFrame, title: str, styles: Styles) -> Figure:
     styles : mapping
         From `palette`.
     """
-    figure, axes = _axes("false positive rate", "true positive rate")
+    figure, axes = new_axes("false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], color=COLOURS["reference"], linestyle=":", label="guessing")
     for model, line in points.groupby("model", sort=False):
-        drawn = line.iloc[_thinned(len(line))]
+        drawn = line.iloc[evenly(len(line), POINTS)]
         style = styles[str(model)]
         axes.plot(drawn.false_positive_rate, drawn.true_positive_rate, label=str(model), **style)
     axes.set_title(title)
@@ -264,7 +264,7 @@ def values(points: pd.DataFrame, title: str, colour: str = COLOURS["train"]) -> 
     title, colour : str
         Of the model.
     """
-    figure, axes = _axes("true value", "predicted value")
+    figure, axes = new_axes("true value", "predicted value")
     _scatter(axes, points.truth, points.predicted, colour)
     both = points[["truth", "predicted"]].to_numpy()
     ends = [float(both.min()), float(both.max())]
@@ -283,7 +283,7 @@ def residuals(points: pd.DataFrame, title: str, colour: str = COLOURS["train"]) 
     title, colour : str
         Of the model.
     """
-    figure, axes = _axes("predicted value", "residual (true - predicted)")
+    figure, axes = new_axes("predicted value", "residual (true - predicted)")
     _scatter(axes, points.predicted, points.residual, colour)
     axes.axhline(0, color=COLOURS["reference"], linestyle=":", label="perfect")
     axes.set_title(title)
@@ -309,7 +309,7 @@ def learning_curve(
     score : str
         Its name.
     """
-    figure, axes = _axes("training rows", score)
+    figure, axes = new_axes("training rows", score)
     for model, line in points.groupby("model", sort=False):
         axes.plot(line.n_train, line.score, marker="o", label=str(model), **styles[str(model)])
     if best_possible is not None:
@@ -341,7 +341,7 @@ def regions(
     names : (str, str, str)
         Of the two features, and of the class whose probability it is.
     """
-    figure, axes = _axes(*names[:2])
+    figure, axes = new_axes(*names[:2])
     levels = np.linspace(0, 1, 11)
     filled = axes.contourf(x, y, probability, levels, cmap="PRGn", alpha=0.6)
     figure.colorbar(filled, label=f"probability of {names[2]}")
@@ -363,7 +363,7 @@ def agreement(points: pd.DataFrame) -> Figure:
     points : DataFrame
         Columns model, cv, cv_error (its standard error, or NaN), public; a row for each submission.
     """
-    figure, axes = _axes("cross-validated score", "public score")
+    figure, axes = new_axes("cross-validated score", "public score")
     errors = points.cv_error.fillna(0)
     axes.errorbar(points.cv, points.public, xerr=errors, fmt="o", color=COLOURS["train"], capsize=3)
     for one in points.itertuples():
@@ -412,9 +412,13 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _thinned(count: int) -> NDArray[np.int64]:
-    """Return the places of at most `POINTS` of so many rows, the first and the last among them."""
-    return np.unique(np.linspace(0, count - 1, min(POINTS, count)).astype(np.int64))
+def evenly(count: int, most: int) -> NDArray[np.int64]:
+    """Return at most `most` of `count` places, evenly spread, the first and the last among them.
+
+    >>> evenly(10, 3).tolist(), evenly(2, 3).tolist()
+    ([0, 4, 9], [0, 1])
+    """
+    return np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64))
 
 
 def with_legend(figure: Figure) -> Figure:
@@ -428,7 +432,8 @@ def with_legend(figure: Figure) -> Figure:
     return figure
 
 
-def _axes(x: str, y: str) -> tuple[Figure, mpl.axes.Axes]:
+def new_axes(x: str, y: str) -> tuple[Figure, mpl.axes.Axes]:
+    """Return a figure and its axes, labelled `x` and `y`."""
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.add_subplot(xlabel=x, ylabel=y)
     axes.spines[["top", "right"]].set_visible(False)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ripen.core.frames import read_frame
-from ripen.judge.scoring import Leaderboard, significant
+from ripen.judge.leaderboard import Leaderboard, significant
 from ripen.settings.naming import setting_name, trial_name
 
 CLOSE = 0.02  # of a probability that is as good as right

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from ripen.judge.plots import COLOURS, SIZE, with_legend
+from ripen.judge.plots import COLOURS, new_axes, with_legend
 from ripen.learn.sweeps.space import Choices, Interval
 from ripen.learn.sweeps.sweep_tables import RATE, marked
 from ripen.settings.naming import setting_name, trial_name
@@ -51,7 +51,7 @@ def figures(
 
 def all_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """Error against iterations of all trials, coloured by learning rate where it varies."""
-    figure, axes = _axes("iterations", "validation error (log loss)")
+    figure, axes = new_axes("iterations", "validation error (log loss)")
     words = marked(trials, curves)
     keys = [str(key) for key in trials.columns[1 : list(trials.columns).index("ended")]]
     names = {
@@ -85,7 +85,7 @@ def all_curves(trials: pd.DataFrame, curves: pd.DataFrame) -> Figure:
 
 def converged_at(trials: pd.DataFrame) -> Figure:
     """Iterations until the end against learning rate; filled where the trial converged."""
-    figure, axes = _axes("learning rate", "iterations until it ended")
+    figure, axes = new_axes("learning rate", "iterations until it ended")
     for ended, rows in trials.groupby("ended", sort=True):
         filled = ended == "converged"
         axes.plot(rows[RATE], rows.iterations, "o", label=str(ended),
@@ -96,7 +96,7 @@ def converged_at(trials: pd.DataFrame) -> Figure:
 
 def accuracy(trials: pd.DataFrame, key: str) -> Figure:
     """Validation accuracy against one setting: the mean, and the spread over all others."""
-    figure, axes = _axes(setting_name(key), "validation accuracy")
+    figure, axes = new_axes(setting_name(key), "validation accuracy")
     rows = trials.dropna(subset=["validation_accuracy"])
     groups = rows.groupby(key, sort=_are_numbers(rows[key]))["validation_accuracy"]
     names, means = list(groups.groups), groups.mean().to_numpy()
@@ -119,7 +119,7 @@ def accuracy(trials: pd.DataFrame, key: str) -> Figure:
 
 def parallel(trials: pd.DataFrame, keys: Sequence[str]) -> Figure:
     """Parallel coordinates: each trial's line through its settings to its error; dark is good."""
-    figure, axes = _axes("", "")
+    figure, axes = new_axes("", "")
     rows = trials.dropna(subset=["validation_loss"])
     columns = [*keys, "validation_loss"]
     places = np.column_stack([_scaled(rows[name]) for name in columns])
@@ -139,7 +139,7 @@ def parallel(trials: pd.DataFrame, keys: Sequence[str]) -> Figure:
 
 def contour(trials: pd.DataFrame, x: str, y: str) -> Figure:
     """Error over two settings: the lowest of the trials at each point."""
-    figure, axes = _axes(setting_name(x), setting_name(y))
+    figure, axes = new_axes(setting_name(x), setting_name(y))
     rows = trials.dropna(subset=["validation_loss"])
     rows = pd.DataFrame(rows.groupby([x, y])["validation_loss"].min()).reset_index()
     points = axes.scatter(rows[x], rows[y], c=rows.validation_loss, cmap="viridis", zorder=3)
@@ -153,13 +153,6 @@ def contour(trials: pd.DataFrame, x: str, y: str) -> Figure:
             set_scale("log")
     figure.colorbar(points, ax=axes, label="validation error (log loss)")
     return figure
-
-
-def _axes(x: str, y: str) -> tuple[Figure, mpl.axes.Axes]:
-    figure = Figure(figsize=SIZE, layout="constrained")
-    axes = figure.add_subplot(xlabel=x, ylabel=y)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def _colours(trials: pd.DataFrame) -> tuple[Any, Any]:

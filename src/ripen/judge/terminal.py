@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ripen.core.layout import Layout
 from ripen.judge.data_report import DataReport
-from ripen.judge.scoring import Column, Leaderboard, leaderboard, read_metrics
+from ripen.judge.leaderboard import Column, Leaderboard, leaderboard, read_metrics
 
 HEADING = 14  # letters in a line of a column's heading
 _WIDE = Console(width=1000).options

@@ -1,13 +1,12 @@
 """Seed averaging: one estimator fitted with several seeds, and the mean of its outputs."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ripen.core.atomic import write_text
+from ripen.core.json_files import write_json
 from ripen.learn import target_transform
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work, ignore
@@ -38,7 +37,7 @@ class Averaged:
             own = member_folder(folder, number)
             own.mkdir()
             member.save(own)
-        write_text(folder / ABOUT, json.dumps({MEMBERS: len(self.members)}) + "\n")
+        write_json(folder / ABOUT, {MEMBERS: len(self.members)})
 
 
 def member_folder(folder: Path, number: int) -> Path:

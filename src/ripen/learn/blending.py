@@ -5,7 +5,6 @@ other folds chose: nothing of a row's own fold is in its blend. So the blend's o
 predictions are as honest as any model's, and its score may be compared with theirs.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +17,8 @@ from ripen.competition.index import INDEX, Index
 from ripen.competition.scorer import Scorer
 from ripen.competition.shares import deal
 from ripen.competition.splitters.folds import classes_of, codes
-from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError
-from ripen.core.json_files import read_json
+from ripen.core.json_files import read_json, write_json
 from ripen.core.layout import BLEND, Layout
 from ripen.core.registry import nearest
 from ripen.learn.blenders import (
@@ -324,11 +322,10 @@ def blend(pool: Pool, index: Index, scorer: Scorer, settings: Blend, seed: int) 
         held = pool.folds == fold
         outputs[held] = mixture.predict(pool.outputs[:, held])
         methods.append(mixture.method)
-    sign = -1 if scorer.metric.greater_is_better else 1
     scores = {}
     for method in blenders:
         places, found = nested.out_of_fold(method, folds)
-        scores[method] = sign * scorer.loss(pool.rows[places], found)
+        scores[method] = scorer.score_or_nan(pool.rows[places], found)
     return Blended(nested.best(folds), outputs, scores, methods)
 
 
@@ -345,7 +342,7 @@ def write(folder: Path, blended: Blended, pool: Pool) -> None:
         },
         "methods": blended.methods,
     }
-    write_text(folder / FILE, json.dumps(about, indent=2) + "\n")
+    write_json(folder / FILE, about)
 
 
 def read(folder: Path) -> tuple[list[str], Mixture]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ripen.competition.metric_file import metric_of
-from ripen.competition.metrics import METRICS
+from ripen.competition.metrics import METRICS, Metric
 from ripen.competition.splitters import splitter
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import ConfigError
@@ -74,27 +74,10 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
         from ripen.nets import frozen  # it imports torch
 
         frozen.settings(each, f"{where}: features.{key}")
-    filled = {}
-    learnt = {} if metric.transform is None else {"transform": metric.transform}
-    for model, own in models.items():
-        section = learnt | own
-        with located(f"{where}: models.{model}"):
-            found = estimator(section, f"{where}: models.{model}")
-            found.check_task(TASKS[competition.task])
-            if tune := found.tune:
-                tuning.space(found)
-                # Metrics of more columns, or of a file, take what the stage `fit` does not read.
-                if tune.metric is None and metric.name in METRICS and not metric.columns:
-                    tune = replace(tune, metric=competition.metric)
-                    found = replace(found, tune=tune)
-                tuning.metric_of(tune, TASKS[competition.task].metrics[0])
-        for used in found.inputs:
-            if used not in ("table", "images") and used not in features:
-                raise ConfigError(
-                    f"{where}: models.{model}.inputs names '{used}', which is not in features"
-                    f"{nearest(used, features)}"
-                )
-        filled[model] = {"estimator": section["estimator"]} | given(as_mapping(found))
+    filled = {
+        model: _filled(model, section, metric, competition, where)
+        for model, section in models.items()
+    }
     with located(f"{where}: blend.methods"):
         for method in competition.blend.methods if competition.blend else ():
             BLENDERS[method]
@@ -107,6 +90,32 @@ def complete(name: str, values: dict[str, Any], where: str) -> Competition:
             f"{nearest(competition.predict.model, named)}"
         )
     return changed(on_a_device(competition), models=filled)
+
+
+def _filled(
+    model: str, section: dict[str, Any], metric: Metric, competition: Competition, where: str
+) -> dict[str, Any]:
+    """Check a model's section, and fill in its estimator's defaults."""
+    task, place = TASKS[competition.task], f"{where}: models.{model}"
+    if metric.transform is not None:
+        section = {"transform": metric.transform} | section
+    with located(place):
+        found = estimator(section, place)
+        found.check_task(task)
+        if tune := found.tune:
+            tuning.space(found)
+            # Metrics of more columns, or of a file, take what the stage `fit` does not read.
+            if tune.metric is None and metric.name in METRICS and not metric.columns:
+                tune = replace(tune, metric=competition.metric)
+                found = replace(found, tune=tune)
+            tuning.metric_of(tune, task.metrics[0])
+    for used in found.inputs:
+        if used not in ("table", "images") and used not in competition.features:
+            raise ConfigError(
+                f"{place}.inputs names '{used}', which is not in features"
+                f"{nearest(used, competition.features)}"
+            )
+    return {"estimator": section["estimator"]} | given(as_mapping(found))
 
 
 def on_a_device(competition: Competition) -> Competition:

@@ -3,14 +3,14 @@
 The first two are the talk's: the loss changes little from one check to the next, or life is short.
 """
 
-import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 import pandas as pd
 
-from ripen.core.atomic import write_text
+from ripen.core.frames import write_frame
+from ripen.core.json_files import write_json
 from ripen.settings.schema import Solver, Train
 
 
@@ -138,6 +138,5 @@ def write_training(folder: Path, training: Training) -> None:
         "iterations": training.iterations,
         "best_iteration": training.best_iteration,
     }
-    write_text(folder / "training.json", json.dumps(values, indent=2) + "\n")
-    curve = training.curve().to_csv(index=False, lineterminator="\n")
-    write_text(folder / "curve.csv", curve)
+    write_json(folder / "training.json", values)
+    write_frame(folder / "curve.csv", training.curve())

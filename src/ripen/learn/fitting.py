@@ -24,7 +24,7 @@ from ripen.competition.metrics import METRICS
 from ripen.competition.splitters import Splitter
 from ripen.core.atomic import replacing
 from ripen.core.errors import DataError
-from ripen.core.frames import read_frame
+from ripen.core.frames import read_frame, write_frame
 from ripen.learn import averaging, pseudo_labels, rare, target_transform, thinning, tuning
 from ripen.learn.convergence import Check, Training, write_training
 from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work, ignore
@@ -290,8 +290,7 @@ def _everything(fit: Fit, learnable: Ints, curves: Sequence[pd.DataFrame]) -> Fi
     fitted, _ = _learnt_from(fit, estimator, learnable, None, work, "all rows")
     if fitted.training is not None:
         write_training(fit.work.folder, fitted.training)
-        curve = fitted.training.curve().assign(**means)
-        curve.to_csv(fit.work.folder / "curve.csv", index=False, lineterminator="\n")
+        write_frame(fit.work.folder / "curve.csv", fitted.training.curve().assign(**means))
     return fitted
 
 
@@ -450,7 +449,7 @@ def _keep(kept: Path, folder: Path, place: int, found: Kept, training: Training 
         others = shutil.ignore_patterns() if place else shutil.ignore_patterns("fold_*")
         shutil.copytree(folder / own, kept / "files" / own, dirs_exist_ok=True, ignore=others)
     if training is not None:
-        training.curve().to_csv(kept / f"{place}.csv", index=False, lineterminator="\n")
+        write_frame(kept / f"{place}.csv", training.curve())
     with replacing(kept / f"{place}.npz") as temporary, temporary.open("wb") as file:
         np.savez(file, **found._asdict())
 

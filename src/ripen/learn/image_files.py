@@ -86,8 +86,8 @@ def outputs_of_views(
     ahead = device.workers()
     size = max(1, (AT_ONCE_ON_A_GPU if ahead else AT_ONCE) // len(views))
     prepare = prepare_views(wanted, views)
-    given = (files, wanted, prepare, size, threads, None, ahead, len(views), device.pin)
-    found = []
-    for batch in batches(*given):
-        found.append(answer(batch.data).reshape(len(batch.rows), len(views), -1))
+    decoded = batches(
+        files, wanted, prepare, size, threads, workers=ahead, views=len(views), pin=device.pin
+    )
+    found = [answer(batch.data).reshape(len(batch.rows), len(views), -1) for batch in decoded]
     return np.concatenate(found)

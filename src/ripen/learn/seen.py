@@ -1,12 +1,10 @@
 """The net of a model that takes an image, for the figures of filters and saliency."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ripen.core.atomic import write_text
-from ripen.core.json_files import read_json
+from ripen.core.json_files import read_json, write_json
 from ripen.data.image_input import Input
 from ripen.learn.arrays import ONE, Unit
 from ripen.settings.compose import as_mapping
@@ -49,7 +47,7 @@ def write(
     }
     if unit != ONE:
         values["unit"] = unit
-    write_text(folder / SEEN, json.dumps(values, indent=2) + "\n")
+    write_json(folder / SEEN, values)
 
 
 def unit(folder: Path) -> Unit:

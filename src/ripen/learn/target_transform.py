@@ -4,7 +4,6 @@ As `sklearn.compose.TransformedTargetRegressor`, for any estimator: nets, and bo
 held-out rows end a training, take both parts transformed.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripen.competition.tasks import Targets
-from ripen.core.atomic import write_text
 from ripen.core.errors import DataError
+from ripen.core.json_files import read_json, write_json
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work
 
@@ -73,8 +72,7 @@ def describe(folder: Path, key: str, value: Any) -> None:
     """Add to the description of a saved model, if it has one."""
     file = folder / ABOUT
     if file.exists():  # nets of whole images are not served
-        about = json.loads(file.read_text(encoding="utf-8"))
-        write_text(file, json.dumps(about | {key: value}) + "\n")
+        write_json(file, read_json(file) | {key: value})
 
 
 def fit(estimator: Estimator, train: Rows, validation: Rows | None, work: Work) -> Fitted:

@@ -6,8 +6,6 @@ study store; a fit that was killed goes on with the next one. Each trial has a s
 seeded with its number, so an interruption changes no result.
 """
 
-import hashlib
-import json
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,8 +17,9 @@ import numpy as np
 
 from ripen.competition.index import Ints
 from ripen.competition.metrics import METRICS, Metric, chosen
-from ripen.core.atomic import write_text
 from ripen.core.errors import DataError, TrainingError
+from ripen.core.json_files import write_json
+from ripen.core.reproducibility import derived_seed
 from ripen.learn import boosting, target_transform
 from ripen.learn.estimator import Estimator, Rows, Tune, estimator, ignore
 from ripen.learn.sweeps import space as spaces
@@ -47,10 +46,8 @@ def space(of: Estimator) -> spaces.Space:
     assert of.tune is not None
     found = spaces.parse(of.tune.space or of.space)
     for axis in found.axes:
-        values = axis.values if isinstance(axis, spaces.Choices) else (axis.low, axis.high)
-        for value in values:
-            whole = isinstance(axis, spaces.Interval) and axis.whole
-            with_settings(of, {axis.key: int(value) if whole else value} | found.fixed)
+        for value in axis.examples:
+            with_settings(of, {axis.key: value} | found.fixed)
     return found
 
 
@@ -95,9 +92,8 @@ def tuned(fit: "Fit", train: Ints, name: str, repeat: int = 0) -> Estimator:
         fit.say(f"{name}: not tuned, for its training rows have no inner folds")
         return own
     best = _search(fit, [Part(fit, *part) for part in parts], name, fit.work.seed + repeat)
-    text = json.dumps(best, indent=2) + "\n"
     if name == "all rows":
-        write_text(fit.work.folder / TUNED, text)
+        write_json(fit.work.folder / TUNED, best)
     fit.say(f"tuned for {name}: {' '.join(f'{key}={value}' for key, value in best.items())}")
     return with_settings(own, best)
 
@@ -212,7 +208,7 @@ def _search(fit: "Fit", parts: list[Part], name: str, seed: int) -> Settings:
     for lost in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):  # of a killed fit
         study.tell(lost.number, state=TrialState.FAIL)
     for number in range(len(study.get_trials(deepcopy=False, states=ended)), tune.trials):
-        study.sampler = optuna.samplers.TPESampler(seed=_seed(seed, number))
+        study.sampler = optuna.samplers.TPESampler(seed=derived_seed(seed, number))
         trial = study.ask(distributions(varied))
         settings = decoded(varied, dict(trial.params))
         scores = list[float]()
@@ -235,7 +231,3 @@ def _search(fit: "Fit", parts: list[Part], name: str, seed: int) -> Settings:
         return {}
     (winner,) = (trial for trial in finished if str(trial.number) == best)
     return decoded(varied, dict(winner.params))
-
-
-def _seed(seed: int, number: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:4])

@@ -6,17 +6,17 @@ command line can read a contract at once.
 """
 
 import csv
-import difflib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from ripen.core.errors import ConfigError, UsageError, reading
+from ripen.core.registry import nearest
 from ripen.data.image_input import Input
+from ripen.settings.compose import check
 from ripen.settings.typed import typed
 
 MODELS = Path("models")
@@ -93,9 +93,7 @@ def folder(name: str) -> Path:
     """
     known = sorted(path.parent.name for path in MODELS.glob("*/readme.md"))
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known) or 'none'}"
-        raise UsageError(f"no net '{name}' in {MODELS}/; {hint}")
+        raise UsageError(f"no net '{name}' in {MODELS}/{nearest(name, known)}")
     return MODELS / name
 
 
@@ -113,16 +111,15 @@ def contract(name: str) -> Contract:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read: {_first(error)}") from None
+        raise ConfigError(f"{file}: cannot be read: {_one_line(error)}") from None
     _, marker, rest = text.partition("---\n")
     front, end, _ = rest.partition("\n---\n")
     if not (marker and end):
         raise ConfigError(f"{file}: no front matter between two lines of ---")
     try:
-        # Through JSON: in strict mode the nested dataclasses accept plain values from JSON only.
-        return TypeAdapter(Contract).validate_json(json.dumps(yaml.safe_load(front)))
-    except (ValidationError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise ConfigError(f"{file}: {_first(error)}") from None
+        return check(yaml.safe_load(front), Contract, str(file))
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(f"{file}: {_one_line(error)}") from None
 
 
 def inputs(name: str) -> list[Path]:
@@ -158,8 +155,5 @@ def labels(name: str) -> list[Label]:
         return [Label(row["name"], row.get("synset", "")) for row in csv.DictReader(file)]
 
 
-def _first(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())

@@ -137,9 +137,7 @@ class OfNet:
     ) -> Features:
         """Return the features of images (`Extraction.extract`)."""
         (opened,) = nets or [from_zoo(self.frozen)]
-        assert images.batch_size is not None  # `complete` has filled it in
-        given = files, images.batch_size, threads, advance
-        return extract(opened, self.frozen, images.crop, images.precision, *given)
+        return extract(opened, self.frozen, images, files, threads, advance)
 
     def attributes(self) -> dict[str, Any]:
         """Return the net's settings (`Extraction.attributes`)."""
@@ -214,10 +212,13 @@ class OfThumbnail(OfPixels):
         return thumbnail(decode(content, name, (least, least)), self.side)
 
 
-PIXELS: dict[str, type[OfPixels]] = {"histogram": OfColours, "thumbnail": OfThumbnail}
+PIXELS: dict[str, type[OfColours | OfThumbnail]] = {
+    "histogram": OfColours,
+    "thumbnail": OfThumbnail,
+}
 
 
-def settings(section: Mapping[str, Any], where: str) -> OfNet | OfPixels:
+def settings(section: Mapping[str, Any], where: str) -> OfNet | OfColours | OfThumbnail:
     """Return the extraction that a section of `features` describes.
 
     Raises
@@ -262,19 +263,17 @@ def from_zoo(settings: FrozenNet) -> Opened:
     ConfigError
         If the net does not have a layer.
     """
-    net = open_net(definition(settings), str(caffemodel(settings.net)), caffe.TEST)
+    net = open_net(definition(settings), caffe.TEST, str(caffemodel(settings.net)))
     return net, contract(settings.net).input
 
 
 def extract(
     opened: Opened,
     settings: FrozenNet,
-    crop: float,
-    precision: str,
+    images: Images,
     files: Sequence[File],
-    batch_size: int,
     threads: int,
-    advance: Advance = lambda images: None,
+    advance: Advance,
 ) -> Features:
     """Return the features of images from a frozen net.
 
@@ -285,13 +284,11 @@ def extract(
     opened : (caffe.Net, Input)
         As `from_zoo` returns them.
     settings : FrozenNet
-    crop : float in (0, 1)
-        Side of the crops among the views, as a share of the image's sides.
-    precision : "float16" or "float32"
-        Precision of the result.
+    images : Images
+        `crop`, `batch_size` (of images, not views) and the `precision` of the result.
     files : sequence of File, length n
-    batch_size, threads : int
-        As for `ripen.data.batches`; `batch_size` counts images, not views.
+    threads : int
+        As for `ripen.data.batches`.
     advance : callable
         Called after each batch with its number of images: n times the number of `sides` in all.
 
@@ -302,7 +299,9 @@ def extract(
     """
     net, wanted = opened
     (output,) = net.outputs
-    seen, dtype = views(settings.views, crop), np.dtype(precision)
+    batch_size = images.batch_size
+    assert batch_size is not None  # `complete` has filled it in
+    seen, dtype = views(settings.views, images.crop), np.dtype(images.precision)
     size, waits = int(net.blobs[output].shape[1]), Waits()
 
     def blocks() -> Iterator[Block]:
@@ -330,9 +329,11 @@ def _of_side(
 ) -> Iterator[NDArray[np.floating]]:
     """Yield the features at one input size, batch after batch, shape (n, views, size)."""
     (output,) = net.outputs
-    prepare, ahead = prepare_views(wanted, seen), device.workers()
-    given = (files, wanted, prepare, batch_size, threads, None, ahead, len(seen), device.pin)
-    for batch in waits.drawn(batches(*given)):
+    decoded = batches(
+        files, wanted, prepare_views(wanted, seen), batch_size, threads,
+        workers=device.workers(), views=len(seen), pin=device.pin,
+    )  # fmt: skip
+    for batch in waits.drawn(decoded):
         device.put(net.blobs["data"], batch.data)
         found = np.asarray(net.forward()[output])
         yield found.reshape(len(batch.rows), len(seen), -1)

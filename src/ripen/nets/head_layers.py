@@ -117,9 +117,7 @@ def deploy(trunks: Sequence[NetParameter], outputs: int, loss: str = SOFTMAX) ->
     if len(bottoms) > 1:
         net.layer.add(name="together", type="Concat", bottom=bottoms, top=["together"])
         bottoms = ["together"]
-    net.layer.extend(layers(bottoms[0], outputs))
-    net.layer.add(name="prob", type=PREDICTIONS[loss], bottom=[SCORES], top=["prob"])
-    return net
+    return _ended(net, bottoms[0], outputs, loss)
 
 
 def deploy_head(size: int, outputs: int, loss: str = SOFTMAX) -> NetParameter:
@@ -127,7 +125,12 @@ def deploy_head(size: int, outputs: int, loss: str = SOFTMAX) -> NetParameter:
     net = NetParameter(name="head")
     data = net.layer.add(name="data", type="Input", top=["data"])
     data.input_param.shape.add(dim=[1, size])
-    net.layer.extend(layers("data", outputs))
+    return _ended(net, "data", outputs, loss)
+
+
+def _ended(net: NetParameter, features: str, outputs: int, loss: str) -> NetParameter:
+    """Add the head and its predictions to a net for inference."""
+    net.layer.extend(layers(features, outputs))
     net.layer.add(name="prob", type=PREDICTIONS[loss], bottom=[SCORES], top=["prob"])
     return net
 
@@ -170,18 +173,17 @@ def write_whole(
     slope[...] = slope * scale.reshape(-1, 1)
     bias[...] = bias * scale + mean
     for prefix, file in weights.items():
-        for name, blobs in _stored(file):
-            # The layers behind the trunk's end are in the file, but not in the net.
-            if prefix + name in net.params:
-                for blob, values in zip(net.params[prefix + name], blobs, strict=True):
-                    blob.data[...] = values.reshape(blob.data.shape)
+        _copy(file, prefix, net)
     net.save(str(to))
 
 
-def _stored(file: Path) -> list[tuple[str, list[NDArray[np.float32]]]]:
-    """Return the layers of a caffemodel that have weights."""
-    stored = read_binary(file, NetParameter())
-    return [(la.name, [blob_array(b) for b in la.blobs]) for la in stored.layer if la.blobs]
+def _copy(file: Path, prefix: str, net: caffe.Net) -> None:
+    """Copy a caffemodel's weights to the layers whose names have a prefix before its own."""
+    for layer in read_binary(file, NetParameter()).layer:
+        # The layers behind the trunk's end are in the file, but not in the net.
+        if layer.blobs and prefix + layer.name in net.params:
+            for blob, stored in zip(net.params[prefix + layer.name], layer.blobs, strict=True):
+                blob.data[...] = blob_array(stored).reshape(blob.data.shape)
 
 
 def _source(phase: Phase, file: Path, batch_size: int) -> LayerParameter:

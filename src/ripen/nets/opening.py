@@ -12,8 +12,13 @@ ALLOWED = "RIPEN_PYTHON_LAYERS"
 _REMEDY = f"If you trust it, set the environment variable {ALLOWED}=1"
 
 
-def open_net(*arguments: Any) -> caffe.Net:
-    """Return `caffe.Net(*arguments)`, with Python layers refused unless `ALLOWED` is 1.
+def open_net(definition: Any, phase: int, weights: str | None = None) -> caffe.Net:
+    """Return `caffe.Net` of a definition, with Python layers refused unless `ALLOWED` is 1.
+
+    Parameters
+    ----------
+    definition, phase, weights
+        As of `caffe.Net`.
 
     Raises
     ------
@@ -22,4 +27,4 @@ def open_net(*arguments: Any) -> caffe.Net:
     """
     allowed = os.environ.get(ALLOWED) == "1"
     with nullcontext() if allowed else without_python_layers(_REMEDY):
-        return caffe.Net(*arguments)
+        return caffe.Net(definition, phase, weights=weights)

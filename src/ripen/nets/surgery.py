@@ -201,12 +201,16 @@ def _with_losses(deploy: NetParameter) -> NetParameter:
         if settings is not None and not settings.HasField("weight_filler"):
             # Caffe's default filler is 0: with zero weights in every layer, none would learn.
             settings.weight_filler.type = "msra"
-    scores = last.bottom[0]
-    accuracy = result.layer.add(name="accuracy", type="Accuracy", bottom=[scores, "label"])
-    accuracy.top.append("accuracy")
-    accuracy.include.add(phase=TEST)
-    result.layer.add(name="loss", type="SoftmaxWithLoss", bottom=[scores, "label"], top=["loss"])
+    add_losses(result, last.bottom[0])
     return result
+
+
+def add_losses(net: NetParameter, scores: str) -> None:
+    """Add the accuracy in the test phase, and the loss of a classifier."""
+    ends = [scores, "label"]
+    accuracy = net.layer.add(name="accuracy", type="Accuracy", bottom=ends, top=["accuracy"])
+    accuracy.include.add(phase=TEST)
+    net.layer.add(name="loss", type=PROBABLE, bottom=ends, top=["loss"])
 
 
 def trunk(

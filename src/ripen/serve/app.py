@@ -10,7 +10,6 @@ import asyncio
 import base64
 import ipaddress
 import json
-import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
@@ -27,7 +26,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ripen.core.errors import DataError, UsageError, line
+from ripen.core.errors import DataError, line
 from ripen.serve.answers import Answer, Served
 
 LOCAL = "127.0.0.1"
@@ -55,27 +54,6 @@ def run(served: Served, host: str, port: int) -> int:
     )  # fmt: skip
     uvicorn.Server(config).run()
     return 0
-
-
-def check_free(host: str, port: int) -> None:
-    """Make sure that an address is one of this machine's, and its port free.
-
-    Raises
-    ------
-    UsageError
-        If not.
-    """
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
-            probe.bind(address)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        other = port + 1 if 1024 <= port < 65535 else 8000
-        raise UsageError(
-            f"{host}, port {port}, is not available: {reason}. Try: ripen serve --port {other}"
-        ) from None
 
 
 def app(served: Served, host: str = LOCAL) -> ASGIApp:

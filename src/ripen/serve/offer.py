@@ -8,7 +8,7 @@ from ripen.core.errors import DataError, UsageError
 from ripen.core.layout import BLEND, Layout
 from ripen.core.registry import nearest
 from ripen.data.image_input import Input
-from ripen.judge.scoring import read_metrics
+from ripen.judge.leaderboard import read_metrics
 from ripen.learn.estimator import estimator
 from ripen.learn.seen import SEEN
 from ripen.nets.contract import MODELS

@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None, *, copied: bool = False) -> int:
     """
     # Only here: what asks a warm process for a stage imports nothing that the stage needs.
     from ripen.core.errors import RipenError, line
-    from ripen.settings import compose
+    from ripen.settings import compose, yaml_files
 
     parser = argparse.ArgumentParser(prog="python -m ripen.stages", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None, *, copied: bool = False) -> int:
     chosen = parser.parse_args(arguments)
     try:
         if chosen.item:
-            competitions = compose.read(compose.PARAMS).get("competition") or {}
+            competitions = yaml_files.read(compose.PARAMS).get("competition") or {}
             values = competitions.get(chosen.item[0], {})
             numbers = values.get("reproducibility", "fast"), values.get("threads", 1)
             if copied and not reproducibility.held(*numbers):

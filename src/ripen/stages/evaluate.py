@@ -1,6 +1,5 @@
 """evaluate: score every model, and draw its predictions, its training and its responses."""
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from ripen.competition.metrics import METRICS
 from ripen.competition.own import hook
 from ripen.competition.scorer import Scorer, scorer
 from ripen.competition.tasks import Task
-from ripen.core.atomic import fresh_folder, write_text
-from ripen.core.frames import read_frame
+from ripen.core.atomic import fresh_folder
+from ripen.core.frames import read_frame, write_frame
+from ripen.core.json_files import write_json
 from ripen.core.layout import BLEND, Layout
 from ripen.judge import (
     calibration,
@@ -28,8 +28,8 @@ from ripen.judge import (
     steps,
 )
 from ripen.judge.decision import Decided
-from ripen.judge.figures import write_csv
-from ripen.judge.scoring import Leaderboard, Scored
+from ripen.judge.leaderboard import Leaderboard, leaderboard, measured_scores, table
+from ripen.judge.scoring import Scored
 from ripen.judge.steps import Step
 from ripen.learn import pseudo_labels
 from ripen.learn.blending import members, weights
@@ -62,17 +62,16 @@ def run(name: str) -> None:
         metrics = scoring.evaluate(models, trainings, best_rule, task, judged)
         if blended:  # an experiment's commit has its metrics, and its ledger needs the members
             metrics["models"][BLEND]["members"] = weights(layout.blend)
-        board = scoring.leaderboard(metrics)
-        write_csv(folder / "leaderboard.csv", scoring.table(board))
+        board = leaderboard(metrics)
+        write_frame(folder / "leaderboard.csv", table(board))
         fitted = calibrate(models, task, competition.seed)
-        write_csv(folder / layout.calibration.name, calibration.table(fitted))
+        write_frame(folder / layout.calibration.name, calibration.table(fitted))
         decided = decisions(models, competition, index, judged)
-        text = json.dumps(decision.as_json(decided), indent=2)
-        write_text(folder / layout.decisions.name, text + "\n")
+        write_json(folder / layout.decisions.name, decision.as_json(decided))
         validated = [one for one in models if one.part == "validation"]
         best = next((one for one in validated if one.model == metrics["best"]), None)
         found += steps.of_model(best, task, judged, decided, competition.seed)
-        write_csv(folder / steps.FILE, steps.table(found))
+        write_frame(folder / steps.FILE, steps.table(found))
         say(found)
         part = scoring.drawn_part(models)
         drawn = [one for one in models if one.part == part]
@@ -86,7 +85,7 @@ def run(name: str) -> None:
         draw_images(drawn, competition, layout, index, folder)
         if draw:
             draw(competition, layout, folder)
-        write_text(layout.metrics, json.dumps(metrics, indent=2) + "\n")
+        write_json(layout.metrics, metrics)
         colours = {model: style["color"] for model, style in styles.items()}
         evaluations.log(name, metrics, colours, note(name, board), folder)
 
@@ -118,7 +117,7 @@ def calibrate(models: list[Scored], task: Task, seed: int) -> dict[str, dict[str
 
 def draw_scores(board: Leaderboard, styles: plots.Styles, folder: Path) -> None:
     """Draw the scores that decide, where they have standard errors."""
-    found = scoring.measured_scores(board)
+    found = measured_scores(board)
     if found.standard_error.notna().any():
         plots.save(plots.scores(found, board.heading(board.decides), styles), folder / "scores.svg")
 
@@ -160,7 +159,7 @@ def draw_outputs(
             figures.draw_values(one, styles, folder / one.model)
         return
     points = pd.concat([figures.roc_points(one) for one in drawn])
-    write_csv(folder / "roc.csv", points)
+    write_frame(folder / "roc.csv", points)
     for one in drawn:
         own = points[points.model == one.model]
         figures.draw(one, own, index.names, bins, styles, folder / one.model)
@@ -191,10 +190,10 @@ def draw_training(
         ended = trainings[name]
         error = plots.error_curve(curve, ended["stopped"], ended["best_iteration"], task.error)
         plots.save(error, folder / name / "error.svg")
-        write_csv(folder / name / "error.csv", curve)
+        write_frame(folder / name / "error.csv", curve)
     if len(compared) > 1:
         named = {name: curves[name] for name in compared}
-        write_csv(folder / "trainings.csv", scoring.side_by_side(named))
+        write_frame(folder / "trainings.csv", scoring.side_by_side(named))
         plots.save(plots.error_curves(named, styles, task.error), folder / "trainings.svg")
 
 
@@ -213,7 +212,7 @@ def draw_learning_curves(
         return
     # One column a model: `dvc plots` draws a line from each.
     wide = curves.pivot(index="n_train", columns="model", values="score").reset_index()
-    write_csv(folder / "learning_curve.csv", wide)
+    write_frame(folder / "learning_curve.csv", wide)
     metric = task.metrics[0]
     best_possible = bayes.get("expected", {}).get(metric) if bayes else None
     score = f"{part} {METRICS[metric].title}"
@@ -235,8 +234,7 @@ def draw_images(
 
                 files = insight.read_files(layout.model(one.model))
                 # Spread over the rows, which are often sorted by class.
-                spread = np.unique(np.linspace(0, len(one.rows) - 1, SHOWN).astype(int))
-                places = np.argsort(one.rows)[spread]
+                places = np.argsort(one.rows)[plots.evenly(len(one.rows), SHOWN)]
                 shown = [
                     (f"true: {index.names[one.labels[place]]}", images.image(int(one.rows[place])))
                     for place in places

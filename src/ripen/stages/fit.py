@@ -11,7 +11,8 @@ from ripen.competition import index as indexes
 from ripen.competition import predictions
 from ripen.competition.splitters import splitter
 from ripen.core import lineage
-from ripen.core.atomic import fresh_folder, write_text
+from ripen.core.atomic import fresh_folder
+from ripen.core.frames import write_frame
 from ripen.core.json_files import read_json
 from ripen.core.layout import Layout
 from ripen.core.lineage import leaves
@@ -72,8 +73,7 @@ def run(name: str, model: str) -> None:
         tracked.log_model(folder, save)
         curve = fitting.learning_curve(fit, competition.learning_curve)
         if len(curve):
-            text = curve.to_csv(index=False, lineterminator="\n")
-            write_text(folder / "learning_curve.csv", text)
+            write_frame(folder / "learning_curve.csv", curve)
 
 
 def fold(name: str, model: str, folder: Path, place: int) -> Content:

@@ -7,9 +7,9 @@ from ripen.competition import index as indexes
 from ripen.competition import predictions
 from ripen.competition.index import Index
 from ripen.competition.metric_file import metric_of
-from ripen.competition.metrics import Metric, normalised
+from ripen.competition.metrics import Metric, normalized
 from ripen.competition.submission import csv_of, fill, read_sample
-from ripen.core.atomic import write_text
+from ripen.core.frames import write_frame
 from ripen.core.json_files import read_json
 from ripen.core.layout import Layout
 from ripen.judge import calibration, decision
@@ -53,10 +53,7 @@ def write(name: str) -> str:
     whole = with_excluded(outputs, table["row"].to_numpy(), index)
     submission = fill(sample, file, competition, index, whole)
     csv = csv_of(file, competition.csv)
-    text = submission.to_csv(
-        index=False, lineterminator="\n", sep=csv.separator, decimal=csv.decimal
-    )
-    write_text(layout.submission, text)
+    write_frame(layout.submission, submission, sep=csv.separator, decimal=csv.decimal)
     return model
 
 
@@ -77,7 +74,7 @@ def probabilities(
         return outputs
     if index.task.classifies:
         found = calibrated(outputs, layout, model, settings)
-        return normalised(found) if found.shape[1] > 2 else found
+        return normalized(found) if found.shape[1] > 2 else found
     # Only classifiers have a calibration, so "validation" has no clip here.
     if settings.clip == "validation":
         return outputs

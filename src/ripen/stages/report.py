@@ -12,7 +12,7 @@ from ripen.core.layout import BLEND, Layout
 from ripen.core.lineage import content_hash, leaves
 from ripen.judge import page, steps
 from ripen.judge.data_report import examine
-from ripen.judge.scoring import leaderboard, read_metrics
+from ripen.judge.leaderboard import leaderboard, read_metrics
 from ripen.settings.compose import as_mapping, load_competition
 
 CARD = "card.json"  # the data card of images

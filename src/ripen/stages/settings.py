@@ -17,6 +17,7 @@ from ripen.learn.estimator import estimator
 from ripen.learn.sweeps.space import SWEPT
 from ripen.nets.contract import contract
 from ripen.settings import compose as settings
+from ripen.settings import yaml_files
 from ripen.settings.compose import CONF, PARAMS, as_mapping
 from ripen.settings.schema import Competition
 
@@ -166,7 +167,7 @@ def run(params: Path = PARAMS, conf: Path = CONF) -> None:
     ConfigError
         If `params.yaml` does not fit the schema, or naming the first key that differs.
     """
-    found = settings.read(params)
+    found = yaml_files.read(params)
     chosen = settings.run_of(found, params)
     competitions = found.get("competition") or {}
     checked = {
@@ -181,7 +182,7 @@ def run(params: Path = PARAMS, conf: Path = CONF) -> None:
                 "compose with the same settings, then dvc exp run without them"
             )
         # DVC wraps lines and splits lists in its own way: a diff would show no single setting.
-        write_text(params, settings.dump(found))
+        write_text(params, yaml_files.dump(found))
     else:
         here = dict(leaves(found))
         there = dict(leaves(compose(chosen.overrides, conf)[0]))

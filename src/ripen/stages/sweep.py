@@ -5,14 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ripen.core.atomic import fresh_folder
 from ripen.core.errors import TrainingError
 from ripen.core.layout import Layout
 from ripen.core.progress import progress
-from ripen.judge import plots, sweep_figures
+from ripen.judge import plots, sweep_figures, terminal
 from ripen.learn.complete import complete, pool
 from ripen.learn.sweeps import sweep_tables
 from ripen.learn.sweeps.launchers import run_study
@@ -20,8 +19,9 @@ from ripen.learn.sweeps.space import SWEPT
 from ripen.learn.sweeps.store import Store
 from ripen.learn.sweeps.study import Study, define
 from ripen.learn.sweeps.trial import FinishedTrial
-from ripen.settings.compose import CONF, load_competition, load_run, read, run_of
+from ripen.settings.compose import CONF, load_competition, load_run, run_of
 from ripen.settings.schema import Run
+from ripen.settings.yaml_files import read
 from ripen.track.experiments import repository_root
 from ripen.track.sweep_runs import SweepRuns
 
@@ -124,9 +124,7 @@ def show(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     finished = sweep(study, settings, folder)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)
+    console = terminal.console()
     console.print(table(study, finished))
     console.print(f"curves and figures: {folder}", soft_wrap=True)
     best = sweep_tables.best(study, finished)["settings"]

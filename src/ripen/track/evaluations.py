@@ -76,29 +76,15 @@ def log(
     with Tracker(competition, "evaluate") as tracker:
         runs: dict[str, str] = {}
         for model, values in metrics["models"].items():
-            # What one compares: each metric is a chart on MLflow's pages.
-            flat = {
-                f"{part}/{key}": value
-                for part in PARTS
-                for key, value in values.get(part, {}).items()
-                if key not in TWICE
-            }
-            tracker.pipeline.log_metrics(
-                {f"{key}/{model}": value for key, value in flat.items() if _decides(key, decides)}
-            )
+            found = _compared(values)
+            tracker.pipeline.log_metrics(_deciding(found, decides, model))
             tracked = tracker.evaluated(model)
             if tracked is not None:
                 runs[model] = tracked.run_id
-                tracked.log_metrics(flat)
-                tracked.set_tags({"mlflow.runColor": colours[model]})
-                tracked.flush()
-                for figure in sorted((folder / model).glob("*.svg")):
-                    tracked.log_artifacts(figure, "figures")
-                log_definition(tracked, folder / model / "definition.gv")
+                _log_model(tracked, found, colours[model], folder / model)
         if "bayes" in metrics:
             bayes = {key.replace(".", "/"): value for key, value in leaves(metrics["bayes"])}
-            found = {f"{k}/bayes": v for k, v in bayes.items() if _decides(k, decides)}
-            tracker.pipeline.log_metrics(found)
+            tracker.pipeline.log_metrics(_deciding(bayes, decides, "bayes"))
         tracker.pipeline.set_tags({"best": metrics["best"], "best_by": decides})
         tracker.tag_experiment({NOTE: note})
         tracker.tag_experiment(saved_views.models(tracker.stage_hash, decides, order_of(metrics)))
@@ -110,9 +96,30 @@ def log(
         register(load_run(), competition, runs[metrics["best"]], tags)
 
 
-def _decides(key: str, decides: str) -> bool:
-    """Whether a score is by the metric that decides, on whichever part."""
-    return key.partition("/")[2] == decides.partition("/")[2]
+def _compared(values: Mapping[str, Any]) -> dict[str, float]:
+    """Return the scores of a model that one compares: each is a chart on MLflow's pages."""
+    return {
+        f"{part}/{key}": value
+        for part in PARTS
+        for key, value in values.get(part, {}).items()
+        if key not in TWICE
+    }
+
+
+def _deciding(found: Mapping[str, float], decides: str, model: str) -> dict[str, float]:
+    """Return the scores by the metric that decides, on whichever part, under a model's name."""
+    metric = decides.partition("/")[2]
+    return {f"{k}/{model}": value for k, value in found.items() if k.partition("/")[2] == metric}
+
+
+def _log_model(tracked: TrackedRun, found: Mapping[str, float], colour: str, figures: Path) -> None:
+    """Log a model's scores and figures to its run."""
+    tracked.log_metrics(found)
+    tracked.set_tags({"mlflow.runColor": colour})
+    tracked.flush()
+    for figure in sorted(figures.glob("*.svg")):
+        tracked.log_artifacts(figure, "figures")
+    log_definition(tracked, figures / "definition.gv")
 
 
 def log_definition(tracked: TrackedRun, graph: Path) -> None:

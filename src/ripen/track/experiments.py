@@ -16,8 +16,9 @@ from mlflow.exceptions import MlflowException
 
 from ripen.core import lineage, stores
 from ripen.core.layout import BLEND
-from ripen.settings.compose import PARAMS, read
+from ripen.settings.compose import PARAMS
 from ripen.settings.schema import Run as RunSettings
+from ripen.settings.yaml_files import read
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 # MLflow logs the traceback of an error that it also raises, which `stores` turns into one line.

@@ -9,7 +9,6 @@ changes during training is under ``curve/``, with the iteration as its step.
 import os
 import shlex
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,8 +27,10 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from ripen.core import lineage
 from ripen.core.errors import StoreError
 from ripen.core.lineage import leaves
+from ripen.core.repository import git
 from ripen.learn.convergence import Check, Training
-from ripen.settings.compose import PARAMS, load_run, read
+from ripen.settings.compose import PARAMS, load_run
+from ripen.settings.yaml_files import read
 from ripen.track.experiments import EXPERIMENTS, Client, locked, open_experiment
 
 BATCH = 500  # metrics a request: MLflow takes 1,000 at most
@@ -312,9 +313,5 @@ def process_tags() -> dict[str, str]:
 
 def git_commit() -> dict[str, str]:
     """Return the current commit as MLflow's tag; nothing outside a repository."""
-    command = ["git", "rev-parse", "HEAD"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:  # a machine without git
-        return {}
-    return {"mlflow.source.git.commit": found.stdout.strip()} if found.returncode == 0 else {}
+    commit = git("rev-parse", "HEAD")
+    return {"mlflow.source.git.commit": commit} if commit else {}

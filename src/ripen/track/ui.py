@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,9 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import psutil
-
-from ripen.core.errors import StoreError, UsageError
+from ripen.core.errors import StoreError
+from ripen.core.processes import check_port, end
 from ripen.settings.schema import Run
 from ripen.track import experiments, saved_views
 
@@ -59,7 +57,7 @@ def run(settings: Run, port: int, *, browser: bool) -> int:
     if store.startswith(("http://", "https://")):
         show(store.rstrip("/"), pages, browser=browser)
         return 0
-    check_free(port)
+    check_port(HOST, port, "ripen ui", 5000)
     with server(store, port) as ended:
         show(f"http://{NAME}:{port}", pages, browser=browser)
         print(f"for programs, or a browser that does not know {NAME}: http://{HOST}:{port}")
@@ -93,27 +91,6 @@ def show(address: str, pages: dict[str, str], *, browser: bool) -> None:
         webbrowser.open(address + next(iter(pages.values()), ""))
 
 
-def check_free(port: int) -> None:
-    """Make sure that a port is free.
-
-    Raises
-    ------
-    UsageError
-        If it is not: suggests another.
-    """
-    with socket.socket() as probe:
-        # As servers do: without this option a port stays busy for a minute after its server ends.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            other = port + 1 if 1024 <= port < 65535 else 5000
-            raise UsageError(
-                f"port {port} is not available: {(error.strerror or str(error)).lower()}. "
-                f"Is ripen ui running at http://{HOST}:{port}? If not: ripen ui --port {other}"
-            ) from None
-
-
 @contextmanager
 def server(store: str, port: int) -> Iterator[Callable[[], int]]:
     """Run MLflow's server; yield a function that waits for its end.
@@ -139,7 +116,7 @@ def server(store: str, port: int) -> Iterator[Callable[[], int]]:
     except KeyboardInterrupt:
         print()
     finally:
-        _end(process)
+        end(process, signal.SIGTERM, ENDING)
         for one, handler in before.items():
             signal.signal(one, handler)
 
@@ -167,19 +144,6 @@ def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
                     "MLflow's server did not start; its output is above. Try: mlflow ui"
                 ) from None
             time.sleep(0.2)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a process and its descendants."""
-    if process.poll() is not None:
-        return
-    family = psutil.Process(process.pid)
-    everyone = [*family.children(recursive=True), family]
-    for one in everyone:
-        one.terminate()
-    _, alive = psutil.wait_procs(everyone, timeout=ENDING)
-    for one in alive:
-        one.kill()
 
 
 def _screen() -> bool:

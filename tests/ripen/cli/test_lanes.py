@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from ripen.cli.lanes import LEVELS, Phase, lanes, names, ordered, phases, targets
-from ripen.settings import compose as config
+from ripen.settings import yaml_files
 from ripen.stages import settings
 from tests.ripen.conftest import ROOT
 
@@ -32,7 +32,7 @@ def test_the_stages_are_those_of_dvc() -> None:
     values, _ = settings.compose(["competitions=[avocado]"], ROOT / "conf")
     pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     found = names(pipeline, values["graph"])
-    locked = config.read(ROOT / "dvc.lock")["stages"]
+    locked = yaml_files.read(ROOT / "dvc.lock")["stages"]
     assert set(found) == {name for name in locked if "digits" not in name}
     assert (found[0], found[-1]) == ("settings", "report@avocado")
 
@@ -113,7 +113,7 @@ def test_dvc_is_told_the_last_stages_alone() -> None:
 
 def test_dvc_reaches_every_stage_from_the_last_ones() -> None:
     """By the dependencies and outputs that dvc.lock names."""
-    locked = config.read(ROOT / "dvc.lock")["stages"]
+    locked = yaml_files.read(ROOT / "dvc.lock")["stages"]
     paths = {
         (stage, key): [f"{each['path']}/" for each in entry.get(key, [])]
         for stage, entry in locked.items()
@@ -133,7 +133,7 @@ def test_dvc_reaches_every_stage_from_the_last_ones() -> None:
             if any(dep.startswith(out) or out.startswith(dep) for dep in paths[stage, "deps"])
         ]
     assert reached == set(locked)
-    stages = config.read(ROOT / "dvc.yaml")["stages"]
+    stages = yaml_files.read(ROOT / "dvc.yaml")["stages"]
     assert {kind for kinds in LEVELS for kind in kinds} == set(stages) - {"settings", "weights"}
 
 

@@ -18,6 +18,7 @@ from ripen.data.sources import SOURCES
 from ripen.kaggle.form import check
 from ripen.learn.estimator import estimator
 from ripen.settings import compose as config
+from ripen.settings import yaml_files
 from ripen.settings.schema import Competition
 from ripen.stages import evaluate, features, fetch, fit, predict, prepare
 from ripen.stages import settings as guard
@@ -28,7 +29,7 @@ NAMES = config.available(ROOT / "conf")
 GENERATED = [
     name
     for name in NAMES
-    if "generate" in config.read(ROOT / "conf/competition" / f"{name}.yaml")["source"]
+    if "generate" in yaml_files.read(ROOT / "conf/competition" / f"{name}.yaml")["source"]
 ]
 """Those whose files are made here: the others need a network, or files of the user's."""
 MIRRORED = ["titanic", "house_prices", "spaceship_titanic", "flavia_leaf", "digit_recognizer",
@@ -80,7 +81,7 @@ def test_alone_it_is_all_that_params_yaml_holds(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models").symlink_to(ROOT / "models")
     write_params(f"competitions=[{name}]")
-    assert list(config.read(config.PARAMS)["competition"]) == [name]
+    assert list(yaml_files.read(config.PARAMS)["competition"]) == [name]
     config.load_competition(name)
     guard.run(config.PARAMS, ROOT / "conf")
 

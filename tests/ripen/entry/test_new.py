@@ -14,7 +14,7 @@ import pytest
 from ripen import cli
 from ripen.data.sources import download
 from ripen.entry import new as command
-from ripen.settings.compose import read
+from ripen.settings.yaml_files import read
 from tests.ripen.conftest import ROOT
 from tests.ripen.http_server import running
 from tests.ripen.images import zipped

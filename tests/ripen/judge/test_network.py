@@ -135,7 +135,7 @@ def test_the_history_is_of_the_start_and_of_ever_rarer_checks(
     }
     kept = json.loads((folder / "training.json").read_text())["best_iteration"]
     assert kept == 100
-    frames = network.snapshots(folder)
+    frames = network.read_frames(folder)
     assert list(frames) == [
         "before training",
         *(f"after {n} iterations" for n in (10, 20, 40, 80)),

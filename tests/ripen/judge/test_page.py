@@ -13,8 +13,8 @@ from ripen.competition.index import Index
 from ripen.competition.metrics import Order
 from ripen.competition.tasks import TASKS
 from ripen.judge.data_report import DataReport, Finding
+from ripen.judge.leaderboard import leaderboard, two_digits
 from ripen.judge.page import Figure, Page, facts, figures, html, inline
-from ripen.judge.scoring import leaderboard, two_digits
 from ripen.judge.steps import Step
 from ripen.settings.compose import changed
 from ripen.settings.schema import Competition

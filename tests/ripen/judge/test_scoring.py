@@ -17,17 +17,8 @@ from ripen.competition.tasks import TASKS
 from ripen.core.errors import DataError
 from ripen.judge import scoring
 from ripen.judge.figures import roc_points
-from ripen.judge.scoring import (
-    Column,
-    Scored,
-    deciding_part,
-    drawn_part,
-    join,
-    leaderboard,
-    read_metrics,
-    table,
-    two_digits,
-)
+from ripen.judge.leaderboard import Column, leaderboard, read_metrics, table, two_digits
+from ripen.judge.scoring import Scored, deciding_part, drawn_part, join
 
 LABELS = np.array([0, 1, 1, 0])
 BINARY, REGRESSION = TASKS["binary"], TASKS["regression"]
@@ -54,7 +45,7 @@ def binary_scores(one: Scored, metric: str = "log_loss") -> dict[str, float]:
     """Return what is reported of a model: the task's metrics, and its score by the metric."""
     found = scores(BINARY.metrics, one.targets, one.outputs)
     scorer = Scorer(METRICS[metric], LABELS, {})
-    return found | scoring.measured(one, scorer)
+    return found | scoring.score_and_error(one, scorer)
 
 
 def test_outputs_are_joined_by_row_and_parts_without_targets_are_absent() -> None:

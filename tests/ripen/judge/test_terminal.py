@@ -2,7 +2,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ripen.judge.scoring import leaderboard
+from ripen.judge.leaderboard import leaderboard
 from ripen.judge.terminal import as_table
 
 METRICS = {

@@ -21,7 +21,8 @@ from ripen.core.errors import DataError, SourceError, UsageError
 from ripen.data.sources import download, kaggle_client
 from ripen.kaggle import ledger, upload
 from ripen.kaggle.form import check
-from ripen.kaggle.submit import Job, Score, refresh, run, target
+from ripen.kaggle.job import Job, Score, target
+from ripen.kaggle.submit import refresh, run
 from ripen.learn.complete import complete
 from ripen.settings.schema import Competition
 from ripen.stages.settings import compose

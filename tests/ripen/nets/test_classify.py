@@ -123,7 +123,7 @@ def test_a_missing_file(mirror: Path, capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["x.jpg", "--net", "cafenet"], "no net 'cafenet' in models/; did you mean caffenet?"),
+        (["x.jpg", "--net", "cafenet"], "no net 'cafenet' in models/; did you mean 'caffenet'?"),
         (["x.jpg", "--net", "lenet"], "net 'lenet' has no class names"),
     ],
 )

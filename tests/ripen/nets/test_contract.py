@@ -83,7 +83,7 @@ def test_contracts_are_read_without_pytorch() -> None:
 
 
 def test_an_unknown_net_suggests_a_known_one() -> None:
-    with pytest.raises(UsageError, match="no net 'cafenet' in models/; did you mean caffenet?"):
+    with pytest.raises(UsageError, match="no net 'cafenet' in models/; did you mean 'caffenet'"):
         folder("cafenet")
 
 
@@ -92,8 +92,8 @@ def test_an_unknown_net_suggests_a_known_one() -> None:
     [
         ("no front matter", "no front matter between"),
         ("---\nname: x\n", "no front matter between"),
-        ("---\nname: x\nlicense: y\n---\n", "input: Field required"),
-        ("---\nname: x\nlicense: y\ninput: {}\nmeen: 3\n---\n", "input.height: Field required"),
+        ("---\nname: x\nlicense: y\n---\n", "key 'input' is missing"),
+        ("---\nname: x\nlicense: y\ninput: {}\nmeen: 3\n---\n", "key 'input.height' is missing"),
         ("---\nname: [\n---\n", "expected the node content"),
     ],
 )

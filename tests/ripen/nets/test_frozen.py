@@ -16,18 +16,21 @@ from ripen.nets.frozen import (
     Block,
     Features,
     OfColours,
+    OfNet,
     OfThumbnail,
-    extract,
     from_zoo,
     of_pixels,
     write,
 )
-from ripen.settings.schema import FrozenNet
+from ripen.settings.schema import FrozenNet, Images
 from tests.ripen.frozen import with_weights
 from tests.ripen.images import encoded, make_image
 
 SQUEEZENET = FrozenNet(
     net="squeezenet", layers=["fire9/concat"], pools=["AVE"], sides=[83, 67], views="mirror"
+)
+TWO_AT_ONCE = Images(
+    labels={}, min_side=1, max_broken=0.0, crop=0.9, batch_size=2, precision="float16"
 )
 SIZE = 512
 
@@ -45,10 +48,8 @@ def squeezenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_blocks_cover_the_images_at_one_size_after_the_other(squeezenet: None) -> None:
     done: list[int] = []
-    features = extract(
-        from_zoo(SQUEEZENET), SQUEEZENET, 0.875, "float32", images(5), 2, 1, done.append
-    )
-    assert (features.shape, features.dtype) == ((5, 4, SIZE), np.float32)
+    features = OfNet(frozen=SQUEEZENET).extract(images(5), TWO_AT_ONCE, 1, done.append)
+    assert (features.shape, features.dtype) == ((5, 4, SIZE), np.float16)
     blocks = list(features.blocks)
     places = [slice(0, 2), slice(2, 4), slice(4, 5)]
     assert [block.rows for block in blocks] == 2 * places
@@ -65,14 +66,10 @@ def test_blocks_cover_the_images_at_one_size_after_the_other(squeezenet: None) -
 def test_features_are_the_same_for_any_number_of_threads(
     squeezenet: None, tmp_path: Path, threads: int
 ) -> None:
-    write(
-        tmp_path / "one.h5",
-        np.arange(5),
-        extract(from_zoo(SQUEEZENET), SQUEEZENET, 0.9, "float16", images(5), 2, 1),
-        {},
-    )
-    features = extract(from_zoo(SQUEEZENET), SQUEEZENET, 0.9, "float16", images(5), 2, threads)
-    write(tmp_path / "many.h5", np.arange(5), features, {})
+    settings = OfNet(frozen=SQUEEZENET)
+    for name, number in (("one", 1), ("many", threads)):
+        features = settings.extract(images(5), TWO_AT_ONCE, number)
+        write(tmp_path / f"{name}.h5", np.arange(5), features, {})
     assert (tmp_path / "many.h5").read_bytes() == (tmp_path / "one.h5").read_bytes()
 
 

@@ -160,5 +160,7 @@ def _scores(net: NetParameter) -> str:
 def test_a_net_without_probabilities_cannot_be_trained() -> None:
     with pytest.raises(ConfigError, match=r"net 'R-CNN-ilsvrc13' has no probabilities: .*last"):
         trainable("rcnn_ilsvrc13", 227, 4)
-    with pytest.raises(UsageError, match=r"no net 'squeezent' in models/; did you mean squeezenet"):
+    with pytest.raises(
+        UsageError, match=r"no net 'squeezent' in models/; did you mean 'squeezenet"
+    ):
         trainable("squeezent", 227, 4)

@@ -16,6 +16,7 @@ from ripen.core.lineage import leaves
 from ripen.learn.complete import given
 from ripen.learn.estimator import ESTIMATORS
 from ripen.settings import compose as config
+from ripen.settings import yaml_files
 from ripen.settings.schema import Competition, Run, Solver
 from ripen.stages.settings import compose
 
@@ -60,7 +61,7 @@ def differing(first: dict[str, Any], second: dict[str, Any]) -> set[str]:
 
 def test_params_yaml_is_what_conf_composes_to() -> None:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    assert text == config.dump(values())
+    assert text == yaml_files.dump(values())
     assert config.load_run(ROOT / "params.yaml").overrides == []
 
 
@@ -394,8 +395,8 @@ def test_what_is_written_is_read_as_it_was(tmp_path: Path) -> None:
     composed = values("solver.base_lr=1e-5", "about={title: 'ä: b # c', source: '', licence: 'n'}")
     assert composed["competition"]["avocado"]["about"]["title"] == "ä: b # c"
     params = tmp_path / "params.yaml"
-    params.write_text(config.dump(composed), encoding="utf-8")
-    assert config.read(params) == composed
+    params.write_text(yaml_files.dump(composed), encoding="utf-8")
+    assert yaml_files.read(params) == composed
     competition = config.load_competition("avocado", params)
     again = config.as_mapping(competition)
     again["columns"]["types"] = given(again["columns"]["types"])  # null: not given
@@ -496,9 +497,9 @@ def test_files_are_read_as_hydra_reads_them(tmp_path: Path) -> None:
         "a: 1e-4\nb: 2020-01-01\nc: 1.5e+3\nd: -1E5\ne: 1_0.5\nf: 12e\ng: [yes, 0x1f, '1e3']\n"
         "h: ${a}\ni: {3: x, j: null}\n"
     )
-    read = config.read(file)
+    read = yaml_files.read(file)
     assert read == OmegaConf.to_container(OmegaConf.load(file))
     assert (read["a"], read["b"], read["h"]) == (1e-4, "2020-01-01", "${a}")
     file.write_text("a: {b: 1, b: 2}\n")
     with pytest.raises(ConfigError, match=r"settings\.yaml.*line 1.*found duplicate key b"):
-        config.read(file)
+        yaml_files.read(file)

@@ -8,6 +8,7 @@ import pytest
 
 from ripen.core.errors import ConfigError
 from ripen.settings import compose as config
+from ripen.settings import yaml_files
 from ripen.stages import settings
 
 CONF = Path(__file__).parents[3] / "conf"
@@ -24,7 +25,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
     def written(*overrides: str, change: Callable[[dict[str, Any]], Any] = id) -> Path:
         values, _ = settings.compose(["competitions=[digits]", *overrides], CONF)
         change(values)
-        config.PARAMS.write_text(config.dump(values), encoding="utf-8")
+        config.PARAMS.write_text(yaml_files.dump(values), encoding="utf-8")
         return config.PARAMS
 
     return written

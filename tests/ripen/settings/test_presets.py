@@ -9,8 +9,8 @@ from ripen.competition.splitters import SPLITTERS
 from ripen.data.readers import READERS
 from ripen.nets.surgery import trunk
 from ripen.nets.zoo import DEFINITIONS
-from ripen.settings.compose import read
 from ripen.settings.schema import Competition
+from ripen.settings.yaml_files import read
 
 CONF = Path(__file__).parents[3] / "conf"
 PRESETS = sorted(path.stem for path in (CONF / "preset").glob("*.yaml"))

@@ -15,7 +15,7 @@ from ripen.competition import index as indexes
 from ripen.competition import predictions
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
-from ripen.judge.scoring import two_digits
+from ripen.judge.leaderboard import two_digits
 from ripen.settings.compose import load_competition
 from ripen.stages import evaluate, report
 from tests.ripen.stages.conftest import ROOT, run_all, write_params

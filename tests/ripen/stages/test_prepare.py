@@ -16,6 +16,7 @@ from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 from ripen.data.encoders import Encoder
 from ripen.settings import compose as settings
+from ripen.settings import yaml_files
 from ripen.stages import fetch, prepare
 from ripen.stages.settings import compose
 from tests.ripen.stages.conftest import ROOT
@@ -205,7 +206,7 @@ def prepare_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     def make(files: Lines | None = None, **facts: Any) -> Index:
         values = copy.deepcopy(composed())
         values["competition"]["avocado"] |= FACTS | facts
-        settings.PARAMS.write_text(settings.dump(values), encoding="utf-8")
+        settings.PARAMS.write_text(yaml_files.dump(values), encoding="utf-8")
         LAYOUT.raw.mkdir(parents=True, exist_ok=True)
         lines = {"train.csv": TRAIN, "test.csv": TEST, "sample_submission.csv": SAMPLE}
         for name, content in (lines | (files or {})).items():

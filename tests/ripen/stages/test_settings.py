@@ -10,6 +10,7 @@ import pytest
 from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
 from ripen.settings import compose as composing
+from ripen.settings import yaml_files
 from ripen.stages import settings
 
 ROOT = Path(__file__).parents[3]
@@ -34,7 +35,7 @@ def test_values_with_their_overrides_agree_with_conf(here: Here) -> None:
 def test_drift_names_the_key_and_both_values(here: Here) -> None:
     values = here()
     net(values)["solver"]["momentum"] = 0.5
-    PARAMS.write_text(composing.dump(values), encoding="utf-8")
+    PARAMS.write_text(yaml_files.dump(values), encoding="utf-8")
     key = r"competition\.avocado\.models\.net\.solver\.momentum"
     with pytest.raises(ConfigError, match=rf"disagree on '{key}': 0\.5 and 0\.9\. .*{key}=0\.5$"):
         settings.run(PARAMS, CONF)
@@ -43,7 +44,7 @@ def test_drift_names_the_key_and_both_values(here: Here) -> None:
 def test_a_key_that_only_one_of_them_has_is_named(here: Here) -> None:
     values = here()
     del values["competition"]["avocado"]["models"]["svm"]["C"]
-    PARAMS.write_text(composing.dump(values), encoding="utf-8")
+    PARAMS.write_text(yaml_files.dump(values), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"disagree on '\S+models\.svm\.C': None and 3\.0"):
         settings.run(PARAMS, CONF)
 
@@ -53,11 +54,11 @@ def test_inside_an_experiment_params_yaml_is_the_truth(
 ) -> None:
     values = here()
     net(values)["solver"]["momentum"] = 0.5
-    PARAMS.write_text(composing.dump(values), encoding="utf-8")
+    PARAMS.write_text(yaml_files.dump(values), encoding="utf-8")
     monkeypatch.setitem(os.environ, "DVC_EXP_BASELINE_REV", "0" * 40)
     settings.run(PARAMS, CONF)
     net(values)["solver"]["momentun"] = 0.5
-    PARAMS.write_text(composing.dump(values), encoding="utf-8")
+    PARAMS.write_text(yaml_files.dump(values), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"unknown key 'solver\.momentun'; did you mean 'sol"):
         settings.run(PARAMS, CONF)
 
@@ -83,11 +84,11 @@ def test_inside_an_experiment_the_graph_must_follow(
 ) -> None:
     monkeypatch.setitem(os.environ, "DVC_EXP_BASELINE_REV", "0" * 40)
     values = here("competitions=[avocado]")
-    PARAMS.write_text(composing.dump(values | {"competitions": ["digits"]}), encoding="utf-8")
+    PARAMS.write_text(yaml_files.dump(values | {"competitions": ["digits"]}), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"dvc exp run -S cannot choose competitions, models or"):
         settings.run(PARAMS, CONF)
     del values["competition"]["avocado"]["models"]["svm"]
-    PARAMS.write_text(composing.dump(values), encoding="utf-8")
+    PARAMS.write_text(yaml_files.dump(values), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"dvc exp run -S cannot choose competitions, models or"):
         settings.run(PARAMS, CONF)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from caffe.device import Device, current
 from caffe.errors import KeywordsError, ShapeError
+from caffe.formats import MAX_AXES
 from caffe.memory import Array, Reshaped, shared, with_shape
 from caffe.vectors import Vector
 
@@ -208,8 +209,9 @@ RawBlobVec.kind = BlobVec.kind = Blob
 
 def _checked(shape: Sequence[int]) -> tuple[int, ...]:
     sizes = tuple(index(size) for size in shape)  # a TypeError for 1.5, as in pycaffe
-    if any(size < 0 for size in sizes) or math.prod(sizes) > MAX_COUNT:
+    if any(size < 0 for size in sizes) or math.prod(sizes) > MAX_COUNT or len(sizes) > MAX_AXES:
         raise ShapeError(
-            f"shape {sizes}: sizes must not be negative, and at most {MAX_COUNT} elements in all"
+            f"shape {sizes}: sizes must not be negative, and at most {MAX_COUNT} elements in all, "
+            f"along at most {MAX_AXES} axes"
         )
     return sizes

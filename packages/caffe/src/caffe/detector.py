@@ -128,7 +128,7 @@ class Detector(Net):
             return self._with_context(im, box, self.context_pad)
         cut = im[box[0] : box[2], box[1] : box[3]]
         if (box < 0).any() or not cut.size:
-            raise InputError(f"window {tuple(window)} of an image of shape {im.shape} is empty")
+            raise _empty(box, im)
         return cut
 
     def configure_crop(self, context_pad: int | None) -> None:
@@ -169,8 +169,12 @@ class Detector(Net):
         (top, left), (bottom, right) = low.astype(int), high.astype(int)
         part = im[top:bottom, left:right]
         if not part.size or (inside < 1).any():
-            raise InputError(f"window {tuple(box)} of an image of shape {im.shape} is empty")
+            raise _empty(box, im)
         crop = np.ones(self.crop_dims, np.float32) * self.crop_mean
         y, x = margin
         crop[y : y + inside[0], x : x + inside[1]] = resize_image(part, inside.tolist())
         return crop
+
+
+def _empty(window: NDArray[Any], im: NDArray[Any]) -> InputError:
+    return InputError(f"window {tuple(window.tolist())} of an image of shape {im.shape} is empty")

@@ -81,6 +81,10 @@ class CallError(NetError, TypeError):
     """A net was made with invalid arguments."""
 
 
+class CopyError(NetError, RuntimeError):
+    """A net or a solver cannot be copied or pickled: a RuntimeError in pycaffe."""
+
+
 class ReadOnlyError(NetError, AttributeError):
     """An attribute that no script may replace, such as a net's `params`."""
 
@@ -101,7 +105,7 @@ class ArrayNeeded(InputError, AttributeError):
 
 
 class SeedError(InputError, OverflowError):
-    """A negative seed: an OverflowError in pycaffe."""
+    """A negative seed, or one of more than 32 bits: an OverflowError in pycaffe."""
 
 
 class BatchError(NetError, ValueError, RuntimeError):

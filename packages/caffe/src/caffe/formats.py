@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -212,8 +213,17 @@ def write_text(path: PathLike, message: Message) -> None:
 
 
 @contextmanager
-def replacing(path: PathLike) -> Iterator[Path]:
+def replacing(path: PathLike, *, named: bool = False) -> Iterator[Path]:
     """Yield a temporary path to write to; on success it replaces the file.
+
+    Where the system can, the temporary file has no name in its folder until it is whole, so that a
+    process that is killed leaves nothing.
+
+    Parameters
+    ----------
+    path : path
+    named : bool
+        Give it a name from the start, for HDF5, which writes to no other file.
 
     Raises
     ------
@@ -221,21 +231,23 @@ def replacing(path: PathLike) -> Iterator[Path]:
         If it cannot be written; the file is then unchanged.
     """
     target = Path(os.fsdecode(path))
-    temporary: Path | None = None
+    handle, temporary = -1, None
     try:
         if target.is_char_device() or target.is_fifo():  # /dev/null, /dev/stdout
             yield target
             return
-        temporary = _beside(target)
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        handle, temporary = _beside(target, named)
+        yield temporary or _HANDLES / str(handle)
+        os.fsync(handle)
+        temporary = temporary or _name(handle, target)
         temporary.replace(target)
     except CaffeError:
         raise
     except (OSError, ValueError) as error:  # a ValueError if the path contains NUL
         raise FormatError(f"{shown(path)}: cannot be written: {reason(error)}") from None
     finally:
+        if handle >= 0:
+            os.close(handle)
         if temporary is not None:
             with suppress(OSError):  # the original error says more
                 temporary.unlink(missing_ok=True)
@@ -247,12 +259,33 @@ def reason(error: Exception) -> str:
     return os.strerror(number) if number else " ".join(str(error).split())
 
 
-def _beside(target: Path) -> Path:
-    """Create an empty file beside a target, under an unpredictable name."""
+_HANDLES = Path("/proc/self/fd")  # Linux: a path to each open file
+
+
+def _beside(target: Path, named: bool) -> tuple[int, Path | None]:
+    """Create an empty file beside a target, with a name if it must have one, and open it.
+
+    Returns
+    -------
+    int
+        The open file.
+    Path or None
+        Its unpredictable name; None if it has none yet.
+    """
+    if not named and _HANDLES.is_dir():
+        with suppress(AttributeError, OSError):  # this file system has no such files
+            return os.open(target.parent, os.O_TMPFILE | os.O_RDWR, 0o666), None
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
     os.fchmod(handle, 0o666 & ~_UMASK)
-    os.close(handle)
-    return Path(name)
+    return handle, Path(name)
+
+
+def _name(handle: int, target: Path) -> Path:
+    """Give an open file without a name one beside a target."""
+    name = target.parent / f".{secrets.token_hex(8)}.tmp"
+    # Only with a folder's handle, any one, does Python call linkat, which follows such a path.
+    os.link(_HANDLES / str(handle), name, src_dir_fd=handle)
+    return name
 
 
 def _umask() -> int:
@@ -264,7 +297,7 @@ def _umask() -> int:
 _UMASK = _umask()  # at import, since reading it changes it for a moment
 
 
-_MAX_AXES = 32  # Caffe's kMaxBlobAxes
+MAX_AXES = 32  # Caffe's kMaxBlobAxes
 
 
 def blob_shape(proto: BlobProto) -> tuple[int, ...]:
@@ -293,8 +326,8 @@ def blob_array(proto: BlobProto, *, diff: bool = False) -> NDArray[Any]:
     single = proto.diff if diff else proto.data
     values = np.array(double, np.float64) if len(double) else np.array(single, np.float32)
     shape = blob_shape(proto)
-    if len(shape) > _MAX_AXES:
-        raise ValuesError(f"a blob of {len(shape)} axes is stored. Allowed: {_MAX_AXES}")
+    if len(shape) > MAX_AXES:
+        raise ValuesError(f"a blob of {len(shape)} axes is stored. Allowed: {MAX_AXES}")
     if values.size != math.prod(shape) or min(shape, default=0) < 0:
         raise ValuesError(f"a blob of shape {shape} is stored with {values.size} values")
     return values.reshape(shape)

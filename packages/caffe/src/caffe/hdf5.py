@@ -212,7 +212,11 @@ def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
 
 @contextmanager
 def _created(path: Path, size: int) -> Iterator[h5py.File]:
-    with naming(os.fsdecode(path)), replacing(path) as temporary, new_file(temporary, size) as file:
+    with (
+        naming(os.fsdecode(path)),
+        replacing(path, named=True) as temporary,
+        new_file(temporary, size) as file,
+    ):
         yield file
 
 

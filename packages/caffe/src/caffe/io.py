@@ -182,7 +182,7 @@ class Transformer:
         self._check_input(in_)
         result = data.astype(np.float32)
         dims = tuple(self.inputs[in_][2:])
-        if result.shape[:2] != dims:
+        if result.shape[:2] != dims and (dims or result.ndim > 1):  # else no map
             result = resize_image(result, dims)
         if (order := self.transpose.get(in_)) is not None:
             result = self._transposed(result, order)

@@ -448,6 +448,8 @@ class Net(Fixed):
 
     def _index(self, layer: str | int) -> int:
         if isinstance(layer, int):
+            if not 0 <= layer < len(self._layers):
+                raise LookupFailed(f"no layer {layer}. The layers: 0 to {len(self._layers) - 1}")
             return layer
         if layer not in self.layer_dict:
             raise LookupFailed(f"no layer '{layer}'. The layers: {', '.join(self._layer_names)}")

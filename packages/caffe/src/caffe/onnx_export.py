@@ -43,8 +43,7 @@ def export(net: Net, path: str | os.PathLike[str]) -> None:
     """
     graph = Graph(net)
     helper, kind = graph.onnx.helper, graph.onnx.TensorProto.FLOAT
-    known = {*CONVERTERS, "Input", "Split", "Silence"}
-    unknown = [s.layer for s in net.steps if s.layer.type not in known]
+    unknown = [s.layer for s in net.steps if s.layer.type not in {*CONVERTERS, "Input"}]
     if unknown:
         named = ", ".join(f"'{layer.name}' ({layer.type})" for layer in unknown)
         raise CaffeError(f"these layers have no operator in ONNX: {named}. Export the deploy net")
@@ -53,14 +52,11 @@ def export(net: Net, path: str | os.PathLike[str]) -> None:
             for name in step.top_names:
                 graph.give(name)
             continue
-        if step.layer.type == "Silence":
-            continue
         inputs = [graph.value(name) for name in step.layer.param.bottom]
-        if step.layer.type in ("Split", "Slice"):
-            _several(graph, step, inputs)
-            continue
-        result = CONVERTERS[step.layer.type](graph, step, inputs)
-        graph.node("Identity", [result], graph.give(step.top_names[0]))
+        results = CONVERTERS[step.layer.type](graph, step, inputs)
+        results = [results] if isinstance(results, str) else results
+        for name, result in zip(step.top_names, results, strict=True):
+            graph.node("Identity", [result], graph.give(name))
     values = [
         [helper.make_tensor_value_info(n, kind, net.blobs[n].shape) for n in names]
         for names in (net.inputs, net.outputs)
@@ -73,20 +69,22 @@ def export(net: Net, path: str | os.PathLike[str]) -> None:
         temporary.write_bytes(model.SerializeToString())
 
 
-def _several(graph: Graph, step: Step, inputs: list[str]) -> None:
-    names = [graph.give(name) for name in step.top_names]
-    if step.layer.type == "Split":
-        for name in names:
-            graph.node("Identity", inputs, name)
-        return
+@converts("Split")
+def _copies(graph: Graph, step: Step, inputs: list[str]) -> list[str]:
+    return inputs * len(step.top)
+
+
+@converts("Silence")
+def _nothing(graph: Graph, step: Step, inputs: list[str]) -> list[str]:
+    return []
+
+
+@converts("Slice")
+def _parts(graph: Graph, step: Step, inputs: list[str]) -> list[str]:
     axis = _axis_between(step)
     sizes = np.array([top.shape[axis] for top in step.top], np.int64)
-    sizes_name = graph.constant(step.layer.name, sizes)
-    made = graph.onnx.helper.make_node("Split", [*inputs, sizes_name], names, axis=axis)
-    graph.nodes.append(made)
-
-
-converts("Slice")(lambda graph, step, inputs: "")  # by _several
+    given = [*inputs, graph.constant(step.layer.name, sizes)]
+    return graph.several("Split", given, len(step.top), axis=axis)
 
 
 def _axis_between(step: Step) -> int:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +36,7 @@ class Graph:
 
     def constant(self, name: str, values: NDArray[Any]) -> str:
         """Store an array under a new name that begins with this one."""
-        self._taken[name] += 1
-        unique = f"{name}:{self._taken[name]}"
+        unique = self._new(name)
         self.constants.append(
             self.onnx.numpy_helper.from_array(np.ascontiguousarray(values), unique)
         )
@@ -45,21 +44,31 @@ class Graph:
 
     def node(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
         """Add a node with one output; return its name."""
-        if not output:
-            self._taken[kind] += 1
-            output = f"{kind}:{self._taken[kind]}"
+        output = output or self._new(kind)
         self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [output], **attributes))
         return output
 
+    def several(self, kind: str, inputs: Sequence[str], count: int, **attributes: Any) -> list[str]:
+        """Add a node with several outputs; return their names."""
+        outputs = [self._new(kind) for _ in range(count)]
+        self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), outputs, **attributes))
+        return outputs
 
-Convert = Callable[[Graph, Step, list[str]], str]
+    def _new(self, kind: str) -> str:
+        self._taken[kind] += 1
+        return f"{kind}:{self._taken[kind]}"
+
+
+# From a layer and its bottoms' names to those of its top, or tops.
+Convert = Callable[[Graph, Step, list[str]], str | list[str]]
+C = TypeVar("C", bound=Convert)
 CONVERTERS: dict[str, Convert] = {}
 
 
-def converts(*kinds: str) -> Callable[[Convert], Convert]:
+def converts(*kinds: str) -> Callable[[C], C]:
     """Register a function that adds the nodes of layers of some types."""
 
-    def registered(convert: Convert) -> Convert:
+    def registered(convert: C) -> C:
         CONVERTERS.update(dict.fromkeys(kinds, convert))
         return convert
 

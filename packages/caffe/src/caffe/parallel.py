@@ -1,5 +1,6 @@
 """pycaffe's functions for training on several devices. Here a net trains on one."""
 
+from operator import index
 from typing import NoReturn
 
 from caffe.errors import CaffeError
@@ -14,7 +15,7 @@ def solver_count() -> int:
 
 def set_solver_count(count: int) -> None:
     """Set the number of solvers; it is stored and has no other effect."""
-    _state["count"] = count
+    _state["count"] = index(count)  # a TypeError for None, as in pycaffe
 
 
 def solver_rank() -> int:
@@ -24,7 +25,7 @@ def solver_rank() -> int:
 
 def set_solver_rank(rank: int) -> None:
     """Set this solver's rank; it is stored and has no other effect."""
-    _state["rank"] = rank
+    _state["rank"] = index(rank)
 
 
 def set_multiprocess(multiprocess: bool) -> None:

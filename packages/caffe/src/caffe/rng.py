@@ -20,12 +20,12 @@ def set_random_seed(seed: int) -> None:
     Raises
     ------
     SeedError
-        If the seed is negative.
+        If the seed is negative or has more than 32 bits.
     """
     global _generator
     seed = index(seed)
-    if seed < 0:
-        raise SeedError(f"the seed is {seed}. Allowed: 0 or more")
+    if not 0 <= seed < 2**32:
+        raise SeedError(f"the seed is {seed}. Allowed: 0 to {2**32 - 1}")
     _generator = np.random.default_rng(seed)
     _torch_generator.manual_seed(seed)
     _on_devices.clear()

@@ -70,7 +70,7 @@ class Solver(Fixed, ABC):
             glog.info("solver.cpp:45", "Initializing solver from parameters: \n%s", text)
         self._check()
         if self.param.random_seed >= 0:
-            set_random_seed(self.param.random_seed)
+            set_random_seed(self.param.random_seed % 2**32)  # Caffe's is an unsigned int
         self.net = solver_nets.train_net(self.param)
         self.test_nets = solver_nets.test_nets(self.param)
         if self.param.debug_info:

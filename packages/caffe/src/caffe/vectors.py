@@ -3,18 +3,20 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar, SupportsIndex, TypeVar
 
-from caffe.errors import AssignmentError, ReadOnlyError
+from caffe.errors import AssignmentError, CopyError, ReadOnlyError
 
 T = TypeVar("T")
 
 
 class Fixed:
-    """An object with attributes that can be set only once, since pycaffe's are read-only.
+    """A net or a solver: some attributes can be set only once, since pycaffe's are read-only.
 
     Raises
     ------
     ReadOnlyError
         If a script replaces one.
+    CopyError
+        If a script copies or pickles the object.
     """
 
     fixed: ClassVar[frozenset[str]] = frozenset()
@@ -23,6 +25,10 @@ class Fixed:
         if name in self.fixed and name in self.__dict__:
             raise ReadOnlyError(f"can't set attribute '{name}': write into its arrays instead")
         super().__setattr__(name, value)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        name = type(self).__name__
+        raise CopyError(f"a {name} cannot be copied or pickled: make another, and share weights")
 
 
 class Vector(list[T]):

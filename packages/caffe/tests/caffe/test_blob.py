@@ -167,6 +167,8 @@ def test_a_refused_reshape_changes_nothing():
     blob = Blob((2, 3))
     with pytest.raises(ShapeError, match="must not be negative"):
         blob.reshape(-1)
+    with pytest.raises(ShapeError, match="at most 32 axes"):
+        blob.reshape(*[1] * 33)
     assert blob.shape == (2, 3)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from caffe.formats import (
     parse_text,
     read_binary,
     read_text,
+    replacing,
     set_blob,
     to_text,
     write_binary,
@@ -155,3 +157,23 @@ def test_binary_instead_of_text(tmp_path):
     (tmp_path / "a.prototxt").write_bytes(b"\xff\xfe\x00binary")
     with pytest.raises(FormatError, match="a.prototxt: is binary; a text file .* is needed"):
         read_text(tmp_path / "a.prototxt", NetParameter())
+
+
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_a_file_has_no_name_until_it_is_whole(
+    tmp_path: Path, unnamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a killed writer leaves nothing, where the system can do that, as Linux does."""
+    if not unnamed:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    unnamed = hasattr(os, "O_TMPFILE")
+    path, other = tmp_path / "a", tmp_path / "b"
+    other.touch()
+    for content in ("old", "new"):
+        before = set(tmp_path.iterdir())
+        with replacing(path) as temporary:
+            temporary.write_text(content)
+            assert (set(tmp_path.iterdir()) == before) == unnamed
+        assert path.read_text() == content
+        assert set(tmp_path.iterdir()) == {path, other}
+    assert path.stat().st_mode == other.stat().st_mode

@@ -145,6 +145,11 @@ def test_preprocess_by_hand():
     assert made.deprocess("data", found) == pytest.approx(image, abs=1e-6)
 
 
+def test_preprocess_of_a_vector_resizes_nothing():
+    values = io.Transformer({"data": (1, 4)}).preprocess("data", np.arange(4))
+    assert values.tolist() == [0, 1, 2, 3]  # real Caffe's
+
+
 def test_preprocess_does_not_modify_the_image():
     made = transformer()
     made.set_raw_scale("data", 255)

@@ -1,5 +1,8 @@
 """The attributes and methods of nets under pycaffe's names."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -156,6 +159,32 @@ def test_several_devices():
     finally:
         caffe.set_solver_count(1)
         caffe.set_solver_rank(0)
+
+
+@pytest.mark.parametrize("ends", [{"start": -1}, {"start": 99}, {"end": 6}])
+def test_a_layer_number_that_is_not_there(ends):
+    with pytest.raises(ValueError, match=r"no layer -?\d+\. The layers: 0 to 5"):
+        net().forward(**ends)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (lambda: caffe.set_random_seed(2**32), OverflowError),
+        (lambda: caffe.set_solver_count(None), TypeError),
+        (lambda: caffe.set_solver_rank("a"), TypeError),
+        (lambda: setattr(net().layers[1], "blobs", []), AttributeError),
+    ],
+)
+def test_slips_are_refused_at_once(call, kind):
+    with pytest.raises(kind, match=r"seed|integer|blobs"):  # the kinds are pycaffe's
+        call()
+
+
+@pytest.mark.parametrize("call", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_net_cannot_be_copied(call):
+    with pytest.raises(RuntimeError, match="a Net cannot be copied or pickled"):  # as in pycaffe
+        call(net())
 
 
 def test_timer():

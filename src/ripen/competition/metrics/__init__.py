@@ -26,6 +26,7 @@ DIGITS = 6  # of the score itself: Kaggle shows 5
 Needs = Literal["label", "probability", "value", "ranking", "submission"]
 Score = Callable[..., float]
 Clip = Annotated[float, Field(gt=0, lt=0.5)]
+EPSILON = 1e-15  # where Kaggle clips, as its pages on the evaluation say; scikit-learn: 2.2e-16
 PerRow = Annotated[NDArray[Any], "a column of the rows"]
 """A column of the rows, shape (n,): weights, groups or events. The setting is its name."""
 
@@ -138,7 +139,7 @@ class Metric(Order):
         if self.needs == "value":
             counted = self.counted(outputs)
             return counted if truth.ndim > 1 else counted[:, 0]
-        probabilities = normalised(outputs) if classes else outputs
+        probabilities = normalized(outputs) if classes else outputs
         if self.needs == "probability":
             return probabilities
         if self.needs == "ranking":  # among equal ones the first class wins
@@ -334,6 +335,6 @@ def scores(
     }
 
 
-def normalised(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+def normalized(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """Scale rows to sum to 1: a softmax in float32 does so only nearly, and log loss needs it."""
     return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True))

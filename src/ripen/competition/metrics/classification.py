@@ -3,13 +3,21 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ripen.competition.metrics import CLASSES, LABELS, Clip, PerRow, each_of, metric, weights_of
+from ripen.competition.metrics import (
+    CLASSES,
+    EPSILON,
+    LABELS,
+    Clip,
+    PerRow,
+    each_of,
+    metric,
+    weights_of,
+)
 from ripen.settings.typed import NonNegative, Positive
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
 NAN = float("nan")
-EPSILON = 1e-15  # where Kaggle clips, as its pages on the evaluation say; scikit-learn: 2.2e-16
 
 
 @metric("accuracy", "accuracy", "label", greater_is_better=True, tasks=CLASSES)
@@ -271,7 +279,7 @@ def weighted_log_loss(
     *,
     weights: list[NonNegative] | None = None,
     weight: PerRow | None = None,
-    clip: Clip = 1e-15,
+    clip: Clip = EPSILON,
 ) -> float:
     """Return the weighted mean over classes of the mean log loss of each.
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ripen.competition.metrics import LABELS, Clip, PerRow, each_of, metric, weights_of
+from ripen.competition.metrics import EPSILON, LABELS, Clip, PerRow, each_of, metric, weights_of
 from ripen.settings.typed import NonNegative, Positive
 
 Labels = NDArray[np.int64]
@@ -71,7 +71,7 @@ def weighted_multilabel_log_loss(
     weights: list[NonNegative] | None = None,
     positive: list[NonNegative] | None = None,
     weight: PerRow | None = None,
-    clip: Clip = 1e-15,
+    clip: Clip = EPSILON,
 ) -> float:
     """Return the weighted mean log loss over all rows and labels, in nats.
 

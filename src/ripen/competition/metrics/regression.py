@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ripen.competition.metrics import VALUES, Clip, PerRow, metric, numbers_of, weights_of
+from ripen.competition.metrics import (
+    EPSILON,
+    VALUES,
+    Clip,
+    PerRow,
+    metric,
+    numbers_of,
+    weights_of,
+)
 from ripen.settings.typed import Positive
 
 Values = NDArray[np.float64]
@@ -213,7 +221,7 @@ def _correlation(one: Values, other: Values) -> float:
 
 
 @metric("kl_divergence", "KL divergence", "value", greater_is_better=False, tasks=VALUES, least=0)
-def kl_divergence(truth: Values, predicted: Values, *, clip: Clip = 1e-15) -> float:
+def kl_divergence(truth: Values, predicted: Values, *, clip: Clip = EPSILON) -> float:
     """Return the mean over rows of Σ p log(p / q), in nats; a row's columns are a distribution.
 
     Predictions below 0 count as 0, and a row's are scaled to sum to 1, which Kaggle demands. Truth

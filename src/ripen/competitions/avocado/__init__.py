@@ -10,7 +10,7 @@ from ripen.competition import index as indexes
 from ripen.competition.metrics import DECIMALS, scores
 from ripen.competition.tasks import TASKS
 from ripen.competitions.avocado import distribution
-from ripen.core.frames import read_frame
+from ripen.core.frames import read_frame, write_frame
 from ripen.core.layout import Layout
 from ripen.settings.compose import check
 from ripen.settings.schema import Competition
@@ -21,7 +21,7 @@ def generate(settings: Mapping[str, Any], seed: int, folder: Path) -> None:
     drawn = check(settings, distribution.Drawn, "source.generate")
     for name, frame in distribution.generate(drawn, seed).items():
         if len(frame):  # the reader refuses a table without rows
-            frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+            write_frame(folder / f"{name}.csv", frame)
 
 
 def bayes(competition: Competition, layout: Layout) -> dict[str, Any] | None:

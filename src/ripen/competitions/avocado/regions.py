@@ -59,7 +59,8 @@ def landscape(
     grid = pd.DataFrame(np.tile(medians, (STEPS * STEPS, 1)), columns=list(rows))
     grid[shown] = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     folder = layout.model(NET)
-    net = caffe.Net(str(folder / "deploy.prototxt"), str(folder / "model.caffemodel"), caffe.TEST)
+    weights = str(folder / "model.caffemodel")
+    net = caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST, weights=weights)
     found = probabilities(net, encoder.transform(grid))
     return x, y, found[:, -1].reshape(STEPS, STEPS)
 

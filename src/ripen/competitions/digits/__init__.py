@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ripen.core.atomic import write_text
+from ripen.core.frames import write_frame
 from ripen.core.progress import progress
 from ripen.learn.arrays import write_rows
 from ripen.learn.convergence import Check, write_training
@@ -81,7 +82,7 @@ def generate(settings: Mapping[str, Any], seed: int, folder: Path) -> None:
         "sample_submission": pd.DataFrame({"id": test + 1} | dict.fromkeys(classes, 0.2)),
     }
     for name, frame in files.items():
-        write_text(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+        write_frame(folder / f"{name}.csv", frame)
     data = images[:, None].astype(np.float32) / np.float32(WHITE)
     rows = split(np.flatnonzero(labels < PRETRAINED), labels, dealt.validation_size, seed)
     pretrain(dealt.pretrain, data, labels, rows, seed, folder / "pretrained")

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from ripen.competition.metrics import DECIMALS, scores
 from ripen.competition.tasks import TASKS
-from ripen.core.frames import read_frame
+from ripen.core.frames import read_frame, write_frame
 from ripen.core.layout import Layout
 from ripen.settings.compose import check
 from ripen.settings.schema import Competition
@@ -54,8 +54,7 @@ def generate(settings: Mapping[str, Any], seed: int, folder: Path) -> None:
         ("solution", known),
         ("sample_submission", known.assign(tomorrow=0.0)),
     ):
-        file = folder / f"{name}.csv"
-        frame.to_csv(file, index=False, lineterminator="\n", float_format="%.6f")
+        write_frame(folder / f"{name}.csv", frame, float_format="%.6f")
 
 
 def series(days: int, noise: float, seed: int) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """A competition of images in archives. Classes come from names, folders or a table."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from ripen.core.archives import Archive
 from ripen.core.atomic import replacing, write_text
 from ripen.core.csv_files import read_text
 from ripen.core.errors import ConfigError, DataError
+from ripen.core.json_files import write_json
 from ripen.core.layout import Layout
 from ripen.core.progress import progress
 from ripen.data import beside, card, image_index, tables
@@ -264,7 +264,7 @@ def write_card(
     values = card.card(index, duplicates, classes, origin)
     with replacing(folder / GRID) as temporary:
         temporary.write_bytes(grid)
-    write_text(folder / "card.json", json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    write_json(folder / "card.json", values)
     write_text(folder / "card.md", card.markdown(values, GRID))
     write_text(folder / "card.html", card.html(values, grid))
 

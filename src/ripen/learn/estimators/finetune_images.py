@@ -149,9 +149,11 @@ class FinetuneImages(Estimator):
             **as_mapping(self.augment), resized=round(self.side * CROPPED_FROM)
         )
         prepare = prepare_augmented(net.wanted, augmentation, work.seed)
-        rows, ahead = drawn.tolist(), device.workers()
-        given = (train.x, net.wanted, prepare, size, work.threads, rows, ahead)
-        for batch in batches(*given):
+        decoded = batches(
+            train.x, net.wanted, prepare, size, work.threads,
+            order=drawn.tolist(), workers=device.workers(),
+        )  # fmt: skip
+        for batch in decoded:
             yield batch.data, labels[batch.rows].astype(np.float32)
 
     def watched(

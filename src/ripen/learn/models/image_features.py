@@ -1,5 +1,7 @@
 """The features of images that a served model computes by itself, with its own copies of nets."""
 
+import base64
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 import caffe
 from caffe.formats import to_text
 from ripen.core.atomic import write_text
-from ripen.core.errors import DataError
+from ripen.core.errors import DataError, shown
 from ripen.data.decode import File
 from ripen.data.image_input import Input
 from ripen.nets import frozen
@@ -20,6 +22,8 @@ from ripen.nets.contract import contract
 from ripen.nets.opening import open_net
 from ripen.settings.schema import Competition, Images
 from ripen.settings.typed import typed
+
+SMALLEST = 32  # bytes of an image: less than that is a mistyped path
 
 
 @typed
@@ -88,7 +92,9 @@ class Extractor:
 
 
 def image_files(given: pd.DataFrame) -> list[File]:
-    """Return the images of a table of one column: paths, or the files' bytes.
+    """Return the images of a table of one column: paths, or the files' bytes, in base64 too.
+
+    JSON, by which MLflow's server is asked, has no bytes.
 
     Raises
     ------
@@ -103,16 +109,23 @@ def image_files(given: pd.DataFrame) -> list[File]:
 
 
 def _opened(folder: Path, number: int, wanted: Input) -> frozen.Opened:
-    return open_net(*[str(path) for path in _files(folder, number)], caffe.TEST), wanted
+    deploy, weights = map(str, _files(folder, number))
+    return open_net(deploy, caffe.TEST, weights), wanted
 
 
 def _file(row: int, value: Any) -> File:
     if isinstance(value, bytes):
         return File(f"row {row}", lambda: value)
-    path = Path(str(value))
-    if not path.is_file():
-        raise DataError(f"input: row {row}: {path} is not a file")
-    return File(str(path), path.read_bytes)
+    text = str(value)
+    if os.path.isfile(text):  # of a text that is too long for a path, pathlib's is an error
+        return File(text, Path(text).read_bytes)
+    try:
+        content = base64.b64decode(text, validate=True)
+    except ValueError:
+        content = b""
+    if len(content) < SMALLEST:
+        raise DataError(f"input: row {row}: {shown(text)} is neither a file nor an image in base64")
+    return File(f"row {row}", lambda: content)
 
 
 def _files(folder: Path, number: int) -> tuple[Path, Path]:

@@ -9,7 +9,6 @@ skops loads objects of known types only, so loading a folder runs no code that c
 """
 
 import importlib
-import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -24,9 +23,8 @@ from pydantic import TypeAdapter
 
 from ripen.competition.own import is_own
 from ripen.competition.tasks import TASKS
-from ripen.core.atomic import write_text
 from ripen.core.errors import DataError, reading
-from ripen.core.json_files import read_json
+from ripen.core.json_files import read_json, write_json
 from ripen.data.decode import File
 from ripen.data.image_input import Input, ViewsName, views
 from ripen.learn.arrays import ONE, Unit, in_units
@@ -154,7 +152,7 @@ def write_pipeline(
     """
     skops().dump(pipeline, folder / PIPELINE)
     about = {"task": task, "outputs": outputs, "classes": list(classes)}
-    write_text(folder / ABOUT, json.dumps(about) + "\n")
+    write_json(folder / ABOUT, about)
 
 
 def write_net(
@@ -188,7 +186,7 @@ def write_net(
     about: dict[str, Any] = {"shape": shape, "unit": unit}
     if at_once is not None:
         about["at_once"] = at_once
-    write_text(folder / ABOUT, json.dumps(about) + "\n")
+    write_json(folder / ABOUT, about)
 
 
 def write_image_net(
@@ -207,7 +205,7 @@ def write_image_net(
     """
     _copy(trained, folder, NET[0])
     about = {"input": as_mapping(wanted), "views": views, "unit": unit}
-    write_text(folder / ABOUT, json.dumps(about) + "\n")
+    write_json(folder / ABOUT, about)
 
 
 def _copy(trained: Path, folder: Path, deploy: str) -> None:
@@ -217,7 +215,7 @@ def _copy(trained: Path, folder: Path, deploy: str) -> None:
 
 def write_input(folder: Path, taken: "ImageFeatures") -> None:
     """Write how images become the features that the model takes."""
-    write_text(folder / INPUT, json.dumps(as_mapping(taken), indent=2) + "\n")
+    write_json(folder / INPUT, as_mapping(taken))
 
 
 def complete(folder: Path, weights: Callable[[str], Path]) -> None:
@@ -290,7 +288,8 @@ def _read(folder: Path, about: dict[str, Any]) -> Served:
     from ripen.nets.engines.pycaffe import probabilities
     from ripen.nets.opening import open_net
 
-    net = open_net(*[str(folder / name) for name in NET], caffe.TEST)
+    deploy, weights = (str(folder / name) for name in NET)
+    net = open_net(deploy, caffe.TEST, weights)
     unit: Any = tuple(about["unit"])
     if "views" in about:
         return _of_images(about, lambda data: probabilities(net, data), unit)

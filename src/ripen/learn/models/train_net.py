@@ -171,7 +171,7 @@ class CaffeNet:
     """
 
     def __init__(self, deploy: Path, weights: Path) -> None:
-        self._net = caffe.Net(str(deploy), str(weights), caffe.TEST)
+        self._net = caffe.Net(str(deploy), caffe.TEST, weights=str(weights))
 
     def predict_proba(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities, shape (n, classes), of scaled rows of the input's shape."""

@@ -6,7 +6,7 @@ reads its environment once, and the composed settings decide it (`ripen.core.rep
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,9 @@ from ripen.core.errors import ConfigError
 from ripen.core.lineage import leaves
 from ripen.core.registry import nearest
 from ripen.settings import compose as composing
-from ripen.settings.compose import CONF, OWN, as_mapping, check, read
+from ripen.settings.compose import CONF, OWN, as_mapping, check
 from ripen.settings.schema import Competition, Sweep
+from ripen.settings.yaml_files import read
 
 if TYPE_CHECKING:  # imports numpy
     from ripen.learn.estimator import Estimator
@@ -35,6 +36,15 @@ class Choices:
     key: str
     values: tuple[Any, ...]
 
+    @property
+    def examples(self) -> Sequence[Any]:
+        """Values that are checked before a sweep begins: all of them."""
+        return self.values
+
+    def decoded(self, value: Any) -> Any:
+        """Return the value that Optuna keeps as this one (`encoded`)."""
+        return next(item for item in self.values if encoded(item) == value)
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -45,6 +55,16 @@ class Interval:
     high: float
     log: bool
     whole: bool
+
+    @property
+    def examples(self) -> Sequence[float]:
+        """Values that are checked before a sweep begins: both ends."""
+        ends = (self.low, self.high)
+        return [int(end) for end in ends] if self.whole else ends
+
+    def decoded(self, value: float) -> float:
+        """Return a number, which Optuna keeps as it is."""
+        return value
 
 
 @dataclass(frozen=True)
@@ -234,9 +254,11 @@ def check_values(space: Space, competition: Competition) -> None:
     ConfigError
         Naming the first key that is unknown, or whose value is not allowed.
     """
-    for key, values in _all_values(space):
-        for value in values[:FIRST]:
-            with_settings(competition, {key: value})
+    for axis in space.axes:
+        for value in axis.examples[:FIRST]:
+            with_settings(competition, {axis.key: value})
+    for key, value in space.fixed.items():
+        with_settings(competition, {key: value})
 
 
 def option(group: str, name: str) -> dict[str, Any]:
@@ -261,17 +283,6 @@ def _layered(group: str, name: str) -> dict[str, Any]:
     merged = OmegaConf.to_container(OmegaConf.merge(*below, values))
     assert isinstance(merged, dict)
     return {str(key): value for key, value in merged.items()}
-
-
-def _all_values(space: Space) -> Iterator[tuple[str, Sequence[Any]]]:
-    for axis in space.axes:
-        if isinstance(axis, Choices):
-            yield axis.key, axis.values
-        else:
-            ends = (axis.low, axis.high)
-            yield axis.key, [int(end) for end in ends] if axis.whole else ends
-    for key, value in space.fixed.items():
-        yield key, [value]
 
 
 def _set(section: dict[str, Any], path: Sequence[str], value: Any) -> None:

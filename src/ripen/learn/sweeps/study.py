@@ -24,6 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ripen.core import lineage
 from ripen.core.errors import ConfigError
+from ripen.core.reproducibility import derived_seed
 from ripen.learn.sweeps import space as spaces
 from ripen.learn.sweeps.space import Choices, Interval, Settings, Space, encoded
 from ripen.learn.sweeps.trial import FinishedTrial, Result
@@ -161,7 +162,7 @@ def suggest(
     """Return the settings of a trial (`Study.suggest`); `seed` is the sweep's."""
     if sweep.sampler == "grid":
         return space.grid(index)
-    own = int.from_bytes(hashlib.sha256(f"{seed} {index}".encode()).digest()[:4])
+    own = derived_seed(seed, index)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
@@ -183,13 +184,7 @@ def params(space: Space, settings: Settings) -> dict[str, Any]:
 
 def decoded(space: Space, chosen: dict[str, Any]) -> Settings:
     """Return Optuna's parameters as settings, with those that all trials share."""
-    settings: Settings = {}
-    for axis in space.axes:
-        value = chosen[axis.key]
-        if isinstance(axis, Choices):
-            value = next(item for item in axis.values if encoded(item) == value)
-        settings[axis.key] = value
-    return settings | space.fixed
+    return {axis.key: axis.decoded(chosen[axis.key]) for axis in space.axes} | space.fixed
 
 
 def frozen(space: Space, settings: Settings, result: Result) -> FrozenTrial:

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ripen.competition.metrics import DECIMALS
-from ripen.core.atomic import write_text
-from ripen.core.json_files import read_json
-from ripen.learn.sweeps.space import Settings, encoded
+from ripen.core.frames import write_frame
+from ripen.core.json_files import read_json, write_json
+from ripen.learn.sweeps.space import encoded
 
 if TYPE_CHECKING:  # these import Optuna and torch, which a name of a trial does without
     from ripen.learn.sweeps.study import Study
@@ -26,21 +26,15 @@ def write(folder: Path, study: "Study", finished: "Sequence[FinishedTrial]") -> 
     """Write the tables, and `best.json`."""
     table, points = trials(study, finished), curves(finished, study.sweep.curve_points)
     for name, each in (("trials", table), ("curves", points), *lines(table, points)):
-        write_text(folder / f"{name}.csv", each.to_csv(index=False, lineterminator="\n"))
+        write_frame(folder / f"{name}.csv", each)
     chosen = best(study, finished)
-    write_text(folder / BEST, _json({"sweep": study.sweep.name, "trials": len(finished)} | chosen))
+    write_json(folder / BEST, {"sweep": study.sweep.name, "trials": len(finished)} | chosen)
 
 
 def write_swept(folder: Path, swept: Path, train_best: bool) -> None:
     """Write the settings that the stage `fit` takes from a sweep: none without `train_best`."""
     found = read_json(folder / BEST)
-    write_text(swept, _json(found["settings"] if train_best else {}))
-
-
-def read_swept(swept: Path) -> Settings:
-    """Read the settings that the stage `fit` takes from a sweep."""
-    settings: Settings = read_json(swept)
-    return settings
+    write_json(swept, found["settings"] if train_best else {})
 
 
 def trials(study: "Study", finished: "Sequence[FinishedTrial]") -> pd.DataFrame:
@@ -149,7 +143,3 @@ def marked(trials: pd.DataFrame, curves: pd.DataFrame) -> dict[int, str]:
         else:
             words[int(trial)] = ""
     return words
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2) + "\n"

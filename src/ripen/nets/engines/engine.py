@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
@@ -75,19 +74,6 @@ class Engine(Trainer, Protocol):
 
         All rows form one batch.
         """
-
-
-@dataclass(frozen=True)
-class TrainedNet:
-    """A trained net in an engine."""
-
-    engine: Engine
-    deploy: Path
-    weights: Path
-
-    def predict_proba(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return probabilities, shape (n, classes), of scaled rows of the input's shape."""
-        return self.engine.predict(self.deploy, self.weights, data)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from ripen.nets.importing.architectures import build, load_state
 from ripen.nets.importing.convert import Converted, convert
 from ripen.nets.importing.from_onnx import from_onnx
 from ripen.nets.published import caffemodel
+from ripen.nets.surgery import add_losses
 from ripen.nets.zoo import DEFINITIONS
 
 IMAGENET = 1000  # classes
@@ -194,10 +195,7 @@ def with_losses(net: NetParameter, wanted: Input) -> NetParameter:
         layers.pop()
     for layer in layers:
         _learning(result.layer.add(), layer)
-    ends = [layers[-1].top[0], "label"]
-    accuracy = result.layer.add(name="accuracy", type="Accuracy", bottom=ends, top=["accuracy"])
-    accuracy.include.add(phase=TEST)
-    result.layer.add(name="loss", type="SoftmaxWithLoss", bottom=ends, top=["loss"])
+    add_losses(result, layers[-1].top[0])
     return result
 
 

@@ -14,6 +14,7 @@ from ripen.learn import fitting
 from ripen.learn.estimator import ESTIMATORS, estimator
 from ripen.learn.inputs import opened
 from ripen.settings import compose as settings
+from ripen.settings import yaml_files
 from ripen.settings.schema import Competition
 from ripen.stages import fetch, prepare
 from ripen.stages.settings import compose
@@ -28,7 +29,7 @@ def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> 
     folder.mkdir(exist_ok=True)
     monkeypatch.chdir(folder)
     values, _ = compose(["competitions=[digits]", *overrides], fits.ROOT / "conf")
-    settings.PARAMS.write_text(settings.dump(values), encoding="utf-8")
+    settings.PARAMS.write_text(yaml_files.dump(values), encoding="utf-8")
     fetch.run("digits")
     prepare.run("digits")
     return settings.load_competition("digits")

@@ -1,5 +1,6 @@
 """A served model answers as the fitted one, for every estimator of the registry."""
 
+import base64
 import importlib
 import re
 import subprocess
@@ -28,6 +29,7 @@ from ripen.learn.arrays import write_rows
 from ripen.learn.estimator import ESTIMATORS, Fitted, Rows, Work, estimator
 from ripen.learn.inputs import Table
 from ripen.learn.models import mlp, served
+from ripen.learn.models.image_features import image_files
 from ripen.learn.models.train_net import CaffeNet
 from ripen.nets.engines.engine import TorchEngine
 from ripen.nets.zoo import lenet
@@ -259,6 +261,18 @@ def test_a_net_answers_as_before(tmp_path: Path) -> None:
     found = served.read(tmp_path / "served").predict(DIGITS.images[:7])
     expected = net.predict_proba(np.float32(DIGITS.images[:7, None] / 16))
     np.testing.assert_array_equal(found.drop(columns="class"), expected)
+
+
+def test_an_image_is_given_by_its_path_its_bytes_or_in_base64(tmp_path: Path) -> None:
+    content = bytes(range(64))
+    (tmp_path / "a.png").write_bytes(content)
+    given = [str(tmp_path / "a.png"), content]
+    given += [base64.b64encode(bytes(size)).decode() for size in (300, 8000)]
+    files = image_files(pd.DataFrame({"image": given}))
+    assert [file.read() for file in files] == [content, content, bytes(300), bytes(8000)]
+    for wrong in ("b.png", "nope", "." * 300, "." * 5001):
+        with pytest.raises(DataError, match="input: row 0: .* is neither a file nor an image in b"):
+            image_files(pd.DataFrame({"image": [wrong]}))
 
 
 def test_an_object_of_another_type_is_not_loaded(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import mlflow
 import pytest
 
 from ripen.core.layout import Layout
-from ripen.settings.compose import dump
+from ripen.settings.yaml_files import dump
 from ripen.stages import fit
 from ripen.stages import sweep as stage
 from ripen.stages.settings import compose

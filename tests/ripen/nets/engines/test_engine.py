@@ -22,6 +22,7 @@ from ripen.learn.inputs import opened
 from ripen.learn.models.train_net import train_net
 from ripen.nets.engines.engine import Engine, RealEngine, TorchEngine
 from ripen.settings import compose as settings
+from ripen.settings import yaml_files
 from ripen.settings.schema import Competition, Solver, Train
 from ripen.stages import fetch, prepare
 from ripen.stages.settings import compose
@@ -33,7 +34,7 @@ QUICK = ("solver.max_iter=60", "train.check_interval=20", "train.batch_size=50")
 def params(name: str, *overrides: str) -> Competition:
     """Write `params.yaml` into the working folder; return the competition's settings."""
     values, _ = compose([f"competitions=[{name}]", *overrides], fits.ROOT / "conf")
-    settings.PARAMS.write_text(settings.dump(values), encoding="utf-8")
+    settings.PARAMS.write_text(yaml_files.dump(values), encoding="utf-8")
     return settings.load_competition(name)
 
 

@@ -129,7 +129,7 @@ def test_a_net_of_the_zoo(mirror: Path, home: Path, capsys: pytest.CaptureFixtur
             1,
             "vgg-v2.pth: '0.weight' has shape (6, 3, 3, 3); expected",
         ),
-        (["cafenet"], 2, "no net 'cafenet' in models/; did you mean caffenet?"),
+        (["cafenet"], 2, "no net 'cafenet' in models/; did you mean 'caffenet'?"),
         (["squeezenet"], 1, "vgg-v2.pth has sha256"),
         (["squeezenet", "--size", "9"], 2, "--outputs and --size go with --arch"),
     ],

@@ -71,9 +71,13 @@ class Layer(ABC):
     def __init__(self, param: LayerParameter, phase: int) -> None:
         self.param = param
         self.phase = phase
-        self.blobs: list[Blob] = BlobVec()
+        self._blobs: list[Blob] = BlobVec()
         self.param_propagate_down: list[bool] = []
         self.overwrites = False
+
+    @property
+    def blobs(self) -> list[Blob]:
+        return self._blobs
 
     @property
     def name(self) -> str:

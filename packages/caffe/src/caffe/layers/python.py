@@ -58,7 +58,11 @@ class Layer:
     phase: int
 
     def __init__(self, param: LayerParameter) -> None:
-        self.blobs = BlobVec()
+        self._blobs = BlobVec()
+
+    @property
+    def blobs(self) -> BlobVec:
+        return self._blobs
 
     @property
     def type(self) -> str:
@@ -89,13 +93,12 @@ class PythonLayer(base.Layer):
                 f"a Python layer runs the code of module '{param.python_param.module}'. {remedy}"
             )
         self.user: Layer = self._class()(param)
-        self.blobs = self.user.blobs
+        self._blobs = self.user.blobs
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         self.user.param_str = self.user.param_str_ = self.param.python_param.param_str
         self.user.phase = self.phase
         self.user.setup(RawBlobVec(bottom), RawBlobVec(top))
-        self.blobs = self.user.blobs
         self.param_propagate_down = [True] * len(self.blobs)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

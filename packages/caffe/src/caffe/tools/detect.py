@@ -104,7 +104,8 @@ def write_hdf5(path: str, detections: Sequence[Detection]) -> None:
         for key, dtype in (("window", np.int64), ("prediction", np.float32))
     }
     size = sum(map(len, names)) * 4 + sum(column.nbytes for column in columns.values())
-    with replacing(path) as temporary, new_file(temporary, size + 64 * len(names)) as file:
+    room = size + 64 * len(names)
+    with replacing(path, named=True) as temporary, new_file(temporary, room) as file:
         file.create_dataset("filename", data=names, dtype=h5py.string_dtype())
         for key, column in columns.items():
             file[key] = column

@@ -179,7 +179,7 @@ def estimators_page() -> str:
         "`forest: {estimator: random_forest, n_estimators: 500}`. `models.NAME: null` removes one "
         "that the kind gives. Beside its own settings every estimator takes `inputs` (`[table]`, "
         "`[images]`, or names of features), `folds` (in how many of the folds rows are held out; "
-        "all by default), and [`seeds` and `tune`](../how-to/presets.md)."
+        "all by default), and [`seeds`, `tune` and `rows`](../how-to/presets.md)."
     ]
     for name, estimator in ESTIMATORS.items():
         parts.append(f"## {name}\n\n{_prose(estimator)}\n\n{_own(estimator)}")
@@ -289,7 +289,7 @@ def _fields(kind: type, given: Mapping[str, Mapping[str, Any]] | None) -> str:
 
 def _own(kind: type) -> str:
     """Return the table of an entry's own settings, without those that all estimators have."""
-    common = {"inputs", "folds", "seeds", "tune"} if kind in ESTIMATORS.values() else set()
+    common = {"inputs", "folds", "seeds", "rows", "tune"} if kind in ESTIMATORS.values() else set()
     if not dataclasses.is_dataclass(kind):
         return ""
     hints = typing.get_type_hints(kind, include_extras=True)

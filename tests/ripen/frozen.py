@@ -14,6 +14,8 @@ CLASSIC = ("logistic_regression", "gaussian_nb", "svm", "k_nearest_neighbors", "
 KINDS = {"histogram": "histogram", "features": "squeezenet"}
 ALONE = (
     "features.efficientnet_lite2=null",
+    "features.thumbnail=null",
+    "models.logistic_regression_thumbnail=null",
     "models.net.inputs=[squeezenet]",
     *(f"models.{name}_features.inputs=[squeezenet]" for name in CLASSIC),
 )

@@ -1,3 +1,4 @@
+import json
 import shlex
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from ripen.core.errors import DataError
 from ripen.core.locks import hold
 from ripen.judge import terminal
 from ripen.settings import compose as config
+from ripen.track import experiments
+from tests.ripen import empty_store
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,6 +59,20 @@ def test_an_invalid_override_leaves_params_yaml_as_it_was(
     assert line.endswith("unknown key 'solver.bse_lr'; did you mean 'solver.base_lr'?")
     assert (repository / "params.yaml").read_bytes() == before
     assert not [path for path in repository.iterdir() if path.name.startswith("params.yaml.")]
+
+
+def test_the_leaderboard_of_a_competition_that_params_yaml_no_longer_holds(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["compose", "competitions=[digits]"]) == 0
+    found = {"models": {"svm": {"validation": {"accuracy": 0.75}}}}
+    (repository / "metrics").mkdir()
+    text = json.dumps(found | {"best": "svm", "best_by": "validation/accuracy"})
+    (repository / "metrics/titanic.json").write_text(text)
+    empty_store.put(repository)
+    experiments.Client("sqlite:///mlflow.db").create_experiment("titanic")
+    assert cli.main(["leaderboard", "titanic"]) == 0
+    assert "svm (best)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["compose", "run"])

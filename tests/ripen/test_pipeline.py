@@ -37,6 +37,7 @@ CHOSEN = (
         for name in ("logistic_regression", "gaussian_nb", "k_nearest_neighbors", "random_forest")
         for features in ("histogram", "features")
     ),
+    "competition.cats_vs_dogs.models.logistic_regression_thumbnail=null",
 )
 UNTRACED = "ripen.track"
 CAFFE = "packages/caffe/src/caffe"

@@ -12,6 +12,7 @@ from ripen.core.errors import RipenError, UsageError, line
 from ripen.settings import compose as config
 
 DISTRIBUTION = "ripen-pipeline"
+INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,7 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0, 1 for what is wrong with the data, 2 for what is wrong with the usage.
+        Exit code: 0, 1 for what is wrong with the data, 2 for what is wrong with the usage, 130
+        after Ctrl-C.
     """
     folder = Path.cwd()
     root = _root(folder)
@@ -34,6 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
         code: int = chosen.run(chosen)
         sys.stdout.flush()
         return code
+    except KeyboardInterrupt:
+        print("\nripen: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader, `head` for one, has enough. Python would print a traceback as it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,8 +1,9 @@
-"""A run's budget: models are fitted one by one, the cheapest first, as long as time is left.
+"""A run's budget: models are fitted, the cheapest first, as long as time is left.
 
-Then come the blends, if they leave time for the submissions, the submissions in any case, and the
-reports at last. DVC still runs every stage, and no stage knows of the clock. A model or a blend
-that is not finished in time is left out of the settings, as if the user had set it to null.
+Those that read nothing but the prepared table go side by side on the cores. Then come the blends,
+if they leave time for the submissions, the submissions in any case, and the reports at last. DVC
+still runs every stage, and no stage knows of the clock. A model or a blend that is not finished in
+time is left out of the settings, as if the user had set it to null.
 """
 
 import json
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +27,7 @@ from ripen.settings.schema import Competition
 LATER = ("blend", "evaluate", "predict", "report")  # stages that come after the models
 RESERVE, LEAST = 0.1, 25.0  # share of the budget, or seconds a competition, kept for them
 STAGES = 4.0  # they take as long as so many of the quickest stages
+PREPARED = "inputs/prepared"  # what most models of a table read, as `graph` of params.yaml says
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -39,23 +42,27 @@ def seconds(budget: str) -> float:
 
 @dataclass(frozen=True)
 class Unit:
-    """A model, or the sweep of a competition's net: what a budget may leave out.
+    """What a budget may leave out: a model, the sweep of a competition's net, a blend, a report.
 
     Attributes
     ----------
     competition : str
     name : str
-        The model; "" for the sweep.
+        The model; "" for what is none.
     stage : str
         As DVC names it.
     cost : float
         About how long it takes, compared with others.
+    apart : bool
+        Whether it reads what `prepare` has written and nothing else, so that it may run beside
+        others.
     """
 
     competition: str
     name: str
     stage: str
-    cost: float
+    cost: float = 1.0
+    apart: bool = False
 
 
 def units(
@@ -73,7 +80,13 @@ def units(
             for model in competition.models
         }
         own = [
-            Unit(name, model, f"{stages[model]}@{name}.{model}", cost(competition, model))
+            Unit(
+                name,
+                model,
+                f"{stages[model]}@{name}.{model}",
+                cost(competition, model),
+                graph[stages[model]][f"{name}.{model}"].get("reads") == PREPARED,
+            )
             for model in competition.models
         ]
         chosen = competition.predict.model if competition.predict else "best"
@@ -119,61 +132,82 @@ def guess(unit: Unit, known: Mapping[str, float], done: list[tuple[float, float]
     return start + rate * unit.cost
 
 
-Dvc = Callable[[str, float], float | None]
+Dvc = Callable[[Unit, float], float | None]
 
 
 def spend(
-    every: list[Unit],
+    every: Sequence[Unit],
     known: dict[str, float],
     left: Callable[[bool], float],
     dvc: Dvc,
     ready: Collection[str] = (),
+    jobs: int = 1,
 ) -> dict[Unit, str]:
     """Run units while time is left; return those left out, with the reason.
 
     Parameters
     ----------
-    every : list of Unit
+    every : sequence of Unit
     known : dict of str to float
         As `guess` takes it; gets the times of this run.
     left : callable
         Returns the seconds that are left for a unit. Of a competition's first model, with which a
         submission stands or falls, it is asked for all of them, with none kept for what follows.
     dvc : callable
-        Runs a stage within some seconds, and returns how many it took, 0 if there was nothing to
+        Runs a unit within some seconds, and returns how many it took, 0 if there was nothing to
         do; None if it was stopped.
     ready : collection of str
         Stages that have nothing to do, and take no time.
+    jobs : int
+        How many units at once, of those that may run beside others.
 
     Raises
     ------
     DataError
         If not one model of some competition was finished.
     """
-    undone, done, finished = dict[Unit, str](), list[tuple[float, float]](), set[str]()
-    for unit in every:
-        if unit.stage in ready:
-            finished.add(unit.competition)
-            continue
-        needed = guess(unit, known, done)
-        first = unit.name != "" and unit.competition not in finished
-        limit = left(first)
-        if limit <= 0 or (needed > limit and not first):
-            undone[unit] = _not_begun(needed)
-        elif (took := dvc(unit.stage, limit)) is None:
-            undone[unit] = "stopped"
-        else:
-            if took:
-                known[unit.stage] = took
-                done.append((unit.cost, took))
-            if unit.name:
-                finished.add(unit.competition)
-        if first and unit in undone:
+    undone, done, begun = dict[Unit, str](), list[tuple[float, float]](), set[str]()
+    running = dict[Future[float | None], tuple[Unit, bool]]()
+
+    def leave_out(unit: Unit, first: bool, reason: str) -> None:
+        undone[unit] = reason
+        if first:
             raise DataError(
                 f"the budget is too short for one model of {unit.competition} ({unit.name}: "
-                f"{undone[unit]}). Give more, or take preset=fast. What is done is kept"
+                f"{reason}). Give more, or take preset=fast. What is done is kept"
             )
-    return undone
+
+    def wait_until(few: int) -> None:
+        """Wait until no more than so many units run."""
+        while len(running) > few:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                unit, first = running.pop(future)
+                if (took := future.result()) is None:
+                    leave_out(unit, first, "stopped")
+                elif took:
+                    known[unit.stage] = took
+                    done.append((unit.cost, took))
+
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        for unit in every:
+            if unit.stage in ready:
+                begun.add(unit.competition)
+                continue
+            wait_until(jobs - 1 if unit.apart else 0)
+            first = unit.name != "" and unit.competition not in begun
+            needed, limit = guess(unit, known, done), left(first)
+            if limit <= 0 or (needed > limit and not first):
+                about = f", about {needed:.0f} s" if needed else ""
+                leave_out(unit, first, f"not begun{about}")
+                continue
+            begun |= {unit.competition} if unit.name else set()
+            running[pool.submit(dvc, unit, limit)] = unit, first
+            wait_until(jobs if unit.apart else 0)
+        wait_until(0)
+    finally:  # after an error others may run still, which the caller ends
+        pool.shutdown(wait=False, cancel_futures=True)
+    return {unit: undone[unit] for unit in every if unit in undone}
 
 
 def without(undone: Mapping[Unit, str], competitions: Mapping[str, Competition]) -> list[str]:
@@ -214,6 +248,8 @@ class Spending:
         Seconds of each stage when it last ran; gets the times of this run.
     quickest : float
         Seconds of the quickest stage of this run: on a busy machine each takes long to start.
+    jobs : int
+        Stages at once.
     """
 
     budget: str
@@ -221,6 +257,8 @@ class Spending:
     environment: Mapping[str, str]
     known: dict[str, float] = field(default_factory=lambda: read_times(TIMES))
     quickest: float = math.inf
+    jobs: int = 1
+    running: list["subprocess.Popen[str]"] = field(default_factory=list)
 
     def left(self) -> float:
         """Return the seconds that are left."""
@@ -231,14 +269,56 @@ class Spending:
         new = self.quickest if math.isfinite(self.quickest) else 0.0
         return 1.2 * sum(self.known.get(stage, new) for stage in stages)
 
-    def dvc(self, stage: str, limit: float) -> float | None:
-        """Run a stage with all before it, and say what it took (`Dvc`)."""
-        took = _repro(stage, limit, self.environment)
+    def dvc(self, unit: Unit, limit: float) -> float | None:
+        """Run a unit, and say what it took (`Dvc`): with all before it, unless it runs apart.
+
+        Raises
+        ------
+        DataError
+            If it fails. What it has printed is shown.
+        """
+        took = self._repro(unit, limit)
         spent = seconds(self.budget) - self.left()
         said = "stopped" if took is None else f"{took:.0f} s" if took else "unchanged"
-        print(f"budget: {spent:.0f} s of {seconds(self.budget):.0f} s: {stage}: {said}", flush=True)
+        what = f"{unit.stage}: {said}"
+        print(f"budget: {spent:.0f} s of {seconds(self.budget):.0f} s: {what}", flush=True)
         self.quickest = min(self.quickest, took or math.inf)
         return took
+
+    def _repro(self, unit: Unit, limit: float) -> float | None:
+        start = time.monotonic()
+        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro"]
+        command += ["--single-item"] * unit.apart + [unit.stage]
+        with tempfile.TemporaryFile("w+", errors="replace") as output:
+            process = subprocess.Popen(
+                command, env=self.environment, stdout=output, stderr=output,
+                start_new_session=True, text=True,
+            )  # fmt: skip
+            self.running.append(process)
+            try:
+                code = process.wait(limit)
+            except subprocess.TimeoutExpired:
+                stop(process)
+                return None
+            finally:
+                self.running.remove(process)
+            output.seek(0)
+            said = output.read()
+            if code:
+                sys.stderr.write(said)
+                raise DataError(f"{unit.stage} failed. What is done is kept")
+        return time.monotonic() - start if f"Running stage '{unit.stage}'" in said else 0.0
+
+    def spend(
+        self, every: Sequence[Unit], left: Callable[[bool], float], ready: Collection[str]
+    ) -> dict[Unit, str]:
+        """Run units while time is left (`spend`); keep their times, and leave none running."""
+        try:
+            return spend(every, self.known, left, self.dvc, ready, self.jobs)
+        finally:
+            for process in [*self.running]:
+                stop(process)
+            write_times(self.known, TIMES)
 
 
 def models(spending: Spending) -> list[str]:
@@ -261,17 +341,15 @@ def models(spending: Spending) -> list[str]:
         return spending.left() - (0.0 if all else usual or max(least, start))
 
     for name in competitions:  # or the time of the first model would hold all that comes before
-        if left(True) <= 0 or spending.dvc(f"prepare@{name}", left(True)) is None:
+        prepare = Unit(name, "", f"prepare@{name}")
+        if left(True) <= 0 or spending.dvc(prepare, left(True)) is None:
             raise DataError(
                 f"the budget {spending.budget} is too short to prepare {name}. Give more"
             )
     every = units(competitions, values["graph"])
     found = [unit.stage for unit in every]
     ready = set(found) - changed(found, spending.environment) if known else set[str]()
-    try:
-        undone = spend(every, known, left, spending.dvc, ready)
-    finally:
-        write_times(known, TIMES)
+    undone = spending.spend(every, left, ready)
     for unit, reason in undone.items():
         what = f"model '{unit.name}'" if unit.name else "the sweep"
         print(f"note: {unit.competition}: {what} is left out: {reason}")
@@ -317,85 +395,21 @@ def reports(spending: Spending) -> None:
         Layout(stages[stage]).report.unlink(missing_ok=True)
 
 
-def _finish(
-    stages: Mapping[str, str], spending: Spending, left: Callable[[], float]
-) -> dict[str, str]:
-    """Run stages that a submission can do without (`bounded`), and note those left out."""
+def _finish(stages: Mapping[str, str], spending: Spending, left: Callable[[], float]) -> list[str]:
+    """Run stages that a submission can do without; note those left out, and return them."""
     if not stages:
-        return {}
+        return []
     due = changed(list(stages), spending.environment) if spending.known else stages
-    rest = [stage for stage in stages if stage in due]
-    undone = bounded(rest, spending.known, left, spending.dvc)
-    write_times(spending.known, TIMES)
-    for stage, reason in undone.items():
-        print(f"note: {stages[stage]}: the {stage.partition('@')[0]} is left out: {reason}")
+    every = [Unit(name, "", stage) for stage, name in stages.items()]
+    undone = spending.spend(every, lambda _: left(), set(stages) - set(due))
+    for unit, reason in undone.items():
+        print(f"note: {unit.competition}: the {unit.stage.partition('@')[0]} is left out: {reason}")
     if undone:
         print("note: the same command without the budget goes on with it")
-    return undone
-
-
-def bounded(
-    stages: Sequence[str], known: dict[str, float], left: Callable[[], float], dvc: Dvc
-) -> dict[str, str]:
-    """Run stages while time is left; return those left out, with the reason.
-
-    Parameters
-    ----------
-    stages : sequence of str
-    known : dict of str to float
-        Seconds of each when it last ran; gets the times of this run.
-    left : callable
-        Returns the seconds that are left for them.
-    dvc : callable
-        As for `spend`.
-    """
-    undone = dict[str, str]()
-    for stage in stages:
-        needed, limit = known.get(stage, 0.0), left()
-        if limit <= 0 or needed > limit:
-            undone[stage] = _not_begun(needed)
-        elif (took := dvc(stage, limit)) is None:
-            undone[stage] = "stopped"
-        elif took:
-            known[stage] = took
-    return undone
-
-
-def _not_begun(needed: float) -> str:
-    return f"not begun, about {needed:.0f} s" if needed else "not begun"
+    return [unit.stage for unit in undone]
 
 
 def _settings() -> tuple[dict[str, Any], dict[str, Competition]]:
     """Return the values of params.yaml, and its competitions."""
     values = config.read(config.PARAMS)
     return values, {name: config.load_competition(name) for name in values["competition"]}
-
-
-def _repro(stage: str, limit: float, environment: Mapping[str, str]) -> float | None:
-    """Run a stage with all before it; return the seconds (`spend`).
-
-    Raises
-    ------
-    DataError
-        If it fails. What it has printed is shown.
-    """
-    start = time.monotonic()
-    command = [sys.executable, "-m", "dvc", "repro", stage]
-    with tempfile.TemporaryFile("w+", errors="replace") as output:
-        process = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=output, start_new_session=True
-        )
-        try:
-            code = process.wait(limit)
-        except subprocess.TimeoutExpired:
-            stop(process)
-            return None
-        except BaseException:
-            stop(process)
-            raise
-        output.seek(0)
-        said = output.read()
-        if code:
-            sys.stderr.write(said)
-            raise DataError(f"{stage} failed. What is done is kept")
-    return time.monotonic() - start if f"Running stage '{stage}'" in said else 0.0

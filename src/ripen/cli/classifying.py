@@ -14,18 +14,25 @@ def _classify_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
         nargs="+",
         type=lambda text: text if text == "-" else str(here / text),
         metavar="IMAGE",
-        help="file, folder, or - to read one",
+        help="a file, a folder, or - for standard input",
     )
-    parser.add_argument("--net", default="squeezenet", help="a folder of models/ (%(default)s)")
     parser.add_argument(
-        "--top", type=count, default=5, help="number of classes to print (%(default)s)"
+        "--net", default="squeezenet", help="a net of models/ (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--top", type=count, default=5, help="classes to print (default: %(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1 (%(default)s)"
+        "--device",
+        type=device,
+        default="auto",
+        help="auto, cpu, cuda, cuda:1 (default: %(default)s)",
     )
     parser.add_argument(
-        "--python-layers", action="store_true", help="run the net's Python layers, which are code"
+        "--python-layers",
+        action="store_true",
+        help="allow Python layers, which run the net's own code",
     )
 
 
@@ -61,7 +68,7 @@ def _import_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
         "net",
         metavar="NAME",
         type=lambda text: str(here / text) if text.endswith(".onnx") else text,
-        help="a folder of models/, a new one with --arch; or an .onnx model",
+        help="a net of models/, a new one with --arch or --weights; or an .onnx model",
     )
     parser.add_argument(
         "--weights",
@@ -70,16 +77,17 @@ def _import_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
         help="a local file: .pth, .safetensors, or a whole .onnx model",
     )
     parser.add_argument("--arch", help="a PyTorch network: torchvision:NAME or timm:NAME")
-    parser.add_argument("--outputs", type=count, help="number of classes, if not 1000")
+    parser.add_argument("--outputs", type=count, help="number of classes (default: 1000)")
     parser.add_argument(
-        "--size", type=count, help="height and width of the input, if not the default"
+        "--size", type=count, help="height and width of the input, if not the usual ones"
     )
-    for name, help in (("--mean", "subtracted from"), ("--std", "by which it divides")):
+    for name, help in (("--mean", "mean"), ("--std", "standard deviation")):
         parser.add_argument(
             name,
             type=_numbers,
             metavar="R,G,B",
-            help=f"{help} images from 0 to 1, of an .onnx model (ImageNet's)",
+            help=f"{help} of each channel, of images from 0 to 1, for an .onnx model "
+            "(default: ImageNet's)",
         )
 
 

@@ -140,14 +140,14 @@ def edges() -> dict[str, list[str]]:
 
 def _arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     parser.add_argument(
-        "competitions", nargs="*", metavar="COMPETITION", help="default: all chosen"
+        "competitions", nargs="*", metavar="COMPETITION", help="default: those of the last run"
     )
     parser.add_argument("--md", action="store_true", help="as a Mermaid diagram, for Markdown")
 
 
 @command("dag", "dag", "dag avocado", "dag avocado --md", arguments=_arguments)
 def dag(chosen: argparse.Namespace) -> int:
-    """Draw the stages of a competition, and which waits for which."""
+    """Draw the stages of a competition and what each depends on."""
     present = config.load_run().competitions
     wanted = [known(name) for name in chosen.competitions] or present
     if missing := [name for name in wanted if name not in present]:

@@ -8,21 +8,23 @@ from ripen.settings import compose as config
 
 
 def _new_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("name", metavar="NAME", help="what you call the competition")
+    parser.add_argument(
+        "name", metavar="NAME", help="your name for it: small letters, digits and _"
+    )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        "--kaggle", metavar="SLUG", help="its name in the address of its page on Kaggle"
+        "--kaggle", metavar="SLUG", help="the end of its page's address on Kaggle: titanic"
     )
     source.add_argument(
         "--from",
         dest="files",
         type=here.joinpath,
         metavar="PATH",
-        help="a folder or zip file of its files",
+        help="a folder or a zip with its files",
     )
-    parser.add_argument("--metric", metavar="M", help="what it is scored by, if you know: rmse")
+    parser.add_argument("--metric", metavar="M", help="the metric, if you know it: rmse")
     parser.add_argument(
-        "-y", "--yes", action="store_true", help="ask nothing: take the likeliest answers"
+        "-y", "--yes", action="store_true", help="do not ask: take the likeliest answers"
     )
 
 
@@ -33,7 +35,7 @@ def _new_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     arguments=_new_arguments,
 )
 def new(chosen: argparse.Namespace) -> int:
-    """Enter a competition: look at its files and write its settings, one file of conf/."""
+    """Enter a competition: read its files, write its settings to conf/competition/NAME.yaml."""
     # Importing pandas takes a second, which the other commands need not wait.
     from ripen.entry.new import new as enter
 
@@ -42,12 +44,12 @@ def new(chosen: argparse.Namespace) -> int:
 
 
 def _check_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", metavar="COMPETITION", help="its name")
+    parser.add_argument("competition", metavar="COMPETITION", help="a name from conf/competition/")
 
 
 @command("check", "check titanic", arguments=_check_arguments)
 def check(chosen: argparse.Namespace) -> int:
-    """Look for trouble in the data: leaks, train unlike test, missing values, groups, time."""
+    """Report problems in the data: leaks, train unlike test, missing values, groups, time."""
     # Importing pandas takes a second, which the other commands need not wait.
     from ripen.entry.check import check as examine
 
@@ -56,7 +58,7 @@ def check(chosen: argparse.Namespace) -> int:
 
 
 def _bundle_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", metavar="COMPETITION", help="its name")
+    parser.add_argument("competition", metavar="COMPETITION", help="a name from conf/competition/")
     parser.add_argument(
         "--to", type=here.joinpath, metavar="FOLDER", help="default: data/COMPETITION/bundle"
     )
@@ -66,7 +68,7 @@ def _bundle_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     "bundle", "bundle titanic", "bundle titanic --to ~/titanic-bundle", arguments=_bundle_arguments
 )
 def bundle(chosen: argparse.Namespace) -> int:
-    """Write models, wheels and a notebook that makes the submission with no network."""
+    """Write what a notebook without internet needs to submit: models, wheels, the notebook."""
     from ripen.core import reproducibility
 
     name = known(chosen.competition)

@@ -37,7 +37,7 @@ GRACE = 10.0  # seconds to end, before a stopped stage is killed
 RUNS = re.compile(r"Running stage '([^']+)'")
 SAME = re.compile(r"Stage '([^']+)' (didn't change|is cached)")
 OWN_ERROR = re.compile(r"[a-z]+@\S+: (?!warning|excluded)")  # as `ripen.stages` prints them
-PASSED = ("warning:", "excluded:")  # in lines of stages that are shown at once
+PASSED = ("warning:", "excluded:", "note:")  # in lines of stages that are shown at once
 DVCS = (
     "> ",
     "Updating lock file",
@@ -152,7 +152,7 @@ class View:
         """Return how many stages ran, and how many did not need to."""
         took = shown(self._clock() - self._start)
         rest = self._total - self._count
-        return f"{self._count} stages ran, {rest} were unchanged or cached, in {took}"
+        return f"{self._count} stages ran, {rest} unchanged or cached, in {took}"
 
     def guess(self) -> float | None:
         """Return the seconds that are left at most, None where nothing is known.
@@ -241,12 +241,12 @@ def repro(
                     stages_out = [view.stage(lane)] if phase.alone else left[lane]
                     failed |= {competition_of(stage) for stage in stages_out}
     except KeyboardInterrupt:
-        print("stopped. What is done is kept: ripen run goes on from there", file=sys.stderr)
+        print("stopped. Finished stages are kept; ripen run continues after them", file=sys.stderr)
         return INTERRUPTED
     finally:
         write_times(view.times, file)
     if code:
-        print("What is done is kept. All that DVC says: ripen run -v", file=sys.stderr)
+        print("Finished stages are kept. For DVC's full output: ripen run -v", file=sys.stderr)
     else:
         console.print(view.summary(), highlight=False)
     return code

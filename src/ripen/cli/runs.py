@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from ripen.core.locks import hold
 from ripen.learn.sweeps.space import SWEPT
 from ripen.settings import compose as config
 from ripen.settings.schema import Competition
+from ripen.stages.__main__ import WARM
 
 RUNNING = Path(".ripen") / "run.lock"  # held while a run is at work
 CHANGES, NONE = 10, object()  # settings that are named; what a missing one is compared as
@@ -43,7 +43,7 @@ WRITTEN = ("params.yaml", "dvc.lock", "metrics")  # by a run, and tracked by git
     arguments=overrides,
 )
 def compose(chosen: argparse.Namespace) -> int:
-    """Write params.yaml, which the stages read, from conf/, which you edit."""
+    """Write params.yaml from conf/: you edit conf/, the stages read params.yaml."""
     with _alone():
         _compose(chosen)
     return 0
@@ -127,7 +127,7 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     overrides(parser, here)
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="show DVC's own lines, one stage at a time"
+        "-v", "--verbose", action="store_true", help="show DVC's full output, one stage at a time"
     )
     parser.add_argument(
         "-j",
@@ -135,7 +135,7 @@ def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
         type=count,
         default=max(1, min(os.cpu_count() or 1, psutil.virtual_memory().total // EACH)),
         metavar="N",
-        help="stages at once (default: one for each core and 2 GiB of memory)",
+        help="stages that run at once (default: one for each core and 2 GiB of memory)",
     )
 
 
@@ -147,7 +147,7 @@ def _run_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     arguments=_run_arguments,
 )
 def run(chosen: argparse.Namespace) -> int:
-    """Run all that has changed, from the files to the submission, and show the results."""
+    """Run every stage that has changed, from files to submission, and show the results."""
     with _alone():
         return _run(chosen)
 
@@ -156,27 +156,21 @@ def _run(chosen: argparse.Namespace) -> int:
     started = time.monotonic()
     _compose(chosen)
     _drop_broken_lock(LOCK)
-    with warm.process(_serving(), _environment()) as environment:
+    with warm.process(WARM, _environment()) as environment:
         return _repro(chosen, started, environment)
 
 
-def _serving() -> list[str]:
-    """Return the command of a warm process, whose numbers are those of most competitions."""
-    settings = [*(config.read(config.PARAMS).get("competition") or {}).values()]
-    numbers = Counter((each["reproducibility"], str(each["threads"])) for each in settings)
-    return [sys.executable, "-m", "ripen.stages", "--warm", *numbers.most_common(1)[0][0]]
-
-
 def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str, str]) -> int:
-    limit = config.load_run().budget
-    spending = budget.Spending(limit, started, environment) if limit else None
+    limit, loaded, before = config.load_run().budget, _loaded(), _text(LOCK)
+    jobs = max(1, chosen.jobs // max(competition.threads for competition in loaded.values()))
+    spending = budget.Spending(limit, started, environment, jobs=jobs) if limit else None
     if spending:
         for step in (budget.models, budget.blends):
             if left_out := step(spending):
                 chosen.overrides = [*chosen.overrides, *left_out]
                 _compose(chosen)
-    competitions, dvc = config.load_run().competitions, [sys.executable, "-m", "dvc"]
-    loaded = {name: config.load_competition(name) for name in competitions}
+                loaded = _loaded()
+    competitions, dvc = list(loaded), [sys.executable, "-m", "dvc"]
     graph = config.read(config.PARAMS)["graph"]
     stages, targets = lanes.stages_of_run(graph), list[str]()
     if spending:  # a report is written if there is time when all else is done
@@ -184,14 +178,11 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
     if chosen.verbose:
         code = subprocess.run([*dvc, "repro", *targets], env=environment).returncode
     else:
-        threads = max(competition.threads for competition in loaded.values())
         costs = {unit.stage: unit.cost for unit in budget.units(loaded, graph)}
         times = live.read_times(live.TIMES)
         # DVC takes two seconds to tell, and a clone's first run has nothing yet.
         due = budget.changed(stages, environment) if times else set(stages)
-        jobs = max(1, chosen.jobs // threads)
         phases = lanes.phases(stages, due, graph, competitions, jobs, times, costs)
-        before = _text(LOCK)
         code = live.repro(Console(), stages, phases, _dvc, environment)
         after = _text(LOCK)
         if after != (ordered := lanes.ordered(after, before, stages)):
@@ -206,6 +197,11 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
         print(f"To go back: git checkout {' '.join(changed)} && .venv/bin/dvc checkout")
         print("To keep the settings: write them into conf/, then ripen compose, and commit")
     return code
+
+
+def _loaded() -> dict[str, Competition]:
+    """Return the competitions of params.yaml."""
+    return {name: config.load_competition(name) for name in config.load_run().competitions}
 
 
 def _dvc(phase: lanes.Phase, stages: Sequence[str]) -> list[str]:
@@ -242,7 +238,9 @@ def _changed() -> list[str]:
 
 
 def _leaderboard_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", nargs="?", metavar="COMPETITION", help="default: all chosen")
+    parser.add_argument(
+        "competition", nargs="?", metavar="COMPETITION", help="default: those of the last run"
+    )
     parser.add_argument(
         "--refresh",
         action="store_true",
@@ -279,7 +277,7 @@ def _show(competitions: Sequence[str]) -> int:
 
 
 def _find_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("name", help="a DVC experiment, or an MLflow run's id")
+    parser.add_argument("name", metavar="NAME", help="a DVC experiment, or the id of an MLflow run")
 
 
 @command("find", "find pappy-good", arguments=_find_arguments)
@@ -301,15 +299,15 @@ def find(chosen: argparse.Namespace) -> int:
 
 
 def _ui_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("--port", type=port, default=5000, help="of the server (%(default)s)")
+    parser.add_argument("--port", type=port, default=5000, help="default: %(default)s")
     parser.add_argument(
-        "--no-browser", dest="browser", action="store_false", help="print the addresses only"
+        "--no-browser", dest="browser", action="store_false", help="only print the addresses"
     )
 
 
 @command("ui", "ui", "ui --port 5001 --no-browser", arguments=_ui_arguments)
 def ui(chosen: argparse.Namespace) -> int:
-    """Open MLflow's pages on the runs."""
+    """Open MLflow on the runs."""
     print("starting MLflow's server, which takes some seconds", flush=True)
     # Importing MLflow takes a second, which the other commands need not wait.
     from ripen.track import ui as pages
@@ -318,12 +316,16 @@ def ui(chosen: argparse.Namespace) -> int:
 
 
 def _sweep_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", metavar="COMPETITION", help="its name")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. sweep=nodes")
+    parser.add_argument("competition", metavar="COMPETITION", help="a name from conf/competition/")
     parser.add_argument(
-        "-m", "--multirun", nargs="*", metavar="KEY=V1,V2", help="sweep these, in Hydra's syntax"
+        "overrides", nargs="*", metavar="KEY=VALUE", help="settings, or another sweep: sweep=nodes"
     )
-    parser.add_argument("-y", "--yes", action="store_true", help="however many trials there are")
+    parser.add_argument(
+        "-m", "--multirun", nargs="*", metavar="KEY=V1,V2", help="what varies, in Hydra's syntax"
+    )
+    parser.add_argument(
+        "-y", "--yes", action="store_true", help="do not ask, however many trials there are"
+    )
 
 
 @command(
@@ -352,7 +354,10 @@ def _confirmed(trials: int) -> bool:
     """Ask whether so many trials may begin; on no terminal the answer is no."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
-    return input(f"{trials:,} trials. Train them all? [y/N] ").strip().lower() == "y"
+    try:
+        return input(f"{trials:,} trials. Train them all? [y/N] ").strip().lower() == "y"
+    except EOFError:  # Ctrl-D
+        return False
 
 
 def _drop_broken_lock(lock: Path) -> None:

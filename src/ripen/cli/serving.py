@@ -16,14 +16,14 @@ def _arguments(parser: argparse.ArgumentParser, here: Path) -> None:
         nargs="?",
         default="squeezenet",
         metavar="NET|COMPETITION",
-        help="a folder of models/, or a competition that is trained here (%(default)s)",
+        help="a net of models/, or a competition trained here (default: %(default)s)",
     )
-    parser.add_argument("--model", help="of the competition, if not the submitted or best one")
-    parser.add_argument("--port", type=port, default=8000, help="of the page (%(default)s)")
+    parser.add_argument("--model", help="a model of the competition (default: the submitted one)")
+    parser.add_argument("--port", type=port, default=8000, help="default: %(default)s")
     parser.add_argument(
         "--host",
         default=LOCAL,
-        help="address to listen on: any but %(default)s lets others in, with no password",
+        help="default: %(default)s; any other address lets others in, with no password",
     )
 
 
@@ -35,7 +35,7 @@ def _arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     arguments=_arguments,
 )
 def serve(chosen: argparse.Namespace) -> int:
-    """Open a page that asks a model: drop a picture, or fill in a form."""
+    """Serve a page on which you ask a model: drop a picture, or fill in a form."""
     if chosen.name in config.available() and config.PARAMS.exists():
         own = config.read(config.PARAMS).get("competition") or {}
         if chosen.name in own:

@@ -19,7 +19,7 @@ COMPLETE = {
 
 @command("doctor", "doctor", anywhere=True)
 def doctor(chosen: argparse.Namespace) -> int:
-    """Show what of this machine works, what is missing, and how to mend it."""
+    """Show what works on this machine, what is missing, and how to mend it."""
     from ripen import doctor as machine
 
     return machine.run()
@@ -32,11 +32,12 @@ def _completion_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
 @command(
     "completion",
     "completion bash > ~/.local/share/bash-completion/completions/ripen",
+    "completion zsh > ~/.zsh/completions/_ripen",
     arguments=_completion_arguments,
     anywhere=True,
 )
 def completion(chosen: argparse.Namespace) -> int:
-    """Print a script with which a shell completes ripen's commands."""
+    """Print a script that lets a shell complete ripen's commands."""
     import shtab
 
     whole = whole_parser()

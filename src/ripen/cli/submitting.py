@@ -19,11 +19,15 @@ COPIES = Path(".ripen/experiments")
 
 
 def _submit_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", metavar="COMPETITION", help="its name")
-    parser.add_argument("-m", "--message", help="its description on Kaggle")
-    parser.add_argument("--experiment", metavar="X", help="send a DVC experiment's submission")
-    parser.add_argument("--dry-run", action="store_true", help="check and show it, send nothing")
-    parser.add_argument("--force", action="store_true", help="send a file that was sent before")
+    parser.add_argument("competition", metavar="COMPETITION", help="a name from conf/competition/")
+    parser.add_argument("-m", "--message", help="the description that Kaggle shows")
+    parser.add_argument("--experiment", metavar="X", help="a DVC experiment: send its submission")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check and show the submission; send nothing"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="send a file again that was sent before"
+    )
 
 
 @command(
@@ -124,7 +128,9 @@ def show_submissions(name: str) -> None:
         left = ledger.left_today(entries)
         asked = "unknown (--refresh asks Kaggle)"
         print(f"submissions left today: {asked if left is None else left}")
-    if entries or "kaggle" in config.load_competition(name).source:
+    # One that params.yaml does not hold is an earlier run's, whose scores are shown all the same.
+    settings = config.read(config.PARAMS)["competition"].get(name, {"source": ()})
+    if entries or "kaggle" in settings["source"]:
         print(f"submissions: {_write_page(name, entries)}")
 
 

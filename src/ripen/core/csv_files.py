@@ -1,4 +1,4 @@
-"""CSV files as text: the callers decide what a value means."""
+"""Tables of files as text, most of them CSV: the callers decide what a value means."""
 
 import csv
 import io
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ripen.core import json_tables
 from ripen.core.errors import DataError
 
 SNIFFED = 1 << 16  # bytes: of the head to detect the format, of the end to find the last row
@@ -16,13 +17,15 @@ SEPARATORS = ",;\t|"
 
 
 def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.DataFrame:
-    """Read a CSV file with a header, every value as text.
+    """Read a CSV file with a header, every value as text; or a table of JSON, by its suffix.
 
     Raises
     ------
     DataError
         If the file is missing, truncated, empty, not a table, or in another encoding.
     """
+    if path.suffix.lower() == json_tables.SUFFIX:
+        return json_tables.read_table(path)
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"  # skips a byte order mark if there is one
     try:
@@ -86,7 +89,9 @@ def sniff(path: Path) -> dict[str, str]:
         content = path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    found = {}
+    found: dict[str, str] = {}
+    if path.suffix.lower() == json_tables.SUFFIX:
+        return found
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -1,10 +1,11 @@
 """Stages that start as copies of one process, which has imported their libraries already.
 
 A short stage takes six seconds of processor time, five of them to import libraries. `ripen run`
-opens one warm process for all its stages. A stage's command finds it by `ADDRESS` and asks it for a
-copy (`ask`); the copy takes over the command's folder, environment and output, and imports ripen's
-own code itself, so that an edit between two stages counts as ever. Without a warm process, or
-where it cannot serve, a stage imports everything itself, with the same result.
+opens one warm process for all its stages (`process`), and names it by `ADDRESS`. Under a plain
+`dvc repro` the first stage opens one, which ends with DVC. A stage's command asks it for a copy
+(`ask`); the copy takes over the command's folder, environment and output, and imports ripen's own
+code itself, so that an edit between two stages counts as ever. Without a warm process, or where it
+cannot serve, a stage imports everything itself, with the same result.
 
 The two talk over a Unix socket: the command sends its three standard files and a line of JSON, the
 copy answers with its process number, the warm process with the exit code. Each number is a line.
@@ -26,7 +27,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ADDRESS = "RIPEN_WARM"
-"""The variable that names the warm process's socket."""
+"""The variable that names the warm process's socket. Empty, it turns warm processes off."""
+DVC_STAGE = "DVC_STAGE"
+"""The variable in which DVC gives a command the name of its stage."""
+OF_DVC = ".ripen/warm-{}"  # the socket below a clone, by the number of the DVC process
 REFUSED = 75
 """The exit code of a copy that cannot give the command's result (EX_TEMPFAIL of sysexits.h)."""
 HANDED_ON = (signal.SIGINT, signal.SIGTERM)
@@ -54,47 +58,65 @@ LIBRARIES = (
 def process(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Open a warm process; yield the environment in which stages find it.
 
-    Only Linux has one. Elsewhere libraries of the system are not safe to copy.
-
     Parameters
     ----------
     command : sequence of str
-        Calls `serve` with the number of the socket, which is appended.
+        Calls `serve` with the numbers of this process and of the socket, which are appended.
     environment : mapping of str to str
         Of the warm process and of the stages.
     """
-    if sys.platform != "linux":
-        yield dict(environment)
-        return
-    with (
-        tempfile.TemporaryDirectory(prefix="ripen-") as folder,
-        socket.socket(socket.AF_UNIX) as listener,
-    ):
+    with tempfile.TemporaryDirectory(prefix="ripen-") as folder:
         address = str(Path(folder) / "warm")
-        listener.bind(address)
-        listener.listen()
-        number = listener.fileno()
-        warm = subprocess.Popen(
-            [*command, str(number)], env=environment, stdin=subprocess.PIPE, pass_fds=[number]
-        )
+        if (warm := _opened(address, os.getpid(), command, environment)) is None:
+            yield dict(environment)
+            return
         try:
             yield {**environment, ADDRESS: address}
         finally:
-            warm.communicate()  # closes its standard input, which ends it
+            warm.kill()
+            warm.wait()
 
 
-def ask(arguments: Sequence[str]) -> int | None:
+def _opened(
+    address: str, owner: int, command: Sequence[str], environment: Mapping[str, str]
+) -> "subprocess.Popen[bytes] | None":
+    """Open a warm process that ends with the process `owner`; None where there can be none.
+
+    Only Linux has one. Elsewhere libraries of the system are not safe to copy.
+    """
+    if sys.platform != "linux":
+        return None
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            os.makedirs(os.path.dirname(address), exist_ok=True)
+            listener.bind(address)
+        except OSError:  # a file system without sockets, or one to read only
+            return None
+        listener.listen()
+        number = listener.fileno()
+        # Its output is no stage's. An open end of DVC's would keep a reader of DVC waiting.
+        return subprocess.Popen(
+            [*command, str(owner), str(number)], env=environment, pass_fds=[number],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+
+def ask(arguments: Sequence[str], command: Sequence[str]) -> int | None:
     """Run a command in a copy of the warm process, and return its exit code.
 
     None if there is no such process, or it cannot give the command's result.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Of the command.
+    command : sequence of str
+        As for `process`: opens a warm process under a DVC that has none yet.
     """
-    address = os.environ.get(ADDRESS)
-    if address is None:
-        return None
     with socket.socket(socket.AF_UNIX) as connection:
         try:
-            connection.connect(address)
-        except OSError:  # it has ended: the run that opened it was killed
+            connection.connect(_address(command))
+        except OSError:  # there is none, or it has ended: the run that opened it was killed
             return None
         # Signals wait until it is known where they go.
         signal.pthread_sigmask(signal.SIG_BLOCK, HANDED_ON)
@@ -107,6 +129,31 @@ def ask(arguments: Sequence[str]) -> int | None:
             return None
         code = _followed(int(copy), answers)
     return None if code == REFUSED else code
+
+
+def _address(command: Sequence[str]) -> str:
+    """Return the warm process's socket, that of DVC's warm process included; "" if none."""
+    if ADDRESS in os.environ or (owner := _dvc()) is None:
+        return os.environ.get(ADDRESS, "")
+    # In the clone, where nobody else may write; short, as a socket's name must be.
+    address = OF_DVC.format(owner)
+    if not os.path.exists(address):
+        _opened(address, owner, command, os.environ)
+    return address
+
+
+def _dvc() -> int | None:
+    """Return the number of the DVC process that runs this command; None if none does."""
+    if sys.platform != "linux" or DVC_STAGE not in os.environ:
+        return None
+    import psutil  # takes longer than all else here
+
+    with suppress(psutil.Error):  # somebody else's process, or one that has ended
+        # A shell between the two has the variable, too.
+        for parent in psutil.Process().parents():
+            if DVC_STAGE not in parent.environ():
+                return parent.pid
+    return None
 
 
 def _followed(copy: int, answers: Iterator[bytes]) -> int:
@@ -127,61 +174,89 @@ def _followed(copy: int, answers: Iterator[bytes]) -> int:
     return int(answer)
 
 
-def serve(number: int, kept: Sequence[str], libraries: Sequence[str] = LIBRARIES) -> list[str]:
+def serve(
+    owner: int, number: int, kept: Sequence[str], libraries: Sequence[str] = LIBRARIES
+) -> list[str]:
     """Serve copies of this process; return in each copy, with the command's arguments.
 
-    The libraries are imported once a command has come, one by one between commands. This process
-    ends with the one that opened it, and its copies end with it.
+    The libraries are imported once a command has ended, one by one between commands: a run of one
+    short stage does not need them. This process ends with its owner, and its copies end with it.
 
     Parameters
     ----------
-    number : int
-        The socket.
+    owner, number : int
+        The process whose stages are served, and the socket.
     kept : sequence of str
         Variables whose values here hold in the copies too: libraries have read them.
     libraries : sequence of str, optional
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the commands
+    for name in HANDED_ON:  # Ctrl-C, and what else ends a group of processes, is for the commands
+        signal.signal(name, signal.SIG_IGN)
     listener = socket.socket(fileno=number)
-    poll = select.poll()
-    poll.register(listener, select.POLLIN)
-    poll.register(0, 0)  # closes when the run ends
-    left = iter(libraries)
-    asked, importing = False, True
-    copies = dict[int, tuple[int, socket.socket]]()  # by the file that tells of their end
+    owners_end = os.pidfd_open(owner)
+    copies = _Copies()
+    copies.poll.register(listener, select.POLLIN)
+    copies.poll.register(owners_end, select.POLLIN)
+    left, importing = iter(libraries), False
     while True:
-        for file, _ in poll.poll(0 if asked and importing else None):
-            if file == 0:
+        for file, _ in copies.poll.poll(0 if importing else None):
+            if file == owners_end:
+                with suppress(OSError):
+                    os.unlink(listener.getsockname())
                 raise SystemExit
-            if file == number:
-                asked = True
-                connection = listener.accept()[0]
-                if not (copy := os.fork()):
-                    listener.close()
-                    for ended, (_, other) in copies.items():
-                        os.close(ended)
-                        other.close()
-                    return _taken_over(connection, kept)
-                ended = os.pidfd_open(copy)
-                poll.register(ended, select.POLLIN)
-                poll.register(connection, 0)  # closes when the command is killed
-                copies[ended] = copy, connection
-            elif file in copies:
-                copy, connection = copies.pop(file)
-                poll.unregister(file)
-                with suppress(KeyError):
-                    poll.unregister(connection)
-                os.close(file)
-                code = os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
-                with suppress(OSError), connection:
-                    connection.sendall(b"%d\n" % (code if code >= 0 else 128 - code))
-            else:
-                for copy, connection in copies.values():
-                    if connection.fileno() == file:
-                        os.kill(copy, signal.SIGKILL)
-                        poll.unregister(file)
-        if asked and importing:
+            if file != number:
+                importing |= copies.settle(file)
+                continue
+            connection = listener.accept()[0]
+            if not (copy := os.fork()):
+                for other in (listener, *copies.forget()):
+                    other.close()
+                os.close(owners_end)
+                return _taken_over(connection, kept)
+            copies.add(copy, connection)
+        if importing:
             importing = _imported(next(left, None))
+
+
+class _Copies:
+    """Copies at work, each with the connection to its command."""
+
+    def __init__(self) -> None:
+        self.poll = select.poll()
+        self._at_work = dict[int, tuple[int, socket.socket]]()  # by the file that tells of the end
+
+    def add(self, copy: int, connection: socket.socket) -> None:
+        end = os.pidfd_open(copy)
+        self.poll.register(end, select.POLLIN)
+        self.poll.register(connection, 0)  # tells that the command was killed
+        self._at_work[end] = copy, connection
+
+    def settle(self, file: int) -> bool:
+        """Answer a copy's command at its end, or kill the copy of a command that was killed.
+
+        Return whether a copy has ended.
+        """
+        if file not in self._at_work:
+            for copy, connection in self._at_work.values():
+                if connection.fileno() == file:
+                    os.kill(copy, signal.SIGKILL)
+                    self.poll.unregister(file)
+            return False
+        copy, connection = self._at_work.pop(file)
+        self.poll.unregister(file)
+        with suppress(KeyError):
+            self.poll.unregister(connection)
+        os.close(file)
+        code = os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
+        with suppress(OSError), connection:
+            connection.sendall(b"%d\n" % (code if code >= 0 else 128 - code))
+        return True
+
+    def forget(self) -> list[socket.socket]:
+        """Return the connections, which a new copy closes: they are not its own."""
+        for end in self._at_work:
+            os.close(end)
+        return [connection for _, connection in self._at_work.values()]
 
 
 def _imported(library: str | None) -> bool:
@@ -201,6 +276,7 @@ def _taken_over(connection: socket.socket, kept: Sequence[str]) -> list[str]:
     # Ctrl-C reaches the processes of a group. This one gets it from its command, and so only once.
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _, files, *_ = socket.recv_fds(connection, 1, 3)
     for number, file in enumerate(files):
         os.dup2(file, number)

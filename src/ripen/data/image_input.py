@@ -1,4 +1,4 @@
-"""An image as a model's input: that of a net, its views, or its colour histogram.
+"""An image as a model's input: that of a net, its views, its colour histogram or its thumbnail.
 
 Nothing is random here; training batches are in `ripen.data.batches`.
 """
@@ -179,3 +179,15 @@ def histogram(image: Image.Image, bins: int) -> NDArray[np.float32]:
     boxes = (levels[..., 0] * bins + levels[..., 1]) * bins + levels[..., 2]
     counts = np.bincount(boxes.reshape(-1), minlength=bins**3)
     return (counts / boxes.size).astype(np.float32)
+
+
+def thumbnail(image: Image.Image, side: int) -> NDArray[np.float32]:
+    """Return the pixels of an RGB image squeezed to `side` by `side`.
+
+    Returns
+    -------
+    float32 ndarray of shape (side * side * 3,)
+        From 0 to 1: means over boxes of equal size, row by row; the colour varies fastest.
+    """
+    small = image.convert("RGB").resize((side, side), Image.Resampling.BOX)
+    return np.asarray(small, np.float32).reshape(-1) / np.float32(255)

@@ -25,6 +25,7 @@ CORRELATION = 0.95
 DIFFERENCE = 3
 """Mean difference in grey values up to which plain images, which correlate with nothing, match."""
 
+FEW, MOST = 20, 0.2  # images of a group of near-duplicates, and its share of all, that are too many
 _ENOUGH = (4 * SIDE, 4 * SIDE)
 _NO_FACTS = Facts(0, 0, "", "", ())
 _CELLS = 2**21  # of the table of distances, at a time
@@ -175,6 +176,8 @@ class Duplicates:
 def find_duplicates(images: Sequence[Scanned], max_bits: int = MAX_BITS) -> Duplicates:
     """Return the duplicates among images; undecodable files are compared by their bytes only.
 
+    Near-duplicates are no group if that had more than `FEW` images and a share `MOST` of all.
+
     Parameters
     ----------
     images : sequence of Scanned, length n
@@ -193,6 +196,11 @@ def find_duplicates(images: Sequence[Scanned], max_bits: int = MAX_BITS) -> Dupl
     near = rows[near_pairs(hashes, hashes, thumbnails, thumbnails, max_bits)]
     turned = near_pairs(mirrored, hashes, thumbnails[..., ::-1], thumbnails, max_bits)
     group = groups(len(images), np.concatenate([exact, near]))
+    # Silhouettes, or slides of tissue, all resemble each other: that is a kind of images, and no
+    # copies. Such a group would not fit into a fold.
+    size = np.bincount(group, minlength=1)[group]
+    near_alone = near[size[near[:, 0]] <= max(FEW, MOST * len(images))]
+    group = groups(len(images), np.concatenate([exact, near_alone]))
     return Duplicates(group, exact, near, rows[turned])
 
 

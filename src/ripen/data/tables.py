@@ -15,6 +15,8 @@ from ripen.settings.schema import Column
 if TYPE_CHECKING:  # only the stage that reads raw files needs it, and importing it is slow
     import pandera.pandas as pa
 
+TAG_MARKS = "|,;"  # between the labels of a cell; without these, blanks
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -108,6 +110,31 @@ def form(column: Column, decimal: str = ".", hint: str = "", *, unique: bool = F
 
     check = pa.Column(str, pa.Check(fits), unique=unique)
     return Expected(check, words[str(column.type)] + hint, column, missing)
+
+
+def tags_in(values: "pd.Series[str]") -> "pd.Series[Any]":
+    """Return the labels of each cell as a list: parted by bars, commas or else by blanks.
+
+    >>> tags_in(pd.Series(["sugar beet, maize", "maize"])).tolist()
+    [['sugar beet', 'maize'], ['maize']]
+    """
+    mark = next((mark for mark in TAG_MARKS if values.str.contains(mark, regex=False).any()), None)
+    return values.map(lambda cell: [tag.strip() for tag in cell.split(mark) if tag.strip()])
+
+
+def with_tags(text: pd.DataFrame, column: str, labels: Iterable[str], where: Path) -> pd.DataFrame:
+    """Return a table with a column of 0 and 1 for each label, in place of that of all of them.
+
+    Raises
+    ------
+    DataError
+        If there is no such column.
+    """
+    if column not in text:
+        raise DataError(f"{where}: column '{column}', which columns.tags names, is missing")
+    found = tags_in(text[column])
+    each = {label: found.map(lambda tags, label=label: str(int(label in tags))) for label in labels}
+    return pd.concat([text.drop(columns=column), pd.DataFrame(each, index=text.index)], axis=1)
 
 
 def joined_by(id: str, table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:

@@ -6,16 +6,17 @@ Pure functions on tables of text. They return facts with reasons. Where the file
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pandas as pd
 
 from ripen.core.errors import DataError
 from ripen.data.column_types import MISSING, with_points
-from ripen.data.tables import with_numbers
+from ripen.data.tables import tags_in, with_numbers
 from ripen.entry.files import Table
 
+TAGS = 200  # labels that a row may have several of, at most: each takes a fit of its own
 CLASSES = 20  # a target with more distinct whole numbers is a regression
 RARE = 0.15  # share of a class, below which its label is seldom what is asked for
 ZEROS, ONES = frozenset({"0", "0.0", "False"}), frozenset({"1", "1.0", "True"})
@@ -61,6 +62,8 @@ class Goal:
         Reasons for the task and for the submission.
     classes : dict of str to str
         Value to name, if the sample's columns name the classes differently from the target.
+    tags : list of str
+        The labels, if the target holds several a row.
     """
 
     task: str
@@ -68,6 +71,7 @@ class Goal:
     reason: str
     form: str
     classes: dict[str, str]
+    tags: list[str] = field(default_factory=list)
 
 
 # --- The id --------------------------------------------------------------------------------------
@@ -95,8 +99,10 @@ def id_of(sample: Table, test: Table) -> Id:
         If there is none, its values differ, or an id is duplicated.
     """
     first = str(sample.text.columns[0])
-    shared = [str(name) for name in sample.text if name in test.text]
     wanted = set(sample.text[first])
+    shared = [str(name) for name in sample.text if name in test.text]
+    if first not in shared:  # a column of values, not of ids, may be in both
+        shared = [name for name in shared if set(sample.text[name]) == set(test.text[name])]
     by_value = [str(name) for name in test.text if set(test.text[name]) == wanted]
     if shared:
         name = in_sample = first if first in shared else shared[0]
@@ -114,6 +120,13 @@ def id_of(sample: Table, test: Table) -> Id:
             f"{sample.text[first].iloc[0]}, …). Add one to {test.name} and the training table"
         )
     ids, known = test.text[name], sample.text[in_sample]
+    if len(shared) == test.text.shape[1] and len(sample.text) == len(test.text):
+        same = all(sample.text[each].tolist() == test.text[each].tolist() for each in shared)
+        if same and test.text[name].duplicated().any():
+            raise DataError(
+                f"{sample.name}: has the columns of {test.name}, and neither has ids. Put a column "
+                f"of the rows' numbers, named alike, into {test.name} and {sample.name}"
+            )
     if set(ids) != set(known):
         if found := _melted(known, test):
             return found
@@ -355,18 +368,22 @@ def _single(
     values = target.value_counts()
     counts = f"{len(values)} values"
     if len(values) <= 2:
-        counts = ", ".join(f"{value} {count:,}" for value, count in values.items())
+        counts = " and ".join(f"{count:,} rows of {value}" for value, count in values.items())
     if len(values) < 2:
         raise DataError(f"target '{target.name}': has one value ({counts}): nothing to predict")
     fractional = numbers and pd.to_numeric(target).mod(1).ne(0).any()
     if numbers and (fractional or len(values) > CLASSES):
-        return Goal("regression", "value", f"a number, {len(values):,} values", "a number", {})
-    if not numbers and (tags := tags_of(target)):
-        raise DataError(
-            f"target '{target.name}': holds several labels a row, such as {target.iloc[0]!r}. "
-            "ripen predicts one, or a column of 0 and 1 for each: put a column for each of the "
-            f"{len(tags)} labels ({', '.join(tags[:3])}, …) into the training table and the sample"
+        return Goal(
+            "regression", "value", f"a number: {len(values):,} different values", "a number", {}
         )
+    if not numbers and (tags := tags_of(target)):
+        if len(tags) > TAGS:
+            raise DataError(
+                f"target '{target.name}': holds several of {len(tags):,} labels a row. ripen "
+                f"predicts at most {TAGS}: it cannot enter this competition"
+            )
+        reason = f"several of {len(tags)} labels a row, such as {max(target, key=len)}"
+        return Goal("multilabel", "labels", reason, f"{name} holds labels in a row", {}, tags)
     if not numbers and len(values) > max(CLASSES, len(target) // 2):
         raise DataError(
             f"target '{target.name}': {len(values):,} different texts in {len(target):,} rows. "
@@ -411,9 +428,9 @@ def tags_of(target: "pd.Series[str]") -> list[str]:
     >>> tags_of(pd.Series(["sugar beet", "maize", "sugar beet"]))
     []
     """
-    words = target.str.split()
+    words = tags_in(target)
     tags = sorted(set(words.explode().dropna()))
-    lengths = target.str.count(r"\S+")
+    lengths = words.str.len()
     alone = set(tags) & set(target)
     return tags if lengths.nunique() > 1 and alone and len(tags) < target.nunique() else []
 

@@ -11,16 +11,17 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from ripen.core import json_tables
 from ripen.core.archives import Archive
 from ripen.core.csv_files import read_text, sniff
 from ripen.core.errors import DataError
 from ripen.data.labels import in_archive, is_image, is_junk
 from ripen.data.tables import parted
 
-TABLES = (".csv", ".tsv")
+TABLES = (".csv", ".tsv", ".json")
 TEXTS = (".md", ".txt", ".html")
 READ = 1 << 18  # bytes of a text about the competition
-SHOWN = 4  # names in an error
+SHOWN, NAMED = 4, 10  # names in an error: of other files, of tables
 _SAMPLE = re.compile(r"submi|^sample|^example|benchmark", re.IGNORECASE)
 _WORDS = re.compile(r"descri|readme|overview|evaluat|metric|about", re.IGNORECASE)
 
@@ -73,10 +74,12 @@ class Files:
     @property
     def shown(self) -> str:
         """What there is, for an error: "Its tables: a.csv. Not read: b.json"."""
-        first = f"Its tables: {', '.join(sorted(self.tables)) or 'none'}"
-        more = ", …" if len(self.unread) > SHOWN else ""
-        unread = f". Not read: {', '.join(self.unread[:SHOWN])}{more}" if self.unread else ""
-        return first + unread
+        unread = f". Not read: {_some(self.unread, SHOWN)}" if self.unread else ""
+        return f"Its tables: {_some(sorted(self.tables), NAMED) or 'none'}{unread}"
+
+
+def _some(names: Sequence[str], most: int) -> str:
+    return ", ".join(names[:most]) + ", …" * (len(names) > most)
 
 
 def read(path: Path) -> Files:
@@ -92,9 +95,10 @@ def read(path: Path) -> Files:
         images = [name for name in names if is_image(name)]
         tables: dict[str, Table] = {}
         for name in names:
-            if name.lower().endswith(TABLES):
-                table = read_table(members[name](), PurePosixPath(name).name, f"{path}: {name}")
-                tables.setdefault(table.name, table)
+            if name.lower().endswith(TABLES) and PurePosixPath(name).name not in tables:
+                table = _table(members[name](), name, path)
+                if table is not None:
+                    tables[table.name] = table
         texts = {
             PurePosixPath(name).name: members[name]()[:READ].decode("utf-8", errors="replace")
             for name in names
@@ -105,7 +109,8 @@ def read(path: Path) -> Files:
     if not tables and not images:
         shown = ", ".join(others[:SHOWN]) or "none"
         raise DataError(f"{path}: holds neither a table (*.csv) nor an image. Its files: {shown}")
-    unread = [name for name in others if not name.lower().endswith((*TABLES, *TEXTS))]
+    known = [name for name in others if PurePosixPath(name).name not in tables]
+    unread = [name for name in known if not name.lower().endswith(TEXTS)]
     return Files(str(path), tables, images, smallest, texts, unread)
 
 
@@ -141,6 +146,16 @@ def opened(path: Path) -> Iterator[dict[str, Callable[[], bytes]]]:
 
 def _reader(archive: Archive, name: str) -> Callable[[], bytes]:
     return lambda: archive.read(name)
+
+
+def _table(content: bytes, name: str, path: Path) -> Table | None:
+    """Return a table; None for JSON that is none, such as a list of the classes' names."""
+    try:
+        return read_table(content, PurePosixPath(name).name, f"{path}: {name}")
+    except DataError:
+        if name.lower().endswith(json_tables.SUFFIX):
+            return None
+        raise
 
 
 def read_table(content: bytes, name: str, where: str) -> Table:

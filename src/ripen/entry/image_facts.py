@@ -138,10 +138,11 @@ def beside(train: Table, test: Table, labels: Labels, id: str) -> list[str]:
 
 
 def models_of(task: str) -> dict[str, dict[str, Any]]:
-    """Return two models for the columns beside images: of them alone, and with the features."""
+    """Return models for the columns beside images: two of them alone, and one with the features."""
     linear = "ridge" if task == "regression" else "logistic_regression"
     return {
         "columns": {"estimator": "hist_gradient_boosting", "inputs": ["table"]},
+        "columns_linear": {"estimator": linear, "inputs": ["table"]},
         "joined": {"estimator": linear, "inputs": ["efficientnet_lite2", "table"]},
     }
 

@@ -57,6 +57,7 @@ USUAL = {
     ("multiclass", "probability"): "log_loss",
     ("multiclass", "labels"): "map_at_k",
     ("multilabel", "probability"): "mean_column_auc",
+    ("multilabel", "labels"): "f1_samples",
     ("regression", "value"): "rmse",
 }
 # Where it differs, if the sample asks for several values of a row.
@@ -109,8 +110,8 @@ def usual(
     several = columns > 1
     if skewed:
         metric = "mean_column_rmsle" if several else "rmsle"
-        return metric, "the files do not say: usual for amounts, positive and skewed"
+        return metric, "not in the files: usual for positive, skewed amounts"
     if graded and (task, submission) == ("multiclass", "label"):
-        return "quadratic_weighted_kappa", "the files do not say: usual for steps of a scale"
+        return "quadratic_weighted_kappa", "not in the files: usual for steps of a scale"
     table = USUAL | SEVERAL if several else USUAL
-    return table[task, submission], f"the files do not say: usual for {task}, {submission}"
+    return table[task, submission], "not in the files: usual for this task and form"

@@ -9,7 +9,7 @@ from typing import Any
 
 from ripen.competition.metrics import METRICS
 from ripen.core.atomic import write_text
-from ripen.core.errors import DataError, RipenError, UsageError
+from ripen.core.errors import DataError, RipenError, UsageError, shown
 from ripen.core.layout import Layout
 from ripen.core.registry import nearest
 from ripen.data.sources import Item, fetch
@@ -68,6 +68,7 @@ def new(
     if not yes and not _agreed(target):
         raise UsageError(f"{target} is not written")
     _write(target, text, name, conf)
+    print(f"written: {target}")
     print(f"next: ripen check {name}, then: ripen run 'competitions=[{name}]'")
     return target
 
@@ -99,7 +100,9 @@ class Asked:
     def __call__(self, key: str, options: Sequence[str], reason: str) -> str:
         """Return one of the options (`ripen.entry.facts.Ask`)."""
         if self._yes:
-            print(f"not sure of {key}: {reason}. Taken: {options[0]}, of {', '.join(options)}")
+            print(
+                f"not sure of {key}: {reason}. Chosen: {options[0]}, not {' or '.join(options[1:])}"
+            )
             return options[0]
         if not _terminal():
             raise UsageError(f"not sure of {key}: {reason}. Run it on a terminal, or with --yes")
@@ -107,11 +110,12 @@ class Asked:
         for number, option in enumerate(options, 1):
             print(f"  {number}: {option}{' (likeliest)' if number == 1 else ''}")
         while True:
-            answer = input(f"which? [1-{len(options)}, Enter for 1] ").strip() or "1"
+            answer = _answer(f"which? [1-{len(options)}, Enter for 1] ") or "1"
             if answer in options:
                 return answer
             if answer.isdecimal() and 1 <= int(answer) <= len(options):
                 return options[int(answer) - 1]
+            print(f"'{shown(answer)}' is none of them")
 
 
 def _terminal() -> bool:
@@ -121,7 +125,14 @@ def _terminal() -> bool:
 def _agreed(target: Path) -> bool:
     if not _terminal():
         raise UsageError("This is not a terminal, so no question can be asked. Add --yes")
-    return input(f"Write {target}? [Y/n] ").strip().lower() in ("", "y", "yes")
+    return _answer(f"Write {target}? [Y/n] ").lower() in ("", "y", "yes")
+
+
+def _answer(prompt: str) -> str:
+    try:
+        return input(prompt).strip()
+    except EOFError:  # Ctrl-D means what Ctrl-C does
+        raise KeyboardInterrupt from None
 
 
 def _from_kaggle(name: str, slug: str) -> tuple[KagglePage, dict[str, Any], Path]:

@@ -132,6 +132,9 @@ def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list
     if with_others:
         names["joined"] = list(with_others)
     only = targets[0] if len(targets) == 1 else targets
+    if goal.tags:
+        only, columns["tags"] = goal.tags, targets[0]
+        why.append(f"{targets[0]} holds several labels a row")
     return [
         Fact("defaults", ["/kind/table"]),
         *_names(names, "; ".join(f"{k} describes each {v}" for k, v in with_others.items())),
@@ -172,15 +175,22 @@ def _of_images(files: Files, parts: Parts, known: Known | None, ask: Ask) -> lis
         validation = [Fact("validation", kind | how.settings | {"folds": split.FOLDS}, reasons)]
     given = {"sample": sample.name, "train": labels.table, "groups": groups and groups[0].name}
     listed, test = files.tables.get(labels.table), parts.test
-    models = []
+    models: list[Fact] = []
+    typed: dict[str, Any] = {}
+    why_typed: list[str] = []
     if listed and test and (columns := image_facts.beside(listed, test, labels, id.name)):
         given["test"] = test.name
         shown = f"{test.name} has columns beside the images: {', '.join(columns[:5])}"
         models = [Fact("models", image_facts.models_of(goal.task), shown)]
         types = column_facts.odd(listed.text[columns], test.text)
         if types.settings:
-            models.append(Fact("columns", {"types": types.settings}, types.reason))
-    only = labels.label or (list(targets) if targets.shape[1] > 1 else None)
+            typed, why_typed = {"types": types.settings}, [types.reason]
+    only = goal.tags or labels.label or ([*map(str, targets)] if targets.shape[1] > 1 else None)
+    if goal.tags:
+        typed["tags"] = labels.label
+        why_typed.append(f"{labels.label} holds several labels a row")
+    if typed:
+        models.append(Fact("columns", typed, "; ".join(why_typed)))
     return [
         Fact("defaults", ["/kind/images"]),
         *_names({key: name for key, name in given.items() if name}),

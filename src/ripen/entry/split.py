@@ -57,7 +57,7 @@ def of_table(
         if parts.apart(*typed[name]):
             reason = f"each {name} has several rows, and none is in both parts"
             return Split({"split": stratified, "group": name, "folds": FOLDS}, reason)
-    reason = "neither groups nor time tell the parts apart"
+    reason = "train and test seem split at random"
     if rare:
         return Split({"split": "kfold", "folds": FOLDS}, f"{reason}; {rare}")
     return Split({"split": "stratified" if classes else "kfold", "folds": FOLDS}, reason)
@@ -111,7 +111,7 @@ def of_images(
     """Return the table that names the subject of each training image, and the column with it.
 
     A subject is in one part alone, and a number is one only if its column's name says so: an age
-    or a size is none.
+    or a size is none. A date is none either.
 
     Parameters
     ----------
@@ -131,7 +131,8 @@ def of_images(
             repeated = FOLDS <= values.nunique() <= len(values) / 2
             if test and column in test.text and set(test.text[column]) & set(values):
                 continue
-            if detect(values).type == "number" and not _SUBJECT.search(str(column)):
+            kind = detect(values).type
+            if kind == "date" or (kind == "number" and not _SUBJECT.search(str(column))):
                 continue
             if column != image and repeated and not set(values) <= classes:
                 return table, str(column)

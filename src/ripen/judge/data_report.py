@@ -15,6 +15,7 @@ from pandas.api import types
 
 from ripen.competition.index import IMAGES, Index
 from ripen.data import parts
+from ripen.judge.scoring import significant
 
 MOST = 5000  # rows of a part
 FOLDS = 3
@@ -161,7 +162,7 @@ def duplicates(data: _Data) -> Iterator[Finding]:
     both = int(keys[1].isin(set(keys[0])).sum())
     if both:
         share = both / len(data.test)
-        text = f"{both:,} test rows ({share:.0%}) have the same values as some training row"
+        text = f"{both:,} test rows ({_percent(share)}) have the same values as some training row"
         yield Finding("duplicates", text, grave=share >= GAPS)
     groups = data.rows["target"].iloc[data.drawn].groupby(keys[0].to_numpy())
     alike = int((groups.transform("size") > 1).sum())
@@ -282,9 +283,13 @@ def target(data: _Data) -> Iterator[Finding]:
             continue
         numbers = values.astype(np.float64)
         low, middle, high = np.quantile(numbers, [0, 0.5, 1])
-        yield Finding("target", f"{of}from {low:.4g} to {high:.4g}, median {middle:.4g}")
+        yield Finding(
+            "target",
+            f"{of}from {significant(low)} to {significant(high)}, median {significant(middle)}",
+        )
         if (skewness := float(skew(numbers))) > 1:
-            advice = ": learn its logarithm, or use a metric of it" if low > 0 else ""
+            advice = ": its logarithm may be easier to learn (models do with metric rmsle)"
+            advice = advice if low > 0 else ""
             yield Finding("target", f"{of}skewed ({skewness:.1f}){advice}")
 
 
@@ -341,8 +346,8 @@ def _advice(data: _Data, found: Sequence[Finding]) -> str:
         return f"Keep equal rows together in the folds: {first['duplicates']}."
     if data.together:
         return "Leave the folds as they are: they keep groups together."
-    how = "stratified by class" if data.index.task.classifies else "k folds at random"
-    return f"A random split ({how}) looks right: neither time nor groups tell train from test."
+    how = ", stratified by class," if data.index.task.classifies else ""
+    return f"A random split{how} fits: nothing shows that the parts were split by group or in time."
 
 
 # --- Small models --------------------------------------------------------------------------------

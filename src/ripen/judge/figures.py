@@ -55,12 +55,12 @@ def draw(
     plots.save(plots.roc(points, one.title, styles), folder / "roc.svg")
 
 
-def draw_values(one: Scored, folder: Path) -> None:
+def draw_values(one: Scored, styles: plots.Styles, folder: Path) -> None:
     """Write a regression's values against the true ones, and its residuals."""
-    found = values(one)
+    found, colour = values(one), styles[one.model]["color"]
     write_csv(folder / "values.csv", found)
-    plots.save(plots.values(found, one.title), folder / "values.svg")
-    plots.save(plots.residuals(found, one.title), folder / "residuals.svg")
+    plots.save(plots.values(found, one.title, colour), folder / "values.svg")
+    plots.save(plots.residuals(found, one.title, colour), folder / "residuals.svg")
 
 
 def values(one: Scored) -> pd.DataFrame:
@@ -92,7 +92,7 @@ def confusions(one: Scored, classes: Sequence[str], folder: Path) -> None:
         write_csv(folder / "confused.csv", confused(one, classes))
         write_csv(folder / "classes.csv", by_class(one, classes))
         shown = most_confused(one, FEW)
-        title += ", of the most confused pairs"
+        title += "\nthe most confused classes"
     else:
         rows = pd.DataFrame({"actual": names[one.labels], "predicted": names[one.predicted]})
         write_csv(folder / "confusion.csv", rows)

@@ -22,7 +22,7 @@ from ripen.competition.metrics import Order
 from ripen.core.layout import Layout
 from ripen.judge.data_report import DataReport
 from ripen.judge.plots import palette
-from ripen.judge.scoring import Column, Leaderboard, Metrics
+from ripen.judge.scoring import KAGGLES, Column, Leaderboard, Metrics, fixed
 from ripen.judge.steps import Step
 from ripen.judge.story import ENTRIES, Entry, Source, say
 from ripen.settings.schema import Competition
@@ -138,21 +138,23 @@ def _what(competition: Competition, index: Index) -> str:
 def facts(competition: Competition, index: Index, metric: Order) -> dict[str, str]:
     """Return a competition's target, its numbers of rows, and its validation."""
     split = dict(competition.validation)
-    settings = [f"{key} {value}" for key, value in split.items() if key != "split"]
+    settings = [f"{key}: {value}" for key, value in split.items() if key != "split"]
     learnable = index.learnable()
     held_out = int((index.folds[learnable] >= 0).sum())
-    which = "all of which" if held_out == len(learnable) else f"of which {held_out:,}"
+    which = f"of which {held_out:,} are held out"
+    if held_out == len(learnable):
+        which = "each held out in one fold"
     rows = "images" if competition.images else "rows"
     found = {
         "task": competition.task,
         "target": ", ".join(competition.targets),
         "metric": f"{metric.title}, {'higher' if metric.greater_is_better else 'lower'} is better",
-        "validation": ", ".join([str(split["split"]), *settings]),
-        f"training {rows}": f"{len(learnable):,}, {which} validate",
+        "validation": str(split["split"]) + (f" ({', '.join(settings)})" if settings else ""),
+        f"training {rows}": f"{len(learnable):,}, {which}",
         f"test {rows}": f"{len(index.part('test')):,}",
     }
     if len(more := index.part("more")):
-        found["rows of the learning curve alone"] = f"{len(more):,}"
+        found[f"more {rows}"] = f"{len(more):,}, for the learning curve only"
     if excluded := int(np.sum(index.rows["problem"] != "")):
         found["excluded rows"] = f"{excluded:,}"
     if index.task.classifies:
@@ -200,6 +202,8 @@ def html(page: Page) -> str:
         page=page,
         glance=glance(page),
         ends=any(row.ended for row in page.board.rows),
+        fixed=fixed,
+        kaggles=KAGGLES,
         styles=palette(list(page.models)),
         # Without the build's suffix, which changes no result here.
         versions={name: version(name).partition("+")[0] for name in PACKAGES},

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.axis
 import matplotlib.ticker
 import numpy as np
 import pandas as pd
@@ -28,9 +29,11 @@ LEGEND = 0.2  # inches of a row
 POINTS = 2000  # in a scatter plot: an SVG of many more is slow to open
 MARKERS = "xo^sD*"  # of classes
 LETTERS = 24  # of a class's name
+SQUARE, LETTER = 0.36, 0.085  # inches of a matrix's square, and of a letter beside it
 LEVEL = 30  # letters of all classes' names that stand side by side below a matrix
 WIDE = 10  # times the least score: one bad model would squeeze all others together
 HOVERED = 200  # points of a line
+TICKS = 5  # intervals of an axis with long numbers
 COLOURS = {"train": "#3c8c63", "validation": "#c2703d", "reference": "#8a8a8a"}
 # Each has a contrast of at least 3 with white and with the report's dark background (WCAG 1.4.11).
 PALETTE = (
@@ -127,6 +130,8 @@ def scores(table: pd.DataFrame, heading: str, styles: Styles) -> Figure:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
         axes.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+    else:
+        _few_ticks(axes.xaxis)
     axes.set_yticks([-i for i in range(len(table))], list(table.model))
     axes.set_ylim(-len(table) + 0.4, 0.6)
     return figure
@@ -192,16 +197,20 @@ def confusion(counts: pd.DataFrame, classes: Sequence[str], title: str) -> Figur
     title : str
     """
     figure, axes = _axes("predicted", "true")
+    names = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…" for name in classes]
+    longest = max(map(len, names))
+    upright = longest * len(names) > LEVEL
     if many := len(classes) > FEW:
         figure.set_size_inches(10, 9)
+    elif upright:  # or the names would leave no room for the squares
+        side, beside = SQUARE * len(names) + 0.9, LETTER * longest
+        figure.set_size_inches(max(SIZE[0], side + beside), max(SIZE[1], side + beside))
     axes.imshow(counts.to_numpy(), cmap="Greens")
     for i, row in enumerate(counts.to_numpy()):
         for j, count in enumerate(row):
             dark = count > counts.to_numpy().max() / 2
             shown = "" if many and not count else str(count)
             axes.text(j, i, shown, ha="center", va="center", color="#fefefe" if dark else "#111111")
-    names = [textwrap.shorten(name, LETTERS, placeholder="…") for name in classes]
-    upright = max(map(len, names)) * len(names) > LEVEL
     axes.set_xticks(range(len(classes)), names, rotation=90 if upright else 0)
     axes.set_yticks(range(len(classes)), names)
     axes.set_title(title)
@@ -245,17 +254,18 @@ def roc(points: pd.DataFrame, title: str, styles: Styles) -> Figure:
     return with_legend(figure)
 
 
-def values(points: pd.DataFrame, title: str) -> Figure:
+def values(points: pd.DataFrame, title: str, colour: str = COLOURS["train"]) -> Figure:
     """Predicted values against true ones: on the line they are the same.
 
     Parameters
     ----------
     points : DataFrame
         Columns truth and predicted.
-    title : str
+    title, colour : str
+        Of the model.
     """
     figure, axes = _axes("true value", "predicted value")
-    _scatter(axes, points.truth, points.predicted)
+    _scatter(axes, points.truth, points.predicted, colour)
     both = points[["truth", "predicted"]].to_numpy()
     ends = [float(both.min()), float(both.max())]
     axes.plot(ends, ends, color=COLOURS["reference"], linestyle=":", label="perfect")
@@ -263,17 +273,18 @@ def values(points: pd.DataFrame, title: str) -> Figure:
     return with_legend(figure)
 
 
-def residuals(points: pd.DataFrame, title: str) -> Figure:
+def residuals(points: pd.DataFrame, title: str, colour: str = COLOURS["train"]) -> Figure:
     """Residuals against predicted values: a pattern is something that the model has missed.
 
     Parameters
     ----------
     points : DataFrame
         Columns predicted and residual (true - predicted).
-    title : str
+    title, colour : str
+        Of the model.
     """
     figure, axes = _axes("predicted value", "residual (true - predicted)")
-    _scatter(axes, points.predicted, points.residual)
+    _scatter(axes, points.predicted, points.residual, colour)
     axes.axhline(0, color=COLOURS["reference"], linestyle=":", label="perfect")
     axes.set_title(title)
     return with_legend(figure)
@@ -379,12 +390,22 @@ def _name(figure: Figure) -> str:
     if axes is None:
         return ""
     labels = f"{axes.get_ylabel()} against {axes.get_xlabel()}" if axes.get_xlabel() else ""
-    return ": ".join(part for part in (labels, axes.get_title()) if part)
+    return ": ".join(part for part in (labels, axes.get_title().replace("\n", ", ")) if part)
 
 
-def _scatter(axes: mpl.axes.Axes, x: "pd.Series[float]", y: "pd.Series[float]") -> None:
+def _scatter(
+    axes: mpl.axes.Axes, x: "pd.Series[float]", y: "pd.Series[float]", colour: str
+) -> None:
     step = -(-len(x) // POINTS)
-    axes.scatter(x[::step], y[::step], s=8, alpha=0.5, linewidths=0, color=COLOURS["train"])
+    axes.scatter(x[::step], y[::step], s=8, alpha=0.5, linewidths=0, color=colour)
+    _few_ticks(axes.xaxis)
+    _few_ticks(axes.yaxis)
+
+
+def _few_ticks(axis: mpl.axis.Axis) -> None:
+    """Give an axis no more numbers than fit side by side, without a power of ten."""
+    axis.set_major_locator(mpl.ticker.MaxNLocator(TICKS))
+    axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: _number(value)))
 
 
 def _number(value: float) -> str:

@@ -29,6 +29,7 @@ BAYES = "bayes"  # the name of the best possible rule in tables
 ROWS = "n"  # the number of rows that were scored, which stands among a part's metrics
 SCORE, ERROR = "score", "standard_error"  # the competition's metric again, with Kaggle's digits
 RIVALS = "rivals"  # the key of the differences from the best model
+KAGGLES = 5  # decimals of a score on Kaggle
 CLEAR = 2.0  # standard errors of a difference: a smaller one may be chance (95%)
 
 Metrics = dict[str, Any]
@@ -315,13 +316,13 @@ class Leaderboard:
         count = "" if rows is None else f"{rows:,.0f} "
         rests = f"Chosen by {self.heading(self.decides)} on {count}rows"
         if self.tied:
-            safest = "" if self.rows[0].best else " Of such models the blend is the safest."
+            safest = "" if self.rows[0].best else " Of tied models the blend is the safest choice."
             return (
-                f"{rests}, too few to tell {self.best.model} from {_listed(self.tied)}: the "
-                f"difference is below {CLEAR:g} standard errors.{safest}"
+                f"{rests}. {self.best.model} is tied with {_listed(self.tied)}: less than "
+                f"{CLEAR:g} standard errors apart, which may be chance.{safest}"
             )
         if self.compared:
-            return f"{rests}, {CLEAR:g} standard errors or more ahead of every other model."
+            return f"{rests}: {CLEAR:g} standard errors or more ahead of every other model."
         return f"{rests}."
 
     @property
@@ -358,8 +359,9 @@ class Leaderboard:
             return "" if value is None else str(value)
         score, error = (row.scores.get(Column(column.part, key)) for key in (SCORE, ERROR))
         if column.metric != self.decides.metric or score is None:
-            return f"{value:.4f}"
-        return f"{score:.5f}" if error is None else f"{score:.5f} ± {two_digits(error)}"
+            return fixed(value, DECIMALS)
+        shown = fixed(score, KAGGLES)
+        return shown if error is None else f"{shown} ± {two_digits(error)}"
 
 
 def leaderboard(metrics: Mapping[str, Any]) -> Leaderboard:
@@ -425,19 +427,39 @@ def ended(found: Mapping[str, Any]) -> str:
     return how_it_ended(found["stopped"], found["iterations"])
 
 
+def fixed(value: float, decimals: int) -> str:
+    """Return a score with so many decimals, of large amounts with none.
+
+    >>> fixed(0.81731, 5), fixed(29271.9715, 4), fixed(163.25, 4)
+    ('0.81731', '29,272', '163.25')
+    """
+    places = decimals if abs(value) < 100 else 2 if abs(value) < 1000 else 0
+    return f"{value:,.{places}f}"
+
+
+def significant(value: float, digits: int = 4) -> str:
+    """Return a number for a reader: so many digits that mean something, none as a power of ten.
+
+    >>> significant(30920.4), significant(0.19734, 3), significant(1234567.0)
+    ('30,920', '0.197', '1,235,000')
+    """
+    text = f"{value:.{digits}g}"
+    return f"{float(text):,.0f}" if 1000 <= abs(value) < 1e15 else text
+
+
 def two_digits(error: float) -> str:
     """Return a standard error with two digits that mean something, at most five decimals.
 
     >>> two_digits(0.036123), two_digits(1234.5), two_digits(0.0)
-    ('0.036', '1234', '0.00000')
+    ('0.036', '1,234', '0.00000')
     """
     decimals = 1 - int(np.floor(np.log10(error))) if error > 0 else 5
-    return f"{error:.{min(5, max(0, decimals))}f}"
+    return f"{error:,.{min(5, max(0, decimals))}f}"
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Return names as in a sentence: "a, b or c"."""
-    return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+    """Return names as in a sentence: "a, b and c"."""
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _flat(found: Mapping[str, Any]) -> dict[Column, float]:

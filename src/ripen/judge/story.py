@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ripen.core.frames import read_frame
-from ripen.judge.scoring import Leaderboard
+from ripen.judge.scoring import Leaderboard, significant
 from ripen.settings.naming import setting_name, trial_name
 
 CLOSE = 0.02  # of a probability that is as good as right
@@ -75,8 +75,8 @@ def scores(source: Source) -> str | None:
     if len(source.board.rows) < 2:
         return None
     return (
-        f"A dot is a score, its whiskers are one standard error to either side. In the grey band "
-        f"are scores as good as that of {source.board.best.model}, give or take its own error."
+        "A dot is a score, its whiskers one standard error to either side. The grey band is one "
+        f"standard error around {source.board.rows[0].model}'s score."
     )
 
 
@@ -111,8 +111,8 @@ def trainings(source: Source) -> str | None:
         return None
     last = table.iloc[-1]
     ends = last.drop("iteration").astype(float).sort_values()
-    listed = ", ".join(f"{name} at {value:.3g}" for name, value in ends.items())
-    return f"After {last.iteration:,.0f} iterations of each: {listed}. Lower is better."
+    listed = ", ".join(f"{name} {significant(value, 3)}" for name, value in ends.items())
+    return f"Error after {last.iteration:,.0f} iterations: {listed}. Lower is better."
 
 
 def learning_curve(source: Source) -> str | None:
@@ -138,15 +138,17 @@ def roc(source: Source) -> str | None:
         for model, line in table.groupby("model", sort=False)
     }
     order = sorted(areas, key=lambda name: -areas[name])
-    first = f"The area under the curve is largest for {order[0]}, {areas[order[0]]:.3f}"
-    last = f", and smallest for {order[-1]}, {areas[order[-1]]:.3f}" if len(order) > 1 else ""
-    return f"{first}{last}. Guessing has 0.5."
+    if len(order) == 1:
+        return f"The area under {order[0]}'s curve is {areas[order[0]]:.3f}. Guessing has 0.5."
+    first, last = (f"{name}, {areas[name]:.3f}" for name in (order[0], order[-1]))
+    said = f"The area under the curve is largest for {first}, and smallest for {last}"
+    return f"{said}. Guessing has 0.5."
 
 
 def confusion(source: Source) -> str | None:
     if not (source.folder / "confusion.csv").exists():
         pairs = source.table("confused")
-        return f"{source.model} confuses most often {_pair(pairs.iloc[0])}." if len(pairs) else None
+        return f"{_pair(source.model, pairs.iloc[0])}." if len(pairs) else None
     table = source.table("confusion").astype(str)
     wrong = table[table.actual != table.predicted]
     right = f"{source.model} gets {len(table) - len(wrong):,} of {len(table):,} rows right"
@@ -154,7 +156,7 @@ def confusion(source: Source) -> str | None:
         return f"{right}."
     counts = wrong.groupby(["actual", "predicted"]).size().rename("n").reset_index()
     most = counts.sort_values("n", ascending=False, kind="stable").iloc[0]
-    return f"{right}. Its most frequent mistake: {_pair(most)}."
+    return f"{right}. {_pair('Its', most)}."
 
 
 def reliability(source: Source) -> str | None:
@@ -164,10 +166,10 @@ def reliability(source: Source) -> str | None:
     gaps = (table.observed - table.predicted).abs()
     worst = table.iloc[int(gaps.argmax())]
     if gaps.max() < CLOSE:
-        return f"{source.model}'s probabilities hold: no bin is off by {CLOSE:.0%} or more."
+        return f"{source.model}'s probabilities are right: no dot is off by {CLOSE:.0%} or more."
     return (
-        f"The largest gap: where {source.model} says {worst.predicted:.0%}, it is true of "
-        f"{worst.observed:.0%}. On the dotted line both would be the same."
+        f"The largest gap: where {source.model} predicts {worst.predicted:.0%}, "
+        f"{worst.observed:.0%} is observed. On the dotted line both are equal."
     )
 
 
@@ -175,8 +177,8 @@ def values(source: Source) -> str | None:
     table = source.table("values")
     off = table.residual.abs()
     return (
-        f"Half of {source.model}'s predictions are within {off.median():.4g} of the true value, "
-        f"nine of ten within {off.quantile(0.9):.4g}."
+        f"Half of {source.model}'s predictions are within {significant(off.median())} of the true "
+        f"value, nine of ten within {significant(float(off.quantile(0.9)))}."
     )
 
 
@@ -184,9 +186,9 @@ def residuals(source: Source) -> str | None:
     table = source.table("values")
     mean, error_ = table.residual.mean(), table.residual.std() / np.sqrt(len(table))
     if abs(mean) < 2 * error_:
-        return "On average predictions are neither too high nor too low. A pattern would be missed."
+        return "On average, predictions are neither too high nor too low."
     side = "low" if mean > 0 else "high"
-    return f"Predictions are too {side} by {abs(mean):.3g} on average."
+    return f"On average, predictions are too {side} by {significant(abs(mean), 3)}."
 
 
 def mistakes(source: Source) -> str | None:
@@ -195,8 +197,8 @@ def mistakes(source: Source) -> str | None:
         return None
     first = table.iloc[0]
     return (
-        f"The images whose true class {source.model} gave the least probability. The worst is a "
-        f"{first.actual} that it took for {first.predicted}, being {first.probability:.0%} sure."
+        f"The images whose true class got the least probability from {source.model}. The worst: "
+        f"true {first.actual}, predicted {first.predicted} with {first.probability:.0%}."
     )
 
 
@@ -208,7 +210,7 @@ def network(source: Source) -> str | None:
 
 
 def regions(source: Source) -> str | None:
-    return "Two features at a time: on the thin line the net gives both classes 50%."
+    return "The net's answer over two features. On the thin line both classes have 50%."
 
 
 def filters(source: Source) -> str | None:
@@ -234,10 +236,11 @@ def sweep_curves(source: Source) -> str | None:
     scored = trials.dropna(subset=["validation_loss"])
     if not len(scored):
         return f"All {len(trials)} trials diverged."
-    best = scored.iloc[int(scored.validation_loss.argmin())]
+    best, worst = (scored.iloc[int(each)] for each in _ends(scored.validation_loss))
     return (
-        f"{len(trials)} trials. The lowest validation error, {best.validation_loss:.3g}, is that "
-        f"of {_setting(best, trials)}, the highest {scored.validation_loss.max():.3g}."
+        f"{len(trials)} trials. The best one ({_setting(best, trials)}) reaches a validation error "
+        f"of {significant(best.validation_loss, 3)}, the worst ({_setting(worst, trials)}) one of "
+        f"{significant(worst.validation_loss, 3)}."
     )
 
 
@@ -251,13 +254,15 @@ def converged(source: Source) -> str | None:
 
 
 def swept(source: Source) -> str:
-    return "A grey dot is a trial; the line is the mean of those with the same setting."
+    return "Grey dots are trials, the line is the mean of those with the same value."
 
 
 ENTRIES = {
-    "scores": Entry("How sure the order is", "Each model's score and its standard error", scores),
+    "scores": Entry(
+        "Scores and standard errors", "Each model's score and its standard error", scores
+    ),
     "learning_curve": Entry(
-        "More data", "Score of each model by number of training rows", learning_curve
+        "Learning curve", "Score of each model by number of training rows", learning_curve
     ),
     "error": Entry("Error against iterations", "Training and validation error by check", error),
     "trainings": Entry(
@@ -266,24 +271,23 @@ ENTRIES = {
     "network_strip": Entry(
         "The net while it learns", "The net before, during and after training", network, wide=True
     ),
-    "regions": Entry("What it says where", "Probability over two features", regions),
-    "confusion": Entry("Right and wrong", "Counts of true class by predicted class", confusion),
-    "roc": Entry(
-        "ROC: hits against false alarms", "True by false positive rate of each model", roc
-    ),
-    "reliability": Entry(
-        "Whether its probabilities hold", "Observed share by predicted probability", reliability
-    ),
+    "regions": Entry("Decision regions", "Probability over two features", regions),
+    "confusion": Entry("Confusion matrix", "Counts of true class by predicted class", confusion),
+    "roc": Entry("ROC curve", "True by false positive rate of each model", roc),
+    "reliability": Entry("Calibration", "Observed share by predicted probability", reliability),
     "values": Entry("Predicted against true values", "Predicted by true value of each row", values),
-    "residuals": Entry("What is left over", "True minus predicted by predicted value", residuals),
+    "residuals": Entry("Residuals", "True minus predicted by predicted value", residuals),
     "mistakes": Entry(
         "Worst mistakes", "Images whose true class was given the least probability", mistakes, True
     ),
     "saliency": Entry(
-        "What decides", "Where a change of an image moves its class's score most", saliency, True
+        "Saliency: which pixels decide",
+        "Where a change of an image moves its class's score most",
+        saliency,
+        True,
     ),
     "activations": Entry(
-        "From layer to layer",
+        "Activations, layer by layer",
         "The strongest channel of some layers for some images",
         activations,
         wide=True,
@@ -292,7 +296,7 @@ ENTRIES = {
         "First filters", "The first layer's weights before and after training", filters, wide=True
     ),
     "curves": Entry("The sweep's trials", "Validation error of each trial", sweep_curves),
-    "converged": Entry("Until they converged", "Iterations by learning rate", converged),
+    "converged": Entry("Iterations until convergence", "Iterations by learning rate", converged),
 }
 HIDDEN = ("network", "network_before", "network_after")  # the strip has them all
 
@@ -317,12 +321,17 @@ def say(name: str, source: Source) -> tuple[Entry, str] | None:
 
 
 def _way(column: "pd.Series[float]") -> str:
-    return f"from {column.iloc[0]:.3g} to {column.iloc[-1]:.3g}"
+    return f"from {significant(column.iloc[0], 3)} to {significant(column.iloc[-1], 3)}"
 
 
-def _pair(row: "pd.Series[Any]") -> str:
+def _ends(column: "pd.Series[float]") -> tuple[np.intp, np.intp]:
+    return column.argmin(), column.argmax()
+
+
+def _pair(whose: str, row: "pd.Series[Any]") -> str:
     times = "once" if row.n == 1 else f"{row.n:,} times"
-    return f"{row.actual} taken for {row.predicted}, {times}"
+    owner = whose if whose == "Its" else f"{whose}'s"
+    return f"{owner} most frequent mistake: true {row.actual}, predicted {row.predicted} ({times})"
 
 
 def _setting(trial: "pd.Series[Any]", trials: pd.DataFrame) -> str:

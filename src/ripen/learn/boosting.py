@@ -1,7 +1,7 @@
 """Gradient boosting: held-out training rows decide the number of trees, then all rows train."""
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from ripen.learn.estimator import Rows, Work
 from ripen.settings.typed import Count, Positive, Share, typed
 
 LEAST = 40  # rows, of which some can be held out
+USUAL = {"learning_rate": 0.05, "max_iter": 3000, "early_stopping": 100}
+MANY = 20_000  # rows: a tree of them takes long, and fewer and larger steps lose little
+SHORT = {"learning_rate": 0.1, "max_iter": 600, "early_stopping": 30}
 FEW = 10  # features: without some of so few a tree cannot find what two of them tell together
 
 
@@ -46,24 +49,38 @@ class Boosted(Classic):
 
     A share `held_out` of the training rows finds the number of trees: growing ends when the loss
     has not improved for `early_stopping` trees. Then that many are fitted to all training rows.
-    `monotone` maps numeric columns to 1 (the output may only rise with it) or -1 (only fall).
+    What is not given of `learning_rate`, `max_iter` and `early_stopping` is `USUAL`, or of more
+    than `MANY` rows `SHORT`. `monotone` maps numeric columns to 1 (the output may only rise with
+    it) or -1 (only fall).
     """
 
-    learning_rate: Positive = 0.05
-    max_iter: Count = 1000
-    early_stopping: Count = 30
+    learning_rate: Positive | None = None
+    max_iter: Count | None = None
+    early_stopping: Count | None = None
     held_out: Share = 0.15
     monotone: dict[str, Literal[-1, 1]] = Field(default_factory=dict)
 
     encoders: ClassVar[tuple[str, ...]] = ("native", "ordinal", "one_hot", "target")
-    has_learning_curve: ClassVar[bool] = False  # a training for each size, of up to 1000 trees
+    has_learning_curve: ClassVar[bool] = False  # a training for each size, of up to 3000 trees
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, of an estimator that is `sized`."""
+        assert self.learning_rate is not None
+        return self.learning_rate
+
+    @property
+    def patience(self) -> int:
+        """After how many trees without a gain growing ends, of an estimator that is `sized`."""
+        assert self.early_stopping is not None
+        return self.early_stopping
 
     def boost(self, work: Work, known: Known, trees: int) -> Any:
         """Return the unfitted estimator with that many trees, without early stopping."""
         raise NotImplementedError
 
-    def best(self, rows: Rows, held: Rows, work: Work, known: Known) -> int:
-        """Return after how many trees the loss of held-out rows is lowest."""
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known, most: int) -> int:
+        """Return after how many trees, of so many at most, the loss of held-out rows is lowest."""
         raise NotImplementedError
 
     def grow(self, model: Any, rows: Rows, known: Known) -> Any:
@@ -72,17 +89,27 @@ class Boosted(Classic):
 
     def fit_one(self, rows: Rows, work: Work, encoder: Any) -> Any:
         """Find the number of trees, then fit (`Classic.fit_one`)."""
-        known = self._known(rows.x.shape[1], encoder)
-        trees = self._trees(rows, work, known)
-        return self.grow(self.boost(work, known, trees), rows, known)
+        known, own = self._known(rows.x.shape[1], encoder), self.sized(len(rows.y))
+        trees = own.trees(rows, work, known)
+        return own.grow(own.boost(work, known, trees), rows, known)
 
-    def _trees(self, rows: Rows, work: Work, known: Known) -> int:
+    def sized(self, rows: int) -> Self:
+        """Return the estimator with the rate, trees and patience that suit so many rows."""
+        usual = USUAL if rows <= MANY else SHORT
+        given: dict[str, Any] = {
+            name: value for name, value in usual.items() if getattr(self, name) is None
+        }
+        return replace(self, **given)
+
+    def trees(self, rows: Rows, work: Work, known: Known) -> int:
         """Return the number of trees. Its copies of the rows are freed before all of them train."""
+        most = self.max_iter
+        assert most is not None
         parts = held_out(rows, self.held_out, work.seed, work.task.probabilities)
         if parts is None:  # too few rows to hold some out
-            return min(self.max_iter, round(5 / self.learning_rate))
+            return min(most, round(5 / self.rate))
         kept, held = (rows[part] for part in parts)
-        return max(1, self.best(kept, held, work, known))
+        return max(1, self.best(kept, held, work, known, most))
 
     def _known(self, features: int, encoder: Any) -> Known:
         """Return which features are codes, and which are monotone.

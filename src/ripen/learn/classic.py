@@ -166,7 +166,7 @@ class Classic(Estimator):
     def _reductions(self, rows: Rows, work: Work) -> list[tuple[str, Any]]:
         from sklearn.decomposition import PCA
         from sklearn.feature_selection import SelectKBest, f_classif, f_regression
-        from sklearn.preprocessing import StandardScaler
+        from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
         steps: list[tuple[str, Any]] = []
         features = rows.x.shape[1]
@@ -177,7 +177,10 @@ class Classic(Estimator):
         if self.components is not None:
             most = min(self.components, len(rows.y), features)
             reduce = PCA(most, svd_solver="randomized", random_state=work.seed)
-            steps += [("scaler", StandardScaler()), ("pca", reduce)]
+            # A feature that is nearly the same in all training rows may be thousands of standard
+            # deviations away in another one: no value counts as further out than theirs.
+            steps += [("range", MinMaxScaler(clip=True)), ("scaler", StandardScaler())]
+            steps.append(("pca", reduce))
         return steps
 
     def _learn(self, rows: Rows, work: Work, encoder: Any) -> Any:

@@ -157,6 +157,9 @@ class Estimator:
         In how many of the folds rows are held out; all where it is not given.
     seeds : int, optional
         With how many seeds it is fitted; their outputs are averaged.
+    rows : int, optional
+        From how many rows it learns at most, drawn at random; where it is not given from all, or
+        as many as it learns from in minutes.
     tune : Tune, optional
         How some of its settings are chosen, for each fold among its training rows.
     transform : "log1p" or "none", optional
@@ -167,6 +170,7 @@ class Estimator:
     inputs: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["table"])
     folds: Count | None = None
     seeds: Count | None = None
+    rows: Count | None = None
     tune: Tune | None = None
     transform: Literal["log1p", "none"] | None = None
 
@@ -181,6 +185,8 @@ class Estimator:
     """Whether one that classifies can do so by several independent labels."""
     cost: ClassVar[float] = 10
     """About how long a fit takes, compared with others: a budget begins with the least."""
+    most_rows: ClassVar[int | None] = None
+    """From how many rows it learns where `rows` is not given: its time grows faster than these."""
     space: ClassVar[tuple[str, ...]] = ()
     """What `tune` varies, in Hydra's syntax."""
     needs: ClassVar[str] = ""
@@ -190,6 +196,11 @@ class Estimator:
     def name(self) -> str:
         """Its name in the registry."""
         return next(name for name, kind in ESTIMATORS.items() if kind is type(self))
+
+    @property
+    def most(self) -> int | None:
+        """From how many rows it learns at most; None from all."""
+        return self.rows or self.most_rows
 
     def refusal(self, task: Task) -> str:
         """Say why it cannot fit at all, and what to do about it; "" if it can."""

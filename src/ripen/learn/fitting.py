@@ -25,7 +25,7 @@ from ripen.competition.splitters import Splitter
 from ripen.core.atomic import replacing
 from ripen.core.errors import DataError
 from ripen.core.frames import read_frame
-from ripen.learn import averaging, pseudo_labels, rare, target_transform, tuning
+from ripen.learn import averaging, pseudo_labels, rare, target_transform, thinning, tuning
 from ripen.learn.convergence import Check, Training, write_training
 from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work, ignore
 from ripen.learn.inputs import Input
@@ -96,6 +96,10 @@ class Fit:
             groups,
             None if weight is None else weight[numbers],
         )
+
+    def taken(self, train: Ints) -> Ints:
+        """Return the training rows that the model learns from: all, or as many as it takes."""
+        return thinning.thinned(train, self.index.targets, self.estimator.most, self.work.seed)
 
     @property
     def refits(self) -> bool:
@@ -320,6 +324,7 @@ def _learnt_from(
 
 def _fitted(fit: Fit, estimator: Estimator, train: Ints, held: Ints | None, work: Work) -> Fitted:
     """Fit to rows; classes of too few rows are left out, where at least two others remain."""
+    train = fit.taken(train)
     known = _learnt(fit, train)
     if known is None:
         validation = None if held is None else fit.rows(held)

@@ -160,8 +160,8 @@ class Part:
     """An inner fold of a fit, in which settings are scored with one seed."""
 
     def __init__(self, fit: "Fit", train: Ints, held: Ints) -> None:
-        self.fit, self.numbers = fit, train
-        self.work, self.train, self.held = fit.work, fit.rows(train), fit.rows(held)
+        self.fit, self.numbers = fit, fit.taken(train)
+        self.work, self.train, self.held = fit.work, fit.rows(self.numbers), fit.rows(held)
         self.encoders: dict[str, Shared | None] = {}
 
     def encode(self, *arguments: Any, **more: Any) -> Shared | None:

@@ -1,4 +1,4 @@
-"""Features of images from frozen nets, and colour histograms, each as one HDF5 file.
+"""Features of images from frozen nets or of their pixels, each as one HDF5 file.
 
 A file has the data sets `row`, int64 of shape (n,), the images' rows in the index, and `features`
 of shape (n, views, size). Its attributes are the settings. Features are written batch by batch, so
@@ -24,7 +24,7 @@ from ripen.core.errors import ConfigError
 from ripen.core.registry import nearest
 from ripen.data.batches import batches, prepare_views
 from ripen.data.decode import File, decode, in_order
-from ripen.data.image_input import Input, View, histogram, views
+from ripen.data.image_input import Input, View, histogram, thumbnail, views
 from ripen.nets import device
 from ripen.nets.contract import contract
 from ripen.nets.device import Waits
@@ -39,7 +39,8 @@ from ripen.settings.typed import typed
 Advance = Callable[[int], None]
 Opened = tuple[caffe.Net, Input]
 """A frozen net with its weights, and its input."""
-HISTOGRAMS = 256  # in a batch
+AT_ONCE = 256  # images whose pixels are features, in a batch
+SHARP = 4  # times a thumbnail's side: a JPEG file is decoded no larger than that needs
 
 
 class Block(NamedTuple):
@@ -146,11 +147,19 @@ class OfNet:
 
 
 @typed
-class OfColours:
-    """Colour histograms of `bins` an axis."""
+class OfPixels:
+    """Features computed from the pixels of each image, without a net."""
 
-    bins: Annotated[int, Field(ge=2, le=16)]
     passes: ClassVar[int] = 1
+
+    @property
+    def size(self) -> int:
+        """Number of features."""
+        raise NotImplementedError
+
+    def values(self, content: bytes, name: str) -> NDArray[np.float32]:
+        """Return the features, of shape (size,), of one image file."""
+        raise NotImplementedError
 
     def nets(self) -> list[FrozenNet]:
         """Return none (`Extraction.nets`)."""
@@ -164,15 +173,51 @@ class OfColours:
         advance: Advance = lambda images: None,
         nets: Sequence[Opened] = (),
     ) -> Features:
-        """Return the histograms of images (`Extraction.extract`)."""
-        return colours(self.bins, files, threads, advance)
+        """Return the features of images (`Extraction.extract`)."""
+        return of_pixels(self, files, threads, advance)
 
     def attributes(self) -> dict[str, Any]:
-        """Return the number of bins (`Extraction.attributes`)."""
-        return {"bins": self.bins}
+        """Return the settings (`Extraction.attributes`)."""
+        return as_mapping(self)
 
 
-def settings(section: Mapping[str, Any], where: str) -> OfNet | OfColours:
+@typed
+class OfColours(OfPixels):
+    """Colour histograms of `bins` an axis."""
+
+    bins: Annotated[int, Field(ge=2, le=16)]
+
+    @property
+    def size(self) -> int:
+        """Number of bins."""
+        return self.bins**3
+
+    def values(self, content: bytes, name: str) -> NDArray[np.float32]:
+        """Return an image's histogram."""
+        return histogram(decode(content, name), self.bins)
+
+
+@typed
+class OfThumbnail(OfPixels):
+    """The pixels of the image itself, squeezed to `side` by `side`: what is light, and where."""
+
+    side: Annotated[int, Field(ge=1, le=64)]
+
+    @property
+    def size(self) -> int:
+        """Number of values, three a pixel."""
+        return 3 * self.side**2
+
+    def values(self, content: bytes, name: str) -> NDArray[np.float32]:
+        """Return an image's thumbnail."""
+        least = SHARP * self.side
+        return thumbnail(decode(content, name, (least, least)), self.side)
+
+
+PIXELS: dict[str, type[OfPixels]] = {"histogram": OfColours, "thumbnail": OfThumbnail}
+
+
+def settings(section: Mapping[str, Any], where: str) -> OfNet | OfPixels:
     """Return the extraction that a section of `features` describes.
 
     Raises
@@ -182,11 +227,11 @@ def settings(section: Mapping[str, Any], where: str) -> OfNet | OfColours:
     """
     values = dict(section)
     kind = values.pop("extract", "")
-    if kind == "histogram":
-        return check(values, OfColours, where)
     if kind == "frozen":
         return OfNet(frozen=check(values, FrozenNet, where))
-    raise ConfigError(f"{where}: extract is '{kind}'{nearest(str(kind), ['frozen', 'histogram'])}")
+    if kind in PIXELS:
+        return check(values, PIXELS[kind], where)
+    raise ConfigError(f"{where}: extract is '{kind}'{nearest(str(kind), ['frozen', *PIXELS])}")
 
 
 def frozen_net(section: Mapping[str, Any]) -> FrozenNet:
@@ -293,15 +338,17 @@ def _of_side(
         yield found.reshape(len(batch.rows), len(seen), -1)
 
 
-def colours(
-    bins: int, files: Sequence[File], threads: int, advance: Advance = lambda images: None
+def of_pixels(
+    extraction: OfPixels,
+    files: Sequence[File],
+    threads: int,
+    advance: Advance = lambda images: None,
 ) -> Features:
-    """Return the colour histograms of images as features with one view.
+    """Return what is computed from the pixels of images as features with one view.
 
     Parameters
     ----------
-    bins : int
-        Number of bins along each axis of the colour cube.
+    extraction : OfPixels
     files : sequence of File, length n
     threads : int
         Number of threads that decode.
@@ -314,20 +361,17 @@ def colours(
         While iterating: if an image cannot be read.
     """
 
-    def count(named: tuple[str, bytes]) -> NDArray[np.float32]:
-        name, content = named
-        return histogram(decode(content, name), bins)
-
     def blocks() -> Iterator[Block]:
-        counted = in_order(count, ((file.name, file.read()) for file in files), threads)
+        contents = ((file.name, file.read()) for file in files)
+        found = in_order(lambda pair: extraction.values(pair[1], pair[0]), contents, threads)
         done = 0
-        while batch := list(islice(counted, HISTOGRAMS)):
+        while batch := list(islice(found, AT_ONCE)):
             rows = slice(done, done + len(batch))
             yield Block(rows, slice(0, 1), np.stack(batch)[:, np.newaxis])
             advance(len(batch))
             done = rows.stop
 
-    return Features((len(files), 1, bins**3), np.dtype(np.float32), blocks())
+    return Features((len(files), 1, extraction.size), np.dtype(np.float32), blocks())
 
 
 def write(

@@ -21,12 +21,17 @@ from ripen.nets.surgery import PREDICTIONS, output
 NORMALIZE, SCORES = "normalize", "scores"
 SOFTMAX = "SoftmaxWithLoss"
 COLUMNS = 256
+FLAT = 0.02  # of the median scale: a feature that varies less hardly ever differs from its mean
 Source = tuple[Path, int]
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """The mean that is subtracted from each feature, and the scale that divides it."""
+    """The mean that is subtracted from each feature, and the scale that divides it.
+
+    A feature that is nearly the same in all training rows would be thousands of standard deviations
+    away in the first row where it is not: its scale is at least `FLAT` times the median.
+    """
 
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
@@ -47,6 +52,7 @@ class Scaling:
             values = data[rows, some]
             mean[some] = values.mean(axis=0, dtype=np.float64)
             scale[some] = values.std(axis=0, dtype=np.float64)
+        scale = np.maximum(scale, FLAT * np.median(scale))
         scale[scale < 1e-6] = 1  # a constant feature carries no information
         return cls(mean, scale)
 

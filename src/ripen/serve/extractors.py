@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ripen.competition.index import Index
+from ripen.competition.tasks import Task
 from ripen.data.decode import File, decode
 from ripen.data.image_input import Input
 from ripen.nets import frozen
@@ -57,7 +57,7 @@ class OfFeatures:
         By model, the sets of features that it takes side by side.
     extractors : mapping of str to Extractor
         By set of features.
-    index : Index
+    task : Task
     names : sequence of str
         Of the outputs.
     """
@@ -65,7 +65,7 @@ class OfFeatures:
     mixture: Mixture
     inputs: Mapping[str, Sequence[str]]
     extractors: Mapping[str, Extractor]
-    index: Index
+    task: Task
     names: Sequence[str]
     title: str
     about: str
@@ -81,16 +81,17 @@ class OfFeatures:
                 np.concatenate([found[each] for each in self.inputs[name]], axis=1)
             )
         )
-        said = answer(self.index.task, self.names, outputs)
+        said = answer(self.task, self.names, outputs)
         wanted = next((each.input for each in self.extractors.values() if each.nets), None)
         return said if wanted is None else replace(said, seen=png(seen(image, wanted)))
 
 
 def of_features(
     competition: Competition,
-    index: Index,
+    task: Task,
     mixture: Mixture,
     inputs: Mapping[str, Sequence[str]],
+    names: Sequence[str],
     title: str,
     about: str,
 ) -> OfFeatures:
@@ -102,5 +103,4 @@ def of_features(
         settings = frozen.settings(competition.features[name], f"features.{name}")
         nets = [frozen.from_zoo(net) for net in settings.nets()]
         extractors[name] = Extractor(settings, images, nets)
-    names = index.names or competition.targets
-    return OfFeatures(mixture, inputs, extractors, index, names, title, about)
+    return OfFeatures(mixture, inputs, extractors, task, names, title, about)

@@ -1,6 +1,6 @@
 """Which model is served under a name: a net of the zoo, or a competition's trained model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ripen.competition import index as indexes
@@ -71,26 +71,49 @@ def _of_competition(name: str, wanted: str | None) -> Served:
     about = f"The model {model} of the competition {name}, trained here. It predicts {predicts}."
     if others := [each for each in here if each != model]:
         about += f" Others are {', '.join(others)}: ripen serve {name} --model NAME."
-    names = index.names or competition.targets
+    names = index.names or competition.targets  # of the outputs; a single value has no names
     if model != BLEND and (layout.model(model) / SEEN).exists():
         return pictures.trained(layout.model(model), names, title, about, index.task)
     inputs = {
         member: list(estimator(competition.models[member], f"models.{member}").inputs)
         for member in members(layout, model)
     }
-    for member, taken in inputs.items():
-        if taken == ["images"]:
-            raise DataError(
-                f"{name}: the blend uses '{member}', nets that were trained on images, one a "
-                f"fold, of which a page asks the first alone. Choose a model: --model "
-                f"{' or '.join(each for each in here if each != BLEND)}"
-            )
+    check_askable(name, model, inputs)
     mixture = fit_again(name, model)
     if all(taken == ["table"] for taken in inputs.values()):
-        table = rows.table(name, competition, index, mixture, title, about)
+        table = rows.table(layout, competition, index, mixture, names, title, about)
         shape = competition.columns.shape
         return table if shape is None else pictures.Pixels(table, _pixels(shape, competition))
-    return extractors.of_features(competition, index, mixture, inputs, title, about)
+    return extractors.of_features(competition, index.task, mixture, inputs, names, title, about)
+
+
+def check_askable(name: str, model: str, inputs: Mapping[str, Sequence[str]]) -> None:
+    """Make sure that one question, an image or a row, is all that a model takes.
+
+    Parameters
+    ----------
+    name, model : str
+        Of the competition, and of its model.
+    inputs : mapping of str to sequence of str
+        By member of the model, what it takes.
+
+    Raises
+    ------
+    DataError
+        If not.
+    """
+    for member, taken in inputs.items():
+        if list(taken) == ["images"]:
+            raise DataError(
+                f"{name}: '{model}' uses '{member}', a net for each fold, of which a page asks the "
+                f"first alone. Choose a model: ripen serve {name} --model {member}"
+            )
+    if len({each == "table" for taken in inputs.values() for each in taken}) > 1:
+        raise DataError(
+            f"{name}: '{model}' takes an image and the columns beside it, and a page asks for one "
+            f"of the two. Choose a model of images or of columns alone: ripen serve {name} --model "
+            "NAME"
+        )
 
 
 def chosen(competition: Competition, metrics: Mapping[str, Any]) -> str:

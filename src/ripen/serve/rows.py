@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ripen.competition.index import Index
+from ripen.competition.tasks import Task
 from ripen.core.errors import DataError, shown
 from ripen.core.frames import read_frame
 from ripen.core.layout import Layout
@@ -29,14 +30,14 @@ class Table:
     mixture : Mixture
     columns : DataFrame
         The prepared training rows.
-    index : Index
+    task : Task
     names : sequence of str
         Of the model's outputs.
     """
 
     mixture: Mixture
     columns: pd.DataFrame
-    index: Index
+    task: Task
     names: Sequence[str]
     fields: Sequence[Field]
     title: str
@@ -54,18 +55,23 @@ class Table:
             {name: _typed(given[name], self.columns[name], known[name]) for name in known}
         )
         outputs = self.mixture.outputs(lambda name, model: model.of_rows(row))
-        return answer(self.index.task, self.names, outputs, notes)
+        return answer(self.task, self.names, outputs, notes)
 
 
 def table(
-    name: str, competition: Competition, index: Index, mixture: Mixture, title: str, about: str
+    layout: Layout,
+    competition: Competition,
+    index: Index,
+    mixture: Mixture,
+    names: Sequence[str],
+    title: str,
+    about: str,
 ) -> Table:
-    """Return what answers by fitted models of a table."""
-    training = read_frame(Layout(name).table).iloc[index.learnable()]
+    """Return what answers by fitted models of a table; `names` are those of its outputs."""
+    training = read_frame(layout.table).iloc[index.learnable()]
     kinds = columns.kinds(training, described(competition.columns))
     fields = [question(training[each], kinds[each]) for each in map(str, training)]
-    names = index.names or competition.targets
-    return Table(mixture, training, index, names, fields, title, about)
+    return Table(mixture, training, index.task, names, fields, title, about)
 
 
 def question(values: "pd.Series[Any]", kind: str) -> Field:

@@ -343,12 +343,14 @@ class Columns:
     `scale` divides all numbers instead of standardizing them; standardized ones are cut off at
     -`clip` and `clip`, so that one outlier does not move a line or a distance. With `shape`
     (channels, height, width) a row is an image, pixel after pixel. The column `weight` holds the
-    weight of each training row.
+    weight of each training row. The column `tags` holds several labels a row, with blanks, commas
+    or bars between; `target` lists those to predict.
     """
 
     drop: list[str] = Field(default_factory=list)
     types: dict[str, Column] = Field(default_factory=dict)
     weight: str | None = None
+    tags: str | None = None
     scale: Positive | None = None
     clip: Positive | None = None
     shape: Annotated[list[Count], Field(min_length=3, max_length=3)] | None = None

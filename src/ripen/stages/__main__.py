@@ -1,17 +1,18 @@
 """Run one stage: `python -m ripen.stages STAGE [COMPETITION or NET] [NAME]`.
 
-`python -m ripen.stages --warm REPRODUCIBILITY THREADS SOCKET` serves stages from a warm process
-(`ripen.core.warm`).
+`python -m ripen.stages --warm OWNER SOCKET` serves stages from a warm process (`ripen.core.warm`).
 """
 
 import argparse
 import importlib
 import sys
+from collections import Counter
 from pathlib import Path
-from typing import cast
 
 from ripen.core import reproducibility, warm
 
+WARM = [sys.executable, "-m", "ripen.stages", "--warm"]
+"""The command of a warm process."""
 STAGES = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
@@ -58,12 +59,22 @@ def main(arguments: list[str] | None = None, *, copied: bool = False) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    if arguments[:1] == ["--warm"]:
-        kind, threads, number = arguments[1:]
-        reproducibility.hold(cast(reproducibility.Reproducibility, kind), int(threads))
-        return main(warm.serve(int(number), reproducibility.HELD), copied=True)
-    code = warm.ask(arguments)
+    if arguments[:1] == WARM[-1:]:
+        owner, number = map(int, arguments[1:])
+        reproducibility.hold(*_usual())
+        return main(warm.serve(owner, number, reproducibility.HELD), copied=True)
+    code = warm.ask(arguments, WARM)
     return main(arguments) if code is None else code
+
+
+def _usual() -> tuple[reproducibility.Reproducibility, int]:
+    """Return the kernels and the number of threads of most competitions."""
+    # Not by `compose`: a warm process imports none of ripen's code that its copies import anew.
+    import yaml
+
+    competitions = yaml.safe_load(Path("params.yaml").read_bytes())["competition"].values()
+    counted = Counter((each["reproducibility"], each["threads"]) for each in competitions)
+    return counted.most_common(1)[0][0]
 
 
 if __name__ == "__main__":

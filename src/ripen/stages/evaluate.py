@@ -138,7 +138,8 @@ def decisions(
 def say(found: list[Step]) -> None:
     """Print a line for the decision where it does not pay."""
     for step in found:
-        if step.pays == "no" and step.step == decision.DECISION:
+        # One that changes nothing is no news.
+        if step.pays == "no" and step.step == decision.DECISION and step.gain:
             print(
                 f"evaluate: {step.step} ({step.what}) does not pay, and is left out: it gains "
                 f"{step.gain:g} ± {step.standard_error:g}"
@@ -156,7 +157,7 @@ def draw_outputs(
     """Draw the outputs of each model, and the ROC of all; nothing of independent labels."""
     if not index.task.classifies:
         for one in drawn if not index.task.probabilities else ():
-            figures.draw_values(one, folder / one.model)
+            figures.draw_values(one, styles, folder / one.model)
         return
     points = pd.concat([figures.roc_points(one) for one in drawn])
     write_csv(folder / "roc.csv", points)

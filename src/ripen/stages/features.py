@@ -1,4 +1,4 @@
-"""features: one set of features of each image, from a frozen net or of its colours."""
+"""features: one set of features of each image, from a frozen net or of its pixels."""
 
 import time
 from collections.abc import Callable

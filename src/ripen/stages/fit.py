@@ -48,6 +48,11 @@ def run(name: str, model: str) -> None:
 
         fit = open_fit(name, model, folder, stack, follow, advance)
         competition, index = fit.work.settings, fit.index
+        if (most := fit.estimator.most) and most < len(index.learnable()):
+            print(
+                f"fit {model}: note: learns from {most:,} rows, drawn at random, and not from all. "
+                f"Another number: models.{model}.rows"
+            )
         described = as_mapping(fit.estimator)
         described |= {"seed": competition.seed, "engine": competition.engine}
         tracked.log_params(dict(leaves(described)))

@@ -156,7 +156,8 @@ def _finished_models(run: RunSettings, competition: str) -> Iterator[Run]:
         return
     values = read(PARAMS)
     blended = [BLEND] if competition in values["graph"].get(BLEND, {}) else []
-    for model in [*values["competition"][competition]["models"], *blended]:
+    own = values["competition"].get(competition, {"models": ()})  # an earlier run's
+    for model in [*own["models"], *blended]:
         key = lineage.model_hash(competition, model)
         query = f"tags.`dvc.stage_hash` = '{key}' and attributes.status = 'FINISHED'"
         yield from client.search_runs([experiment.experiment_id], query)

@@ -66,6 +66,7 @@ models:
   net: {estimator: head, inputs: [tiny], batch_size: 50, check_interval: 10,
     solver: {base_lr: 0.05, lr_policy: fixed, momentum: 0.9, weight_decay: 0.01, max_iter: 20}}
   linear: {estimator: logistic_regression, inputs: [tiny]}
+  joined: {estimator: logistic_regression, inputs: [tiny, table]}
   full: %s
 learning_curve: []
 blend: null
@@ -157,13 +158,16 @@ def test_image_models_give_the_bytes_of_predict_from_the_test_images(
         (tmp_path / NAME / name).write_bytes(content)
     ids = [Path(name).stem for name in train]
     labels = pd.DataFrame({"id": ids, "warm": [int(each.startswith("cat")) for each in ids]})
-    labels.to_csv(f"{NAME}/train.csv", index=False)
+    # A column beside the images, for the model that joins the two.
+    labels.assign(weight=range(len(ids))).to_csv(f"{NAME}/train.csv", index=False)
+    beside = pd.DataFrame({"id": range(1, 6), "weight": [3, 1, 4, 1, 5]})
+    beside.to_csv(f"{NAME}/test.csv", index=False)
     sample = pd.DataFrame({"id": range(1, 6), "warm": 0.5})
     sample.to_csv(f"{NAME}/sample_submission.csv", index=False)
     section = tiny.FINETUNED | {"folds": 2}
     values = repository(IMAGES % (json.dumps(tiny.FEATURES), json.dumps(section)))
     run_all(NAME, values, "fetch", "prepare", "features")
-    for model in ("net", "linear", "full"):
+    for model in ("net", "linear", "joined", "full"):
         with ExitStack() as stack, fresh_folder(Layout(NAME).model(model)) as trained:
             tables, _ = fitting.run(open_fit(NAME, model, trained, stack))
             predictions.write(trained, tables)

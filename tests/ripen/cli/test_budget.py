@@ -1,7 +1,9 @@
 """A run's budget: what is begun, what is left out, and that the settings stay true."""
 
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +32,11 @@ class Clock:
     def left(self, all: bool) -> float:
         return self.left_ + self.kept * all
 
-    def dvc(self, units: list[Unit], unchanged: str = "") -> Callable[[str, float], float | None]:
-        costs = {unit.stage: unit.cost for unit in units}
-
-        def run(stage: str, limit: float) -> float | None:
-            self.ran.append(stage.rpartition(".")[2])
-            if stage.endswith(unchanged or "none"):
-                return 0.0
-            took = min(costs[stage], limit)
-            self.left_ -= took
-            return took if took == costs[stage] else None
-
-        return run
+    def dvc(self, unit: Unit, limit: float) -> float | None:
+        self.ran.append(unit.stage.rpartition(".")[2])
+        took = min(unit.cost, limit)
+        self.left_ -= took
+        return took if took == unit.cost else None
 
 
 MODELS = [unit("ridge", 1), unit("lightgbm", 3), unit("catboost", 15), unit("net", 40)]
@@ -73,14 +68,16 @@ def test_models_too_slow_for_the_rest_are_not_begun(
 ) -> None:
     clock = Clock(seconds)
     times = {f"fit@titanic.{name}": took for name, took in known.items()}
-    found = budget.spend(MODELS, times, clock.left, clock.dvc(MODELS))
+    found = budget.spend(MODELS, times, clock.left, clock.dvc)
     assert clock.ran == ran
     assert {unit.name: reason for unit, reason in found.items()} == undone
 
 
 def test_unchanged_models_cost_nothing_and_keep_their_time() -> None:
     clock, known = Clock(20), {"fit@titanic.net": 40.0, "fit@titanic.ridge": 1.0}
-    found = budget.spend(MODELS, known, clock.left, clock.dvc(MODELS, unchanged="ridge"))
+    found = budget.spend(
+        MODELS, known, clock.left, lambda unit, _: 0 if unit.name == "ridge" else clock.dvc(unit, _)
+    )
     assert known["fit@titanic.ridge"] == 1.0
     assert [unit.name for unit in found] == ["net"]
 
@@ -88,10 +85,10 @@ def test_unchanged_models_cost_nothing_and_keep_their_time() -> None:
 def test_models_that_an_earlier_run_has_finished_are_not_left_out() -> None:
     clock, known = Clock(4), {"fit@titanic.net": 40.0, "fit@titanic.ridge": 1.0}
     ready = {"fit@titanic.net", "fit@titanic.ridge"}
-    found = budget.spend(MODELS, known, clock.left, clock.dvc(MODELS), ready)
+    found = budget.spend(MODELS, known, clock.left, clock.dvc, ready)
     assert clock.ran == ["lightgbm"]
     assert [unit.name for unit in found] == ["catboost"]
-    assert budget.spend(MODELS[:1], known, Clock(0).left, clock.dvc([]), ready) == {}
+    assert budget.spend(MODELS[:1], known, Clock(0).left, clock.dvc, ready) == {}
 
 
 def test_a_budget_too_short_for_one_model_is_one_line() -> None:
@@ -100,16 +97,16 @@ def test_a_budget_too_short_for_one_model_is_one_line() -> None:
         DataError,
         match=r"^the budget is too short for one model of titanic \(ridge: stopped\)\. Give more",
     ):
-        budget.spend(MODELS, {}, clock.left, clock.dvc(MODELS))
+        budget.spend(MODELS, {}, clock.left, clock.dvc)
     other = [*MODELS[:2], unit("svm", 8, "leaf")]
     clock = Clock(3)
     with pytest.raises(DataError, match=r"one model of leaf \(svm: not begun, about 1 s\)"):
-        budget.spend(other, {}, clock.left, clock.dvc([unit("x", 3), *other]))
+        budget.spend(other, {}, clock.left, clock.dvc)
 
 
 def test_the_first_model_may_take_the_time_kept_for_the_evaluation() -> None:
     clock = Clock(-1, kept=3)
-    found = budget.spend(MODELS, {}, clock.left, clock.dvc(MODELS))
+    found = budget.spend(MODELS, {}, clock.left, clock.dvc)
     assert clock.ran == ["ridge"]
     assert [unit.name for unit in found] == ["lightgbm", "catboost", "net"]
 
@@ -117,12 +114,36 @@ def test_the_first_model_may_take_the_time_kept_for_the_evaluation() -> None:
 def test_stages_after_the_models_begin_only_if_they_end_in_time() -> None:
     stages = [Unit("a", "", "report@a", 5), Unit("b", "", "report@b", 9), Unit("c", "", "x@c", 2)]
     clock, known = Clock(13), {"report@b": 8.5, "x@c": 2.0}
-    names = [unit.stage for unit in stages]
-    found = budget.bounded(names, known, lambda: clock.left_, clock.dvc(stages))
-    assert found == {"report@b": "not begun, about 8 s"}
+    found = budget.spend(stages, known, clock.left, clock.dvc)
+    assert found == {stages[1]: "not begun, about 8 s"}
     assert known == {"report@a": 5, "report@b": 8.5, "x@c": 2}
-    assert budget.bounded(names[:1], {}, lambda: 0.0, clock.dvc(stages)) == {names[0]: "not begun"}
-    assert budget.bounded(names[:1], {}, lambda: 3.0, clock.dvc(stages)) == {names[0]: "stopped"}
+    for seconds, reason in ((0, "not begun"), (3, "stopped")):
+        clock = Clock(seconds)
+        assert budget.spend(stages[:1], {}, clock.left, clock.dvc) == {stages[0]: reason}
+
+
+def test_models_of_a_table_are_fitted_side_by_side() -> None:
+    """Two of them at once, and nothing beside one that may bring features with it."""
+    together, running = threading.Barrier(2), set[str]()
+
+    def dvc(unit: Unit, limit: float) -> float | None:
+        running.add(unit.name)
+        if unit.apart:
+            together.wait(10)
+            assert len(running) == 2
+            together.wait(10)
+        else:
+            assert running == {"net"}
+        running.remove(unit.name)
+        return None if unit.name == "d" else unit.cost
+
+    models = [replace(unit(name, 1), apart=name != "net") for name in ("a", "b", "net", "c", "d")]
+    known = dict[str, float]()
+    found = budget.spend(models, known, lambda _: 100.0, dvc, jobs=2)
+    assert found == {models[-1]: "stopped"}
+    assert known == {each.stage: 1.0 for each in models[:-1]}
+    with pytest.raises(DataError, match=r"^the budget is too short for one model of titanic \(d:"):
+        budget.spend([models[4], models[0]], known, lambda _: 100.0, dvc, jobs=2)
 
 
 def test_later_stages_are_expected_to_take_what_they_took() -> None:
@@ -150,6 +171,7 @@ def test_units_begin_with_a_model_of_each_competition(
     assert {unit.stage for unit in units[:2]} == {
         "fit@avocado.logistic_regression", "fit@titanic.catboost",
     }  # fmt: skip
+    assert all(unit.apart for unit in units[:2])
     costs = [unit.cost for unit in units[2:] if unit.name]
     assert costs == sorted(costs)
     assert [unit.stage for unit in units if not unit.name] == ["sweep@titanic", "sweep@avocado"]

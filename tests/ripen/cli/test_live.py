@@ -63,7 +63,7 @@ def test_each_stage_is_a_plain_line_where_there_is_no_terminal() -> None:
         "[4/5] fit@a.net: 1 min 1 s",
     ]
     assert view.times == {"fit@a.net": 61.0, "fit@a.svm": 5.0}
-    assert view.summary() == "2 stages ran, 3 were unchanged or cached, in 1 min 9 s"
+    assert view.summary() == "2 stages ran, 3 unchanged or cached, in 1 min 9 s"
 
 
 def test_the_rest_is_guessed_from_the_last_run() -> None:
@@ -100,7 +100,7 @@ def test_times_are_kept_for_the_next_run(tmp_path: Path) -> None:
     where, file = console(terminal=True), tmp_path / ".ripen" / "times.json"
     assert run(DVC, 0, where, file) == 0
     assert set(read_times(file)) == {"fit@a.svm", "fit@a.net"}
-    assert "2 stages ran, 3 were unchanged or cached, in " in printed(where)[-1]
+    assert "2 stages ran, 3 unchanged or cached, in " in printed(where)[-1]
     file.write_text("[broken")
     assert read_times(file) == read_times(tmp_path / "none") == {}
 
@@ -117,7 +117,7 @@ def test_a_stage_that_fails_says_why(
 ) -> None:
     assert run([*DVC, *said], 255, console(), tmp_path / "times.json") == 255
     lines = capfd.readouterr().err.splitlines()
-    assert lines == [*expected, "What is done is kept. All that DVC says: ripen run -v"]
+    assert lines == [*expected, "Finished stages are kept. For DVC's full output: ripen run -v"]
     assert "fit@a.net" not in json.loads((tmp_path / "times.json").read_text())
 
 
@@ -175,7 +175,7 @@ def test_what_an_earlier_phase_ran_counts_once(tmp_path: Path) -> None:
     phases = [Phase([["fit@a.svm"]], alone=True), Phase([["fit@a.net"]])]
     code = repro(where, STAGES, phases, lambda _, lane: lines[lane[0]], {}, tmp_path / "times.json")
     assert code == 0
-    assert printed(where)[-1].startswith("2 stages ran, 3 were unchanged or cached, in ")
+    assert printed(where)[-1].startswith("2 stages ran, 3 unchanged or cached, in ")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ SERVES = """
 import os, sys, time
 from ripen.core import warm
 
-words = warm.serve(int(sys.argv[1]), ["KEPT"], ["wave", "no_such_library"])
+words = warm.serve(*map(int, sys.argv[1:]), ["KEPT"], ["wave", "no_such_library"])
 if words[0] == "sleep":
     try:
         print(os.getpid(), flush=True)
@@ -24,12 +24,31 @@ if words[0] == "sleep":
         sys.exit(130)
 if words[0] == "raise":
     raise ValueError("no such stage")
+if words[0] == "parent":
+    print(os.getppid(), "wave" in sys.modules)
+    sys.exit()
 if words[0] == "exit":
     sys.exit(int(words[1]))
 print(words, os.getcwd(), os.environ["KEPT"], os.environ["OWN"], "wave" in sys.modules)
 print("to standard error", file=sys.stderr)
 """
-ASKS = "import sys; from ripen.core import warm; print('code', warm.ask(sys.argv[1:]))"
+ASKS = "import sys; from ripen.core import warm; print('code', warm.ask(sys.argv[1:], []))"
+DVC = """
+import os, subprocess, sys
+
+serves, asks = sys.argv[1:]
+command = [sys.executable, "-c", asks, serves]
+for shell in (["sh", "-c", '"$@"; :', "sh"], []):
+    subprocess.run([*shell, *command], env=os.environ | {"DVC_STAGE": "fetch"})
+print(os.listdir(".ripen"), flush=True)
+sys.stdin.read()
+"""
+ASKS_OF_DVC = """
+import sys
+from ripen.core import warm
+
+print("code", warm.ask(["parent"], [sys.executable, "-c", sys.argv[1]]), flush=True)
+"""
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a warm process")
 
@@ -115,11 +134,31 @@ def test_without_a_warm_process_nothing_is_asked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv(warm.ADDRESS, raising=False)
-    assert warm.ask(["fetch"]) is None
+    assert warm.ask(["fetch"], []) is None
     monkeypatch.setenv(warm.ADDRESS, str(tmp_path / "ended"))
-    assert warm.ask(["fetch"]) is None
+    assert warm.ask(["fetch"], []) is None
 
 
 def test_a_refused_command_runs_by_itself(environment: dict[str, str]) -> None:
     out, _ = asked(environment, "exit", str(warm.REFUSED)).communicate()
     assert out == "code None\n"
+
+
+def test_stages_of_a_plain_dvc_share_a_warm_process_that_ends_with_it(tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if k not in (warm.ADDRESS, warm.DVC_STAGE)}
+    dvc = subprocess.Popen(
+        [sys.executable, "-c", DVC, SERVES, ASKS_OF_DVC], env=environment, cwd=tmp_path, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert dvc.stdout is not None
+    first, code, second, again, sockets = (dvc.stdout.readline().split() for _ in range(5))
+    assert code == again == ["code", "0"]
+    assert [first[1], second[1]] == ["False", "True"]
+    assert first[0] == second[0] != str(dvc.pid)
+    assert sockets == [f"['warm-{dvc.pid}']"]
+    process = psutil.Process(int(first[0]))
+    process.terminate()  # as `timeout` ends a group
+    dvc.kill()
+    dvc.communicate()
+    process.wait(60)
+    assert not [*(tmp_path / ".ripen").iterdir()]

@@ -248,3 +248,19 @@ def test_blocks_give_the_same_pairs(
     parts = find_duplicates(scans)
     np.testing.assert_array_equal(parts.near, whole.near)
     assert whole.group.tolist() == [i % 12 for i in range(36)]
+
+
+def test_images_that_all_resemble_each_other_are_no_group(encode: Encode) -> None:
+    files = []
+    for k in range(30):  # 24 silhouettes of one shape, and 3 pairs of copies
+        pixels = np.zeros((48, 64), np.uint8)
+        if k < 24:
+            pixels[12:36, 12:50] = 255 - k
+        else:
+            pixels[:] = (
+                np.random.default_rng(k // 2).integers(0, 256, (6, 8)).repeat(8, 0).repeat(8, 1)
+            )
+        files.append(encode(Image.fromarray(pixels).resize((64 + k % 2 * 8, 48)), "PNG"))
+    found = find_duplicates([scan_image(str(k), each, 20) for k, each in enumerate(files)])
+    assert len(found.near) > 24
+    assert found.group.tolist() == [*range(24), 24, 24, 26, 26, 28, 28]

@@ -2,11 +2,13 @@
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from ripen.core.errors import DataError
+from ripen.data.tables import with_tags
 from ripen.entry import facts
 from ripen.entry.facts import Goal, Id, goal_of, id_of, target_of
 from ripen.entry.files import Table
@@ -229,6 +231,23 @@ def test_several_columns() -> None:
     assert found.classes == {"A": "p_A", "B": "p_B"}
 
 
+@pytest.mark.parametrize("mark", [" ", ", ", "|"])
+def test_several_labels_in_a_cell(mark: str) -> None:
+    rows = ["a b", "b a", "a", "b", "b c", "c"]
+    cells = pd.DataFrame({"tags": [row.replace(" ", mark) for row in rows]})
+    goal = goal_of(cells, column("tags", ["a b"]), Id("id", "id", ""), None, never)
+    assert (goal.task, goal.submission, goal.tags) == ("multilabel", "labels", ["a", "b", "c"])
+    found = with_tags(cells.assign(id="1"), "tags", goal.tags, Path("train.csv"))
+    assert found.to_dict("list") == {
+        "id": ["1"] * 6,
+        "a": ["1", "1", "1", "0", "0", "0"],
+        "b": ["1", "1", "0", "1", "1", "0"],
+        "c": ["0", "0", "0", "0", "1", "1"],
+    }
+    with pytest.raises(DataError, match=r"train\.csv: column 'tag', which columns\.tags names"):
+        with_tags(cells, "tag", ["a"], Path("train.csv"))
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("EncodedPixels", "1 4"), ("PredictionString", "0.5 10 10 50 50"), ("mask_rle", "")],
@@ -238,9 +257,15 @@ def test_what_is_out_of_reach_is_one_line(name: str, value: str) -> None:
         goal_of(
             pd.DataFrame({"y": ["a", "b"]}), column(name, [value]), Id("id", "id", ""), None, never
         )
-    tags = pd.DataFrame({"tags": ["a b", "b a", "a", "b", "b c", "c"]})
-    with pytest.raises(DataError, match=r"'tags': holds several labels a row, such as 'a b'"):
+    many = [f"t{k} t{k + 1}" for k in range(300)] + [f"t{k}" for k in range(200)]
+    tags = pd.DataFrame({"tags": many})
+    with pytest.raises(DataError, match=r"holds several of 301 labels a row\. .* at most 200"):
         goal_of(tags, column("tags", ["a b"]), Id("id", "id", ""), None, never)
+    both = table("test.csv", "day,text\n,a\n,b\n")
+    with pytest.raises(
+        DataError, match=r"s\.csv: has the columns of test\.csv, and neither has ids"
+    ):
+        id_of(table("s.csv", "y,day,text\n0,,a\n0,,b\n"), both)
     lookup = table("lookup.csv", "row,key,feature\n1,a,x\n2,a,y\n3,b,x\n")
     with pytest.raises(DataError, match=r"its ids are rows of lookup\.csv, several for each key"):
         facts.looked_up(table("sample.csv", "row,y\n1,0\n2,0\n3,0\n"), TEST, [lookup])
@@ -248,7 +273,7 @@ def test_what_is_out_of_reach_is_one_line(name: str, value: str) -> None:
     texts = pd.DataFrame({"y": [f"a text {i}" for i in range(100)]})
     with pytest.raises(DataError, match=r"100 different texts in 100 rows\. ripen predicts"):
         goal_of(texts, column("y", ["text"]), Id("id", "id", ""), None, never)
-    with pytest.raises(DataError, match=r"has one value \(0 2\): nothing to predict"):
+    with pytest.raises(DataError, match=r"has one value \(2 rows of 0\): nothing to predict"):
         goal_of(
             pd.DataFrame({"y": ["0", "0"]}), column("y", ["0"]), Id("id", "id", ""), None, never
         )

@@ -98,11 +98,13 @@ def test_the_reasons_are_comments_and_guesses_are_said(
     write_folder(here / "mine", [0, 1] * 10)
     assert cli.main(["new", "mine", "--from", "mine", "--yes"]) == 0
     out = capsys.readouterr().out
-    assert "not sure of submission: sample_submission.csv holds 0 in every row. Taken: label" in out
+    assert (
+        "not sure of submission: sample_submission.csv holds 0 in every row. Chosen: label" in out
+    )
     text = Path("conf/competition/mine.yaml").read_text()
     assert "source: {folder: mine}\n" in text
     assert "id: id # the column that sample_submission.csv and test.csv share\n" in text
-    assert "task: binary # 0 10, 1 10\n" in text
+    assert "task: binary # 10 rows of 0 and 10 rows of 1\n" in text
 
 
 def test_the_metric_is_what_the_user_or_a_text_says(here: Path) -> None:
@@ -147,13 +149,28 @@ def test_questions_are_asked_on_a_terminal(here: Path, monkeypatch: pytest.Monke
     assert answers == []
 
 
+def test_the_end_of_the_input_is_no_traceback(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_folder(here / "mine", ["a", "b"] * 10)
+
+    def ended(shown: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(builtins, "input", ended)
+    monkeypatch.setattr(command, "_terminal", lambda: True)
+    assert cli.main(["new", "mine", "--from", "mine"]) == cli.INTERRUPTED
+    assert capsys.readouterr().err == "\nripen: interrupted\n"
+    assert not Path("conf/competition/mine.yaml").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "target", "code", "message"),
     [
         ("avocado", [0, 1] * 9, 2, "'avocado' is taken: conf/competition/avocado.yaml exists"),
         ("My-Own", [0, 1] * 9, 2, "'My-Own' is no name: small letters, digits and _ are allowed. "
          "For instance: my_own"),
-        ("mine", [0] * 9, 1, "target 'y': has one value (0 9): nothing to predict"),
+        ("mine", [0] * 9, 1, "target 'y': has one value (9 rows of 0): nothing to predict"),
         ("mine", [0, None, 1], 1, "train.csv: target 'y' is missing in 1 of 3 rows (2)"),
     ],
 )  # fmt: skip

@@ -116,5 +116,9 @@ def test_whom_images_show() -> None:
     assert split.of_images(Files("x", {"who.csv": ages}), known) is None
     numbered = Table("who.csv", ages.text.rename(columns={"who": "patient"}))
     assert split.of_images(Files("x", {"who.csv": numbered}), known) == (numbered, "patient")
+    dates = Table(
+        "who.csv", text.assign(img=names, who=[f"2018-01-{i // 4:02}" for i in range(4, N + 4)])
+    )
+    assert split.of_images(Files("x", {"who.csv": dates}), known) is None
     without = Table("who.csv", table.text.drop(columns="who"))
     assert split.of_images(Files("x", {"who.csv": without}), known) is None

@@ -122,7 +122,7 @@ def test_values_and_residuals_worked_out_by_hand() -> None:
 def test_a_regression_is_drawn_the_same_each_time(tmp_path: Path) -> None:
     for name in ("first", "again"):
         (tmp_path / name).mkdir()
-        draw_values(regression(), tmp_path / name)
+        draw_values(regression(), {"forest": {"color": "#d0434a"}}, tmp_path / name)
     first, again = (
         {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
         for name in ("first", "again")
@@ -130,4 +130,5 @@ def test_a_regression_is_drawn_the_same_each_time(tmp_path: Path) -> None:
     assert first == again
     assert set(first) == {"values.csv", "values.svg", "residuals.svg"}
     assert b"predicted value against true value: forest, test" in first["values.svg"]
+    assert all(b"#d0434a" in drawn for name, drawn in first.items() if name.endswith("svg"))
     assert b"against predicted value: forest, test" in first["residuals.svg"]

@@ -135,10 +135,10 @@ def test_the_facts_name_task_metric_validation_and_rows(
         "task": "binary",
         "target": "ripe",
         "metric": "log loss, lower is better",
-        "validation": "stratified, folds 3",
-        "training rows": "4, of which 3 validate",
+        "validation": "stratified (folds: 3)",
+        "training rows": "4, of which 3 are held out",
         "test rows": "2",
-        "rows of the learning curve alone": "1",
+        "more rows": "1, for the learning curve only",
         "excluded rows": "1",
         "classes": "2",
     }
@@ -201,12 +201,13 @@ def test_figures_tell_their_story_in_order_and_leave_out_what_shows_nothing(
             "error does not: the net begins to learn the training rows by heart.",
         ),
         (
-            "ROC: hits against false alarms",
-            "The area under the curve is largest for svm, 0.750. Guessing has 0.5.",
+            "ROC curve",
+            "The area under svm's curve is 0.750. Guessing has 0.5.",
         ),
         (
             "The sweep's trials",
-            "2 trials. The lowest validation error, 0.25, is that of lr 1, the highest 0.5.",
+            "2 trials. The best one (lr 1) reaches a validation error of 0.25, the worst (lr 0.1) "
+            "one of 0.5.",
         ),
         ("Own drawing", ""),
     ]

@@ -175,9 +175,19 @@ def test_a_saved_figure_has_a_title(tmp_path: Path) -> None:
     assert "<title>error (log loss) against iterations: converged at 2</title>" in text
 
 
+def test_long_names_of_classes_leave_the_matrix_its_room() -> None:
+    counts = pd.DataFrame(np.eye(10, dtype=int))
+    figure = plots.confusion(counts, ["a_long_name_of_a_class"] * 10, "net")
+    figure.draw_without_rendering()
+    inches = figure.axes[0].get_window_extent().width / figure.dpi
+    assert inches / 10 > 0.3
+    few = plots.confusion(counts.iloc[:2, :2], ["no", "yes"], "net")
+    assert tuple(few.get_size_inches()) == plots.SIZE
+
+
 def test_of_many_classes_names_are_shortened_and_zeros_are_blank() -> None:
     names = [f"class {k} of a very long name" for k in range(12)]
     counts = pd.DataFrame(np.eye(12, dtype=int) * 3)
     axes = plots.confusion(counts, names, "net").axes[0]
     assert [text.get_text() for text in axes.texts if text.get_text()] == ["3"] * 12
-    assert [label.get_text() for label in axes.get_yticklabels()][0] == "class 0 of a very long…"
+    assert [label.get_text() for label in axes.get_yticklabels()][0] == "class 0 of a very long …"

@@ -115,12 +115,12 @@ def test_a_regression_from_its_files_to_its_report(
     page = LAYOUT.report.read_text()
     for words in (
         "<td>RMSE, lower is better</td>",
-        "<td>kfold, folds 3</td>",
-        "<td>90, all of which validate</td>",
+        "<td>kfold (folds: 3)</td>",
+        "<td>90, each held out in one fold</td>",
         "Chosen by validation RMSE on 90 rows",
         "<th>validation mean absolute error</th>",
         "Predicted against true values",
-        "What is left over",
+        "Residuals",
     ):
         assert words in page
     assert '<th scope="row">classes</th>' not in page

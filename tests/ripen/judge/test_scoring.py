@@ -238,10 +238,10 @@ def test_what_the_choice_rests_on() -> None:
     assert (board.compared, board.tied) == (("b", "c"), ("c",))
     chosen = "Chosen by validation mean absolute error on 4 rows"
     assert board.certainty == (
-        f"{chosen}, too few to tell a from c: the difference is below 2 standard errors."
+        f"{chosen}. a is tied with c: less than 2 standard errors apart, which may be chance."
     )
     sure = leaderboard(metrics | {"rivals": {"b": metrics["rivals"]["b"]}})
-    assert sure.certainty == f"{chosen}, 2 standard errors or more ahead of every other model."
+    assert sure.certainty == f"{chosen}: 2 standard errors or more ahead of every other model."
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_the_blend_is_best_unless_a_model_is_clearly_ahead_of_it(
     board = leaderboard(metrics)
     assert board.best.model == best
     luck = best == "blend" and board.rows[0].model == "a"
-    assert board.certainty.endswith("Of such models the blend is the safest.") == luck
+    assert board.certainty.endswith("Of tied models the blend is the safest choice.") == luck
 
 
 def test_nothing_to_score_is_an_error() -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from ripen.core.errors import ConfigError
+from ripen.learn import boosting
 from ripen.learn.boosting import LEAST, Boosted, Known, held_out
 from ripen.learn.estimator import ESTIMATORS, Rows, estimator
 from tests.ripen.learn import fits
@@ -57,6 +58,15 @@ def test_categories_and_gaps_tell_what_they_tell(name: str, tmp_path: Path) -> N
     assert np.mean(model.predict(table).argmax(axis=1) == y) > 0.95
     strange = pd.DataFrame({"a": [0.0], "city": ["new"]})
     assert model.predict(strange).sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_many_rows_get_fewer_and_larger_steps() -> None:
+    own = estimator({"estimator": "xgboost", "max_iter": 50}, "")
+    assert isinstance(own, Boosted)
+    for rows, rate, patience in ((boosting.MANY, 0.05, 100), (boosting.MANY + 1, 0.1, 30)):
+        sized = own.sized(rows)
+        assert (sized.learning_rate, sized.max_iter, sized.early_stopping) == (rate, 50, patience)
+    assert own.sized(10).sized(10**6).learning_rate == 0.05
 
 
 @pytest.mark.parametrize(("features", "share"), [(2, 1), (10, 1), (16, 0.625), (79, 0.5)])

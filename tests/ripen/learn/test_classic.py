@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC, SVR
 
 from ripen.competition import predictions
@@ -125,7 +125,8 @@ def test_each_row_is_predicted_by_a_pipeline_that_had_not_seen_it(tmp_path: Path
     for held_out in (index.folds == 0, index.folds == 1, test):
         learnt = (index.folds >= 0) & ~held_out
         pca = PCA(4, svd_solver="randomized", random_state=SEED)
-        expected = make_pipeline(StandardScaler(), pca, LogisticRegression(C=1.0, max_iter=1000))
+        steps = MinMaxScaler(clip=True), StandardScaler(), pca
+        expected = make_pipeline(*steps, LogisticRegression(C=1.0, max_iter=1000))
         expected.fit(taken.values[learnt], index.targets[learnt])
         np.testing.assert_allclose(
             predictions.outputs(table[held_out[table.row]]),

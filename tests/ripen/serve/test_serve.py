@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import socket
 import threading
 import time
@@ -66,7 +67,7 @@ def fitted(folder: Path, task: str, frame: pd.DataFrame, scale: float | None = N
     fields = [question(training[each], kinds[each]) for each in frame]
     names = index.names or ["price"]
     mixture = Mixture({"linear": [served.read(saved)]})
-    return Table(mixture, training, index, names, fields, EVIL, "A test."), outputs
+    return Table(mixture, training, index.task, names, fields, EVIL, "A test."), outputs
 
 
 def typed() -> pd.DataFrame:
@@ -303,7 +304,7 @@ def test_a_picture_goes_through_its_features_to_the_answer_of_the_pipeline(
         Mixture({"linear": [served.read(tmp_path / "saved")]}),
         {"linear": ["colours"]},
         {"colours": Extractor(colours, settings, ())},
-        index,
+        index.task,
         names or ["weight"],
         "pets",
         "A test.",
@@ -371,6 +372,21 @@ def test_what_cannot_be_served_is_one_line(
     assert cli.main(["serve", *words, *port]) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"ripen: {message}")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"full": ["images"]}, "it: 'blend' uses 'full', a net for each fold, of which a page"),
+        ({"joined": ["tiny", "table"]}, "it: 'blend' takes an image and the columns beside it"),
+        ({"head": ["tiny"], "columns": ["table"]}, "it: 'blend' takes an image and the columns"),
+    ],
+)
+def test_a_page_asks_for_an_image_or_a_row(inputs: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(DataError, match=re.escape(message)):
+        offer.check_askable("it", "blend", inputs)
+    offer.check_askable("it", "blend", {"a": ["table"], "b": ["table"]})
+    offer.check_askable("it", "blend", {"a": ["tiny"], "b": ["tiny", "wide"]})
 
 
 def free_port() -> int:

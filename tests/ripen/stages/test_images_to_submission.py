@@ -35,7 +35,14 @@ KEPT = ("svm_features", "full")
 OTHERS = [f"{name}_{kind}" for name in CLASSIC for kind in ("histogram", "features")]
 NULL = [
     f"models.{name}=null"
-    for name in (*OTHERS, "net", "squeezenet_head", "scratch", "head")
+    for name in (
+        *OTHERS,
+        "logistic_regression_thumbnail",
+        "net",
+        "squeezenet_head",
+        "scratch",
+        "head",
+    )
     if name not in KEPT
 ]
 

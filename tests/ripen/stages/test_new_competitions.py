@@ -224,14 +224,16 @@ task: multilabel
 metric: mean_column_auc
 images: {labels: {read: csv}, min_side: 8}
 validation: {split: kfold, folds: 2}
-features: {efficientnet_lite2: null, histogram: null, squeezenet: {sides: [67], views: whole}}
+features: {efficientnet_lite2: null, histogram: null, thumbnail: null,
+  squeezenet: {sides: [67], views: whole}}
 solver: {max_iter: 60, base_lr: 2.0e-4}
 models: {net: {inputs: [squeezenet]}, squeezenet_head: null, scratch: null, head: null,
   full: {side: 67, batch_size: 2, check_images: 2, views: whole, solver: {max_iter: 1}},
   logistic_regression_features: null, gaussian_nb_features: null, svm_features: null,
   k_nearest_neighbors_features: null, random_forest_features: null,
   k_nearest_neighbors_histogram: null, random_forest_histogram: null,
-  logistic_regression_histogram: null, svm_histogram: null, gaussian_nb_histogram: null}
+  logistic_regression_histogram: null, svm_histogram: null, gaussian_nb_histogram: null,
+  logistic_regression_thumbnail: null}
 learning_curve: []
 """
 

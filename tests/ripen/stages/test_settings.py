@@ -140,7 +140,7 @@ def test_the_graph_has_an_instance_for_each_model_and_for_each_set_of_features(h
     graph = here("competitions=[avocado,cats_vs_dogs]")["graph"]
     assert (list(graph["generate"]), list(graph["fetch"])) == (["avocado"], ["cats_vs_dogs"])
     assert list(graph["prepare"]) == list(graph["report"]) == ["avocado", "cats_vs_dogs"]
-    assert set(graph["colours"]) == {"cats_vs_dogs.histogram"}
+    assert set(graph["colours"]) == {"cats_vs_dogs.histogram", "cats_vs_dogs.thumbnail"}
     assert set(graph["features"]) == {"cats_vs_dogs.efficientnet_lite2", "cats_vs_dogs.squeezenet"}
     assert set(graph["finetune"]) == {f"cats_vs_dogs.{x}" for x in ("scratch", "head", "full")}
     assert graph["fit"]["avocado.svm"]["reads"] == "inputs/prepared"

@@ -1,24 +1,22 @@
 """Write a net as ONNX, so that any engine that reads ONNX can run it.
 
-Each layer type is one function below, registered by its name. The exported shapes are the net's
-current ones. Needs the package `onnx`, which is not a dependency of Caffe.
+Each layer type is one function, here or in `onnx_forks`, registered by its name. The exported
+shapes are the net's current ones. Needs the package `onnx`, which is not a dependency of Caffe.
 """
 
 import math
 import os
-from collections import Counter
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from caffe import onnx_forks  # noqa: F401 - it registers its converters
 from caffe.build import Step
 from caffe.errors import CaffeError
 from caffe.formats import replacing
 from caffe.layers.pool_windows import Windows
 from caffe.net import Net
-from caffe.onnx_file import package
+from caffe.onnx_graph import CONVERTERS, Graph, converts, linear, number, reshaped
 from caffe.proto.caffe_pb2 import (
     EltwiseParameter,
     LRNParameter,
@@ -27,58 +25,6 @@ from caffe.proto.caffe_pb2 import (
 )
 
 OPSET = 17
-
-
-class Graph:
-    """The nodes of the ONNX graph, while it is built."""
-
-    def __init__(self, net: Net) -> None:
-        self.onnx = package("export-onnx")
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self._names: dict[str, str] = {}  # the current name of each blob
-        self._writers = Counter(name for step in net.steps for name in step.top_names)
-        self._taken: Counter[str] = Counter()
-
-    def value(self, blob: str) -> str:
-        """Return the name of a blob's current values."""
-        return self._names[blob]
-
-    def give(self, blob: str) -> str:
-        """Return the name for new values of a blob; its last values have the blob's own name."""
-        self._writers[blob] -= 1
-        name = blob if not self._writers[blob] else f"{blob}/{self._writers[blob]}"
-        self._names[blob] = name
-        return name
-
-    def constant(self, name: str, values: NDArray[Any]) -> str:
-        """Store an array under a new name that begins with this one."""
-        self._taken[name] += 1
-        unique = f"{name}:{self._taken[name]}"
-        self.constants.append(
-            self.onnx.numpy_helper.from_array(np.ascontiguousarray(values), unique)
-        )
-        return unique
-
-    def node(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
-        """Add a node with one output; return its name."""
-        if not output:
-            self._taken[kind] += 1
-            output = f"{kind}:{self._taken[kind]}"
-        self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
-
-
-Convert = Callable[[Graph, Step, list[str]], str]
-_CONVERT: dict[str, Convert] = {}
-
-
-def _converts(*kinds: str) -> Callable[[Convert], Convert]:
-    def registered(convert: Convert) -> Convert:
-        _CONVERT.update(dict.fromkeys(kinds, convert))
-        return convert
-
-    return registered
 
 
 def export(net: Net, path: str | os.PathLike[str]) -> None:
@@ -97,7 +43,7 @@ def export(net: Net, path: str | os.PathLike[str]) -> None:
     """
     graph = Graph(net)
     helper, kind = graph.onnx.helper, graph.onnx.TensorProto.FLOAT
-    known = {*_CONVERT, "Input", "Split", "Silence"}
+    known = {*CONVERTERS, "Input", "Split", "Silence"}
     unknown = [s.layer for s in net.steps if s.layer.type not in known]
     if unknown:
         named = ", ".join(f"'{layer.name}' ({layer.type})" for layer in unknown)
@@ -113,7 +59,7 @@ def export(net: Net, path: str | os.PathLike[str]) -> None:
         if step.layer.type in ("Split", "Slice"):
             _several(graph, step, inputs)
             continue
-        result = _CONVERT[step.layer.type](graph, step, inputs)
+        result = CONVERTERS[step.layer.type](graph, step, inputs)
         graph.node("Identity", [result], graph.give(step.top_names[0]))
     values = [
         [helper.make_tensor_value_info(n, kind, net.blobs[n].shape) for n in names]
@@ -140,7 +86,7 @@ def _several(graph: Graph, step: Step, inputs: list[str]) -> None:
     graph.nodes.append(made)
 
 
-_converts("Slice")(lambda graph, step, inputs: "")  # by _several
+converts("Slice")(lambda graph, step, inputs: "")  # by _several
 
 
 def _axis_between(step: Step) -> int:
@@ -153,11 +99,7 @@ def _blobs(graph: Graph, step: Step) -> list[str]:
     return [graph.constant(step.layer.name, blob.data.copy()) for blob in step.layer.blobs]
 
 
-def _number(graph: Graph, value: float) -> str:
-    return graph.constant("number", np.array(value, np.float32))
-
-
-@_converts("Convolution", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise")
+@converts("Convolution", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise")
 def _filter(graph: Graph, step: Step, inputs: list[str]) -> str:
     layer: Any = step.layer
     window, pad = layer.window, layer.window.pad
@@ -175,7 +117,7 @@ def _filter(graph: Graph, step: Step, inputs: list[str]) -> str:
     )
 
 
-@_converts("Pooling")
+@converts("Pooling")
 def _pooling(graph: Graph, step: Step, inputs: list[str]) -> str:
     layer: Any = step.layer
     windows: Windows = layer.windows
@@ -196,49 +138,45 @@ def _pooling(graph: Graph, step: Step, inputs: list[str]) -> str:
     return graph.node("Mul", [mean, graph.constant(layer.name, area / areas)])
 
 
-@_converts("InnerProduct")
+@converts("InnerProduct")
 def _product(graph: Graph, step: Step, inputs: list[str]) -> str:
     weight, *bias = _blobs(graph, step)
     transposed = int(not step.layer.param.inner_product_param.transpose)
     inputs_of_one = math.prod(step.layer.blobs[0].shape) // step.top[0].shape[-1]
-    flat = _reshaped(graph, inputs[0], (-1, inputs_of_one))
+    flat = reshaped(graph, inputs[0], (-1, inputs_of_one))
     y = graph.node("Gemm", [flat, weight, *bias], transB=transposed)
-    return _reshaped(graph, y, step.top[0].shape)
+    return reshaped(graph, y, step.top[0].shape)
 
 
-def _reshaped(graph: Graph, value: str, shape: Sequence[int]) -> str:
-    return graph.node("Reshape", [value, graph.constant("shape", np.array(shape, np.int64))])
-
-
-@_converts("Flatten", "Reshape")
+@converts("Flatten", "Reshape")
 def _reshape(graph: Graph, step: Step, inputs: list[str]) -> str:
-    return _reshaped(graph, inputs[0], step.top[0].shape)
+    return reshaped(graph, inputs[0], step.top[0].shape)
 
 
-@_converts("ReLU")
+@converts("ReLU")
 def _relu(graph: Graph, step: Step, inputs: list[str]) -> str:
     slope = step.layer.param.relu_param.negative_slope
     return graph.node("LeakyRelu", inputs, alpha=slope) if slope else graph.node("Relu", inputs)
 
 
-@_converts("ReLU6")
+@converts("ReLU6")
 def _relu6(graph: Graph, step: Step, inputs: list[str]) -> str:
-    return graph.node("Clip", [*inputs, _number(graph, 0), _number(graph, 6)])
+    return graph.node("Clip", [*inputs, number(graph, 0), number(graph, 6)])
 
 
-@_converts("Clip")
+@converts("Clip")
 def _clip(graph: Graph, step: Step, inputs: list[str]) -> str:
     param = step.layer.param.clip_param
-    return graph.node("Clip", [*inputs, _number(graph, param.min), _number(graph, param.max)])
+    return graph.node("Clip", [*inputs, number(graph, param.min), number(graph, param.max)])
 
 
-@_converts("PReLU")
+@converts("PReLU")
 def _prelu(graph: Graph, step: Step, inputs: list[str]) -> str:
     slopes = step.layer.blobs[0].data.reshape(-1, *[1] * (len(step.bottom[0].shape) - 2))
     return graph.node("PRelu", [*inputs, graph.constant(step.layer.name, slopes)])
 
 
-@_converts("ELU")
+@converts("ELU")
 def _elu(graph: Graph, step: Step, inputs: list[str]) -> str:
     return graph.node("Elu", inputs, alpha=step.layer.param.elu_param.alpha)
 
@@ -252,83 +190,76 @@ _PLAIN = {
 }
 
 
-@_converts(*_PLAIN)
+@converts(*_PLAIN)
 def _plain(graph: Graph, step: Step, inputs: list[str]) -> str:
     return graph.node(_PLAIN[step.layer.type], inputs)
 
 
-@_converts("Mish")
+@converts("Mish")
 def _mish(graph: Graph, step: Step, inputs: list[str]) -> str:
     gate = graph.node("Tanh", [graph.node("Softplus", inputs)])  # ONNX's own Mish is of set 18
     return graph.node("Mul", [*inputs, gate])
 
 
-@_converts("Swish")
+@converts("Swish")
 def _swish(graph: Graph, step: Step, inputs: list[str]) -> str:
-    beta = _number(graph, step.layer.param.swish_param.beta)
+    beta = number(graph, step.layer.param.swish_param.beta)
     gate = graph.node("Sigmoid", [graph.node("Mul", [*inputs, beta])])
     return graph.node("Mul", [*inputs, gate])
 
 
-@_converts("Power")
+@converts("Power")
 def _power(graph: Graph, step: Step, inputs: list[str]) -> str:
     param = step.layer.param.power_param
-    y = _linear(graph, inputs[0], param.scale, param.shift)
-    return y if param.power == 1 else graph.node("Pow", [y, _number(graph, param.power)])
+    y = linear(graph, inputs[0], param.scale, param.shift)
+    return y if param.power == 1 else graph.node("Pow", [y, number(graph, param.power)])
 
 
-def _linear(graph: Graph, value: str, scale: float, shift: float) -> str:
-    y = value if scale == 1 else graph.node("Mul", [value, _number(graph, scale)])
-    return y if not shift else graph.node("Add", [y, _number(graph, shift)])
-
-
-@_converts("Exp")
+@converts("Exp")
 def _exp(graph: Graph, step: Step, inputs: list[str]) -> str:
     param = step.layer.param.exp_param
     factor = 1 if param.base == -1 else math.log(param.base)
-    return graph.node(
-        "Exp", [_linear(graph, inputs[0], factor * param.scale, factor * param.shift)]
-    )
+    return graph.node("Exp", [linear(graph, inputs[0], factor * param.scale, factor * param.shift)])
 
 
-@_converts("Log")
+@converts("Log")
 def _log(graph: Graph, step: Step, inputs: list[str]) -> str:
     param = step.layer.param.log_param
-    y = graph.node("Log", [_linear(graph, inputs[0], param.scale, param.shift)])
-    return _linear(graph, y, 1 if param.base == -1 else 1 / math.log(param.base), 0)
+    y = graph.node("Log", [linear(graph, inputs[0], param.scale, param.shift)])
+    return linear(graph, y, 1 if param.base == -1 else 1 / math.log(param.base), 0)
 
 
-@_converts("Threshold")
+@converts("Threshold")
 def _threshold(graph: Graph, step: Step, inputs: list[str]) -> str:
     above = graph.node(
-        "Greater", [*inputs, _number(graph, step.layer.param.threshold_param.threshold)]
+        "Greater", [*inputs, number(graph, step.layer.param.threshold_param.threshold)]
     )
     return graph.node("Cast", [above], to=graph.onnx.TensorProto.FLOAT)
 
 
-@_converts("Permute", "Transpose")
+@converts("Permute", "Transpose")
 def _permute(graph: Graph, step: Step, inputs: list[str]) -> str:
     layer: Any = step.layer
     return graph.node("Transpose", inputs, perm=layer.order)
 
 
-@_converts("ShuffleChannel")
+@converts("ShuffleChannel")
 def _shuffle(graph: Graph, step: Step, inputs: list[str]) -> str:
     layer: Any = step.layer
     groups, (n, c, *rest) = layer.settings().shuffle_channel_param.group, step.bottom[0].shape
-    y = _reshaped(graph, inputs[0], (n, groups, c // groups, *rest))
+    y = reshaped(graph, inputs[0], (n, groups, c // groups, *rest))
     y = graph.node("Transpose", [y], perm=[0, 2, 1, *range(3, 3 + len(rest))])
-    return _reshaped(graph, y, step.top[0].shape)
+    return reshaped(graph, y, step.top[0].shape)
 
 
-@_converts("Tile")
+@converts("Tile")
 def _tile(graph: Graph, step: Step, inputs: list[str]) -> str:
     pairs = zip(step.top[0].shape, step.bottom[0].shape, strict=True)
     times = np.array([after // before for after, before in pairs], np.int64)
     return graph.node("Tile", [*inputs, graph.constant(step.layer.name, times)])
 
 
-@_converts("Crop")
+@converts("Crop")
 def _crop(graph: Graph, step: Step, inputs: list[str]) -> str:
     layer: Any = step.layer
     parts = [part.indices(n)[:2] for part, n in zip(layer.part, step.bottom[0].shape, strict=True)]
@@ -346,41 +277,41 @@ _REDUCTIONS = {
 }
 
 
-@_converts("Reduction")
+@converts("Reduction")
 def _reduction(graph: Graph, step: Step, inputs: list[str]) -> str:
     param, kept = step.layer.param.reduction_param, step.top[0].shape
-    rows = _reshaped(graph, inputs[0], (*kept, -1))
+    rows = reshaped(graph, inputs[0], (*kept, -1))
     axis = [graph.constant(step.layer.name, np.array([len(kept)], np.int64))]
     kind = _REDUCTIONS[param.operation]
     # Until set 18 only ReduceSum has its axes as an input.
     settings: dict[str, Any] = {} if kind == "ReduceSum" else {"axes": [len(kept)]}
     given = [rows, *axis] if kind == "ReduceSum" else [rows]
-    return _linear(graph, graph.node(kind, given, keepdims=0, **settings), param.coeff, 0)
+    return linear(graph, graph.node(kind, given, keepdims=0, **settings), param.coeff, 0)
 
 
-@_converts("Dropout")
+@converts("Dropout")
 def _dropout(graph: Graph, step: Step, inputs: list[str]) -> str:
     return graph.node("Identity", inputs)
 
 
-@_converts("Softmax")
+@converts("Softmax")
 def _softmax(graph: Graph, step: Step, inputs: list[str]) -> str:
     return graph.node("Softmax", inputs, axis=step.layer.param.softmax_param.axis)
 
 
-@_converts("Concat")
+@converts("Concat")
 def _concat(graph: Graph, step: Step, inputs: list[str]) -> str:
     layer: Any = step.layer
     return graph.node("Concat", inputs, axis=layer.concat_axis)
 
 
-@_converts("Eltwise")
+@converts("Eltwise")
 def _eltwise(graph: Graph, step: Step, inputs: list[str]) -> str:
     param = step.layer.param.eltwise_param
     if param.operation == EltwiseParameter.SUM:
         factors = list(param.coeff) or [1.0] * len(inputs)
         inputs = [
-            x if factor == 1 else graph.node("Mul", [x, _number(graph, factor)])
+            x if factor == 1 else graph.node("Mul", [x, number(graph, factor)])
             for x, factor in zip(inputs, factors, strict=True)
         ]
     kind = {EltwiseParameter.SUM: "Add", EltwiseParameter.PROD: "Mul"}.get(param.operation, "Max")
@@ -390,7 +321,7 @@ def _eltwise(graph: Graph, step: Step, inputs: list[str]) -> str:
     return result
 
 
-@_converts("BatchNorm")
+@converts("BatchNorm")
 def _batch_norm(graph: Graph, step: Step, inputs: list[str]) -> str:
     layer: Any = step.layer
     if not layer.fixed:
@@ -403,11 +334,11 @@ def _batch_norm(graph: Graph, step: Step, inputs: list[str]) -> str:
     return graph.node("BatchNormalization", given, epsilon=layer.param.batch_norm_param.eps)
 
 
-@_converts("Scale", "Bias")
+@converts("Scale", "Bias")
 def _scale(graph: Graph, step: Step, inputs: list[str]) -> str:
     layer: Any = step.layer
     spread = layer.broadcast
-    small = [_reshaped(graph, inputs[1], spread)] if len(inputs) > 1 else []
+    small = [reshaped(graph, inputs[1], spread)] if len(inputs) > 1 else []
     small += [graph.constant(layer.name, blob.data.reshape(spread)) for blob in layer.blobs]
     kinds = ["Add"] if layer.type == "Bias" else ["Mul", "Add"]
     y = inputs[0]
@@ -416,7 +347,7 @@ def _scale(graph: Graph, step: Step, inputs: list[str]) -> str:
     return y
 
 
-@_converts("LRN")
+@converts("LRN")
 def _lrn(graph: Graph, step: Step, inputs: list[str]) -> str:
     param = step.layer.param.lrn_param
     if param.norm_region != LRNParameter.ACROSS_CHANNELS:

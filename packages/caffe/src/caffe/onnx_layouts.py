@@ -1,7 +1,11 @@
 """Nodes of ONNX as Caffe's layers between two changes of layout."""
 
+import math
 from typing import Any
 
+import numpy as np
+
+from caffe.onnx_file import Array
 from caffe.onnx_nodes import Graph, Map, Node, writes
 from caffe.onnx_windows import pool
 
@@ -76,27 +80,72 @@ def _pixels(graph: Graph, node: Node) -> str:
 
 @writes("InstanceNormalization")
 def _instances(graph: Graph, node: Node) -> str:
+    shape, bottom = node.map().shape, node.blob()
+    if len(shape) == 4:
+        top = _normalized(graph, node, bottom)
+        return _scaled(graph, node, top, 1, node.real(1), node.real(2))
+    row = _shaped(graph, node, bottom, [0, 0, 1, -1], part="row")
+    top = _shaped(graph, node, _normalized(graph, node, row), [0, *shape[1:]], part="back")
+    return _scaled(graph, node, top, 1, node.real(1), node.real(2))
+
+
+@writes("GroupNormalization")
+def _groups(graph: Graph, node: Node) -> str:
+    shape, groups = node.map().shape, node.setting("num_groups")
+    row = _shaped(graph, node, node.blob(), [0, groups, 1, -1], part="row")
+    top = _shaped(graph, node, _normalized(graph, node, row), [0, *shape[1:]], part="back")
+    # Until set 21 there is a factor for each group.
+    learnt = [np.repeat(each, shape[1] // len(each)) for each in (node.real(1), node.real(2))]
+    return _scaled(graph, node, top, 1, *learnt)
+
+
+@writes("LayerNormalization")
+def _layer(graph: Graph, node: Node) -> str:
+    shape = node.map().shape
+    axis = node.setting("axis", -1) % len(shape)
+    if any(graph.uses[name] for name in node.outputs[1:]):
+        raise node.error("has users of its mean or deviation. Allowed: its first output only")
+    row = [-1, 1, 1, math.prod(shape[axis:])]
+    top = _normalized(graph, node, _shaped(graph, node, node.blob(), row, part="row"))
+    top = _shaped(graph, node, top, [-1, *shape[1:]], part="back")
+    zeros = np.zeros(shape[axis:])
+    shift = node.real(2) + zeros if node.has(2) else zeros
+    return _scaled(graph, node, top, axis, node.real(1) + zeros, shift)
+
+
+def _normalized(graph: Graph, node: Node, bottom: str) -> str:
     """Write the deviations of each map over the root of their mean square and epsilon.
 
     MVN alone adds its epsilon to the root.
     """
     root = {"shift": node.setting("epsilon", 1e-5), "power": -0.5}
-    settings: dict[str, Any] = {"operation": "MEAN", "axis": 2}
-    shape, bottom = node.map().shape, node.blob()
-    if len(shape) != 4:
-        bottom = _shaped(graph, node, bottom, [0, 0, 1, -1], part="row")
-    deviation = graph.add(
-        node, "MVN", [bottom], part="deviation", mvn_param={"normalize_variance": False}
-    )
+    mean_of_map: dict[str, Any] = {"operation": "MEAN", "axis": 2}
+    only_mean = {"normalize_variance": False}
+    deviation = graph.add(node, "MVN", [bottom], part="deviation", mvn_param=only_mean)
     square = graph.add(node, "Power", [deviation], part="square", power_param={"power": 2})
-    mean = graph.add(node, "Reduction", [square], part="mean", reduction_param=settings)
+    mean = graph.add(node, "Reduction", [square], part="mean", reduction_param=mean_of_map)
     inverse = graph.add(node, "Power", [mean], part="inverse", power_param=root)
-    normal = graph.add(
-        node, "Scale", [deviation, inverse], part="normalized", scale_param={"axis": 0}
-    )
-    part, learnt = "" if len(shape) == 4 else "scaled", (node.array(1), node.array(2))
-    top = graph.add(node, "Scale", [normal], *learnt, part=part, scale_param={"bias_term": True})
-    return top if len(shape) == 4 else _shaped(graph, node, top, [0, *shape[1:]])
+    bottoms = [deviation, inverse]
+    return graph.add(node, "Scale", bottoms, part="normalized", scale_param={"axis": 0})
+
+
+def _scaled(graph: Graph, node: Node, bottom: str, axis: int, scale: Array, shift: Array) -> str:
+    settings = {"axis": axis, "num_axes": scale.ndim, "bias_term": True}
+    return graph.add(node, "Scale", [bottom], scale, shift, scale_param=settings)
+
+
+@writes("Gelu")
+def _gelu(graph: Graph, node: Node) -> str:
+    """Write x * sigmoid(sqrt(8 / pi) * (x + 0.044715 x^3)), which is the form with tanh."""
+    if node.setting("approximate", "none") != "tanh":
+        raise node.error("is exact, by the error function. Allowed: approximate tanh")
+    x, double = node.blob(), 2 * math.sqrt(2 / math.pi)
+    cube = graph.add(node, "Power", [x], part="cube", power_param={"power": 3})
+    factors = {"coeff": [double, double * 0.044715]}
+    inner = graph.add(node, "Eltwise", [x, cube], part="inner", eltwise_param=factors)
+    gate = graph.add(node, "Sigmoid", [inner], part="gate")
+    settings: dict[str, Any] = {"operation": "PROD"}
+    return graph.add(node, "Eltwise", [x, gate], eltwise_param=settings)
 
 
 def _shaped(graph: Graph, node: Node, bottom: str, dims: list[int], part: str = "") -> str:

@@ -99,6 +99,10 @@ class Node:
             raise self.error(f"has no constant input {index}")
         return found
 
+    def has(self, index: int) -> bool:
+        """Return whether an optional input is there, computed or constant."""
+        return index < len(self.maps) and (self.maps[index] or self.arrays[index]) is not None
+
     def given(self, index: int) -> Array | None:
         """Return a constant input; None if it is missing or computed."""
         return self.arrays[index] if index < len(self.arrays) else None

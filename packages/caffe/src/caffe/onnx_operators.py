@@ -103,7 +103,7 @@ def _gemm(graph: Graph, node: Node) -> str:
     weight = node.real(1) * node.setting("alpha", 1.0)
     weight = weight if node.setting("transB", 0) else weight.T
     bias = []
-    if len(node.maps) > 2 and node.maps[2] is not None or node.given(2) is not None:
+    if node.has(2):
         values = node.real(2) * node.setting("beta", 1.0)
         if values.size not in (1, len(weight)) or values.shape[:-1] not in ((), (1,)):
             raise node.error(f"adds values of shape {values.shape}. Allowed: one an output")

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as runtime
 import pytest
-from google.protobuf import text_format
 
 import caffe
 from caffe.__main__ import main
 from caffe.errors import CaffeError
+from caffe.formats import parse_text
 from caffe.onnx_export import export
 from caffe.proto.caffe_pb2 import NetParameter
 from tests.caffe.test_folded import BLOCK, conv, layer
@@ -52,6 +52,23 @@ SINGLE = [
     ("Threshold", "threshold_param { threshold: 0.2 }"),
     ("Permute", "permute_param { order: [0, 2, 3, 1] }"),
     ("Tile", "tile_param { axis: 2 tiles: 3 }"),
+    ("Normalize", 'norm_param { scale_filler { type: "constant" value: 3 } }'),
+    ("Normalize", "norm_param { across_spatial: false channel_shared: false }"),
+    ("MVN", "mvn_param { eps: 0.1 }"),
+    ("MVN", "mvn_param { across_channels: true normalize_variance: false }"),
+    ("BN", "bn_param { slope_filler { type: 'gaussian' std: 1 } }"),
+    ("BN", "bn_param { bn_mode: INFERENCE scale_filler { type: 'gaussian' std: 1 } }"),
+    ("Pad", "pad_param { pad: 2 }"),
+    ("Pad", "pad_param { pad: 2 padtype: REPLICATE }"),
+    ("Pad", "pad_param { pad: 2 padtype: REFLECT }"),
+    ("Reverse", "reverse_param { axis: 2 }"),
+    ("Interp", "interp_param { height: 5 width: 11 pad_beg: -1 }"),
+    ("Interp", "interp_param { zoom_factor: 2 }"),
+    ("ImResize", "imresize_param { factor: 2 }"),
+    ("Upsample", "upsample_param { scale: 3 }"),
+    ("ArgMax", "argmax_param { axis: 1 }"),
+    ("ArgMax", "argmax_param { axis: -1 out_max_val: true }"),
+    ("ArgMax", "argmax_param { out_max_val: true }"),
     ("Reduction", "reduction_param { operation: SUM axis: 1 coeff: 3 }"),
     ("Reduction", "reduction_param { operation: MEAN axis: -1 }"),
     ("Scale", 'scale_param { axis: 2 num_axes: 2 filler { type: "gaussian" } }'),
@@ -60,14 +77,14 @@ SINGLE = [
 
 
 def build(text: str) -> caffe.Net:
-    return caffe.Net(text_format.Parse(text, NetParameter()), caffe.TEST)
+    return caffe.Net(parse_text(text, NetParameter()), caffe.TEST)
 
 
 def assert_same(net: caffe.Net, path: Path) -> None:
     """Run both with the same values, and compare every output."""
     export(net, path)
     random = np.random.default_rng(0)
-    given = {n: random.normal(size=net.blobs[n].shape).astype(np.float32) for n in net.inputs}
+    given = {n: random.uniform(-1, 1, net.blobs[n].shape).astype(np.float32) for n in net.inputs}
     expected = {name: values.copy() for name, values in net.forward(**given).items()}
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for name, found in zip(expected, session.run(list(expected), given), strict=True):
@@ -89,6 +106,24 @@ def test_branches(tmp_path: Path, operation: str) -> None:
     text += "axis: 1 slice_point: 1 } }"
     text += layer("f", "Crop", "d b", "f", "crop_param { axis: 3 offset: 1 }")
     text += layer("s", "Silence", "e2", "").replace('top: ""', "")
+    assert_same(build(text), tmp_path / "net.onnx")
+
+
+TABLE = "input_dim: 3 num_output: 5 weight_filler { type: 'gaussian' }"
+ROWS = INPUT.replace('"x"', '"i"').format("dim: 3")  # 0 for values between -1 and 1
+SEVERAL = [
+    ("Axpy", "s x x", "", INPUT.replace('"x"', '"s"').format("dim: 2 dim: 4")),
+    ("BatchReindex", "x i", "", ROWS),
+    ("Embed", "i", f"embed_param {{ {TABLE} bias_filler {{ type: 'gaussian' }} }}", ROWS),
+    ("PriorBox", "x x", "prior_box_param { min_size: 2 aspect_ratio: 2 }", ""),
+]
+
+
+@pytest.mark.parametrize(("kind", "bottoms", "settings", "more"), SEVERAL)
+def test_layers_of_several_inputs(
+    tmp_path: Path, kind: str, bottoms: str, settings: str, more: str
+) -> None:
+    text = IMAGE + more + layer("y", kind, bottoms, "y", settings) + layer("z", "ReLU", "x", "z")
     assert_same(build(text), tmp_path / "net.onnx")
 
 
@@ -118,8 +153,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_layers_without_an_operator_are_named(tmp_path: Path) -> None:
-    text = IMAGE + layer("m", "MVN", "x", "m") + layer("s", "ArgMax", "m", "s")
-    with pytest.raises(CaffeError, match=r"no operator in ONNX: 'm' \(MVN\), 's' \(ArgMax\)\. "):
+    text = IMAGE + layer("m", "SPP", "x", "m", "spp_param { pyramid_height: 2 }")
+    text += layer("s", "Im2col", "x", "s", "convolution_param { kernel_size: 3 }")
+    with pytest.raises(CaffeError, match=r"no operator in ONNX: 'm' \(SPP\), 's' \(Im2col\)\. "):
         export(build(text), tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
 

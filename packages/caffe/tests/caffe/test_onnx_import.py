@@ -206,6 +206,10 @@ LAYOUTS = [
     ("float[2,3,4,6] x", "y = SpaceToDepth<blocksize=2>(x)"),
     ("float[2,4,5,6] x", "y = InstanceNormalization(x, s, b)"),
     ("float[2,4,7] x", "y = InstanceNormalization<epsilon=0.01>(x, s, b)"),
+    ("float[2,3,4] x", "y = LayerNormalization(x, s, b)"),
+    ("float[2,4,3,5] x", "y = LayerNormalization<axis=2, epsilon=0.01>(x, f)"),
+    ("float[2,4,3,5] x", "y = GroupNormalization<num_groups=2>(x, s, b)"),
+    ("float[2,4,3] x", 'y = Gelu<approximate="tanh">(x)'),
 ]
 
 
@@ -215,7 +219,8 @@ def test_nodes_between_changes_of_layout(
     tmp_path: Path, given: str, text: str, batch: int | None
 ) -> None:
     given = given.replace("2,", "n,", 1) if batch else given
-    path = written(tmp_path / "m.onnx", text, {"s": (4,), "b": (4,)}, given)
+    learnt = {"s": (4,), "b": (4,), "f": (3, 5)}
+    path = written(tmp_path / "m.onnx", text, learnt, given, 21)
     assert_same(path, read(path), batch)
 
 

@@ -28,7 +28,10 @@ _IMAGE = re.compile(rf"\.({_SUFFIXES.replace(', ', '|')})$", re.IGNORECASE)
 # "train", "Test1", "test_stg1", "training images", but not a class named "trainers" or "testudo".
 _PART = re.compile(r"(train|test)(ing)?(images?|set|data|[^a-z].*)?", re.IGNORECASE)
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
-_NOT_LISTED = (".csv", ".tsv", ".zip")
+_NOT_LISTED = (
+    ".csv", ".tsv", ".zip", ".json", ".jsonl", ".tfrec", ".tfrecord", ".tfrecords", ".parquet",
+    ".feather", ".npy", ".npz", ".pkl", ".h5", ".hdf5", ".xml", ".xlsx", ".py", ".ipynb", ".rtf",
+)  # fmt: skip
 _TEXTS = re.compile(
     r"(readme|licen[cs]e|about|notes?|info)[^/]*\.(txt|md|html|pdf)$", re.IGNORECASE
 )
@@ -168,7 +171,7 @@ def _classes(found: Iterable[Found | None]) -> tuple[str, ...]:
 
 
 def is_skipped(name: str) -> bool:
-    """Whether a file is a folder, a table, a nested archive, a text about the files or junk."""
+    """Whether a file is a folder, a nested archive, junk, or data or a text beside images."""
     listed = not name.lower().endswith(("/", *_NOT_LISTED))
     return not listed or _TEXTS.search(name) is not None or is_junk(name)
 

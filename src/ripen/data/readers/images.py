@@ -123,7 +123,8 @@ def _known(
     if settings.read == "csv":
         file = layout.raw / (settings.table or competition.files.train)
         csv = competition.csv
-        label = settings.label if _in_one(competition) else competition.targets[0]
+        first = competition.columns.tags or competition.targets[0]
+        label = settings.label if _in_one(competition) else first
         where = (str(file), settings.id, label, csv.separator, csv.encoding)
         table = read_table(file.read_bytes(), *where)
         if not _in_one(competition):  # only which images have targets matters here
@@ -167,6 +168,8 @@ def _values(settings: LabelSettings, competition: Competition, layout: Layout) -
     csv = competition.csv
     file = layout.raw / (settings.table or competition.files.train)
     text = read_text(file, csv.separator, csv.encoding)
+    if (tags := competition.columns.tags) is not None:
+        text = tables.with_tags(text, tags, competition.targets, file)
     check_targets(competition, text, file)
     wanted = {settings.id: identifier()}
     wanted |= {name: expected(competition) for name in competition.targets}

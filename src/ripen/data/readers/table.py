@@ -26,6 +26,7 @@ from ripen.data.tables import (
     parted,
     read_table,
     with_numbers,
+    with_tags,
 )
 from ripen.settings.schema import Column, Competition
 
@@ -63,6 +64,8 @@ def read(competition: Competition, layout: Layout) -> Read:
         texts["train"] = with_labels(
             texts["train"], read_text(labels, csv.separator, csv.encoding), competition, labels
         )
+    if (tags := competition.columns.tags) is not None:
+        texts["train"] = with_tags(texts["train"], tags, competition.targets, paths["train"])
     for other in files.joined or ():
         own = csv_of(raw / other, csv)
         texts = described(texts, other, read_text(raw / other, own.separator, own.encoding))

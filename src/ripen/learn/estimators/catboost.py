@@ -37,7 +37,7 @@ class CatBoost(Boosted):
         )
         more: dict[str, Any] = {"monotone_constraints": known.monotone} if known.monotone else {}
         model = kind(
-            learning_rate=self.learning_rate,
+            learning_rate=self.rate,
             iterations=trees,
             depth=self.depth,
             l2_leaf_reg=self.l2_leaf_reg,
@@ -61,7 +61,7 @@ class CatBoost(Boosted):
             rows.x, rows.y, **{f"{name}__{key}": value for key, value in given.items()}
         )
 
-    def best(self, rows: Rows, held: Rows, work: Work, known: Known) -> int:
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known, most: int) -> int:
         """Return the number of trees (`Boosted.best`)."""
         import catboost
 
@@ -69,8 +69,8 @@ class CatBoost(Boosted):
         pool = catboost.Pool(
             shown, held.y, cat_features=known.categories or None, weight=held.weight
         )
-        model = self.boost(work, known, self.max_iter)
-        self.grow(model, rows, known, eval_set=pool, early_stopping_rounds=self.early_stopping)
+        model = self.boost(work, known, most)
+        self.grow(model, rows, known, eval_set=pool, early_stopping_rounds=self.patience)
         return int(model[-1].get_best_iteration()) + 1
 
 

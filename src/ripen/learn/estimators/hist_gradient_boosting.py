@@ -37,7 +37,7 @@ class HistGradientBoosting(Boosted):
             else HistGradientBoostingRegressor
         )
         return kind(
-            learning_rate=self.learning_rate,
+            learning_rate=self.rate,
             max_iter=trees,
             max_leaf_nodes=self.max_leaf_nodes,
             min_samples_leaf=self.min_samples_leaf,
@@ -49,10 +49,10 @@ class HistGradientBoosting(Boosted):
             random_state=work.seed,
         )
 
-    def best(self, rows: Rows, held: Rows, work: Work, known: Known) -> int:
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known, most: int) -> int:
         """Return the number of trees (`Boosted.best`)."""
-        model = self.boost(work, known, self.max_iter)
-        model.set_params(early_stopping=True, n_iter_no_change=self.early_stopping, scoring="loss")
+        model = self.boost(work, known, most)
+        model.set_params(early_stopping=True, n_iter_no_change=self.patience, scoring="loss")
         model.fit(
             rows.x,
             rows.y,

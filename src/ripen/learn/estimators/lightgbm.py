@@ -40,7 +40,7 @@ class LightGBM(Boosted):
         kind = lightgbm.LGBMClassifier if work.task.probabilities else lightgbm.LGBMRegressor
         more: dict[str, Any] = {"monotone_constraints": known.monotone} if known.monotone else {}
         return kind(
-            learning_rate=self.learning_rate,
+            learning_rate=self.rate,
             n_estimators=trees,
             num_leaves=self.num_leaves,
             min_child_samples=self.min_child_samples,
@@ -67,17 +67,17 @@ class LightGBM(Boosted):
             **more,
         )
 
-    def best(self, rows: Rows, held: Rows, work: Work, known: Known) -> int:
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known, most: int) -> int:
         """Return the number of trees (`Boosted.best`)."""
         import lightgbm
 
         model = self.grow(
-            self.boost(work, known, self.max_iter),
+            self.boost(work, known, most),
             rows,
             known,
             eval_X=(held.x,),
             eval_y=(held.y,),
             eval_sample_weight=None if held.weight is None else [held.weight],
-            callbacks=[lightgbm.early_stopping(self.early_stopping, verbose=False)],
+            callbacks=[lightgbm.early_stopping(self.patience, verbose=False)],
         )
         return int(model.best_iteration_)

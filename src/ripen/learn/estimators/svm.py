@@ -23,6 +23,7 @@ class SVM(Classic):
     calibration_folds: Annotated[int, Field(ge=2)] = 5
 
     cost = 8
+    most_rows = 5_000  # its time grows with their square
     space = (
         "C=tag(log,interval(0.1,100))",
         "gamma=scale,auto",

@@ -40,7 +40,7 @@ class XGBoost(Boosted):
         if known.monotone:
             more["monotone_constraints"] = tuple(known.monotone)
         return kind(
-            learning_rate=self.learning_rate,
+            learning_rate=self.rate,
             n_estimators=trees,
             max_depth=self.max_depth,
             min_child_weight=self.min_child_weight,
@@ -55,10 +55,10 @@ class XGBoost(Boosted):
             **more,
         )
 
-    def best(self, rows: Rows, held: Rows, work: Work, known: Known) -> int:
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known, most: int) -> int:
         """Return the number of trees (`Boosted.best`)."""
-        model = self.boost(work, known, self.max_iter)
-        model.set_params(early_stopping_rounds=self.early_stopping)
+        model = self.boost(work, known, most)
+        model.set_params(early_stopping_rounds=self.patience)
         model.fit(
             rows.x,
             rows.y,

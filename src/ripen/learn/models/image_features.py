@@ -30,7 +30,7 @@ class ImageFeatures:
     file of the zoo.
     """
 
-    sets: list[frozen.OfNet | frozen.OfColours]
+    sets: list[frozen.OfNet | frozen.OfColours | frozen.OfThumbnail]
     inputs: dict[str, Input]
     images: Images
 

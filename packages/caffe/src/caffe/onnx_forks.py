@@ -1,0 +1,152 @@
+"""Layers of forks, and the rarer ones of Caffe, as operators of ONNX."""
+
+from typing import Any
+
+import numpy as np
+
+from caffe.build import Step
+from caffe.forks import extra
+from caffe.onnx_graph import Graph, converts, linear, reshaped
+from caffe.proto import forks_pb2
+from caffe.proto.caffe_pb2 import TRAIN
+from caffe.proto.forks_pb2 import BNParameter, PadParameter
+
+
+def _settings(step: Step) -> Any:
+    """Return the forks' part of the layer's definition."""
+    return extra(step.layer.param, forks_pb2.LayerParameter)
+
+
+@converts("Normalize")
+def _normalize(graph: Graph, step: Step, inputs: list[str]) -> str:
+    param, axes = _settings(step).norm_param, len(step.bottom[0].shape)
+    summed = list(range(1, axes)) if param.across_spatial else [1]
+    square = graph.node("ReduceSumSquare", inputs, axes=summed, keepdims=1)
+    unit = graph.node("Div", [*inputs, graph.node("Sqrt", [linear(graph, square, 1, param.eps)])])
+    scale = step.layer.blobs[0].data.reshape(-1, *[1] * (axes - 2))
+    return graph.node("Mul", [unit, graph.constant(step.layer.name, scale)])
+
+
+@converts("MVN")
+def _mvn(graph: Graph, step: Step, inputs: list[str]) -> str:
+    param = step.layer.param.mvn_param
+    axes = [1, 2, 3] if param.across_channels else [2, 3]
+    x = reshaped(graph, inputs[0], step.top[0].shape)
+    y = graph.node("Sub", [x, graph.node("ReduceMean", [x], axes=axes, keepdims=1)])
+    if not param.normalize_variance:
+        return y
+    square = graph.node("ReduceMean", [graph.node("Mul", [y, y])], axes=axes, keepdims=1)
+    return graph.node("Div", [y, linear(graph, graph.node("Sqrt", [square]), 1, param.eps)])
+
+
+@converts("BN")
+def _bn(graph: Graph, step: Step, inputs: list[str]) -> str:
+    layer, param = step.layer, _settings(step).bn_param
+    scale, shift, *running = (blob.data.astype(np.float64) for blob in layer.blobs)
+    if not running and param.bn_mode != BNParameter.INFERENCE:
+        raise layer.error("uses the batch's statistics. Export the net with bn_mode: INFERENCE")
+    if running and layer.phase == TRAIN and not param.frozen:
+        raise layer.error("uses the batch's statistics. Export the net of the test phase")
+    if running:
+        mean, variance = running
+        scale = scale / np.sqrt(variance + param.eps)
+        shift = shift - mean * scale
+    shape = (-1, *[1] * (len(step.bottom[0].shape) - 2))
+    factors = [
+        graph.constant(layer.name, each.astype(np.float32).reshape(shape))
+        for each in (scale, shift)
+    ]
+    return graph.node("Add", [graph.node("Mul", [*inputs, factors[0]]), factors[1]])
+
+
+@converts("Axpy")
+def _axpy(graph: Graph, step: Step, inputs: list[str]) -> str:
+    scale = reshaped(graph, inputs[0], (*step.bottom[1].shape[:2], 1, 1))
+    return graph.node("Add", [graph.node("Mul", [scale, inputs[1]]), inputs[2]])
+
+
+_PADS = {PadParameter.ZERO: "constant", PadParameter.REPLICATE: "edge"}
+
+
+@converts("Pad")
+def _pad(graph: Graph, step: Step, inputs: list[str]) -> str:
+    param = _settings(step).pad_param
+    sides = graph.constant(step.layer.name, np.array([0, 0, param.pad, param.pad] * 2, np.int64))
+    return graph.node("Pad", [*inputs, sides], mode=_PADS.get(param.padtype, "reflect"))
+
+
+@converts("Reverse")
+def _reverse(graph: Graph, step: Step, inputs: list[str]) -> str:
+    axis = _settings(step).reverse_param.axis
+    # From the last value down to before the first: the end is clamped.
+    edges = ([-1], [np.iinfo(np.int64).min], [axis], [-1])
+    given = [graph.constant(step.layer.name, np.array(each, np.int64)) for each in edges]
+    return graph.node("Slice", [*inputs, *given])
+
+
+@converts("Interp")
+def _interp(graph: Graph, step: Step, inputs: list[str]) -> str:
+    param, (h, w) = _settings(step).interp_param, step.bottom[0].shape[2:]
+    first = -param.pad_beg
+    ends = ([first, first], [h + param.pad_end, w + param.pad_end], [2, 3])
+    edges = [graph.constant(step.layer.name, np.array(each, np.int64)) for each in ends]
+    cut = graph.node("Slice", [inputs[0], *edges]) if first or param.pad_end else inputs[0]
+    return _resized(graph, step, cut, mode="linear", coordinate_transformation_mode="align_corners")
+
+
+@converts("ImResize")
+def _im_resize(graph: Graph, step: Step, inputs: list[str]) -> str:
+    return _resized(graph, step, inputs[0], mode="cubic", cubic_coeff_a=-0.75)
+
+
+@converts("Upsample")
+def _upsample(graph: Graph, step: Step, inputs: list[str]) -> str:
+    if len(inputs) > 1:
+        raise step.layer.error("has no operator in ONNX with a second bottom, a pooling's mask")
+    how = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return _resized(graph, step, inputs[0], mode="nearest", **how)
+
+
+def _resized(graph: Graph, step: Step, value: str, **how: Any) -> str:
+    sizes = graph.constant(step.layer.name, np.array(step.top[0].shape, np.int64))
+    return graph.node("Resize", [value, "", "", sizes], **how)
+
+
+@converts("Embed")
+def _embed(graph: Graph, step: Step, inputs: list[str]) -> str:
+    table, *bias = (graph.constant(step.layer.name, blob.data) for blob in step.layer.blobs)
+    y = graph.node("Gather", [table, _indexes(graph, inputs[0])])
+    return graph.node("Add", [y, *bias]) if bias else y
+
+
+@converts("BatchReindex")
+def _reindex(graph: Graph, step: Step, inputs: list[str]) -> str:
+    return graph.node("Gather", [inputs[0], _indexes(graph, inputs[1])])
+
+
+def _indexes(graph: Graph, value: str) -> str:
+    return graph.node("Cast", [value], to=graph.onnx.TensorProto.INT64)
+
+
+@converts("ArgMax")
+def _arg_max(graph: Graph, step: Step, inputs: list[str]) -> str:
+    param = step.layer.param.argmax_param
+    if param.top_k != 1:
+        raise step.layer.error("has no operator in ONNX for several: their ties have another order")
+    whole = not param.HasField("axis")
+    x = reshaped(graph, inputs[0], (step.bottom[0].shape[0], -1)) if whole else inputs[0]
+    axis = 1 if whole else param.axis
+    place = graph.node("ArgMax", [x], axis=axis, keepdims=1, select_last_index=1)
+    results = [graph.node("Cast", [place], to=graph.onnx.TensorProto.FLOAT)]
+    if param.out_max_val:
+        values = graph.node("ReduceMax", [x], axes=[axis], keepdims=1)
+        results = [*results, values] if whole else [values]
+    y = graph.node("Concat", results, axis=1) if len(results) > 1 else results[0]
+    return reshaped(graph, y, step.top[0].shape)
+
+
+@converts("PriorBox", "Parameter")
+def _fixed(graph: Graph, step: Step, inputs: list[str]) -> str:
+    """Store what depends on no value: boxes of these shapes, or a learnt blob."""
+    step.forward()
+    return graph.constant(step.layer.name, step.top[0].data)

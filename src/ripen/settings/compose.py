@@ -502,7 +502,7 @@ class _Definition:
         return f"{self._conf}/ cannot be composed for {self._name}: {reason}"
 
 
-def _changed(values: "Mapping[str, Any] | DictConfig", overrides: Sequence[str]) -> Any:
+def _changed(values: "dict[str, Any] | DictConfig", overrides: Sequence[str]) -> Any:
     """Return values with overrides, or None where Hydra itself has to compose.
 
     An override of single values needs no file. Hydra would read its own dozen again, which takes
@@ -515,7 +515,9 @@ def _changed(values: "Mapping[str, Any] | DictConfig", overrides: Sequence[str])
 
     if any(override[:1] in "+~" for override in overrides):
         return None
-    changed = deepcopy(values) if OmegaConf.is_config(values) else OmegaConf.create(dict(values))
+    changed: Any = deepcopy(values)
+    if not OmegaConf.is_config(changed):
+        changed = OmegaConf.create(changed)
     try:
         for each in OverridesParser.create().parse_overrides([f"++{o}" for o in overrides]):
             if each.is_sweep_override() or each.package is not None:

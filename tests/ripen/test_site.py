@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,13 @@ def sections(page: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
+@cache
+def settings_page() -> str:
+    return reference.settings_page()
+
+
 def test_every_setting_has_a_row() -> None:
-    shown = sections(reference.settings_page())
+    shown = sections(settings_page())
     types = reference._types(schema)
     assert {schema.Competition, schema.Run, schema.Solver, schema.Files} <= set(types)
     for kind in types:
@@ -65,18 +71,18 @@ def test_every_setting_has_a_row() -> None:
     ],
 )
 def test_rows_of_settings(section: str, row: str) -> None:
-    assert row in sections(reference.settings_page())[section]
+    assert row in sections(settings_page())[section]
 
 
 def test_defaults_of_the_kinds_are_both_shown_where_they_differ() -> None:
-    found = sections(reference.settings_page())["Competition"]
+    found = sections(settings_page())["Competition"]
     assert (
         "| `reproducibility` | `portable` or `fast` | tables: `portable`; images: `fast` |" in found
     )
 
 
 def test_every_entry_of_a_registry_is_on_a_page() -> None:
-    settings, estimators = reference.settings_page(), reference.estimators_page()
+    settings, estimators = settings_page(), reference.estimators_page()
     for name in (*TASKS, *READERS, *SOURCES):
         assert f"- `{name}`: " in settings
     for name in SPLITTERS:

@@ -35,11 +35,11 @@ Prepared = Callable[..., None]
 
 @pytest.fixture
 def prepared(cats: Callable[..., dict[str, Any]]) -> Prepared:
-    """Return a function that prepares 14 images, and SqueezeNet with random weights."""
+    """Return a function that prepares 8 images, and SqueezeNet with random weights."""
 
     def make(*overrides: str) -> None:
         sides = f"features.squeezenet.sides=[{SIDE}]"
-        cats(*ALONE, sides, "images.batch_size=3", *overrides, each=5, tests=4)
+        cats(*ALONE, sides, "images.batch_size=3", *overrides, each=3, tests=2)
         with_weights("squeezenet")
 
     return make
@@ -80,9 +80,9 @@ def test_features_of_both_views(prepared: Prepared) -> None:
     prepared(SINGLE)
     run()
     with h5py.File(LAYOUT.features / "squeezenet.h5") as file:
-        assert file["row"][()].tolist() == list(range(14))
+        assert file["row"][()].tolist() == list(range(8))
         assert dict(file.attrs)["views"] == "mirror"
-    assert found().shape == (14, 2, 2 * 512 + 2 * 1000)
+    assert found().shape == (8, 2, 2 * 512 + 2 * 1000)
     for view, mirror in enumerate((False, True)):
         np.testing.assert_allclose(found()[:, view], expected(mirror), rtol=1e-4, atol=1e-4)
 
@@ -90,7 +90,7 @@ def test_features_of_both_views(prepared: Prepared) -> None:
 def test_views_of_one_size_follow_those_of_the_other(prepared: Prepared) -> None:
     prepared(SINGLE, f"features.squeezenet.sides=[{SIDE},{SMALLER}]")
     run()
-    assert found().shape == (14, 4, 3024)
+    assert found().shape == (8, 4, 3024)
     for view, (side, mirror) in enumerate(product((SIDE, SMALLER), (False, True))):
         np.testing.assert_allclose(found()[:, view], expected(mirror, side), rtol=1e-4, atol=1e-4)
 
@@ -133,7 +133,7 @@ def test_broken_images_have_no_features(prepared: Prepared) -> None:
     index.to_csv(file, index=False)
     run()
     with h5py.File(LAYOUT.features / "squeezenet.h5") as features_file:
-        assert features_file["row"][()].tolist() == [0, 1, *range(3, 14)]
+        assert features_file["row"][()].tolist() == [0, 1, *range(3, 8)]
 
 
 def test_an_unknown_layer_suggests_a_known_one(prepared: Prepared) -> None:

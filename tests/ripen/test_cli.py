@@ -107,7 +107,7 @@ def test_run_changes_every_chosen_competition_that_has_the_setting(
 
     def repro(command: list[str], **settings: object) -> "subprocess.CompletedProcess[str]":
         started.append(command[1:])
-        return subprocess.CompletedProcess(command, 0)
+        return subprocess.CompletedProcess(command, 0, "")
 
     monkeypatch.setattr(subprocess, "run", repro)
     monkeypatch.setattr(terminal, "show", lambda name, seconds: shown.append(name))

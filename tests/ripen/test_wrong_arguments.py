@@ -128,7 +128,9 @@ def test_a_contract_names_no_file_elsewhere(key: str, checkout: Path) -> None:
     changed = re.sub(rf"^{key}: .*$", f"{key}: ../../x", text, flags=re.MULTILINE)
     assert changed != text
     (checkout / "models" / "evil" / "readme.md").write_text(changed)
-    with pytest.raises(ConfigError, match=rf"evil/readme\.md: {key}: String should match"):
+    with pytest.raises(
+        ConfigError, match=rf"evil/readme\.md: {key} is '../../x': string should match"
+    ):
         contract.contract("evil")
 
 

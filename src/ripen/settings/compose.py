@@ -212,6 +212,8 @@ def check(values: Any, schema: type[T], where: str) -> T:
             raise ConfigError(f"{where}: {section}{first['ctx']['error']}") from None
         message = first["msg"][0].lower() + first["msg"][1:]
         came = hidden(repr(first["input"]))
+        if not key:
+            raise ConfigError(f"{where}: a mapping is needed, not {came}") from None
         raise ConfigError(f"{where}: {key} is {came}: {message}") from None
 
 

@@ -151,7 +151,7 @@ def test_a_size_that_the_net_does_not_take() -> None:
 
 def test_an_unknown_net_suggests_a_known_one() -> None:
     finetune = tiny.FINETUNED["finetune"] | {"from": "tinny"}
-    with pytest.raises(UsageError, match=r"no net 'tinny' in models/; did you mean tiny\?"):
+    with pytest.raises(UsageError, match=r"no net 'tinny' in models/; did you mean 'tiny'\?"):
         fitting.run(fit_of("model", finetune=finetune))
 
 

@@ -14,9 +14,11 @@ from ripen.learn.estimator import Rows, Work
 from ripen.settings.typed import Count, Positive, Share, typed
 
 LEAST = 40  # rows, of which some can be held out
-USUAL = {"learning_rate": 0.05, "max_iter": 3000, "early_stopping": 100}
+# The held-out loss of classes says less: patience finds minima by chance (docs/measured.md).
+OF_CLASSES = {"learning_rate": 0.05, "max_iter": 1000, "early_stopping": 30}
+OF_NUMBERS = {"learning_rate": 0.05, "max_iter": 3000, "early_stopping": 100}
 MANY = 20_000  # rows: a tree of them takes long, and fewer and larger steps lose little
-SHORT = {"learning_rate": 0.1, "max_iter": 600, "early_stopping": 30}
+OF_MANY = {"learning_rate": 0.1, "max_iter": 600, "early_stopping": 30}
 FEW = 10  # features: without some of so few a tree cannot find what two of them tell together
 
 
@@ -49,9 +51,9 @@ class Boosted(Classic):
 
     A share `held_out` of the training rows finds the number of trees: growing ends when the loss
     has not improved for `early_stopping` trees. Then that many are fitted to all training rows.
-    What is not given of `learning_rate`, `max_iter` and `early_stopping` is `USUAL`, or of more
-    than `MANY` rows `SHORT`. `monotone` maps numeric columns to 1 (the output may only rise with
-    it) or -1 (only fall).
+    What is not given of `learning_rate`, `max_iter` and `early_stopping` is `OF_CLASSES` or
+    `OF_NUMBERS`, by the target, or of more than `MANY` rows `OF_MANY`. `monotone` maps numeric
+    columns to 1 (the output may only rise with it) or -1 (only fall).
     """
 
     learning_rate: Positive | None = None
@@ -65,13 +67,13 @@ class Boosted(Classic):
 
     @property
     def rate(self) -> float:
-        """The learning rate, of an estimator that is `sized`."""
+        """The learning rate, of an estimator that is `suited`."""
         assert self.learning_rate is not None
         return self.learning_rate
 
     @property
     def patience(self) -> int:
-        """After how many trees without a gain growing ends, of an estimator that is `sized`."""
+        """After how many trees without a gain growing ends, of an estimator that is `suited`."""
         assert self.early_stopping is not None
         return self.early_stopping
 
@@ -89,13 +91,14 @@ class Boosted(Classic):
 
     def fit_one(self, rows: Rows, work: Work, encoder: Any) -> Any:
         """Find the number of trees, then fit (`Classic.fit_one`)."""
-        known, own = self._known(rows.x.shape[1], encoder), self.sized(len(rows.y))
+        known = self._known(rows.x.shape[1], encoder)
+        own = self.suited(len(rows.y), classes=work.task.probabilities)
         trees = own.trees(rows, work, known)
         return own.grow(own.boost(work, known, trees), rows, known)
 
-    def sized(self, rows: int) -> Self:
-        """Return the estimator with the rate, trees and patience that suit so many rows."""
-        usual = USUAL if rows <= MANY else SHORT
+    def suited(self, rows: int, *, classes: bool) -> Self:
+        """Return the estimator with the rate, trees and patience that suit its rows and target."""
+        usual = OF_MANY if rows > MANY else OF_CLASSES if classes else OF_NUMBERS
         given: dict[str, Any] = {
             name: value for name, value in usual.items() if getattr(self, name) is None
         }

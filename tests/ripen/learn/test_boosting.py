@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from ripen.core.errors import ConfigError
-from ripen.learn import boosting
 from ripen.learn.boosting import LEAST, Boosted, Known, held_out
 from ripen.learn.estimator import ESTIMATORS, Rows, estimator
 from tests.ripen.learn import fits
@@ -60,13 +59,17 @@ def test_categories_and_gaps_tell_what_they_tell(name: str, tmp_path: Path) -> N
     assert model.predict(strange).sum() == pytest.approx(1, abs=1e-6)
 
 
-def test_many_rows_get_fewer_and_larger_steps() -> None:
-    own = estimator({"estimator": "xgboost", "max_iter": 50}, "")
-    assert isinstance(own, Boosted)
-    for rows, rate, patience in ((boosting.MANY, 0.05, 100), (boosting.MANY + 1, 0.1, 30)):
-        sized = own.sized(rows)
-        assert (sized.learning_rate, sized.max_iter, sized.early_stopping) == (rate, 50, patience)
-    assert own.sized(10).sized(10**6).learning_rate == 0.05
+def test_rows_and_target_decide_what_is_not_given() -> None:
+    own = Boosted(max_iter=50)
+    many = (0.1, 50, 30)
+    for rows, classes, expected in (
+        *((20_000, True, (0.05, 50, 30)), (20_000, False, (0.05, 50, 100))),
+        *((20_001, True, many), (20_001, False, many)),
+    ):
+        suited = own.suited(rows, classes=classes)
+        assert (suited.learning_rate, suited.max_iter, suited.early_stopping) == expected
+    again = own.suited(10, classes=True).suited(10**6, classes=True)
+    assert again.learning_rate == 0.05
 
 
 @pytest.mark.parametrize(("features", "share"), [(2, 1), (10, 1), (16, 0.625), (79, 0.5)])

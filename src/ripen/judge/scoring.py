@@ -212,7 +212,8 @@ def differences(scored: list[Scored], best: str, scorer: Scorer) -> dict[str, di
 
 def tied(rival: Mapping[str, float] | None) -> bool:
     """Return whether the rows do not tell a model from the best one; False if not compared."""
-    return rival is not None and abs(rival["behind"]) < CLEAR * rival[ERROR]
+    # Two models with the same answers have no difference, and it has no error.
+    return rival is not None and abs(rival["behind"]) <= CLEAR * rival[ERROR]
 
 
 # --- How models learned --------------------------------------------------------------------------

@@ -241,6 +241,7 @@ def test_what_the_choice_rests_on() -> None:
         ([1.5, 1.5, 1, 1], "blend", -0.25),  # 0.5 behind in one of two folds
         ([1.25] * 4, "a", 0.25),  # 0.25 behind in each
         ([0.5] * 4, "blend", 0.5),
+        ([1.0] * 4, "blend", 0.0),  # the same answers
     ],
 )
 def test_the_blend_is_best_unless_a_model_is_clearly_ahead_of_it(

@@ -7,12 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from ripen.cli.command import COMMANDS
+from ripen.cli.command import COMMANDS, INTERRUPTED
 from ripen.core.errors import RipenError, UsageError, line
 from ripen.settings import compose as config
 
 DISTRIBUTION = "ripen-pipeline"
-INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
 
 
 def main(arguments: list[str] | None = None) -> int:

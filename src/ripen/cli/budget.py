@@ -17,7 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from ripen.cli.live import TIMES, read_times, stop, write_times
+from ripen.cli.live import REPRO, TIMES, read_times, stop, write_times
 from ripen.core.errors import DataError
 from ripen.core.layout import BLEND, Layout
 from ripen.core.lineage import MODELS
@@ -288,8 +288,7 @@ class Spending:
 
     def _repro(self, unit: Unit, limit: float) -> float | None:
         start = time.monotonic()
-        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro"]
-        command += ["--single-item"] * unit.apart + [unit.stage]
+        command = [*REPRO, *["--single-item"] * unit.apart, unit.stage]
         with tempfile.TemporaryFile("w+", errors="replace") as output:
             process = subprocess.Popen(
                 command, env=self.environment, stdout=output, stderr=output,

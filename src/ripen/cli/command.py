@@ -11,6 +11,7 @@ from ripen.settings import compose as config
 
 Run = Callable[[argparse.Namespace], int]
 Arguments = Callable[[argparse.ArgumentParser, Path], None]
+INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
 
 
 @dataclass(frozen=True)

@@ -25,14 +25,16 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from ripen.cli.command import INTERRUPTED
 from ripen.cli.lanes import Phase
 from ripen.core.atomic import write_text
 from ripen.core.lineage import competition_of
 from ripen.core.processes import end
 
+# DVC locks its files for moments, so that processes take turns.
+REPRO = (sys.executable, "-m", "dvc", "--wait-for-lock", "repro")
 TIMES = Path(".ripen") / "stage_seconds.json"
 """How long each stage took when it last ran."""
-INTERRUPTED = 130  # the exit code after Ctrl-C
 GRACE = 10.0  # seconds to end, before a stopped stage is killed
 RUNS = re.compile(r"Running stage '([^']+)'")
 SAME = re.compile(r"Stage '([^']+)' (didn't change|is cached)")

@@ -208,9 +208,7 @@ def _loaded() -> dict[str, Competition]:
 
 def _dvc(phase: lanes.Phase, stages: Sequence[str]) -> list[str]:
     """Return DVC's command for the stages of a lane."""
-    # DVC locks its files for moments, so that processes take turns.
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro"]
-    return [*command, *(["--single-item", *stages] if phase.alone else lanes.targets(stages))]
+    return [*live.REPRO, *(["--single-item", *stages] if phase.alone else lanes.targets(stages))]
 
 
 def _text(file: Path) -> str:

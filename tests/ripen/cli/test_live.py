@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from ripen.cli import live
+from ripen.cli.command import INTERRUPTED
 from ripen.cli.lanes import Phase
 from ripen.cli.live import View, read_times, repro
 
@@ -193,5 +194,5 @@ def test_no_process_outlives_a_stopped_run(
     stops = program(then=f"import signal; os.kill(os.getppid(), signal.{sent}); time.sleep(60)")
     programs = {"fit@a.svm": program(then="time.sleep(60)"), "fit@b.svm": stops}
     with ended:
-        assert beside(programs, tmp_path / "times.json") == live.INTERRUPTED
+        assert beside(programs, tmp_path / "times.json") == INTERRUPTED
     assert set(psutil.Process().children(recursive=True)) <= set(others)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from ripen import cli
+from ripen.cli.command import INTERRUPTED
 from ripen.data.sources import download
 from ripen.entry import new as command
 from ripen.settings.yaml_files import read
@@ -159,7 +160,7 @@ def test_the_end_of_the_input_is_no_traceback(
 
     monkeypatch.setattr(builtins, "input", ended)
     monkeypatch.setattr(command, "_terminal", lambda: True)
-    assert cli.main(["new", "mine", "--from", "mine"]) == cli.INTERRUPTED
+    assert cli.main(["new", "mine", "--from", "mine"]) == INTERRUPTED
     assert capsys.readouterr().err == "\nripen: interrupted\n"
     assert not Path("conf/competition/mine.yaml").exists()
 

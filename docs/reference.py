@@ -28,7 +28,7 @@ from ripen.competition.tasks import TASKS
 from ripen.data.readers import READERS
 from ripen.data.sources import SOURCES
 from ripen.learn.blenders import BLENDERS
-from ripen.learn.estimator import ESTIMATORS
+from ripen.learn.estimator import ESTIMATORS, Estimator
 from ripen.nets.contract import MODELS, Contract, contract
 from ripen.settings import schema
 from ripen.settings.compose import as_mapping, compose
@@ -173,17 +173,31 @@ def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPars
 
 
 def estimators_page() -> str:
-    """Every estimator, with its settings."""
+    """Every estimator with its own settings, after those that several share."""
     parts = [
-        "# Estimators\n\nA line under `models` of a competition makes a model: "
+        "# Estimators\n\n"
+        "A line under `models` of a competition makes a model: "
         "`forest: {estimator: random_forest, n_estimators: 500}`. `models.NAME: null` removes one "
-        "that the kind gives. Beside its own settings every estimator takes `inputs` (`[table]`, "
-        "`[images]`, or names of features), `folds` (in how many of the folds rows are held out; "
-        "all by default), and [`seeds`, `tune` and `rows`](../how-to/presets.md)."
+        "that the kind gives. The first sections hold the settings that several estimators share. "
+        "[Presets, budget and tuning](../how-to/presets.md) explains `seeds`, `tune` and `rows`, "
+        "and gives [the defaults of boosted trees](../how-to/presets.md#large-tables)."
     ]
+    kinds = dict.fromkeys(base for each in ESTIMATORS.values() for base in _shared(each))
+    for kind in sorted(kinds, key=lambda kind: len(kind.__mro__)):
+        parts.append(f"## {kind.__name__}\n\n{_prose(kind)}\n\n{_own(kind)}")
     for name, estimator in ESTIMATORS.items():
-        parts.append(f"## {name}\n\n{_prose(estimator)}\n\n{_own(estimator)}")
+        links = [f"[{base.__name__}](#{base.__name__.lower()})" for base in _shared(estimator)]
+        parts.append(
+            f"## {name}\n\n{_prose(estimator)}\n\nIt also has the settings of "
+            f"{' and '.join(reversed(links))}.\n\n{_own(estimator)}"
+        )
     return "\n\n".join(parts) + "\n"
+
+
+def _shared(estimator: type) -> list[type]:
+    """Return the classes that an estimator has settings from, the nearest first."""
+    bases = estimator.__mro__[1:-1]
+    return [base for base in bases if dataclasses.is_dataclass(base) and _names(base)]
 
 
 def zoo_page() -> str:
@@ -288,18 +302,27 @@ def _fields(kind: type, given: Mapping[str, Mapping[str, Any]] | None) -> str:
 
 
 def _own(kind: type) -> str:
-    """Return the table of an entry's own settings, without those that all estimators have."""
-    common = {"inputs", "folds", "seeds", "rows", "tune"} if kind in ESTIMATORS.values() else set()
+    """Return the table of an entry's settings; of an estimator, without those of its bases."""
     if not dataclasses.is_dataclass(kind):
         return ""
-    hints = typing.get_type_hints(kind, include_extras=True)
+    estimates = issubclass(kind, Estimator)
+    hints, about = typing.get_type_hints(kind, include_extras=True), attributes(kind)
     rows = [
-        (f"`{key_of(field.name)}`", described(hints[field.name]), _default(field, {}))
+        (f"`{key_of(field.name)}`", described(hints[field.name]), _default(field, {}),
+         about.get(field.name, "").replace("``", "`"))
         for field in dataclasses.fields(kind)
-        if field.name not in common
-    ]
-    shown = table(("setting", "type and range", "default"), rows) if rows else "No settings.\n"
-    return shown.replace("](#", "](settings.md#") if common else shown
+        if not estimates or field.name in _names(kind)
+    ]  # fmt: skip
+    if not rows:
+        return "It has no settings of its own.\n"
+    shown = table(("setting", "type and range", "default", "meaning"), rows)
+    return shown.replace("](#", "](settings.md#") if estimates else shown
+
+
+def _names(kind: type) -> list[str]:
+    """Return the settings that a class has itself."""
+    fields = {field.name for field in dataclasses.fields(kind)}
+    return [name for name in vars(kind).get("__annotations__", {}) if name in fields]
 
 
 def _default(field: "dataclasses.Field[Any]", given: Mapping[str, Mapping[str, Any]]) -> str:

@@ -1,5 +1,6 @@
 """The site: what its reference is generated from appears on it, and its links lead somewhere."""
 
+import html
 import re
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from ripen.learn.estimator import ESTIMATORS
 from ripen.settings import schema
 from ripen.settings.compose import keys
 from ripen.settings.typed import key_of
-from tests.ripen.browser import needs_chromium, opened
+from tests.ripen.browser import WIDTHS, browser, needs_chromium, opened
 from tests.ripen.conftest import ROOT
 
 
@@ -89,6 +90,9 @@ def test_every_entry_of_a_registry_is_on_a_page() -> None:
         assert f"### split: {name}\n" in settings
     for name in ESTIMATORS:
         assert f"## {name}\n" in estimators
+    # What several estimators share is said once, with its meaning.
+    for shared in ("| `seeds` | ", "| `encode` | text or null | `null` | How categories become"):
+        assert estimators.count(f"\n{shared}") == 1
     metrics = reference.PAGES["reference/metrics.md"]()
     for name in METRICS:
         assert f"`{name}`" in metrics
@@ -150,6 +154,43 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder / "site"
+
+
+def pages_of(site: Path) -> list[Path]:
+    """Return the pages, without that of a wrong address: its links begin at a server's root."""
+    return sorted(page for page in site.rglob("*.html") if page.name != "404.html")
+
+
+@pytest.mark.slow
+def test_every_link_between_pages_leads_somewhere(site: Path) -> None:
+    pages = pages_of(site)
+    ends = {page: set(re.findall(r'\bid="([^"]+)"', page.read_text("utf-8"))) for page in pages}
+    wrong = set()
+    for page in pages:
+        for link in re.findall(r'\bhref="(?!\w+:)([^"]*)"', page.read_text(encoding="utf-8")):
+            path, _, anchor = html.unescape(link).partition("#")
+            target = (page.parent / path).resolve() if path else page
+            if not target.exists() or (anchor and anchor not in ends.get(target, {anchor})):
+                wrong.add((page.relative_to(site).as_posix(), link))
+    assert wrong == set()
+
+
+@needs_chromium
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_page_is_wider_than_its_window(site: Path, width: int) -> None:
+    # Code and tables scroll by themselves; at 1280 pixels no table has to.
+    wide = []
+    with browser() as context:
+        for file in pages_of(site):
+            with opened(file.as_uri(), width, context) as (page, _):
+                overflows = page.evaluate(
+                    "() => [document.documentElement, ...(innerWidth < 1000 ? [] :"
+                    "document.querySelectorAll('.md-typeset__scrollwrap'))]"
+                    ".some(each => each.scrollWidth > each.clientWidth + 1)"
+                )
+                wide += [file.relative_to(site).as_posix()] * overflows
+    assert wide == []
 
 
 @pytest.mark.slow

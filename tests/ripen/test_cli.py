@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from docs import reference
 from ripen import cli
 from ripen.cli import runs
 from ripen.cli.command import COMMANDS
@@ -225,6 +226,15 @@ def test_the_examples_of_a_commands_help_are_valid(name: str) -> None:
         words = shlex.split(line.partition(" > ")[0])
         assert words[0] == name
         cli.parser().parse_args(words)
+
+
+def test_help_fits_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    parser = cli.parser()
+    helps = {"": parser, **reference.commands(parser)}
+    wide = {name: max(map(len, each.format_help().splitlines())) for name, each in helps.items()}
+    assert len(wide) == 1 + len(COMMANDS)
+    assert {name: width for name, width in wide.items() if width > 80} == {}
 
 
 def test_a_run_says_how_to_go_back(

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import textwrap
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
@@ -12,6 +13,7 @@ from ripen.core.errors import RipenError, UsageError, line
 from ripen.settings import compose as config
 
 DISTRIBUTION = "ripen-pipeline"
+WIDTH = 78  # of help that argparse does not wrap
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,7 +85,7 @@ def parser(here: Path = Path()) -> argparse.ArgumentParser:
         added = commands.add_parser(
             name,
             help=command.run.__doc__,
-            description=command.run.__doc__,
+            description=textwrap.fill(command.run.__doc__ or "", WIDTH),
             epilog="\n  ".join(["examples:", *(f"ripen {words}" for words in command.examples)]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )

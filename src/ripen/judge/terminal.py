@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -12,6 +13,7 @@ from ripen.judge.data_report import DataReport
 from ripen.judge.leaderboard import Column, Leaderboard, leaderboard, read_metrics
 
 HEADING = 14  # letters in a line of a column's heading
+TIME, ENDED = "training\ntime", "stopped"  # columns that hold no score
 _WIDE = Console(width=1000).options
 
 
@@ -30,40 +32,41 @@ def as_table(
     width : int or None
         Letters in a line. Where they are too few the columns are left out that decide least.
     """
-    shown = board.summary
-    least = [column for column in shown if column.metric != board.decides.metric]
-    least.sort(key=lambda column: (column.part == board.decides.part, shown.index(column)))
+    timed = any(row.model in seconds for row in board.rows)
+    ends = any(row.ended for row in board.rows)
+    shown: list[Column | str] = [*board.summary, *[TIME] * timed, *[ENDED] * ends]
+    scores = [column for column in board.summary if column.metric != board.decides.metric]
+    scores.sort(key=lambda column: (column.part == board.decides.part, shown.index(column)))
+    least: list[Column | str] = [*[TIME] * timed, *[ENDED] * ends, *scores]
     table = _table(board, seconds, title, shown)
     while width and least and Measurement.get(Console(), _WIDE, table).maximum > width:
-        shown = [column for column in shown if column != least[-1]]
-        least.pop()
+        shown.remove(least.pop())
         table = _table(board, seconds, title, shown)
     return table
 
 
 def _table(
-    board: Leaderboard, seconds: Mapping[str, float], title: str, shown: Sequence[Column]
+    board: Leaderboard, seconds: Mapping[str, float], title: str, shown: Sequence[Column | str]
 ) -> Table:
     table = Table(title=title)
     table.add_column("model", no_wrap=True)
     for column in shown:
         # Only headings wrap: a score and its standard error stay in one line.
-        heading = textwrap.fill(board.heading(column), HEADING)
-        table.add_column(heading, justify="right", no_wrap=True)
-    if timed := any(row.model in seconds for row in board.rows):
-        table.add_column("training\ntime", justify="right", no_wrap=True)
-    if ends := any(row.ended for row in board.rows):
-        table.add_column("stopped", no_wrap=True)
+        if isinstance(column, str):
+            heading = column
+        else:
+            heading = textwrap.fill(board.heading(column), HEADING)
+        justify: Literal["left", "right"] = "left" if column == ENDED else "right"
+        table.add_column(heading, justify=justify, no_wrap=True)
     for row in board.rows:
         took = seconds.get(row.model)
+        texts = {TIME: "" if took is None else f"{took:.2f} s", ENDED: row.ended}
         table.add_row(
             f"{row.model} (best)" if row.best else row.model,
-            *(board.text(row, column) for column in shown),
-            *(["" if took is None else f"{took:.2f} s"] if timed else []),
-            *([row.ended] if ends else []),
+            *(texts[c] if isinstance(c, str) else board.text(row, c) for c in shown),
         )
     if board.bayes:
-        cells = [board.text(board.bayes, column) for column in shown]
+        cells = ["" if isinstance(c, str) else board.text(board.bayes, c) for c in shown]
         table.add_row("best possible (Bayes)", *cells, style="dim")
     return table
 

@@ -1,10 +1,12 @@
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from ripen.judge.leaderboard import leaderboard
 from ripen.judge.terminal import as_table
 
+AFTER = ["training time", "stopped"]
 METRICS = {
     "models": {
         "svm": {"validation": {"log_loss": 0.3, "accuracy": 0.9}, "test": {"accuracy": 0.91}},
@@ -83,16 +85,32 @@ def test_with_a_test_part_alone() -> None:
     ]
 
 
-def test_a_narrow_terminal_keeps_the_scores_that_decide() -> None:
-    board = leaderboard(METRICS)
-    for width in (200, 90, 20):
-        table = as_table(board, {"net": 1.0}, "avocado", width)
-        headings = [str(column.header).replace("\n", " ") for column in table.columns[1:-2]]
-        assert (
-            headings
-            == {
-                200: ["validation log loss", "validation accuracy", "test accuracy"],
-                90: ["validation log loss", "test accuracy"],
-                20: ["validation log loss"],
-            }[width]
-        )
+@pytest.mark.parametrize(
+    ("width", "headings"),
+    [
+        (200, ["validation log loss", "validation accuracy", "test accuracy", *AFTER]),
+        (90, ["validation log loss", "test accuracy", *AFTER]),
+        (76, ["validation log loss", *AFTER]),
+        (70, ["validation log loss", "training time"]),
+        (50, ["validation log loss"]),
+    ],
+)
+def test_a_narrow_terminal_keeps_the_scores_that_decide(width: int, headings: list[str]) -> None:
+    table = as_table(leaderboard(METRICS), {"net": 1.0}, "avocado", width)
+    assert [str(column.header).replace("\n", " ") for column in table.columns[1:]] == headings
+
+
+def test_80_columns_show_names_and_scores_whole() -> None:
+    score = {"log_loss": 0.5852, "score": 0.585204, "standard_error": 0.00407}
+    ended = {"stopped": "early_stopping", "iterations": 3500}
+    models = {
+        name: {"validation": score, "test": score} | ended
+        for name in ("net", "logistic_regression", "hist_gradient_boosting")
+    }
+    metrics = METRICS | {"models": models}
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(as_table(leaderboard(metrics), dict.fromkeys(models, 12.5), "it", 80))
+    shown = capture.get()
+    assert "…" not in shown
+    assert shown.count("0.58520 ± 0.0041") == 6

@@ -280,3 +280,20 @@ def test_a_browser_shows_the_report(reproduced: Clone, competition: str, width: 
         page.emulate_media(color_scheme="light")
         screenshot(page, f"report-{competition}-{width}")
     assert errors == []
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_on_paper_lines_and_colours_are_whole_and_no_heading_stands_alone(tmp_path: Path) -> None:
+    (tmp_path / "cheese.html").write_text(html(made()), encoding="utf-8")
+    with opened((tmp_path / "cheese.html").as_uri(), 1280) as (page, _):
+        page.emulate_media(media="print")
+
+        def style(of: str, name: str) -> str:
+            return str(page.locator(of).first.evaluate(f"each => getComputedStyle(each).{name}"))
+
+        # A cell that sticks to the window would cover the line below it.
+        assert style("#leaderboard td", "position") == "static"
+        assert style(".dot", "printColorAdjust") == "exact"
+        assert style("#figures > p", "breakAfter") == "avoid"
+        assert not page.locator("nav, details").first.is_visible()

@@ -14,7 +14,7 @@ function made(tag, text, kind) {
 async function ask(body, type) {
   const turn = ++latest;
   at("error").textContent = "";
-  at("time").textContent = "…";
+  at("time").textContent = "Asking the model …";
   let found;
   try {
     const got = await fetch("api/predict", { method: "POST", headers: { "Content-Type": type }, body });
@@ -23,9 +23,17 @@ async function ask(body, type) {
     found = { error: "ripen serve does not answer. Is it still running?" };
   }
   if (turn !== latest) return;
-  at("answer").hidden = Boolean(found.error);
-  if (found.error) at("error").textContent = found.error;
+  if (found.error) refuse(found.error);
   else show(found);
+}
+
+// What is shown belongs to an answer: without one there is none.
+function refuse(error) {
+  latest++;
+  at("answer").hidden = at("picture").hidden = true;
+  at("invite").hidden = false;
+  at("time").textContent = "";
+  at("error").textContent = error;
 }
 
 function show(found) {
@@ -47,15 +55,14 @@ function show(found) {
   if (found.seen) at("seen").src = found.seen;
   at("decides").hidden = !found.saliency;
   if (found.saliency) at("saliency").src = found.saliency;
+  at("answer").hidden = false;
   at("time").textContent = `Answered in ${(1000 * found.seconds).toFixed(0)} ms.`;
 }
 
 function take(file) {
-  if (!file) return;
+  if (!file) return refuse("No file came with it. Save the image, and drop the file here.");
   if (file.size > model.largest) {
-    at("answer").hidden = true;
-    at("error").textContent = `The picture has more than ${model.largest / 2 ** 20} MiB.`;
-    return;
+    return refuse(`The picture has more than ${model.largest / 2 ** 20} MiB.`);
   }
   const picture = at("picture");
   if (picture.src) URL.revokeObjectURL(picture.src);
@@ -68,7 +75,9 @@ function take(file) {
 function takePictures() {
   const drop = at("drop");
   drop.hidden = false;
-  at("file").addEventListener("change", (event) => take(event.target.files[0]));
+  at("file").addEventListener("change", (event) => {
+    if (event.target.files.length) take(event.target.files[0]); // none: the choice was called off
+  });
   document.addEventListener("paste", (event) => take([...event.clipboardData.files][0]));
   document.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
   document.addEventListener("dragleave", () => drop.classList.remove("over"));

@@ -444,7 +444,19 @@ def test_a_browser_drops_a_picture_and_fills_in_a_form(net: pictures.Net, linear
         page.set_input_files("#file", {"name": "x.png", "mimeType": "image/png", "buffer": b"x"})
         page.wait_for_selector("#error:not(:empty)")
         assert "is not an image" in page.inner_text("#error")
-        assert not page.is_visible("#answer")
+        # Nothing of the image before is left beside the error.
+        assert page.is_visible("#invite")
+        for gone in ("answer", "picture", "time"):
+            assert not page.is_visible(f"#{gone}")
+        page.evaluate(
+            """() => {
+                const data = new DataTransfer();
+                data.setData("text/plain", "https://example.org/cat.jpg");
+                const event = new ClipboardEvent("paste", { clipboardData: data, bubbles: true });
+                document.dispatchEvent(event);
+            }"""
+        )
+        assert page.inner_text("#error").startswith("No file came with it.")
         assert errors == ["400 /api/predict"]
     with serving(linear) as address, opened(address, 390) as (page, errors):
         page.wait_for_selector("#form:not([hidden])")

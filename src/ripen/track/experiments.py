@@ -131,6 +131,12 @@ def experiment(run: RunSettings, competition: str) -> Experiment | None:
         return found
 
 
+def all_experiments(run: RunSettings) -> dict[str, Experiment]:
+    """Return the store's experiments by name. Create the store if it does not exist."""
+    with locked(run):
+        return {each.name: each for each in Client(store_uri(run)).search_experiments()}
+
+
 # --- The search for runs -------------------------------------------------------------------------
 
 

@@ -68,15 +68,17 @@ def run(settings: Run, port: int, *, browser: bool) -> int:
 def experiment_pages(settings: Run) -> dict[str, str]:
     """Return the pages of each competition's experiment, by name: paths below the server's address.
 
-    These are its saved views, or its list of runs if it has none.
+    These are its saved views, or its list of runs if it has none. The last run's competitions come
+    first, then those of earlier runs, which have views.
     """
     pages: dict[str, str] = {}
-    for competition in settings.competitions:
-        found = experiments.experiment(settings, competition)
-        if found is not None:
+    known = experiments.all_experiments(settings)
+    for name in dict.fromkeys([*settings.competitions, *sorted(known)]):
+        if found := known.get(name):
             views = saved_views.paths(found.experiment_id, found.tags)
             plain = {"runs": f"/#/experiments/{found.experiment_id}/runs"}
-            pages |= {f"{competition}, {k}": path for k, path in (views or plain).items()}
+            shown = views or (plain if name in settings.competitions else {})
+            pages |= {f"{name}, {view}": path for view, path in shown.items()}
     return pages
 
 

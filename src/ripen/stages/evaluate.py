@@ -91,10 +91,13 @@ def run(name: str) -> None:
 
 
 def note(competition: str, board: Leaderboard) -> str:
-    """Return what MLflow's pages say of the experiment: its result, and how to make it again."""
+    """Return what MLflow's pages say of the experiment: its result, and how to make it again.
+
+    The list of experiments shows the first words as they stand, without Markdown.
+    """
     return (
-        f"The competition **{competition}**. Best: **{board.best.model}**, "
-        f"{board.heading(board.decides)} {board.text(board.best, board.decides)}. "
+        f"Best: {board.best.model}, {board.heading(board.decides)} "
+        f"{board.text(board.best, board.decides)}. "
         f"{board.certainty}\n\nTo run it again: `ripen run 'competitions=[{competition}]'`. "
         f"Its report: `{Layout(competition).report}`."
     )

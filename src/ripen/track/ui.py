@@ -76,7 +76,9 @@ def experiment_pages(settings: Run) -> dict[str, str]:
     for name in dict.fromkeys([*settings.competitions, *sorted(known)]):
         if found := known.get(name):
             views = saved_views.paths(found.experiment_id, found.tags)
-            plain = {"runs": f"/#/experiments/{found.experiment_id}/runs"}
+            # Else MLflow's menu would be the one for language models.
+            training = "workflowType=machine_learning"
+            plain = {"runs": f"/#/experiments/{found.experiment_id}/runs?{training}"}
             shown = views or (plain if name in settings.competitions else {})
             pages |= {f"{name}, {view}": path for view, path in shown.items()}
     return pages

@@ -28,4 +28,5 @@ def test_the_last_runs_competitions_come_first_and_earlier_ones_after_them(
         *("avocado, models", "avocado, models, charts alone"),
     ]
     (digits,) = client.search_experiments(filter_string="name = 'digits'")
-    assert pages["digits, runs"] == f"/#/experiments/{digits.experiment_id}/runs"
+    runs = f"/#/experiments/{digits.experiment_id}/runs?workflowType=machine_learning"
+    assert pages["digits, runs"] == runs

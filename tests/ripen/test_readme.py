@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from ripen import cli
+from ripen.cli.command import COMMANDS as OURS
 from ripen.stages import fetch, prepare
 from ripen.stages.settings import compose
 from tests.ripen.conftest import ROOT, Clone
 
 PAGES = ["README.md", *sorted(f"docs/tutorial/{p.name}" for p in ROOT.glob("docs/tutorial/*.md"))]
+EVERY = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))
 COMMANDS = ("make", "ripen", "dvc", "caffe", "mlflow", "git", "curl", ".")
 # The avocados' net with other settings: validation log loss and test accuracy, as the pages have
 # them. The last test trains each.
@@ -77,6 +79,21 @@ def test_commands_of_ripen_are_valid_as_they_stand() -> None:
         overrides = [*getattr(chosen, "overrides", []), *(getattr(chosen, "multirun", None) or [])]
         if words[:1] == ["run"] and "competitions=[titanic]" not in overrides:
             compose(overrides, ROOT / "conf")
+
+
+@pytest.mark.parametrize("page", EVERY)
+def test_commands_of_ripen_on_every_page_are_valid(page: str) -> None:
+    known, shipped = cli.parser(), {path.stem for path in ROOT.glob("conf/competition/*.yaml")}
+    for block in blocks(page):
+        for line in block.replace("\\\n", "").splitlines():
+            command = line.strip().removeprefix("$ ").partition(" #")[0]
+            if not command.startswith("ripen "):
+                continue
+            chosen = known.parse_args(shlex.split(command)[1:])
+            overrides = [each for each in getattr(chosen, "overrides", []) if "budget=" not in each]
+            named = re.search(r"competitions=\[(\w+)", command)
+            if chosen.run is OURS["run"].run and (not named or named[1] in shipped):
+                compose(overrides, ROOT / "conf")
 
 
 def test_brackets_are_quoted_for_zsh() -> None:

@@ -154,6 +154,7 @@ def test_the_page_is_the_same_each_time() -> None:
 def test_the_page_ends_with_the_command_to_run_it_again() -> None:
     page = html(made(settings={"train.solver.base_lr": "0.1", "note": "<b>"}))
     assert "make repro COMPETITIONS=cheese" in page
+    assert "<code>ripen run 'competitions=[cheese]' preset=fast</code>" in page
     assert "<code>&lt;b&gt;</code>" in page
     assert "<code>train.solver.base_lr</code>" in page
 

@@ -50,7 +50,7 @@ def serve(chosen: argparse.Namespace) -> int:
     from ripen.serve.offer import served
 
     check_port(chosen.host, chosen.port, "ripen serve", 8000)
-    again = " (fitted again first, if it is no net of images)" if named else ""
+    again = " (unless it is a net of images, it is fitted again first)" if named else ""
     print(f"loading the model{again}", flush=True)
     model = served(chosen.name, chosen.model)
     shown = f"[{chosen.host}]" if ":" in chosen.host else chosen.host

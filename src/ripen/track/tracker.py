@@ -264,6 +264,8 @@ class Tracker(AbstractContextManager["Tracker"]):
         competition, stage = self._competition, f"{self._stage}@{self._key}"
         first = "".join(f"`git checkout {one[:12]}`, then " for one in commit.values())
         if nested:
+            if overrides := self._run.overrides:  # else the commit's params.yaml has the stage
+                first += f"`{shlex.join(['ripen', 'compose', *overrides])}`, then "
             return f"The model **{name}** of {competition}. Again: {first}`dvc repro {stage}`."
         words = [f"competitions=[{competition}]", *self._run.overrides]
         command = shlex.join(["ripen", "run", *dict.fromkeys(words)])

@@ -87,6 +87,17 @@ def test_a_model_is_a_run_within_the_pipelines(repository: Path) -> None:
     assert [(point.step, point.value) for point in curve] == [(100, 0.01), (200, 0.005)]
 
 
+def test_a_models_description_has_the_commands_that_run_it_again(repository: Path) -> None:
+    overrides = "overrides: ['competitions=[avocado]', preset=fast]"
+    (repository / "params.yaml").write_text(PARAMS.replace("overrides: []", overrides))
+    with fit("net") as tracker, tracker.model("net"):
+        pass
+    note = runs(repository)[1].data.tags["mlflow.note.content"]
+    composed, _, stage = note.partition("Again: ")[2].rpartition(", then ")
+    assert composed.endswith("`ripen compose 'competitions=[avocado]' preset=fast`")
+    assert stage == "`dvc repro fit@avocado.net`."
+
+
 def test_what_did_not_train_has_no_training_time(repository: Path) -> None:
     with fit("svm") as tracker, tracker.model("svm") as svm:
         svm.log_metrics({"training_seconds": 3.0})

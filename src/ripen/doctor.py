@@ -92,7 +92,7 @@ def _torch() -> Finding:
     if torch.cuda.is_available():
         device = torch.cuda.get_device_name(0)
     else:
-        device = f"no GPU, {torch.get_num_threads()} threads"
+        device = f"no GPU, threads: {torch.get_num_threads()}"
     return Finding("PyTorch", "works", f"{torch.__version__}, {device}")
 
 

@@ -132,11 +132,11 @@ class View:
     def done(self, lane: int = 0) -> None:
         """End the stage that runs in a lane, if one does."""
         now = self._lanes[lane]
-        if now.stage:
+        stage, now.stage, now.last = now.stage, "", ""  # the line that moves is drawn in between
+        if stage:
             took = self._clock() - now.since
-            self.times[now.stage] = round(took, 1)
-            self._say(f"{now.stage}: {shown(took)}", "green")
-        now.stage = now.last = ""
+            self.times[stage] = round(took, 1)
+            self._say(f"{stage}: {shown(took)}", "green")
 
     def start(self) -> None:
         """Begin with new lanes."""

@@ -85,6 +85,9 @@ def test_the_rest_is_guessed_from_the_last_run() -> None:
     assert view.guess() == 40.0
     view.times.pop("fit@a.net")
     assert view.guess() == 0.0
+    # A stage that has just ended is not taken for one that runs: then 0 seconds would be left.
+    view.done()
+    assert view.guess() is None
     fresh = View(console(terminal=True), STAGES, {}, clock)
     fresh.line(DVC[2])
     assert fresh.guess() is None

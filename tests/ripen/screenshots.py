@@ -21,6 +21,7 @@ CHOSEN = {
     "report-avocado-1280": "report",
     "report-avocado-dark-1280": "report-dark",
     "report-avocado-390": "report-phone",
+    "site-1280": "site",
 }
 COLOURS = 256
 LINES, LETTERS = 45, 104  # of the terminal

@@ -22,7 +22,7 @@ from ripen.learn.estimator import ESTIMATORS
 from ripen.settings import schema
 from ripen.settings.compose import keys
 from ripen.settings.typed import key_of
-from tests.ripen.browser import WIDTHS, browser, needs_chromium, opened
+from tests.ripen.browser import WIDTHS, browser, needs_chromium, opened, screenshot
 from tests.ripen.conftest import ROOT
 
 
@@ -206,6 +206,7 @@ def test_the_site_asks_no_server(site: Path) -> None:
 @pytest.mark.slow
 def test_the_search_works_from_a_folder(site: Path) -> None:
     with opened((site / "index.html").as_uri(), 1280) as (page, errors):
+        screenshot(page, "site-1280")
         page.keyboard.press("s")
         page.wait_for_selector(".md-search__input:focus")
         page.keyboard.type("Optuna")

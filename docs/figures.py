@@ -29,6 +29,7 @@ COPIED = {
     "learning-curve.svg": ("avocado", "learning_curve.svg"),
     "trainings.svg": ("digits", "trainings.svg"),
     "mistakes.svg": ("digits", "net/mistakes.svg"),
+    "saliency.svg": ("digits", "net/saliency.svg"),
 }
 RATES = {  # the talk's step sizes, each with what keeps it as it is
     0.001: ["solver.base_lr=0.001"],

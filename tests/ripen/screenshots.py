@@ -17,7 +17,6 @@ from tests.ripen.browser import opened
 
 CHOSEN = {
     "mlflow-models-1280": "runs",
-    "mlflow-curve-1280": "run-curve",
     "report-avocado-1280": "report",
     "report-avocado-dark-1280": "report-dark",
     "report-avocado-390": "report-phone",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from docs import reference
+from docs import figures, reference
 from ripen import cli
 from ripen.competition.metrics import METRICS
 from ripen.competition.splitters import SPLITTERS
@@ -142,6 +142,16 @@ def test_every_page_is_in_the_navigation() -> None:
     for page in pages - {"metrics.md"} | set(reference.PAGES):
         assert re.search(rf"(?m)[ :]{re.escape(page)}$", text), page
     assert yaml.safe_load(text)["theme"]["font"] is False
+
+
+def test_every_image_is_shown_and_every_figure_can_be_drawn_again() -> None:
+    places = [ROOT / "README.md", ROOT / "mkdocs.yml", *(ROOT / "docs").rglob("*.md")]
+    text = "".join(place.read_text(encoding="utf-8") for place in places)
+    images = {path.name for path in (ROOT / "docs" / "images").iterdir()}
+    assert {name for name in images if f"images/{name}" not in text} == set()
+    # The logo is drawn by hand.
+    drawn = {*figures.COPIED, "rates.svg", "ripen.svg"}
+    assert {name for name in images if name.endswith(".svg")} == drawn
 
 
 @pytest.fixture(scope="module")

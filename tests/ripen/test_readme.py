@@ -14,12 +14,13 @@ import pytest
 
 from ripen import cli
 from ripen.cli.command import COMMANDS as OURS
+from ripen.settings import compose as config
 from ripen.stages import fetch, prepare
 from ripen.stages.settings import compose
 from tests.ripen.conftest import ROOT, Clone
 
 PAGES = ["README.md", *sorted(f"docs/tutorial/{p.name}" for p in ROOT.glob("docs/tutorial/*.md"))]
-EVERY = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))
+EVERY = ["README.md", *sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("docs/**/*.md"))]
 COMMANDS = ("make", "ripen", "dvc", "caffe", "mlflow", "git", "curl", ".")
 # The avocados' net with other settings: validation log loss and test accuracy, as the pages have
 # them. The last test trains each.
@@ -77,19 +78,21 @@ def test_commands_of_ripen_are_valid_as_they_stand() -> None:
     for _, words in found:
         chosen = known.parse_args(words)
         overrides = [*getattr(chosen, "overrides", []), *(getattr(chosen, "multirun", None) or [])]
-        if words[:1] == ["run"] and "competitions=[titanic]" not in overrides:
+        if words[:1] == ["run"] and "competitions=[my_titanic]" not in overrides:
             compose(overrides, ROOT / "conf")
 
 
 @pytest.mark.parametrize("page", EVERY)
 def test_commands_of_ripen_on_every_page_are_valid(page: str) -> None:
-    known, shipped = cli.parser(), {path.stem for path in ROOT.glob("conf/competition/*.yaml")}
+    known, shipped = cli.parser(), config.available(ROOT / "conf")
     for block in blocks(page):
         for line in block.replace("\\\n", "").splitlines():
             command = line.strip().removeprefix("$ ").partition(" #")[0]
             if not command.startswith("ripen "):
                 continue
             chosen = known.parse_args(shlex.split(command)[1:])
+            if chosen.run is OURS["new"].run:
+                assert chosen.name not in shipped, f"{page}: the name of {command} is taken"
             overrides = [each for each in getattr(chosen, "overrides", []) if "budget=" not in each]
             named = re.search(r"competitions=\[(\w+)", command)
             if chosen.run is OURS["run"].run and (not named or named[1] in shipped):

@@ -30,7 +30,7 @@ def _new_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
 
 @command(
     "new",
-    "new titanic --kaggle titanic",
+    "new my_titanic --kaggle titanic",
     "new shop --from ~/downloads/shop.zip --yes",
     arguments=_new_arguments,
 )

@@ -134,7 +134,9 @@ def test_a_row_gets_the_answer_of_the_pipeline(tmp_path: Path, task: str) -> Non
     for row, expected in zip(range(50, 60), outputs, strict=True):
         answer = table.answer(as_typed_in(frame.iloc[row]))
         found = dict(answer.top or answer.values)
-        np.testing.assert_allclose([found[name] for name in table.names], expected, rtol=1e-6)
+        # One row is multiplied by another kernel than ten, and a probability has 24 bits.
+        told = [found[name] for name in table.names]
+        np.testing.assert_allclose(told, expected, rtol=1e-6, atol=2.0**-22)
         assert [p for _, p in answer.top] == sorted((p for _, p in answer.top), reverse=True)
 
 

@@ -54,18 +54,18 @@ function take(file) {
   if (!file) return;
   if (file.size > model.largest) {
     at("answer").hidden = true;
-    at("error").textContent = `The picture has more than ${model.largest / 2 ** 20} MiB.`;
+    at("error").textContent = `The image has more than ${model.largest / 2 ** 20} MiB.`;
     return;
   }
-  const picture = at("picture");
-  if (picture.src) URL.revokeObjectURL(picture.src);
-  picture.src = URL.createObjectURL(file);
-  picture.hidden = false;
+  const image = at("image");
+  if (image.src) URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(file);
+  image.hidden = false;
   at("invite").hidden = true;
   ask(file, file.type.startsWith("image/") ? file.type : "application/octet-stream");
 }
 
-function takePictures() {
+function takeImages() {
   const drop = at("drop");
   drop.hidden = false;
   at("file").addEventListener("change", (event) => take(event.target.files[0]));
@@ -115,7 +115,7 @@ async function start() {
   document.title = `${model.title} · ripen`;
   at("title").textContent = model.title;
   at("about").textContent = model.about;
-  if (model.takes === "image") takePictures();
+  if (model.takes === "image") takeImages();
   else takeRows();
 }
 

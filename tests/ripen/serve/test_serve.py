@@ -134,7 +134,8 @@ def test_a_row_gets_the_answer_of_the_pipeline(tmp_path: Path, task: str) -> Non
     for row, expected in zip(range(50, 60), outputs, strict=True):
         answer = table.answer(as_typed_in(frame.iloc[row]))
         found = dict(answer.top or answer.values)
-        np.testing.assert_allclose([found[name] for name in table.names], expected, rtol=1e-6)
+        # A row alone may round otherwise than one among others: float32 has seven digits.
+        np.testing.assert_allclose([found[name] for name in table.names], expected, rtol=1e-5)
         assert [p for _, p in answer.top] == sorted((p for _, p in answer.top), reverse=True)
 
 
@@ -250,7 +251,7 @@ def test_an_image_gets_the_answer_of_classify(net: image_models.Net) -> None:
             content = base64.b64decode(answer[name].removeprefix("data:image/png;base64,"))
             assert Image.open(io.BytesIO(content)).size == (227, 227)
         status, answer, _ = ask(asked[0], b"GIF89a, and no more", asked[2])
-        assert (status, answer["error"][:12]) == (400, "the image:")
+        assert (status, answer["error"][:10]) == (400, "the image:")
         assert ask(asked[0], asked[1], JSON)[0] == 415
 
 

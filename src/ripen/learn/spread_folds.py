@@ -131,7 +131,8 @@ class _Process:
     def fit(self, fold: Callable[[int], Content], place: int) -> Content:
         for _ in range(ATTEMPTS):
             try:
-                return self._pool.submit(fold, place).result()
+                found: Content = self._pool.submit(fold, place).result()
+                return found
             except BrokenProcessPool:
                 self.close()
                 self._pool = self._open()

@@ -31,7 +31,6 @@ from ripen.learn.inputs import Table
 from ripen.learn.models import mlp, served
 from ripen.learn.models.image_features import image_files
 from ripen.learn.models.saved import write_net, write_pipeline
-from ripen.learn.models.train_net import CaffeNet
 from ripen.nets.engines.engine import TorchEngine
 from ripen.nets.zoo import lenet
 from ripen.track.evaluations import REQUIREMENTS
@@ -255,12 +254,12 @@ def test_a_net_answers_as_before(tmp_path: Path) -> None:
     (tmp_path / "deploy.prototxt").write_text(mlp.to_text(lenet.lenet8_deploy(5)))
     drawn = caffe.Net(str(tmp_path / "deploy.prototxt"), caffe.TEST)
     drawn.save(str(tmp_path / "model.caffemodel"))
-    net = CaffeNet(tmp_path / "deploy.prototxt", tmp_path / "model.caffemodel")
+    files = tmp_path / "deploy.prototxt", tmp_path / "model.caffemodel"
     (tmp_path / "served").mkdir()
     encoder = Encoder(16.0).fit(pixels())
     write_net(tmp_path / "served", tmp_path, encoder, (1, 8, 8), (0.0, 1.0))
     found = served.read(tmp_path / "served").predict(DIGITS.images[:7])
-    expected = net.predict_proba(np.float32(DIGITS.images[:7, None] / 16))
+    expected = TorchEngine().predict(*files, np.float32(DIGITS.images[:7, None] / 16))
     np.testing.assert_array_equal(found.drop(columns="class"), expected)
 
 

@@ -71,7 +71,7 @@ def test_the_pretrained_net_is_ahead_at_the_same_budget(reproduced: Clone) -> No
 
 def test_an_experiment_runs_for_the_chosen_competitions(sharing: Clone) -> None:
     sharing.run("ripen", "compose", "competitions=[digits]")
-    sharing.run("dvc", "exp", "run")
+    sharing.run("dvc", "exp", "run", "settings", "prepare")
     assert "fit:\n    digits.logistic_regression:" in sharing.read("params.yaml")
     assert {path.name for path in (sharing.path / "data").iterdir() if path.is_dir()} == {"digits"}
 

@@ -38,9 +38,11 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
-# One process for all stages: to import PyTorch takes a minute, emulated.
+# One process for all stages: to import PyTorch takes a minute, emulated. MLflow looks through the
+# files of every package there is before it saves a model, to warn of missing ones: ten seconds.
 RUN = """
-import shlex, sys
+import importlib_metadata, shlex, sys
+importlib_metadata.packages_distributions = dict
 from ripen.stages.__main__ import main
 sys.exit(max(main(shlex.split(line)) for line in sys.argv[1:]))
 """

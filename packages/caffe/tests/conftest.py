@@ -60,6 +60,8 @@ def install() -> Callable[..., None]:
     def run(python: Path, *arguments: str | Path) -> None:
         # Isolated, or pip counts what is on PYTHONPATH as installed.
         pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        # Most of torch's thousands of modules are never imported: none is compiled before.
+        pip.append("--no-compile")
         done = subprocess.run([*pip, *arguments], capture_output=True, text=True, check=False)
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["pip gave no reason"]

@@ -167,48 +167,56 @@ def spend(
     DataError
         If not one model of some competition was finished.
     """
-    undone, done, begun = dict[Unit, str](), list[tuple[float, float]](), set[str]()
-    running = dict[Future[float | None], tuple[Unit, bool]]()
-
-    def leave_out(unit: Unit, first: bool, reason: str) -> None:
-        undone[unit] = reason
-        if first:
-            raise DataError(
-                f"the budget is too short for one model of {unit.competition} ({unit.name}: "
-                f"{reason}). Give more, or take preset=fast. What is done is kept"
-            )
-
-    def wait_until(few: int) -> None:
-        """Wait until no more than so many units run."""
-        while len(running) > few:
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                unit, first = running.pop(future)
-                if (took := future.result()) is None:
-                    leave_out(unit, first, "stopped")
-                elif took:
-                    known[unit.stage] = took
-                    done.append((unit.cost, took))
-
+    progress, begun = _Progress(known), set[str]()
     pool = ThreadPoolExecutor(jobs)
     try:
         for unit in every:
             if unit.stage in ready:
                 begun.add(unit.competition)
                 continue
-            wait_until(jobs - 1 if unit.apart else 0)
+            progress.wait_until(jobs - 1 if unit.apart else 0)
             first = unit.name != "" and unit.competition not in begun
-            needed, limit = guess(unit, known, done), left(first)
+            needed, limit = guess(unit, known, progress.done), left(first)
             if limit <= 0 or (needed > limit and not first):
                 about = f", about {needed:.0f} s" if needed else ""
-                leave_out(unit, first, f"not begun{about}")
+                progress.leave_out(unit, first, f"not begun{about}")
                 continue
             begun |= {unit.competition} if unit.name else set()
-            running[pool.submit(dvc, unit, limit)] = unit, first
-            wait_until(jobs if unit.apart else 0)
-        wait_until(0)
+            progress.running[pool.submit(dvc, unit, limit)] = unit, first
+            progress.wait_until(jobs if unit.apart else 0)
+        progress.wait_until(0)
     finally:  # after an error others may run still, which the caller ends
         pool.shutdown(wait=False, cancel_futures=True)
-    return {unit: undone[unit] for unit in every if unit in undone}
+    return {unit: progress.undone[unit] for unit in every if unit in progress.undone}
+
+
+@dataclass
+class _Progress:
+    """Units that run, those that have run, with their cost and seconds, and those left out."""
+
+    known: dict[str, float]
+    running: dict[Future[float | None], tuple[Unit, bool]] = field(default_factory=dict)
+    done: list[tuple[float, float]] = field(default_factory=list)
+    undone: dict[Unit, str] = field(default_factory=dict)
+
+    def leave_out(self, unit: Unit, first: bool, reason: str) -> None:
+        self.undone[unit] = reason
+        if first:
+            raise DataError(
+                f"the budget is too short for one model of {unit.competition} ({unit.name}: "
+                f"{reason}). Give more, or take preset=fast. What is done is kept"
+            )
+
+    def wait_until(self, few: int) -> None:
+        """Wait until no more than so many units run."""
+        while len(self.running) > few:
+            for future in wait(self.running, return_when=FIRST_COMPLETED).done:
+                unit, first = self.running.pop(future)
+                if (took := future.result()) is None:
+                    self.leave_out(unit, first, "stopped")
+                elif took:
+                    self.known[unit.stage] = took
+                    self.done.append((unit.cost, took))
 
 
 def without(undone: Mapping[Unit, str], competitions: Mapping[str, Competition]) -> list[str]:

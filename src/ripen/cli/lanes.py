@@ -9,13 +9,11 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from ripen.core.lineage import MODELS, competition_of
 from ripen.learn.sweeps.space import SWEPT
-from ripen.settings import yaml_files
 
 ENTRY = re.compile(r"^(?=  \S)", re.MULTILINE)  # of a stage in dvc.lock
 OF_NETS = ("features", "finetune")  # the stages that read a net of the zoo
@@ -48,27 +46,6 @@ class Phase:
     alone: bool = False
 
 
-def names(pipeline: Mapping[str, Any], graph: Mapping[str, Any]) -> list[str]:
-    """Return the stages of a pipeline as DVC names them.
-
-    Parameters
-    ----------
-    pipeline : mapping
-        The content of `dvc.yaml`.
-    graph : mapping
-        The instances of its stages, `graph` of `params.yaml`.
-    """
-    found: list[str] = []
-    for name, stage in pipeline["stages"].items():
-        if "foreach" not in stage:
-            found.append(name)
-        else:
-            found += [
-                f"{name}@{key}" for key in graph[stage["foreach"].removeprefix("${graph.")[:-1]]
-            ]
-    return found
-
-
 def lanes(
     stages: Sequence[str], graph: Mapping[str, Any], competitions: Sequence[str], jobs: int
 ) -> list[list[str]]:
@@ -80,9 +57,9 @@ def lanes(
     Parameters
     ----------
     stages : sequence of str
-        From `names`.
+        All of the run, from `ripen.core.lineage.stages`.
     graph : mapping
-        As for `names`.
+        `graph` of `params.yaml`.
     competitions : sequence of str
     jobs : int
         How many processes at most.
@@ -195,15 +172,10 @@ def ordered(lock: str, before: str, stages: Sequence[str]) -> str:
     lock, before : str
         After the run, and before it; "" of none.
     stages : sequence of str
-        From `names`.
+        As for `lanes`.
     """
     head, *entries = ENTRY.split(lock)
     old = [entry.partition(":")[0].strip() for entry in ENTRY.split(before)[1:]]
     places = {name: place for place, name in enumerate(dict.fromkeys([*old, *stages]))}
     entries.sort(key=lambda entry: places.get(entry.partition(":")[0].strip(), len(places)))
     return "".join([head, *entries])
-
-
-def stages_of_run(graph: Mapping[str, Any]) -> list[str]:
-    """Return the stages of `dvc.yaml` with the instances of `params.yaml`."""
-    return names(yaml_files.read(Path("dvc.yaml")), graph)

@@ -218,7 +218,7 @@ def repro(
     ----------
     console : Console
     stages : sequence of str
-        From `ripen.cli.lanes.names`.
+        From `ripen.core.lineage.stages`.
     phases : sequence of Phase
         One after the other.
     dvc : callable

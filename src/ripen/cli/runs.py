@@ -17,10 +17,9 @@ from rich.console import Console
 from ripen.cli import budget, lanes, live
 from ripen.cli.command import command, count, known, overrides, port
 from ripen.cli.submitting import refresh, show_submissions
-from ripen.core import warm
+from ripen.core import lineage, warm
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError, DataError
-from ripen.core.lineage import leaves
 from ripen.core.locks import hold
 from ripen.core.repository import git
 from ripen.learn.sweeps.space import SWEPT
@@ -117,7 +116,7 @@ def _competitions(values: Mapping[str, Any]) -> list[str]:
 def _settings() -> dict[str, Any] | None:
     """Return the settings of params.yaml by dotted key; None if it is missing or broken."""
     try:
-        return dict(leaves(yaml_files.read(config.PARAMS)))
+        return dict(lineage.leaves(yaml_files.read(config.PARAMS)))
     except ConfigError:
         return None
 
@@ -174,7 +173,7 @@ def _repro(chosen: argparse.Namespace, started: float, environment: Mapping[str,
                 loaded = _loaded()
     competitions, dvc = list(loaded), [sys.executable, "-m", "dvc"]
     graph = yaml_files.read(config.PARAMS)["graph"]
-    stages, targets = lanes.stages_of_run(graph), list[str]()
+    stages, targets = list(lineage.stages()), list[str]()
     if spending:  # a report is written if there is time when all else is done
         targets = stages = [stage for stage in stages if not stage.startswith("report@")]
     if chosen.verbose:

@@ -37,7 +37,7 @@ def _arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     arguments=_arguments,
 )
 def serve(chosen: argparse.Namespace) -> int:
-    """Serve a page on which you ask a model: drop a picture, or fill in a form."""
+    """Serve a page on which you ask a model: drop an image, or fill in a form."""
     named = chosen.name in config.available()
     if named and config.PARAMS.exists():
         own = yaml_files.read(config.PARAMS).get("competition") or {}

@@ -4,12 +4,9 @@ Kaggle nests archives. A nested archive that is stored uncompressed is read thro
 the outer file; one that is compressed is unpacked to a temporary file first.
 """
 
-import errno
 import io
 import lzma
-import os
 import re
-import shutil
 import stat
 import struct
 import tempfile
@@ -22,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from ripen.core.atomic import FULL, fresh_folder, replacing
+from ripen.core.atomic import FULL, check_free, fresh_folder, replacing
 from ripen.core.errors import DataError, shown
 
 CHUNK = 1 << 20
@@ -179,8 +176,7 @@ class Archive(AbstractContextManager["Archive"]):
         """
         with self._writing("", folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
-            # Refuse before writing: hours of unpacking may otherwise end in a full disk.
-            _check_free(folder.parent, sum(info.file_size for info in self._infos.values()))
+            check_free(folder.parent, sum(info.file_size for info in self._infos.values()))
             with fresh_folder(folder):
                 for name in self._infos:
                     self._write(name, folder / name)
@@ -387,11 +383,6 @@ def _problem(info: zipfile.ZipInfo, limits: Limits) -> str | None:
     if ratio > limits.ratio and info.file_size > limits.small:
         return f"unpacks to {ratio:.0f} times its size: a zip bomb. Allowed: {limits.ratio:g}"
     return None
-
-
-def _check_free(folder: Path, needed: int) -> None:
-    if needed > shutil.disk_usage(folder).free:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _words(error: BaseException) -> str:

@@ -55,6 +55,20 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def check_free(folder: Path, needed: int) -> None:
+    """Refuse to write so many bytes before hours of writing end in a full disk.
+
+    Raises
+    ------
+    OSError
+        One of `FULL`, as writing would.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        needed, free = -(-needed // 10**6), free // 10**6
+        raise OSError(errno.ENOSPC, f"{needed} MB are needed and {free} MB are free")
+
+
 @contextmanager
 def fresh_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder at `path`, removed when the block raises.

@@ -12,7 +12,7 @@ from ripen.core.errors import DataError
 
 SUFFIX = ".json"
 FEW = 30  # numbers in a list: each becomes a column, of more their distribution and box means
-BOX = 8  # boxes along a side of a square of numbers, such as a picture
+BOX = 8  # boxes along a side of a square of numbers, such as an image
 QUANTILES = {"min": 0.0, "low": 0.05, "median": 0.5, "high": 0.95, "max": 1.0}
 
 

@@ -28,6 +28,24 @@ def remembering() -> Content:
     return lru_cache(maxsize=None)(_content)
 
 
+def stages(root: Path = Path()) -> dict[str, Stage]:
+    """Return every instance of dvc.yaml's stages by its name, as DVC resolves them."""
+    params = _read(root / PARAMS)
+    found = {}
+    with reading(root / PIPELINE, f"It and {PARAMS} disagree: git checkout {PIPELINE}"):
+        for name, stage in _read(root / PIPELINE)["stages"].items():
+            if "foreach" not in stage:
+                found[name] = stage
+                continue
+            instances = params["graph"][stage["foreach"].removeprefix("${graph.").removesuffix("}")]
+            for key, item in instances.items():
+                written = json.dumps(stage["do"]).replace("${key}", key)
+                for field, value in item.items():
+                    written = written.replace(f"${{item.{field}}}", value)
+                found[f"{name}@{key}"] = json.loads(written)
+    return found
+
+
 def stage_hash(stage: str, key: str, root: Path = Path(), content: Content | None = None) -> str:
     """Hash a stage's command, its settings and the contents of its dependencies.
 
@@ -50,7 +68,7 @@ def stage_hash(stage: str, key: str, root: Path = Path(), content: Content | Non
     DataError
         If a dependency is missing.
     """
-    return _hash(_inputs(_stages(root)[f"{stage}@{key}"], root, (), content or _content))
+    return _hash(_inputs(stages(root)[f"{stage}@{key}"], root, (), content or _content))
 
 
 def model_hash(
@@ -71,9 +89,9 @@ def model_stage(competition: str, model: str, root: Path = Path()) -> str:
     DataError
         If dvc.yaml has none.
     """
-    stages = _stages(root)
+    every = stages(root)
     for stage in MODELS:
-        if f"{stage}@{competition}.{model}" in stages:
+        if f"{stage}@{competition}.{model}" in every:
             return stage
     raise DataError(f"{root / PIPELINE}: no stage fits {model} of {competition}")
 
@@ -94,7 +112,7 @@ def made_from(stage: str, key: str, root: Path = Path(), without: Collection[str
     DataError
         If a dependency is missing.
     """
-    deps = _stages(root)[f"{stage}@{key}"]["deps"]
+    deps = stages(root)[f"{stage}@{key}"]["deps"]
     return _hash([[dep, _content(root / dep)] for dep in sorted(deps) if dep not in without])
 
 
@@ -104,7 +122,7 @@ def files(stage: str, key: str, root: Path = Path()) -> list[Path]:
     They are those of its dependencies, which are exact, and the pipeline's and the settings'.
     """
     found = {PIPELINE, PARAMS}
-    for dep in map(Path, _stages(root)[f"{stage}@{key}"]["deps"]):
+    for dep in map(Path, stages(root)[f"{stage}@{key}"]["deps"]):
         within = (root / dep).rglob("*") if (root / dep).is_dir() else [root / dep]
         found |= {file.relative_to(root) for file in within if file.is_file()}
     return sorted(file for file in found if "__pycache__" not in file.parts)
@@ -113,14 +131,11 @@ def files(stage: str, key: str, root: Path = Path()) -> list[Path]:
 def pipeline_hash(competition: str, root: Path = Path(), content: Content | None = None) -> str:
     """Hash the inputs of a whole pipeline run: its settings and code, no stage's output."""
     content = content or remembering()  # most stages depend on the same folders
-    stages = [stage for name, stage in _stages(root).items() if competition_of(name) == competition]
+    own = [stage for name, stage in stages(root).items() if competition_of(name) == competition]
     outputs = {
-        _path(out)
-        for stage in stages
-        for kind in ("outs", "metrics")
-        for out in stage.get(kind, [])
+        _path(out) for stage in own for kind in ("outs", "metrics") for out in stage.get(kind, [])
     }
-    return _hash([_inputs(stage, root, outputs, content) for stage in stages])
+    return _hash([_inputs(stage, root, outputs, content) for stage in own])
 
 
 def content_hash(path: Path) -> str:
@@ -140,24 +155,6 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _stages(root: Path) -> dict[str, Stage]:
-    """Return every instance of dvc.yaml's stages by its name, as DVC resolves them."""
-    params = _read(root / PARAMS)
-    found = {}
-    with reading(root / PIPELINE, f"It and {PARAMS} disagree: git checkout {PIPELINE}"):
-        for name, stage in _read(root / PIPELINE)["stages"].items():
-            if "foreach" not in stage:
-                found[name] = stage
-                continue
-            instances = params["graph"][stage["foreach"].removeprefix("${graph.").removesuffix("}")]
-            for key, item in instances.items():
-                written = json.dumps(stage["do"]).replace("${key}", key)
-                for field, value in item.items():
-                    written = written.replace(f"${{item.{field}}}", value)
-                found[f"{name}@{key}"] = json.loads(written)
-    return found
 
 
 def _read(path: Path) -> Any:

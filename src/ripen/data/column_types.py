@@ -123,7 +123,7 @@ def convert(values: "pd.Series[str]", column: Column, decimal: str = ".") -> "pd
     given = values.mask(is_missing(values, column))
     match column.type:
         case "number":
-            # Each text once: of a picture's pixels there are few.
+            # Each text once: of an image's pixels there are few.
             codes, texts = pd.factorize(given, use_na_sentinel=False)
             once = with_points(pd.Series(texts, dtype=given.dtype), decimal)
             numbers = pd.to_numeric(once, errors="coerce").to_numpy(np.float64, na_value=np.nan)
@@ -184,7 +184,7 @@ def date_format(values: "pd.Series[str]") -> str | None:
 
 def _is_number(values: "pd.Series[str]", decimal: str) -> bool:
     """Whether all values are numbers or missing, or nearly all, so that others are mistakes."""
-    # Each text once: of a picture's pixels there are few.
+    # Each text once: of an image's pixels there are few.
     once = values.drop_duplicates()
     once = once[~once.str.strip().isin(MISSING)]
     if pd.to_numeric(with_points(once, decimal), errors="coerce").notna().all():

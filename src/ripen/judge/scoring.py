@@ -143,20 +143,8 @@ def evaluate(
         models.setdefault(one.model, {})[one.part] = found
     for name, values in trainings.items():
         models.setdefault(name, {}).update(values)
-    part = deciding_part(scored)
-    metric = scorer.metric
-    rivals = {name: own[part] for name, own in models.items() if SCORE in own.get(part, {})}
-    if not rivals:
-        raise DataError(f"metric '{metric.name}' is undefined on the {part} rows of every model")
-    # A score on fewer rows, such as those of one fold, is not comparable with one on all of them.
-    most = max(own[ROWS] for own in rivals.values())
-    best = metric.best({name: own[SCORE] for name, own in rivals.items() if own[ROWS] == most})
-    deciding = [one for one in scored if one.part == part]
-    behind = differences(deciding, best, scorer)
-    if tied(behind.get(BLEND)):
-        # The highest of many scores is partly luck. On samples of the mirror's tables a blend that
-        # the rows did not tell from it was .3 to .9 points of accuracy better on the other rows.
-        best, behind = BLEND, differences(deciding, BLEND, scorer)
+    part, metric = deciding_part(scored), scorer.metric
+    best, behind = _best(models, [one for one in scored if one.part == part], scorer)
     own_metric = {"title": metric.title, "greater_is_better": metric.greater_is_better}
     return (
         {"models": models, "best": best, "best_by": f"{part}/{metric.name}"}
@@ -164,6 +152,27 @@ def evaluate(
         | ({} if metric.name in METRICS else {"metric": own_metric})
         | ({BAYES: bayes} if bayes else {})
     )
+
+
+def _best(
+    models: Mapping[str, Mapping[str, Any]], deciding: list[Scored], scorer: Scorer
+) -> tuple[str, dict[str, dict[str, float]]]:
+    """Return the best model by its scores on the part that decides, and `differences` from it."""
+    part = deciding[0].part
+    rivals = {name: own[part] for name, own in models.items() if SCORE in own.get(part, {})}
+    if not rivals:
+        name = scorer.metric.name
+        raise DataError(f"metric '{name}' is undefined on the {part} rows of every model")
+    # A score on fewer rows, such as those of one fold, is not comparable with one on all of them.
+    most = max(own[ROWS] for own in rivals.values())
+    comparable = {name: own[SCORE] for name, own in rivals.items() if own[ROWS] == most}
+    best = scorer.metric.best(comparable)
+    behind = differences(deciding, best, scorer)
+    if tied(behind.get(BLEND)):
+        # The highest of many scores is partly luck. On samples of the mirror's tables a blend that
+        # the rows did not tell from it was .3 to .9 points of accuracy better on the other rows.
+        best, behind = BLEND, differences(deciding, BLEND, scorer)
+    return best, behind
 
 
 def score_and_error(one: Scored, scorer: Scorer) -> dict[str, float]:

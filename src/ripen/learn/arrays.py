@@ -14,6 +14,7 @@ from ripen.core.atomic import replacing, write_text
 from ripen.core.errors import DataError
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import Outputs
+from ripen.learn.models.saved import write_net
 
 if TYPE_CHECKING:  # engines import torch
     from ripen.nets.engines.engine import Engine
@@ -137,6 +138,4 @@ class FittedNet:
 
     def save(self, folder: Path) -> None:
         """Write Caffe's files and the encoder."""
-        from ripen.learn.models.served import write_net
-
         write_net(folder, self.folder, self.encoder, self.shape, self.unit)

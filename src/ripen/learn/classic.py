@@ -12,6 +12,7 @@ from ripen.competition.tasks import Task
 from ripen.core.registry import nearest
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import Estimator, Outputs, Rows, Work
+from ripen.learn.models.saved import write_pipeline
 from ripen.settings.typed import Count, typed
 
 NATIVE = "native"  # the encoder that leaves values missing
@@ -55,8 +56,6 @@ class FittedPipeline:
 
     def save(self, folder: Path) -> None:
         """Write the pipeline in skops' format, which holds no code."""
-        from ripen.learn.models.served import write_pipeline
-
         write_pipeline(folder, self.pipeline, self.task.name, self.outputs, self.classes)
 
 

@@ -15,6 +15,7 @@ from ripen.competition.index import Index, Ints
 from ripen.core.errors import reading
 from ripen.core.frames import read_frame
 from ripen.core.layout import Layout
+from ripen.learn.models.saved import write_input
 from ripen.settings.schema import Competition
 
 if TYPE_CHECKING:  # it imports scikit-learn, which features and images do without
@@ -119,7 +120,6 @@ class Features:
     def save(self, folder: Path) -> None:
         """Write which features of an image they are."""
         from ripen.learn.models.image_features import image_features
-        from ripen.learn.models.served import write_input
 
         write_input(folder, image_features(self.competition, self.names))
 

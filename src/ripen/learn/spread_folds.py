@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -112,23 +114,32 @@ def content(folder: Path) -> Content:
 
 def _work(waiting: "SimpleQueue[int]", fold: Callable[[int], Content], kept: Path) -> None:
     """Fit folds one after the other in a process, until none waits."""
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    pool = ProcessPoolExecutor(max_workers=1)
-    try:
+    with closing(_Process()) as process:
         for place in _each(waiting):
-            for attempt in range(ATTEMPTS):
-                try:
-                    found = pool.submit(fold, place).result()
-                    break
-                except BrokenProcessPool:
-                    pool.shutdown(kill_workers=True)
-                    if attempt + 1 == ATTEMPTS:
-                        raise _lost(place) from None
-                    pool = ProcessPoolExecutor(max_workers=1)
-            _write(found, kept)
-    finally:
-        pool.shutdown(kill_workers=True)
+            _write(process.fit(fold, place), kept)
+
+
+class _Process:
+    """A process that fits folds; where it is lost, another one takes its place."""
+
+    def __init__(self) -> None:
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        self._open = partial(ProcessPoolExecutor, max_workers=1)
+        self._pool = self._open()
+
+    def fit(self, fold: Callable[[int], Content], place: int) -> Content:
+        for _ in range(ATTEMPTS):
+            try:
+                found: Content = self._pool.submit(fold, place).result()
+                return found
+            except BrokenProcessPool:
+                self.close()
+                self._pool = self._open()
+        raise _lost(place)
+
+    def close(self) -> None:
+        self._pool.shutdown(kill_workers=True)
 
 
 def _lost(place: int) -> TrainingError:

@@ -1,1 +1,1 @@
-"""A local page that asks a trained model: drop a picture, or fill in a form."""
+"""A local page that asks a trained model: drop an image, or fill in a form."""

@@ -48,7 +48,7 @@ class Answer:
     notes : list of str
         What the reader must know: a value that no training row has.
     seen, saliency : bytes or None
-        PNG images: what a net sees of a picture, and which pixels decide.
+        PNG images: what a net sees of an image, and which pixels decide.
     """
 
     top: Sequence[tuple[str, float]] = ()

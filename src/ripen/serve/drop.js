@@ -62,17 +62,17 @@ function show(found) {
 function take(file) {
   if (!file) return refuse("No file came with it. Save the image, and drop the file here.");
   if (file.size > model.largest) {
-    return refuse(`The picture has more than ${model.largest / 2 ** 20} MiB.`);
+    return refuse(`The image has more than ${model.largest / 2 ** 20} MiB.`);
   }
-  const picture = at("picture");
-  if (picture.src) URL.revokeObjectURL(picture.src);
-  picture.src = URL.createObjectURL(file);
-  picture.hidden = false;
+  const image = at("image");
+  if (image.src) URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(file);
+  image.hidden = false;
   at("invite").hidden = true;
   ask(file, file.type.startsWith("image/") ? file.type : "application/octet-stream");
 }
 
-function takePictures() {
+function takeImages() {
   const drop = at("drop");
   drop.hidden = false;
   at("file").addEventListener("change", (event) => {
@@ -124,7 +124,7 @@ async function start() {
   document.title = `${model.title} · ripen`;
   at("title").textContent = model.title;
   at("about").textContent = model.about;
-  if (model.takes === "image") takePictures();
+  if (model.takes === "image") takeImages();
   else takeRows();
 }
 

@@ -1,4 +1,4 @@
-"""Models on features of images: a picture goes through the frozen nets, and then to the models."""
+"""Models on features of images: an image goes through the frozen nets, and then to the models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,14 +12,14 @@ from ripen.data.decode import File, decode
 from ripen.data.image_input import Input
 from ripen.nets import frozen
 from ripen.serve.answers import Answer, Field
+from ripen.serve.image_models import NAME, png, seen
 from ripen.serve.mixture import Mixture, answer
-from ripen.serve.pictures import NAME, png, seen
 from ripen.settings.schema import Competition, Images
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """One set of features of a picture, by nets that stay open.
+    """One set of features of an image, by nets that stay open.
 
     Attributes
     ----------
@@ -32,15 +32,15 @@ class Extractor:
     images: Images
     nets: Sequence[frozen.Opened]
 
-    def __call__(self, picture: bytes) -> NDArray[np.float32]:
+    def __call__(self, image: bytes) -> NDArray[np.float32]:
         """Return the features of an image file, the mean over its views, shape (1, size)."""
-        files = [File(NAME, lambda: picture)]
+        files = [File(NAME, lambda: image)]
         found = self.settings.extract(files, self.images, threads=1, nets=self.nets)
         return np.asarray(found.array().mean(axis=1, dtype=np.float32))
 
     @property
     def input(self) -> Input | None:
-        """How a picture becomes the net's input; None of colours, which have no net."""
+        """How an image becomes the net's input; None of colours, which have no net."""
         for (_, wanted), net in zip(self.nets, self.settings.nets(), strict=True):
             return wanted.sized(net.sides[0], net.sides[0])
         return None
@@ -48,7 +48,7 @@ class Extractor:
 
 @dataclass(frozen=True)
 class OfFeatures:
-    """Models on features of a picture, which answer together.
+    """Models on features of an image, which answer together.
 
     Attributes
     ----------

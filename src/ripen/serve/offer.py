@@ -12,7 +12,7 @@ from ripen.judge.leaderboard import read_metrics
 from ripen.learn.estimator import estimator
 from ripen.learn.seen import SEEN
 from ripen.nets.contract import MODELS
-from ripen.serve import extractors, pictures, rows
+from ripen.serve import extractors, image_models, rows
 from ripen.serve.answers import Served
 from ripen.serve.mixture import fit_again, members
 from ripen.settings.compose import available, load_competition
@@ -43,7 +43,7 @@ def served(name: str, model: str | None = None) -> Served:
         raise UsageError(f"no competition or net '{name}'{nearest(name, [*available(), *nets])}")
     if model is not None:
         raise UsageError(f"--model is of competitions, and '{name}' is a net")
-    return pictures.of_the_zoo(name)
+    return image_models.of_the_zoo(name)
 
 
 def _of_competition(name: str, wanted: str | None) -> Served:
@@ -73,7 +73,7 @@ def _of_competition(name: str, wanted: str | None) -> Served:
         about += f" Others are {', '.join(others)}: ripen serve {name} --model NAME."
     names = index.names or competition.targets  # of the outputs; a single value has no names
     if model != BLEND and (layout.model(model) / SEEN).exists():
-        return pictures.trained(layout.model(model), names, title, about, index.task)
+        return image_models.trained(layout.model(model), names, title, about, index.task)
     inputs = {
         member: list(estimator(competition.models[member], f"models.{member}").inputs)
         for member in members(layout, model)
@@ -83,7 +83,7 @@ def _of_competition(name: str, wanted: str | None) -> Served:
     if all(taken == ["table"] for taken in inputs.values()):
         table = rows.table(layout, competition, index, mixture, names, title, about)
         shape = competition.columns.shape
-        return table if shape is None else pictures.Pixels(table, _pixels(shape, competition))
+        return table if shape is None else image_models.Pixels(table, _pixels(shape, competition))
     return extractors.of_features(competition, index.task, mixture, inputs, names, title, about)
 
 
@@ -123,7 +123,7 @@ def chosen(competition: Competition, metrics: Mapping[str, Any]) -> str:
 
 
 def _pixels(shape: list[int], competition: Competition) -> Input:
-    """Return how a picture becomes a row of the table, whose white is `columns.scale`."""
+    """Return how an image becomes a row of the table, whose white is `columns.scale`."""
     channels, height, width = shape
     return Input(
         height=height,

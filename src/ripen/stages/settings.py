@@ -74,12 +74,12 @@ def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
             found["blend"][name] = {}
             blended = {"blend": Layout(name).blend.as_posix()}
         found["evaluate"][name] = own | blended
-        also = {"also": f"data/{name}/sweep" if swept else NOTHING}
-        found["report"][name] = also | blended
+        sweep = {"sweep": f"data/{name}/sweep" if swept else NOTHING}
+        found["report"][name] = sweep | blended
         if competition.predict:
             found["predict"][name] = blended
         if swept:
-            found["sweep"][name] = {"also": _beside(competition)} | columns
+            found["sweep"][name] = {"reads": _trials_read(competition)} | columns
         for key, section in competition.features.items():
             item = {"competition": name, "name": key}
             net = section.get("net")
@@ -93,8 +93,8 @@ def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
             if nets := settings.nets():
                 found["finetune"][f"{name}.{model}"] = item | _of_net(nets[0])
             else:
-                beside = [file.as_posix() for file in settings.files()] or [NOTHING]
-                item |= {"reads": _reads(competition, model), "also": beside[0]} | columns
+                files = [file.as_posix() for file in settings.files()] or [NOTHING]
+                item |= {"reads": _reads(competition, model), "file": files[0]} | columns
                 found["fit"][f"{name}.{model}"] = item
     for stage in ("features", "finetune"):
         for item in found[stage].values():
@@ -142,7 +142,7 @@ def _of_net(net: str) -> dict[str, str]:
     return {"net": net, "file": file}
 
 
-def _beside(competition: Competition) -> str:
+def _trials_read(competition: Competition) -> str:
     """Return the folder that trials of a sweep read in addition to the prepared data."""
     taken = competition.models[SWEPT]["inputs"]
     return "inputs/features" if set(taken) & set(competition.features) else "raw"

@@ -1,11 +1,9 @@
 """Which stages of a run go side by side."""
 
 import pytest
-import yaml
 
-from ripen.cli.lanes import LEVELS, Phase, lanes, names, ordered, phases, targets
+from ripen.cli.lanes import LEVELS, Phase, lanes, ordered, phases, targets
 from ripen.settings import yaml_files
-from ripen.stages import settings
 from tests.ripen.conftest import ROOT
 
 STAGES = ["settings", "fetch@a", "fit@a.svm", "fit@a.net", "fit@b.svm"]
@@ -26,15 +24,6 @@ GRAPH: dict[str, dict[str, object]] = {
     "finetune": {},
     "weights": {"squeezenet": {}},
 }
-
-
-def test_the_stages_are_those_of_dvc() -> None:
-    values, _ = settings.compose(["competitions=[avocado]"], ROOT / "conf")
-    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    found = names(pipeline, values["graph"])
-    locked = yaml_files.read(ROOT / "dvc.lock")["stages"]
-    assert set(found) == {name for name in locked if "digits" not in name}
-    assert (found[0], found[-1]) == ("settings", "report@avocado")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import pytest
 
 from ripen.core import lineage
 from ripen.core.errors import DataError
+from ripen.settings import yaml_files
+from tests.ripen.conftest import ROOT
 
 DVC = """
 stages:
@@ -67,6 +69,12 @@ def test_what_changes_a_hash(
     (repository / file).write_text(content)
     new_stage, new_pipeline = both(repository)
     assert (new_stage != stage, new_pipeline != pipeline) == (stage_changes, pipeline_changes)
+
+
+def test_the_stages_are_those_of_dvc() -> None:
+    found = list(lineage.stages(ROOT))
+    assert set(found) == {*yaml_files.read(ROOT / "dvc.lock")["stages"]}
+    assert (found[0], found[-1]) == ("settings", "report@digits")
 
 
 def test_a_missing_dependency_is_named(repository: Path) -> None:

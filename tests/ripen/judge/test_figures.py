@@ -17,6 +17,7 @@ from ripen.judge.figures import (
     values,
 )
 from ripen.judge.scoring import Scored
+from tests.ripen.judge.two_models import scored
 
 NAMES = [f"class {k}" for k in range(25)]
 
@@ -28,6 +29,14 @@ def many(n: int = 200, classes: int = 25) -> Scored:
     probabilities[np.arange(n), labels] += 0.15
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     return Scored("net", "test", np.arange(n), labels, probabilities)
+
+
+def test_roc_points_worked_out_by_hand() -> None:
+    points = roc_points(scored("net", "test", [0.2, 0.9, 0.4, 0.6]))
+    # Thresholds fall: 0.9 (true), 0.6 (false), 0.4 (true), 0.2 (false).
+    assert points.false_positive_rate.tolist() == [0.0, 0.0, 0.5, 0.5, 1.0]
+    assert points.true_positive_rate.tolist() == [0.0, 0.5, 0.5, 1.0, 1.0]
+    assert set(points.model) == {"net"}
 
 
 def test_the_roc_of_many_classes_is_that_of_each_against_the_rest() -> None:

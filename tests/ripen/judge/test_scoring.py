@@ -1,7 +1,6 @@
-"""Outputs joined with targets, `metrics/<competition>.json`, and the one leaderboard."""
+"""Outputs joined with targets, and `metrics/<competition>.json`."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,25 +8,27 @@ import pandas as pd
 import pytest
 
 from ripen.competition import predictions
-from ripen.competition import scorer as scorers
 from ripen.competition.index import Index
-from ripen.competition.metrics import METRICS, Metric, scores
+from ripen.competition.metrics import METRICS, Metric
 from ripen.competition.scorer import Scorer
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import DataError
 from ripen.judge import scoring
-from ripen.judge.figures import roc_points
-from ripen.judge.leaderboard import Column, leaderboard, read_metrics, table, two_digits
+from ripen.judge.leaderboard import leaderboard
 from ripen.judge.scoring import Scored, deciding_part, drawn_part, join
+from tests.ripen.judge.two_models import (
+    BINARY,
+    LABELS,
+    NET,
+    SVM,
+    TRAINING,
+    binary_scores,
+    evaluate,
+    scored,
+)
 
-LABELS = np.array([0, 1, 1, 0])
-BINARY, REGRESSION = TASKS["binary"], TASKS["regression"]
-
-
-@pytest.fixture(autouse=True)
-def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw fewer bootstrap samples: how many changes nothing here."""
-    monkeypatch.setattr(scorers, "RESAMPLES", 8)
+pytestmark = pytest.mark.usefixtures("few_samples")
+REGRESSION = TASKS["regression"]
 
 
 def index(**columns: list[Any]) -> Index:
@@ -35,17 +36,6 @@ def index(**columns: list[Any]) -> Index:
     n = len(columns["part"])
     usual = {"id": [str(10 + k) for k in range(n)], "group": "", "fold": -1, "problem": ""}
     return Index(pd.DataFrame(usual | columns), BINARY, ("0", "1"), ("raw", "ripe"))
-
-
-def evaluate(*arguments: Any, metric: str = "log_loss") -> dict[str, Any]:
-    return scoring.evaluate(*arguments, BINARY, Scorer(METRICS[metric], LABELS, {}))
-
-
-def binary_scores(one: Scored, metric: str = "log_loss") -> dict[str, float]:
-    """Return what is reported of a model: the task's metrics, and its score by the metric."""
-    found = scores(BINARY.metrics, one.targets, one.outputs)
-    scorer = Scorer(METRICS[metric], LABELS, {})
-    return found | scoring.score_and_error(one, scorer)
 
 
 def test_outputs_are_joined_by_row_and_parts_without_targets_are_absent() -> None:
@@ -99,15 +89,6 @@ def test_a_single_fold_is_no_folds() -> None:
     said = np.full((2, 2), 0.5)
     (one,) = join({"net": predictions.table("validation", np.arange(2), said)}, rows)
     assert one.folds is None
-
-
-def scored(model: str, part: str, ripe: list[float]) -> Scored:
-    return Scored(model, part, np.arange(4), LABELS, np.stack([1 - np.array(ripe), ripe], axis=1))
-
-
-SVM = [scored("svm", part, [0.3, 0.7, 0.8, 0.4]) for part in ("validation", "test")]
-NET = [scored("net", part, [0.1, 0.9, 0.9, 0.2]) for part in ("validation", "test")]
-TRAINING = {"stopped": "converged", "iterations": 700, "best_iteration": 600}
 
 
 def test_metrics_have_their_fixed_form() -> None:
@@ -264,81 +245,3 @@ def test_the_blend_is_best_unless_a_model_is_clearly_ahead_of_it(
 def test_nothing_to_score_is_an_error() -> None:
     with pytest.raises(DataError, match="no row with a prediction has a known target"):
         evaluate([], {}, None)
-
-
-def test_the_leaderboard_is_sorted_by_what_decides() -> None:
-    found = table(leaderboard(evaluate([*SVM, *NET], {}, None)))
-    assert found.model.tolist() == ["net", "svm"]
-    alone = table(leaderboard(evaluate([SVM[1], NET[1]], {}, None)))
-    assert alone.model.tolist() == ["net", "svm"]
-    assert alone.test_n.tolist() == [4, 4]
-    assert not [name for name in alone.columns if name.startswith("validation")]
-
-
-def test_the_table_has_every_score_and_the_bayes_rule_last() -> None:
-    bayes = {"test": binary_scores(NET[1]), "expected": {"accuracy": 0.91}}
-    metrics = evaluate([*SVM, *NET], {"net": TRAINING}, bayes)
-    found = table(leaderboard(metrics))
-    names = ["n", *binary_scores(NET[0])][1:]
-    assert list(found) == [
-        "model",
-        *(f"{part}_{name}" for part in ("validation", "test") for name in names),
-    ]
-    assert found.model.tolist() == ["net", "svm", "bayes"]
-    for place, model in enumerate(("net", "svm")):
-        for part in ("validation", "test"):
-            for name, value in metrics["models"][model][part].items():
-                assert found.at[place, f"{part}_{name}"] == value
-    assert found.iloc[2].isna().tolist() == [False] + [True] * len(names) + [False] * len(names)
-    assert found.to_csv(index=False).splitlines()[1].startswith("net,4,1.0,")
-    assert names[-2:] == ["score", "standard_error"]
-
-
-def test_a_row_has_everything_that_is_rendered() -> None:
-    board = leaderboard(evaluate([*SVM, *NET], {"net": TRAINING}, None))
-    first, second = board.rows
-    assert (first.best, second.best) == (True, False)
-    assert (first.ended, second.ended) == ("converged at 700", "")
-    assert board.decides == Column("validation", "log_loss")
-    net = binary_scores(NET[0])
-    shown = f"{net['score']:.5f} ± {two_digits(net['standard_error'])}"
-    assert board.text(first, board.decides) == shown
-    assert board.text(first, Column("test", "accuracy")) == "1.0000"
-    assert board.text(first, Column("test", "n")) == "4"
-    assert board.text(first, Column("test", "top5")) == ""
-
-
-def test_the_summary_begins_with_the_metric_that_decides() -> None:
-    board = leaderboard(evaluate([*SVM, *NET], {}, None, metric="roc_auc"))
-    assert [board.heading(column) for column in board.summary] == [
-        "validation AUC",
-        "validation accuracy",
-        "validation log loss",
-        "test AUC",
-        "test accuracy",
-    ]
-
-
-def test_a_model_without_the_score_that_decides_comes_last() -> None:
-    alone = scored("pretrained", "test", [0.0, 1.0, 1.0, 0.0])
-    board = leaderboard(evaluate([alone, *SVM, *NET], {}, None))
-    assert [row.model for row in board.rows] == ["net", "svm", "pretrained"]
-    assert board.text(board.rows[2], board.decides) == ""
-
-
-def test_metrics_are_read_from_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=r"metrics/cheese\.json: no such file\. Run: ripen run"):
-        read_metrics("cheese")
-    Path("metrics").mkdir()
-    metrics = evaluate([*SVM, *NET], {}, None)
-    Path("metrics/cheese.json").write_text(json.dumps(metrics))
-    assert read_metrics("cheese") == json.loads(json.dumps(metrics))
-
-
-def test_roc_points_worked_out_by_hand() -> None:
-    points = roc_points(scored("net", "test", [0.2, 0.9, 0.4, 0.6]))
-    # Thresholds fall: 0.9 (true), 0.6 (false), 0.4 (true), 0.2 (false).
-    assert points.false_positive_rate.tolist() == [0.0, 0.0, 0.5, 0.5, 1.0]
-    assert points.true_positive_rate.tolist() == [0.0, 0.5, 0.5, 1.0, 1.0]
-    assert set(points.model) == {"net"}

@@ -26,6 +26,7 @@ from ripen.core.errors import DataError
 from ripen.learn import fitting
 from ripen.learn.estimator import Rows, estimator
 from ripen.learn.models import served
+from ripen.learn.models.saved import PIPELINE
 from tests.ripen.learn import fits
 
 SEED = 7
@@ -155,7 +156,7 @@ def test_what_is_kept_of_it_predicts_the_same(name: str, tmp_path: Path) -> None
         tmp_path,
     )
     fitted.save(tmp_path)
-    kept = skops.io.load(tmp_path / served.PIPELINE, trusted=served.TYPES)
+    kept = skops.io.load(tmp_path / PIPELINE, trusted=served.TYPES)
     shown = taken.values[index.part("test")]
     np.testing.assert_allclose(kept.predict_proba(shown), fitted.predict(shown), atol=1e-6)
 

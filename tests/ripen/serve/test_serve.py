@@ -32,11 +32,11 @@ from ripen.learn.arrays import ONE
 from ripen.learn.models import served
 from ripen.nets import frozen as frozen_nets
 from ripen.nets.classify import Classifier
-from ripen.serve import app, offer, pictures
+from ripen.serve import app, image_models, offer
 from ripen.serve.answers import Served
 from ripen.serve.extractors import Extractor, OfFeatures
+from ripen.serve.image_models import Pixels
 from ripen.serve.mixture import Mixture
-from ripen.serve.pictures import Pixels
 from ripen.serve.rows import Table, question
 from ripen.settings.schema import Images
 from tests.ripen import frozen
@@ -231,14 +231,14 @@ def test_a_host_of_another_name_is_refused(named: str, host: str, ours: bool) ->
 
 
 @pytest.fixture
-def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pictures.Net:
+def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> image_models.Net:
     """SqueezeNet with random weights, as a page serves it."""
     monkeypatch.chdir(tmp_path)
     frozen.with_weights("squeezenet")
-    return pictures.of_the_zoo("squeezenet")
+    return image_models.of_the_zoo("squeezenet")
 
 
-def test_a_picture_gets_the_answer_of_classify(net: pictures.Net) -> None:
+def test_an_image_gets_the_answer_of_classify(net: image_models.Net) -> None:
     image = make_image(3)
     expected = Classifier("squeezenet").classify(image, 5)
     with serving(net) as address:
@@ -252,11 +252,11 @@ def test_a_picture_gets_the_answer_of_classify(net: pictures.Net) -> None:
             content = base64.b64decode(answer[name].removeprefix("data:image/png;base64,"))
             assert Image.open(io.BytesIO(content)).size == (227, 227)
         status, answer, _ = ask(asked[0], b"GIF89a, and no more", asked[2])
-        assert (status, answer["error"][:12]) == (400, "the picture:")
+        assert (status, answer["error"][:10]) == (400, "the image:")
         assert ask(asked[0], asked[1], JSON)[0] == 415
 
 
-def test_a_net_with_a_python_layer_is_refused(net: pictures.Net) -> None:
+def test_a_net_with_a_python_layer_is_refused(net: image_models.Net) -> None:
     home = Path("models/evil")
     home.mkdir()
     (home / "readme.md").write_text(Path("models/squeezenet/readme.md").read_text())
@@ -270,7 +270,7 @@ def test_a_net_with_a_python_layer_is_refused(net: pictures.Net) -> None:
         offer.served("evil")
 
 
-def test_pixels_of_a_picture_are_the_columns_of_a_row(tmp_path: Path) -> None:
+def test_pixels_of_an_image_are_the_columns_of_a_row(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 17, (60, 6)).astype(np.float64)
     frame = pd.DataFrame(pixels, columns=[f"pixel_{place}" for place in range(6)])
@@ -285,7 +285,7 @@ def test_pixels_of_a_picture_are_the_columns_of_a_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", ["binary", "regression"])
-def test_a_picture_goes_through_its_features_to_the_answer_of_the_pipeline(
+def test_an_image_goes_through_its_features_to_the_answer_of_the_pipeline(
     tmp_path: Path, task: str
 ) -> None:
     images, classes, parts = fits.images_input(6, 4)
@@ -315,7 +315,7 @@ def test_a_picture_goes_through_its_features_to_the_answer_of_the_pipeline(
         answer = served_.answer(file.read())
         found = dict(answer.top or answer.values)
         np.testing.assert_allclose([found[each] for each in served_.names], expected, rtol=1e-5)
-    with pytest.raises(DataError, match="^the picture: "):
+    with pytest.raises(DataError, match="^the image: "):
         served_.answer(b"GIF89a")
 
 
@@ -342,7 +342,7 @@ def test_a_net_says_several_labels_or_numbers(
     image = make_image(4, 8, 8)
     expected = net.forward(data=values(image, wanted)[np.newaxis])["prob"][0]
     expected = expected * np.asarray(unit[1]) + np.asarray(unit[0])
-    model = pictures.trained(tmp_path, ["wide", "tall"], "plums", "A test.", TASKS[task])
+    model = image_models.trained(tmp_path, ["wide", "tall"], "plums", "A test.", TASKS[task])
     answer = model.answer(encoded(image, "PNG"))
     found = dict(answer.top or answer.values)
     np.testing.assert_allclose([found["wide"], found["tall"]], expected, rtol=1e-5)
@@ -423,7 +423,7 @@ def avocado() -> Image.Image:
 
 @needs_chromium
 @pytest.mark.slow
-def test_a_browser_drops_a_picture_and_fills_in_a_form(net: pictures.Net, linear: Table) -> None:
+def test_a_browser_drops_an_image_and_fills_in_a_form(net: image_models.Net, linear: Table) -> None:
     Path("avocado.png").write_bytes(encoded(avocado(), "PNG"))
     with serving(net) as address, opened(address, 700) as (page, errors):
         # A drop, as a browser makes it: the page gets the file from the event.

@@ -9,7 +9,7 @@ import pytest
 from mlflow.entities.model_registry import ModelVersion
 from sklearn.naive_bayes import GaussianNB
 
-from ripen.learn.models import served
+from ripen.learn.models import saved
 from ripen.settings.compose import compose, run_of
 from ripen.settings.schema import Run
 from ripen.track import evaluations
@@ -38,7 +38,7 @@ def trained(client: mlflow.MlflowClient, folder: Path | None) -> str:
         data = np.random.default_rng(0).normal(size=(20, 1)).astype(np.float32)
         folder.mkdir()
         model = GaussianNB().fit(data, data[:, 0] > 0)
-        served.write_pipeline(folder, model, "binary", 2)
+        saved.write_pipeline(folder, model, "binary", 2)
         client.log_artifacts(run, str(folder), FOLDER)
     client.set_terminated(run)
     return str(run)

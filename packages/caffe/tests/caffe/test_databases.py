@@ -106,16 +106,15 @@ for folder in sys.argv[1:]:
 
 
 @pytest.mark.slow
-@settings(max_examples=3, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_damaged_database_never_ends_the_process(tmp_path_factory, seed):
-    """Sixty databases with random bytes at random offsets, read in a separate process."""
-    folder = tmp_path_factory.mktemp("damaged")
+def test_damaged_database_never_ends_the_process(tmp_path):
+    """Databases with random bytes at random offsets, read in a separate process."""
+    folder = tmp_path / "damaged"
+    folder.mkdir()
     database(folder / "good", [datum(random_image(9, 9 + i, seed=i)) for i in range(40)])
     content = (folder / "good" / "data.mdb").read_bytes()
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     names = []
-    for i in range(60):
+    for i in range(180):
         damaged = np.frombuffer(content, np.uint8).copy()
         page = int(generator.integers(len(content) // 4096)) * 4096
         places = page + generator.integers(0, (64, 4096)[i % 2], (8, 400)[i % 2])
@@ -129,6 +128,6 @@ def test_damaged_database_never_ends_the_process(tmp_path_factory, seed):
     shutil.rmtree(folder)
     assert done.returncode == 0, done.stderr
     answers = done.stdout.splitlines()
-    assert len(answers) == 60
+    assert len(answers) == 180
     assert set(answers) <= {"read 40", "refused 1"}
     assert "refused 1" in answers

@@ -8,6 +8,7 @@ annotated `PerRow` the settings name a column, and the function gets the column'
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import numpy as np
@@ -205,6 +206,7 @@ def metric(
     return registered
 
 
+@cache  # pydantic needs milliseconds for each
 def settings_of(score: Score) -> type:
     """Return the type of a metric's settings: a field for each of its keyword-only parameters."""
     hints = get_type_hints(score, include_extras=True)

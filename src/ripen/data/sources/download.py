@@ -19,7 +19,7 @@ from typing import BinaryIO
 import requests
 from urllib3.exceptions import HTTPError, MaxRetryError
 
-from ripen.core.atomic import FULL, write_text
+from ripen.core.atomic import FULL, check_free, write_text
 from ripen.core.errors import DataError, SourceError, shown
 from ripen.core.locks import hold
 from ripen.core.progress import progress
@@ -187,7 +187,7 @@ def _append(item: Item, part: Path, file: BinaryIO, where: str, sender: Sender) 
             raise SourceError(f"{where} sends another range than requested")
         with _full_disk_reported(part):
             if stream.total is not None:
-                _check_free(part, stream.total - stream.start)
+                check_free(part.parent, stream.total - stream.start)
             if stream.start == 0:
                 write_text(_version_file(part), stream.version)
                 file.truncate(0)
@@ -245,12 +245,6 @@ def _write(item: Item, stream: Stream, part: Path, file: BinaryIO, where: str) -
 def _megabytes(size: int) -> int:
     """Return a size in megabytes, rounded up, so that the smallest file has one."""
     return max(1, -(-size // MEGABYTE))
-
-
-def _check_free(part: Path, needed: int) -> None:
-    free = shutil.disk_usage(part.parent).free
-    if needed > free:
-        raise _full(part, f"{_megabytes(needed)} MB are needed and {free // MEGABYTE} MB are free")
 
 
 def _full(part: Path, reason: str) -> DataError:

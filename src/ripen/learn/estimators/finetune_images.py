@@ -16,6 +16,7 @@ from ripen.data.decode import File
 from ripen.learn.arrays import ONE, Unit, in_units, unit_of
 from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
+from ripen.learn.models.saved import write_image_net
 from ripen.settings.compose import as_mapping, changed
 from ripen.settings.schema import Augment, Finetune, Solver, ViewsName
 from ripen.settings.typed import Count, Positive, typed
@@ -202,8 +203,6 @@ class FittedOnImages:
 
     def save(self, folder: Path) -> None:
         """Write Caffe's files, and how an image becomes the net's input."""
-        from ripen.learn.models.served import write_image_net
-
         write_image_net(folder, self.folder, self.net.wanted, self.views, self.unit)
 
 

@@ -12,6 +12,7 @@ from ripen.learn.arrays import ONE, Unit, in_units, unit_of, write_rows
 from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
 from ripen.learn.estimators.ridge import ALPHAS
+from ripen.learn.models.saved import write_net
 from ripen.settings.schema import Solver
 from ripen.settings.typed import Count, typed
 
@@ -189,6 +190,4 @@ class FittedHead:
 
     def save(self, folder: Path) -> None:
         """Write Caffe's files of the head; how images become features is the input's to say."""
-        from ripen.learn.models.served import write_net
-
         write_net(folder, self.folder, None, (self.features,), self.unit, DEPLOY, SHARD)

@@ -8,9 +8,6 @@ describes how images become features.
 skops loads objects of known types only, so loading a folder runs no code that came with it.
 """
 
-import importlib
-import shutil
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,23 +21,21 @@ from pydantic import TypeAdapter
 from ripen.competition.own import is_own
 from ripen.competition.tasks import TASKS
 from ripen.core.errors import DataError, reading
-from ripen.core.json_files import read_json, write_json
+from ripen.core.json_files import read_json
 from ripen.data.decode import File
-from ripen.data.image_input import Input, ViewsName, views
-from ripen.learn.arrays import ONE, Unit, in_units
+from ripen.data.image_input import Input, views
+from ripen.learn.arrays import ONE, in_units
 from ripen.learn.averaging import MEMBERS, member_folder
 from ripen.learn.classic import FittedPipeline
+from ripen.learn.models.saved import ENCODER, INPUT, NET, PIPELINE, skops
 from ripen.learn.rare import RARE, widened
 from ripen.learn.target_transform import ABOUT, KEY, TRANSFORMS
-from ripen.settings.compose import as_mapping, check
+from ripen.settings.compose import check
 
 if TYPE_CHECKING:  # it imports torch, which most models do without
     from ripen.learn.image_files import Answer
     from ripen.learn.models.image_features import ImageFeatures
 
-INPUT, PIPELINE, ENCODER = "input.json", "model.skops", "encoder.skops"
-NET = ("deploy.prototxt", "model.caffemodel")
-OF_TORCH = "sklearn.externals.array_api_compat.torch"
 TYPES = [
     "catboost.core.CatBoostClassifier",
     "catboost.core.CatBoostRegressor",
@@ -113,109 +108,6 @@ class Served:
             return pd.DataFrame({"value": found[:, 0]})
         columns = {f"p{k}": column for k, column in enumerate(found.T)}
         return pd.DataFrame({"class": found.argmax(axis=1), **columns})
-
-
-def skops() -> Any:
-    """Return `skops.io`, imported without PyTorch.
-
-    skops imports every package of scikit-learn, and one of them imports PyTorch where that is
-    installed: two seconds, which most models do without.
-    """
-    absent = OF_TORCH not in sys.modules
-    if absent:
-        sys.modules[OF_TORCH] = None  # type: ignore[assignment]  # its import fails
-    try:
-        return importlib.import_module("skops.io")
-    finally:
-        if absent:
-            del sys.modules[OF_TORCH]
-
-
-# --- Writing -------------------------------------------------------------------------------------
-
-
-def write_pipeline(
-    folder: Path, pipeline: Any, task: str, outputs: int, classes: Sequence[int] = ()
-) -> None:
-    """Write a fitted pipeline of scikit-learn into an existing folder.
-
-    Parameters
-    ----------
-    folder : Path
-    pipeline : Pipeline
-    task : str
-        A name of the registry.
-    outputs : int
-        The number of outputs for a row.
-    classes : sequence of int
-        The labels that the pipeline has seen.
-    """
-    skops().dump(pipeline, folder / PIPELINE)
-    about = {"task": task, "outputs": outputs, "classes": list(classes)}
-    write_json(folder / ABOUT, about)
-
-
-def write_net(
-    folder: Path,
-    trained: Path,
-    encoder: Any,
-    shape: tuple[int, ...],
-    unit: Unit,
-    deploy: str = NET[0],
-    at_once: int | None = None,
-) -> None:
-    """Write a net into an existing folder: Caffe's files from the folder that it was trained in.
-
-    Parameters
-    ----------
-    folder, trained : Path
-    encoder : transformer or None
-        Fitted.
-    shape : tuple of int
-        Of one row.
-    unit : (float, float), or of lists
-        Mean and standard deviation by which the net's targets were standardized.
-    deploy : str
-        The file in `trained` whose input is such rows.
-    at_once : int, optional
-        Rows of a forward pass, about: the last bits depend on it.
-    """
-    _copy(trained, folder, deploy)
-    if encoder is not None:
-        skops().dump(encoder, folder / ENCODER)
-    about: dict[str, Any] = {"shape": shape, "unit": unit}
-    if at_once is not None:
-        about["at_once"] = at_once
-    write_json(folder / ABOUT, about)
-
-
-def write_image_net(
-    folder: Path, trained: Path, wanted: Input, views: ViewsName, unit: Unit
-) -> None:
-    """Write a net of whole images into an existing folder.
-
-    Parameters
-    ----------
-    folder, trained, unit
-        As of `write_net`.
-    wanted : Input
-        How an image becomes the net's input.
-    views : str
-        Of which the outputs are the mean.
-    """
-    _copy(trained, folder, NET[0])
-    about = {"input": as_mapping(wanted), "views": views, "unit": unit}
-    write_json(folder / ABOUT, about)
-
-
-def _copy(trained: Path, folder: Path, deploy: str) -> None:
-    for name, original in zip(NET, (deploy, NET[1]), strict=True):
-        shutil.copyfile(trained / original, folder / name)
-
-
-def write_input(folder: Path, taken: "ImageFeatures") -> None:
-    """Write how images become the features that the model takes."""
-    write_json(folder / INPUT, as_mapping(taken))
 
 
 def complete(folder: Path, weights: Callable[[str], Path]) -> None:

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-import caffe
 from caffe.policies import learning_rate
 from caffe.proto import caffe_pb2
 from ripen.core.atomic import replacing, write_text
@@ -16,7 +14,6 @@ from ripen.core.errors import TrainingError
 from ripen.learn.convergence import Check, Convergence, Training
 from ripen.learn.models import mlp
 from ripen.nets.engines.engine import RunningSolver, TorchEngine, Trainer
-from ripen.nets.engines.pycaffe import probabilities
 from ripen.settings.schema import Solver, Train
 
 SOLVER = "solver.prototxt"
@@ -159,20 +156,3 @@ def _keep(folder: Path, iteration: int) -> None:
     with replacing(folder / "model.solverstate") as temporary:
         temporary.write_bytes(state.SerializeToString(deterministic=True))
     state_file.unlink()
-
-
-class CaffeNet:
-    """A trained net that predicts as scikit-learn's classifiers do.
-
-    Parameters
-    ----------
-    deploy, weights : Path
-        ``deploy.prototxt`` with input ``data`` and output ``prob``, and its ``.caffemodel``.
-    """
-
-    def __init__(self, deploy: Path, weights: Path) -> None:
-        self._net = caffe.Net(str(deploy), caffe.TEST, weights=str(weights))
-
-    def predict_proba(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return probabilities, shape (n, classes), of scaled rows of the input's shape."""
-        return probabilities(self._net, data)

@@ -30,7 +30,7 @@ from ripen.learn.estimator import ESTIMATORS, Fitted, Rows, Work, estimator
 from ripen.learn.inputs import Table
 from ripen.learn.models import mlp, served
 from ripen.learn.models.image_features import image_files
-from ripen.learn.models.train_net import CaffeNet
+from ripen.learn.models.saved import write_net, write_pipeline
 from ripen.nets.engines.engine import TorchEngine
 from ripen.nets.zoo import lenet
 from ripen.track.evaluations import REQUIREMENTS
@@ -254,12 +254,12 @@ def test_a_net_answers_as_before(tmp_path: Path) -> None:
     (tmp_path / "deploy.prototxt").write_text(mlp.to_text(lenet.lenet8_deploy(5)))
     drawn = caffe.Net(str(tmp_path / "deploy.prototxt"), caffe.TEST)
     drawn.save(str(tmp_path / "model.caffemodel"))
-    net = CaffeNet(tmp_path / "deploy.prototxt", tmp_path / "model.caffemodel")
+    files = tmp_path / "deploy.prototxt", tmp_path / "model.caffemodel"
     (tmp_path / "served").mkdir()
     encoder = Encoder(16.0).fit(pixels())
-    served.write_net(tmp_path / "served", tmp_path, encoder, (1, 8, 8), (0.0, 1.0))
+    write_net(tmp_path / "served", tmp_path, encoder, (1, 8, 8), (0.0, 1.0))
     found = served.read(tmp_path / "served").predict(DIGITS.images[:7])
-    expected = net.predict_proba(np.float32(DIGITS.images[:7, None] / 16))
+    expected = TorchEngine().predict(*files, np.float32(DIGITS.images[:7, None] / 16))
     np.testing.assert_array_equal(found.drop(columns="class"), expected)
 
 
@@ -279,7 +279,7 @@ def test_an_object_of_another_type_is_not_loaded(tmp_path: Path) -> None:
     data, labels = DIGITS.data[:100], DIGITS.target[:100]
     split = ShuffleSplit(2, random_state=0)
     other = CalibratedClassifierCV(GaussianNB(), cv=split).fit(data, labels % 2)
-    served.write_pipeline(tmp_path, other, "binary", 2)
+    write_pipeline(tmp_path, other, "binary", 2)
     with pytest.raises(UntrustedTypesFoundException, match="ShuffleSplit"):
         served.read(tmp_path)
 
@@ -306,7 +306,7 @@ def test_own_code_is_loaded_where_the_clone_has_it(
     with monkeypatch.context() as here:
         here.setattr(ripen.competitions, "__path__", [str(own.parent)])
         firmness = importlib.import_module(f"{name}.features").Firmness
-        served.write_pipeline(
+        write_pipeline(
             tmp_path, make_pipeline(firmness(), GaussianNB()).fit(data, labels), "binary", 2
         )
         assert served.read(tmp_path).predict(data)["class"].tolist() == (

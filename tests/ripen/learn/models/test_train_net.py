@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.datasets import make_moons
 
 import caffe
@@ -10,11 +11,12 @@ from ripen.core.errors import TrainingError
 from ripen.learn.arrays import write_rows
 from ripen.learn.convergence import Check, Reason, Training
 from ripen.learn.estimator import Rows
-from ripen.learn.estimators.caffe_net import CaffeNet as Settings
+from ripen.learn.estimators.caffe_net import CaffeNet
 from ripen.learn.models import mlp
-from ripen.learn.models.train_net import CaffeNet, train_net
+from ripen.learn.models.train_net import train_net
+from ripen.nets.engines.engine import TorchEngine
 
-MakeNet = Callable[..., Settings]
+MakeNet = Callable[..., CaffeNet]
 QUICK = ("solver.max_iter=60", "train.check_interval=20", "train.batch_size=50")
 
 
@@ -23,7 +25,7 @@ def moons(n: int, seed: int) -> Rows:
     return Rows(data.astype(np.float32), labels.astype(np.int64))
 
 
-def train(folder: Path, own: Settings, seed: int = 2016) -> tuple[Training, list[Check]]:
+def train(folder: Path, own: CaffeNet, seed: int = 2016) -> tuple[Training, list[Check]]:
     lists = [
         (write_rows(folder, name, rows.x, rows.y), min(batch, len(rows.x)))
         for name, rows, batch in (
@@ -39,12 +41,15 @@ def train(folder: Path, own: Settings, seed: int = 2016) -> tuple[Training, list
 
 
 @pytest.mark.slow
+def predicted(folder: Path, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return TorchEngine().predict(folder / "deploy.prototxt", folder / "model.caffemodel", x)
+
+
 def test_it_learns_and_keeps_the_best(make_net: MakeNet, tmp_path: Path) -> None:
     own = make_net("solver.max_iter=3000", "solver.base_lr=0.5")
     training, checks = train(tmp_path, own)
-    net = CaffeNet(tmp_path / "deploy.prototxt", tmp_path / "model.caffemodel")
     validation = moons(100, 1)
-    probabilities = net.predict_proba(validation.x)
+    probabilities = predicted(tmp_path, validation.x)
     assert (probabilities.argmax(axis=1) == validation.y).mean() > 0.97
     chosen = probabilities[np.arange(100), validation.y]
     best = min(check.validation_loss for check in checks)
@@ -135,7 +140,5 @@ def test_a_forward_pass_by_hand(make_net: MakeNet, tmp_path: Path) -> None:
         values = 1 / (1 + np.exp(-(values @ weight.data.T + bias.data)))
     scores = np.exp(values @ layers[-1][0].data.T + layers[-1][1].data)
     expected = scores / scores.sum(axis=1, keepdims=True)
-    found = CaffeNet(tmp_path / "deploy.prototxt", tmp_path / "model.caffemodel").predict_proba(
-        moons(7, 5).x
-    )
+    found = predicted(tmp_path, moons(7, 5).x)
     np.testing.assert_allclose(found, expected, rtol=1e-5)

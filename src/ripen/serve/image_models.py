@@ -1,4 +1,4 @@
-"""Models that take a picture: nets of the zoo, nets trained here, models of rows of pixels."""
+"""Models that take an image: nets of the zoo, nets trained here, models of rows of pixels."""
 
 import io
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ from ripen.serve.answers import Answer, Field
 from ripen.serve.mixture import answer
 from ripen.serve.rows import Table
 
-NAME = "the picture"  # in errors: a browser need not say what its file is called
+NAME = "the image"  # in errors: a browser need not say what its file is called
 
 
 @dataclass(frozen=True)
 class Net:
-    """A net that takes pictures, with the saliency of each.
+    """A net that takes images, with the saliency of each.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Pixels:
     table : Table
         The model.
     input : Input
-        How a picture becomes the values of a row.
+        How an image becomes the values of a row.
     """
 
     table: Table

@@ -206,7 +206,7 @@ def target_of(
     Raises
     ------
     DataError
-        If there is no target, or its values are missing.
+        If there is no target.
     """
     names = list(id.melted) or [str(name) for name in sample.text if name != id.in_sample]
     # Some test tables have the target's column too, with nothing in it.
@@ -231,8 +231,6 @@ def target_of(
         alike = sorted(lacking, key=lambda name: names[0].lower() not in name.lower())
         reason = f"{test.name} lacks {len(lacking)} columns, and {sample.name} names none of them"
         chosen = [ask("target", alike, reason)]
-    for name in chosen:
-        _complete(train, name)
     return chosen, reason, [name for name in lacking if name not in chosen]
 
 
@@ -252,17 +250,6 @@ def columns_of(target: "pd.Series[str]", names: Sequence[str]) -> dict[str, str]
         if set(found) == values:
             return found
     return {name: name for name in names} if set(names) == values else {}
-
-
-def _complete(train: Table, name: str) -> None:
-    blank = train.text[name] == ""
-    if blank.any():
-        rows = ", ".join(str(row + 1) for row in blank.to_numpy().nonzero()[0][:5])
-        more = ", …" if blank.sum() > 5 else ""
-        raise DataError(
-            f"{train.name}: target '{name}' is missing in {int(blank.sum())} of {len(blank)} rows "
-            f"({rows}{more}). Remove these rows"
-        )
 
 
 # --- The task and the form -----------------------------------------------------------------------

@@ -128,13 +128,10 @@ def test_of_several_candidates_the_most_alike_comes_first() -> None:
     assert asked == [("target", ["log_price", "cost"])]
 
 
-def test_no_target_and_missing_targets_are_one_line() -> None:
+def test_no_target_is_one_line() -> None:
     sample, id = table("sample.csv", "key,y\na,0\nb,0\n"), Id("key", "key", "")
     with pytest.raises(DataError, match=r"^train\.csv: no target found: .* asks for: y$"):
         target_of(table("train.csv", "key,x\nc,1\n"), TEST, sample, id, never)
-    blank = table("train.csv", "key,x,y\nc,1,0\nd,1,\ne,1,1\nf,1,\n")
-    with pytest.raises(DataError, match=r"'y' is missing in 2 of 4 rows \(2, 4\)\. Remove"):
-        target_of(blank, TEST, sample, id, never)
 
 
 def test_prefixes_before_classes() -> None:

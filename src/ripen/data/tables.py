@@ -147,11 +147,22 @@ def joined_by(id: str, table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame
 def key_of(table: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> list[str]:
     """Return the columns by which a table is joined to all parts: those that it shares with them.
 
-    [] if there are none, or if two of its rows have the same values in them.
+    Or one of these, if that describes more rows: a plane's number, where `year` is when it was
+    built. [] if no columns are shared, or if two of its rows have the same values in them.
     """
     parts = list(parts)
-    keys = [str(name) for name in table if all(name in part for part in parts)]
-    return [] if not keys or table.duplicated(keys).any() else keys
+    shared = [str(name) for name in table if all(name in part for part in parts)]
+    several = [shared, *([name] for name in shared)] if len(shared) > 1 else [shared]
+    keys = [each for each in several if each and not table.duplicated(each).any()]
+    if len(keys) < 2:
+        return keys[0] if keys else []
+    return max(keys, key=lambda each: coverage(table, each, parts))
+
+
+def coverage(table: pd.DataFrame, keys: list[str], parts: Iterable[pd.DataFrame]) -> float:
+    """Return the share of the rows that a table describes, in the part where it is least."""
+    known = pd.MultiIndex.from_frame(table[keys])
+    return min(float(pd.MultiIndex.from_frame(part[keys]).isin(known).mean()) for part in parts)
 
 
 def described(

@@ -359,9 +359,9 @@ def _first_failure(cases: pd.DataFrame, text: pd.DataFrame, wanted: Mapping[str,
     row, column = int(first["index"]), str(first["column"])
     if first["check"] == "field_uniqueness":
         # Both rows of a pair are listed; name the later one, which is the one to correct.
-        row = int(text[column].duplicated().idxmax())
-        earlier = int(text[column].eq(text[column].loc[row]).idxmax())
+        row = int(text.index[text[column].duplicated()][0])
         value: Any = text[column].loc[row]
+        earlier = int(text.index[text[column] == value][0])
         return f"row {row + 1}, column '{column}': {value!r} is in row {earlier + 1} already"
     value = text[column].loc[row]
     return f"row {row + 1}, column '{column}': {value!r} is not {wanted[column].allowed}"

@@ -87,6 +87,9 @@ class Metric(Order):
     transform : str, optional
         The transform of the targets whose squared error the metric is. Models learn transformed
         targets unless their settings say otherwise (`ripen.learn.target_transform`).
+    quantile : float, optional
+        The quantile of a row's possible values that scores best, where absolute errors count: 0.5
+        is the median. LightGBM predicts it; by default it is the mean.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Metric(Order):
     columns: Mapping[str, str] = field(default_factory=dict)
     least: float | None = None
     transform: str | None = None
+    quantile: float | None = None
     ranks: bool = False
     ordered: bool = False
 
@@ -188,6 +192,7 @@ def metric(
     tasks: tuple[str, ...],
     least: float | None = None,
     transform: str | None = None,
+    quantile: float | None = None,
     ranks: bool = False,
     ordered: bool = False,
 ) -> Callable[[Score], Score]:
@@ -197,7 +202,7 @@ def metric(
         METRICS.register(name)(
             Metric(
                 title, greater_is_better, name, needs, tasks, score,
-                least=least, transform=transform, ranks=ranks, ordered=ordered,
+                least=least, transform=transform, quantile=quantile, ranks=ranks, ordered=ordered,
             )
         )  # fmt: skip
         return score

@@ -100,8 +100,9 @@ def test_the_reasons_are_comments_and_guesses_are_said(
     assert cli.main(["new", "mine", "--from", "mine", "--yes"]) == 0
     out = capsys.readouterr().out
     assert (
-        "not sure of submission: sample_submission.csv holds 0 in every row. Chosen: label" in out
-    )
+        "not sure of submission: sample_submission.csv holds 0 in every row. Chosen: label, not "
+        "probability. For probability: --metric roc_auc, or log_loss\n"
+    ) in out
     text = Path("conf/competition/mine.yaml").read_text()
     assert "source: {folder: mine}\n" in text
     assert "id: id # the column that sample_submission.csv and test.csv share\n" in text

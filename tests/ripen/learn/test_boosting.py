@@ -103,6 +103,25 @@ def test_the_metric_says_which_quantile(
     assert "quantile" not in models["hist_gradient_boosting"]
 
 
+@pytest.mark.parametrize(
+    ("known", "given", "bins"),
+    [
+        (Known(100), {}, 255),
+        (Known(784), {}, 63),
+        (Known(784, [783]), {}, 255),  # a category may have as many levels
+        (Known(784), {"max_bins": 200}, 200),
+    ],
+)
+def test_many_numbers_have_fewer_bins(
+    known: Known, given: dict[str, Any], bins: int, tmp_path: Path
+) -> None:
+    section = {"estimator": "hist_gradient_boosting", "learning_rate": 0.1} | given
+    work = fits.work(tmp_path, INDEX, fits.table_input(pd.DataFrame({"a": [0.0]})).encoder)
+    found = estimator(section, "models.m")
+    assert isinstance(found, Boosted)
+    assert found.boost(work, known, 5).get_params()["max_bins"] == bins
+
+
 @pytest.mark.parametrize("name", BOOSTED)
 def test_a_monotone_column_only_raises_the_output(name: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(2)

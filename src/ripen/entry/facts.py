@@ -130,10 +130,14 @@ def id_of(sample: Table, test: Table) -> Id:
     if set(ids) != set(known):
         if found := _melted(known, test):
             return found
-        odd = next((each for each in known if each not in set(ids)), None)
+        if odd := sorted(set(known) - set(ids)):
+            raise DataError(
+                f"{sample.name}: its ids are not those of {test.name}: {odd[0]} is not one"
+            )
+        lacking = sorted(set(ids) - set(known))
         raise DataError(
-            f"{sample.name}: its ids are not those of {test.name}: "
-            + (f"{odd} is not one" if odd is not None else f"{len(set(ids))} against {len(known)}")
+            f"{sample.name}: lacks {len(lacking)} of the {len(set(ids))} ids of {test.name}, for "
+            f"instance {lacking[0]}. Give it a row for each, with any value"
         )
     unique(test, name)
     return Id(name, in_sample, reason)

@@ -1,38 +1,49 @@
 """Tables of files as text, most of them CSV: the callers decide what a value means."""
 
 import csv
+import gzip
 import io
 import re
 import warnings
+import zlib
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 
-from ripen.core import json_tables
+from ripen.core import json_tables, parquet_tables
+from ripen.core.archives import Limits
 from ripen.core.errors import DataError
 
 SNIFFED = 1 << 16  # bytes: of the head to detect the format, of the end to find the last row
 SEPARATORS = ",;\t|"
+PACKED = ".gz"
+OTHERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    json_tables.SUFFIX: json_tables.read_table,
+    parquet_tables.SUFFIX: parquet_tables.read_table,
+}
 
 
 def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.DataFrame:
-    """Read a CSV file with a header, every value as text; or a table of JSON, by its suffix.
+    """Read a CSV file with a header, every value as text.
+
+    By its suffix a file is a table of JSON or of Parquet, or a CSV file compressed by gzip.
 
     Raises
     ------
     DataError
         If the file is missing, truncated, empty, not a table, or in another encoding.
     """
-    if path.suffix.lower() == json_tables.SUFFIX:
-        return json_tables.read_table(path)
+    if read := OTHERS.get(path.suffix.lower()):
+        return read(path)
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"  # skips a byte order mark if there is one
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             text = pd.read_csv(
-                path,
+                io.BytesIO(_unpacked(path)) if _is_packed(path) else path,
                 dtype=str,
                 keep_default_na=False,
                 encoding=encoding,
@@ -61,14 +72,39 @@ def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.D
 
 def _check_whole(path: Path, text: pd.DataFrame, separator: str, encoding: str) -> None:
     """Check that the last row is complete: pandas reads missing fields as blanks."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - SNIFFED))
-        last = file.read().decode(encoding, errors="replace").rstrip("\r\n").splitlines()[-1]
+    last = _end(path).decode(encoding, errors="replace").rstrip("\r\n").splitlines()[-1]
     if (fields := last.count(separator) + 1) < len(text.columns) and '"' not in last:
         raise DataError(
             f"{path}: row {len(text)}, the last one, has {fields} fields, and the header "
             f"{len(text.columns)}. Is the file truncated?"
         )
+
+
+def _end(path: Path) -> bytes:
+    if _is_packed(path):
+        return _unpacked(path)[-SNIFFED:]
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - SNIFFED))
+        return file.read()
+
+
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == PACKED
+
+
+def _unpacked(path: Path) -> bytes:
+    """Return the content of a file compressed by gzip."""
+    most = Limits().at_once
+    try:
+        with gzip.open(path) as file:
+            content = file.read(most + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise DataError(f"{path}: is not gzip, or is truncated: {error}") from None
+    if len(content) > most:
+        raise DataError(f"{path}: has more than {most} bytes when it is unpacked. Unpack it first")
+    return content
 
 
 def sniff(path: Path) -> dict[str, str]:
@@ -86,11 +122,11 @@ def sniff(path: Path) -> dict[str, str]:
         If it is missing.
     """
     try:
-        content = path.read_bytes()
+        content = _unpacked(path) if _is_packed(path) else path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     found: dict[str, str] = {}
-    if path.suffix.lower() == json_tables.SUFFIX:
+    if path.suffix.lower() in OTHERS:
         return found
     try:
         text = content.decode("utf-8-sig")

@@ -1,7 +1,7 @@
 """Tables written as JSON: a list of records, records line by line, or values by column and row."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,11 @@ def table_of(values: Any, where: str) -> pd.DataFrame:
     else:
         names = dict.fromkeys(name for record in values for name in record)
         columns = {name: [record.get(name) for record in values] for name in names}
+    return text_of(columns)
+
+
+def text_of(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """Return columns of parsed values as a table of text (`read_table`)."""
     found: dict[str, Sequence[str]] = {}
     for name, column in columns.items():
         numbers = _numbers(column)
@@ -117,8 +122,8 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    if isinstance(value, bool):
-        return str(value)
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return ", ".join(value)
-    return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, (list, dict)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)

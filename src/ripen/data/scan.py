@@ -176,7 +176,7 @@ class Duplicates:
 def find_duplicates(images: Sequence[Scanned], max_bits: int = MAX_BITS) -> Duplicates:
     """Return the duplicates among images; undecodable files are compared by their bytes only.
 
-    Near-duplicates are no group if that had more than `FEW` images and a share `MOST` of all.
+    Duplicates are no group if that had more than `FEW` images and a share `MOST` of all.
 
     Parameters
     ----------
@@ -195,12 +195,14 @@ def find_duplicates(images: Sequence[Scanned], max_bits: int = MAX_BITS) -> Dupl
     thumbnails = np.array([images[i].thumbnail for i in rows], np.uint8)
     near = rows[near_pairs(hashes, hashes, thumbnails, thumbnails, max_bits)]
     turned = near_pairs(mirrored, hashes, thumbnails[..., ::-1], thumbnails, max_bits)
-    group = groups(len(images), np.concatenate([exact, near]))
-    # Silhouettes, or slides of tissue, all resemble each other: that is a kind of images, and no
-    # copies. Such a group would not fit into a fold.
-    size = np.bincount(group, minlength=1)[group]
-    near_alone = near[size[near[:, 0]] <= max(FEW, MOST * len(images))]
-    group = groups(len(images), np.concatenate([exact, near_alone]))
+    # Silhouettes, or slides of tissue, all resemble each other, and a picture may stand for every
+    # image that is lacking. Such a group would not fit into a fold.
+    kept = [exact, near]
+    for place in (1, 0):
+        group = groups(len(images), np.concatenate(kept))
+        size = np.bincount(group, minlength=1)[group]
+        kept[place] = kept[place][size[kept[place][:, 0]] <= max(FEW, MOST * len(images))]
+    group = groups(len(images), np.concatenate(kept))
     return Duplicates(group, exact, near, rows[turned])
 
 

@@ -1,6 +1,6 @@
 """Tables: CSV files read and checked value by value."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from ripen.core.errors import DataError
-from ripen.data.column_types import MISSING, convert, is_missing, with_points
+from ripen.data.column_types import BLANK, MISSING, convert, is_missing, with_points
 from ripen.settings.schema import Column
 
 if TYPE_CHECKING:  # only the stage that reads raw files needs it, and importing it is slow
     import pandera.pandas as pa
 
+SHOWN = 5  # rows, in an error
 TAG_MARKS = "|,;"  # between the labels of a cell; without these, blanks
 
 
@@ -146,11 +147,22 @@ def joined_by(id: str, table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame
 def key_of(table: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> list[str]:
     """Return the columns by which a table is joined to all parts: those that it shares with them.
 
-    [] if there are none, or if two of its rows have the same values in them.
+    Or one of these, if that describes more rows: a plane's number, where `year` is when it was
+    built. [] if no columns are shared, or if two of its rows have the same values in them.
     """
     parts = list(parts)
-    keys = [str(name) for name in table if all(name in part for part in parts)]
-    return [] if not keys or table.duplicated(keys).any() else keys
+    shared = [str(name) for name in table if all(name in part for part in parts)]
+    several = [shared, *([name] for name in shared)] if len(shared) > 1 else [shared]
+    keys = [each for each in several if each and not table.duplicated(each).any()]
+    if len(keys) < 2:
+        return keys[0] if keys else []
+    return max(keys, key=lambda each: coverage(table, each, parts))
+
+
+def coverage(table: pd.DataFrame, keys: list[str], parts: Iterable[pd.DataFrame]) -> float:
+    """Return the share of the rows that a table describes, in the part where it is least."""
+    known = pd.MultiIndex.from_frame(table[keys])
+    return min(float(pd.MultiIndex.from_frame(part[keys]).isin(known).mean()) for part in parts)
 
 
 def described(
@@ -189,6 +201,41 @@ def parted(text: pd.DataFrame, target: str) -> tuple[pd.DataFrame, pd.DataFrame]
     """
     blank = text[target].isin(MISSING)
     return text[~blank].reset_index(drop=True), text[blank].reset_index(drop=True)
+
+
+def labelled(text: pd.DataFrame, targets: Sequence[str], where: str) -> tuple[pd.DataFrame, str]:
+    """Return the rows that have a target, and how many are left out as a sentence, "" for none.
+
+    Blanks are missing, and where all other targets are numbers the texts of `MISSING` too.
+
+    Raises
+    ------
+    DataError
+        If no row has a target, or a row has only some of its targets.
+
+    >>> labelled(pd.DataFrame({"y": ["1", "", "NA"]}), ["y"], "")[1]
+    '2 of 3 rows have no y, and are left out'
+    """
+    blank = text[list(targets)].apply(_is_blank)
+    none, some = blank.all(axis=1), blank.any(axis=1)
+    if odd := [str(row + 1) for row in (some & ~none).to_numpy().nonzero()[0]]:
+        more = f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
+        raise DataError(
+            f"{where}: {len(odd)} of {len(text)} rows have only some of the targets "
+            f"{', '.join(targets)}: row {', '.join(odd[:SHOWN])}{more}. Remove these rows"
+        )
+    if not targets or not none.any():
+        return text, ""
+    shown = f"{int(none.sum()):,} of {len(text):,} rows have no {' or '.join(targets)}"
+    if none.all():
+        raise DataError(f"{where}: {shown}: there is nothing to learn")
+    return text[~none], f"{shown}, and are left out"
+
+
+def _is_blank(values: "pd.Series[str]") -> "pd.Series[bool]":
+    missing = values.str.strip().isin(MISSING)
+    numbers = pd.to_numeric(values[~missing], errors="coerce").notna().all()
+    return missing if numbers else values.str.strip().isin(BLANK)
 
 
 def with_numbers(
@@ -312,9 +359,9 @@ def _first_failure(cases: pd.DataFrame, text: pd.DataFrame, wanted: Mapping[str,
     row, column = int(first["index"]), str(first["column"])
     if first["check"] == "field_uniqueness":
         # Both rows of a pair are listed; name the later one, which is the one to correct.
-        row = int(text[column].duplicated().argmax())
-        earlier = int(text[column].eq(text[column].iloc[row]).argmax())
-        value: Any = text[column].iloc[row]
+        row = int(text.index[text[column].duplicated()][0])
+        value: Any = text[column].loc[row]
+        earlier = int(text.index[text[column] == value][0])
         return f"row {row + 1}, column '{column}': {value!r} is in row {earlier + 1} already"
-    value = text[column].iloc[row]
+    value = text[column].loc[row]
     return f"row {row + 1}, column '{column}': {value!r} is not {wanted[column].allowed}"

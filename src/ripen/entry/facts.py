@@ -130,10 +130,14 @@ def id_of(sample: Table, test: Table) -> Id:
     if set(ids) != set(known):
         if found := _melted(known, test):
             return found
-        odd = next((each for each in known if each not in set(ids)), None)
+        if odd := sorted(set(known) - set(ids)):
+            raise DataError(
+                f"{sample.name}: its ids are not those of {test.name}: {odd[0]} is not one"
+            )
+        lacking = sorted(set(ids) - set(known))
         raise DataError(
-            f"{sample.name}: its ids are not those of {test.name}: "
-            + (f"{odd} is not one" if odd is not None else f"{len(set(ids))} against {len(known)}")
+            f"{sample.name}: lacks {len(lacking)} of the {len(set(ids))} ids of {test.name}, for "
+            f"instance {lacking[0]}. Give it a row for each, with any value"
         )
     unique(test, name)
     return Id(name, in_sample, reason)
@@ -206,7 +210,7 @@ def target_of(
     Raises
     ------
     DataError
-        If there is no target, or its values are missing.
+        If there is no target.
     """
     names = list(id.melted) or [str(name) for name in sample.text if name != id.in_sample]
     # Some test tables have the target's column too, with nothing in it.
@@ -231,8 +235,6 @@ def target_of(
         alike = sorted(lacking, key=lambda name: names[0].lower() not in name.lower())
         reason = f"{test.name} lacks {len(lacking)} columns, and {sample.name} names none of them"
         chosen = [ask("target", alike, reason)]
-    for name in chosen:
-        _complete(train, name)
     return chosen, reason, [name for name in lacking if name not in chosen]
 
 
@@ -252,17 +254,6 @@ def columns_of(target: "pd.Series[str]", names: Sequence[str]) -> dict[str, str]
         if set(found) == values:
             return found
     return {name: name for name in names} if set(names) == values else {}
-
-
-def _complete(train: Table, name: str) -> None:
-    blank = train.text[name] == ""
-    if blank.any():
-        rows = ", ".join(str(row + 1) for row in blank.to_numpy().nonzero()[0][:5])
-        more = ", …" if blank.sum() > 5 else ""
-        raise DataError(
-            f"{train.name}: target '{name}' is missing in {int(blank.sum())} of {len(blank)} rows "
-            f"({rows}{more}). Remove these rows"
-        )
 
 
 # --- The task and the form -----------------------------------------------------------------------

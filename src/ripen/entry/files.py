@@ -4,6 +4,7 @@ import io
 import os
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,11 +19,12 @@ from ripen.core.errors import DataError
 from ripen.data.labels import in_archive, is_image, is_junk
 from ripen.data.tables import parted
 
-TABLES = (".csv", ".tsv", ".json")
+TABLES = (".csv", ".tsv", ".json", ".parquet", ".csv.gz", ".tsv.gz")
 TEXTS = (".md", ".txt", ".html")
 READ = 1 << 18  # bytes of a text about the competition
 SHOWN, NAMED = 4, 10  # names in an error: of other files, of tables
 _SAMPLE = re.compile(r"submi|^sample|^example|benchmark", re.IGNORECASE)
+_PART = re.compile(rf"train|test|{_SAMPLE.pattern}", re.IGNORECASE)
 _WORDS = re.compile(r"descri|readme|overview|evaluat|metric|about", re.IGNORECASE)
 
 
@@ -33,7 +35,7 @@ class Table:
     Attributes
     ----------
     name : str
-        File name without folders.
+        File name, without folders unless several tables have it.
     text : DataFrame of str
     form : dict of str to str
         Its format, where it is not the default: the section `csv` of a competition's settings.
@@ -53,7 +55,7 @@ class Files:
     where : str
         Its path, for errors.
     tables : dict of str to Table
-        By the file's name without folders.
+        By their names.
     images : tuple of str
         Names with folders, in a nested archive relative to it.
     smallest : int
@@ -94,11 +96,11 @@ def read(path: Path) -> Files:
         names = [name for name in members if not is_junk(name)]
         images = [name for name in names if is_image(name)]
         tables: dict[str, Table] = {}
-        for name in names:
-            if name.lower().endswith(TABLES) and PurePosixPath(name).name not in tables:
+        for name, shown in _shown([name for name in names if name.lower().endswith(TABLES)]):
+            if shown not in tables:
                 table = _table(members[name](), name, path)
                 if table is not None:
-                    tables[table.name] = table
+                    tables[shown] = replace(table, name=shown)
         texts = {
             PurePosixPath(name).name: members[name]()[:READ].decode("utf-8", errors="replace")
             for name in names
@@ -109,9 +111,20 @@ def read(path: Path) -> Files:
     if not tables and not images:
         shown = ", ".join(others[:SHOWN]) or "none"
         raise DataError(f"{path}: holds neither a table (*.csv) nor an image. Its files: {shown}")
-    known = [name for name in others if PurePosixPath(name).name not in tables]
+    known = [name for name in others if not {name, PurePosixPath(name).name} & set(tables)]
     unread = [name for name in known if not name.lower().endswith(TEXTS)]
     return Files(str(path), tables, images, smallest, texts, unread)
+
+
+def _shown(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return each table with the name it goes by: without folders, unless these tell it apart.
+
+    >>> _shown(["train/data.csv", "test/data.csv", "old/train.csv", "train.csv"])[1:3]
+    [('test/data.csv', 'test/data.csv'), ('old/train.csv', 'train.csv')]
+    """
+    files = [(name, PurePosixPath(name).name) for name in names]
+    count = Counter(file for _, file in files)
+    return [(n, n if count[file] > 1 and not _PART.search(file) else file) for n, file in files]
 
 
 @contextmanager
@@ -284,10 +297,13 @@ def sample_of(files: Files) -> Table | None:
 
 
 def _named(tables: Sequence[Table], part: str) -> list[Table]:
-    """Return the tables named ``<part>.csv``, or else with a word that begins or ends with it."""
-    stems = [(Path(table.name).stem.lower(), table) for table in tables]
+    """Return the tables named ``<part>.csv``, or else with a word that begins or ends with it.
+
+    A folder's name counts as the file's.
+    """
+    words = [(PurePosixPath(table.name.lower()).with_suffix("").parts, table) for table in tables]
     for form in (part, rf"(.*[^a-z])?{part}(ing)?([^a-z].*)?", rf"{part}.*|.*{part}"):
-        found = [table for stem, table in stems if re.fullmatch(form, stem)]
+        found = [table for each, table in words if any(re.fullmatch(form, word) for word in each)]
         found = [table for table in found if not _SAMPLE.search(table.name)]
         if found:
             return found

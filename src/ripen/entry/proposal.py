@@ -11,7 +11,7 @@ import yaml
 
 from ripen.competition.metrics import METRICS
 from ripen.core.errors import DataError
-from ripen.data.tables import joined_by, with_numbers
+from ripen.data.tables import joined_by, labelled, with_numbers
 from ripen.entry import column_facts, facts, image_facts, joins, split
 from ripen.entry.facts import Ask, Fact, Goal
 from ripen.entry.files import Files, Parts, Table, parts_of
@@ -108,6 +108,9 @@ def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list
     train, test = replace(train, text=texts["train"]), replace(test, text=texts["test"])
     facts.unique(train, id.name)
     targets, reason, dropped = facts.target_of(train, test, sample, id, ask)
+    learnable, unlabelled = labelled(train.text, targets, train.name)
+    train = replace(train, text=learnable.reset_index(drop=True))
+    reason = "; ".join(filter(None, (reason, unlabelled)))
     drops = f"{test.name} lacks {'it' if len(dropped) == 1 else 'them'}"
     if extra := [str(c) for c in test.text if c not in train.text]:
         drops = f"not in both {train.name} and {test.name}"

@@ -101,6 +101,8 @@ def _filled(
         section = {"transform": metric.transform} | section
     with located(place):
         found = estimator(section, place)
+        if metric.level is not None and getattr(found, "quantile", metric.level) is None:
+            found = replace(found, quantile=metric.level)  # type: ignore[call-arg]
         found.check_task(task)
         if tune := found.tune:
             tuning.space(found)

@@ -270,7 +270,7 @@ class About:
 
 @typed
 class Files:
-    """The names of a competition's tables, in its archive or folder.
+    """The names of a competition's tables, in its archive or folder; with folders where needed.
 
     `sample` is the sample submission. `solution` holds the test labels, if they are known; `more`
     holds labelled rows for the learning curve only. Both are optional. `groups` has a row for each

@@ -12,6 +12,8 @@ from ripen.learn import blending
 from ripen.settings.compose import as_mapping, load_competition
 from ripen.track.tracker import Tracker
 
+LEAST = 0.005  # share that is named
+
 
 def run(name: str) -> None:
     """Read the predictions of every member, write `blend/` and an MLflow run."""
@@ -34,4 +36,7 @@ def run(name: str) -> None:
         tracked.log_metrics({f"weight/{model}": weight for model, weight in weights.items()})
         tracked.log_training(None, time.perf_counter() - started)
     shown = ", ".join(f"{model} {weight:.2f}" for model, weight in weights.items() if weight)
+    rest = 1 - sum(weights.values())
+    if found.mixture.method == "greedy" and rest > LEAST:
+        shown += f", the same for all rows {rest:.2f}"
     print(f"blend: {found.mixture.method} of {shown}")

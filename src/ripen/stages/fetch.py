@@ -106,11 +106,13 @@ def extract_tables(archive: Archive, competition: Competition, folder: Path) -> 
 
 
 def take(archive: Archive, names: Sequence[str], wanted: Collection[str], folder: Path) -> None:
-    """Take the wanted files, by their names without folders, out of an archive."""
+    """Take the wanted files out of an archive, by the ends of their paths."""
+    ends = [(each, PurePosixPath(each).parts) for each in sorted(filter(None, wanted))]
     for member in names:
-        name = PurePosixPath(member).name
-        if name in wanted and not (folder / name).exists():
-            archive.extract(member, folder / name)
+        parts = PurePosixPath(member).parts
+        for each, end in ends:
+            if parts[-len(end) :] == end and not (folder / each).exists():
+                archive.extract(member, folder / each)
 
 
 def link_or_copy(file: Path, target: Path) -> None:

@@ -1,10 +1,13 @@
 """CSV files: read as text in any of their usual forms, and each fault reported in one line."""
 
+import gzip
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from ripen.core import csv_files
+from ripen.core.archives import Limits
 from ripen.core.csv_files import read_text, sniff
 from ripen.core.errors import DataError
 
@@ -63,3 +66,39 @@ def test_a_missing_file_and_an_unknown_encoding_are_reported(tmp_path: Path) -> 
     (tmp_path / "a.csv").write_text("a\n1\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"csv.encoding 'klingon' is unknown to Python"):
         read_text(tmp_path / "a.csv", encoding="klingon")
+
+
+def test_gzip_is_read_as_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"id;x\n1;2,5\n2;3,5\n"))
+    assert sniff(path) == {"separator": ";", "decimal": ","}
+    assert read_text(path, ";").to_dict("list") == {"id": ["1", "2"], "x": ["2,5", "3,5"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"id,x\n1,2\n", "a.csv.gz: is not gzip, or is truncated: Not a gzipped file"),
+        (gzip.compress(b"id,x\n1,2\n" * 99)[:-12], "a.csv.gz: is not gzip, or is truncated"),
+        (gzip.compress(b"id,x\n1,2\n3\n"), "a.csv.gz: row 2, the last one, has 1 fields"),
+        (None, "a.csv.gz: no such file"),
+    ],
+)
+def test_damaged_gzip_is_one_line(content: bytes | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_text(path)
+
+
+def test_gzip_larger_than_a_table_may_be_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_files, "Limits", lambda: Limits(at_once=1000))
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"id,x\n" + b"1,2\n" * 999))
+    with pytest.raises(
+        DataError, match=r"a\.csv\.gz: has more than 1000 bytes when it is unpacked"
+    ):
+        read_text(path)

@@ -250,6 +250,17 @@ def test_blocks_give_the_same_pairs(
     assert whole.group.tolist() == [i % 12 for i in range(36)]
 
 
+def test_one_picture_in_place_of_many_is_no_group(encode: Encode) -> None:
+    files = []
+    for k in range(30):  # 24 copies of one file, and 3 pairs of copies
+        rng = np.random.default_rng(0 if k < 24 else k // 2)
+        pixels = rng.integers(0, 256, (6, 8)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
+        files.append(encode(Image.fromarray(pixels), "PNG"))
+    found = find_duplicates([scan_image(str(k), each, 20) for k, each in enumerate(files)])
+    assert len(found.exact) == 23 + 3
+    assert found.group.tolist() == [*range(24), 24, 24, 26, 26, 28, 28]
+
+
 def test_images_that_all_resemble_each_other_are_no_group(encode: Encode) -> None:
     files = []
     for k in range(30):  # 24 silhouettes of one shape, and 3 pairs of copies

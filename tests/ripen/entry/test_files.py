@@ -84,6 +84,9 @@ TABLES = {  # the sample, training, test and labels' tables of some files
         {"X_train": B.replace("7", "1").replace("8", "2"), "y_train": L, "X_test": B, "sample": S},
         "sample X_train X_test y_train",
     ),
+    "folders of one name": (
+        {"train/data": A, "test/data": B, "sample": S}, "sample train/data test/data -"
+    ),
     "no training table": ({"constrained": "a,b\n1,2\n", "format_submission": S},
                           "format_submission - - -"),
 }  # fmt: skip
@@ -93,10 +96,11 @@ TABLES = {  # the sample, training, test and labels' tables of some files
 def test_which_table_is_which(case: str, tmp_path: Path) -> None:
     tables, expected = TABLES[case]
     for name, content in tables.items():
+        (tmp_path / f"{name}.csv").parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.csv").write_text(content)
     parts = parts_of(read(tmp_path))
     found = (parts.sample, parts.train, parts.test, parts.labels)
-    assert " ".join(Path(each.name).stem if each else "-" for each in found) == expected
+    assert " ".join(each.name.removesuffix(".csv") if each else "-" for each in found) == expected
 
 
 def test_one_table_of_both_parts(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ TEST = table("test.csv", "id,shop,day\n4,a,3\n5,b,3\n")
         ("shop,size\na,1\nb,2\n", "shop"),
         ("shop,size\nb,1\na,2\n", "shop"),
         ("shop,day,visits\na,1,5\nb,1,6\na,3,1\nb,3,2\n", "shop and day"),
-        ("shop,day,visits\na,1,5\nb,1,6\n", ""),  # nothing of the test rows
+        ("shop,day,visits\na,1,5\nb,1,6\na,2,7\n", ""),  # nothing of the test rows
+        ("shop,day,opened\na,1990,5\nb,1995,6\n", "shop"),  # another day than the rows'
         ("shop,size\na,1\na,2\nb,3\n", ""),  # a shop twice
         ("shop\na\nb\n", ""),  # nothing more
         ("shop,sales\na,1\nb,2\n", ""),  # the target

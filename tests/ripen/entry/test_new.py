@@ -100,8 +100,9 @@ def test_the_reasons_are_comments_and_guesses_are_said(
     assert cli.main(["new", "mine", "--from", "mine", "--yes"]) == 0
     out = capsys.readouterr().out
     assert (
-        "not sure of submission: sample_submission.csv holds 0 in every row. Chosen: label" in out
-    )
+        "not sure of submission: sample_submission.csv holds 0 in every row. Chosen: label, not "
+        "probability. For probability: --metric roc_auc, or log_loss\n"
+    ) in out
     text = Path("conf/competition/mine.yaml").read_text()
     assert "source: {folder: mine}\n" in text
     assert "id: id # the column that sample_submission.csv and test.csv share\n" in text
@@ -165,6 +166,15 @@ def test_the_end_of_the_input_is_no_traceback(
     assert not Path("conf/competition/mine.yaml").exists()
 
 
+def test_rows_without_a_target_do_not_count(here: Path) -> None:
+    write_folder(here / "mine", [*["a", "b"] * 10, None, None])
+    assert cli.main(["new", "mine", "--from", "mine", "--yes"]) == 0
+    assert settings("mine")["task"] == "binary"
+    text = Path("conf/competition/mine.yaml").read_text()
+    assert "; 2 of 22 rows have no y, and are left out\n" in text
+    assert "task: binary # 10 rows of a and 10 rows of b\n" in text
+
+
 @pytest.mark.parametrize(
     ("name", "target", "code", "message"),
     [
@@ -172,7 +182,7 @@ def test_the_end_of_the_input_is_no_traceback(
         ("My-Own", [0, 1] * 9, 2, "'My-Own' is no name: small letters, digits and _ are allowed. "
          "For instance: my_own"),
         ("mine", [0] * 9, 1, "target 'y': has one value (9 rows of 0): nothing to predict"),
-        ("mine", [0, None, 1], 1, "train.csv: target 'y' is missing in 1 of 3 rows (2)"),
+        ("mine", [None] * 3, 1, "train.csv: 3 of 3 rows have no y: there is nothing to learn"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_nothing_is_written(

@@ -217,13 +217,13 @@ def test_images_are_examined_by_their_files() -> None:
     index["brightness"] = rng.uniform(0, 255, 2 * N)
     index["sha256"] = [str(i if i < 2 * N - 1 else 0) for i in range(2 * N)]
     report = examined(index, pd.DataFrame(index=range(2 * N)), file_order=False)
-    text = "column 'bytes' predicts the target almost alone (AUC 1.00)"
+    text = "the size of the images' files predicts the target almost alone (AUC 1.00)"
     assert found(report, "leak") == [text]
     assert found(report, "duplicates") == [
         "1 test rows (below 1%) have the same values as some training row"
     ]
     (drift,) = found(report, "train against test")
-    assert "By themselves: bytes (" in drift
+    assert "By themselves: the size of the images' files (" in drift
 
 
 def test_typed_columns_become_numbers() -> None:

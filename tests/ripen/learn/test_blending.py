@@ -144,6 +144,39 @@ def test_errors_that_cancel_get_a_weight_of_one_half_each(name: str) -> None:
     assert mixture.intercept.tolist() == pytest.approx([0.0], abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("task", "metric"), [("binary", "log_loss"), ("regression", "rmse"), ("regression", "mae")]
+)
+def test_a_greedy_blend_of_noise_is_hardly_worse_than_a_constant(task: str, metric: str) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(3, 4000, 1))
+    if task == "binary":  # 10% of the rows are of the second class
+        y: Any = (np.arange(4000) % 10 == 0).astype(int)
+        one = 0.1 + 0.3 * rng.random(size=noise.shape)
+        outputs, constant = np.concatenate([1 - one, one], axis=2), [0.9, 0.1]
+    else:
+        y = 5 + rng.normal(size=4000)
+        outputs, constant = 5 + noise, [np.median(y) if metric == "mae" else y.mean()]
+    taken = replace(sample(task, y, outputs, metric, bags=2), steps=25)
+    mixture = BLENDERS["greedy"].fit(taken)
+    found = mixture.predict(outputs)
+    loss, rows = taken.loss, np.arange(4000)
+    floor = loss(rows, np.tile(constant, (4000, 1)))
+    assert loss(rows, found) == pytest.approx(floor, rel=0.01)
+    assert min(loss(rows, each) for each in outputs) > 1.05 * floor
+    assert mixture.weights.sum() > 0
+    if task == "binary":
+        np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_greedy_blend_has_no_constant_where_only_the_order_or_labels_count() -> None:
+    for task, metric in (("binary", "roc_auc"), ("binary", "accuracy")):
+        y, outputs = drawn(task, 160, [5.0, 6.0])
+        mixture = BLENDERS["greedy"].fit(sample(task, y, outputs, metric))
+        assert mixture.intercept.tolist() == [0.0, 0.0]
+        assert mixture.weights.sum() == pytest.approx(1)
+
+
 def test_a_logistic_stacker_finds_the_weights_that_made_the_labels() -> None:
     # p is proportional to a^0.7 b^0.3: the log odds of the labels.
     rng = np.random.default_rng(0)

@@ -77,6 +77,51 @@ def test_trees_see_half_of_many_features_and_all_of_few(features: int, share: fl
     assert Known(features).share(0.5) == share
 
 
+@pytest.mark.parametrize("quantile", [None, 0.5, 0.8])
+def test_lightgbm_predicts_the_mean_or_a_quantile(quantile: float | None, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.integers(0, 2, 2000)})
+    y = rng.exponential(1 + 9 * table.a)  # of mean 1 or 10, and median 0.69 or 6.9
+    section = {"estimator": "lightgbm", "learning_rate": 0.3, "max_iter": 100} | (
+        {} if quantile is None else {"quantile": quantile}
+    )
+    found = fit(section, Rows(table, y), tmp_path, VALUES).predict(pd.DataFrame({"a": [0, 1]}))
+    own = [y[table.a == a] for a in (0, 1)]
+    expected = [each.mean() if quantile is None else np.quantile(each, quantile) for each in own]
+    np.testing.assert_allclose(found[:, 0], expected, rtol=0.06)
+
+
+@pytest.mark.parametrize(
+    ("metric", "quantile"),
+    [("mae", 0.5), ("rmse", None), ("{metric: pinball, quantile: 0.8}", 0.8)],
+)
+def test_the_metric_says_which_quantile(
+    metric: str, quantile: float | None, make_competition: Any
+) -> None:
+    models = make_competition("house_prices", f"metric={metric}").models
+    assert models["lightgbm"].get("quantile") == quantile
+    assert "quantile" not in models["hist_gradient_boosting"]
+
+
+@pytest.mark.parametrize(
+    ("known", "given", "bins"),
+    [
+        (Known(100), {}, 255),
+        (Known(784), {}, 63),
+        (Known(784, [783]), {}, 255),  # a category may have as many levels
+        (Known(784), {"max_bins": 200}, 200),
+    ],
+)
+def test_many_numbers_have_fewer_bins(
+    known: Known, given: dict[str, Any], bins: int, tmp_path: Path
+) -> None:
+    section = {"estimator": "hist_gradient_boosting", "learning_rate": 0.1} | given
+    work = fits.work(tmp_path, INDEX, fits.table_input(pd.DataFrame({"a": [0.0]})).encoder)
+    found = estimator(section, "models.m")
+    assert isinstance(found, Boosted)
+    assert found.boost(work, known, 5).get_params()["max_bins"] == bins
+
+
 @pytest.mark.parametrize("name", BOOSTED)
 def test_a_monotone_column_only_raises_the_output(name: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(2)

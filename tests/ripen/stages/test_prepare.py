@@ -225,15 +225,15 @@ def changed_cell(lines: list[str], row: int, column: int, value: str) -> list[st
 
 
 BAD: dict[str, tuple[Lines, dict[str, Any], str]] = {
-    "targets are missing": (
-        {"train.csv": changed_cell(changed_cell(TRAIN, 3, 4, ""), 9, 4, "")},
+    "all targets are missing": (
+        {"train.csv": [TRAIN[0], *(line.rpartition(",")[0] + "," for line in TRAIN[1:])]},
         {},
-        r"train\.csv: target 'kind' is missing in 2 of 24 rows: row 3, 9\. Remove these rows$",
+        r"train\.csv: 24 of 24 rows have no kind: there is nothing to learn$",
     ),
-    "a number to predict is missing": (
+    "one of two targets is missing": (
         {"train.csv": changed_cell(TRAIN, 5, 1, "NA")},
-        {"target": "x", "task": "regression", "metric": "rmse"},
-        r"train\.csv: target 'x' is missing in 1 of 24 rows: row 5\.",
+        {"target": ["x", "y"], "task": "regression", "metric": "mean_column_rmse"},
+        r"train\.csv: 1 of 24 rows have only some of the targets x, y: row 5\. Remove these rows$",
     ),
     "a class with fewer rows than folds": (
         {"train.csv": changed_cell(changed_cell(TRAIN, 3, 4, "w"), 9, 4, "w")},
@@ -301,6 +301,27 @@ BAD: dict[str, tuple[Lines, dict[str, Any], str]] = {
         r"^validation\.pattern: _ is not found in '0', column 'id'$",
     ),
 }  # fmt: skip
+
+
+def test_rows_without_a_target_are_left_out_and_counted(
+    prepare_of: Callable[..., Index], capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = prepare_of({"train.csv": changed_cell(changed_cell(TRAIN, 3, 4, ""), 9, 4, "")})
+    rows = index.rows[index.rows.part == "train"]
+    assert set(rows.id) == {str(k) for k in range(24)} - {"2", "8"}
+    assert "prepare: train.csv: 2 of 24 rows have no kind, and are left out\n" in (
+        capsys.readouterr().out
+    )
+    table = pd.read_parquet(LAYOUT.prepared / "table.parquet")
+    np.testing.assert_allclose(table.x, index.rows.id.astype(float) / 10)
+
+
+def test_an_error_after_a_row_without_a_target_names_the_row_of_the_file(
+    prepare_of: Callable[..., Index],
+) -> None:
+    lines = changed_cell(changed_cell(TRAIN, 3, 4, ""), 9, 1, "tall")
+    with pytest.raises(DataError, match=r"train\.csv: row 9, column 'x': 'tall' is not a number"):
+        prepare_of({"train.csv": lines})
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -88,6 +88,9 @@ class Metric(Order):
     transform : str, optional
         The transform of the targets whose squared error the metric is. Models learn transformed
         targets unless their settings say otherwise (`ripen.learn.target_transform`).
+    quantile : float, optional
+        The quantile of a row's possible values that scores best, where absolute errors count: 0.5
+        is the median. LightGBM predicts it; by default it is the mean.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Metric(Order):
     columns: Mapping[str, str] = field(default_factory=dict)
     least: float | None = None
     transform: str | None = None
+    quantile: float | None = None
     ranks: bool = False
     ordered: bool = False
 
@@ -147,6 +151,12 @@ class Metric(Order):
             return np.argsort(-probabilities, axis=1, kind="stable")
         return probabilities.argmax(axis=1) if classes else (probabilities > 0.5).astype(np.int64)
 
+    @property
+    def level(self) -> float | None:
+        """The quantile, as the settings have it where they name one."""
+        found: float | None = self.settings.get("quantile", self.quantile)
+        return found
+
     def counted(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return values as they count, none below `least`."""
         return outputs if self.least is None else np.maximum(outputs, self.least)
@@ -189,6 +199,7 @@ def metric(
     tasks: tuple[str, ...],
     least: float | None = None,
     transform: str | None = None,
+    quantile: float | None = None,
     ranks: bool = False,
     ordered: bool = False,
 ) -> Callable[[Score], Score]:
@@ -198,7 +209,7 @@ def metric(
         METRICS.register(name)(
             Metric(
                 title, greater_is_better, name, needs, tasks, score,
-                least=least, transform=transform, ranks=ranks, ordered=ordered,
+                least=least, transform=transform, quantile=quantile, ranks=ranks, ordered=ordered,
             )
         )  # fmt: skip
         return score

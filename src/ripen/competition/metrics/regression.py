@@ -110,7 +110,7 @@ def mse(truth: Values, predicted: Values) -> float:
     return float(np.mean((truth - predicted) ** 2))
 
 
-@metric("mae", "mean absolute error", "value", greater_is_better=False, tasks=VALUES)
+@metric("mae", "mean absolute error", "value", greater_is_better=False, tasks=VALUES, quantile=0.5)
 def mae(truth: Values, predicted: Values, *, weight: PerRow | None = None) -> float:
     """Return the mean absolute error.
 
@@ -125,7 +125,14 @@ def mae(truth: Values, predicted: Values, *, weight: PerRow | None = None) -> fl
     return float(mean_absolute_error(truth, predicted, sample_weight=weights))
 
 
-@metric("median_ae", "median absolute error", "value", greater_is_better=False, tasks=VALUES)
+@metric(
+    "median_ae",
+    "median absolute error",
+    "value",
+    greater_is_better=False,
+    tasks=VALUES,
+    quantile=0.5,
+)
 def median_ae(truth: Values, predicted: Values) -> float:
     """Return the median absolute error, averaged over columns.
 
@@ -245,7 +252,7 @@ def kl_divergence(truth: Values, predicted: Values, *, clip: Clip = EPSILON) -> 
 Quantile = Annotated[float, Field(gt=0, lt=1)]
 
 
-@metric("pinball", "pinball loss", "value", greater_is_better=False, tasks=VALUES)
+@metric("pinball", "pinball loss", "value", greater_is_better=False, tasks=VALUES, quantile=0.5)
 def pinball(truth: Values, predicted: Values, *, quantile: Quantile = 0.5) -> float:
     """Return the mean absolute error, times the quantile below the truth, 1 - quantile above it.
 
@@ -261,7 +268,14 @@ def pinball(truth: Values, predicted: Values, *, quantile: Quantile = 0.5) -> fl
 # --- By groups, with a spread, of times ----------------------------------------------------------
 
 
-@metric("log_mae_by_group", "log MAE by group", "value", greater_is_better=False, tasks=VALUES)
+@metric(
+    "log_mae_by_group",
+    "log MAE by group",
+    "value",
+    greater_is_better=False,
+    tasks=VALUES,
+    quantile=0.5,
+)
 def log_mae_by_group(truth: Values, predicted: Values, *, group: PerRow) -> float:
     """Return the mean over groups of the log of the group's mean absolute error, at least 1e-9.
 

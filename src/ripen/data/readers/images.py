@@ -22,7 +22,7 @@ from ripen.data.decode import decode, open_archives
 from ripen.data.labels import LABELS, Known, Labels, Reader, without_suffix
 from ripen.data.labels.listed import read_table
 from ripen.data.readers import READERS, Read
-from ripen.data.readers.table import check_targets, expected, features_of, joined, together
+from ripen.data.readers.table import expected, features_of, joined, learnable, together
 from ripen.data.scan import Duplicates
 from ripen.data.tables import identifier
 from ripen.settings.compose import check
@@ -170,7 +170,7 @@ def _values(settings: LabelSettings, competition: Competition, layout: Layout) -
     text = read_text(file, csv.separator, csv.encoding)
     if (tags := competition.columns.tags) is not None:
         text = tables.with_tags(text, tags, competition.targets, file)
-    check_targets(competition, text, file)
+    text = learnable(competition, text, file)
     wanted = {settings.id: identifier()}
     wanted |= {name: expected(competition) for name in competition.targets}
     table = tables.read_table(file, text, wanted, map(str, text), csv.decimal)

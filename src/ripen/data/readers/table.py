@@ -22,6 +22,7 @@ from ripen.data.tables import (
     form,
     identifier,
     joined_by,
+    labelled,
     number,
     parted,
     read_table,
@@ -31,7 +32,6 @@ from ripen.data.tables import (
 from ripen.settings.schema import Column, Competition
 
 UNLEARNT = ("identifier", "constant")
-SHOWN = 5  # rows, in an error
 LABELS = {"0": "0", "1": "1", "0.0": "0", "1.0": "1", "False": "0", "True": "1"}
 """Accepted spellings of an independent label, and the index's own."""
 
@@ -66,6 +66,8 @@ def read(competition: Competition, layout: Layout) -> Read:
         )
     if (tags := competition.columns.tags) is not None:
         texts["train"] = with_tags(texts["train"], tags, competition.targets, paths["train"])
+    for part in (part for part in texts if part != "test"):
+        texts[part] = learnable(competition, texts[part], paths[part])
     for other in files.joined or ():
         own = csv_of(raw / other, csv)
         texts = described(texts, other, read_text(raw / other, own.separator, own.encoding))
@@ -80,7 +82,6 @@ def read(competition: Competition, layout: Layout) -> Read:
             ignored = ignored | set(competition.targets)
             _check_columns(paths, text, list(wanted), ignored)
         else:
-            check_targets(competition, text, paths[part])
             wanted |= {name: expected(competition) for name in competition.targets}
         table = read_table(paths[part], text, wanted, ignored, csv.decimal)
         if part == "test":
@@ -219,21 +220,13 @@ def expected(competition: Competition) -> Expected:
     return category(Column(missing=False), None if classes is None else list(classes))
 
 
-def check_targets(competition: Competition, text: pd.DataFrame, path: Path) -> None:
-    """Refuse rows without a target."""
-    for name in competition.targets:
-        if name not in text:
-            continue
-        blank = text[name].str.strip() == ""
-        if competition.task == "regression":
-            blank = text[name].str.strip().isin(("", "NA", "nan", "NaN"))
-        if blank.any():
-            rows = [str(row + 1) for row in blank.to_numpy().nonzero()[0]]
-            more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-            raise DataError(
-                f"{path}: target '{name}' is missing in {len(rows)} of {len(text)} rows: row "
-                f"{', '.join(rows[:SHOWN])}{more}. Remove these rows"
-            )
+def learnable(competition: Competition, text: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return the rows that have a target; a line says how many are left out."""
+    names = [name for name in competition.targets if name in text]
+    found, left_out = labelled(text, names, str(path))
+    if left_out:
+        print(f"prepare: {path.name}: {left_out}")
+    return found
 
 
 def joined(competition: Competition, table: pd.DataFrame, text: pd.DataFrame) -> "pd.Series[str]":

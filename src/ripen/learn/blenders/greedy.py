@@ -3,6 +3,9 @@
 Source: Caruana et al., Ensemble Selection from Libraries of Models, 2004: with replacement, begun
 with the best models, and averaged over bags. Their bags are samples of a library of thousands of
 models; ours are samples of the rows, as a library of ten has no model to spare.
+
+What is known without any model, the share of each class or the mean of a target, may be added as a
+model is: a blend of models that tell little is no worse than that.
 """
 
 import numpy as np
@@ -17,13 +20,30 @@ PLACES = 9  # decimals of a score, so that another processor's last bits choose 
 
 def fit(sample: Sample) -> Mixture:
     """Return the mean weights of the selections in all bags; those of all rows for a single bag."""
-    space = SPACES[sample.space]
-    taken = space.there(sample.outputs)
+    taken = SPACES[sample.space].there(sample.outputs)
+    models, none = len(taken), np.zeros(taken.shape[2])
+    if (constant := constant_of(sample)) is not None:
+        taken = np.concatenate([taken, np.broadcast_to(constant, (1, *taken.shape[1:]))])
     weights = np.zeros(len(taken))
     for bag in range(sample.bags):
-        weights += selection(sample, taken, _rows(sample, bag))
+        weights += selection(sample, taken, _rows(sample, bag), models)
     weights = rounded(weights / sample.bags)
-    return Mixture("greedy", sample.space, weights, np.zeros(taken.shape[2]))
+    intercept = none if constant is None else rounded(weights[models] * constant)
+    return Mixture("greedy", sample.space, weights[:models], intercept)
+
+
+def constant_of(sample: Sample) -> Floats | None:
+    """Return the best output that is the same for all rows, in the space of averages, shape (k,).
+
+    None where the metric takes labels, or only the order of rows: no constant changes those well.
+    """
+    metric = sample.metric
+    if metric.ranks or metric.needs not in ("probability", "value"):
+        return None
+    wanted = SPACES[sample.space].there(sample.wanted)
+    if metric.level is not None:
+        return np.asarray(np.quantile(wanted, metric.level, axis=0))
+    return np.asarray(np.average(wanted, axis=0, weights=sample.shares))
 
 
 def _rows(sample: Sample, bag: int) -> Ints:
@@ -39,7 +59,7 @@ def _rows(sample: Sample, bag: int) -> Ints:
     return np.arange(count)
 
 
-def selection(sample: Sample, taken: Floats, rows: Ints) -> Floats:
+def selection(sample: Sample, taken: Floats, rows: Ints, models: int) -> Floats:
     """Return the weights of one greedy selection on some rows, shape (m,).
 
     Parameters
@@ -48,13 +68,15 @@ def selection(sample: Sample, taken: Floats, rows: Ints) -> Floats:
     taken : float64 ndarray of shape (m, n, k)
         Outputs in the space in which they are averaged.
     rows : int64 ndarray
+    models : int
+        How many of them are models: these come first, and the best one has a weight.
     """
     back, own = SPACES[sample.space].back, taken[:, rows]
 
     def loss(total: Floats, count: int) -> float:
         return round(sample.loss(rows, back(total / count)), PLACES)
 
-    alone = [loss(each, 1) for each in own]
+    alone = [loss(each, 1) if place < models else np.inf for place, each in enumerate(own)]
     order = np.argsort(alone, kind="stable")
     # Begin with as many of the best models as make the best plain average.
     sums = own[order].cumsum(axis=0)

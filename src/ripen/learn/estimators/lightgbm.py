@@ -4,13 +4,17 @@ from typing import Any
 
 from ripen.learn.boosting import Boosted, Known
 from ripen.learn.estimator import ESTIMATORS, Rows, Work
-from ripen.settings.typed import Count, Fraction, NonNegative, typed
+from ripen.settings.typed import Count, Fraction, NonNegative, Share, typed
 
 
 @ESTIMATORS.register("lightgbm")
 @typed
 class LightGBM(Boosted):
     """Settings of `lightgbm.LGBMClassifier`, or of the regressor.
+
+    `quantile` is what the regressor predicts, 0.5 for the median; without it the mean. By default
+    it is that of the competition's metric, so where absolute errors count some models of the
+    blend learn them.
 
     `deterministic` alone does not give the same bytes twice (LightGBM's issues 6731 and 3761): the
     layout of its histograms and the number of its threads are set as well.
@@ -22,6 +26,7 @@ class LightGBM(Boosted):
     colsample_bytree: Fraction = 0.5
     subsample: Fraction = 0.8
     extra_trees: bool = False
+    quantile: Share | None = None
 
     needs = "lightgbm"
     cost = 3
@@ -39,6 +44,8 @@ class LightGBM(Boosted):
 
         kind = lightgbm.LGBMClassifier if work.task.probabilities else lightgbm.LGBMRegressor
         more: dict[str, Any] = {"monotone_constraints": known.monotone} if known.monotone else {}
+        if self.quantile is not None and not work.task.probabilities:
+            more |= {"objective": "quantile", "alpha": self.quantile}
         return kind(
             learning_rate=self.rate,
             n_estimators=trees,

@@ -1,0 +1,33 @@
+"""Tables written as Parquet."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ripen.core import json_tables
+from ripen.core.errors import DataError
+
+SUFFIX = ".parquet"
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table of Parquet, every value as text; lists become what they do in JSON.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or has no row.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file. Run: dvc repro") from None
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path}: is not Parquet, or is truncated: {reason}") from None
+    if not table.num_rows:
+        raise DataError(f"{path}: has no rows. At least one row is needed")
+    return json_tables.text_of({name: table[name].to_pylist() for name in table.column_names})

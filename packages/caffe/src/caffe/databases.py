@@ -5,10 +5,12 @@ database open. Up to `CHECKED` bytes every page is checked first, so that a dama
 before training begins.
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -22,6 +24,7 @@ from caffe.proto.caffe_pb2 import DataParameter
 
 LEVELDB, LMDB = DataParameter.LEVELDB, DataParameter.LMDB
 CHECKED = 2 << 30
+_PREFIX, _SUFFIX = ".lmdb-", ".tmp"  # of the folder of a database that is not whole yet
 _COMMIT = 1000  # records in one transaction, as Caffe's tools
 _VERIFIED: set[tuple[int, ...]] = set()  # files that need no second check in the next epoch
 
@@ -108,18 +111,24 @@ class Writer:
     def __init__(self, target: str | os.PathLike[str], backend: int = LMDB) -> None:
         self._folder = folder = Path(target)
         self._made: Path | None = None  # as long as it is not whole
+        self._held = -1
         if backend == LEVELDB:
             raise _no_leveldb(folder)
         try:
             folder.mkdir(0o744)  # now, not after hours: nobody else may have it
             folder.rmdir()
-            self._made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".", suffix=".tmp"))
+            _remove_abandoned(folder.parent)
+            self._made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_PREFIX, suffix=_SUFFIX))
             self._made.chmod(0o755)
+            self._held = os.open(self._made, os.O_RDONLY)
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(self._held, fcntl.LOCK_EX)  # until this process ends, however it does
             # Without its own file of locks: nobody else knows the folder, and on a full disk LMDB
             # would end the process as it maps that file.
             self._environment = lmdb.open(str(self._made), map_size=1 << 24, lock=False)
         except (OSError, lmdb.Error) as error:
             self._remove()
+            self._release()
             raise FormatError(
                 f"{target}: a new database cannot be created there: {reason(error)}"
             ) from None
@@ -156,9 +165,16 @@ class Writer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        try:
+            self._finish(kind is None)
+        finally:
+            self._release()  # after the renaming: without its lock the folder counts as abandoned
+
+    def _finish(self, good: bool) -> None:
+        """Give the folder its name if all went well, else remove it."""
         whole = False
         try:
-            if kind is None:
+            if good:
                 self.commit()
                 whole = True
         finally:
@@ -175,3 +191,22 @@ class Writer:
     def _remove(self) -> None:
         if self._made is not None:
             shutil.rmtree(self._made, ignore_errors=True)
+
+    def _release(self) -> None:
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove unfinished databases whose writers were killed: nobody holds their locks."""
+    for made in parent.glob(f"{_PREFIX}*{_SUFFIX}"):
+        with suppress(OSError):  # somebody else's
+            held = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # An empty one may be a writer's that has not locked it yet.
+                if os.listdir(made) == ["data.mdb"]:
+                    shutil.rmtree(made)
+            finally:
+                os.close(held)

@@ -213,17 +213,11 @@ def write_text(path: PathLike, message: Message) -> None:
 
 
 @contextmanager
-def replacing(path: PathLike, *, named: bool = False) -> Iterator[Path]:
+def replacing(path: PathLike) -> Iterator[Path]:
     """Yield a temporary path to write to; on success it replaces the file.
 
     Where the system can, the temporary file has no name in its folder until it is whole, so that a
     process that is killed leaves nothing.
-
-    Parameters
-    ----------
-    path : path
-    named : bool
-        Give it a name from the start, for HDF5, which writes to no other file.
 
     Raises
     ------
@@ -236,8 +230,8 @@ def replacing(path: PathLike, *, named: bool = False) -> Iterator[Path]:
         if target.is_char_device() or target.is_fifo():  # /dev/null, /dev/stdout
             yield target
             return
-        handle, temporary = _beside(target, named)
-        yield temporary or _HANDLES / str(handle)
+        handle, temporary = _beside(target)
+        yield temporary or HANDLES / str(handle)
         os.fsync(handle)
         temporary = temporary or _name(handle, target)
         temporary.replace(target)
@@ -259,10 +253,10 @@ def reason(error: Exception) -> str:
     return os.strerror(number) if number else " ".join(str(error).split())
 
 
-_HANDLES = Path("/proc/self/fd")  # Linux: a path to each open file
+HANDLES = Path("/proc/self/fd")  # Linux: a path to each open file
 
 
-def _beside(target: Path, named: bool) -> tuple[int, Path | None]:
+def _beside(target: Path) -> tuple[int, Path | None]:
     """Create an empty file beside a target, with a name if it must have one, and open it.
 
     Returns
@@ -272,7 +266,7 @@ def _beside(target: Path, named: bool) -> tuple[int, Path | None]:
     Path or None
         Its unpredictable name; None if it has none yet.
     """
-    if not named and _HANDLES.is_dir():
+    if HANDLES.is_dir():
         with suppress(AttributeError, OSError):  # this file system has no such files
             return os.open(target.parent, os.O_TMPFILE | os.O_RDWR, 0o666), None
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
@@ -284,7 +278,7 @@ def _name(handle: int, target: Path) -> Path:
     """Give an open file without a name one beside a target."""
     name = target.parent / f".{secrets.token_hex(8)}.tmp"
     # Only with a folder's handle, any one, does Python call linkat, which follows such a path.
-    os.link(_HANDLES / str(handle), name, src_dir_fd=handle)
+    os.link(HANDLES / str(handle), name, src_dir_fd=handle)
     return name
 
 

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 
 from caffe.blob import MAX_COUNT, Blob
 from caffe.errors import CaffeError, FormatError, naming
-from caffe.formats import HDF5, blob_array, read_binary, replacing, set_blob, shown, write_binary
+from caffe.formats import (
+    HANDLES,
+    HDF5,
+    blob_array,
+    read_binary,
+    replacing,
+    set_blob,
+    shown,
+    write_binary,
+)
 from caffe.layers.base import Layer
 from caffe.proto.caffe_pb2 import SolverState
 
@@ -214,7 +223,7 @@ def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
 def _created(path: Path, size: int) -> Iterator[h5py.File]:
     with (
         naming(os.fsdecode(path)),
-        replacing(path, named=True) as temporary,
+        replacing(path) as temporary,
         new_file(temporary, size) as file,
     ):
         yield file
@@ -231,8 +240,13 @@ def new_file(path: Path, size: int) -> Iterator[h5py.File]:
     OSError
         If the disk is full, before anything is written.
     """
+    unnamed = os.fsdecode(path).startswith(f"{HANDLES}/")
     _reserve(path, size)  # not even an empty one could be closed
-    with h5py.File(path, "w") as file:
+    with (
+        open(path, "w+b") as plain,
+        # HDF5 looks for a file's name, which one that `replacing` makes may not have yet.
+        h5py.File(plain if unnamed else path, "w") as file,
+    ):
         _reserve(path, size)
         yield file
     _cut(path)

@@ -185,6 +185,8 @@ _PLAIN = {
     "BNLL": "Softplus",
     "AbsVal": "Abs",
     "HardSwish": "HardSwish",
+    "Erf": "Erf",
+    "MatMul": "MatMul",
 }
 
 

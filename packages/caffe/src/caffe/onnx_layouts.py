@@ -136,16 +136,28 @@ def _scaled(graph: Graph, node: Node, bottom: str, axis: int, scale: Array, shif
 
 @writes("Gelu")
 def _gelu(graph: Graph, node: Node) -> str:
-    """Write x * sigmoid(sqrt(8 / pi) * (x + 0.044715 x^3)), which is the form with tanh."""
-    if node.setting("approximate", "none") != "tanh":
-        raise node.error("is exact, by the error function. Allowed: approximate tanh")
-    x, double = node.blob(), 2 * math.sqrt(2 / math.pi)
+    """Write x times a gate: (1 + erf(x / sqrt(2))) / 2, or its approximation by tanh."""
+    settings: dict[str, Any] = {"operation": "PROD"}
+    form = _gate_by_tanh if node.setting("approximate", "none") == "tanh" else _gate_by_erf
+    gate = form(graph, node, node.blob())
+    return graph.add(node, "Eltwise", [node.blob(), gate], eltwise_param=settings)
+
+
+def _gate_by_erf(graph: Graph, node: Node, x: str) -> str:
+    root = {"scale": math.sqrt(0.5)}
+    inner = graph.add(node, "Power", [x], part="inner", power_param=root)
+    error = graph.add(node, "Erf", [inner], part="error")
+    half = {"scale": 0.5, "shift": 0.5}
+    return graph.add(node, "Power", [error], part="gate", power_param=half)
+
+
+def _gate_by_tanh(graph: Graph, node: Node, x: str) -> str:
+    """Write sigmoid(sqrt(8 / pi) * (x + 0.044715 x^3)), which is that form."""
+    double = 2 * math.sqrt(2 / math.pi)
     cube = graph.add(node, "Power", [x], part="cube", power_param={"power": 3})
     factors = {"coeff": [double, double * 0.044715]}
     inner = graph.add(node, "Eltwise", [x, cube], part="inner", eltwise_param=factors)
-    gate = graph.add(node, "Sigmoid", [inner], part="gate")
-    settings: dict[str, Any] = {"operation": "PROD"}
-    return graph.add(node, "Eltwise", [x, gate], eltwise_param=settings)
+    return graph.add(node, "Sigmoid", [inner], part="gate")
 
 
 def _shaped(graph: Graph, node: Node, bottom: str, dims: list[int], part: str = "") -> str:

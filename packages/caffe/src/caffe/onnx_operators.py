@@ -34,6 +34,7 @@ _PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
     "Abs": ("AbsVal", {}),
     "HardSwish": ("HardSwish", {}),
     "Mish": ("Mish", {}),
+    "Erf": ("Erf", {}),
     "Exp": ("Exp", {}),
     "Log": ("Log", {}),
     "Neg": ("Power", {"power_param": {"scale": -1}}),
@@ -116,6 +117,11 @@ def _gemm(graph: Graph, node: Node) -> str:
 
 @writes("MatMul")
 def _matmul(graph: Graph, node: Node) -> str:
+    """Write an InnerProduct where the right side is constant, else the product of two blobs."""
+    if node.given(1) is None:
+        if min(len(node.map(i).shape) for i in (0, 1)) < 2:
+            raise node.error("multiplies by a vector. Allowed: matrices")
+        return graph.add(node, "MatMul", [node.blob(0), node.blob(1)])
     weight, axes = node.array(1), len(node.map().shape)
     if weight.ndim != 2 or axes < 2:
         raise node.error(f"multiplies by {weight.shape}. Allowed: a constant matrix on the right")
@@ -246,17 +252,21 @@ def _of_two(graph: Graph, node: Node) -> str:
     if node.shape == shapes[1] and node.type in ("Add", "Mul"):
         bottoms, shapes = bottoms[::-1], shapes[::-1]
     small = len(shapes[1])
-    while small and shapes[1][small - 1] == 1:
+    while small > 1 and shapes[1][small - 1] == 1:
         small -= 1
-    if node.shape != shapes[0] or len(shapes[0]) != len(shapes[1]) or small == 0:
+    if node.shape != shapes[0] or len(shapes[0]) != len(shapes[1]):
         small = 0
-    if not small or shapes[1][:small] != shapes[0][:small] or node.type == "Sub":
+    if not small or shapes[1][:small] != shapes[0][:small]:
         raise node.error(
             f"combines {shapes[0]} and {shapes[1]}. Allowed: one shape, or (N, C, 1, 1) as well"
         )
+    if node.type == "Sub":
+        negative = {"scale": -1}
+        bottoms[1] = graph.add(node, "Power", bottoms[1:], part="negative", power_param=negative)
     dims = {"shape": {"dim": [0] * small}}
     factors = graph.add(node, "Reshape", bottoms[1:], part="factors", reshape_param=dims)
-    kind, field = ("Bias", "bias_param") if node.type == "Add" else ("Scale", "scale_param")
+    adds = node.type in ("Add", "Sub")
+    kind, field = ("Bias", "bias_param") if adds else ("Scale", "scale_param")
     chosen: dict[str, Any] = {field: {"axis": 0}}
     return graph.add(node, kind, [bottoms[0], factors], **chosen)
 
@@ -303,9 +313,31 @@ def _pow(graph: Graph, node: Node) -> str:
 
 @writes("Concat")
 def _concat(graph: Graph, node: Node) -> str:
-    bottoms = [node.blob(i) for i in range(len(node.maps))]
     axis = node.setting("axis", 1) % len(node.shape)
+    bottoms = [
+        node.blob(i) if node.given(i) is None else _repeated(graph, node, i, axis)
+        for i in range(len(node.maps))
+    ]
     return graph.add(node, "Concat", bottoms, concat_param={"axis": axis})
+
+
+def _repeated(graph: Graph, node: Node, index: int, axis: int) -> str:
+    """Write a constant for each item of a batch of any size: zeros like a blob's, and a Bias."""
+    values = node.array(index)
+    like = next(i for i, found in enumerate(node.maps) if found is not None)
+    size, count = node.map(like).shape[axis], values.shape[axis]
+    if axis == 0 or count > size or not (values == values[:1]).all():
+        raise node.error(
+            f"joins constants of shape {values.shape} along axis {axis}. Allowed: the same for "
+            "each item, along another axis, and no longer than the blob there"
+        )
+    part = f"constant{index}"
+    name = graph.free(f"{node.outputs[0]}/{part}")
+    bottom = _cut(graph, node, node.blob(like), axis, (0, count, size), name)
+    # With scale 0 Caffe's Power does not read its bottom: what is NaN there does no harm.
+    zeros = graph.add(node, "Power", [bottom], part=f"{part}/zeros", power_param={"scale": 0})
+    settings = {"axis": 1, "num_axes": values.ndim - 1}
+    return graph.add(node, "Bias", [zeros], values[0], part=f"{part}/values", bias_param=settings)
 
 
 @writes("Split")
@@ -348,14 +380,38 @@ def _slice(graph: Graph, node: Node) -> Result:
             cuts[axis % len(shape)] = begin, stop
     top = node.map()
     for i, (axis, (begin, stop)) in enumerate(sorted(cuts.items()), 1):
-        inner = sorted({begin, stop} - {0, shape[axis]})
         name = node.outputs[0] if i == len(cuts) else graph.free(f"{node.outputs[0]}/{i}")
-        tops = ["" if begin else name] + ([name] if begin else [])
-        tops += [""] * (len(inner) + 1 - len(tops))
         bottom = node.blob() if top is node.map() else top.name
-        _sliced(graph, node, bottom, axis, inner, tops, [name])
+        _cut(graph, node, bottom, axis, (begin, stop, shape[axis]), name)
         top = Map(name, node.shape)
     return top
+
+
+def _cut(
+    graph: Graph, node: Node, bottom: str, axis: int, part: tuple[int, int, int], name: str
+) -> str:
+    """Write the part from one place to before another, of so many along an axis."""
+    begin, stop, size = part
+    inner = sorted({begin, stop} - {0, size})
+    if not inner:
+        return bottom
+    tops = ["" if begin else name] + ([name] if begin else [])
+    tops += [""] * (len(inner) + 1 - len(tops))
+    _sliced(graph, node, bottom, axis, inner, tops, [name])
+    return name
+
+
+@writes("Gather")
+def _gather(graph: Graph, node: Node) -> Result:
+    shape, places = node.map().shape, node.array(1)
+    if places.size != 1:
+        raise node.error(f"takes {places.size} places. Allowed: one")
+    axis = node.setting("axis", 0) % len(shape)
+    at = int(places.item()) % shape[axis]
+    small = (*shape[:axis], 1, *shape[axis + 1 :])
+    name = node.outputs[0] if small == node.shape else graph.free(f"{node.outputs[0]}/part")
+    top = _cut(graph, node, node.blob(), axis, (at, at + 1, shape[axis]), name)
+    return reshaped(graph, node, Map(top, small), top, node.shape)
 
 
 @writes("Flatten", "Reshape", "Squeeze", "Unsqueeze")
@@ -390,7 +446,7 @@ _POOLED = {"ReduceMean": PoolingParameter.AVE, "ReduceMax": PoolingParameter.MAX
 
 @writes("ReduceMax", *_REDUCTIONS)
 def _reduce(graph: Graph, node: Node) -> Result:
-    """Write a pooling of whole maps, or a Reduction over the last axes."""
+    """Write a pooling of whole maps, or a Reduction over axes that are the last or moved there."""
     shape = node.map().shape
     axes = node.numbers("axes", 1) or list(range(len(shape)))
     axes = sorted(axis % len(shape) for axis in axes)
@@ -399,11 +455,16 @@ def _reduce(graph: Graph, node: Node) -> Result:
         small: Shape = (*shape[:2], 1, 1)
         part = "" if node.shape == small else "pooled"
         top = graph.add(node, "Pooling", [node.blob()], part=part, pooling_param=settings)
-    elif axes == list(range(axes[0], len(shape))) and node.type in _REDUCTIONS:
+    elif node.type in _REDUCTIONS:
         operation = ReductionParameter.ReductionOp.Value(_REDUCTIONS[node.type])
-        small, part = shape[: axes[0]], "" if node.shape == shape[: axes[0]] else "reduced"
-        settings = {"operation": operation, "axis": axes[0]}
-        top = graph.add(node, "Reduction", [node.blob()], part=part, reduction_param=settings)
+        others, bottom = [i for i in range(len(shape)) if i not in axes], node.blob()
+        if [*others, *axes] != list(range(len(shape))):
+            order = {"order": [*others, *axes]}
+            bottom = graph.add(node, "Permute", [bottom], part="last", permute_param=order)
+        small = tuple(shape[i] for i in others)
+        part = "" if node.shape == small else "reduced"
+        settings = {"operation": operation, "axis": len(others)}
+        top = graph.add(node, "Reduction", [bottom], part=part, reduction_param=settings)
     else:
-        raise node.error(f"reduces the axes {axes} of {shape}. Allowed: means of maps, last axes")
+        raise node.error(f"reduces the axes {axes} of {shape}. Allowed: maxima of maps")
     return reshaped(graph, node, Map(top, small), top, node.shape)

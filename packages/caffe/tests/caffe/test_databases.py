@@ -1,6 +1,7 @@
 """Databases: round trips; a damaged file is an error, never a crash."""
 
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -131,3 +132,22 @@ def test_damaged_database_never_ends_the_process(tmp_path):
     assert len(answers) == 180
     assert set(answers) <= {"read 40", "refused 1"}
     assert "refused 1" in answers
+
+
+def test_a_killed_writer_leaves_nothing_after_the_next(tmp_path):
+    code = """
+import os, signal
+from caffe.databases import Writer
+with Writer("killed") as database:
+    database.put(b"0", bytes(1000))
+    database.commit()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.suffix for path in tmp_path.iterdir()] == [".tmp"]
+    with Writer(tmp_path / "one") as first, Writer(tmp_path / "other") as second:
+        assert len(list(tmp_path.iterdir())) == 2  # these two's: neither took the other's away
+        for database in (first, second):
+            database.put(b"0", b"value")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "other"]

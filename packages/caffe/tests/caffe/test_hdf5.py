@@ -1,5 +1,6 @@
 """Weights and solver states in HDF5: Caffe's layout, and files of other formats."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 import caffe
 from caffe.errors import CaffeError, FormatError, ShapeError
-from caffe.formats import blob_array, set_blob
+from caffe.formats import blob_array, replacing, set_blob
 from caffe.hdf5 import new_file, read_state, write_state
 from caffe.proto.caffe_pb2 import NetParameter, SolverState
 from tests.caffe.net_case import MLP, net
@@ -223,3 +224,17 @@ def test_a_file_of_reserved_size_has_the_bytes_of_a_plain_one(tmp_path: Path) ->
             file.attrs["settings"] = "x"
             file.create_dataset("b", (500, 70), "f4")[100:400] = values
     assert plain.read_bytes() == reserved.read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="the system has no files without names")
+def test_a_file_has_no_name_until_it_is_whole(tmp_path: Path) -> None:
+    path, values = tmp_path / "a.h5", np.arange(5000, dtype=np.float32)
+    for factor in (1, 2):
+        before = list(tmp_path.iterdir())
+        with replacing(path) as temporary, new_file(temporary, values.nbytes) as file:
+            file["x"] = factor * values
+            file.flush()
+            assert list(tmp_path.iterdir()) == before
+        with h5py.File(path) as file:
+            np.testing.assert_array_equal(file["x"][()], factor * values)
+    assert list(tmp_path.iterdir()) == [path]

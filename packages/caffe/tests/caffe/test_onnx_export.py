@@ -47,6 +47,7 @@ SINGLE = [
     ("Dropout", ""),
     ("HardSwish", ""),
     ("Mish", ""),
+    ("Erf", ""),
     ("Exp", "exp_param { base: 2 scale: 0.5 shift: 1 }"),
     ("Log", "log_param { base: 10 scale: 0 shift: 3 }"),
     ("Threshold", "threshold_param { threshold: 0.2 }"),

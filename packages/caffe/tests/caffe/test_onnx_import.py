@@ -99,6 +99,13 @@ SINGLE: list[tuple[str, Shapes, str]] = [
     ("y = BatchNormalization (x, scale, shift, mean, variance)", NORM, "BatchNorm Scale"),
     ("y = LRN <size=3, alpha=0.5, beta=0.6, bias=2.0> (x)", {}, "LRN"),
     ("y = Softmax (x)", {}, "Softmax"),
+    ("a = Transpose <perm=[0,1,3,2]> (x) y = MatMul (a, x)", {}, "Permute MatMul"),
+    ("a = Erf (x) y = Sub (a, x)", {}, "Erf Eltwise"),
+    ("a = ReduceMean <axes=[-1]> (x) y = Sub (x, a)", {},
+     "Reduction Reshape Power Reshape Bias"),
+    ("y = ReduceMean <axes=[1], keepdims=0> (x)", {}, "Permute Reduction"),
+    ("a = Constant <value_int=-2> () y = Gather <axis=1> (x, a)", {},
+     "Slice Silence Silence Reshape"),
     ("f = Flatten (x) y = LogSoftmax <axis=1> (f)", {}, "Flatten Softmax Log"),
     ("y = PRelu (x, w)", {"w": (4, 1, 1)}, "PReLU"),
     ("y = LeakyRelu <alpha=0.2> (x)", {}, "ReLU"),
@@ -188,7 +195,7 @@ def test_interpolation_is_a_product_along_each_axis(
 
 
 def test_control_characters_of_names_are_escaped(tmp_path: Path) -> None:
-    made = model("y = MatMul(x, x)", {})
+    made = model("y = MatMul(w, x)", {"w": (5, 7)})
     made.graph.node[0].name = "a\nb\x1b[2J"
     onnx.save(made, tmp_path / "m.onnx")
     with pytest.raises(FormatError, match=r"node 'a\\nb\\x1b\[2J' \(MatMul\)"):
@@ -210,6 +217,7 @@ LAYOUTS = [
     ("float[2,4,3,5] x", "y = LayerNormalization<axis=2, epsilon=0.01>(x, f)"),
     ("float[2,4,3,5] x", "y = GroupNormalization<num_groups=2>(x, s, b)"),
     ("float[2,4,3] x", 'y = Gelu<approximate="tanh">(x)'),
+    ("float[2,4,3] x", "y = Gelu(x)"),
 ]
 
 
@@ -254,6 +262,44 @@ def test_a_network_of_torch_for_any_batch(tmp_path: Path) -> None:
     assert [each.type for each in found.net.layer[1:]] == types.split()
     assert found.net.layer[0].input_param.shape[0].dim == [1, 4, 6, 5]
     assert_same(path, found, batch=3)
+
+
+class Attention(nn.Module):
+    """A transformer's block over patches and a class token, which alone decides the scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 4, 4)
+        self.token = nn.Parameter(torch.randn(1, 1, 16))
+        self.places = nn.Parameter(torch.randn(1, 17, 16))
+        self.norm, self.end = nn.LayerNorm(16), nn.Linear(16, 5)
+        self.keys, self.mix = nn.Linear(16, 48), nn.Linear(16, 16)
+        self.rows = nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.size(0), -1, -1), x], 1) + self.places
+        n, length, c = x.shape
+        heads = [y.reshape(n, length, 2, c // 2) for y in self.keys(self.norm(x)).chunk(3, -1)]
+        query, key, value = (y.transpose(1, 2) for y in heads)
+        weights = (query @ key.transpose(-1, -2) * 8**-0.5).softmax(-1)
+        x = x + self.mix((weights @ value).transpose(1, 2).reshape(n, length, c))
+        x = x + self.rows(x)
+        return self.end(x[:, 0] + x.mean(1)).softmax(-1)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's, of its own older exporter
+@pytest.mark.parametrize("version", [14, 20])  # without LayerNormalization and Gelu, and with both
+def test_a_transformer_for_any_batch(tmp_path: Path, version: int) -> None:
+    torch.manual_seed(0)
+    path, example = tmp_path / "m.onnx", (torch.zeros(2, 3, 16, 16),)
+    settings: dict[str, Any] = {"dynamo": False, "dynamic_axes": {"x": {0: "n"}}}
+    settings |= {"input_names": ["x"], "opset_version": version}
+    torch.onnx.export(Attention().eval(), example, str(path), **settings)
+    found = read(path)
+    assert_same(path, found, batch=3)
+    export(found.filled(), path)
+    assert (read(path).difference or 0) < 1e-5
 
 
 PIECES: list[Callable[[str, str], str]] = [
@@ -317,7 +363,7 @@ def read_weight(path: Path, name: str) -> np.ndarray[Any, Any]:
 
 
 REFUSED: list[tuple[str, Shapes, str]] = [
-    ("y = Erf (x)", {}, r"these nodes have no counterpart in Caffe: 'y' \(Erf\)"),
+    ("y = Asin (x)", {}, r"these nodes have no counterpart in Caffe: 'y' \(Asin\)"),
     ("y = my.own.Thing (x)", {}, r"no counterpart in Caffe: 'y' \(Thing\)"),
     ("y = Relu (z)", {}, r"node 'y' \(Relu\) reads 'z', which no node before it computes"),
     ("a = Relu (b) b = Relu (a) y = Add (x, b)", {}, "reads 'b', which no node before it"),
@@ -328,7 +374,10 @@ REFUSED: list[tuple[str, Shapes, str]] = [
      r"pads \(1, 0\) and \(0, 0\) with dilation \[2, 2\]"),
     ("y = Relu <alpha=1.0> (x)", {}, "is invalid: Unrecognized attribute: alpha"),
     ("a = Relu (x) a = Relu (x) y = Relu (a)", {}, "computes 'a', which exists already"),
-    ("a = Transpose <perm=[0,1,3,2]> (x) y = MatMul (a, x)", {}, "has no constant input 1"),
+    ("y = MatMul (w, x)", {"w": (5, 7)}, "has no computed input 0"),
+    ("y = Concat <axis=2> (c, x)", {"c": (2, 4, 3, 6)}, "joins constants of shape"),
+    ("a = Constant <value_ints=[0,1]> () y = Gather <axis=1> (x, a)", {}, "takes 2 places"),
+    ("a = Constant <value_ints=[-1]> () b = Reshape (x, a) y = MatMul (x, b)", {}, "node 'y'"),
     ("y = Mul (x, w)", {"w": (3, 2, 4, 7, 6)}, "combines .*Allowed: what keeps the blob's shape"),
     ("a = ReduceMax <axes=[1]> (x) y = Mul (x, a)", {}, "reduces the axes"),
     ("a = Constant <value_ints=[0,0,1,1,0,0,1,1]> () b = Pad (x, a) y = MaxPool "

@@ -1,4 +1,4 @@
-"""InnerProduct: each output is a weighted sum of all inputs."""
+"""Products: InnerProduct, of the inputs with weights, and MatMul, of two bottoms."""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from caffe.layers.base import Blobs, Layer, register
+from caffe.layers.differentiable import Differentiable, Shape, Tensors
 
 
 @register("InnerProduct")
@@ -64,3 +65,28 @@ class InnerProduct(Layer):
         """Return W in shape (num_output, K)."""
         weight = self.blobs[0].tensor
         return weight.t() if self.param.inner_product_param.transpose else weight
+
+
+@register("MatMul")
+class MatMul(Differentiable):
+    """The products of the matrices in the last two axes; ONNX's operator, as attention needs it.
+
+    Axes before them are broadcast, as in numpy.
+    """
+
+    bottoms = (2, 2)
+
+    def shapes(self, given: list[Shape]) -> list[Shape]:
+        try:
+            product = torch.matmul(*(torch.empty(shape, device="meta") for shape in given))
+        except RuntimeError:
+            product = None
+        if product is None or min(map(len, given)) < 2:
+            raise self.error(
+                f"bottoms have shapes {given[0]} and {given[1]}. "
+                "Needed: (..., M, K) and (..., K, N)"
+            )
+        return [tuple(product.shape)]
+
+    def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
+        return [torch.matmul(*x)]

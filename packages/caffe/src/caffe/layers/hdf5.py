@@ -134,7 +134,7 @@ class HDF5Output(Layer):
         if not self._file:
             raise self.error("needs hdf5_output_param { file_name }")
         try:
-            with replacing(self._file, named=True) as temporary, new_file(temporary, 0):
+            with replacing(self._file) as temporary, new_file(temporary, 0):
                 pass
         except FormatError as error:
             raise FormatError(f"layer '{self.name}' ({self.type}): {error}") from None

@@ -1,4 +1,4 @@
-"""Smooth activations of newer nets: Mish, HardSwish."""
+"""Smooth functions of newer nets: Mish, HardSwish, Erf."""
 
 import torch
 
@@ -20,3 +20,11 @@ class HardSwish(Differentiable):
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
         return [torch.nn.functional.hardswish(x[0])]
+
+
+@register("Erf")
+class Erf(Differentiable):
+    """The error function, of which the exact GELU is made; ONNX's operator."""
+
+    def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
+        return [torch.erf(x[0])]

@@ -105,7 +105,7 @@ def write_hdf5(path: str, detections: Sequence[Detection]) -> None:
     }
     size = sum(map(len, names)) * 4 + sum(column.nbytes for column in columns.values())
     room = size + 64 * len(names)
-    with replacing(path, named=True) as temporary, new_file(temporary, room) as file:
+    with replacing(path) as temporary, new_file(temporary, room) as file:
         file.create_dataset("filename", data=names, dtype=h5py.string_dtype())
         for key, column in columns.items():
             file[key] = column

@@ -1,4 +1,4 @@
-"""InnerProduct."""
+"""InnerProduct, MatMul."""
 
 import numpy as np
 import pytest
@@ -16,6 +16,10 @@ CASES = [
         "num_output: 3 axis: -1 transpose: true",
         "num_output: 2 axis: 0",
     )
+]
+CASES += [
+    Case("MatMul", bottoms=(values(*one), values(*other)), learns=(0, 1))
+    for one, other in (((3, 4), (4, 2)), ((2, 3, 4), (2, 4, 5)), ((2, 1, 3, 4), (5, 4, 2)))
 ]
 X = np.array([[1.0, 2], [3, 4]])
 W = np.array([[1.0, 0], [0, 1], [1, 1]])
@@ -93,3 +97,17 @@ def test_bad_settings(settings, message):
 def test_too_many_bottoms():
     with pytest.raises(LayerError, match="has 2 bottom blobs. Allowed: 1"):
         Alone(Case("InnerProduct", "inner_product_param { num_output: 1 }", (X, X)))
+
+
+def test_products_of_two_blobs_by_hand():
+    other = np.array([[1.0, 0, 2], [0, 1, -1]])
+    tops, bottoms = run(Case("MatMul", bottoms=(X, other), learns=(0, 1)), np.ones((2, 3)))
+    assert tops[0].tolist() == [[1, 2, 0], [3, 4, 2]]
+    assert bottoms[0].tolist() == [[3, 0], [3, 0]]
+    assert bottoms[1].tolist() == [[4, 4, 4], [6, 6, 6]]
+
+
+@pytest.mark.parametrize("shapes", [((3, 4), (3, 4)), ((4,), (4, 2)), ((2, 3, 4), (3, 4, 2))])
+def test_matrices_that_have_no_product(shapes):
+    with pytest.raises(LayerError, match=r"Needed: \(\.\.\., M, K\) and \(\.\.\., K, N\)"):
+        Alone(Case("MatMul", bottoms=tuple(values(*shape) for shape in shapes)))

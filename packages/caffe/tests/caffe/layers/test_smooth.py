@@ -1,4 +1,4 @@
-"""Mish, HardSwish."""
+"""Mish, HardSwish, Erf."""
 
 import math
 
@@ -12,6 +12,7 @@ CASES = [
     Case("Mish", bottoms=(X,)),
     Case("Mish", bottoms=(X,), in_place=True),
     Case("HardSwish", bottoms=(X * 2.7,)),
+    Case("Erf", bottoms=(X,)),
 ]
 
 
@@ -22,3 +23,6 @@ def test_by_hand():
     (swish,), (grad,) = run(Case("HardSwish", bottoms=(x,)), np.ones(5))
     assert swish == pytest.approx([0, -1 / 3, 0, 2 / 3, 4])
     assert grad == pytest.approx([0, 1 / 6, 0.5, 5 / 6, 1])
+    (erf,), (grad,) = run(Case("Erf", bottoms=(x,)), np.ones(5))
+    assert erf == pytest.approx([math.erf(v) for v in x])
+    assert grad == pytest.approx([2 / math.sqrt(math.pi) * math.exp(-v * v) for v in x])

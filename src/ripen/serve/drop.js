@@ -30,7 +30,7 @@ async function ask(body, type) {
 // What is shown belongs to an answer: without one there is none.
 function refuse(error) {
   latest++;
-  at("answer").hidden = at("picture").hidden = true;
+  at("answer").hidden = at("image").hidden = true;
   at("invite").hidden = false;
   at("time").textContent = "";
   at("error").textContent = error;

@@ -24,6 +24,11 @@ def _new_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
     )
     parser.add_argument("--metric", metavar="M", help="the metric, if you know it: rmse")
     parser.add_argument(
+        "--drop-unlabelled",
+        action="store_true",
+        help="leave out training rows without a target, which are an error otherwise",
+    )
+    parser.add_argument(
         "-y", "--yes", action="store_true", help="do not ask: take the likeliest answers"
     )
 
@@ -39,7 +44,14 @@ def new(chosen: argparse.Namespace) -> int:
     # Importing pandas takes a second, which the other commands need not wait.
     from ripen.entry.new import new as enter
 
-    enter(chosen.name, chosen.kaggle, chosen.files, chosen.yes, chosen.metric)
+    enter(
+        chosen.name,
+        chosen.kaggle,
+        chosen.files,
+        chosen.yes,
+        chosen.metric,
+        chosen.drop_unlabelled,
+    )
     return 0
 
 

@@ -203,33 +203,58 @@ def parted(text: pd.DataFrame, target: str) -> tuple[pd.DataFrame, pd.DataFrame]
     return text[~blank].reset_index(drop=True), text[blank].reset_index(drop=True)
 
 
-def labelled(text: pd.DataFrame, targets: Sequence[str], where: str) -> tuple[pd.DataFrame, str]:
+def labelled(
+    text: pd.DataFrame, targets: Sequence[str], where: str, leave_out: str | None
+) -> tuple[pd.DataFrame, str]:
     """Return the rows that have a target, and how many are left out as a sentence, "" for none.
 
     Blanks are missing, and where all other targets are numbers the texts of `MISSING` too.
 
+    Parameters
+    ----------
+    text : DataFrame
+    targets : sequence of str
+        Columns.
+    where : str
+        The table's name, for errors.
+    leave_out : str or None
+        What makes ripen leave out rows without a target, for the error; None if it may.
+
     Raises
     ------
     DataError
-        If no row has a target, or a row has only some of its targets.
+        If a row has no target and none may be left out, no row has a target, or a row has only
+        some of its targets.
 
-    >>> labelled(pd.DataFrame({"y": ["1", "", "NA"]}), ["y"], "")[1]
+    >>> labelled(pd.DataFrame({"y": ["1", "", "NA"]}), ["y"], "", None)[1]
     '2 of 3 rows have no y, and are left out'
     """
     blank = text[list(targets)].apply(_is_blank)
     none, some = blank.all(axis=1), blank.any(axis=1)
-    if odd := [str(row + 1) for row in (some & ~none).to_numpy().nonzero()[0]]:
-        more = f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
+    if (odd := some & ~none).any():
         raise DataError(
-            f"{where}: {len(odd)} of {len(text)} rows have only some of the targets "
-            f"{', '.join(targets)}: row {', '.join(odd[:SHOWN])}{more}. Remove these rows"
+            f"{where}: {_rows(odd)} have only some of the targets {', '.join(targets)}: "
+            f"{_numbers(odd)}. Remove these rows"
         )
     if not targets or not none.any():
         return text, ""
-    shown = f"{int(none.sum()):,} of {len(text):,} rows have no {' or '.join(targets)}"
+    shown = f"{_rows(none)} have no {' or '.join(targets)}"
     if none.all():
         raise DataError(f"{where}: {shown}: there is nothing to learn")
+    if leave_out is not None:
+        raise DataError(f"{where}: {shown}: {_numbers(none)}. Remove these rows, or {leave_out}")
     return text[~none], f"{shown}, and are left out"
+
+
+def _rows(chosen: "pd.Series[bool]") -> str:
+    return f"{int(chosen.sum()):,} of {len(chosen):,} rows"
+
+
+def _numbers(chosen: "pd.Series[bool]") -> str:
+    """Return the numbers of the first of these rows, from 1."""
+    rows = [str(row + 1) for row in chosen.to_numpy().nonzero()[0]]
+    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    return f"row {', '.join(rows[:SHOWN])}{more}"
 
 
 def _is_blank(values: "pd.Series[str]") -> "pd.Series[bool]":

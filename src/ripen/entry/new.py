@@ -36,6 +36,7 @@ def new(
     files: Path | None,
     yes: bool,
     metric: str | None = None,
+    drop_unlabelled: bool = False,
     conf: Path = CONF,
 ) -> Path:
     """Write ``conf/competition/<name>.yaml``.
@@ -52,6 +53,8 @@ def new(
         Take the likeliest option where the files do not decide, and write without asking.
     metric : str, optional
         Of the registry: it decides on the form of the submission as well.
+    drop_unlabelled : bool
+        Leave out training rows without a target; otherwise they are an error.
     conf : Path
 
     Raises
@@ -70,7 +73,7 @@ def new(
     page, source, path = _from_kaggle(name, kaggle) if kaggle else _from_files(files)
     for note in page.notes() if page else ():
         print(note)
-    text = propose(name, source, read(path), page, Asked(yes), metric)
+    text = propose(name, source, read(path), page, Asked(yes), metric, drop_unlabelled)
     print(f"\n{target}:\n\n{text}")
     if not yes and not _agreed(target):
         raise UsageError(f"{target} is not written")

@@ -35,6 +35,7 @@ def propose(
     page: KagglePage | None,
     ask: Ask,
     metric: str | None = None,
+    drop_unlabelled: bool = False,
 ) -> str:
     """Return the text of ``conf/competition/<name>.yaml``: at most `LINES` lines.
 
@@ -48,6 +49,8 @@ def propose(
     ask : Ask
     metric : str, optional
         Of the registry, if the user names it.
+    drop_unlabelled : bool
+        Leave out training rows without a target.
 
     Raises
     ------
@@ -60,7 +63,8 @@ def propose(
         raise DataError(f"{sample.name}: needs a column of ids, one beside it, and rows")
     images = files.images and (test is None or image_facts.asks_for_images(files, sample))
     known = (metric, "as you said") if metric else registered(page, files)
-    found = _of_images(files, parts, known, ask) if images else _of_table(files, parts, known, ask)
+    kind = _of_images if images else _of_table
+    found = kind(files, parts, known, ask, drop_unlabelled)
     title = page.title if page and page.title else name
     about = [Fact("about", _about(page))] if page else []
     return write(f"{title}, as `ripen new` found it", [Fact("source", source), *about, *found])
@@ -91,7 +95,9 @@ def _allowed(known: Known | None) -> tuple[str, ...]:
     return METRICS[known[0]].tasks if known else ()
 
 
-def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list[Fact]:
+def _of_table(
+    files: Files, parts: Parts, known: Known | None, ask: Ask, drop_unlabelled: bool
+) -> list[Fact]:
     train, test, sample, labels = parts.train, parts.test, parts.sample, parts.labels
     for part, table in (("train", train), ("test", test)):
         if table is None:
@@ -108,7 +114,8 @@ def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list
     train, test = replace(train, text=texts["train"]), replace(test, text=texts["test"])
     facts.unique(train, id.name)
     targets, reason, dropped = facts.target_of(train, test, sample, id, ask)
-    learnable, unlabelled = labelled(train.text, targets, train.name)
+    option = None if drop_unlabelled else "add --drop-unlabelled"
+    learnable, unlabelled = labelled(train.text, targets, train.name, option)
     train = replace(train, text=learnable.reset_index(drop=True))
     reason = "; ".join(filter(None, (reason, unlabelled)))
     drops = f"{test.name} lacks {'it' if len(dropped) == 1 else 'them'}"
@@ -132,6 +139,8 @@ def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list
     names: dict[str, Any] = {"train": train.name, "test": test.name, "sample": sample.name}
     if labels is not None:
         names["labels"] = labels.name
+    if unlabelled:
+        names["drop_unlabelled"] = True
     if with_others:
         names["joined"] = list(with_others)
     only = targets[0] if len(targets) == 1 else targets
@@ -150,7 +159,9 @@ def _of_table(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list
     ]
 
 
-def _of_images(files: Files, parts: Parts, known: Known | None, ask: Ask) -> list[Fact]:
+def _of_images(
+    files: Files, parts: Parts, known: Known | None, ask: Ask, drop_unlabelled: bool
+) -> list[Fact]:
     sample = parts.sample
     named = image_facts.check_ids(files, sample)
     labels = image_facts.labels_of(files, sample)
@@ -177,6 +188,8 @@ def _of_images(files: Files, parts: Parts, known: Known | None, ask: Ask) -> lis
         reasons = "; ".join(filter(None, (how.reason, rare)))
         validation = [Fact("validation", kind | how.settings | {"folds": split.FOLDS}, reasons)]
     given = {"sample": sample.name, "train": labels.table, "groups": groups and groups[0].name}
+    if drop_unlabelled:
+        given["drop_unlabelled"] = True
     listed, test = files.tables.get(labels.table), parts.test
     models: list[Fact] = []
     typed: dict[str, Any] = {}

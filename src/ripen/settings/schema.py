@@ -278,7 +278,8 @@ class Files:
     target of each training row, by its id, if the training table lacks it. `joined` are tables with
     a row for each value of columns that both parts have, such as each store: their other columns
     are joined to the rows. If `train` and `test` are the same file, the rows without a target are
-    the test rows.
+    the test rows. Otherwise training rows without a target are an error, unless `drop_unlabelled`
+    leaves them out.
     """
 
     train: str = "train.csv"
@@ -289,6 +290,7 @@ class Files:
     groups: str | None = None
     labels: str | None = None
     joined: list[str] | None = None
+    drop_unlabelled: bool = False
 
 
 ColumnType = Literal[

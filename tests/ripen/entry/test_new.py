@@ -166,9 +166,10 @@ def test_the_end_of_the_input_is_no_traceback(
     assert not Path("conf/competition/mine.yaml").exists()
 
 
-def test_rows_without_a_target_do_not_count(here: Path) -> None:
+def test_rows_without_a_target_do_not_count_once_they_may_be_left_out(here: Path) -> None:
     write_folder(here / "mine", [*["a", "b"] * 10, None, None])
-    assert cli.main(["new", "mine", "--from", "mine", "--yes"]) == 0
+    assert cli.main(["new", "mine", "--from", "mine", "--yes", "--drop-unlabelled"]) == 0
+    assert settings("mine")["files"]["drop_unlabelled"] is True
     assert settings("mine")["task"] == "binary"
     text = Path("conf/competition/mine.yaml").read_text()
     assert "; 2 of 22 rows have no y, and are left out\n" in text
@@ -182,6 +183,8 @@ def test_rows_without_a_target_do_not_count(here: Path) -> None:
         ("My-Own", [0, 1] * 9, 2, "'My-Own' is no name: small letters, digits and _ are allowed. "
          "For instance: my_own"),
         ("mine", [0] * 9, 1, "target 'y': has one value (9 rows of 0): nothing to predict"),
+        ("mine", [0, None, 1], 1, "train.csv: 1 of 3 rows have no y: row 2. Remove these rows, or "
+         "add --drop-unlabelled"),
         ("mine", [None] * 3, 1, "train.csv: 3 of 3 rows have no y: there is nothing to learn"),
     ],
 )  # fmt: skip

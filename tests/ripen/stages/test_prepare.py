@@ -225,6 +225,17 @@ def changed_cell(lines: list[str], row: int, column: int, value: str) -> list[st
 
 
 BAD: dict[str, tuple[Lines, dict[str, Any], str]] = {
+    "targets are missing": (
+        {"train.csv": changed_cell(changed_cell(TRAIN, 3, 4, ""), 9, 4, "")},
+        {},
+        r"train\.csv: 2 of 24 rows have no kind: row 3, 9\. Remove these rows, or set "
+        r"files\.drop_unlabelled to true$",
+    ),
+    "a number to predict is missing": (
+        {"train.csv": changed_cell(TRAIN, 5, 1, "NA")},
+        {"target": "x", "task": "regression", "metric": "rmse"},
+        r"train\.csv: 1 of 24 rows have no x: row 5\.",
+    ),
     "all targets are missing": (
         {"train.csv": [TRAIN[0], *(line.rpartition(",")[0] + "," for line in TRAIN[1:])]},
         {},

@@ -221,9 +221,16 @@ def expected(competition: Competition) -> Expected:
 
 
 def learnable(competition: Competition, text: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Return the rows that have a target; a line says how many are left out."""
+    """Return the rows that have a target; a line says how many are left out.
+
+    Raises
+    ------
+    DataError
+        If there are others, and `files.drop_unlabelled` is not set.
+    """
     names = [name for name in competition.targets if name in text]
-    found, left_out = labelled(text, names, str(path))
+    setting = None if competition.files.drop_unlabelled else "set files.drop_unlabelled to true"
+    found, left_out = labelled(text, names, str(path), setting)
     if left_out:
         print(f"prepare: {path.name}: {left_out}")
     return found

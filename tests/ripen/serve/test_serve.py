@@ -448,7 +448,7 @@ def test_a_browser_drops_an_image_and_fills_in_a_form(net: image_models.Net, lin
         assert "is not an image" in page.inner_text("#error")
         # Nothing of the image before is left beside the error.
         assert page.is_visible("#invite")
-        for gone in ("answer", "picture", "time"):
+        for gone in ("answer", "image", "time"):
             assert not page.is_visible(f"#{gone}")
         page.evaluate(
             """() => {

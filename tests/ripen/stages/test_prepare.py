@@ -203,13 +203,13 @@ def prepare_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     """Return a function from settings and files to the index that is prepared."""
     monkeypatch.chdir(tmp_path)
 
-    def make(files: Lines | None = None, **facts: Any) -> Index:
+    def make(given: Lines | None = None, **facts: Any) -> Index:
         values = copy.deepcopy(composed())
         values["competition"]["avocado"] |= FACTS | facts
         settings.PARAMS.write_text(yaml_files.dump(values), encoding="utf-8")
         LAYOUT.raw.mkdir(parents=True, exist_ok=True)
         lines = {"train.csv": TRAIN, "test.csv": TEST, "sample_submission.csv": SAMPLE}
-        for name, content in (lines | (files or {})).items():
+        for name, content in (lines | (given or {})).items():
             (LAYOUT.raw / name).write_text("\n".join(content) + "\n", encoding="utf-8")
         prepare.run("avocado")
         return indexes.read(LAYOUT, settings.load_competition("avocado"))
@@ -314,10 +314,16 @@ BAD: dict[str, tuple[Lines, dict[str, Any], str]] = {
 }  # fmt: skip
 
 
+def left_out() -> dict[str, Any]:
+    """Return settings of files that leave out rows without a target."""
+    return composed()["competition"]["avocado"]["files"] | {"drop_unlabelled": True}
+
+
 def test_rows_without_a_target_are_left_out_and_counted(
     prepare_of: Callable[..., Index], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    index = prepare_of({"train.csv": changed_cell(changed_cell(TRAIN, 3, 4, ""), 9, 4, "")})
+    lines = changed_cell(changed_cell(TRAIN, 3, 4, ""), 9, 4, "")
+    index = prepare_of({"train.csv": lines}, files=left_out())
     rows = index.rows[index.rows.part == "train"]
     assert set(rows.id) == {str(k) for k in range(24)} - {"2", "8"}
     assert "prepare: train.csv: 2 of 24 rows have no kind, and are left out\n" in (
@@ -332,7 +338,7 @@ def test_an_error_after_a_row_without_a_target_names_the_row_of_the_file(
 ) -> None:
     lines = changed_cell(changed_cell(TRAIN, 3, 4, ""), 9, 1, "tall")
     with pytest.raises(DataError, match=r"train\.csv: row 9, column 'x': 'tall' is not a number"):
-        prepare_of({"train.csv": lines})
+        prepare_of({"train.csv": lines}, files=left_out())
 
 
 @pytest.mark.parametrize("case", BAD)

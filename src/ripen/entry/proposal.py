@@ -187,9 +187,8 @@ def _of_images(
         kind = {"split": "group" if rare else "stratified_group"}
         reasons = "; ".join(filter(None, (how.reason, rare)))
         validation = [Fact("validation", kind | how.settings | {"folds": split.FOLDS}, reasons)]
-    given = {"sample": sample.name, "train": labels.table, "groups": groups and groups[0].name}
-    if drop_unlabelled:
-        given["drop_unlabelled"] = True
+    given: dict[str, Any] = {"sample": sample.name, "train": labels.table}
+    given |= {"groups": groups and groups[0].name, "drop_unlabelled": drop_unlabelled}
     listed, test = files.tables.get(labels.table), parts.test
     models: list[Fact] = []
     typed: dict[str, Any] = {}

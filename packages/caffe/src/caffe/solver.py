@@ -134,7 +134,15 @@ class Solver(Fixed, ABC):
         net.share_with(self.net)
 
     def step(self, iterations: int) -> None:
-        """Run some iterations, with the tests and snapshots that are due in them."""
+        """Run some iterations, with the tests and snapshots that are due in them.
+
+        Raises
+        ------
+        SolverError
+            If the number is none of C++'s int, as Caffe's is.
+        """
+        if index(iterations) >= 2**31:
+            raise SolverError(f"step({iterations}). Allowed: at most {2**31 - 1} iterations")
         end = self._iter + index(iterations)
         self._progress.start(self._iter)
         while self._iter < end and not self._stopped:

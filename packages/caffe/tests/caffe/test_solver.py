@@ -390,3 +390,10 @@ def test_seed_determines_the_initial_weights():
     )
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not np.array_equal(first[0], other[0])
+
+
+def test_more_iterations_than_caffe_can_count_are_refused():
+    made = solver('base_lr: 0.1 lr_policy: "fixed"')
+    with pytest.raises(SolverError, match=r"step\(2147483648\)\. Allowed: at most 2147483647"):
+        made.step(2**31)
+    assert made.iter == 0

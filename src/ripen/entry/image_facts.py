@@ -1,7 +1,7 @@
 """What a competition of images asks for: the source of its classes, its ids and its parts."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -71,10 +71,14 @@ def labels_of(files: Files, sample: Table) -> Labels:
     if not training:
         raise DataError(f"{files.where}: no training image found among {len(files.images)} images")
     folders = [PurePosixPath(name).parent.name for name in training]
+    within = {
+        each: folder
+        for name, folder in zip(training, folders, strict=True)
+        for each in spellings(PurePosixPath(name))
+    }
     for table in files.tables.values():
         column = None if table is sample else images_in(table, training)
-        # If the folders are the classes of the table, it is not needed.
-        found = column and _listed(table, column, sample, set(folders))
+        found = column and _listed(table, column, sample, within)
         if found:
             return found
     if len(set(folders)) > 1:
@@ -113,8 +117,11 @@ def images_in(table: Table, images: Sequence[str]) -> str | None:
     return None
 
 
-def _listed(table: Table, column: str, sample: Table, folders: set[str]) -> Labels | None:
-    """Return the labels that a table of images has, None if it has none."""
+def _listed(table: Table, column: str, sample: Table, within: Mapping[str, str]) -> Labels | None:
+    """Return the labels that a table of images has, None if it has none.
+
+    It is not needed where each image lies in a folder (`within`) that is named after its label.
+    """
     way = "with" if is_image(table.text[column].iloc[0]) else "without"
     asked = [str(name) for name in sample.text.columns[1:]]
     if len(asked) > 1 and set(asked) <= set(table.text):
@@ -122,9 +129,11 @@ def _listed(table: Table, column: str, sample: Table, folders: set[str]) -> Labe
         reason = f"{table.name} has each image's targets, by its name {way} suffix"
         return Labels("csv", known, reason, table.name, column, "", table.text[asked])
     label = _label(table, column, sample)
-    if not label or set(table.text[label]) == folders:
+    if not label:
         return None
     known = dict(zip(table.text[column], table.text[label], strict=True))
+    if all(within.get(image, label) == label for image, label in known.items()):
+        return None
     reason = f"{table.name} has each image's {label}, by its name {way} suffix"
     return Labels("csv", known, reason, table.name, column, label)
 

@@ -44,6 +44,14 @@ CASES = {
     "folders that repeat the names": (
         ["train/a/1.jpg", "train/b/1.jpg", "test/3.jpg"], [], ["3"], {"read": "folder"},
     ),
+    "folders that are named like classes": (
+        ["train/b/1.jpg", "train/a/2.jpg", "test/3.jpg"],
+        [table("train.csv", id=["1", "2"], label=["a", "b"])], ["3"], CSV,
+    ),
+    "a table that repeats the folders": (
+        ["train/a/1.jpg", "train/b/2.jpg", "test/3.jpg"],
+        [table("train.csv", id=["1", "2"], label=["a", "b"])], ["3"], {"read": "folder"},
+    ),
     "a table of paths": (
         ["x/train/1.jpg", "x/train/2.jpg", "x/test/3.jpg"],
         [table("train.csv", id=["train/1.jpg", "train/2.jpg"], label=["a", "b"])], ["test/3.jpg"],

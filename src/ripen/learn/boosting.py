@@ -1,7 +1,7 @@
 """Gradient boosting: held-out training rows decide the number of trees, then all rows train."""
 
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,25 @@ from ripen.learn.classic import Classic
 from ripen.learn.estimator import Rows, Work
 from ripen.settings.typed import Count, Positive, Share, typed
 
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast boosting learns: its learning rate, its trees at most, and its patience.
+
+    Growing ends after `patience` trees without a gain.
+    """
+
+    rate: float
+    most: int
+    patience: int
+
+
 LEAST = 40  # rows, of which some can be held out
 # The held-out loss of classes says less: patience finds minima by chance (docs/measured.md).
-OF_CLASSES = {"learning_rate": 0.05, "max_iter": 1000, "early_stopping": 30}
-OF_NUMBERS = {"learning_rate": 0.05, "max_iter": 3000, "early_stopping": 100}
+OF_CLASSES = Pace(rate=0.05, most=1000, patience=30)
+OF_NUMBERS = Pace(rate=0.05, most=3000, patience=100)
 MANY = 20_000  # rows: a tree of them takes long, and fewer and larger steps lose little
-OF_MANY = {"learning_rate": 0.1, "max_iter": 600, "early_stopping": 30}
+OF_MANY = Pace(rate=0.1, most=600, patience=30)
 FEW = 10  # features: without some of so few a tree cannot find what two of them tell together
 
 
@@ -65,24 +78,12 @@ class Boosted(Classic):
     encoders: ClassVar[tuple[str, ...]] = ("native", "ordinal", "one_hot", "target")
     has_learning_curve: ClassVar[bool] = False  # a training for each size, of up to 3000 trees
 
-    @property
-    def rate(self) -> float:
-        """The learning rate, of an estimator that is `suited`."""
-        assert self.learning_rate is not None
-        return self.learning_rate
-
-    @property
-    def patience(self) -> int:
-        """After how many trees without a gain growing ends, of an estimator that is `suited`."""
-        assert self.early_stopping is not None
-        return self.early_stopping
-
-    def boost(self, work: Work, known: Known, trees: int) -> Any:
+    def boost(self, work: Work, known: Known, rate: float, trees: int) -> Any:
         """Return the unfitted estimator with that many trees, without early stopping."""
         raise NotImplementedError
 
-    def best(self, rows: Rows, held: Rows, work: Work, known: Known, most: int) -> int:
-        """Return after how many trees, of so many at most, the loss of held-out rows is lowest."""
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known, pace: Pace) -> int:
+        """Return after how many trees the loss of held-out rows is lowest."""
         raise NotImplementedError
 
     def grow(self, model: Any, rows: Rows, known: Known) -> Any:
@@ -92,27 +93,26 @@ class Boosted(Classic):
     def fit_one(self, rows: Rows, work: Work, encoder: Any) -> Any:
         """Find the number of trees, then fit (`Classic.fit_one`)."""
         known = self._known(rows.x.shape[1], encoder)
-        own = self.suited(len(rows.y), classes=work.task.probabilities)
-        trees = own.trees(rows, work, known)
-        return own.grow(own.boost(work, known, trees), rows, known)
+        pace = self.pace(len(rows.y), classes=work.task.probabilities)
+        trees = self.trees(rows, work, known, pace)
+        return self.grow(self.boost(work, known, pace.rate, trees), rows, known)
 
-    def suited(self, rows: int, *, classes: bool) -> Self:
-        """Return the estimator with the rate, trees and patience that suit its rows and target."""
+    def pace(self, rows: int, *, classes: bool) -> Pace:
+        """Return the pace that the settings say, or else that suits the rows and the target."""
         usual = OF_MANY if rows > MANY else OF_CLASSES if classes else OF_NUMBERS
-        given: dict[str, Any] = {
-            name: value for name, value in usual.items() if getattr(self, name) is None
-        }
-        return replace(self, **given)
+        return Pace(
+            self.learning_rate or usual.rate,
+            self.max_iter or usual.most,
+            self.early_stopping or usual.patience,
+        )
 
-    def trees(self, rows: Rows, work: Work, known: Known) -> int:
+    def trees(self, rows: Rows, work: Work, known: Known, pace: Pace) -> int:
         """Return the number of trees. Its copies of the rows are freed before all of them train."""
-        most = self.max_iter
-        assert most is not None
         parts = held_out(rows, self.held_out, work.seed, work.task.probabilities)
         if parts is None:  # too few rows to hold some out
-            return min(most, round(5 / self.rate))
+            return min(pace.most, round(5 / pace.rate))
         kept, held = (rows[part] for part in parts)
-        return max(1, self.best(kept, held, work, known, most))
+        return max(1, self.best(kept, held, work, known, pace))
 
     def _known(self, features: int, encoder: Any) -> Known:
         """Return which features are codes, and which are monotone.

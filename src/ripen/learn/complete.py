@@ -97,12 +97,8 @@ def _filled(
 ) -> dict[str, Any]:
     """Check a model's section, and fill in its estimator's defaults."""
     task, place = TASKS[competition.task], f"{where}: models.{model}"
-    if metric.transform is not None:
-        section = {"transform": metric.transform} | section
     with located(place):
-        found = estimator(section, place)
-        if metric.level is not None and getattr(found, "quantile", metric.level) is None:
-            found = replace(found, quantile=metric.level)  # type: ignore[call-arg]
+        found = estimator(section, place).judged_by(metric)
         found.check_task(task)
         if tune := found.tune:
             tuning.space(found)

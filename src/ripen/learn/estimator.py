@@ -2,14 +2,15 @@
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from ripen.competition.metrics import Metric
 from ripen.competition.tasks import Targets, Task
 from ripen.core.errors import ConfigError
 from ripen.core.registry import Registry
@@ -201,6 +202,12 @@ class Estimator:
     def most(self) -> int | None:
         """From how many rows it learns at most; None from all."""
         return self.rows or self.most_rows
+
+    def judged_by(self, metric: Metric) -> Self:
+        """Return the settings, with those that are not given and that a metric decides."""
+        if self.transform is not None or metric.transform is None:
+            return self
+        return replace(self, transform=metric.transform)
 
     def refusal(self, task: Task) -> str:
         """Say why it cannot fit at all, and what to do about it; "" if it can."""

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ripen.core.errors import ConfigError
-from ripen.learn.boosting import LEAST, Boosted, Known, held_out
+from ripen.learn.boosting import LEAST, Boosted, Known, Pace, held_out
 from ripen.learn.estimator import ESTIMATORS, Rows, estimator
 from tests.ripen.learn import fits
 
@@ -66,10 +66,7 @@ def test_rows_and_target_decide_what_is_not_given() -> None:
         *((20_000, True, (0.05, 50, 30)), (20_000, False, (0.05, 50, 100))),
         *((20_001, True, many), (20_001, False, many)),
     ):
-        suited = own.suited(rows, classes=classes)
-        assert (suited.learning_rate, suited.max_iter, suited.early_stopping) == expected
-    again = own.suited(10, classes=True).suited(10**6, classes=True)
-    assert again.learning_rate == 0.05
+        assert own.pace(rows, classes=classes) == Pace(*expected)
 
 
 @pytest.mark.parametrize(("features", "share"), [(2, 1), (10, 1), (16, 0.625), (79, 0.5)])
@@ -115,11 +112,11 @@ def test_the_metric_says_which_quantile(
 def test_many_numbers_have_fewer_bins(
     known: Known, given: dict[str, Any], bins: int, tmp_path: Path
 ) -> None:
-    section = {"estimator": "hist_gradient_boosting", "learning_rate": 0.1} | given
+    section = {"estimator": "hist_gradient_boosting"} | given
     work = fits.work(tmp_path, INDEX, fits.table_input(pd.DataFrame({"a": [0.0]})).encoder)
     found = estimator(section, "models.m")
     assert isinstance(found, Boosted)
-    assert found.boost(work, known, 5).get_params()["max_bins"] == bins
+    assert found.boost(work, known, 0.1, 5).get_params()["max_bins"] == bins
 
 
 @pytest.mark.parametrize("name", BOOSTED)

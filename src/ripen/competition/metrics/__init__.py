@@ -100,7 +100,7 @@ class Metric(Order):
     settings: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     least: float | None = None
-    transform: str | None = None
+    transform: Literal["log1p"] | None = None
     quantile: float | None = None
     ranks: bool = False
     ordered: bool = False
@@ -198,7 +198,7 @@ def metric(
     greater_is_better: bool,
     tasks: tuple[str, ...],
     least: float | None = None,
-    transform: str | None = None,
+    transform: Literal["log1p"] | None = None,
     quantile: float | None = None,
     ranks: bool = False,
     ordered: bool = False,

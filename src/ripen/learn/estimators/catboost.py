@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ripen.learn.boosting import Boosted, Known
+from ripen.learn.boosting import Boosted, Known, Pace
 from ripen.learn.estimator import ESTIMATORS, Rows, Work
 from ripen.settings.typed import Count, NonNegative, typed
 
@@ -26,7 +26,7 @@ class CatBoost(Boosted):
         "learning_rate=tag(log,interval(0.02,0.2))",
     )
 
-    def boost(self, work: Work, known: Known, trees: int) -> Any:
+    def boost(self, work: Work, known: Known, rate: float, trees: int) -> Any:
         """Return the unfitted estimator, whose first step gives it codes as it takes them."""
         import catboost
         from sklearn.pipeline import make_pipeline
@@ -37,7 +37,7 @@ class CatBoost(Boosted):
         )
         more: dict[str, Any] = {"monotone_constraints": known.monotone} if known.monotone else {}
         model = kind(
-            learning_rate=self.rate,
+            learning_rate=rate,
             iterations=trees,
             depth=self.depth,
             l2_leaf_reg=self.l2_leaf_reg,
@@ -61,7 +61,7 @@ class CatBoost(Boosted):
             rows.x, rows.y, **{f"{name}__{key}": value for key, value in given.items()}
         )
 
-    def best(self, rows: Rows, held: Rows, work: Work, known: Known, most: int) -> int:
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known, pace: Pace) -> int:
         """Return the number of trees (`Boosted.best`)."""
         import catboost
 
@@ -69,8 +69,8 @@ class CatBoost(Boosted):
         pool = catboost.Pool(
             shown, held.y, cat_features=known.categories or None, weight=held.weight
         )
-        model = self.boost(work, known, most)
-        self.grow(model, rows, known, eval_set=pool, early_stopping_rounds=self.patience)
+        model = self.boost(work, known, pace.rate, pace.most)
+        self.grow(model, rows, known, eval_set=pool, early_stopping_rounds=pace.patience)
         return int(model[-1].get_best_iteration()) + 1
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from ripen.learn.boosting import Boosted, Known
+from ripen.learn.boosting import Boosted, Known, Pace
 from ripen.learn.estimator import ESTIMATORS, Rows, Work
 from ripen.settings.typed import Count, Fraction, NonNegative, typed
 
@@ -35,7 +35,7 @@ class HistGradientBoosting(Boosted):
         "learning_rate=tag(log,interval(0.01,0.2))",
     )
 
-    def boost(self, work: Work, known: Known, trees: int) -> Any:
+    def boost(self, work: Work, known: Known, rate: float, trees: int) -> Any:
         """Return the unfitted estimator (`Boosted.boost`)."""
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
@@ -46,7 +46,7 @@ class HistGradientBoosting(Boosted):
         )
         usual = BINS if known.features > WIDE and not known.categories else 255
         return kind(
-            learning_rate=self.rate,
+            learning_rate=rate,
             max_iter=trees,
             max_leaf_nodes=self.max_leaf_nodes,
             min_samples_leaf=self.min_samples_leaf,
@@ -59,10 +59,10 @@ class HistGradientBoosting(Boosted):
             random_state=work.seed,
         )
 
-    def best(self, rows: Rows, held: Rows, work: Work, known: Known, most: int) -> int:
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known, pace: Pace) -> int:
         """Return the number of trees (`Boosted.best`)."""
-        model = self.boost(work, known, most)
-        model.set_params(early_stopping=True, n_iter_no_change=self.patience, scoring="loss")
+        model = self.boost(work, known, pace.rate, pace.most)
+        model.set_params(early_stopping=True, n_iter_no_change=pace.patience, scoring="loss")
         model.fit(
             rows.x,
             rows.y,

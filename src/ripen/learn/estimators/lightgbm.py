@@ -1,8 +1,10 @@
 """LightGBM."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Self
 
-from ripen.learn.boosting import Boosted, Known
+from ripen.competition.metrics import Metric
+from ripen.learn.boosting import Boosted, Known, Pace
 from ripen.learn.estimator import ESTIMATORS, Rows, Work
 from ripen.settings.typed import Count, Fraction, NonNegative, Share, typed
 
@@ -38,7 +40,12 @@ class LightGBM(Boosted):
         "colsample_bytree=interval(0.3,1)",
     )
 
-    def boost(self, work: Work, known: Known, trees: int) -> Any:
+    def judged_by(self, metric: Metric) -> Self:
+        """Return the settings with the quantile that scores best (`Estimator.judged_by`)."""
+        found = super().judged_by(metric)
+        return found if self.quantile is not None else replace(found, quantile=metric.level)
+
+    def boost(self, work: Work, known: Known, rate: float, trees: int) -> Any:
         """Return the unfitted estimator (`Boosted.boost`)."""
         import lightgbm
 
@@ -47,7 +54,7 @@ class LightGBM(Boosted):
         if self.quantile is not None and not work.task.probabilities:
             more |= {"objective": "quantile", "alpha": self.quantile}
         return kind(
-            learning_rate=self.rate,
+            learning_rate=rate,
             n_estimators=trees,
             num_leaves=self.num_leaves,
             min_child_samples=self.min_child_samples,
@@ -74,17 +81,17 @@ class LightGBM(Boosted):
             **more,
         )
 
-    def best(self, rows: Rows, held: Rows, work: Work, known: Known, most: int) -> int:
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known, pace: Pace) -> int:
         """Return the number of trees (`Boosted.best`)."""
         import lightgbm
 
         model = self.grow(
-            self.boost(work, known, most),
+            self.boost(work, known, pace.rate, pace.most),
             rows,
             known,
             eval_X=(held.x,),
             eval_y=(held.y,),
             eval_sample_weight=None if held.weight is None else [held.weight],
-            callbacks=[lightgbm.early_stopping(self.patience, verbose=False)],
+            callbacks=[lightgbm.early_stopping(pace.patience, verbose=False)],
         )
         return int(model.best_iteration_)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ripen.learn.boosting import Boosted, Known
+from ripen.learn.boosting import Boosted, Known, Pace
 from ripen.learn.estimator import ESTIMATORS, Rows, Work
 from ripen.settings.typed import Count, Fraction, NonNegative, typed
 
@@ -28,7 +28,7 @@ class XGBoost(Boosted):
         "colsample_bytree=interval(0.3,1)",
     )
 
-    def boost(self, work: Work, known: Known, trees: int) -> Any:
+    def boost(self, work: Work, known: Known, rate: float, trees: int) -> Any:
         """Return the unfitted estimator (`Boosted.boost`)."""
         import xgboost
 
@@ -40,7 +40,7 @@ class XGBoost(Boosted):
         if known.monotone:
             more["monotone_constraints"] = tuple(known.monotone)
         return kind(
-            learning_rate=self.rate,
+            learning_rate=rate,
             n_estimators=trees,
             max_depth=self.max_depth,
             min_child_weight=self.min_child_weight,
@@ -55,10 +55,10 @@ class XGBoost(Boosted):
             **more,
         )
 
-    def best(self, rows: Rows, held: Rows, work: Work, known: Known, most: int) -> int:
+    def best(self, rows: Rows, held: Rows, work: Work, known: Known, pace: Pace) -> int:
         """Return the number of trees (`Boosted.best`)."""
-        model = self.boost(work, known, most)
-        model.set_params(early_stopping_rounds=self.patience)
+        model = self.boost(work, known, pace.rate, pace.most)
+        model.set_params(early_stopping_rounds=pace.patience)
         model.fit(
             rows.x,
             rows.y,

@@ -14,7 +14,7 @@ import torch
 
 from caffe import forks
 from caffe.blob import Blob
-from caffe.errors import CaffeError, LayerError, NetError, ShapeError, naming
+from caffe.errors import CaffeError, LayerError, NetError, ShapeError
 from caffe.formats import blob_array
 from caffe.graph import filter_net, insert_splits
 from caffe.layers import registry
@@ -225,7 +225,7 @@ class _Builder:
         own = [b for b in step.top if not any(b is below for below in step.bottom)]
         if step.layer.type not in _SHARING:
             self._bytes += sum(blob.count for blob in own) * 4
-        with naming(f"layer '{step.layer.name}' ({step.layer.type})"):
+        with step.layer.naming():
             check_room(self._bytes, f"the net up to it, with shapes {[b.shape for b in own]},")
 
     def _take(self, layer: Layer, index: int) -> Blob:

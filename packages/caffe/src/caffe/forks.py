@@ -26,7 +26,7 @@ from google.protobuf.message import Message
 
 from caffe.errors import FormatError
 from caffe.proto import caffe_pb2, forks_pb2
-from caffe.proto.caffe_pb2 import PoolingParameter
+from caffe.proto.caffe_pb2 import LayerParameter, PoolingParameter
 from caffe.proto.fields import is_repeated
 
 M = TypeVar("M", bound=Message)
@@ -244,12 +244,9 @@ def simplest(message: Message, kind: type[M]) -> M:
     return given if known == given else superset(kind).FromString(given.SerializeToString())
 
 
-def extra(message: Message, kind: type[M]) -> M:
-    """Return the forks' fields of a message, as a message of `forks_pb2`.
-
-    >>> extra(self.param, forks_pb2.LayerParameter).norm_param.across_spatial
-    """
-    found = kind.FromString(message.SerializeToString())
+def extra(layer: LayerParameter) -> forks_pb2.LayerParameter:
+    """Return the forks' fields of a layer's definition."""
+    found = forks_pb2.LayerParameter.FromString(layer.SerializeToString())
     found.DiscardUnknownFields()
     return found
 

@@ -32,7 +32,7 @@ class CenterLoss(Differentiable):
     no_backward = frozenset({1})
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        param = self.settings().center_loss_param
+        param = self.extra().center_loss_param
         first = self.axis(bottom[0], param.axis)
         if not param.num_output:
             raise self.error("num_output, the number of classes, is missing")
@@ -71,7 +71,7 @@ class NormalizedInnerProduct(Differentiable):
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        param = self.settings().normalized_inner_product_param
+        param = self.extra().normalized_inner_product_param
         if not param.num_output:
             raise self.error("num_output is missing")
         self._first = self.axis(bottom[0], param.axis)
@@ -103,7 +103,7 @@ class LabelSpecificAdd(Differentiable):
         return [given[0]]
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
-        param = self.settings().label_specific_add_param
+        param = self.extra().label_specific_add_param
         if self.phase != TRAIN and not param.transform_test:
             return [x[0].clone()]
         flat = x[0].flatten(1)
@@ -127,7 +127,7 @@ class TripletLoss(Differentiable):
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
         anchor, positive, negative = (each.flatten(1) for each in x)
         near, far = ((anchor - other).square().sum(1) for other in (positive, negative))
-        margin = self.settings().triplet_loss_param.margin
+        margin = self.extra().triplet_loss_param.margin
         return [(margin + near - far).relu().sum() / (2 * max(1, len(anchor)))]
 
 
@@ -150,7 +150,7 @@ class FocalLoss(Differentiable):
         return [()]
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
-        param, loss = self.settings().focal_loss_param, self.param.loss_param
+        param, loss = self.extra().focal_loss_param, self.param.loss_param
         scores = x[0].movedim(self._axis, -1)
         scores = scores.reshape(-1, scores.shape[-1])
         labels = x[1].detach().flatten().long()
@@ -182,7 +182,7 @@ class WarpCTC(Differentiable):
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
         steps, items, count = x[0].shape
-        blank = self.settings().warpctc_param.blank_label_index
+        blank = self.extra().warpctc_param.blank_label_index
         labels = _classes(self, x[1], count).reshape(items, -1)
         lengths = (labels != blank).sum(1)
         given = torch.cat([row[row != blank] for row in labels]) if items else labels.flatten()

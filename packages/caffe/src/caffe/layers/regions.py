@@ -10,10 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from caffe.forks import extra
 from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.differentiable import Differentiable, Shape, Tensors
-from caffe.proto import forks_pb2
 
 Array = NDArray[np.float64]
 Cell = tuple[int, int, slice, slice]
@@ -79,7 +77,7 @@ class ROIPooling(_Regions):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self.check(bottom)
-        self._param = extra(self.param, forks_pb2.LayerParameter).roi_pooling_param
+        self._param = self.extra().roi_pooling_param
         if not self._param.pooled_h or not self._param.pooled_w:
             raise self.error("pooled_h and pooled_w must be 1 or more")
         regions, channels = bottom[1].shape[0], bottom[0].shape[1]
@@ -132,7 +130,7 @@ class PSROIPooling(_Regions):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self.check(bottom)
-        self._param = param = extra(self.param, forks_pb2.LayerParameter).psroi_pooling_param
+        self._param = param = self.extra().psroi_pooling_param
         if param.output_dim < 1 or param.group_size < 1:
             raise self.error("output_dim and group_size must be 1 or more")
         needed = param.output_dim * param.group_size**2
@@ -231,7 +229,7 @@ class Proposal(Layer):
     no_backward = frozenset({0, 1, 2})
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        self._param = param = extra(self.param, forks_pb2.LayerParameter).proposal_param
+        self._param = param = self.extra().proposal_param
         ratios, scales = list(param.ratio) or [0.5, 1, 2], list(param.scale) or [8, 16, 32]
         if min(*ratios, *scales) <= 0 or not param.base_size or not param.post_nms_topn:
             raise self.error("ratio, scale, base_size and post_nms_topn must be above 0")
@@ -297,7 +295,7 @@ class SmoothL1Loss(Differentiable):
         return [()]
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
-        sharp = self.settings().smooth_l1_loss_param.sigma ** 2
+        sharp = self.extra().smooth_l1_loss_param.sigma ** 2
         inside, outside = x[2:] or (1, 1)
         far = (inside * (x[0] - x[1])).abs()
         losses = torch.where(far < 1 / sharp, far * far * (sharp / 2), far - 0.5 / sharp)

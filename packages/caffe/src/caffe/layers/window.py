@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import SupportsFloat
 
 import numpy as np
@@ -244,10 +243,7 @@ class WindowData(Source):
     def _image(self, path: str) -> Pixels:
         content = self._cache.get(path)
         if content is None:
-            try:
-                content = Path(path).read_bytes()
-            except OSError as error:
-                raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+            content = read_file(path)
             if self.param.window_data_param.cache_images:
                 self._cache[path] = content
         return decode(content, path, color=True)

@@ -97,14 +97,16 @@ def _copy_binary(stored: NetParameter, layers: Sequence[Layer]) -> None:
         if len(protos) != len(layer.blobs):
             raise _counts_differ(name, len(protos), len(layer.blobs))
         for i, (proto, blob) in enumerate(zip(protos, layer.blobs, strict=True)):
-            with naming(f"layer '{name}', blob {i}"):
+            where = f"layer '{name}', blob {i}"
+            with naming(where):
                 array = blob_array(proto)
             shape = array.shape
             # Old files pad every blob to four axes, with ones in front.
             legacy = has_four_axes(proto) and len(blob.shape) <= 4
             if legacy and (1, 1, 1, 1, *blob.shape)[-4:] == shape:
                 shape = blob.shape
-            _copy(array, shape, blob, f"layer '{name}', blob {i}")
+            _check_shape(shape, blob, where)
+            _copy(array, blob)
 
 
 def _by_name(layers: Sequence[Layer]) -> dict[str, Layer]:
@@ -136,13 +138,12 @@ def _copy_hdf5(path: PathLike, layers: Sequence[Layer], owned: set[int]) -> None
                 where = f"layer '{name}', blob {i}"
                 if i in stored:
                     _check_shape(stored[i].shape, blob, where)
-                    _copy(read_numbers(stored[i]), stored[i].shape, blob, where)
+                    _copy(read_numbers(stored[i]), blob)
                 elif id(blob) in owned:
                     raise ShapeError(f"{where} is missing; the net's has {blob.shape}")
 
 
-def _copy(array: NDArray[Any], shape: tuple[int, ...], blob: Blob, where: str) -> None:
-    _check_shape(shape, blob, where)
+def _copy(array: NDArray[Any], blob: Blob) -> None:
     blob.tensor.copy_(torch.from_numpy(array.reshape(blob.shape)))
 
 

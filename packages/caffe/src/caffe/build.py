@@ -14,7 +14,7 @@ import torch
 
 from caffe import forks
 from caffe.blob import Blob
-from caffe.errors import CaffeError, LayerError, NetError, ShapeError
+from caffe.errors import CaffeError, LayerError, NetError, ShapeError, first_line
 from caffe.formats import blob_array
 from caffe.graph import filter_net, insert_splits
 from caffe.layers import registry
@@ -113,8 +113,7 @@ class Step:
         if self.layer.type == "Python" or named:
             raise error
         shapes = ", ".join(str(blob.shape) for blob in self.bottom) or "nothing"
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise self.layer.error(f"cannot be computed from {shapes}: {reason}") from error
+        raise self.layer.error(f"cannot be computed from {shapes}: {first_line(error)}") from error
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from caffe.errors import CaffeError, FormatError
+from caffe.errors import CaffeError, FormatError, first_line
 from caffe.formats import set_blob
 from caffe.onnx_file import Array, array, package
 from caffe.proto.caffe_pb2 import LayerParameter, NetParameter
@@ -341,7 +341,7 @@ class Graph:
         except CaffeError:
             raise
         except Exception as error:  # numpy's own, of any kind
-            raise node.error(f"cannot be computed: {str(error).partition(chr(10))[0]}") from None
+            raise node.error(f"cannot be computed: {first_line(error)}") from None
 
     def _evaluated(self, proto: Any) -> Array:
         from onnx.reference import ReferenceEvaluator
@@ -361,7 +361,9 @@ class Graph:
             raise FormatError(f"the output '{name}' does not depend on an input")
         found = self._maps[name]
         if any(found.before) or any(found.after):
-            raise FormatError(f"the output '{name}' is padded: Caffe's convolutions pad only")
+            raise FormatError(
+                f"the output '{name}' is padded: in Caffe only convolutions and poolings pad"
+            )
         if found.name != name:
             self.net.layer.add(name=_free(name, self._layers), type="Power", bottom=[found.name])
             self.net.layer[-1].top.append(name)

@@ -54,10 +54,10 @@ class PriorBox(Layer):
     @staticmethod
     def _of(small: int, large: int | None, ratios: list[float]) -> list[tuple[float, float]]:
         """Return widths and heights in pixels, in the fork's order."""
-        middle = [] if large is None else [(math.sqrt(small * large),) * 2]
+        middle = [] if large is None else [math.sqrt(small * large)]
         return [
             (small, small),
-            *[(m, m) for m, _ in middle],
+            *[(m, m) for m in middle],
             *[(small * math.sqrt(ratio), small / math.sqrt(ratio)) for ratio in ratios],
         ]
 

@@ -51,10 +51,8 @@ class CenterLoss(Differentiable):
         return [(self._away**2).sum() / (2 * max(1, len(self._away)))]
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        learns, self.param_propagate_down = self.param_propagate_down, [False]
         super().backward(top, propagate_down, bottom)
-        self.param_propagate_down = learns
-        if learns[0]:
+        if self.param_propagate_down[0]:  # so far it is 0: the loss sees them detached
             centres = self.blobs[0]
             counts = torch.bincount(self._labels, minlength=centres.shape[0]) + 1
             sums = torch.zeros_like(centres.tensor).index_add_(

@@ -5,6 +5,7 @@ A region is a row (item, x1, y1, x2, y2) in the image's pixels, its last column 
 
 import math
 from collections.abc import Sequence
+from typing import SupportsFloat
 
 import numpy as np
 import torch
@@ -17,9 +18,10 @@ Array = NDArray[np.float64]
 Cell = tuple[int, int, slice, slice]
 
 
-def _rounded(value: float) -> int:
+def rounded(value: SupportsFloat) -> int:
     """Round as C does: halves away from 0. Python rounds them to even."""
-    return int(math.copysign(math.floor(abs(value) + 0.5), value))
+    exact = float(value)
+    return int(math.copysign(math.floor(abs(exact) + 0.5), exact))
 
 
 def _span(start: float, bin_size: float, index: int, size: int, whole: bool) -> slice:
@@ -88,8 +90,9 @@ class ROIPooling(_Regions):
         width = x.shape[3]
         result = x.new_zeros(top[0].shape)
         self._at = torch.full(top[0].shape, -1, dtype=torch.long, device=x.device)
-        self._items = [item for item, _ in self.regions(bottom)]
-        for r, (item, corners) in enumerate(self.regions(bottom)):
+        regions = self.regions(bottom)
+        self._items = [item for item, _ in regions]
+        for r, (item, corners) in enumerate(regions):
             for i, j, rows, columns in self._cells(corners, x.shape[2:]):
                 part = x[item, :, rows, columns]
                 if not part[0].numel():
@@ -102,7 +105,7 @@ class ROIPooling(_Regions):
 
     def _cells(self, corners: list[float], size: Sequence[int]) -> list[Cell]:
         scale, bins = self._param.spatial_scale, (self._param.pooled_h, self._param.pooled_w)
-        x1, y1, x2, y2 = (_rounded(corner * scale) for corner in corners)
+        x1, y1, x2, y2 = (rounded(corner * scale) for corner in corners)
         spans = [
             [
                 _span(start, max(end - start + 1, 1) / count, i, limit, whole=True)
@@ -153,8 +156,8 @@ class PSROIPooling(_Regions):
 
     def _cells(self, corners: list[float], size: Sequence[int]) -> list[Cell]:
         scale, count = self._param.spatial_scale, self._param.group_size
-        x1, y1 = (_rounded(corner) * scale for corner in corners[:2])
-        x2, y2 = ((_rounded(corner) + 1) * scale for corner in corners[2:])
+        x1, y1 = (rounded(corner) * scale for corner in corners[:2])
+        x2, y2 = ((rounded(corner) + 1) * scale for corner in corners[2:])
         spans = [
             [
                 _span(start, max(end - start, 0.1) / count, i, limit, whole=False)

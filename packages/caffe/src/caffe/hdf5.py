@@ -241,13 +241,13 @@ def new_file(path: PathLike, size: int) -> Iterator[h5py.File]:
         If the disk is full, before anything is written.
     """
     unnamed = os.fsdecode(path).startswith(f"{HANDLES}/")
-    _reserve(path, size)  # not even an empty one could be closed
+    _reserve(path, size)  # first, since HDF5 could not close even an empty file on a full disk
     with (
         open(path, "w+b") as plain,
         # HDF5 looks for a file's name, which one that `replacing` makes may not have yet.
         h5py.File(plain if unnamed else path, "w") as file,
     ):
-        _reserve(path, size)
+        _reserve(path, size)  # again: opening has emptied the file
         yield file
     _cut(path)
 

@@ -131,7 +131,7 @@ class Node:
         return None if value is None else [int(each) for each in np.atleast_1d(value)]
 
     def error(self, what: str) -> FormatError:
-        """Return the error for a node that Caffe has no layers for."""
+        """Return an error that names the node."""
         return FormatError(f"node '{self.name}' ({self.type}) {what}")
 
 
@@ -389,7 +389,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _grown(found: Map) -> Shape:
-    """Return a blob's shape with the zeros around it."""
+    """Return the shape of a blob and the zeros around it."""
     zeros = [b + a for b, a in zip(found.before, found.after, strict=True)]
     first = len(found.shape) - len(zeros)
     return found.shape[:first] + tuple(

@@ -14,8 +14,8 @@ _SEGNET = ("scale_filler", "shift_filler", "bn_mode", "var_eps")
 class BN(Differentiable):
     """y = scale * (x - mean) / sqrt(variance + eps) + shift, per channel.
 
-    SegNet's variant (alexgkendall/caffe-segnet) is recognised by `scale_filler`, `shift_filler` or
-    `bn_mode`. Mode LEARN uses the batch's statistics. Mode INFERENCE computes
+    SegNet's variant (alexgkendall/caffe-segnet) is recognised by `scale_filler`, `shift_filler`,
+    `bn_mode` or `var_eps`. Mode LEARN uses the batch's statistics. Mode INFERENCE computes
     y = scale * x + shift, with the statistics folded into these two. Blobs: scale and shift, of
     shape (1, C, 1, 1).
 

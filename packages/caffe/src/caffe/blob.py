@@ -98,9 +98,9 @@ class Blob:
         return self._data.deferrable
 
     def stamp(self) -> tuple[int, ...] | None:
-        """Return what differs after every change of the values.
+        """Return what every change of the values changes.
 
-        None if nothing could tell: there are none yet, or a script holds a view.
+        None if one could go unnoticed: there are none yet, or a script holds a view.
         """
         return self._data.stamp()
 

@@ -14,7 +14,7 @@ import torch
 
 from caffe import forks
 from caffe.blob import Blob
-from caffe.errors import CaffeError, LayerError, NetError, ShapeError, naming
+from caffe.errors import CaffeError, LayerError, NetError, ShapeError, first_line
 from caffe.formats import blob_array
 from caffe.graph import filter_net, insert_splits
 from caffe.layers import registry
@@ -113,8 +113,7 @@ class Step:
         if self.layer.type == "Python" or named:
             raise error
         shapes = ", ".join(str(blob.shape) for blob in self.bottom) or "nothing"
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise self.layer.error(f"cannot be computed from {shapes}: {reason}") from error
+        raise self.layer.error(f"cannot be computed from {shapes}: {first_line(error)}") from error
 
 
 @dataclass
@@ -138,7 +137,7 @@ def build(definition: NetParameter) -> Built:
     """
     prepare_process()
     net = insert_splits(filter_net(upgrade_net(definition)))
-    _check_names(net)
+    _check_types(net)
     builder = _Builder(net)
     for param in net.layer:
         builder.add(param)
@@ -148,8 +147,8 @@ def build(definition: NetParameter) -> Built:
     return builder.built()
 
 
-def _check_names(net: NetParameter) -> None:
-    """Check that every layer has a known type."""
+def _check_types(net: NetParameter) -> None:
+    """Refuse a layer of an unknown type."""
     types = registry()
     for layer in net.layer:
         if layer.type not in types:
@@ -225,10 +224,11 @@ class _Builder:
         own = [b for b in step.top if not any(b is below for below in step.bottom)]
         if step.layer.type not in _SHARING:
             self._bytes += sum(blob.count for blob in own) * 4
-        with naming(f"layer '{step.layer.name}' ({step.layer.type})"):
+        with step.layer.naming():
             check_room(self._bytes, f"the net up to it, with shapes {[b.shape for b in own]},")
 
     def _take(self, layer: Layer, index: int) -> Blob:
+        """Return a layer's bottom, which a layer before it has made."""
         name = layer.param.bottom[index]
         if name not in self._available:
             raise NetError(
@@ -240,6 +240,7 @@ class _Builder:
         return self._blobs[name]
 
     def _give(self, layer: Layer, name: str) -> str:
+        """Make a layer's top, unless the layer is in place; return its name."""
         # In place means the same name at the same index (net.cpp, AppendTop).
         in_place = name in layer.param.bottom
         if in_place and list(layer.param.bottom).index(name) == list(layer.param.top).index(name):
@@ -256,6 +257,7 @@ class _Builder:
         return name
 
     def _wanted(self, param: LayerParameter) -> list[bool]:
+        """Return for each bottom whether its gradient is to be computed."""
         if param.propagate_down:
             return list(param.propagate_down)
         return [self._learns[name] for name in param.bottom]
@@ -305,7 +307,7 @@ class _Builder:
             learns = spec.lr_mult != 0
             layer.param_propagate_down[i] = learns
             step.need_backward = step.need_backward or learns
-            if spec.name in self._owners and spec.name:
+            if spec.name in self._owners:
                 self._share(layer, i, spec)
                 continue
             learnable = Learnable(
@@ -318,6 +320,7 @@ class _Builder:
                 self._owners[spec.name] = (layer.name, layer.blobs[i], learnable)
 
     def _share(self, layer: Layer, index: int, spec: ParamSpec) -> None:
+        """Let a parameter share the values and gradients of the one with the same name."""
         owner, theirs, learnable = self._owners[spec.name]
         blob = layer.blobs[index]
         permissive = spec.share_mode == ParamSpec.PERMISSIVE
@@ -371,7 +374,7 @@ class _Builder:
             for i in range(len(step.bottom)):
                 allowed = i not in step.layer.no_backward
                 step.propagate_down[i] = step.propagate_down[i] or allowed
-            # Of frozen parameters as well; lr_mult 0 still keeps the solver from updating them.
+            # Frozen parameters get gradients too; their lr_mult 0 keeps the solver from updates.
             step.layer.param_propagate_down = [True] * len(step.layer.blobs)
 
     def built(self) -> Built:

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caffe.errors import InputError
+from caffe.formats import PathLike
 from caffe.images import oversample as cut_ten
 from caffe.images import resize_image
 from caffe.io import Transformer
-from caffe.net import Net, Path
+from caffe.net import Net
 from caffe.proto.caffe_pb2 import TEST
 
 
@@ -69,8 +70,8 @@ class Classifier(Net):
 
     def __init__(
         self,
-        model_file: Path,
-        pretrained_file: Path | None,
+        model_file: PathLike,
+        pretrained_file: PathLike | None,
         image_dims: Sequence[int] | None = None,
         mean: NDArray[Any] | None = None,
         input_scale: float | None = None,

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 import lmdb
 from lmdb.verify import VerifyError, verify
@@ -88,8 +87,7 @@ def _no_leveldb(folder: Path) -> FormatError:
         return FormatError(f"{folder}: is an LMDB; the default is LEVELDB: set backend: LMDB")
     return FormatError(
         f"{folder}: LevelDB is not supported, as no maintained package reads it on every supported "
-        "Python. "
-        "Allowed: LMDB; convert_imageset -backend lmdb makes one from the images"
+        "Python. Allowed: LMDB; convert_imageset -backend lmdb makes one from the images"
     )
 
 
@@ -110,8 +108,8 @@ class Writer:
 
     def __init__(self, target: str | os.PathLike[str], backend: int = LMDB) -> None:
         self._folder = folder = Path(target)
-        self._made: Path | None = None  # as long as it is not whole
-        self._held = -1
+        self._made: Path | None = None  # its name as long as it is not whole
+        self._held = -1  # open while its lock is held
         if backend == LEVELDB:
             raise _no_leveldb(folder)
         try:
@@ -159,12 +157,7 @@ class Writer:
     def __enter__(self) -> "Writer":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             self._finish(kind is None)
         finally:
@@ -172,23 +165,21 @@ class Writer:
 
     def _finish(self, good: bool) -> None:
         """Give the folder its name if all went well, else remove it."""
-        whole = False
         try:
-            if good:
-                self.commit()
-                whole = True
-        finally:
-            self._environment.close()
-            if not whole:
-                self._remove()
-        try:
-            if whole and self._made is not None:
+            try:
+                if good:
+                    self.commit()
+            finally:
+                self._environment.close()
+            if good and self._made is not None:
                 self._made.rename(self._folder)
         except OSError as error:
-            self._remove()
             raise FormatError(f"{self._folder}: cannot be written: {error.strerror}") from None
+        finally:
+            self._remove()
 
     def _remove(self) -> None:
+        """Remove the folder, unless it has its name."""
         if self._made is not None:
             shutil.rmtree(self._made, ignore_errors=True)
 

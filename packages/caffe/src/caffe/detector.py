@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from caffe.classifier import prepared
 from caffe.errors import CaffeError, InputError
+from caffe.formats import PathLike
 from caffe.images import load_image, resize_image
-from caffe.net import Net, Path
+from caffe.net import Net
 from caffe.proto.caffe_pb2 import TEST
 
 Window = Sequence[float] | NDArray[Any]
@@ -39,8 +40,8 @@ class Detector(Net):
 
     def __init__(
         self,
-        model_file: Path,
-        pretrained_file: Path | None,
+        model_file: PathLike,
+        pretrained_file: PathLike | None,
         mean: NDArray[Any] | None = None,
         input_scale: float | None = None,
         raw_scale: float | None = None,

@@ -139,6 +139,11 @@ def naming(place: object) -> Iterator[None]:
         raise type(error)(f"{place}: {error}") from error.__cause__
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of another library's error, or its kind if it has no text."""
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
 class SpecError(NetError, AttributeError, KeyError, TypeError, ValueError):
     """A NetSpec is invalid: an unknown field or top, a value of the wrong type.
 

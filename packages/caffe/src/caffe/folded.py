@@ -124,10 +124,10 @@ class Folded:
         self._params = [blob for step in self.steps[: self.within] for blob in step.layer.blobs]
         self._inputs = [self._below] if self.other is None else [self._below, self.other]
         self._stamps: list[tuple[int, ...] | None] = []
-        # Since these events, and with these versions of the weights, all was as in the last pass.
+        # As the last pass found them; -1 events to look at everything again.
         self._events = -1
-        self._tensors: list[torch.Tensor] = []
-        self._versions: list[int] = []
+        self._tensors: list[torch.Tensor] = []  # the weights
+        self._versions: list[int] = []  # torch's counts of writes into them
         self._shape: tuple[int, ...] = ()
         self._top_shape: tuple[int, ...] = ()
         self._way: Aten | None = None
@@ -138,7 +138,7 @@ class Folded:
         if self._unchanged():
             return True
         self._events = -1
-        if self._below.dtype != torch.float32 or not self._known():
+        if self._below.dtype != torch.float32 or not self._fits():
             return False
         if self._between and not (
             all(blob.deferrable for blob in self._between)
@@ -149,12 +149,13 @@ class Folded:
         return all(blob.stamp() is not None for blob in self._params)
 
     def _unchanged(self) -> bool:
+        """Whether nothing happened since the last pass, so that no blob has to be looked at."""
         return self._events == Events.count and self._versions == [
             tensor._version for tensor in self._tensors
         ]
 
-    def _known(self) -> bool:
-        """Reshape the blobs if the bottom has a new shape; return whether torch can compute it."""
+    def _fits(self) -> bool:
+        """Reshape the blobs if the bottom has a new shape; return whether torch can slide there."""
         shape = self._below.shape
         if shape != self._shape or any(s.top[0].shape != self._top_shape for s in self.steps):
             for step in self.steps:
@@ -166,8 +167,8 @@ class Folded:
         return self._way is not None
 
     def forward(self) -> None:
-        x = _last(self._below)
-        other = None if self.other is None else _last(self.other)
+        x = _arranged(self._below)
+        other = None if self.other is None else _arranged(self.other)
         if self._events != Events.count:
             self._prepare(x)
         for blob in self._between:
@@ -224,23 +225,24 @@ class Folded:
         whole, bounds = self._weights, self.bounds
         if blob is self.middle and bounds is not None and bounds[1] is not None:
             high = bounds[1]
-            return lambda: torch.relu(high - whole(x, other))
+            return lambda: torch.relu(high - whole(x, other))  # its Power and ReLU (`fuse.Clamp`)
         return lambda: whole(x, other)
 
 
 def _copied(blob: Blob) -> bool:
-    """Whether `_last` copies the values, as it does if a view keeps them in Caffe's order."""
+    """Whether `_arranged` copies the values, as it does if a view keeps them in Caffe's order."""
     return not blob.tensor.is_contiguous(memory_format=layout(blob.tensor))
 
 
-def _last(blob: Blob) -> torch.Tensor:
+def _arranged(blob: Blob) -> torch.Tensor:
+    """Return a blob's values in the memory format that convolutions are fastest with."""
     return blob.tensor.contiguous(memory_format=layout(blob.tensor))
 
 
 def _followed(
     step: Step, weight: torch.Tensor, bias: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return a convolution's weight and bias with the step's layer folded in."""
+    """Return a convolution's weight and bias that contain the layer of a step as well."""
     scale, shift = _affine(step)
     if scale is not None:
         weight = weight * scale.view(-1, 1, 1, 1)
@@ -264,7 +266,7 @@ def _affine(step: Step) -> tuple[torch.Tensor | None, torch.Tensor | None]:
 
 
 def folded(steps: Sequence[Step], first: int, clamps: Mapping[int, float]) -> Folded | None:
-    """Return the layers from `first` on that can run as one; None if it is no such convolution.
+    """Return a convolution and the layers after it that can run as one; None if there is none.
 
     A convolution alone is such a group too, for its packed weights.
 
@@ -273,6 +275,7 @@ def folded(steps: Sequence[Step], first: int, clamps: Mapping[int, float]) -> Fo
     steps : sequence of Step
         All of the net.
     first : int
+        The convolution's index.
     clamps : mapping of int to float
         The bounds of the Clamps, by the index of their first layer.
     """

@@ -26,7 +26,7 @@ from google.protobuf.message import Message
 
 from caffe.errors import FormatError
 from caffe.proto import caffe_pb2, forks_pb2
-from caffe.proto.caffe_pb2 import PoolingParameter
+from caffe.proto.caffe_pb2 import LayerParameter, PoolingParameter
 from caffe.proto.fields import is_repeated
 
 M = TypeVar("M", bound=Message)
@@ -51,6 +51,9 @@ MOBILENET = "forks for MobileNet"
 COSFACE = "forks for CosFace and AM-Softmax"
 CRF_RNN = "the CRF-RNN fork (torrvision/crfasrnn)"
 CRNN = "forks for CRNN"
+FASTER_RCNN = "the forks of Faster R-CNN in C++"
+SPATIAL = "the fork for spatial transformers (daerduoCarey)"
+SEVERAL = "several forks"
 
 # Types that run here although real Caffe 1.0 has none of them.
 RUN = {
@@ -61,7 +64,7 @@ RUN = {
     "DepthwiseConvolution": MOBILENET,
     "DetectionOutput": SSD,
     "Erf": "ONNX",
-    "FocalLoss": "several forks",
+    "FocalLoss": SEVERAL,
     "HardSwish": MOBILENET,
     "ImResize": OPENPOSE,
     "Interp": f"{DEEPLAB} and {PSPNET}",
@@ -73,35 +76,33 @@ RUN = {
     "Normalize": SSD,
     "NormalizedInnerProduct": COSFACE,
     "PSROIPooling": R_FCN,
-    "Pad": "several forks",
+    "Pad": SEVERAL,
     "PriorBox": SSD,
-    "Proposal": "the forks of Faster R-CNN in C++",
+    "Proposal": FASTER_RCNN,
     "ROIPooling": FAST_RCNN,
     "ReLU6": MOBILENET,
     "Reverse": CRNN,
     "ShuffleChannel": SHUFFLENET,
     "SmoothL1Loss": FAST_RCNN,
-    "SoftmaxFocalLoss": "several forks",
-    "SpatialTransformer": "the fork for spatial transformers (daerduoCarey)",
+    "SoftmaxFocalLoss": SEVERAL,
+    "SpatialTransformer": SPATIAL,
     "Transpose": CRNN,
-    "TripletLoss": "several forks",
+    "TripletLoss": SEVERAL,
     "Upsample": f"{SEGNET} and {YOLO}",
     "WarpCTC": CRNN,
 }
 # Types that only the fork itself runs.
 REFUSED = {
-    "ROIAlign": "forks for Mask R-CNN",
-    "DeformableConvolution": "forks for deformable convolutions",
-    "MultiStageMeanfield": CRF_RNN,
     "AnnotatedData": SSD,
     "BoxAnnotatorOHEM": R_FCN,
-    "CPMData": OPENPOSE,
     "CPMBottomUpData": OPENPOSE,
+    "CPMData": OPENPOSE,
     "ChannelNorm": FLOWNET,
     "ConvolutionRistretto": RISTRETTO,
     "Correlation": FLOWNET,
     "CustomData": FLOWNET,
     "DataAugmentation": FLOWNET,
+    "DeformableConvolution": "forks for deformable convolutions",
     "DenseCRF": DEEPLAB,
     "DenseImageData": SEGNET,
     "DetectNetTransformation": NVCAFFE,
@@ -115,6 +116,8 @@ REFUSED = {
     "MarginInnerProduct": SPHEREFACE,
     "MatRead": DEEPLAB,
     "MatWrite": DEEPLAB,
+    "MultiStageMeanfield": CRF_RNN,
+    "ROIAlign": "forks for Mask R-CNN",
     "Region": YOLO,
     "Reorg": YOLO,
     "Resample": FLOWNET,
@@ -127,25 +130,13 @@ REFUSED = {
     "Yolov3": YOLO,
     "Yolov3DetectionOutput": YOLO,
 }
+# Fields that real Caffe 1.0 lacks, whether they have an effect here or not.
 FIELDS = {
-    "focal_loss_param": "several forks",
-    "label_specific_add_param": COSFACE,
-    "multi_stage_meanfield_param": CRF_RNN,
-    "normalized_inner_product_param": COSFACE,
-    "pad_param": "several forks",
-    "proposal_param": "the forks of Faster R-CNN in C++",
-    "reverse_param": CRNN,
-    "scale_bias": NVCAFFE,
-    "scale_factors": "forks for multi-scale images",
-    "st_param": "the fork for spatial transformers (daerduoCarey)",
-    "transpose_param": CRNN,
-    "triplet_loss_param": "several forks",
-    "warpctc_param": CRNN,
     "annotated_data_param": SSD,
     "augmentation_param": FLOWNET,
     "bn_param": RUN["BN"],
     "box_annotator_ohem_param": R_FCN,
-    "ceil_mode": "several forks",
+    "ceil_mode": SEVERAL,
     "center_loss_param": CENTER_LOSS,
     "class_weighting": SEGNET,
     "correlation_param": FLOWNET,
@@ -158,32 +149,45 @@ FIELDS = {
     "emit_constraint": SSD,
     "expand_param": SSD,
     "flow_warp_param": FLOWNET,
+    "focal_loss_param": SEVERAL,
     "hole": DEEPLAB,
     "hole_h": DEEPLAB,
     "hole_w": DEEPLAB,
     "imresize_param": OPENPOSE,
     "interp_param": RUN["Interp"],
     "l1_loss_param": FLOWNET,
+    "label_specific_add_param": COSFACE,
     "margin_inner_product_param": SPHEREFACE,
     "mat_read_param": DEEPLAB,
     "mat_write_param": DEEPLAB,
+    "multi_stage_meanfield_param": CRF_RNN,
     "multibox_loss_param": SSD,
     "nms_param": OPENPOSE,
     "noise_param": SSD,
     "norm_param": SSD,
+    "normalized_inner_product_param": COSFACE,
+    "pad_param": SEVERAL,
     "prior_box_param": SSD,
+    "proposal_param": FASTER_RCNN,
     "psroi_pooling_param": R_FCN,
     "quantization_param": RISTRETTO,
     "region_loss_param": YOLO,
     "reorg_param": YOLO,
     "resample_param": FLOWNET,
     "resize_param": SSD,
+    "reverse_param": CRNN,
     "roi_pooling_param": FAST_RCNN,
+    "scale_bias": NVCAFFE,
+    "scale_factors": "forks for multi-scale images",
     "seg_accuracy_param": REFUSED["SegAccuracy"],
     "shuffle_channel_param": RUN["ShuffleChannel"],
     "smooth_l1_loss_param": FAST_RCNN,
+    "st_param": SPATIAL,
+    "transpose_param": CRNN,
+    "triplet_loss_param": SEVERAL,
     "upsample_param": RUN["Upsample"],
     "video_data_param": SSD,
+    "warpctc_param": CRNN,
     "weight_by_label_freqs": SEGNET,
     "yolo_detection_output_param": YOLO,
 }
@@ -244,12 +248,9 @@ def simplest(message: Message, kind: type[M]) -> M:
     return given if known == given else superset(kind).FromString(given.SerializeToString())
 
 
-def extra(message: Message, kind: type[M]) -> M:
-    """Return the forks' fields of a message, as a message of `forks_pb2`.
-
-    >>> extra(self.param, forks_pb2.LayerParameter).norm_param.across_spatial
-    """
-    found = kind.FromString(message.SerializeToString())
+def extra(layer: LayerParameter) -> forks_pb2.LayerParameter:
+    """Return the forks' fields of a layer's definition."""
+    found = forks_pb2.LayerParameter.FromString(layer.SerializeToString())
     found.DiscardUnknownFields()
     return found
 

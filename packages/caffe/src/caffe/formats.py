@@ -26,6 +26,8 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # never part of a text file
 _STRING_OR_COMMENT = re.compile(r"""#.*|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?""")
 _ESCAPE = re.compile(r"\\([0-7]{1,3}|.)")
 HDF5 = b"\x89HDF\r\n\x1a\n"  # the first bytes of such a file
+HANDLES = Path("/proc/self/fd")  # Linux: a path to each open file
+MAX_AXES = 32  # Caffe's kMaxBlobAxes
 
 
 def read_text(path: PathLike, message: M, strict: bool = False) -> M:
@@ -65,8 +67,7 @@ def read_file(path: PathLike) -> bytes:
     try:
         return Path(os.fsdecode(path)).read_bytes()
     except (OSError, ValueError) as error:  # a ValueError if the path contains NUL
-        reason = getattr(error, "strerror", None) or error
-        raise UnreadableError(f"{shown(path)}: cannot be read: {reason}") from None
+        raise UnreadableError(f"{shown(path)}: cannot be read: {reason(error)}") from None
 
 
 def shown(path: PathLike) -> str:
@@ -101,7 +102,7 @@ def parse_text(text: str, message: M, source: str = "text", strict: bool = False
             message.MergeFrom(forks.plain(text_format.Parse(text, forks.superset(kind)()), kind))
     except text_format.ParseError as error:
         where = f"{source}:{error.GetLine() or 1}:{error.GetColumn() or 1}"
-        raise FormatError(f"{where}: {_reason(error)} (reading {name})") from None
+        raise FormatError(f"{where}: {_explained(error)} (reading {name})") from None
     except FormatError as error:
         raise FormatError(f"{source}: {error} (reading {name})") from None
     if strict:
@@ -123,15 +124,16 @@ def _check_escapes(text: str, source: str, name: str) -> None:
                     )
 
 
-def _reason(error: text_format.ParseError) -> str:
-    reason = re.sub(r"^\d+:\d+ : ", "", str(error)).strip()
-    if reason.startswith("'"):
-        reason = reason.rpartition("': ")[2]  # the message begins with the line itself
-    unknown = re.search(r'has no field named "(\w+)"', reason)
+def _explained(error: text_format.ParseError) -> str:
+    """Return a parser's message without its position, with the fork that a name is from."""
+    text = re.sub(r"^\d+:\d+ : ", "", str(error)).strip()
+    if text.startswith("'"):
+        text = text.rpartition("': ")[2]  # the message begins with the line itself
+    unknown = re.search(r'has no field named "(\w+)"', text)
     whose = forks.of_field(unknown[1]) if unknown else ""
-    if old := re.search(r'LayerType" has no value named "?(\w+)', reason):
+    if old := re.search(r'LayerType" has no value named "?(\w+)', text):
         whose = forks.of_old_type(old[1])
-    return f"{reason} It is {whose}." if whose else reason
+    return f"{text} It is {whose}." if whose else text
 
 
 def _refuse_forks(message: Message, source: str) -> None:
@@ -248,12 +250,9 @@ def replacing(path: PathLike) -> Iterator[Path]:
 
 
 def reason(error: Exception) -> str:
-    """Return why writing failed, in a line; HDF5's own texts have several."""
+    """Return why a file cannot be read or written, in a line; HDF5's own texts have several."""
     number = getattr(error, "errno", None)
     return os.strerror(number) if number else " ".join(str(error).split())
-
-
-HANDLES = Path("/proc/self/fd")  # Linux: a path to each open file
 
 
 def _beside(target: Path) -> tuple[int, Path | None]:
@@ -289,9 +288,6 @@ def _umask() -> int:
 
 
 _UMASK = _umask()  # at import, since reading it changes it for a moment
-
-
-MAX_AXES = 32  # Caffe's kMaxBlobAxes
 
 
 def blob_shape(proto: BlobProto) -> tuple[int, ...]:
@@ -346,7 +342,7 @@ def read_blob(path: PathLike) -> NDArray[Any]:
 def set_blob(proto: BlobProto, values: NDArray[Any], diff: NDArray[Any] | None = None) -> None:
     """Store an array, and its gradients if given, in a message."""
     proto.shape.dim.extend(values.shape)
-    for number, array in ((5, values), (6, diff)):
+    for number, array in ((proto.DATA_FIELD_NUMBER, values), (proto.DIFF_FIELD_NUMBER, diff)):
         if array is not None:
             content = np.ascontiguousarray(array, np.dtype("<f4")).tobytes()
             # Merge the packed field in wire format: appending millions of floats is slow.
@@ -354,6 +350,7 @@ def set_blob(proto: BlobProto, values: NDArray[Any], diff: NDArray[Any] | None =
 
 
 def _varint(value: int) -> bytes:
+    """Encode a number as protobuf does: seven bits a byte, the lowest first."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)

@@ -22,6 +22,7 @@ from caffe.errors import CaffeError, FormatError, naming
 from caffe.formats import (
     HANDLES,
     HDF5,
+    PathLike,
     blob_array,
     read_binary,
     replacing,
@@ -32,14 +33,13 @@ from caffe.formats import (
 from caffe.layers.base import Layer
 from caffe.proto.caffe_pb2 import SolverState
 
-Path = str | bytes | os.PathLike[str]
 MOST_COMPRESSED = 2000  # no valid file exceeds it: gzip, HDF5's best, stays below 1:1032
 _SPARE = 1 << 20  # bytes for what HDF5 stores besides the numbers
 _END = 40  # where a file that h5py writes states its size
 _BOMB = 100, 2**30  # refused: more than this ratio and this many bytes
 
 
-def is_hdf5(path: Path) -> bool:
+def is_hdf5(path: PathLike) -> bool:
     """Return whether a file begins like HDF5; False if it cannot be read."""
     try:
         with open(path, "rb") as file:
@@ -49,7 +49,7 @@ def is_hdf5(path: Path) -> bool:
 
 
 def write_weights(
-    path: Path, layers: Iterable[Layer], owned: Sequence[Blob], write_diff: bool = False
+    path: PathLike, layers: Iterable[Layer], owned: Sequence[Blob], write_diff: bool = False
 ) -> None:
     """Write the blobs of layers, except those not in `owned`, which another layer owns.
 
@@ -84,7 +84,7 @@ def _layer_groups(
 
 
 @contextmanager
-def reading_weights(path: Path) -> Iterator["Weights"]:
+def reading_weights(path: PathLike) -> Iterator["Weights"]:
     """Open a file of weights.
 
     Raises
@@ -120,7 +120,7 @@ class Weights:
         }
 
 
-def write_state(path: Path, state: SolverState) -> None:
+def write_state(path: PathLike, state: SolverState) -> None:
     """Write a solver's state, as HDF5 if the file's name ends in `.h5`.
 
     Raises
@@ -140,7 +140,7 @@ def write_state(path: Path, state: SolverState) -> None:
             history[str(i)] = blob_array(proto)
 
 
-def read_state(path: Path) -> SolverState:
+def read_state(path: PathLike) -> SolverState:
     """Read a solver's state, binary or HDF5.
 
     Raises
@@ -220,7 +220,7 @@ def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
 
 
 @contextmanager
-def _created(path: Path, size: int) -> Iterator[h5py.File]:
+def _created(path: PathLike, size: int) -> Iterator[h5py.File]:
     with (
         naming(os.fsdecode(path)),
         replacing(path) as temporary,
@@ -230,7 +230,7 @@ def _created(path: Path, size: int) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def new_file(path: Path, size: int) -> Iterator[h5py.File]:
+def new_file(path: PathLike, size: int) -> Iterator[h5py.File]:
     """Create an HDF5 file, with room for `size` bytes of numbers reserved on the disk.
 
     HDF5 cannot close a file that does not fit: the process would crash with a segmentation fault.
@@ -241,19 +241,19 @@ def new_file(path: Path, size: int) -> Iterator[h5py.File]:
         If the disk is full, before anything is written.
     """
     unnamed = os.fsdecode(path).startswith(f"{HANDLES}/")
-    _reserve(path, size)  # not even an empty one could be closed
+    _reserve(path, size)  # first, since HDF5 could not close even an empty file on a full disk
     with (
         open(path, "w+b") as plain,
         # HDF5 looks for a file's name, which one that `replacing` makes may not have yet.
         h5py.File(plain if unnamed else path, "w") as file,
     ):
-        _reserve(path, size)
+        _reserve(path, size)  # again: opening has emptied the file
         yield file
     _cut(path)
 
 
 @contextmanager
-def longer_file(path: Path, size: int) -> Iterator[h5py.File]:
+def longer_file(path: PathLike, size: int) -> Iterator[h5py.File]:
     """Open an HDF5 file to append to it, with room as `new_file` has it.
 
     Raises
@@ -269,13 +269,13 @@ def longer_file(path: Path, size: int) -> Iterator[h5py.File]:
         _cut(path)
 
 
-def _reserve(path: Path, size: int) -> None:
+def _reserve(path: PathLike, size: int) -> None:
     """Reserve room on the disk behind the end of a file, which is created if needed."""
     with open(path, "ab") as file:
         os.posix_fallocate(file.fileno(), file.tell(), size + size // 8 + _SPARE)
 
 
-def _cut(path: Path) -> None:
+def _cut(path: PathLike) -> None:
     """Let a file end where its content does."""
     with open(path, "r+b") as written:
         written.seek(_END)
@@ -283,7 +283,7 @@ def _cut(path: Path) -> None:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
+def opened(path: PathLike) -> Iterator[h5py.File]:
     """Open a file for reading; any error of h5py becomes a FormatError.
 
     Raises

@@ -157,6 +157,12 @@ def _too_many(source: str, size: str) -> FormatError:
     )
 
 
+def format_name(kind: str) -> str:
+    """Return Pillow's name of a format, such as ``jpeg`` for ``.JPG``."""
+    name = kind.lower().lstrip(".")
+    return "jpeg" if name == "jpg" else name
+
+
 def encode(pixels: Pixels, kind: str) -> bytes:
     """Encode an image (H, W, C) in BGR as a file of a format such as ``png`` or ``jpg``.
 
@@ -165,7 +171,7 @@ def encode(pixels: Pixels, kind: str) -> bytes:
     FormatError
         If the format is unknown.
     """
-    name = {"jpg": "jpeg"}.get(kind.lower().lstrip("."), kind.lower().lstrip("."))
+    name = format_name(kind)
     buffer = io.BytesIO()
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels[:, :, ::-1])
     try:

@@ -13,9 +13,7 @@ from caffe.formats import PathLike, shown
 from caffe.image_files import open_image
 
 Array = NDArray[np.float32]
-_GRAY = np.array(
-    [0.2125, 0.7154, 0.0721]
-)  # weights of red, green, blue: scikit-image's, as in pycaffe
+_GRAY = np.array([0.2125, 0.7154, 0.0721])  # of red, green, blue: scikit-image's, as in pycaffe
 _HIGHEST = {"I;16": 2**16 - 1, "I": 2**31 - 1, "F": 1}
 
 

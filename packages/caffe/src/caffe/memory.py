@@ -67,10 +67,10 @@ _numbers = itertools.count()
 
 
 class Events:
-    """How often anything happened that fused layers have to look at their blobs for again.
+    """A count of the events after which fused layers must look at their blobs again.
 
-    That is a new shape, device, precision or sharing of any array, the first view of one, and every
-    view and new result of a watched one.
+    Events are a new shape, device, precision or sharing of any array, its first view, and each view
+    and new result of a watched array.
     """
 
     count = 0
@@ -101,6 +101,10 @@ class Array:
         Computes the values on first use; then there is no `tensor` yet.
     number : int
         Of this array, unlike any other's.
+    shared : bool
+        Whether other blobs hold it too, or have held it.
+    roots : list of weak references
+        To the bases of all views; while one lives, a script may write.
     changes : int
         Number of possible changes of the values, except for torch's writes into `tensor`.
     watched : bool
@@ -120,7 +124,7 @@ class Array:
         self.seen = self.shared = self.watched = False
         self.number = next(_numbers)
         self.changes = 0
-        self.roots: list[weakref.ref[NDArray[Any]]] = []  # the bases of all views
+        self.roots: list[weakref.ref[NDArray[Any]]] = []
         self._address = 0
 
     @property
@@ -138,7 +142,7 @@ class Array:
         self.watched = True
 
     def stamp(self) -> tuple[int, ...] | None:
-        """Return what differs after every change of the values; None if nothing could tell."""
+        """Return what every change of the values changes; None if one could go unnoticed."""
         if self.held or self.tensor is None:
             return None
         return self.number, self.changes, self.tensor._version
@@ -152,6 +156,7 @@ class Array:
         return self.tensor
 
     def set(self, value: torch.Tensor) -> None:
+        """Store a result."""
         self.pending = None
         self.changes += 1
         if self.watched:
@@ -172,6 +177,7 @@ class Array:
             self.set(compute())
 
     def _settle(self) -> None:
+        """Compute a result that waits."""
         if self.pending is not None:
             self.tensor, self.pending = self.pending(), None
 
@@ -200,6 +206,7 @@ class Array:
         return root[...]  # keeps the root alive, as do all views made from it
 
     def _synced(self, device: Device, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        """Return the host's memory with the device's values."""
         self._settle()
         if self.host is None:
             self.host = zeros(shape, dtype)

@@ -22,7 +22,7 @@ from caffe.build import Built, Learnable, Step, build
 from caffe.device import current, too_large, tuned
 from caffe.errors import ArraysError, LookupFailed, NetError, naming
 from caffe.folded import Folded
-from caffe.formats import read_text, write_binary
+from caffe.formats import PathLike, read_text, write_binary
 from caffe.hdf5 import write_weights
 from caffe.layers.base import Layer
 from caffe.layers.data import MemoryData
@@ -30,8 +30,6 @@ from caffe.layers.python import PythonLayer
 from caffe.proto.caffe_pb2 import NetParameter
 from caffe.vectors import Fixed, LayerVec
 from caffe.weights import copy_weights, net_message, share_weights
-
-Path = str | bytes | os.PathLike[str]
 
 
 class Net(Fixed):
@@ -70,12 +68,12 @@ class Net(Fixed):
 
     def __init__(
         self,
-        network_file: Path | NetParameter,
+        network_file: PathLike | NetParameter,
         *arguments: Any,
         phase: int | None = None,
         level: int | None = None,
         stages: Sequence[str] | None = None,
-        weights: Path | None = None,
+        weights: PathLike | None = None,
     ) -> None:
         named = {"phase": phase, "level": level, "stages": stages, "weights": weights}
         options = net_options(arguments, {k: v for k, v in named.items() if v is not None})
@@ -111,10 +109,11 @@ class Net(Fixed):
     def _take(self, built: Built) -> None:
         """Set pycaffe's attributes from the built net."""
         self._built = built
+        # Layers that run as one in both directions, and at least forward, by the first one's index.
         self._both_ways = fuse.both_ways(built.steps)
         self._groups = fuse.groups(built.steps, self._both_ways)
-        self._shapes: list[tuple[int, ...]] = []
-        self._folded: dict[int, Folded] = {}  # what the last pass ran folded, by its first layer
+        self._shapes: list[tuple[int, ...]] = []  # of the last pass's inputs
+        self._folded: dict[int, Folded] = {}  # those that the last pass ran so
         self._layers: list[Layer] = [step.layer for step in built.steps]
         # For a Python layer, scripts see the object of their own class.
         self.layers: list[Any] = LayerVec(
@@ -350,7 +349,7 @@ class Net(Fixed):
         if gradients:
             torch._foreach_zero_(gradients)
 
-    def copy_from(self, weights: Path) -> None:
+    def copy_from(self, weights: PathLike) -> None:
         """Copy weights from a caffemodel, binary or HDF5, to the layers of the same names.
 
         Raises
@@ -360,7 +359,7 @@ class Net(Fixed):
         """
         copy_weights(weights, self._layers, self._owned())
 
-    def load_hdf5(self, weights: Path) -> None:
+    def load_hdf5(self, weights: PathLike) -> None:
         """Copy weights from a `.caffemodel.h5`, as `copy_from` does."""
         self.copy_from(weights)
 
@@ -369,16 +368,17 @@ class Net(Fixed):
         for name in other.layer_dict:
             if name not in self.layer_dict:
                 glog.info("net.cpp:678", "Ignoring source layer %s", name)
-        share_weights(self.params, other)
+        theirs = {name: other.params.get(name, []) for name in other.layer_dict}
+        share_weights(self.params, theirs)
 
-    def save(self, path: Path, write_diff: bool = False) -> None:
+    def save(self, path: PathLike, write_diff: bool = False) -> None:
         """Write a caffemodel; as HDF5 if the name ends in `.h5`."""
         if os.fsdecode(path).endswith(".h5"):
             self.save_hdf5(path, write_diff)
         else:
             write_binary(path, self.to_proto(write_diff))
 
-    def save_hdf5(self, path: Path, write_diff: bool = False) -> None:
+    def save_hdf5(self, path: PathLike, write_diff: bool = False) -> None:
         """Write weights as HDF5, for any file name."""
         write_weights(path, self._layers, self._owned(), write_diff)
 
@@ -392,15 +392,14 @@ class Net(Fixed):
     def _batch(self, blobs: dict[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[Any]]]:
         return batches(self, blobs)
 
-    def _set_input_arrays(self, data: NDArray[Any], labels: NDArray[Any]) -> None:
-        self.set_input_arrays(data, labels)
-
     def set_input_arrays(self, data: NDArray[Any], labels: NDArray[Any]) -> None:
         """Set the arrays that the net's first layer, a MemoryData, reads."""
         first = self._layers[0]
         if not isinstance(first, MemoryData):
             raise ArraysError(f"layer '{first.name}' is {first.type}: MemoryData must be the first")
         first.set_input_arrays(data, labels)
+
+    _set_input_arrays = set_input_arrays
 
     def forward_all(
         self, blobs: Iterable[str] | None = None, **inputs: NDArray[Any]

@@ -246,7 +246,7 @@ def _permute(graph: Graph, step: Step, inputs: list[str]) -> str:
 @converts("ShuffleChannel")
 def _shuffle(graph: Graph, step: Step, inputs: list[str]) -> str:
     layer: Any = step.layer
-    groups, (n, c, *rest) = layer.settings().shuffle_channel_param.group, step.bottom[0].shape
+    groups, (n, c, *rest) = layer.extra().shuffle_channel_param.group, step.bottom[0].shape
     y = reshaped(graph, inputs[0], (n, groups, c // groups, *rest))
     y = graph.node("Transpose", [y], perm=[0, 2, 1, *range(3, 3 + len(rest))])
     return reshaped(graph, y, step.top[0].shape)

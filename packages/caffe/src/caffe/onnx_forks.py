@@ -5,21 +5,14 @@ from typing import Any
 import numpy as np
 
 from caffe.build import Step
-from caffe.forks import extra
 from caffe.onnx_graph import Graph, converts, linear, reshaped
-from caffe.proto import forks_pb2
 from caffe.proto.caffe_pb2 import TRAIN
 from caffe.proto.forks_pb2 import BNParameter, PadParameter
 
 
-def _settings(step: Step) -> Any:
-    """Return the forks' part of the layer's definition."""
-    return extra(step.layer.param, forks_pb2.LayerParameter)
-
-
 @converts("Normalize")
 def _normalize(graph: Graph, step: Step, inputs: list[str]) -> str:
-    param, axes = _settings(step).norm_param, len(step.bottom[0].shape)
+    param, axes = step.layer.extra().norm_param, len(step.bottom[0].shape)
     summed = list(range(1, axes)) if param.across_spatial else [1]
     square = graph.node("ReduceSumSquare", inputs, axes=summed, keepdims=1)
     unit = graph.node("Div", [*inputs, graph.node("Sqrt", [linear(graph, square, 1, param.eps)])])
@@ -41,7 +34,7 @@ def _mvn(graph: Graph, step: Step, inputs: list[str]) -> str:
 
 @converts("BN")
 def _bn(graph: Graph, step: Step, inputs: list[str]) -> str:
-    layer, param = step.layer, _settings(step).bn_param
+    layer, param = step.layer, step.layer.extra().bn_param
     scale, shift, *running = (blob.data.astype(np.float64) for blob in layer.blobs)
     if not running and param.bn_mode != BNParameter.INFERENCE:
         raise layer.error("uses the batch's statistics. Export the net with bn_mode: INFERENCE")
@@ -70,14 +63,14 @@ _PADS = {PadParameter.ZERO: "constant", PadParameter.REPLICATE: "edge"}
 
 @converts("Pad")
 def _pad(graph: Graph, step: Step, inputs: list[str]) -> str:
-    param = _settings(step).pad_param
+    param = step.layer.extra().pad_param
     sides = graph.constant(step.layer.name, np.array([0, 0, param.pad, param.pad] * 2, np.int64))
     return graph.node("Pad", [*inputs, sides], mode=_PADS.get(param.padtype, "reflect"))
 
 
 @converts("Reverse")
 def _reverse(graph: Graph, step: Step, inputs: list[str]) -> str:
-    axis = _settings(step).reverse_param.axis
+    axis = step.layer.extra().reverse_param.axis
     # From the last value down to before the first: the end is clamped.
     edges = ([-1], [np.iinfo(np.int64).min], [axis], [-1])
     given = [graph.constant(step.layer.name, np.array(each, np.int64)) for each in edges]
@@ -86,7 +79,7 @@ def _reverse(graph: Graph, step: Step, inputs: list[str]) -> str:
 
 @converts("Interp")
 def _interp(graph: Graph, step: Step, inputs: list[str]) -> str:
-    param, (h, w) = _settings(step).interp_param, step.bottom[0].shape[2:]
+    param, (h, w) = step.layer.extra().interp_param, step.bottom[0].shape[2:]
     first = -param.pad_beg
     ends = ([first, first], [h + param.pad_end, w + param.pad_end], [2, 3])
     edges = [graph.constant(step.layer.name, np.array(each, np.int64)) for each in ends]

@@ -19,7 +19,7 @@ from caffe import (  # noqa: F401 - they register their writers
     onnx_operators,
     onnx_windows,
 )
-from caffe.errors import CaffeError, FormatError, naming
+from caffe.errors import CaffeError, FormatError, first_line, naming
 from caffe.formats import blob_array, shown
 from caffe.onnx_file import LARGEST, read_model
 from caffe.onnx_nodes import Graph
@@ -135,7 +135,7 @@ def _difference(model: Any, net: caffe.Net, outputs: list[str]) -> float | None:
         }
         expected = session.run(outputs, given)
     except Exception as error:  # of its own kinds
-        raise FormatError(f"ONNX Runtime refuses it: {str(error).partition(chr(10))[0]}") from None
+        raise FormatError(f"ONNX Runtime refuses it: {first_line(error)}") from None
     net.forward(**given)
     differences = [0.0]
     for name, theirs in zip(outputs, expected, strict=True):

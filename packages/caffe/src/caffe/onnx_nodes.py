@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from caffe.errors import CaffeError, FormatError
+from caffe.errors import CaffeError, FormatError, first_line
 from caffe.formats import set_blob
 from caffe.onnx_file import Array, array, package
 from caffe.proto.caffe_pb2 import LayerParameter, NetParameter
@@ -131,7 +131,7 @@ class Node:
         return None if value is None else [int(each) for each in np.atleast_1d(value)]
 
     def error(self, what: str) -> FormatError:
-        """Return the error for a node that Caffe has no layers for."""
+        """Return an error that names the node."""
         return FormatError(f"node '{self.name}' ({self.type}) {what}")
 
 
@@ -341,7 +341,7 @@ class Graph:
         except CaffeError:
             raise
         except Exception as error:  # numpy's own, of any kind
-            raise node.error(f"cannot be computed: {str(error).partition(chr(10))[0]}") from None
+            raise node.error(f"cannot be computed: {first_line(error)}") from None
 
     def _evaluated(self, proto: Any) -> Array:
         from onnx.reference import ReferenceEvaluator
@@ -361,7 +361,9 @@ class Graph:
             raise FormatError(f"the output '{name}' does not depend on an input")
         found = self._maps[name]
         if any(found.before) or any(found.after):
-            raise FormatError(f"the output '{name}' is padded: Caffe's convolutions pad only")
+            raise FormatError(
+                f"the output '{name}' is padded: in Caffe only convolutions and poolings pad"
+            )
         if found.name != name:
             self.net.layer.add(name=_free(name, self._layers), type="Power", bottom=[found.name])
             self.net.layer[-1].top.append(name)
@@ -387,7 +389,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _grown(found: Map) -> Shape:
-    """Return a blob's shape with the zeros around it."""
+    """Return the shape of a blob and the zeros around it."""
     zeros = [b + a for b, a in zip(found.before, found.after, strict=True)]
     first = len(found.shape) - len(zeros)
     return found.shape[:first] + tuple(

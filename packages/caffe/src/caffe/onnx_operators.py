@@ -224,7 +224,7 @@ _BIASED |= {"InnerProduct": "inner_product_param", "Scale": "scale_param"}
 
 
 def _absorbed(graph: Graph, node: Node, top: str, values: Array, first: int, axes: int) -> bool:
-    """Make a constant the bias of the layer below, if that has none and no other user."""
+    """Make a constant the bias of the layer below, if that has none and nobody else reads it."""
     layer = graph.makers.get(top)
     if layer is None or layer.type not in _BIASED or graph.uses[top] != 1 or len(layer.blobs) != 1:
         return False
@@ -390,7 +390,7 @@ def _slice(graph: Graph, node: Node) -> Result:
 def _cut(
     graph: Graph, node: Node, bottom: str, axis: int, part: tuple[int, int, int], name: str
 ) -> str:
-    """Write the part from one place to before another, of so many along an axis."""
+    """Write the part (begin, stop) of an axis of some size, as a Slice's top of this name."""
     begin, stop, size = part
     inner = sorted({begin, stop} - {0, size})
     if not inner:

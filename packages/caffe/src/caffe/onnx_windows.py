@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from caffe.errors import first_line
 from caffe.layers.pool_windows import Windows
 from caffe.onnx_file import Array
 from caffe.onnx_nodes import Graph, Map, Node, Shape, writes
@@ -158,35 +159,32 @@ def pool(graph: Graph, node: Node) -> str:
     included = bool(node.setting("count_include_pad", 0))
     given = node.map() if mean and included else Map(node.blob(), node.map().shape)
     before, after = _padding(node, kernel, stride, dilation)
-    size = given.shape[2], given.shape[3]
-    found = [
-        (ceil, windows)
-        for ceil in (True, False)
-        if (
-            windows := Windows(
-                size, (kernel[0], kernel[1]), (stride[0], stride[1]), (before[0], before[1]), ceil
-            )
-        ).pooled
-        == node.shape[2:]
-    ]
-    if not found or any(b >= k for b, k in zip(before, kernel, strict=True)):
-        raise node.error(f"pools {size} to {node.shape[2:]} with pads {before} and {after}, "
+    (h, w), (k_h, k_w), (s_h, s_w), (p_h, p_w) = given.shape[2:], kernel, stride, before
+    each = (Windows((h, w), (k_h, k_w), (s_h, s_w), (p_h, p_w), ceil) for ceil in (True, False))
+    windows = next((found for found in each if found.pooled == node.shape[2:]), None)
+    if windows is None or p_h >= k_h or p_w >= k_w:
+        raise node.error(f"pools {(h, w)} to {node.shape[2:]} with pads {before} and {after}, "
                          "which no rounding of Caffe's Pooling gives")  # fmt: skip
-    ceil, windows = found[0]
-    settings: dict[str, Any] = {"pool": PoolingParameter.AVE if mean else PoolingParameter.MAX}
-    for name, values in (("kernel", kernel), ("stride", stride), ("pad", before)):
-        if values[0] != values[1]:
-            settings |= {f"{name}_h": values[0], f"{name}_w": values[1]}
-        elif values[0] != {"stride": 1, "pad": 0}.get(name):
-            settings["kernel_size" if name == "kernel" else name] = values[0]
-    if not ceil:
-        settings["round_mode"] = PoolingParameter.FLOOR
-    bottoms = [given.name]
+    settings, bottoms = _pooling(windows, mean), [given.name]
     ratio = _ratio(node, windows, after, included) if mean else np.ones(1)
     if (ratio == 1).all():
         return graph.add(node, "Pooling", bottoms, pooling_param=settings)
     top = graph.add(node, "Pooling", bottoms, part="mean", pooling_param=settings)
     return graph.add(node, "Scale", [top], ratio, scale_param={"axis": 2, "num_axes": 2})
+
+
+def _pooling(windows: Windows, mean: bool) -> dict[str, Any]:
+    """Return the settings of a Pooling over windows that are not Caffe's default."""
+    settings: dict[str, Any] = {"pool": PoolingParameter.AVE if mean else PoolingParameter.MAX}
+    pairs = {"kernel": windows.kernel, "stride": windows.stride, "pad": windows.pad}
+    for name, (high, wide) in pairs.items():
+        if high != wide:
+            settings |= {f"{name}_h": high, f"{name}_w": wide}
+        elif high != {"stride": 1, "pad": 0}.get(name):
+            settings["kernel_size" if name == "kernel" else name] = high
+    if not windows.ceil:
+        settings["round_mode"] = PoolingParameter.FLOOR
+    return settings
 
 
 def _ratio(node: Node, windows: Windows, after: Shape, included: bool) -> Array:
@@ -284,6 +282,5 @@ def _matrix(node: Node, axis: int) -> Array:
     try:
         (found,) = session.run(None, {"x": rows, names[-1]: given})
     except Exception as error:  # numpy's own, of any kind
-        reason = str(error).partition("\n")[0]
-        raise node.error(f"cannot be computed: {reason}") from None
+        raise node.error(f"cannot be computed: {first_line(error)}") from None
     return np.ascontiguousarray(np.asarray(found, np.float32).reshape(before, -1).T)

@@ -24,7 +24,7 @@ class Progress:
         self._param = param
         self._shown: int | None = None
         self.start(0)
-        self._shown = None
+        self._shown = None  # still: the first `step` may begin at a restored iteration
 
     def start(self, iteration: int) -> None:
         """Start over, as each call of `step` does; the last display still counts for the speed."""

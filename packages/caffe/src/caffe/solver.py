@@ -139,7 +139,7 @@ class Solver(Fixed, ABC):
         Raises
         ------
         SolverError
-            If the number is none of C++'s int, as Caffe's is.
+            If the number exceeds C++'s int, which Caffe counts with.
         """
         if index(iterations) >= 2**31:
             raise SolverError(f"step({iterations}). Allowed: at most {2**31 - 1} iterations")
@@ -166,8 +166,7 @@ class Solver(Fixed, ABC):
             glog.info("solver.cpp:296", "Restoring previous solver status from %s", resume_file)
             self.restore(resume_file)
         self.step(self.param.max_iter - self._iter)
-        # Unless the last iteration has just been snapshotted.
-        interval = self.param.snapshot
+        interval = self.param.snapshot  # at a multiple of it `step` has just written one
         if self.param.snapshot_after_train and (not interval or self._iter % interval):
             self.snapshot()
         if self._stopped:
@@ -246,7 +245,7 @@ class Solver(Fixed, ABC):
         snapshot.check_writable(param)
 
     def _displays(self) -> bool:
-        """Whether this iteration is one that is logged."""
+        """Whether this iteration is logged."""
         return bool(self.param.display) and self._iter % self.param.display == 0
 
     def _learn(self) -> None:
@@ -311,6 +310,7 @@ class Solver(Fixed, ABC):
         return rate
 
     def _clip_scale(self, gradients: list[torch.Tensor]) -> float:
+        """Return the factor that brings the gradients' common norm down to `clip_gradients`."""
         limit = self.param.clip_gradients
         if limit < 0:
             return 1.0

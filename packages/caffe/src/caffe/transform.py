@@ -126,7 +126,6 @@ class DataTransformer:
             return 0, 0
         spare = [size - crop for size in values.shape[1:]]
         if self._random:
-            return int(rng.generator().integers(spare[0] + 1)), int(
-                rng.generator().integers(spare[1] + 1)
-            )
+            draw = rng.generator().integers
+            return int(draw(spare[0] + 1)), int(draw(spare[1] + 1))
         return spare[0] // 2, spare[1] // 2

@@ -31,11 +31,11 @@ def upgrade_net(net: NetParameter) -> NetParameter:
     NetError
         If the net mixes forms, or its old parts contradict each other.
     """
-    upgraded = NetParameter()
     if is_v0(net):
         net = upgrade_v0(net)
     if net.layers:
         net = upgrade_v1(net)
+    upgraded = NetParameter()
     upgraded.CopyFrom(net)
     _upgrade_input(upgraded)
     _upgrade_batch_norm(upgraded)

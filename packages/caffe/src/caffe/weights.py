@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -10,18 +10,13 @@ from numpy.typing import NDArray
 from caffe import glog, net_log
 from caffe.blob import Blob
 from caffe.errors import FormatError, ShapeError, naming
-from caffe.formats import blob_array, has_four_axes, read_binary, set_blob
+from caffe.formats import PathLike, blob_array, has_four_axes, read_binary, set_blob
 from caffe.hdf5 import is_hdf5, read_numbers, reading_weights
 from caffe.layers.base import Layer
 from caffe.proto.caffe_pb2 import BlobProto, NetParameter
 
-if TYPE_CHECKING:
-    from caffe.net import Net
 
-Path = str | bytes | os.PathLike[str]
-
-
-def copy_weights(path: Path, layers: Sequence[Layer], owned: Sequence[Blob]) -> None:
+def copy_weights(path: PathLike, layers: Sequence[Layer], owned: Sequence[Blob]) -> None:
     """Copy weights; of layers with the same name the first gets them, as in Caffe.
 
     Parameters
@@ -48,22 +43,31 @@ def copy_weights(path: Path, layers: Sequence[Layer], owned: Sequence[Blob]) -> 
             _copy_binary(stored, layers)
 
 
-def share_weights(params: Mapping[str, Sequence[Blob]], other: "Net") -> None:
+def share_weights(
+    params: Mapping[str, Sequence[Blob]], others: Mapping[str, Sequence[Blob]]
+) -> None:
     """Use another net's weights, for layers of the same name.
+
+    Parameters
+    ----------
+    params : mapping of str to sequence of Blob
+        Of the layers that have any.
+    others : mapping of str to sequence of Blob
+        Of all layers of the other net.
 
     Raises
     ------
     ShapeError
-        If a layer's stored blobs differ from the net's in number or shape.
+        If a layer's blobs differ in number or shape.
     """
     for name, blobs in params.items():
-        if name not in other.layer_dict:
+        theirs = others.get(name)
+        if theirs is None:
             continue
-        theirs = other.params.get(name, [])
         if [blob.shape for blob in blobs] != [blob.shape for blob in theirs]:
             shapes = ", ".join(str(blob.shape) for blob in blobs)
-            others = ", ".join(str(blob.shape) for blob in theirs) or "none"
-            raise ShapeError(f"layer '{name}': shapes {shapes} and {others} cannot be shared")
+            needed = ", ".join(str(blob.shape) for blob in theirs) or "none"
+            raise ShapeError(f"layer '{name}': shapes {shapes} and {needed} cannot be shared")
         for blob, shared in zip(blobs, theirs, strict=True):
             blob.share_data(shared)
 
@@ -93,14 +97,16 @@ def _copy_binary(stored: NetParameter, layers: Sequence[Layer]) -> None:
         if len(protos) != len(layer.blobs):
             raise _counts_differ(name, len(protos), len(layer.blobs))
         for i, (proto, blob) in enumerate(zip(protos, layer.blobs, strict=True)):
-            with naming(f"layer '{name}', blob {i}"):
+            where = f"layer '{name}', blob {i}"
+            with naming(where):
                 array = blob_array(proto)
             shape = array.shape
             # Old files pad every blob to four axes, with ones in front.
             legacy = has_four_axes(proto) and len(blob.shape) <= 4
             if legacy and (1, 1, 1, 1, *blob.shape)[-4:] == shape:
                 shape = blob.shape
-            _copy(array, shape, blob, f"layer '{name}', blob {i}")
+            _check_shape(shape, blob, where)
+            _copy(array, blob)
 
 
 def _by_name(layers: Sequence[Layer]) -> dict[str, Layer]:
@@ -116,7 +122,7 @@ def _stored_blobs(net: NetParameter) -> list[tuple[str, Sequence[BlobProto]]]:
     return [(layer.name, layer.blobs) for layer in (*old, *net.layer)]
 
 
-def _copy_hdf5(path: Path, layers: Sequence[Layer], owned: set[int]) -> None:
+def _copy_hdf5(path: PathLike, layers: Sequence[Layer], owned: set[int]) -> None:
     targets = _by_name(layers)
     with reading_weights(path) as weights:
         for name in weights.names():
@@ -132,13 +138,12 @@ def _copy_hdf5(path: Path, layers: Sequence[Layer], owned: set[int]) -> None:
                 where = f"layer '{name}', blob {i}"
                 if i in stored:
                     _check_shape(stored[i].shape, blob, where)
-                    _copy(read_numbers(stored[i]), stored[i].shape, blob, where)
+                    _copy(read_numbers(stored[i]), blob)
                 elif id(blob) in owned:
                     raise ShapeError(f"{where} is missing; the net's has {blob.shape}")
 
 
-def _copy(array: NDArray[Any], shape: tuple[int, ...], blob: Blob, where: str) -> None:
-    _check_shape(shape, blob, where)
+def _copy(array: NDArray[Any], blob: Blob) -> None:
     blob.tensor.copy_(torch.from_numpy(array.reshape(blob.shape)))
 
 

@@ -28,7 +28,7 @@ def pooling(settings: str) -> str:
 
 
 def norm(layer: LayerParameter) -> forks_pb2.NormalizeParameter:
-    return forks.extra(layer, forks_pb2.LayerParameter).norm_param
+    return forks.extra(layer).norm_param
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,15 @@ bottoms.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import ClassVar, TypeVar
 
-from caffe import rng
+from caffe import forks, rng
 from caffe.blob import Blob, BlobVec
-from caffe.errors import LayerError, ShapeError
+from caffe.errors import LayerError, ShapeError, naming
 from caffe.fillers import fill
 from caffe.memory import check_room
+from caffe.proto import forks_pb2
 from caffe.proto.caffe_pb2 import FillerParameter, LayerParameter
 
 Blobs = Sequence[Blob]
@@ -86,6 +88,10 @@ class Layer(ABC):
     @property
     def type(self) -> str:
         return str(self.param.type)
+
+    def extra(self) -> forks_pb2.LayerParameter:
+        """Return the part of the definition that only forks of Caffe have."""
+        return forks.extra(self.param)
 
     def check_counts(self, bottom: Blobs, top: Blobs) -> None:
         """Check the numbers of bottoms and tops.
@@ -153,10 +159,23 @@ class Layer(ABC):
         except ShapeError as error:
             raise self.error(str(error)) from None
 
+    def refuse_in_place(self, bottom: Blobs, top: Blobs) -> None:
+        """Refuse a top that is the first bottom."""
+        if any(blob is bottom[0] for blob in top):
+            raise self.error("its top is its bottom. Allowed: another blob")
+
+    def naming(self) -> AbstractContextManager[None]:
+        """Prefix errors of any kind with the layer's name."""
+        return naming(self._place)
+
     def error(self, message: str) -> LayerError:
         """Return an error that names the layer."""
-        place = f"layer '{self.name}' ({self.type}): "
-        return LayerError(message if message.startswith(place) else place + message)
+        begins = message.startswith(f"{self._place}: ")
+        return LayerError(message if begins else f"{self._place}: {message}")
+
+    @property
+    def _place(self) -> str:
+        return f"layer '{self.name}' ({self.type})"
 
 
 T = TypeVar("T", bound=Layer)

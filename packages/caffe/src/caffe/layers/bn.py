@@ -2,10 +2,8 @@
 
 import torch
 
-from caffe.forks import extra
 from caffe.layers.base import Blobs, register
 from caffe.layers.differentiable import Differentiable, Shape, Tensors
-from caffe.proto import forks_pb2
 from caffe.proto.caffe_pb2 import TRAIN, FillerParameter, ParamSpec
 from caffe.proto.forks_pb2 import BNParameter
 
@@ -16,8 +14,8 @@ _SEGNET = ("scale_filler", "shift_filler", "bn_mode", "var_eps")
 class BN(Differentiable):
     """y = scale * (x - mean) / sqrt(variance + eps) + shift, per channel.
 
-    SegNet's variant (alexgkendall/caffe-segnet) is recognised by `scale_filler`, `shift_filler` or
-    `bn_mode`. Mode LEARN uses the batch's statistics. Mode INFERENCE computes
+    SegNet's variant (alexgkendall/caffe-segnet) is recognised by `scale_filler`, `shift_filler`,
+    `bn_mode` or `var_eps`. Mode LEARN uses the batch's statistics. Mode INFERENCE computes
     y = scale * x + shift, with the statistics folded into these two. Blobs: scale and shift, of
     shape (1, C, 1, 1).
 
@@ -26,7 +24,7 @@ class BN(Differentiable):
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        self._param = param = extra(self.param, forks_pb2.LayerParameter).bn_param
+        self._param = param = self.extra().bn_param
         if len(bottom[0].shape) < 2:
             raise self.error(f"bottom has shape {bottom[0].shape}. Allowed: 2 axes or more")
         self._segnet = any(param.HasField(name) for name in _SEGNET)

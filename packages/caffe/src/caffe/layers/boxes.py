@@ -11,11 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy, smooth_l1_loss
 
-from caffe.forks import extra
 from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.differentiable import Differentiable, Shape, Tensors
 from caffe.layers.regions import suppressed
-from caffe.proto import forks_pb2
 from caffe.proto.caffe_pb2 import LossParameter
 from caffe.proto.forks_pb2 import MultiBoxLossParameter, PriorBoxParameter
 
@@ -33,7 +31,7 @@ class PriorBox(Layer):
     no_backward = frozenset({0, 1})
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        self._param = param = extra(self.param, forks_pb2.LayerParameter).prior_box_param
+        self._param = param = self.extra().prior_box_param
         least, most = list(param.min_size), list(param.max_size)
         if not least or min(least) <= 0 or (most and len(most) != len(least)):
             raise self.error("needs min_size, above 0, and max_size for none or each of them")
@@ -56,10 +54,10 @@ class PriorBox(Layer):
     @staticmethod
     def _of(small: int, large: int | None, ratios: list[float]) -> list[tuple[float, float]]:
         """Return widths and heights in pixels, in the fork's order."""
-        middle = [] if large is None else [(math.sqrt(small * large),) * 2]
+        middle = [] if large is None else [math.sqrt(small * large)]
         return [
             (small, small),
-            *[(m, m) for m, _ in middle],
+            *[(m, m) for m in middle],
             *[(small * math.sqrt(ratio), small / math.sqrt(ratio)) for ratio in ratios],
         ]
 
@@ -118,7 +116,7 @@ class DetectionOutput(Layer):
     no_backward = frozenset({0, 1, 2})
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        self._param = extra(self.param, forks_pb2.LayerParameter).detection_output_param
+        self._param = self.extra().detection_output_param
         if not self._param.num_classes:
             raise self.error("num_classes is missing")
         if self._param.nms_param.eta != 1:
@@ -223,7 +221,7 @@ class MultiBoxLoss(Differentiable):
     no_backward = frozenset({2, 3})
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        self._param = param = self.settings().multibox_loss_param
+        self._param = param = self.extra().multibox_loss_param
         allowed = {
             "share_location": True,
             "use_prior_for_matching": True,
@@ -236,7 +234,7 @@ class MultiBoxLoss(Differentiable):
         for name, value in allowed.items():
             if getattr(param, name) != value:
                 raise self.error(f"{name} is {getattr(param, name)}. Supported: {value}")
-        self._mining = param.mining_type
+        self._mining: int = param.mining_type
         if param.HasField("do_neg_mining"):  # the older form
             self._mining = int(param.do_neg_mining)
         if self._mining == MultiBoxLossParameter.HARD_EXAMPLE or param.num_classes < 2:

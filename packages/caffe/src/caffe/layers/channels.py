@@ -15,14 +15,14 @@ class ShuffleChannel(Differentiable):
     """
 
     def shapes(self, given: list[Shape]) -> list[Shape]:
-        groups = self.settings().shuffle_channel_param.group
+        groups = self.extra().shuffle_channel_param.group
         if len(given[0]) < 2 or not groups or given[0][1] % groups:
             raise self.error(f"group {groups} does not divide the channels of {given[0]}")
         return [given[0]]
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
         n, c, *rest = x[0].shape
-        groups = self.settings().shuffle_channel_param.group
+        groups = self.extra().shuffle_channel_param.group
         parts = x[0].reshape(n, groups, c // groups, *rest)
         return [parts.transpose(1, 2).reshape(n, c, *rest)]
 
@@ -52,7 +52,7 @@ class Pad(Differentiable):
     """Maps padded by `pad` pixels on every side: with zeros, the edge, or a reflection."""
 
     def shapes(self, given: list[Shape]) -> list[Shape]:
-        param = self.settings().pad_param
+        param = self.extra().pad_param
         if len(given[0]) != 4:
             raise self.error(f"bottom has shape {given[0]}. Allowed: 4 axes, (N, C, H, W)")
         if param.padtype == PadParameter.REFLECT and param.pad >= min(given[0][2:]):
@@ -61,7 +61,7 @@ class Pad(Differentiable):
         return [(n, c, h + 2 * param.pad, w + 2 * param.pad)]
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
-        param = self.settings().pad_param
+        param = self.extra().pad_param
         mode = {PadParameter.ZERO: "constant", PadParameter.REPLICATE: "replicate"}
         kind = mode.get(param.padtype, "reflect")
         return [torch.nn.functional.pad(x[0], [param.pad] * 4, kind)]
@@ -72,10 +72,10 @@ class Reverse(Differentiable):
     """The values along `axis` reversed, from forks for recurrent nets."""
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        self.axis(bottom[0], self.settings().reverse_param.axis)
+        self.axis(bottom[0], self.extra().reverse_param.axis)
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
-        return [x[0].flip(self.settings().reverse_param.axis)]
+        return [x[0].flip(self.extra().reverse_param.axis)]
 
 
 @register("Transpose")
@@ -84,7 +84,7 @@ class Transpose(Differentiable):
 
     @property
     def order(self) -> list[int]:
-        return list(self.settings().transpose_param.dim)
+        return list(self.extra().transpose_param.dim)
 
     def shapes(self, given: list[Shape]) -> list[Shape]:
         order = self.order

@@ -1,6 +1,5 @@
 """Sources of values: Input, DummyData, MemoryData."""
 
-from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from caffe import rng
 from caffe.blob import Blob
-from caffe.errors import ArrayNeeded, ArraysError, LayerError, naming
+from caffe.errors import ArrayNeeded, ArraysError, LayerError
 from caffe.fillers import fill
 from caffe.layers.base import Blobs, Layer, register
 from caffe.proto.caffe_pb2 import FillerParameter
@@ -24,10 +23,6 @@ class Source(Layer):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """Keep the shapes of the setup, or those that a script has set since."""
-
-    def naming(self) -> AbstractContextManager[None]:
-        """Prefix errors of reading with the layer's name."""
-        return naming(f"layer '{self.name}' ({self.type})")
 
 
 @register("Input")

@@ -1,18 +1,13 @@
 """The base of layers whose gradient torch derives from their formula."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
 
 import torch
-from google.protobuf.message import Message
 
-from caffe.forks import extra
 from caffe.layers.base import Blobs, Layer
-from caffe.proto import forks_pb2
 
 Tensors = list[torch.Tensor]
 Shape = tuple[int, ...]
-M = TypeVar("M", bound=Message)
 
 
 class Differentiable(Layer):
@@ -25,10 +20,6 @@ class Differentiable(Layer):
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
         """Compute the tops from the bottoms and the layer's blobs."""
         raise NotImplementedError
-
-    def settings(self) -> Any:
-        """Return the forks' part of the layer's definition."""
-        return extra(self.param, forks_pb2.LayerParameter)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for blob, shape in zip(top, self.shapes([b.shape for b in bottom]), strict=True):

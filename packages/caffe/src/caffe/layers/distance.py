@@ -59,9 +59,8 @@ class ContrastiveLoss(Loss):
         n = bottom[0].shape[0]
         margin = self.param.contrastive_loss_param.margin
         self._alike = bottom[2].tensor.reshape(n).trunc() != 0
-        self._difference = (bottom[0].tensor - bottom[1].tensor.reshape(bottom[0].shape)).reshape(
-            n, -1
-        )
+        difference = bottom[0].tensor - bottom[1].tensor.reshape(bottom[0].shape)
+        self._difference = difference.reshape(n, -1)
         squared = self._difference.square().sum(1)
         if self.param.contrastive_loss_param.legacy_version:
             self._short = margin - squared

@@ -54,8 +54,7 @@ class AbsVal(Elementwise):
     """y = |x|; at x = 0 the gradient is 0. Not in place."""
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        if top[0] is bottom[0]:
-            raise self.error("its top is its bottom. Allowed: another blob")
+        self.refuse_in_place(bottom, top)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         top[0].set_data(bottom[0].tensor.abs())

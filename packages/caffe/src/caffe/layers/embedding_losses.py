@@ -32,7 +32,7 @@ class CenterLoss(Differentiable):
     no_backward = frozenset({1})
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        param = self.settings().center_loss_param
+        param = self.extra().center_loss_param
         first = self.axis(bottom[0], param.axis)
         if not param.num_output:
             raise self.error("num_output, the number of classes, is missing")
@@ -51,10 +51,8 @@ class CenterLoss(Differentiable):
         return [(self._away**2).sum() / (2 * max(1, len(self._away)))]
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        learns, self.param_propagate_down = self.param_propagate_down, [False]
         super().backward(top, propagate_down, bottom)
-        self.param_propagate_down = learns
-        if learns[0]:
+        if self.param_propagate_down[0]:  # so far it is 0: the loss sees them detached
             centres = self.blobs[0]
             counts = torch.bincount(self._labels, minlength=centres.shape[0]) + 1
             sums = torch.zeros_like(centres.tensor).index_add_(
@@ -71,7 +69,7 @@ class NormalizedInnerProduct(Differentiable):
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        param = self.settings().normalized_inner_product_param
+        param = self.extra().normalized_inner_product_param
         if not param.num_output:
             raise self.error("num_output is missing")
         self._first = self.axis(bottom[0], param.axis)
@@ -103,7 +101,7 @@ class LabelSpecificAdd(Differentiable):
         return [given[0]]
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
-        param = self.settings().label_specific_add_param
+        param = self.extra().label_specific_add_param
         if self.phase != TRAIN and not param.transform_test:
             return [x[0].clone()]
         flat = x[0].flatten(1)
@@ -127,7 +125,7 @@ class TripletLoss(Differentiable):
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
         anchor, positive, negative = (each.flatten(1) for each in x)
         near, far = ((anchor - other).square().sum(1) for other in (positive, negative))
-        margin = self.settings().triplet_loss_param.margin
+        margin = self.extra().triplet_loss_param.margin
         return [(margin + near - far).relu().sum() / (2 * max(1, len(anchor)))]
 
 
@@ -150,7 +148,7 @@ class FocalLoss(Differentiable):
         return [()]
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
-        param, loss = self.settings().focal_loss_param, self.param.loss_param
+        param, loss = self.extra().focal_loss_param, self.param.loss_param
         scores = x[0].movedim(self._axis, -1)
         scores = scores.reshape(-1, scores.shape[-1])
         labels = x[1].detach().flatten().long()
@@ -182,7 +180,7 @@ class WarpCTC(Differentiable):
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
         steps, items, count = x[0].shape
-        blank = self.settings().warpctc_param.blank_label_index
+        blank = self.extra().warpctc_param.blank_label_index
         labels = _classes(self, x[1], count).reshape(items, -1)
         lengths = (labels != blank).sum(1)
         given = torch.cat([row[row != blank] for row in labels]) if items else labels.flatten()

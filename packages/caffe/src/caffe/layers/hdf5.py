@@ -74,11 +74,8 @@ class HDF5Data(Source):
 
     def _load(self) -> None:
         name = self._files[self._file_order[self._file]]
-        try:
-            with opened(name) as file:
-                rows = [self._read(file, name, top) for top in self.param.top]
-        except FormatError as error:
-            raise FormatError(f"layer '{self.name}' ({self.type}): {error}") from None
+        with self.naming(), opened(name) as file:
+            rows = [self._read(file, name, top) for top in self.param.top]
         lengths = {len(values) for values in rows}
         if len(lengths) > 1 or 0 in lengths:
             raise self.error(
@@ -133,11 +130,8 @@ class HDF5Output(Layer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         if not self._file:
             raise self.error("needs hdf5_output_param { file_name }")
-        try:
-            with replacing(self._file) as temporary, new_file(temporary, 0):
-                pass
-        except FormatError as error:
-            raise FormatError(f"layer '{self.name}' ({self.type}): {error}") from None
+        with self.naming(), replacing(self._file) as temporary, new_file(temporary, 0):
+            pass
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shapes = [blob.shape for blob in bottom]

@@ -53,10 +53,8 @@ class InfogainLoss(Loss):
     tops: ClassVar[tuple[int, int | None]] = (1, 2)
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        param = self.param.loss_param
-        if param.HasField("normalize"):
+        if self.param.loss_param.HasField("normalize"):
             raise self.error("normalize is set. Allowed: normalization instead")
-        self._ignore = param.ignore_label if param.HasField("ignore_label") else None
         self._stored = None if len(bottom) > 2 else self._read()
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -74,7 +72,7 @@ class InfogainLoss(Loss):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         places = self._places
-        labels, self._valid = places.labels(bottom[1], self._ignore)
+        labels, self._valid = places.labels(bottom[1], self.ignored)
         prob = torch.softmax(bottom[0].tensor, places.axis)
         self._prob = places.flat(prob)
         square = self._matrix(bottom).reshape(places.classes, places.classes)

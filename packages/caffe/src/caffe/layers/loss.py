@@ -26,6 +26,12 @@ class Loss(Layer):
             )
         top[0].reshape()
 
+    @property
+    def ignored(self) -> int | None:
+        """The label whose positions do not count; None if all do."""
+        param = self.param.loss_param
+        return param.ignore_label if param.HasField("ignore_label") else None
+
     def check_labels(self, propagate_down: Sequence[bool]) -> None:
         """Check that nothing below the labels needs a gradient.
 
@@ -117,10 +123,6 @@ class SoftmaxWithLoss(Loss):
 
     tops: ClassVar[tuple[int, int | None]] = (1, 2)
 
-    def setup(self, bottom: Blobs, top: Blobs) -> None:
-        param = self.param.loss_param
-        self._ignore = param.ignore_label if param.HasField("ignore_label") else None
-
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         self._places = Labelled(self, bottom[0], bottom[1], self.param.softmax_param.axis)
@@ -129,7 +131,7 @@ class SoftmaxWithLoss(Loss):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         places, scores = self._places, bottom[0].tensor
-        self._labels, self._valid = places.labels(bottom[1], self._ignore)
+        self._labels, self._valid = places.labels(bottom[1], self.ignored)
         self._prob = torch.softmax(scores, places.axis)
         chosen = places.flat(self._prob).gather(1, self._labels.unsqueeze(1)).squeeze(1)
         # As in Caffe: the logarithm of the probability, which is at least the smallest float.
@@ -160,10 +162,6 @@ class SoftmaxWithLoss(Loss):
 class SigmoidCrossEntropyLoss(Loss):
     """The mean of -t log s(x) - (1 - t) log(1 - s(x)) with s the sigmoid, targets t in [0, 1]."""
 
-    def setup(self, bottom: Blobs, top: Blobs) -> None:
-        param = self.param.loss_param
-        self._ignore = param.ignore_label if param.HasField("ignore_label") else None
-
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         if bottom[0].count != bottom[1].count:
@@ -177,8 +175,8 @@ class SigmoidCrossEntropyLoss(Loss):
         self._target = bottom[1].tensor.reshape(x.shape)
         losses = x.relu() - x * self._target + torch.log1p(torch.exp(-x.abs()))
         self._valid, count = None, x.numel()
-        if self._ignore is not None:
-            self._valid = self._target.long() != self._ignore
+        if self.ignored is not None:
+            self._valid = self._target.long() != self.ignored
             losses, count = losses * self._valid, int(self._valid.sum())
         outer = x.shape[0] if x.dim() else 1
         self._normalizer = self.normalizer(

@@ -28,8 +28,7 @@ class LRN(Layer):
         self._across = param.norm_region == LRNParameter.ACROSS_CHANNELS
         if self._size % 2 == 0:
             raise self.error(f"local_size is {self._size}. Allowed: odd numbers")
-        if top[0] is bottom[0]:
-            raise self.error("its top is its bottom. Allowed: another blob")
+        self.refuse_in_place(bottom, top)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape

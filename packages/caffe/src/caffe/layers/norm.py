@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from caffe.forks import extra
 from caffe.layers.base import Blobs, Layer, register
-from caffe.proto import forks_pb2
 from caffe.proto.caffe_pb2 import TEST, FillerParameter, ParamSpec
 
 _ops = torch.ops.aten
@@ -171,10 +169,9 @@ class Normalize(Layer):
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        self._param = extra(self.param, forks_pb2.LayerParameter).norm_param
+        self._param = self.extra().norm_param
         self._check(bottom[0].shape)
-        if top[0] is bottom[0]:
-            raise self.error("its top is its bottom. Allowed: another blob")
+        self.refuse_in_place(bottom, top)
         self._channels = bottom[0].shape[1]
         filler = FillerParameter(type="constant", value=1)
         if self._param.HasField("scale_filler"):

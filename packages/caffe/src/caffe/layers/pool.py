@@ -41,8 +41,7 @@ class Pooling(Layer):
         self._pool: int = param.pool
         if len(top) > 1 and self._pool != PoolingParameter.MAX:
             raise self.error("has 2 top blobs. Allowed: 1, and 2 with pool: MAX")
-        if any(blob is bottom[0] for blob in top):
-            raise self.error("its top is its bottom. Allowed: another blob")
+        self.refuse_in_place(bottom, top)
         self._kernel = self._read_kernel()
         self._stride, self._pad = self._pair("stride"), self._pair("pad")
         if not all(self._stride):

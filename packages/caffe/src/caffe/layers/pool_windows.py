@@ -101,12 +101,10 @@ class Windows:
 
     @cached_property
     def margins(self) -> tuple[int, int, int, int]:
-        """Return the margins left, right, above and below; negative ones crop the map."""
-        (above, left), (below, right) = (
-            self.pad,
-            (self.starts(axis)[-1] + self.kernel[axis] - self.size[axis] for axis in (0, 1)),
-        )
-        return left, right, above, below
+        """The margins left, right, above and below; negative ones crop the map."""
+        above, left = self.pad
+        bottom, right = (self.starts(axis)[-1] + self.kernel[axis] for axis in (0, 1))
+        return left, right - self.size[1], above, bottom - self.size[0]
 
     def padded(self, x: torch.Tensor, value: float) -> torch.Tensor:
         """Return the map padded to what the windows cover."""

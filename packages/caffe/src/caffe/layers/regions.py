@@ -5,23 +5,23 @@ A region is a row (item, x1, y1, x2, y2) in the image's pixels, its last column 
 
 import math
 from collections.abc import Sequence
+from typing import SupportsFloat
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from caffe.forks import extra
 from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.differentiable import Differentiable, Shape, Tensors
-from caffe.proto import forks_pb2
 
 Array = NDArray[np.float64]
 Cell = tuple[int, int, slice, slice]
 
 
-def _rounded(value: float) -> int:
+def rounded(value: SupportsFloat) -> int:
     """Round as C does: halves away from 0. Python rounds them to even."""
-    return int(math.copysign(math.floor(abs(value) + 0.5), value))
+    exact = float(value)
+    return int(math.copysign(math.floor(abs(exact) + 0.5), exact))
 
 
 def _span(start: float, bin_size: float, index: int, size: int, whole: bool) -> slice:
@@ -79,7 +79,7 @@ class ROIPooling(_Regions):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self.check(bottom)
-        self._param = extra(self.param, forks_pb2.LayerParameter).roi_pooling_param
+        self._param = self.extra().roi_pooling_param
         if not self._param.pooled_h or not self._param.pooled_w:
             raise self.error("pooled_h and pooled_w must be 1 or more")
         regions, channels = bottom[1].shape[0], bottom[0].shape[1]
@@ -90,8 +90,9 @@ class ROIPooling(_Regions):
         width = x.shape[3]
         result = x.new_zeros(top[0].shape)
         self._at = torch.full(top[0].shape, -1, dtype=torch.long, device=x.device)
-        self._items = [item for item, _ in self.regions(bottom)]
-        for r, (item, corners) in enumerate(self.regions(bottom)):
+        regions = self.regions(bottom)
+        self._items = [item for item, _ in regions]
+        for r, (item, corners) in enumerate(regions):
             for i, j, rows, columns in self._cells(corners, x.shape[2:]):
                 part = x[item, :, rows, columns]
                 if not part[0].numel():
@@ -104,7 +105,7 @@ class ROIPooling(_Regions):
 
     def _cells(self, corners: list[float], size: Sequence[int]) -> list[Cell]:
         scale, bins = self._param.spatial_scale, (self._param.pooled_h, self._param.pooled_w)
-        x1, y1, x2, y2 = (_rounded(corner * scale) for corner in corners)
+        x1, y1, x2, y2 = (rounded(corner * scale) for corner in corners)
         spans = [
             [
                 _span(start, max(end - start + 1, 1) / count, i, limit, whole=True)
@@ -132,7 +133,7 @@ class PSROIPooling(_Regions):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self.check(bottom)
-        self._param = param = extra(self.param, forks_pb2.LayerParameter).psroi_pooling_param
+        self._param = param = self.extra().psroi_pooling_param
         if param.output_dim < 1 or param.group_size < 1:
             raise self.error("output_dim and group_size must be 1 or more")
         needed = param.output_dim * param.group_size**2
@@ -155,8 +156,8 @@ class PSROIPooling(_Regions):
 
     def _cells(self, corners: list[float], size: Sequence[int]) -> list[Cell]:
         scale, count = self._param.spatial_scale, self._param.group_size
-        x1, y1 = (_rounded(corner) * scale for corner in corners[:2])
-        x2, y2 = ((_rounded(corner) + 1) * scale for corner in corners[2:])
+        x1, y1 = (rounded(corner) * scale for corner in corners[:2])
+        x2, y2 = ((rounded(corner) + 1) * scale for corner in corners[2:])
         spans = [
             [
                 _span(start, max(end - start, 0.1) / count, i, limit, whole=False)
@@ -231,7 +232,7 @@ class Proposal(Layer):
     no_backward = frozenset({0, 1, 2})
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        self._param = param = extra(self.param, forks_pb2.LayerParameter).proposal_param
+        self._param = param = self.extra().proposal_param
         ratios, scales = list(param.ratio) or [0.5, 1, 2], list(param.scale) or [8, 16, 32]
         if min(*ratios, *scales) <= 0 or not param.base_size or not param.post_nms_topn:
             raise self.error("ratio, scale, base_size and post_nms_topn must be above 0")
@@ -297,7 +298,7 @@ class SmoothL1Loss(Differentiable):
         return [()]
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
-        sharp = self.settings().smooth_l1_loss_param.sigma ** 2
+        sharp = self.extra().smooth_l1_loss_param.sigma ** 2
         inside, outside = x[2:] or (1, 1)
         far = (inside * (x[0] - x[1])).abs()
         losses = torch.where(far < 1 / sharp, far * far * (sharp / 2), far - 0.5 / sharp)

@@ -43,6 +43,10 @@ class Spread(Layer):
         self.broadcast = tuple(1 if i in self._repeated else n for i, n in enumerate(shape))
         top[0].reshape(*shape)
 
+    def small(self, bottom: Blobs) -> Blob:
+        """Return the small blob: the second bottom or, without one, the first learnt blob."""
+        return bottom[1] if len(bottom) > 1 else self.blobs[0]
+
     def spread(self, small: Blob) -> torch.Tensor:
         """Return the small blob's values with as many axes as the bottom has."""
         return small.tensor.reshape(self.broadcast)
@@ -62,10 +66,10 @@ class Bias(Spread):
             self.learn(self.new_shape(bottom, param), param.filler)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        self.place(bottom, top, self.param.bias_param.axis, self._small(bottom))
+        self.place(bottom, top, self.param.bias_param.axis, self.small(bottom))
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        top[0].set_data(bottom[0].tensor + self.spread(self._small(bottom)))
+        top[0].set_data(bottom[0].tensor + self.spread(self.small(bottom)))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         grad = top[0].grad
@@ -76,9 +80,6 @@ class Bias(Spread):
             self.blobs[0].grad.add_(self.summed(grad, self.blobs[0]))
         if propagate_down[0]:
             bottom[0].set_diff(grad)
-
-    def _small(self, bottom: Blobs) -> Blob:
-        return bottom[1] if len(bottom) > 1 else self.blobs[0]
 
 
 @register("Scale")
@@ -97,13 +98,13 @@ class Scale(Spread):
             self.learn(self._shape, param.bias_filler)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        small = self._small(bottom)
+        small = self.small(bottom)
         if small.shape != self._shape and self.param.scale_param.bias_term:
             raise self.error(f"its second bottom has shape {small.shape}, its bias {self._shape}")
         self.place(bottom, top, self.param.scale_param.axis, small)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        x, scale = bottom[0].tensor, self.spread(self._small(bottom))
+        x, scale = bottom[0].tensor, self.spread(self.small(bottom))
         # In place, with a view of the blob, its values are overwritten: keep a copy.
         seen = top[0] is bottom[0] and bottom[0].seen
         self._x = x.clone() if seen else x
@@ -115,7 +116,7 @@ class Scale(Spread):
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         grad = top[0].grad
         learnt = len(bottom) == 1
-        small = self._small(bottom)
+        small = self.small(bottom)
         if self.param.scale_param.bias_term and self.param_propagate_down[-1]:
             self.blobs[-1].grad.add_(self.summed(grad, self.blobs[-1]))
         if learnt and self.param_propagate_down[0]:
@@ -124,6 +125,3 @@ class Scale(Spread):
             small.set_diff(self.summed(grad * self._x, small))
         if propagate_down[0]:
             bottom[0].set_diff(grad * self.spread(small))
-
-    def _small(self, bottom: Blobs) -> Blob:
-        return bottom[1] if len(bottom) > 1 else self.blobs[0]

@@ -53,8 +53,7 @@ class Reshaped(Layer):
     """The same values in another shape; not in place."""
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        if top[0] is bottom[0]:
-            raise self.error("its top is its bottom. Allowed: another blob")
+        self.refuse_in_place(bottom, top)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         top[0].set_data(bottom[0].tensor.reshape(top[0].shape))

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch.nn.functional import grid_sample, interpolate
 
-from caffe.forks import extra
 from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.differentiable import Differentiable, Shape, Tensors
-from caffe.proto import forks_pb2
 
 
 class _Maps(Differentiable):
@@ -39,7 +37,7 @@ class Upsample(_Maps):
     no_backward = frozenset({1})
 
     def sizes(self, given: list[Shape]) -> tuple[int, int]:
-        param = self.settings().upsample_param
+        param = self.extra().upsample_param
         if len(given) == 1:
             scale = param.scale if param.HasField("scale") else 1
             return given[0][2] * scale, given[0][3] * scale
@@ -76,7 +74,7 @@ class Interp(_Maps):
     no_backward = frozenset({1})
 
     def sizes(self, given: list[Shape]) -> tuple[int, int]:
-        param = self.settings().interp_param
+        param = self.extra().interp_param
         if param.pad_beg > 0 or param.pad_end > 0:
             raise self.error(f"pad_beg is {param.pad_beg}, pad_end {param.pad_end}. Allowed: to 0")
         if param.shrink_factor < 1 or param.zoom_factor < 1:
@@ -93,7 +91,7 @@ class Interp(_Maps):
         return height, width
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
-        param, (h, w) = self.settings().interp_param, x[0].shape[2:]
+        param, (h, w) = self.extra().interp_param, x[0].shape[2:]
         first = -param.pad_beg
         cut = x[0][:, :, first : h + param.pad_end, first : w + param.pad_end]
         return [interpolate(cut, self._size, mode="bilinear", align_corners=True)]
@@ -111,7 +109,7 @@ class SpatialTransformer(_Maps):
     bottoms = (2, 2)
 
     def sizes(self, given: list[Shape]) -> tuple[int, int]:
-        param = self.settings().st_param
+        param = self.extra().st_param
         names = [f"theta_{i}_{j}" for i in (1, 2) for j in (1, 2, 3)]
         self._fixed = [getattr(param, n) if param.HasField(n) else None for n in names]
         free = self._fixed.count(None)
@@ -144,7 +142,7 @@ class ImResize(_Maps):
     """Maps resized by bicubic interpolation, by `factor` or to a target, from OpenPose's fork."""
 
     def sizes(self, given: list[Shape]) -> tuple[int, int]:
-        param = self.settings().imresize_param
+        param = self.extra().imresize_param
         if param.factor:
             return int(given[0][2] * param.factor), int(given[0][3] * param.factor)
         return param.target_spatial_height, param.target_spatial_width
@@ -166,7 +164,7 @@ class Nms(Layer):
     _REACH = 3
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        self._param = extra(self.param, forks_pb2.LayerParameter).nms_param
+        self._param = self.extra().nms_param
         shape = bottom[0].shape
         if len(shape) != 4 or shape[1] < self._param.num_parts:
             raise self.error(f"bottom has shape {shape}. Needed: {self._param.num_parts} maps")

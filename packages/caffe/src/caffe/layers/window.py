@@ -1,9 +1,6 @@
 """WindowData: windows of images, warped to one size, as for training R-CNN."""
 
-import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import SupportsFloat
 
 import numpy as np
 import torch
@@ -15,6 +12,7 @@ from caffe.formats import read_file
 from caffe.image_files import Pixels, decode, resize
 from caffe.layers.base import Blobs, register
 from caffe.layers.data import Source
+from caffe.layers.regions import rounded
 from caffe.transform import read_mean
 
 
@@ -108,26 +106,20 @@ def place(
     if square:
         half_width = half_height = max(half_width, half_height)
     wider = np.float32(crop_size) / np.float32(crop_size - 2 * context_pad)
-    x1, x2 = _rounded(centre_x - half_width * wider), _rounded(centre_x + half_width * wider)
-    y1, y2 = _rounded(centre_y - half_height * wider), _rounded(centre_y + half_height * wider)
+    x1, x2 = rounded(centre_x - half_width * wider), rounded(centre_x + half_width * wider)
+    y1, y2 = rounded(centre_y - half_height * wider), rounded(centre_y + half_height * wider)
     scale_x = np.float32(crop_size) / np.float32(x2 - x1 + 1)
     scale_y = np.float32(crop_size) / np.float32(y2 - y1 + 1)
     over_left, over_right = max(0, -x1), max(0, x2 - image[1] + 1)
     over_top, over_bottom = max(0, -y1), max(0, y2 - image[0] + 1)
     x1, x2, y1, y2 = x1 + over_left, x2 - over_right, y1 + over_top, y2 - over_bottom
     top, left, right = (
-        _rounded(over_top * scale_y),
-        _rounded(over_left * scale_x),
-        _rounded(over_right * scale_x),
+        rounded(over_top * scale_y),
+        rounded(over_left * scale_x),
+        rounded(over_right * scale_x),
     )
-    height, width = _rounded((y2 - y1 + 1) * scale_y), _rounded((x2 - x1 + 1) * scale_x)
+    height, width = rounded((y2 - y1 + 1) * scale_y), rounded((x2 - x1 + 1) * scale_x)
     return Placed((x1, y1, x2, y2), height, width, top, left, right)
-
-
-def _rounded(value: SupportsFloat) -> int:
-    """Round half away from zero, as in C."""
-    exact = float(value)
-    return int(math.copysign(math.floor(abs(exact) + 0.5), exact))
 
 
 @register("WindowData")
@@ -244,10 +236,7 @@ class WindowData(Source):
     def _image(self, path: str) -> Pixels:
         content = self._cache.get(path)
         if content is None:
-            try:
-                content = Path(path).read_bytes()
-            except OSError as error:
-                raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+            content = read_file(path)
             if self.param.window_data_param.cache_images:
                 self._cache[path] = content
         return decode(content, path, color=True)

@@ -1,5 +1,6 @@
 """`caffe convert_imageset`: write the images of a list into a database."""
 
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
@@ -8,7 +9,7 @@ import numpy as np
 from caffe import glog, rng
 from caffe.databases import Writer, backend_of
 from caffe.errors import CaffeError, FormatError, ShapeError
-from caffe.image_files import encode, read_image
+from caffe.image_files import encode, format_name, read_image
 from caffe.layers.image import read_list
 from caffe.proto.caffe_pb2 import Datum
 from caffe.tools.flags import Flags
@@ -34,22 +35,11 @@ def main(argv: Sequence[str]) -> int:
         glog.info("convert_imageset.cpp:82", "Shuffling data")
         pairs = [pairs[i] for i in rng.generator().permutation(len(pairs))]
     glog.info("convert_imageset.cpp:85", "A total of %d images.", len(pairs))
-    encoded = found.encoded or bool(found.encode_type)
     with Writer(found.DB_NAME, backend_of(found.backend)) as writer:
         size: int | None = None
         for i, (path, label) in enumerate(pairs):
-            kind = (found.encode_type or _suffix(path)) if encoded else ""
-            try:
-                datum = read_datum(
-                    found.ROOTFOLDER + path,
-                    label,
-                    not found.gray,
-                    max(0, found.resize_height),
-                    max(0, found.resize_width),
-                    kind,
-                )
-            except FormatError as error:
-                glog.error("io.cpp:80", "Could not open or find file: %s", error)
+            datum = _read(found, path, label)
+            if datum is None:
                 continue
             if found.check_size:
                 size = _checked(datum, size, path)
@@ -61,6 +51,18 @@ def main(argv: Sequence[str]) -> int:
     if writer.count % 1000:
         glog.info("convert_imageset.cpp:148", "Processed %d files.", writer.count)
     return 0
+
+
+def _read(found: Namespace, path: str, label: int) -> Datum | None:
+    """Return an image's Datum by the flags; None, and a line in the log, if it cannot be read."""
+    encoded = found.encoded or found.encode_type
+    kind = (found.encode_type or _suffix(path)) if encoded else ""
+    height, width = max(0, found.resize_height), max(0, found.resize_width)
+    try:
+        return read_datum(found.ROOTFOLDER + path, label, not found.gray, height, width, kind)
+    except FormatError as error:
+        glog.error("io.cpp:80", "Could not open or find file: %s", error)
+        return None
 
 
 def read_datum(
@@ -90,18 +92,14 @@ def read_datum(
         h, w, c = image.shape
         pixels = np.ascontiguousarray(image.transpose(2, 0, 1)).tobytes()
         return Datum(channels=c, height=h, width=w, data=pixels, label=label)
-    unchanged = color and not (height and width) and _same_kind(_suffix(path), kind)
+    same = format_name(_suffix(path)) == format_name(kind)
+    unchanged = color and not (height and width) and same
     content = Path(path).read_bytes() if unchanged else encode(image, kind)
     return Datum(data=content, label=label, encoded=True)
 
 
 def _suffix(path: str) -> str:
     return PurePath(path).suffix.lower().lstrip(".")
-
-
-def _same_kind(first: str, second: str) -> bool:
-    kinds = [{"jpeg": "jpg"}.get(kind.lower().lstrip("."), kind) for kind in (first, second)]
-    return kinds[0] == kinds[1].lower().lstrip(".")
 
 
 def _checked(datum: Datum, size: int | None, path: str) -> int:

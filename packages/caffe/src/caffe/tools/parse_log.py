@@ -5,6 +5,7 @@ LearningRate, then the net's outputs by name. Of an output with several numbers 
 """
 
 import csv
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -76,21 +77,21 @@ def parse(lines: Iterable[str]) -> Log:
     log = Log()
     clock = _Clock()
     iteration = seconds = rate = float("nan")
-    rates: Row = {}
+    rates: dict[float, float] = {}
     for line in lines:
         clock.see(line)
         if found := _ITERATION.search(line):
             iteration, seconds = float(found[1]), clock.seconds
         if found := _RATE.search(line):
             rate = float(found[1])
-            rates[str(iteration)] = rate
-        if (found := _OUTPUT.search(line)) and iteration == iteration:
+            rates[iteration] = rate
+        if (found := _OUTPUT.search(line)) and not math.isnan(iteration):
             rows = log.train if found[1] == "Train" else log.test
             if not rows or rows[-1]["NumIters"] != iteration:
                 rows.append({"NumIters": iteration, "Seconds": seconds, "LearningRate": rate})
             rows[-1][found[2]] = float(found[3])
     for row in (*log.train, *log.test):
-        row["LearningRate"] = rates.get(str(row["NumIters"]), row["LearningRate"])
+        row["LearningRate"] = rates.get(row["NumIters"], row["LearningRate"])
     return log
 
 

@@ -16,6 +16,7 @@ import ripen  # noqa: F401 - before caffe: it keeps the log of Caffe to warnings
 # How quick the machine is today decides no test, and the same commit runs the same examples.
 settings.register_profile(
     "ripen",
+    max_examples=50,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

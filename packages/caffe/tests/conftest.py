@@ -18,6 +18,7 @@ from caffe import glog
 # The speed of today's machine decides no test, and the same commit runs the same examples.
 settings.register_profile(
     "caffe",
+    max_examples=50,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 import textwrap
 from importlib.metadata import version
@@ -10,10 +11,12 @@ from typing import NoReturn
 
 from ripen.cli.command import COMMANDS, INTERRUPTED
 from ripen.core.errors import RipenError, UsageError, line
+from ripen.core.registry import nearest
 from ripen.settings import compose as config
 
 DISTRIBUTION = "ripen-pipeline"
 WIDTH = 78  # of help that argparse does not wrap
+_NO_COMMAND = re.compile("argument COMMAND: invalid choice: '(.*)' \\(choose from")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,6 +58,8 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, as every error of ripen is."""
 
     def error(self, message: str) -> NoReturn:
+        if wrong := _NO_COMMAND.match(message):
+            message = f"unknown command '{wrong[1]}'{nearest(wrong[1], COMMANDS)}"
         super().error(line(UsageError(message)) or "")
 
 

@@ -40,10 +40,11 @@ def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.D
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"  # skips a byte order mark if there is one
     try:
+        unpacked = _unpacked(path) if _is_packed(path) else None
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             text = pd.read_csv(
-                io.BytesIO(_unpacked(path)) if _is_packed(path) else path,
+                path if unpacked is None else io.BytesIO(unpacked),
                 dtype=str,
                 keep_default_na=False,
                 encoding=encoding,
@@ -66,13 +67,14 @@ def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.D
         raise DataError(f"{path}: not a table of one header and equal rows: {reason}") from None
     if text.empty:
         raise DataError(f"{path}: has a header and no rows. At least one row is needed")
-    _check_whole(path, text, separator, encoding)
+    end = _end(path) if unpacked is None else unpacked[-SNIFFED:]
+    _check_whole(path, text, separator, end.decode(encoding, errors="replace"))
     return text
 
 
-def _check_whole(path: Path, text: pd.DataFrame, separator: str, encoding: str) -> None:
+def _check_whole(path: Path, text: pd.DataFrame, separator: str, end: str) -> None:
     """Check that the last row is complete: pandas reads missing fields as blanks."""
-    last = _end(path).decode(encoding, errors="replace").rstrip("\r\n").splitlines()[-1]
+    last = end.rstrip("\r\n").splitlines()[-1]
     if (fields := last.count(separator) + 1) < len(text.columns) and '"' not in last:
         raise DataError(
             f"{path}: row {len(text)}, the last one, has {fields} fields, and the header "
@@ -81,8 +83,6 @@ def _check_whole(path: Path, text: pd.DataFrame, separator: str, encoding: str) 
 
 
 def _end(path: Path) -> bytes:
-    if _is_packed(path):
-        return _unpacked(path)[-SNIFFED:]
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - SNIFFED))
         return file.read()

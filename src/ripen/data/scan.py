@@ -196,13 +196,12 @@ def find_duplicates(images: Sequence[Scanned], max_bits: int = MAX_BITS) -> Dupl
     near = rows[near_pairs(hashes, hashes, thumbnails, thumbnails, max_bits)]
     turned = near_pairs(mirrored, hashes, thumbnails[..., ::-1], thumbnails, max_bits)
     # Silhouettes, or slides of tissue, all resemble each other, and a picture may stand for every
-    # image that is lacking. Such a group would not fit into a fold.
-    kept = [exact, near]
-    for place in (1, 0):
-        group = groups(len(images), np.concatenate(kept))
-        size = np.bincount(group, minlength=1)[group]
-        kept[place] = kept[place][size[kept[place][:, 0]] <= max(FEW, MOST * len(images))]
-    group = groups(len(images), np.concatenate(kept))
+    # image that is lacking. Such a group would not fit into a fold. Equal files go together still
+    # where only the near-duplicates are too many.
+    most = max(FEW, MOST * len(images))
+    near_few = near[_size_of(near, len(images), exact) <= most]
+    exact_few = exact[_size_of(exact, len(images), near_few) <= most]
+    group = groups(len(images), np.concatenate([exact_few, near_few]))
     return Duplicates(group, exact, near, rows[turned])
 
 
@@ -261,6 +260,12 @@ def groups(n: int, pairs: Pairs) -> NDArray[np.int64]:
     _, component = connected_components(edges, directed=False)
     _, first = np.unique(component, return_index=True)
     return np.asarray(first[component], np.int64)
+
+
+def _size_of(pairs: Pairs, n: int, others: Pairs) -> NDArray[np.int64]:
+    """Return for each pair the number of rows of its group, which further pairs make larger."""
+    group = groups(n, np.concatenate([pairs, others]))
+    return np.bincount(group)[group[pairs[:, 0]]]
 
 
 def _same_files(hashes: Sequence[str]) -> Pairs:

@@ -151,12 +151,6 @@ class Metric(Order):
             return np.argsort(-probabilities, axis=1, kind="stable")
         return probabilities.argmax(axis=1) if classes else (probabilities > 0.5).astype(np.int64)
 
-    @property
-    def level(self) -> float | None:
-        """The quantile, as the settings have it where they name one."""
-        found: float | None = self.settings.get("quantile", self.quantile)
-        return found
-
     def counted(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return values as they count, none below `least`."""
         return outputs if self.least is None else np.maximum(outputs, self.least)
@@ -259,6 +253,7 @@ def chosen(settings: str | Mapping[str, Any], where: str = "metric") -> Metric:
         found,
         title=f"{found.title} ({shown})" if shown else found.title,
         settings=typed_values,
+        quantile=typed_values.get("quantile", found.quantile),
         columns={name: column for name, column in columns.items() if column is not None},
     )
 

@@ -41,8 +41,8 @@ def constant_of(sample: Sample) -> Floats | None:
     if metric.ranks or metric.needs not in ("probability", "value"):
         return None
     wanted = SPACES[sample.space].there(sample.wanted)
-    if metric.level is not None:
-        return np.asarray(np.quantile(wanted, metric.level, axis=0))
+    if metric.quantile is not None:
+        return np.asarray(np.quantile(wanted, metric.quantile, axis=0))
     return np.asarray(np.average(wanted, axis=0, weights=sample.shares))
 
 

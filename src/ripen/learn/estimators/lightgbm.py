@@ -43,7 +43,7 @@ class LightGBM(Boosted):
     def judged_by(self, metric: Metric) -> Self:
         """Return the settings with the quantile that scores best (`Estimator.judged_by`)."""
         found = super().judged_by(metric)
-        return found if self.quantile is not None else replace(found, quantile=metric.level)
+        return found if self.quantile is not None else replace(found, quantile=metric.quantile)
 
     def boost(self, work: Work, known: Known, rate: float, trees: int) -> Any:
         """Return the unfitted estimator (`Boosted.boost`)."""

@@ -85,7 +85,7 @@ def _of_experiment(name: str, message: str | None, experiment: str) -> "Job":
     model, score = job.model_and_score(found.json(layout.metrics), model, where)
     write_bytes(file, found.read(layout.submission))
     settings = config.load_run()
-    tracked = experiments.experiment(settings, name)
+    tracked = experiments.all_experiments(settings).get(name)
     runs = [
         run.info.run_id
         for run in experiments.find(settings, experiment)

@@ -124,13 +124,6 @@ def open_experiment(run: RunSettings, competition: str) -> tuple[Client, str]:
     return client, experiment
 
 
-def experiment(run: RunSettings, competition: str) -> Experiment | None:
-    """Return a competition's experiment, or None. Create the store if it does not exist."""
-    with locked(run):
-        found: Experiment | None = Client(store_uri(run)).get_experiment_by_name(competition)
-        return found
-
-
 def all_experiments(run: RunSettings) -> dict[str, Experiment]:
     """Return the store's experiments by name. Create the store if it does not exist."""
     with locked(run):

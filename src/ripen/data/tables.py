@@ -204,7 +204,7 @@ def parted(text: pd.DataFrame, target: str) -> tuple[pd.DataFrame, pd.DataFrame]
 
 
 def labelled(
-    text: pd.DataFrame, targets: Sequence[str], where: str, leave_out: str | None
+    text: pd.DataFrame, targets: Sequence[str], where: str, *, drop: bool, option: str = ""
 ) -> tuple[pd.DataFrame, str]:
     """Return the rows that have a target, and how many are left out as a sentence, "" for none.
 
@@ -217,8 +217,10 @@ def labelled(
         Columns.
     where : str
         The table's name, for errors.
-    leave_out : str or None
-        What makes ripen leave out rows without a target, for the error; None if it may.
+    drop : bool
+        Whether rows without a target may be left out.
+    option : str
+        What would make `drop` true, for the error.
 
     Raises
     ------
@@ -226,7 +228,7 @@ def labelled(
         If a row has no target and none may be left out, no row has a target, or a row has only
         some of its targets.
 
-    >>> labelled(pd.DataFrame({"y": ["1", "", "NA"]}), ["y"], "", None)[1]
+    >>> labelled(pd.DataFrame({"y": ["1", "", "NA"]}), ["y"], "", drop=True)[1]
     '2 of 3 rows have no y, and are left out'
     """
     blank = text[list(targets)].apply(_is_blank)
@@ -241,8 +243,8 @@ def labelled(
     shown = f"{_rows(none)} have no {' or '.join(targets)}"
     if none.all():
         raise DataError(f"{where}: {shown}: there is nothing to learn")
-    if leave_out is not None:
-        raise DataError(f"{where}: {shown}: {_numbers(none)}. Remove these rows, or {leave_out}")
+    if not drop:
+        raise DataError(f"{where}: {shown}: {_numbers(none)}. Remove these rows, or {option}")
     return text[~none], f"{shown}, and are left out"
 
 

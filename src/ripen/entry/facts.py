@@ -292,7 +292,6 @@ def goal_of(
     if targets.shape[1] > 1:
         return _several(targets, id, tasks)
     target = targets.iloc[:, 0]
-    numbers = numeric(target)
     if named := columns_of(target, list(id.melted) or names):
         other = named if any(key != value for key, value in named.items()) else {}
         task = "binary" if len(named) == 2 else "multiclass"
@@ -303,7 +302,7 @@ def goal_of(
             f"{sample.name}: its columns {', '.join(names[:5])} are neither columns of the "
             f"training table nor values of '{target.name}'"
         )
-    return _single(target, numbers, given.iloc[:, 0], sample.name, metric, ask)
+    return _single(target, given.iloc[:, 0], sample.name, metric, ask)
 
 
 def reachable(sample: Table, names: Sequence[str]) -> None:
@@ -347,15 +346,10 @@ def _several(targets: pd.DataFrame, id: Id, tasks: Collection[str]) -> Goal:
 
 
 def _single(
-    target: "pd.Series[str]",
-    numbers: bool,
-    given: "pd.Series[str]",
-    name: str,
-    metric: str | None,
-    ask: Ask,
+    target: "pd.Series[str]", given: "pd.Series[str]", name: str, metric: str | None, ask: Ask
 ) -> Goal:
     """Return the goal of one column: a label, several labels, a probability or a number."""
-    values = target.value_counts()
+    values, numbers = target.value_counts(), numeric(target)
     counts = f"{len(values)} values"
     if len(values) <= 2:
         counts = " and ".join(f"{count:,} rows of {value}" for value, count in values.items())
@@ -379,24 +373,11 @@ def _single(
             f"target '{target.name}': {len(values):,} different texts in {len(target):,} rows. "
             "ripen predicts classes and numbers: it cannot enter this competition"
         )
-    sample = set(given)
     if len(values) == 2:
-        if sample <= set(values.index) and (len(sample) == 2 or not numbers):
-            return Goal(
-                "binary", "label", counts, f"{name} holds {' and '.join(sorted(sample))}", {}
-            )
-        if not sample <= {*values.index, "0", "1"}:
-            return Goal("binary", "probability", counts, f"{name} holds {given.iloc[0]}", {})
-        said = f"{name} holds {given.iloc[0]} in every row"
-        options = ["label", "probability"]
-        if values.min() < RARE * len(target):
-            options, said = options[::-1], f"{said}, and one class is rare"
-        elif _YES.search(str(given.name)):
-            options, said = options[::-1], f"{said}, and its column is named '{given.name}'"
-        return Goal("binary", metric or ask("submission", options, said), counts, said, {})
+        return _of_two(target, numbers, given, name, counts, metric, ask)
     most = int(given.str.count(r"\S+").max())
     spaced = given.str.split().explode().isin(set(values.index)).all()
-    if most > 1 and spaced and not sample <= set(values.index):
+    if most > 1 and spaced and not set(given) <= set(values.index):
         return Goal("multiclass", "labels", counts, f"{name} holds {most} labels a row", {})
     if numbers:
         whole = pd.to_numeric(given, errors="coerce").mod(1).eq(0).all()
@@ -408,6 +389,30 @@ def _single(
         if task == "regression":
             return Goal("regression", "value", f"{counts}, in order", "a number", {})
     return Goal("multiclass", "label", counts, f"{name} holds one class a row", {})
+
+
+def _of_two(
+    target: "pd.Series[str]",
+    numbers: bool,
+    given: "pd.Series[str]",
+    name: str,
+    counts: str,
+    metric: str | None,
+    ask: Ask,
+) -> Goal:
+    """Return the goal of a column of two values: a label, or a probability."""
+    values, sample = target.value_counts(), set(given)
+    if sample <= set(values.index) and (len(sample) == 2 or not numbers):
+        return Goal("binary", "label", counts, f"{name} holds {' and '.join(sorted(sample))}", {})
+    if not sample <= {*values.index, "0", "1"}:
+        return Goal("binary", "probability", counts, f"{name} holds {given.iloc[0]}", {})
+    said = f"{name} holds {given.iloc[0]} in every row"
+    options = ["label", "probability"]
+    if values.min() < RARE * len(target):
+        options, said = options[::-1], f"{said}, and one class is rare"
+    elif _YES.search(str(given.name)):
+        options, said = options[::-1], f"{said}, and its column is named '{given.name}'"
+    return Goal("binary", metric or ask("submission", options, said), counts, said, {})
 
 
 def tags_of(target: "pd.Series[str]") -> list[str]:

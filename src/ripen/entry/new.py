@@ -20,13 +20,13 @@ from ripen.entry.proposal import propose
 from ripen.settings.compose import CONF
 from ripen.stages import settings
 
-TOLD = {
+DECIDES = {
     "label": "accuracy, or f1",
     "probability": "roc_auc, or log_loss",
     "multiclass": "accuracy",
     "regression": "rmse",
 }
-"""Metrics that say a task or a form of submission, where the files do not."""
+"""Metrics that decide on a task or a form of submission, where the files do not."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -111,7 +111,9 @@ class Asked:
         """Return one of the options (`ripen.entry.facts.Ask`)."""
         if self._yes:
             other = options[1]
-            told = f". For {other}: --metric {TOLD[other]}" if key in ("task", "submission") else ""
+            told = (
+                f". For {other}: --metric {DECIDES[other]}" if key in ("task", "submission") else ""
+            )
             chosen = f"Chosen: {options[0]}, not {' or '.join(options[1:])}"
             print(f"not sure of {key}: {reason}. {chosen}{told}")
             return options[0]

@@ -19,12 +19,13 @@ from ripen.entry.kaggle_page import KagglePage
 from ripen.entry.metric_words import metric_of, needs, usual
 from ripen.settings.schema import Files as Names
 
+DROP = "add --drop-unlabelled"
 LINES = 20
 WIDTH = 100
 MORE = 1.0  # least skewness of amounts
 MOST = 0.5  # share of the rows that are more than 0, and
 WIDE = 100  # ratio of large to small amounts, if some rows are 0
-_TOLD = re.compile(r"\b(evaluation|evaluated|metric|scored)\b.{0,1500}", re.IGNORECASE | re.DOTALL)
+_NAMED = re.compile(r"\b(evaluation|evaluated|metric|scored)\b.{0,1500}", re.IGNORECASE | re.DOTALL)
 Known = tuple[str, str]  # a metric of the registry, and where it is named
 
 
@@ -85,7 +86,7 @@ def registered(page: KagglePage | None, files: Files) -> Known | None:
         return page.registered
     for name, text in files.texts.items():
         # Before these words others may be names of columns.
-        told = _TOLD.search(text)
+        told = _NAMED.search(text)
         if told and (metric := metric_of(told[0])):
             return metric, f"{name} names it"
     return None
@@ -95,27 +96,33 @@ def _allowed(known: Known | None) -> tuple[str, ...]:
     return METRICS[known[0]].tasks if known else ()
 
 
+def _whole(parts: Parts, train: Table, test: Table, id: facts.Id) -> tuple[Table, Table]:
+    """Return the two tables with ids, if the sample numbers the rows, and with the targets."""
+    texts = {"train": train.text, "test": test.text}
+    texts = with_numbers(texts, id.name, parts.sample.text[id.in_sample])
+    labels = parts.labels
+    if labels is not None and id.name in labels.text and id.name in train.text:
+        texts["train"] = joined_by(id.name, train.text, labels.text)
+    return replace(train, text=texts["train"]), replace(test, text=texts["test"])
+
+
 def _of_table(
     files: Files, parts: Parts, known: Known | None, ask: Ask, drop_unlabelled: bool
 ) -> list[Fact]:
     train, test, sample, labels = parts.train, parts.test, parts.sample, parts.labels
-    for part, table in (("train", train), ("test", test)):
-        if table is None:
-            raise DataError(f"{files.where}: no {part}.csv found. {files.shown}")
-    assert train is not None
-    assert test is not None
-    others = {name: each for name, each in files.tables.items() if each is not sample}
-    facts.looked_up(sample, test, others.values())
+    if train is None or test is None:
+        raise DataError(
+            f"{files.where}: no {'test' if train else 'train'}.csv found. {files.shown}"
+        )
+    others = [each for each in files.tables.values() if each is not sample]
+    facts.looked_up(sample, test, others)
     id = facts.id_of(sample, test)
-    texts = {"train": train.text, "test": test.text}
-    texts = with_numbers(texts, id.name, sample.text[id.in_sample])
-    if labels is not None and id.name in labels.text and id.name in train.text:
-        texts["train"] = joined_by(id.name, train.text, labels.text)
-    train, test = replace(train, text=texts["train"]), replace(test, text=texts["test"])
+    train, test = _whole(parts, train, test, id)
     facts.unique(train, id.name)
     targets, reason, dropped = facts.target_of(train, test, sample, id, ask)
-    option = None if drop_unlabelled else "add --drop-unlabelled"
-    learnable, unlabelled = labelled(train.text, targets, train.name, option)
+    learnable, unlabelled = labelled(
+        train.text, targets, train.name, drop=drop_unlabelled, option=DROP
+    )
     train = replace(train, text=learnable.reset_index(drop=True))
     reason = "; ".join(filter(None, (reason, unlabelled)))
     drops = f"{test.name} lacks {'it' if len(dropped) == 1 else 'them'}"
@@ -131,18 +138,14 @@ def _of_table(
     types = column_facts.odd(
         train.text.drop(columns=left_out, errors="ignore"), test.text, form.get("decimal", ".")
     )
-    with_others = joins.of_tables(train, test, others.values(), targets)
+    with_others = joins.of_tables(train, test, others, targets)
     columns: dict[str, Any] = {"drop": [*dropped, *extra]} if dropped or extra else {}
     why = [drops] * bool(columns) + [types.reason] * bool(types.settings)
     if types.settings:
         columns["types"] = types.settings
     names: dict[str, Any] = {"train": train.name, "test": test.name, "sample": sample.name}
-    if labels is not None:
-        names["labels"] = labels.name
-    if unlabelled:
-        names["drop_unlabelled"] = True
-    if with_others:
-        names["joined"] = list(with_others)
+    names |= {"labels": labels and labels.name, "drop_unlabelled": bool(unlabelled)}
+    names |= {"joined": list(with_others) or None}
     only = targets[0] if len(targets) == 1 else targets
     if goal.tags:
         only, columns["tags"] = goal.tags, targets[0]
@@ -165,7 +168,12 @@ def _of_images(
     sample = parts.sample
     named = image_facts.check_ids(files, sample)
     labels = image_facts.labels_of(files, sample)
-    targets = labels.targets
+    targets, unlabelled = labels.targets, ""
+    if labels.several is not None:  # a table of classes needs one for each image
+        names = [*map(str, targets)]
+        targets, unlabelled = labelled(
+            targets, names, labels.table, drop=drop_unlabelled, option=DROP
+        )
     id = facts.Id(str(sample.text.columns[0]), str(sample.text.columns[0]), named)
     goal = facts.goal_of(targets, sample, id, needs(known and known[0]), ask, _allowed(known))
     image_facts.read_by(labels.read, files, labels, list(sample.text[id.in_sample]))
@@ -188,7 +196,7 @@ def _of_images(
         reasons = "; ".join(filter(None, (how.reason, rare)))
         validation = [Fact("validation", kind | how.settings | {"folds": split.FOLDS}, reasons)]
     given: dict[str, Any] = {"sample": sample.name, "train": labels.table}
-    given |= {"groups": groups and groups[0].name, "drop_unlabelled": drop_unlabelled}
+    given |= {"groups": groups and groups[0].name, "drop_unlabelled": bool(unlabelled)}
     listed, test = files.tables.get(labels.table), parts.test
     models: list[Fact] = []
     typed: dict[str, Any] = {}
@@ -210,7 +218,7 @@ def _of_images(
         Fact("defaults", ["/kind/images"]),
         *_names({key: name for key, name in given.items() if name}),
         Fact("id", id.name, id.reason),
-        *([Fact("target", only)] if only else []),
+        *([Fact("target", only, unlabelled)] if only else []),
         *_goal(goal, known, targets, _asked(sample, id)),
         Fact("images", settings, why),
         *models,

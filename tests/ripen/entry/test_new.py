@@ -18,7 +18,7 @@ from ripen.entry import new as command
 from ripen.settings.yaml_files import read
 from tests.ripen.conftest import ROOT
 from tests.ripen.http_server import running
-from tests.ripen.images import zipped
+from tests.ripen.images import encoded, make_image, zipped
 from tests.ripen.kaggle_server import COMPETITION, Kaggle, sign_in
 
 FACTS = ("files", "id", "target", "task", "metric", "submission", "validation", "images")
@@ -174,6 +174,34 @@ def test_rows_without_a_target_do_not_count_once_they_may_be_left_out(here: Path
     text = Path("conf/competition/mine.yaml").read_text()
     assert "; 2 of 22 rows have no y, and are left out\n" in text
     assert "task: binary # 10 rows of a and 10 rows of b\n" in text
+
+
+def test_images_without_their_targets_are_left_out_as_rows_are(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = [str(1.5 * i) for i in range(30)]
+    table = pd.DataFrame({"id": [f"{i}.jpg" for i in range(30)], "x": places, "y": places})
+    sample = pd.DataFrame({"id": ["90.jpg", "91.jpg"], "x": 0, "y": 0})
+    (here / "mine").mkdir()
+    sample.to_csv(here / "mine/sample_submission.csv", index=False)
+    images = {f"train/{i}.jpg": encoded(make_image(i, 48, 36)) for i in range(30)}
+    images |= {f"test/{i}.jpg": encoded(make_image(i, 48, 36)) for i in (90, 91)}
+    (here / "mine/images.zip").write_bytes(zipped(images))
+    table.to_csv(here / "mine/train.csv", index=False)
+    new = ["new", "mine", "--from", "mine", "--yes"]
+    assert cli.main([*new, "--drop-unlabelled"]) == 0
+    assert "files" not in settings("mine")  # none lacks its targets
+    Path("conf/competition/mine.yaml").unlink()
+    table.assign(x=["", *places[1:]], y=["", *places[1:]]).to_csv("mine/train.csv", index=False)
+    assert cli.main(new) == 1
+    assert "1 of 30 rows have no x or y: row 1. Remove these rows, or add --drop-unlabelled" in (
+        capsys.readouterr().err
+    )
+    assert cli.main([*new, "--drop-unlabelled"]) == 0
+    assert settings("mine")["files"] == {"drop_unlabelled": True}
+    assert "# 1 of 30 rows have no x or y, and are left out\n" in (
+        Path("conf/competition/mine.yaml").read_text()
+    )
 
 
 @pytest.mark.parametrize(

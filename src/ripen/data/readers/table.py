@@ -229,8 +229,8 @@ def learnable(competition: Competition, text: pd.DataFrame, path: Path) -> pd.Da
         If there are others, and `files.drop_unlabelled` is not set.
     """
     names = [name for name in competition.targets if name in text]
-    setting = None if competition.files.drop_unlabelled else "set files.drop_unlabelled to true"
-    found, left_out = labelled(text, names, str(path), setting)
+    drop, option = competition.files.drop_unlabelled, "set files.drop_unlabelled to true"
+    found, left_out = labelled(text, names, str(path), drop=drop, option=option)
     if left_out:
         print(f"prepare: {path.name}: {left_out}")
     return found

@@ -7,17 +7,17 @@ A worker that is killed loses its own fold, which is run again.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
 from ripen.core.atomic import replacing
 from ripen.core.errors import TrainingError
 from ripen.settings.schema import Launcher
+
+if TYPE_CHECKING:  # most fits are spread by neither
+    from ripen.learn.sweeps.on_processes import Processes
+    from ripen.learn.sweeps.on_ray import Ray
 
 ATTEMPTS = 3  # at a fold whose worker was lost
 MARK = ".npz"  # of the file that is written last: with it the fold is whole
@@ -56,105 +56,54 @@ def spread(
     UsageError
         If Ray is not installed, or no cluster answers.
     """
-    if launcher.name == "ray" and len(missing) > 1:
-        _on_ray(missing, launcher, fold, kept, files())
-    elif launcher.name == "joblib" and len(missing) > 1:
-        _in_processes(missing, launcher.workers or os.cpu_count() or 1, fold, kept)
-
-
-def _on_ray(
-    missing: list[int],
-    launcher: Launcher,
-    fold: Callable[[int], Content],
-    kept: Path,
-    files: list[Path],
-) -> None:
-    from ripen.learn.sweeps.on_ray import Ray  # only here: it is an extra
-
-    cluster = Ray(fold, files, launcher.workers, launcher.address)
+    workers = _launched(launcher, len(missing), fold, files)
+    if workers is None:
+        return
     waiting, running, lost = list(reversed(missing)), 0, Counter[int]()
     try:
         while waiting or running:
-            while waiting and cluster.room > 0:
-                cluster.submit(waiting[-1], waiting.pop())
+            while waiting and workers.room > 0:
+                workers.submit(waiting[-1], waiting.pop())
                 running += 1
-            for place, found in cluster.done():
+            for place, found in workers.done():
                 running -= 1
                 if found is not None:
                     _write(found, kept)
                     continue
                 lost[place] += 1
                 if lost[place] == ATTEMPTS:
-                    raise _lost(place)
+                    raise TrainingError(
+                        f"fold {place} lost its worker {ATTEMPTS} times: is there too little "
+                        "memory? The finished folds are kept. Choose fewer launcher.workers"
+                    )
                 waiting.append(place)
     finally:
-        cluster.close()
+        workers.close()
 
 
-def _in_processes(
-    missing: list[int], workers: int, fold: Callable[[int], Content], kept: Path
-) -> None:
-    """Give each worker a pool of one process: a pool that loses a process is broken as a whole."""
-    if (workers := min(workers, len(missing))) < 2:
-        return
-    waiting: SimpleQueue[int] = SimpleQueue()
-    for place in missing:
-        waiting.put(place)
-    with ThreadPoolExecutor(workers) as threads:
-        running = [threads.submit(_work, waiting, fold, kept) for _ in range(workers)]
-        for each in running:
-            each.result()
+def _launched(
+    launcher: Launcher,
+    folds: int,
+    fold: Callable[[int], Content],
+    files: Callable[[], list[Path]],
+) -> "Processes[int, Content] | Ray[int, Content] | None":
+    """Return the workers; None where folds are better fitted one after the other."""
+    if launcher.name == "basic" or folds < 2:
+        return None
+    if launcher.name == "joblib":
+        from ripen.learn.sweeps.on_processes import Processes
+
+        workers = min(launcher.workers or os.cpu_count() or 1, folds)
+        return Processes(fold, workers) if workers > 1 else None
+    from ripen.learn.sweeps.on_ray import Ray  # only here: it is an extra
+
+    return Ray(fold, files(), launcher.workers, launcher.address)
 
 
 def content(folder: Path) -> Content:
     """Read the files of a folder."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
-def _work(waiting: "SimpleQueue[int]", fold: Callable[[int], Content], kept: Path) -> None:
-    """Fit folds one after the other in a process, until none waits."""
-    with closing(_Process()) as process:
-        for place in _each(waiting):
-            _write(process.fit(fold, place), kept)
-
-
-class _Process:
-    """A process that fits folds; where it is lost, another one takes its place."""
-
-    def __init__(self) -> None:
-        from joblib.externals.loky import ProcessPoolExecutor
-
-        self._open = partial(ProcessPoolExecutor, max_workers=1)
-        self._pool = self._open()
-
-    def fit(self, fold: Callable[[int], Content], place: int) -> Content:
-        for _ in range(ATTEMPTS):
-            try:
-                found: Content = self._pool.submit(fold, place).result()
-                return found
-            except BrokenProcessPool:
-                self.close()
-                self._pool = self._open()
-        raise _lost(place)
-
-    def close(self) -> None:
-        self._pool.shutdown(kill_workers=True)
-
-
-def _lost(place: int) -> TrainingError:
-    return TrainingError(
-        f"fold {place} lost its worker {ATTEMPTS} times: is there too little memory? The finished "
-        "folds are kept. Choose fewer launcher.workers"
-    )
-
-
-def _each(waiting: "SimpleQueue[int]") -> Iterator[int]:
-    while True:
-        try:
-            yield waiting.get_nowait()
-        except Empty:
-            return
 
 
 def _write(found: Content, kept: Path) -> None:

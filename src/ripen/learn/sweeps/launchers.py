@@ -4,14 +4,12 @@ A launcher runs them in this process, in processes of its own, or on a Ray clust
 changes no result.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Protocol
+from typing import Protocol
 
 from ripen.core.errors import TrainingError
+from ripen.learn.sweeps.on_processes import Processes
 from ripen.learn.sweeps.store import ClaimedTrial, Store
 from ripen.learn.sweeps.study import Study
 from ripen.learn.sweeps.trial import (
@@ -93,46 +91,6 @@ class Basic:
         pass
 
 
-class Joblib:
-    """In processes of this machine."""
-
-    def __init__(self, workers: int | None) -> None:
-        self._workers = workers or os.cpu_count() or 1
-        self._running: dict[Future[Result], int] = {}
-
-    @property
-    def room(self) -> int:
-        return self._workers - len(self._running)
-
-    def submit(self, trial: int, spec: TrialSpec) -> None:
-        # Joblib's own pool of processes: it gives a fresh one where a worker was killed.
-        from joblib.externals.loky import get_reusable_executor
-
-        pool = get_reusable_executor(max_workers=self._workers)
-        try:
-            future = pool.submit(run, spec)
-        except BrokenProcessPool:  # noticed only now
-            pool = get_reusable_executor(max_workers=self._workers)
-            future = pool.submit(run, spec)
-        self._running[future] = trial
-
-    def done(self) -> Done:
-        ended, _ = wait(self._running, return_when=FIRST_COMPLETED)
-        return [(self._running.pop(future), _result(future)) for future in ended]
-
-    def close(self) -> None:
-        from joblib.externals.loky import get_reusable_executor
-
-        get_reusable_executor(max_workers=self._workers).shutdown(kill_workers=True)
-
-
-def _result(future: Future[Result]) -> Result | None:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        return None
-
-
 def launcher(settings: LauncherSettings, study: Study) -> Launcher:
     """Return the launcher that the settings name.
 
@@ -141,16 +99,10 @@ def launcher(settings: LauncherSettings, study: Study) -> Launcher:
     UsageError
         If Ray is not installed, or its cluster cannot be reached.
     """
-    make: dict[str, Callable[[], Any]] = {
-        "basic": lambda: Basic(stacked=as_trial(study.competition) is not None),
-        "joblib": lambda: Joblib(settings.workers),
-        "ray": lambda: _ray(settings, study),
-    }
-    made: Launcher = make[settings.name]()
-    return made
-
-
-def _ray(settings: LauncherSettings, study: Study) -> Launcher:
+    if settings.name == "basic":
+        return Basic(stacked=as_trial(study.competition) is not None)
+    if settings.name == "joblib":
+        return Processes(run, settings.workers)
     from ripen.learn.sweeps.on_ray import Ray  # only here: it is an extra
 
     data = files(study.competition_name, study.competition)

@@ -15,6 +15,7 @@ import mlflow
 import numpy as np
 import optuna
 import pandas as pd
+import psutil
 import pytest
 import sqlalchemy
 from mlflow.entities import Run
@@ -194,10 +195,9 @@ def test_a_killed_worker_costs_no_trial(make_study: MakeStudy) -> None:
     killed: list[int] = []
 
     def kill(store: Store, finished: list[FinishedTrial]) -> None:
-        from joblib.externals.loky import get_reusable_executor
-
         if finished and not killed:
-            killed.extend(get_reusable_executor()._processes)
+            children = psutil.Process().children()
+            killed.extend(each.pid for each in children if "LokyProcess" in str(each.cmdline()))
             os.kill(killed[0], signal.SIGKILL)
 
     joblib = Launcher(name="joblib", workers=2, address=None)

@@ -20,8 +20,8 @@ from ripen.data.card import GAP, montage
 from ripen.data.image_input import Input
 from ripen.judge.image_figures import Tile, fitted, in_rows, tile_figure
 from ripen.judge.plots import evenly
-from ripen.learn.arrays import ONE, Unit
 from ripen.learn.seen import SEEN
+from ripen.learn.target_transform import ONE, Unit
 from ripen.settings.compose import check
 
 MAPS = 6  # layers with a map in the figure

@@ -15,29 +15,10 @@ from ripen.core.errors import DataError
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import Outputs
 from ripen.learn.models.saved import write_net
+from ripen.learn.target_transform import ONE, Unit, in_units
 
 if TYPE_CHECKING:  # engines import torch
     from ripen.nets.engines.engine import Engine
-
-Unit = tuple[float, float] | tuple[list[float], list[float]]
-ONE: Unit = (0.0, 1.0)
-
-
-def unit_of(y: Targets) -> Unit:
-    """Return mean and standard deviation of numbers to predict, one of each for each column."""
-    if y.ndim == 1:
-        return float(np.mean(y)), float(np.std(y)) or 1.0
-    scales = [float(scale) or 1.0 for scale in np.std(y, axis=0)]
-    return [float(mean) for mean in np.mean(y, axis=0)], scales
-
-
-def in_units(outputs: Outputs, unit: Unit) -> Outputs:
-    """Return a net's outputs, of shape (n, k), as the numbers that it predicts."""
-    mean, scale = unit
-    if isinstance(mean, float):
-        return outputs * scale + mean
-    found: Outputs = outputs * np.asarray(scale) + np.asarray(mean)
-    return found
 
 
 def write_rows(
@@ -134,7 +115,7 @@ class FittedNet:
         values = x if self.encoder is None else self.encoder.transform(x)
         files = self.folder / "deploy.prototxt", self.folder / "model.caffemodel"
         found = self.engine.predict(*files, values.reshape(len(values), *self.shape))
-        return found if self.unit == ONE else in_units(found, self.unit)
+        return in_units(found, self.unit)
 
     def save(self, folder: Path) -> None:
         """Write Caffe's files and the encoder."""

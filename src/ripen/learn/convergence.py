@@ -6,6 +6,7 @@ The first two are the talk's: the loss changes little from one check to the next
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
 import pandas as pd
 
@@ -55,6 +56,11 @@ class Convergence:
     _previous: float = field(default=float("inf"), repr=False)
     _unchanged: int = field(default=0, repr=False)
     _since_best: int = field(default=0, repr=False)
+
+    @classmethod
+    def of(cls, train: Train, max_iter: int) -> Self:
+        """Return what the settings say."""
+        return cls(train.tolerance, train.patience, train.early_stopping, max_iter)
 
     def check(self, iteration: int, loss: float, validation_loss: float) -> Reason | None:
         """Record one check.

@@ -7,9 +7,9 @@ so that a fit that was killed goes on with the next fold.
 import gc
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,134 +19,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ripen.competition import predictions
-from ripen.competition.index import Index, Ints
+from ripen.competition.index import Ints
 from ripen.competition.metrics import METRICS
-from ripen.competition.splitters import Splitter
 from ripen.core.atomic import replacing
 from ripen.core.errors import DataError
 from ripen.core.frames import read_frame, write_frame
-from ripen.learn import averaging, pseudo_labels, rare, target_transform, thinning, tuning
+from ripen.learn import averaging, pseudo_labels, rare, target_transform, tuning
 from ripen.learn.convergence import Check, Training, write_training
-from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work, ignore
-from ripen.learn.inputs import Input
-from ripen.settings.schema import PseudoLabels
-
-KEPT = Path(".ripen") / "folds"
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Fit:
-    """One model of a competition, about to be fitted.
-
-    Attributes
-    ----------
-    estimator : Estimator
-    splitter : Splitter
-    index : Index
-    input : Input
-    work : Work
-        Its folder is the model's.
-    key : str
-        Hash of all that the result depends on; it names the folder of a killed fit's folds.
-    say : callable
-        Called with a line of progress at each step.
-    studies : callable
-        Returns Optuna's storage for the trials of a tuned model; None keeps them in memory.
-    pseudo_labels : PseudoLabels, optional
-        How test rows are labelled to learn from; None where none are.
-    """
-
-    estimator: Estimator
-    splitter: Splitter
-    index: Index
-    input: Input
-    work: Work
-    key: str
-    say: Say
-    studies: Callable[[], Any] = lambda: None
-    pseudo_labels: PseudoLabels | None = None
-
-    def enough(self, train: Ints) -> bool:
-        """Whether there are enough rows to learn from."""
-        return not _lack(self, train)
-
-    @property
-    def kept(self) -> Path:
-        """The folder of its finished folds, until it is whole."""
-        return KEPT / self.key
-
-    def missing(self) -> list[int]:
-        """Return the folds that are to be fitted, by their places.
-
-        Where no model is refitted the last fold's stands for all, and is fitted at the end.
-        """
-        count = len(self.folds()) - (not self.refits)
-        return [place for place in range(count) if _kept(self.kept, place) is None]
-
-    def rows(self, numbers: Ints) -> Rows:
-        """Return rows of the index with what the model takes of them."""
-        named, weight = self.index.rows["group"].to_numpy(object)[numbers], self.index.weight
-        groups = None
-        if (named != "").any():  # a row without one is a group of its own
-            groups = np.where(named == "", [f"row {number}" for number in numbers], named)
-        return Rows(
-            self.input.take(numbers),
-            self.index.targets[numbers],
-            groups,
-            None if weight is None else weight[numbers],
-        )
-
-    def taken(self, train: Ints) -> Ints:
-        """Return the training rows that the model learns from: all, or as many as it takes."""
-        return thinning.thinned(train, self.index.targets, self.estimator.most, self.work.seed)
-
-    @property
-    def refits(self) -> bool:
-        """Whether the test rows are predicted by a model of all labelled rows."""
-        own = self.estimator.refits
-        return self.splitter.refit if own is None else own
-
-    def folds(self) -> list["Fold"]:
-        """Return the folds in which rows are held out for this model, those of repeats one by one.
-
-        A model of some folds only takes those of the first split.
-        """
-        learnable, found = self.index.learnable(), []
-        for number, folds in enumerate(self.index.repeats):
-            own = folds[learnable]
-            groups = self.index.groups.to_numpy()[learnable]
-            for k in map(int, np.unique(own[own >= 0])):
-                trains = self.splitter.trains(own, k, groups)
-                held = learnable[own == k]
-                found.append(Fold(number, k, learnable[trains], held, len(self.index.repeats) > 1))
-        return found[: self.estimator.folds]
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One fold: rows of the index that train, and those that are held out.
-
-    Attributes
-    ----------
-    repeat : int
-        Number of its split, which is also added to the competition's seed.
-    number : int
-    train, held : int64 ndarray
-    repeated : bool
-        Whether there are other splits.
-    """
-
-    repeat: int
-    number: int
-    train: Ints
-    held: Ints
-    repeated: bool = False
-
-    @property
-    def name(self) -> str:
-        """Its name in progress lines and errors."""
-        return f"fold {self.number}" + (f" of repeat {self.repeat + 1}" if self.repeated else "")
+from ripen.learn.estimator import Estimator, Fitted, Outputs, Work, ignore
+from ripen.learn.model_fit import Fit, Fold
 
 
 def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
@@ -164,13 +45,13 @@ def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
         If the training rows of some fold are too few.
     """
     test, learnable = fit.index.part("test"), fit.index.learnable()
-    folds, kept, missing = fit.folds(), fit.kept, fit.missing()
-    if len(missing) < len(folds):
+    folds, kept, unfitted = fit.folds(), fit.kept, missing(fit)
+    if len(unfitted) < len(folds):
         _restore(kept, fit.work.folder)
     outputs, answers, before, curves = [], [], [], []
     fitted: Fitted | None = None
     for place, fold in enumerate(folds):
-        if place in missing or (place == len(folds) - 1 and not fit.refits):
+        if place in unfitted or (place == len(folds) - 1 and not fit.refits):
             fitted = fit_fold(fit, place, kept)
         saved = _kept(kept, place)
         assert saved is not None  # it was fitted just now, or found whole
@@ -196,6 +77,15 @@ def run(fit: Fit) -> tuple[list[pd.DataFrame], Fitted]:
         tables.append(predictions.table("test", test, found))
     shutil.rmtree(kept, ignore_errors=True)
     return tables, fitted
+
+
+def missing(fit: Fit) -> list[int]:
+    """Return the folds that are to be fitted, by their places.
+
+    Where no model is refitted the last fold's stands for all, and is fitted at the end.
+    """
+    count = len(fit.folds()) - (not fit.refits)
+    return [place for place in range(count) if _kept(fit.kept, place) is None]
 
 
 def for_test_rows(fit: Fit) -> Iterator[Fitted]:
@@ -247,7 +137,7 @@ class Kept(NamedTuple):
 
 def _fold(fit: Fit, fold: Fold, place: int, test: Ints) -> tuple[Fitted, Kept]:
     """Fit without a fold; return the model, and what it says of the fold and of the test rows."""
-    check_enough(fit, fold.train, f"without {fold.name} ")
+    fit.check_enough(fold.train, f"without {fold.name} ")
     # Nets hold reference cycles. Collect them now, or two nets' arrays are in memory at once.
     gc.collect()
     with _folder(fit, place) as folder:
@@ -269,7 +159,7 @@ def _everything(fit: Fit, learnable: Ints, curves: Sequence[pd.DataFrame]) -> Fi
     Its own would be of rows that it learns.
     """
     if fit.estimator.learns:
-        check_enough(fit, learnable, "")
+        fit.check_enough(learnable, "")
     gc.collect()
     estimator = tuning.tuned(fit, learnable, "all rows")
     means = {
@@ -324,7 +214,7 @@ def _learnt_from(
 def _fitted(fit: Fit, estimator: Estimator, train: Ints, held: Ints | None, work: Work) -> Fitted:
     """Fit to rows; classes of too few rows are left out, where at least two others remain."""
     train = fit.taken(train)
-    known = _learnt(fit, train)
+    known = fit.learnt(train)
     if known is None:
         validation = None if held is None else fit.rows(held)
         return averaging.fit(estimator, fit.rows(train), validation, work)
@@ -335,42 +225,6 @@ def _fitted(fit: Fit, estimator: Estimator, train: Ints, held: Ints | None, work
     work = replace(work, outputs=len(known))
     fitted = averaging.fit(estimator, rare.renumbered(fit.rows(train), known), validation, work)
     return rare.Widened(fitted, known, len(fit.index.names), 1 / (len(train) + 1))
-
-
-def _learnt(fit: Fit, train: Ints) -> tuple[int, ...] | None:
-    """Return the classes that can be learnt, None if all can, or fewer than two, or no class is."""
-    if not fit.index.task.classifies or not fit.estimator.learns:
-        return None
-    found = rare.learnt(fit.index.targets[train], len(fit.index.names), fit.estimator.least()[0])
-    return None if len(found) == len(fit.index.names) or len(found) < 2 else found
-
-
-def check_enough(fit: Fit, train: Ints, when: str) -> None:
-    """Make sure that there are enough rows to learn from.
-
-    Raises
-    ------
-    DataError
-        If there are not.
-    """
-    few = len(train) < fit.estimator.least()[1]
-    if (reason := _lack(fit, train)) and (few or _learnt(fit, train) is None):
-        raise DataError(f"{when}{reason}")
-
-
-def _lack(fit: Fit, train: Ints) -> str:
-    """Return which rows a model lacks; "" if none."""
-    per_class, rows = fit.estimator.least()
-    if len(train) < rows:
-        return f"there are {len(train)} rows to learn from, and the model needs {rows}"
-    if not fit.index.task.classifies or fit.index.targets.ndim > 1:
-        return ""
-    counts = np.bincount(fit.index.targets[train].astype(np.int64), minlength=len(fit.index.names))
-    # A class may be absent from one fold's training rows only where it is rare in all of them.
-    if counts.min() < per_class:
-        name = fit.index.names[int(counts.argmin())]
-        return f"class '{name}' has {counts.min()} rows, and the model needs {per_class}"
-    return ""
 
 
 def learning_curve(fit: Fit, sizes: Sequence[int]) -> pd.DataFrame:
@@ -389,7 +243,7 @@ def learning_curve(fit: Fit, sizes: Sequence[int]) -> pd.DataFrame:
     measured = []
     if fit.estimator.has_learning_curve and len(held):
         for size in sizes:
-            if size > len(pool) or _lack(fit, pool[:size]):
+            if size > len(pool) or not fit.enough(pool[:size]):
                 continue
             with tempfile.TemporaryDirectory() as temporary:
                 work = replace(fit.work, folder=Path(temporary), callback=ignore, history=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ripen.core.json_files import read_json, write_json
 from ripen.data.image_input import Input
-from ripen.learn.arrays import ONE, Unit
+from ripen.learn.target_transform import ONE, Unit
 from ripen.settings.compose import as_mapping
 
 SEEN = "seen.json"

@@ -1,7 +1,9 @@
 """Transforms of a regression's targets: models learn these, and predictions are brought back.
 
-As `sklearn.compose.TransformedTargetRegressor`, for any estimator: nets, and boosting, whose
-held-out rows end a training, take both parts transformed.
+Nets learn numbers of the size of their weights: standardized ones, whose `Unit` is kept beside
+the weights. A transform that a setting names is as `sklearn.compose.TransformedTargetRegressor`,
+for any estimator: nets, and boosting, whose held-out rows end a training, take both parts
+transformed.
 """
 
 from collections.abc import Callable
@@ -20,6 +22,34 @@ from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work
 
 ABOUT, KEY = "model.json", "transform"  # of a served model
 LARGEST = 80.0  # exp(80) is 5.5e34, whose square is finite
+Unit = tuple[float, float] | tuple[list[float], list[float]]
+"""Mean and standard deviation of the numbers to predict, one of each for each column."""
+ONE: Unit = (0.0, 1.0)
+
+
+def unit_of(y: Targets) -> Unit:
+    """Return the unit of numbers to predict."""
+    if y.ndim == 1:
+        return float(np.mean(y)), float(np.std(y)) or 1.0
+    scales = [float(scale) or 1.0 for scale in np.std(y, axis=0)]
+    return [float(mean) for mean in np.mean(y, axis=0)], scales
+
+
+def standardized(y: Targets, unit: Unit) -> NDArray[np.float64]:
+    """Return numbers to predict in their unit."""
+    mean, scale = map(np.asarray, unit)
+    return np.asarray((y - mean) / scale, np.float64)
+
+
+def in_units(outputs: Outputs, unit: Unit) -> Outputs:
+    """Return a net's outputs, of shape (n, k), as the numbers that it predicts."""
+    if unit == ONE:
+        return outputs
+    mean, scale = unit
+    if isinstance(mean, float):
+        return outputs * scale + mean
+    found: Outputs = outputs * np.asarray(scale) + np.asarray(mean)
+    return found
 
 
 @dataclass(frozen=True)

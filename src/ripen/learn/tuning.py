@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +22,9 @@ from ripen.core.json_files import write_json
 from ripen.core.reproducibility import derived_seed
 from ripen.learn import boosting, target_transform
 from ripen.learn.estimator import Estimator, Rows, Tune, estimator, ignore
+from ripen.learn.model_fit import Fit
 from ripen.learn.sweeps import space as spaces
 from ripen.settings.compose import as_mapping
-
-if TYPE_CHECKING:  # optuna is imported only where something is tuned
-    from ripen.learn.fitting import Fit
 
 TUNED = "tuned.json"
 STARTUP = 5  # trials that are finished before one is pruned
@@ -68,7 +66,7 @@ def metric_of(tune: Tune, task_metric: str) -> Metric:
     return METRICS[task_metric] if tune.metric is None else chosen(tune.metric, "tune.metric")
 
 
-def tuned(fit: "Fit", train: Ints, name: str, repeat: int = 0) -> Estimator:
+def tuned(fit: Fit, train: Ints, name: str, repeat: int = 0) -> Estimator:
     """Return a model's estimator with the settings that are best among training rows.
 
     It is the estimator itself where nothing is tuned, where the rows are too few for inner folds,
@@ -98,7 +96,7 @@ def tuned(fit: "Fit", train: Ints, name: str, repeat: int = 0) -> Estimator:
     return with_settings(own, best)
 
 
-def inner_folds(fit: "Fit", train: Ints, repeat: int = 0) -> list[tuple[Ints, Ints]]:
+def inner_folds(fit: Fit, train: Ints, repeat: int = 0) -> list[tuple[Ints, Ints]]:
     """Return the inner folds of training rows, the last first: rows to learn from, and to score on.
 
     They are the other folds of the same split. Where it has no others (a hold-out), a share
@@ -155,7 +153,7 @@ class Shared:
 class Part:
     """An inner fold of a fit, in which settings are scored with one seed."""
 
-    def __init__(self, fit: "Fit", train: Ints, held: Ints) -> None:
+    def __init__(self, fit: Fit, train: Ints, held: Ints) -> None:
         self.fit, self.numbers = fit, fit.taken(train)
         self.work, self.train, self.held = fit.work, fit.rows(self.numbers), fit.rows(held)
         self.encoders: dict[str, Shared | None] = {}
@@ -187,7 +185,7 @@ class Part:
             return metric(self.held.y, fitted.predict(self.held.x))
 
 
-def _search(fit: "Fit", parts: list[Part], name: str, seed: int) -> Settings:
+def _search(fit: Fit, parts: list[Part], name: str, seed: int) -> Settings:
     """Return the best settings, {} for the estimator's own."""
     import optuna
     from optuna.trial import TrialState

@@ -14,7 +14,7 @@ from ripen.competition.tasks import TASKS, Task
 from ripen.data.decode import decode
 from ripen.data.image_input import RESAMPLING, Input, middle, values
 from ripen.judge.insight import NetFiles, Probe, read_files, saliency
-from ripen.learn.arrays import in_units
+from ripen.learn.target_transform import in_units
 from ripen.nets.contract import contract, labels
 from ripen.nets.opening import open_net
 from ripen.nets.published import caffemodel, definition, load

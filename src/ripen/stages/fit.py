@@ -21,6 +21,7 @@ from ripen.learn import fitting, pseudo_labels
 from ripen.learn.convergence import Check
 from ripen.learn.estimator import Callback, Work, estimator, ignore
 from ripen.learn.inputs import opened
+from ripen.learn.model_fit import Fit, Say
 from ripen.learn.spread_folds import Content, content, spread
 from ripen.learn.sweeps.space import SWEPT, with_settings
 from ripen.settings.compose import as_mapping, load_competition, load_run
@@ -61,7 +62,7 @@ def run(name: str, model: str) -> None:
         tracked.log_dataset(layout.prepared / indexes.INDEX, name, rows, index.targets[rows])
         read = partial(lineage.files, lineage.model_stage(name, model), f"{name}.{model}")
         own = partial(fold, name, model, folder)
-        spread(fit.missing(), load_run().launcher, own, fit.kept, read)
+        spread(fitting.missing(fit), load_run().launcher, own, fit.kept, read)
         tables, fitted = fitting.run(fit)
         predictions.write(folder, tables)
         tracked.log_training(fitted.training, time.perf_counter() - started)
@@ -94,8 +95,8 @@ def open_fit(
     folder: Path,
     stack: ExitStack,
     callback: Callback = ignore,
-    say: fitting.Say = lambda line: None,
-) -> fitting.Fit:
+    say: Say = lambda line: None,
+) -> Fit:
     """Return a model about to be fitted; its inputs are open as long as the stack is.
 
     Parameters
@@ -123,7 +124,7 @@ def open_fit(
 
         return stack.enter_context(chosen(competition.engine, competition.device))
 
-    return fitting.Fit(
+    return Fit(
         settings,
         splitter(competition.validation),
         index,

@@ -14,9 +14,9 @@ from ripen.competition.splitters import Splitter, splitter
 from ripen.competition.tasks import TASKS
 from ripen.data.decode import File
 from ripen.learn.estimator import Rows, Work, estimator
-from ripen.learn.fitting import Fit
 from ripen.learn.image_files import Images
 from ripen.learn.inputs import Features, Input, Table
+from ripen.learn.model_fit import Fit
 from ripen.nets.engines.engine import TorchEngine
 from ripen.settings.compose import changed, check
 from ripen.settings.schema import Competition

@@ -17,6 +17,7 @@ from ripen.core.errors import DataError
 from ripen.learn import fitting
 from ripen.learn.convergence import Check, Reason, Training
 from ripen.learn.estimator import Estimator, Rows, Work
+from ripen.learn.model_fit import KEPT, Fit
 from ripen.settings.typed import typed
 from tests.ripen.learn import fits
 
@@ -99,7 +100,7 @@ def index(folds: int = 3, more: int = 0) -> Index:
 
 def fit_of(
     model: Estimator, given: Index | None = None, split: Splitter | None = None, **more: Any
-) -> fitting.Fit:
+) -> Fit:
     own = index() if given is None else given
     numbers = np.arange(len(own.rows), dtype=np.float32)[:, None]
     fit = fits.fit_of(
@@ -322,7 +323,7 @@ def test_a_killed_fit_goes_on_with_the_next_fold(kind: type[Means]) -> None:
     assert whole == FITS  # each once
     pd.testing.assert_frame_equal(pd.concat(found), pd.concat(expected))
     assert {p.relative_to("model"): p.read_bytes() for p in Path("model").rglob("*.*")} == files
-    assert not list(fitting.KEPT.glob("*"))
+    assert not list(KEPT.glob("*"))
 
 
 def test_folds_of_other_inputs_are_not_taken() -> None:
@@ -339,7 +340,7 @@ def test_a_damaged_fold_is_fitted_again(content: bytes) -> None:
     FITS.clear()
     with pytest.raises(KeyboardInterrupt):
         fitting.run(fit_of(Refitted(fails_at=2), key="damaged"))
-    (fitting.KEPT / "damaged" / "0.npz").write_bytes(content)
+    (KEPT / "damaged" / "0.npz").write_bytes(content)
     FITS.clear()
     found, _ = fitting.run(fit_of(Refitted(), key="damaged"))
     assert len(FITS) == 3  # the first fold, the third, and all rows
@@ -370,7 +371,7 @@ def interrupted() -> Any:
     return say
 
 
-def table_fit(given: Index, folder: str = "model") -> fitting.Fit:
+def table_fit(given: Index, folder: str = "model") -> Fit:
     frame, _ = fits.table(len(given.rows))
     section = {"estimator": "logistic_regression"}
     numbers = frame[["width"]]

@@ -16,6 +16,7 @@ from ripen.core.errors import ConfigError, DataError
 from ripen.learn import fitting, pseudo_labels
 from ripen.learn.estimators.head import Head
 from ripen.learn.inputs import Input
+from ripen.learn.model_fit import Fit
 from ripen.settings.compose import changed
 from ripen.settings.schema import PseudoLabels
 from tests.ripen.learn import fits, tiny
@@ -53,7 +54,7 @@ def made(
     settings: PseudoLabels | None = SURE,
     task: str = "binary",
     held: int = 20,
-) -> fitting.Fit:
+) -> Fit:
     """Return a fit of rows of which the first are held out, in one fold of a column's."""
     targets = targets or [["no", "yes"][row % 2] for row in range(N)] + [""] * TEST
     fold = [0] * held + [-1] * (N - held + TEST)
@@ -136,7 +137,7 @@ def test_each_fold_learns_what_its_own_model_is_sure_of() -> None:
     assert 0 < whole[2] < TEST
 
 
-def with_folds(fit: fitting.Fit) -> Any:
+def with_folds(fit: Fit) -> Any:
     fold = np.where(np.arange(N + TEST) < N, np.arange(N + TEST) % 4 // 2, -1)
     return replace(fit.index, rows=fit.index.rows.assign(fold=fold))
 
@@ -147,7 +148,7 @@ def test_a_killed_fit_keeps_what_was_said_before() -> None:
     fitting.run(fit)
     expected = Path("model", pseudo_labels.BEFORE).read_bytes()
     fitting.fit_fold(fit, 0, fit.kept)  # by a worker, or before the kill
-    assert fit.missing() == []  # the last fold's model is the one that is left
+    assert fitting.missing(fit) == []  # the last fold's model is the one that is left
     fitting.run(fit)
     assert Path("model", pseudo_labels.BEFORE).read_bytes() == expected
 

@@ -16,7 +16,7 @@ from ripen.core.errors import ConfigError
 from ripen.data.encoders import Encoder
 from ripen.learn import averaging, fitting, target_transform, tuning
 from ripen.learn.estimator import ESTIMATORS, estimator
-from ripen.learn.fitting import Fit
+from ripen.learn.model_fit import Fit
 from ripen.learn.models import served
 from tests.ripen.learn import fits
 from tests.ripen.learn.estimators.test_every_estimator import section_of

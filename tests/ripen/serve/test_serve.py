@@ -28,8 +28,8 @@ from ripen.core.errors import DataError
 from ripen.data.encoders import columns
 from ripen.data.image_input import Input, values
 from ripen.learn import fitting, seen
-from ripen.learn.arrays import ONE
 from ripen.learn.models import served
+from ripen.learn.target_transform import ONE
 from ripen.nets import frozen as frozen_nets
 from ripen.nets.classify import Classifier
 from ripen.serve import app, image_models, offer

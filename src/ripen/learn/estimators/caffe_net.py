@@ -2,12 +2,11 @@
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from ripen.competition.tasks import Task
 from ripen.core.atomic import write_text
-from ripen.learn.arrays import FittedNet, Unit, unit_of, write_rows
+from ripen.learn.arrays import FittedNet, write_rows
 from ripen.learn.estimator import ESTIMATORS, Estimator, Rows, Work
+from ripen.learn.target_transform import ONE, standardized, unit_of
 from ripen.settings.schema import Net, Solver, Train
 from ripen.settings.typed import typed
 
@@ -53,12 +52,10 @@ class CaffeNet(Estimator):
         if encoder is not None:
             x = encoder.fit_transform(train.x, train.y, train.groups)
             held_out, levels = encoder.transform(validation.x), encoder.codes_
-        unit: Unit = (0.0, 1.0)
-        targets = [train.y, validation.y]
-        if not work.task.probabilities:  # a net learns numbers of the size of its weights
+        unit, targets = ONE, [train.y, validation.y]
+        if not work.task.probabilities:
             unit = unit_of(train.y)
-            mean, scale = (np.asarray(each) for each in unit)
-            targets = [np.asarray((y - mean) / scale, np.float64) for y in targets]
+            targets = [standardized(y, unit) for y in targets]
         rows = write_rows(work.folder, "train", x, targets[0]), min(self.train.batch_size, len(x))
         held = write_rows(work.folder, "validation", held_out, targets[1]), len(held_out)
         loss = work.task.loss

@@ -13,10 +13,10 @@ from pydantic import Field
 from ripen.competition.tasks import Targets, Task
 from ripen.core.atomic import write_text
 from ripen.data.decode import File
-from ripen.learn.arrays import ONE, Unit, in_units, unit_of
 from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
 from ripen.learn.models.saved import write_image_net
+from ripen.learn.target_transform import ONE, Unit, in_units, standardized, unit_of
 from ripen.settings.compose import as_mapping, changed
 from ripen.settings.schema import Augment, Finetune, Solver, ViewsName
 from ripen.settings.typed import Count, Positive, typed
@@ -198,8 +198,7 @@ class FittedOnImages:
             views(self.views),
             self.threads,
         )
-        outputs = np.asarray(found.mean(axis=1))
-        return outputs if self.unit == ONE else in_units(outputs, self.unit)
+        return in_units(np.asarray(found.mean(axis=1)), self.unit)
 
     def save(self, folder: Path) -> None:
         """Write Caffe's files, and how an image becomes the net's input."""
@@ -210,13 +209,12 @@ def as_learnt(train: Rows, validation: Rows, task: Task) -> tuple[Rows, Rows, Un
     """Return rows with targets as a net learns them, a row for each, and numbers' unit."""
     if task.classifies:
         return train, validation, ONE
-    unit: Unit = ONE if task.probabilities else unit_of(train.y)
-    mean, scale = (np.asarray(each) for each in unit)
-    learnt = [
-        replace(rows, y=np.asarray((rows.y - mean) / scale, np.float64).reshape(len(rows.y), -1))
+    unit = ONE if task.probabilities else unit_of(train.y)
+    learnt, held = (
+        replace(rows, y=standardized(rows.y, unit).reshape(len(rows.y), -1))
         for rows in (train, validation)
-    ]
-    return learnt[0], learnt[1], unit
+    )
+    return learnt, held, unit
 
 
 def order(labels: Targets, n: int, seed: int, balanced: bool) -> Labels:

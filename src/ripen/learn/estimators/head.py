@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripen.core.atomic import write_text
-from ripen.learn.arrays import ONE, Unit, in_units, unit_of, write_rows
+from ripen.learn.arrays import write_rows
 from ripen.learn.convergence import Training, to_the_end
 from ripen.learn.estimator import ESTIMATORS, Estimator, Outputs, Rows, Work
 from ripen.learn.estimators.ridge import ALPHAS
 from ripen.learn.models.saved import write_net
+from ripen.learn.target_transform import ONE, Unit, in_units, standardized, unit_of
 from ripen.settings.schema import Solver
 from ripen.settings.typed import Count, typed
 
@@ -70,10 +71,9 @@ class Head(Estimator):
         held = validation or Rows(train.x[:SHARD], train.y[:SHARD])
         y, held_y, solver = train.y, held.y, self.solver
         scaling = head.Scaling.of(train.x, np.arange(len(y)))
-        if not work.task.probabilities:  # a net learns numbers of the size of its weights
+        if not work.task.probabilities:
             unit = unit_of(train.y)
-            mean, scale = (np.asarray(each) for each in unit)
-            y, held_y = (np.asarray((each - mean) / scale, np.float64) for each in (y, held_y))
+            y, held_y = standardized(y, unit), standardized(held_y, unit)
             some = shuffled[:SHARD]
             solver = _for_numbers(solver, scaling.apply(train.x[some]), y[some], len(y))
         begin = folder / "start.caffemodel"
@@ -83,7 +83,7 @@ class Head(Estimator):
             work.outputs,
             (
                 write_rows(folder, "train", train.x, y, shuffled, SHARD),
-                self._batch(len(y)),
+                min(self.batch_size, len(y)),
             ),
             (write_rows(folder, "held_out", held.x, held_y, shard=SHARD), len(held_y)),
             loss,
@@ -102,9 +102,6 @@ class Head(Estimator):
         if validation is None:
             self._write_whole(work, unit)
         return FittedHead(work.engine, folder, train.x.shape[1], training, unit)
-
-    def _batch(self, rows: int) -> int:
-        return min(self.batch_size, rows)
 
     def _write_whole(self, work: Work, unit: Unit) -> None:
         """Put frozen nets and head together: the net that takes an image."""
@@ -186,7 +183,7 @@ class FittedHead:
         files = self.folder / DEPLOY, self.folder / "model.caffemodel"
         parts = np.array_split(x, -(-len(x) // SHARD))
         found = np.concatenate([self.engine.predict(*files, part) for part in parts])
-        return found if self.unit == ONE else in_units(found, self.unit)
+        return in_units(found, self.unit)
 
     def save(self, folder: Path) -> None:
         """Write Caffe's files of the head; how images become features is the input's to say."""

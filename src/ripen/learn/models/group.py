@@ -91,12 +91,7 @@ class Live:
         self.param: caffe_pb2.SolverParameter = mlp.solver(
             trial.solver, Path("net"), Path("net"), trial.seed
         )
-        self._convergence = Convergence(
-            tolerance=trial.train.tolerance,
-            patience=trial.train.patience,
-            early_stopping=trial.train.early_stopping,
-            max_iter=trial.solver.max_iter,
-        )
+        self._convergence = Convergence.of(trial.train, trial.solver.max_iter)
         self._checks: list[Check] = []
 
     def check(self, check: Check, callback: Callback) -> Reason | None:

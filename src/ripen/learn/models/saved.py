@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from ripen.core.json_files import write_json
 from ripen.data.image_input import Input, ViewsName
-from ripen.learn.target_transform import ABOUT
+from ripen.learn.target_transform import ABOUT, Unit
 from ripen.settings.compose import as_mapping
 
 if TYPE_CHECKING:
-    from ripen.learn.arrays import Unit
     from ripen.learn.models.image_features import ImageFeatures
 
 INPUT, PIPELINE, ENCODER = "input.json", "model.skops", "encoder.skops"
@@ -63,7 +62,7 @@ def write_net(
     trained: Path,
     encoder: Any,
     shape: tuple[int, ...],
-    unit: "Unit",
+    unit: Unit,
     deploy: str = NET[0],
     at_once: int | None = None,
 ) -> None:
@@ -93,7 +92,7 @@ def write_net(
 
 
 def write_image_net(
-    folder: Path, trained: Path, wanted: Input, views: ViewsName, unit: "Unit"
+    folder: Path, trained: Path, wanted: Input, views: ViewsName, unit: Unit
 ) -> None:
     """Write a net of whole images into an existing folder.
 

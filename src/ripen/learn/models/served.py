@@ -24,12 +24,11 @@ from ripen.core.errors import DataError, reading
 from ripen.core.json_files import read_json
 from ripen.data.decode import File
 from ripen.data.image_input import Input, views
-from ripen.learn.arrays import ONE, in_units
 from ripen.learn.averaging import MEMBERS, member_folder
 from ripen.learn.classic import FittedPipeline
 from ripen.learn.models.saved import ENCODER, INPUT, NET, PIPELINE, skops
 from ripen.learn.rare import RARE, widened
-from ripen.learn.target_transform import ABOUT, KEY, TRANSFORMS
+from ripen.learn.target_transform import ABOUT, KEY, TRANSFORMS, in_units
 from ripen.settings.compose import check
 
 if TYPE_CHECKING:  # it imports torch, which most models do without
@@ -203,7 +202,7 @@ def _of_images(about: dict[str, Any], answer: "Answer", unit: Any) -> Served:
 
     def outputs(files: Sequence[File]) -> NDArray[np.floating]:
         found = np.asarray(outputs_of_views(answer, files, wanted, seen, threads=1).mean(axis=1))
-        return found if unit == ONE else np.asarray(in_units(found, unit))
+        return np.asarray(in_units(found, unit))
 
     return Served(image_files, outputs)
 

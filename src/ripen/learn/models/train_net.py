@@ -65,12 +65,7 @@ def train_net(
     """
     definition = _write(net, solver_settings, folder, seed)
     solving = engine.solver(folder / SOLVER, start)
-    convergence = Convergence(
-        tolerance=settings.tolerance,
-        patience=settings.patience,
-        early_stopping=settings.early_stopping,
-        max_iter=solver_settings.max_iter,
-    )
+    convergence = Convergence.of(settings, solver_settings.max_iter)
     checks: list[Check] = []
     stopped = None
     if history is not None:

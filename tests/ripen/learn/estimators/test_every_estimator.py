@@ -25,6 +25,7 @@ from ripen.data.encoders import ENCODERS
 from ripen.learn import fitting
 from ripen.learn.estimator import ESTIMATORS, Estimator, Rows, estimator
 from ripen.learn.inputs import Input
+from ripen.learn.model_fit import Fit
 from ripen.learn.models import mlp
 from ripen.nets.zoo import lenet
 from tests.ripen.learn import fits, tiny
@@ -169,7 +170,7 @@ def made(
 
 def fitted(
     name: str, task: str, folder: str, folds: int | None = None, **more: Any
-) -> tuple[fitting.Fit, Any]:
+) -> tuple[Fit, Any]:
     """Fit a model to two folds, or the first of them, and to all rows; return its predictions."""
     index, taken, _ = made(name, task)
     split = splitter({"split": "stratified", "folds": 2})

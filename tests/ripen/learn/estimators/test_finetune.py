@@ -13,6 +13,7 @@ from ripen.core.layout import Layout
 from ripen.learn import fitting
 from ripen.learn.estimator import ESTIMATORS, estimator
 from ripen.learn.inputs import opened
+from ripen.learn.model_fit import Fit
 from ripen.settings import compose as settings
 from ripen.settings import yaml_files
 from ripen.settings.schema import Competition
@@ -35,7 +36,7 @@ def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> 
     return settings.load_competition("digits")
 
 
-def fit_of(competition: Competition, model: str, seed: int) -> fitting.Fit:
+def fit_of(competition: Competition, model: str, seed: int) -> Fit:
     """Return a model of the digits, about to be fitted in the working folder."""
     layout = Layout("digits")
     index = indexes.read(layout, competition)

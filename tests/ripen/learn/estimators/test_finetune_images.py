@@ -18,6 +18,7 @@ from ripen.learn import fitting
 from ripen.learn.estimator import estimator
 from ripen.learn.estimators.finetune_images import FinetuneImages, order
 from ripen.learn.image_files import Images
+from ripen.learn.model_fit import Fit
 from ripen.learn.seen import SEEN
 from ripen.nets.engines.engine import RealEngine, TorchEngine
 from tests.ripen.learn import fits, tiny
@@ -36,7 +37,7 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny.install(monkeypatch)
 
 
-def fit_of(folder: str, each: int = 9, tests: int = 4, **settings: Any) -> fitting.Fit:
+def fit_of(folder: str, each: int = 9, tests: int = 4, **settings: Any) -> Fit:
     """Return a fit on images whose rows take turns to be in two folds."""
     taken, targets, parts = fits.images_input(each, tests)
     folds = [row % 2 if part == "train" else -1 for row, part in enumerate(parts)]
@@ -101,7 +102,7 @@ def test_two_folds_predict_all_rows_and_the_test_is_their_mean() -> None:
     np.testing.assert_allclose(predictions.outputs(test), np.mean(outputs, axis=0), rtol=1e-6)
 
 
-def fitted_to(fit: fitting.Fit, fold: int) -> Any:
+def fitted_to(fit: Fit, fold: int) -> Any:
     """Fit without a fold, outside of any pipeline."""
     folds = fit.index.folds
     work = replace(fit.work, folder=Path(f"alone_{fold}"))

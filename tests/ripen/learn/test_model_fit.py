@@ -7,7 +7,7 @@ import pytest
 
 from ripen.learn import fitting
 from ripen.learn.estimator import Rows, estimator
-from ripen.learn.thinning import thinned
+from ripen.learn.model_fit import thinned
 from tests.ripen.learn import fits
 
 

@@ -5,18 +5,22 @@ functions below, and ends with a call of `add` for each net:
 
     DEFINITIONS.add(
         "lenet",
-        Definition(
-            partial(deploy, "LeNet", (64, 1, 28, 28), _body, softmax),
-            partial(train_val, "LeNet", source, _body, loss_and_accuracy),
+        classifier(
+            "LeNet",
+            (64, 1, 28, 28),
+            _body,
+            source,
             SolverParameter(net="train_val.prototxt", base_lr=0.01, ...),
         ),
     )
 
-A net whose weights are published in a format of their own also names a `Decoder`.
+A net with other ends gives `Definition` its own functions. One whose weights are published in a
+format of their own also names a `Decoder`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from caffe import NetSpec
@@ -98,6 +102,23 @@ class Definition:
     train_val: Callable[[], NetParameter] | None = None
     solver: SolverParameter | None = None
     decoder: Decoder | None = None
+
+
+def classifier(
+    title: str,
+    shape: tuple[int, ...],
+    body: Body,
+    source: Source,
+    solver: SolverParameter | None = None,
+    decoder: Decoder | None = None,
+) -> Definition:
+    """Return a net that ends in a Softmax, and for training in one loss and its accuracy."""
+    return Definition(
+        partial(deploy, title, shape, body, softmax),
+        partial(train_val, title, source, body, loss_and_accuracy),
+        solver,
+        decoder,
+    )
 
 
 DEFINITIONS: Registry[Definition] = Registry("net", "ripen.nets.zoo")

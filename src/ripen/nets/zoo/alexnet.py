@@ -15,17 +15,14 @@ from caffe.proto.caffe_pb2 import SolverParameter
 from ripen.nets.definition import (
     DEFINITIONS,
     LEARNT,
-    Body,
     Definition,
     Source,
+    classifier,
     constant,
     deploy,
     gaussian,
     ilsvrc,
-    loss_and_accuracy,
     max_pool,
-    softmax,
-    train_val,
 )
 
 SHAPE = (10, 3, 227, 227)
@@ -105,14 +102,6 @@ def _body(n: NetSpec, *, pool_first: bool, bias: float, last: Last) -> Top:
     return n[last.name]
 
 
-def _definition(title: str, body: Body, source: Source, solver: SolverParameter) -> Definition:
-    return Definition(
-        partial(deploy, title, SHAPE, body, softmax),
-        partial(train_val, title, source, body, loss_and_accuracy),
-        solver,
-    )
-
-
 def _solver(**changed: Any) -> SolverParameter:
     settings: dict[str, Any] = {
         "net": "train_val.prototxt",
@@ -136,8 +125,9 @@ _ilsvrc = ilsvrc({"crop_size": 227, **MEAN}, batch_size=256)
 
 DEFINITIONS.add(
     "alexnet",
-    _definition(
+    classifier(
         "AlexNet",
+        SHAPE,
         partial(_body, pool_first=False, bias=0.1, last=Last()),
         _ilsvrc,
         _solver(snapshot_prefix="caffe_alexnet_train"),
@@ -145,8 +135,9 @@ DEFINITIONS.add(
 )
 DEFINITIONS.add(
     "caffenet",
-    _definition(
+    classifier(
         "CaffeNet",
+        SHAPE,
         partial(_caffenet, last=Last()),
         _ilsvrc,
         _solver(snapshot_prefix="caffenet_train"),
@@ -154,8 +145,9 @@ DEFINITIONS.add(
 )
 DEFINITIONS.add(
     "flickr_style",
-    _definition(
+    classifier(
         "FlickrStyleCaffeNet",
+        SHAPE,
         partial(_caffenet, last=Last("fc8_flickr", 20, lr_mult=10)),
         Source(_list(True), _list(False), type="ImageData"),
         _solver(

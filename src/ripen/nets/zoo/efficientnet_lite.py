@@ -29,15 +29,11 @@ from ripen.nets.definition import (
     DEFINITIONS,
     LEARNT,
     Decoder,
-    Definition,
     average_pool,
+    classifier,
     constant,
-    deploy,
     ilsvrc,
-    loss_and_accuracy,
     relu6,
-    softmax,
-    train_val,
 )
 from ripen.nets.folding import Array, Filter, Normalization, same
 
@@ -241,23 +237,19 @@ def _fill(net: Net, name: str, filter: Filter, source: str) -> None:
         blob.data[...] = values
 
 
-def _definition(number: int, scale: Scale) -> Definition:
-    title, body = f"EfficientNet-lite{number}", partial(_body, scale=scale)
-    shape, source = (
-        (1, 3, scale.size, scale.size),
-        ilsvrc({"crop_size": scale.size, "mean_value": MEAN}, database="ilsvrc12_{part}_lmdb"),
-    )
-    return Definition(
-        partial(deploy, title, shape, body, softmax),
-        partial(train_val, title, source, body, loss_and_accuracy),
-        decoder=Decoder("efficientnet_lite", decode, ".pth"),
-    )
-
-
 SCALES = (
     Scale(1.0, 1.0, 224, 0.2),
     Scale(1.0, 1.1, 240, 0.2),
     Scale(1.1, 1.2, 260, 0.3),
 )
 for _number, _scale in enumerate(SCALES):
-    DEFINITIONS.add(f"efficientnet_lite{_number}", _definition(_number, _scale))
+    DEFINITIONS.add(
+        f"efficientnet_lite{_number}",
+        classifier(
+            f"EfficientNet-lite{_number}",
+            (1, 3, _scale.size, _scale.size),
+            partial(_body, scale=_scale),
+            ilsvrc({"crop_size": _scale.size, "mean_value": MEAN}, database="ilsvrc12_{part}_lmdb"),
+            decoder=Decoder("efficientnet_lite", decode, ".pth"),
+        ),
+    )

@@ -18,6 +18,7 @@ from ripen.nets.definition import (
     XAVIER,
     Definition,
     Source,
+    classifier,
     deploy,
     loss_and_accuracy,
     max_pool,
@@ -90,15 +91,11 @@ def lenet8_deploy(classes: int) -> NetParameter:
 
 DEFINITIONS.add(
     "lenet",
-    Definition(
-        partial(deploy, "LeNet", (64, 1, 28, 28), _body, softmax),
-        partial(
-            train_val,
-            "LeNet",
-            Source(_lmdb(True), _lmdb(False), name="mnist"),
-            _body,
-            loss_and_accuracy,
-        ),
+    classifier(
+        "LeNet",
+        (64, 1, 28, 28),
+        _body,
+        Source(_lmdb(True), _lmdb(False), name="mnist"),
         SolverParameter(
             net="train_val.prototxt",
             test_iter=[100],

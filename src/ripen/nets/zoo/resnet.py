@@ -4,7 +4,6 @@ A block narrows its channels, filters them, and widens them again. The BatchNorm
 stored mean and variance, in fine-tuning too, as the authors of the net advise.
 """
 
-from functools import partial
 from typing import Any
 
 from caffe import NetSpec
@@ -13,16 +12,12 @@ from caffe.net_spec import Top
 from ripen.nets.definition import (
     DEFINITIONS,
     LEARNT,
-    Definition,
     average_pool,
+    classifier,
     constant,
-    deploy,
     gaussian,
     ilsvrc,
-    loss_and_accuracy,
     max_pool,
-    softmax,
-    train_val,
 )
 
 TITLE = "ResNet-50"
@@ -84,14 +79,5 @@ def _body(n: NetSpec) -> Top:
 
 DEFINITIONS.add(
     "resnet50",
-    Definition(
-        partial(deploy, TITLE, (1, 3, 224, 224), _body, softmax),
-        partial(
-            train_val,
-            TITLE,
-            ilsvrc({"crop_size": 224, "mean_value": MEAN}),
-            _body,
-            loss_and_accuracy,
-        ),
-    ),
+    classifier(TITLE, (1, 3, 224, 224), _body, ilsvrc({"crop_size": 224, "mean_value": MEAN})),
 )

@@ -1,6 +1,5 @@
 """VGG-16 (Simonyan and Zisserman, 2015): thirteen 3x3 convolutions, three dense layers."""
 
-from functools import partial
 from typing import Any
 
 from caffe import NetSpec
@@ -9,15 +8,11 @@ from caffe.net_spec import Top
 from ripen.nets.definition import (
     DEFINITIONS,
     LEARNT,
-    Definition,
+    classifier,
     constant,
-    deploy,
     gaussian,
     ilsvrc,
-    loss_and_accuracy,
     max_pool,
-    softmax,
-    train_val,
 )
 
 TITLE = "VGG_ILSVRC_16_layers"
@@ -58,14 +53,5 @@ def _body(n: NetSpec) -> Top:
 
 DEFINITIONS.add(
     "vgg16",
-    Definition(
-        partial(deploy, TITLE, (10, 3, 224, 224), _body, softmax),
-        partial(
-            train_val,
-            TITLE,
-            ilsvrc({"crop_size": 224, "mean_value": MEAN}),
-            _body,
-            loss_and_accuracy,
-        ),
-    ),
+    classifier(TITLE, (10, 3, 224, 224), _body, ilsvrc({"crop_size": 224, "mean_value": MEAN})),
 )

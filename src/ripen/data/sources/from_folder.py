@@ -46,12 +46,6 @@ class Folder:
 def fetch(item: Item, target: Path) -> None:
     """Pack a local folder into a zip.
 
-    Parameters
-    ----------
-    item : Item
-    target : Path
-        Written atomically.
-
     Raises
     ------
     SourceError

@@ -53,12 +53,6 @@ def mirrored(address: str) -> Path:
 def fetch(item: Item, target: Path) -> None:
     """Download a file of a competition.
 
-    Parameters
-    ----------
-    item : Item
-    target : Path
-        Written atomically.
-
     Raises
     ------
     SourceError

@@ -28,12 +28,6 @@ SOURCES = ("mirror", "url")
 def fetch(item: Item, target: Path) -> None:
     """Fetch the files of a table and pack them into a zip.
 
-    Parameters
-    ----------
-    item : Item
-    target : Path
-        Written atomically.
-
     Raises
     ------
     SourceError

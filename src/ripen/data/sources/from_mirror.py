@@ -21,12 +21,6 @@ CHUNK = 1 << 20
 def fetch(item: Item, target: Path) -> None:
     """Copy a file from the mirror.
 
-    Parameters
-    ----------
-    item : Item
-    target : Path
-        Written atomically.
-
     Raises
     ------
     SourceError

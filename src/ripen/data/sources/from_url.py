@@ -33,12 +33,6 @@ def mirrored(url: str) -> Path:
 def fetch(item: Item, target: Path) -> None:
     """Download a file from its address.
 
-    Parameters
-    ----------
-    item : Item
-    target : Path
-        Written atomically.
-
     Raises
     ------
     SourceError

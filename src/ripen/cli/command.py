@@ -56,6 +56,11 @@ def command(
     return registered
 
 
+def one_competition(parser: argparse.ArgumentParser, here: Path) -> None:
+    """Add the name of a competition."""
+    parser.add_argument("competition", metavar="COMPETITION", help="a name from conf/competition/")
+
+
 def overrides(parser: argparse.ArgumentParser, here: Path) -> None:
     """Add Hydra's overrides."""
     parser.add_argument(

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ripen.cli.command import command, known
+from ripen.cli.command import command, known, one_competition
 from ripen.settings import compose as config
 
 
@@ -55,11 +55,7 @@ def new(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _check_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", metavar="COMPETITION", help="a name from conf/competition/")
-
-
-@command("check", "check titanic", arguments=_check_arguments)
+@command("check", "check titanic", arguments=one_competition)
 def check(chosen: argparse.Namespace) -> int:
     """Report problems in the data: leaks, train unlike test, missing values, groups, time."""
     # Importing pandas takes a second, which the other commands need not wait.
@@ -70,7 +66,7 @@ def check(chosen: argparse.Namespace) -> int:
 
 
 def _bundle_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", metavar="COMPETITION", help="a name from conf/competition/")
+    one_competition(parser, here)
     parser.add_argument(
         "--to", type=here.joinpath, metavar="FOLDER", help="default: data/COMPETITION/bundle"
     )

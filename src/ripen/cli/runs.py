@@ -15,7 +15,7 @@ import psutil
 from rich.console import Console
 
 from ripen.cli import budget, lanes, live
-from ripen.cli.command import command, count, known, overrides, port
+from ripen.cli.command import command, count, known, one_competition, overrides, port
 from ripen.cli.submitting import refresh, show_submissions
 from ripen.core import lineage, warm
 from ripen.core.atomic import write_text
@@ -314,7 +314,7 @@ def ui(chosen: argparse.Namespace) -> int:
 
 
 def _sweep_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", metavar="COMPETITION", help="a name from conf/competition/")
+    one_competition(parser, here)
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="settings, or another sweep: sweep=nodes"
     )

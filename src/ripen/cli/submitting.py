@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ripen.cli.command import command, known
+from ripen.cli.command import command, known, one_competition
 from ripen.core.atomic import write_bytes, write_text
 from ripen.core.layout import Layout
 from ripen.settings import compose as config
@@ -20,7 +20,7 @@ COPIES = Path(".ripen/experiments")
 
 
 def _submit_arguments(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("competition", metavar="COMPETITION", help="a name from conf/competition/")
+    one_competition(parser, here)
     parser.add_argument("-m", "--message", help="the description that Kaggle shows")
     parser.add_argument("--experiment", metavar="X", help="a DVC experiment: send its submission")
     parser.add_argument(

@@ -107,7 +107,15 @@ class Extraction(Protocol):
         advance: Advance = ...,
         nets: Sequence[Opened] = (),
     ) -> Features:
-        """Return the features of images, from these opened `nets` or from those of the zoo."""
+        """Return the features of images, from these opened `nets` or from those of the zoo.
+
+        After each batch `advance` gets its number of images.
+
+        Raises
+        ------
+        DataError
+            While the features are iterated: if an image cannot be read.
+        """
 
     def attributes(self) -> dict[str, Any]:
         """Return the attributes of the file."""
@@ -171,8 +179,19 @@ class OfPixels:
         advance: Advance = lambda images: None,
         nets: Sequence[Opened] = (),
     ) -> Features:
-        """Return the features of images (`Extraction.extract`)."""
-        return of_pixels(self, files, threads, advance)
+        """Return the features of images, which have one view (`Extraction.extract`)."""
+
+        def blocks() -> Iterator[Block]:
+            contents = ((file.name, file.read()) for file in files)
+            found = in_order(lambda pair: self.values(pair[1], pair[0]), contents, threads)
+            done = 0
+            while batch := list(islice(found, AT_ONCE)):
+                rows = slice(done, done + len(batch))
+                yield Block(rows, slice(0, 1), np.stack(batch)[:, np.newaxis])
+                advance(len(batch))
+                done = rows.stop
+
+        return Features((len(files), 1, self.size), np.dtype(np.float32), blocks())
 
     def attributes(self) -> dict[str, Any]:
         """Return the settings (`Extraction.attributes`)."""
@@ -337,42 +356,6 @@ def _of_side(
         device.put(net.blobs["data"], batch.data)
         found = np.asarray(net.forward()[output])
         yield found.reshape(len(batch.rows), len(seen), -1)
-
-
-def of_pixels(
-    extraction: OfPixels,
-    files: Sequence[File],
-    threads: int,
-    advance: Advance = lambda images: None,
-) -> Features:
-    """Return what is computed from the pixels of images as features with one view.
-
-    Parameters
-    ----------
-    extraction : OfPixels
-    files : sequence of File, length n
-    threads : int
-        Number of threads that decode.
-    advance : callable
-        Called after each batch with its number of images.
-
-    Raises
-    ------
-    DataError
-        While iterating: if an image cannot be read.
-    """
-
-    def blocks() -> Iterator[Block]:
-        contents = ((file.name, file.read()) for file in files)
-        found = in_order(lambda pair: extraction.values(pair[1], pair[0]), contents, threads)
-        done = 0
-        while batch := list(islice(found, AT_ONCE)):
-            rows = slice(done, done + len(batch))
-            yield Block(rows, slice(0, 1), np.stack(batch)[:, np.newaxis])
-            advance(len(batch))
-            done = rows.stop
-
-    return Features((len(files), 1, extraction.size), np.dtype(np.float32), blocks())
 
 
 def write(

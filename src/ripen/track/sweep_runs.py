@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from types import TracebackType
 from typing import Any, Self
 
 from ripen.competition.metric_file import metric_of
@@ -58,12 +57,7 @@ class SweepRuns:
             self._save_view()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # A store that fails too does not hide what failed first.
         with suppress(StoreError) if kind else nullcontext():
             self._client.set_terminated(self._parent, "FAILED" if kind else "FINISHED")

@@ -16,7 +16,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import asdict
 from math import isnan
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import mlflow
@@ -166,12 +165,7 @@ class Tracker(AbstractContextManager["Tracker"]):
             self.pipeline = self._open_pipeline()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._end(self.pipeline, "FAILED" if kind else "FINISHED")
 
     @contextmanager

@@ -19,7 +19,6 @@ from ripen.nets.frozen import (
     OfNet,
     OfThumbnail,
     from_zoo,
-    of_pixels,
     write,
 )
 from ripen.settings.schema import FrozenNet, Images
@@ -84,7 +83,7 @@ def test_an_unknown_layer_fails_as_the_net_is_opened(squeezenet: None) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_colour_histograms_have_the_same_form(tmp_path: Path, threads: int) -> None:
     done: list[int] = []
-    features = of_pixels(OfColours(bins=3), images(300), threads, done.append)
+    features = OfColours(bins=3).extract(images(300), TWO_AT_ONCE, threads, done.append)
     write(tmp_path / "histogram.h5", np.arange(300) + 7, features, {"bins": 3})
     with h5py.File(tmp_path / "histogram.h5") as file:
         assert file["row"][()].tolist() == list(range(7, 307))
@@ -100,7 +99,7 @@ def test_thumbnails_are_means_over_boxes_of_the_whole_image() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 3)).astype(np.uint8)
     file = File("a.png", lambda: encoded(Image.fromarray(pixels), "PNG"))
     extraction = OfThumbnail(side=2)
-    found = of_pixels(extraction, [file], 1).array()
+    found = extraction.extract([file], TWO_AT_ONCE, 1).array()
     assert found.shape == (1, 1, extraction.size) == (1, 1, 12)
     boxes = pixels.reshape(2, 4, 2, 6, 3).mean(axis=(1, 3)).reshape(-1) / 255
     np.testing.assert_allclose(found[0, 0], boxes, atol=1 / 255)
@@ -112,8 +111,9 @@ def image_of(file: File) -> Image.Image:
 
 def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
     files = [*images(2), File("broken.jpg", lambda: b"broken")]
+    features = OfColours(bins=3).extract(files, TWO_AT_ONCE, 1)
     with pytest.raises(DataError, match="broken.jpg"):
-        write(tmp_path / "histogram.h5", np.arange(3), of_pixels(OfColours(bins=3), files, 1), {})
+        write(tmp_path / "histogram.h5", np.arange(3), features, {})
     assert not list(tmp_path.iterdir())
 
 

@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 import numpy as np
@@ -132,12 +131,7 @@ class RealEngine:
             self._open = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.close()
 
     def solver(self, solver: Path, start: Path | None = None) -> "RealSolver":

@@ -24,9 +24,11 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 from ripen.competitions.avocado import distribution
+from ripen.learn.convergence import Training
 from ripen.learn.estimator import Rows
 from ripen.learn.estimators.caffe_net import CaffeNet
-from ripen.learn.models.batched import Trained, Trial, fit
+from ripen.learn.models.batched import fit_each
+from ripen.learn.models.group import Trial
 from ripen.learn.sweeps.space import swept_net
 from ripen.settings.compose import check
 from ripen.settings.schema import Competition
@@ -91,12 +93,12 @@ def ours(jobs: int, net: CaffeNet, train: Rows, validation: Rows, epochs: int) -
     made = trials(net, epochs * math.ceil(len(train.x) / net.train.batch_size))
     shares = [made[i::jobs] for i in range(jobs)]
     results = Parallel(n_jobs=jobs)(delayed(_stack)(share, train, validation) for share in shares)
-    return min(one.training.checks[-1].validation_loss for share in results for one in share)
+    return min(one.checks[-1].validation_loss for share in results for one in share)
 
 
-def _stack(share: list[Trial], train: Rows, validation: Rows) -> list[Trained]:
+def _stack(share: list[Trial], train: Rows, validation: Rows) -> list[Training]:
     torch.set_num_threads(1)
-    return fit(share, 2, train, validation)
+    return [training for _, training in fit_each(share, 2, train, validation)]
 
 
 def theirs(shuffle: bool, net: CaffeNet, train: Rows, validation: Rows, epochs: int) -> float:

@@ -36,8 +36,9 @@ class CaffeNet(Estimator):
     def trial(self, task: Task, seed: int) -> "Trial | None":
         """Return the trial of a classifier by plain SGD (`Estimator.trial`)."""
         from ripen.learn.models import batched, mlp
+        from ripen.learn.models.group import Trial
 
-        trial = batched.Trial(self.net, self.solver, self.train, seed)
+        trial = Trial(self.net, self.solver, self.train, seed)
         return trial if task.loss == mlp.SOFTMAX and batched.fits(trial) else None
 
     def fit(self, train: Rows, validation: Rows | None, work: Work) -> FittedNet:

@@ -4,63 +4,29 @@ A net on a table is so small that most of its training time is overhead between 
 that differ only in learning rate and policy, momentum, weight decay, seed, first weights, widths
 and patience are therefore stacked: one product a layer for all (`ripen.learn.models.stack`).
 The rules are those of `train_net`: Caffe's fillers for the seed, HDF5Data's batches, SGDSolver's
-update, a check every `check_interval` iterations, and the weights of the best validation loss are
-kept. A trial that has ended leaves the stack. One that diverges ends, and changes no other.
+update, a check every `check_interval` iterations. The curves are kept, and no weights: a sweep
+compares curves. A trial that has ended leaves the stack. One that diverges ends, and changes no
+other.
 
-Only the order of summation differs from a net trained alone. Curves, weights and probabilities
-agree to 1e-4 (measured: 1e-6), and so does the end, unless a threshold lies between. Where the rate
-is so large that the loss jumps about, training amplifies such rounding without limit, as it does
-between two processors; these trials are alike and not equal.
-
-A net with no hidden layers is a **head** over cached features, logistic regression by Caffe's
-solver: `head` makes such a trial.
+Only the order of summation differs from a net trained alone. Curves agree to 1e-4 (measured: 1e-6),
+and so does the end, unless a threshold lies between. Where the rate is so large that the loss jumps
+about, training amplifies such rounding without limit, as it does between two processors; these
+trials are alike and not equal.
 """
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from pydantic import TypeAdapter
 
 import caffe
+from ripen.learn.convergence import Training
 from ripen.learn.estimator import Rows
 from ripen.learn.models import mlp
-from ripen.learn.models.group import Callback, Group, Live, Trained, Trial
+from ripen.learn.models.group import Callback, Group, Live, Trial
 from ripen.learn.models.stack import Batch, Layers
-from ripen.settings.schema import Net, Solver, Train
-
-__all__ = [
-    "Trained", "Trial", "as_caffe", "first_weights", "fit", "fit_each", "fits", "head",
-]  # fmt: skip
+from ripen.settings.schema import Net
 
 LARGEST = 128  # trials in a stack: more are no faster, since they exceed the processor's cache
-
-_ONE_LAYER: Net = TypeAdapter(Net).validate_python(
-    {"hidden_layers": [], "activation": "sigmoid", "dropout": 0.0, "weights": "xavier"},
-    strict=False,
-)
-
-
-def head(
-    solver: Solver,
-    train: Train,
-    seed: int,
-    lr_mult: tuple[float, float] = (1.0, 1.0),
-    decay_mult: tuple[float, float] = (1.0, 1.0),
-) -> Trial:
-    """Return the trial of one InnerProduct layer on cached features; see `Trial`."""
-    return Trial(_ONE_LAYER, solver, train, seed, lr_mult, decay_mult)
-
-
-def fit(
-    trials: Sequence[Trial],
-    classes: int,
-    train: Rows,
-    validation: Rows,
-    callback: Callback = lambda number, check: True,
-) -> list[Trained]:
-    """Train all trials; return the results in the trials' order. Parameters as `fit_each`."""
-    ended = dict(fit_each(trials, classes, train, validation, callback))
-    return [ended[number] for number in range(len(trials))]
 
 
 def fit_each(
@@ -69,8 +35,8 @@ def fit_each(
     train: Rows,
     validation: Rows,
     callback: Callback = lambda number, check: True,
-) -> Iterator[tuple[int, Trained]]:
-    """Train all trials, and yield each with its number as soon as it has ended.
+) -> Iterator[tuple[int, Training]]:
+    """Train all trials, and yield each one's number and training as soon as it has ended.
 
     Those of a depth, activation, batch size, check interval and `max_iter` train together.
 
@@ -125,18 +91,6 @@ def first_weights(net: Net, features: int, classes: int, seed: int) -> Layers:
     caffe.set_random_seed(seed)
     made = caffe.Net(mlp.deploy(net, features, classes), caffe.TEST)
     return [(w.data.copy(), b.data.copy()) for w, b in made.params.values()]
-
-
-def as_caffe(net: Net, layers: Layers) -> caffe.Net:
-    """Return Caffe's net, input ``data`` and output ``prob``, with these weights.
-
-    Its `save` writes the caffemodel, with the layer names of the estimator `caffe_net`.
-    """
-    made = caffe.Net(mlp.deploy(net, layers[0][0].shape[1], len(layers[-1][1])), caffe.TEST)
-    for blobs, arrays in zip(made.params.values(), layers, strict=True):
-        for blob, array in zip(blobs, arrays, strict=True):
-            blob.data[...] = array
-    return made
 
 
 def _together(trial: Trial) -> tuple[object, ...]:

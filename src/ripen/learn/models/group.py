@@ -8,14 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from caffe.policies import learning_rate
 from caffe.proto import caffe_pb2
 from ripen.learn.convergence import Check, Convergence, Reason, Training
 from ripen.learn.models import mlp
 from ripen.learn.models.stack import Batch, Batches, Layers, Pass, Stack
-from ripen.learn.models.train_net import diverged
 from ripen.settings.schema import Net, Solver, Train
 
 # Probabilities that are kept until their logarithms are taken together, which is faster than one
@@ -36,41 +34,12 @@ class Trial:
     train : Train
     seed : int
         Of the first weights.
-    lr_mult, decay_mult : (float, float)
-        Caffe's factors of the learning rate and of the weight decay, for weights and for biases.
     """
 
     net: Net
     solver: Solver
     train: Train
     seed: int
-    lr_mult: tuple[float, float] = (1.0, 1.0)
-    decay_mult: tuple[float, float] = (1.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The result of a trial.
-
-    Attributes
-    ----------
-    training : Training
-        As `train_net` returns it. `stopped` may also be `Reason.DIVERGED`, with the iteration at
-        which that was found, or `Reason.PRUNED`. A check's `seconds_per_iteration` is the trial's
-        share of the stack's time.
-    layers : list of (weight, bias)
-        float32 arrays of each InnerProduct layer at the best check; the first weights where there
-        was no check (`best_iteration` is 0).
-    validation : float32 ndarray of shape (n, classes)
-        The probabilities of the validation rows at the best check.
-    error : str
-        The error message of `train_net` for a trial that diverged; else "".
-    """
-
-    training: Training
-    layers: Layers
-    validation: NDArray[np.float32]
-    error: str = ""
 
 
 class Live:
@@ -100,10 +69,6 @@ class Live:
         goes_on = callback(self.number, check)
         ended = self._convergence.check(check.iteration, check.loss, check.validation_loss)
         return ended if goes_on or ended else Reason.PRUNED
-
-    def is_best(self, iteration: int) -> bool:
-        """Whether the check after so many iterations is the best so far."""
-        return self._convergence.best_iteration == iteration
 
     def training(self, stopped: Reason, iterations: int) -> Training:
         return Training(
@@ -137,15 +102,14 @@ class Group:
         self._batches = Batches(train, min(one.train.batch_size, len(train.labels)))
         self._stack = Stack([each.first for each in live])
         self._allocate()
-        self._best = self._validate()[2]
 
-    def run(self) -> Iterator[tuple[int, Trained]]:
-        """Train; yield each trial's number and result as soon as it has ended."""
+    def run(self) -> Iterator[tuple[int, Training]]:
+        """Train; yield each trial's number and training as soon as it has ended."""
         while self._live:
             started = time.perf_counter()
             iterations = min(self._interval, self._max_iter - self._iteration)
             losses, norms = self._learn(iterations)
-            validation_losses, accuracies, probabilities = self._validate()
+            validation_losses, accuracies = self._validate()
             seconds = (time.perf_counter() - started) / iterations / len(self._live)
             columns = (losses.double().mean(0), validation_losses, accuracies, norms)
             rows = zip(*(column.tolist() for column in columns), self._rates, strict=True)
@@ -153,9 +117,7 @@ class Group:
                 Check(self._iteration, loss, validation_loss, accuracy, rate, norm, seconds)
                 for loss, validation_loss, accuracy, norm, rate in rows
             ]
-            ended = self._take(checks, losses)
-            self._keep_best(probabilities)
-            yield from self._leave(ended)
+            yield from self._leave(self._take(checks, losses))
 
     @np.errstate(all="ignore")  # a trial that diverges overflows; `_take` finds it
     def _learn(self, iterations: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -189,55 +151,41 @@ class Group:
         return torch.cat(losses), norms
 
     @np.errstate(all="ignore")
-    def _validate(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return losses and accuracies of shape (nets,), probabilities (nets, classes, n)."""
+    def _validate(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return losses and accuracies of shape (nets,)."""
         scores, places = self._validating.forward(self._validation.data), self._validation.places
         # Caffe's layer Accuracy counts a row as wrong if another score equals the label's.
         right = (scores >= scores.flatten(1)[:, None, places]).sum(1) <= 1
-        probabilities = torch.softmax(scores, 1)
-        losses = _losses(probabilities.flatten(1)[:, places])
-        return losses, right.sum(1) / right.shape[1], probabilities
+        losses = _losses(torch.softmax(scores, 1).flatten(1)[:, places])
+        return losses, right.sum(1) / right.shape[1]
 
-    def _take(self, checks: list[Check], losses: torch.Tensor) -> dict[int, tuple[Training, str]]:
-        """Record each trial's check; return the training and error of those that end, by place."""
+    def _take(self, checks: list[Check], losses: torch.Tensor) -> dict[int, Training]:
+        """Record each trial's check; return the training of those that end, by place."""
         ended = {}
-        finite = losses.isfinite().all(0).tolist()
+        bad = ~losses.isfinite()
         for place, (each, check) in enumerate(zip(self._live, checks, strict=True)):
-            error, iteration = "", self._iteration
-            if not finite[place] or not _is_finite(check):
-                iteration, error = _trouble(each, check, losses[:, place])
-                stopped: Reason | None = Reason.DIVERGED
-            else:
-                stopped = each.check(check, self._callback)
-            if stopped is not None:
-                ended[place] = (each.training(stopped, iteration), error)
+            if bad[:, place].any() or not _is_finite(check):
+                # At the first loss that is not a number, or else at this check.
+                first = int(bad[:, place].int().argmax()) if bad[:, place].any() else len(bad) - 1
+                at = self._iteration - len(bad) + first + 1
+                ended[place] = each.training(Reason.DIVERGED, at)
+            elif (stopped := each.check(check, self._callback)) is not None:
+                ended[place] = each.training(stopped, self._iteration)
         return ended
 
-    def _keep_best(self, probabilities: torch.Tensor) -> None:
-        """Keep the weights and probabilities of the trials whose best check is this one."""
-        better = torch.tensor([each.is_best(self._iteration) for each in self._live])
-        if better.any():
-            stack = self._stack
-            torch.where(stack.spread(better), stack.values, stack.best, out=stack.best)
-            self._best[better] = probabilities[better]
-
-    def _leave(self, ended: dict[int, tuple[Training, str]]) -> Iterator[tuple[int, Trained]]:
-        """Yield the results of the trials that have ended, and remove them from the stack."""
-        for place, (training, error) in ended.items():
-            layers, best = self._stack.best_of(place), self._best[place].t().contiguous().numpy()
-            yield self._live[place].number, Trained(training, layers, best, error)
+    def _leave(self, ended: dict[int, Training]) -> Iterator[tuple[int, Training]]:
+        """Yield the trainings that have ended, and remove their trials from the stack."""
+        for place, training in ended.items():
+            yield self._live[place].number, training
         staying = [place for place in range(len(self._live)) if place not in ended]
+        self._live = [self._live[place] for place in staying]
         if ended and staying:
             self._stack.keep(staying)
-            self._best = self._best[staying]
-            self._live = [self._live[place] for place in staying]
             self._allocate()
-        elif not staying:
-            self._live = []
 
     def _allocate(self) -> None:
         """Rebuild the tensors that depend on which trials are still running."""
-        stack, trials = self._stack, [each.trial for each in self._live]
+        stack = self._stack
         self._training = Pass(stack, self._activation, self._batches.size)
         self._validating = Pass(stack, self._activation, len(self._validation.labels))
         self._probabilities = torch.empty(len(stack), stack.outputs[-1], self._batches.size)
@@ -246,14 +194,8 @@ class Group:
         self._room = torch.empty(slots, len(stack), self._batches.size)
         self._slots = self._room.unbind()
         params = [each.param for each in self._live]
-        self._momentum = stack.spread(torch.tensor([param.momentum for param in params]))
-        decays = [
-            torch.tensor(
-                [p.weight_decay * t.decay_mult[i] for p, t in zip(params, trials, strict=True)]
-            )
-            for i in (0, 1)
-        ]
-        self._decay = stack.spread(*decays)
+        self._momentum = stack.spread([param.momentum for param in params])
+        self._decay = stack.spread([param.weight_decay for param in params])
         self._steps = {param.stepsize for param in params if param.lr_policy == "step"}
         self._rate_moves = any(param.lr_policy not in ("fixed", "step") for param in params)
         self._set_rates()
@@ -261,13 +203,7 @@ class Group:
     def _set_rates(self) -> None:
         """Set the learning rates of the current iteration."""
         self._rates = [learning_rate(each.param, self._iteration) for each in self._live]
-        rates = [
-            torch.tensor(
-                [r * e.trial.lr_mult[i] for r, e in zip(self._rates, self._live, strict=True)]
-            )
-            for i in (0, 1)
-        ]
-        self._rate = self._stack.spread(*rates) * self._stack.mask
+        self._rate = self._stack.spread(self._rates) * self._stack.mask
 
 
 def _losses(probabilities: torch.Tensor) -> torch.Tensor:
@@ -278,17 +214,3 @@ def _losses(probabilities: torch.Tensor) -> torch.Tensor:
 
 def _is_finite(check: Check) -> bool:
     return math.isfinite(check.gradient_norm) and math.isfinite(check.validation_loss)
-
-
-def _trouble(each: Live, check: Check, losses: torch.Tensor) -> tuple[int, str]:
-    """Return the iteration at which a trial diverged, and the message of `train_net` for it."""
-    bad = (~losses.isfinite()).nonzero().flatten().tolist()
-    rate = each.param.base_lr
-    if bad:
-        iteration = check.iteration - len(losses) + bad[0] + 1
-        return iteration, diverged(rate, iteration, "loss", float(losses[bad[0]]))
-    if not math.isfinite(check.gradient_norm):
-        what, value = "gradients' norm", check.gradient_norm
-    else:
-        what, value = "validation loss", check.validation_loss
-    return check.iteration, diverged(rate, check.iteration, what, value)

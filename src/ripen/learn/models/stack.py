@@ -116,8 +116,7 @@ class Stack:
 
     Attributes
     ----------
-    values, gradient, velocity, best, mask : flat Tensor
-        `best` begins as a copy of values. The training loop updates it.
+    values, gradient, velocity, mask : flat Tensor
     """
 
     def __init__(self, nets: Sequence[Layers]) -> None:
@@ -128,7 +127,6 @@ class Stack:
         self.values, self.mask = torch.zeros(len(self._owner)), torch.zeros(len(self._owner))
         self._fill(nets)
         self.gradient, self.velocity = torch.zeros_like(self.values), torch.zeros_like(self.values)
-        self.best = self.values.clone()
 
     def __len__(self) -> int:
         return len(self._shapes)
@@ -139,19 +137,9 @@ class Stack:
         parts = torch.split(flat, [math.prod(shape) for shape in shapes])
         return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
-    def spread(self, numbers: torch.Tensor, of_biases: torch.Tensor | None = None) -> torch.Tensor:
-        """Give each parameter the number of its net, as a flat tensor.
-
-        Parameters
-        ----------
-        numbers : Tensor of shape (nets,)
-        of_biases : Tensor of shape (nets,) or None
-            Numbers for the biases, if they differ.
-        """
-        spread = numbers[self._owner]
-        if of_biases is None:
-            return spread
-        return torch.where(self._is_bias, of_biases[self._owner], spread)
+    def spread(self, numbers: Sequence[float]) -> torch.Tensor:
+        """Give each parameter the number of its net, as a flat tensor."""
+        return torch.tensor(numbers)[self._owner]
 
     def update(self, rate: torch.Tensor, momentum: torch.Tensor, decay: torch.Tensor) -> None:
         """Update once, as SGDSolver does: v = momentum v + rate (g + decay w); w = w - v.
@@ -170,20 +158,12 @@ class Stack:
         ]
         return torch.stack(squares).sum(0).sqrt()
 
-    def best_of(self, net: int) -> Layers:
-        """Return copies of a net's arrays in `best`, without the padding."""
-        layers = []
-        for block, (outputs, inputs) in zip(self.blocks(self.best), self._shapes[net], strict=True):
-            own = block[net, :outputs].numpy()
-            layers.append((own[:, :inputs].copy(), own[:, -1].copy()))
-        return layers
-
     def keep(self, nets: Sequence[int]) -> None:
         """Drop the other nets. Flat tensors and passes made before are no longer valid."""
         chosen = torch.tensor(nets)
         kept = {
             name: torch.cat([block[chosen].flatten() for block in self.blocks(getattr(self, name))])
-            for name in ("values", "gradient", "velocity", "best", "mask")
+            for name in ("values", "gradient", "velocity", "mask")
         }
         self._shapes = [self._shapes[net] for net in nets]
         for name, flat in kept.items():
@@ -191,12 +171,10 @@ class Stack:
         self._index()
 
     def _index(self) -> None:
-        """Record the net of each parameter, and whether it is a bias."""
-        owners, biases = [], []
-        for o, i in zip(self.outputs, self._inputs, strict=True):
-            owners.append(torch.arange(len(self)).repeat_interleave(o * (i + 1)))
-            biases.append((torch.arange(i + 1) == i).repeat(len(self) * o))
-        self._owner, self._is_bias = torch.cat(owners), torch.cat(biases)
+        """Record the net of each parameter."""
+        sizes = [o * (i + 1) for o, i in zip(self.outputs, self._inputs, strict=True)]
+        own = torch.arange(len(self))
+        self._owner = torch.cat([own.repeat_interleave(size) for size in sizes])
 
     def _fill(self, nets: Sequence[Layers]) -> None:
         pairs = zip(self.blocks(self.values), self.blocks(self.mask), strict=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from caffe.policies import learning_rate
 from caffe.proto import caffe_pb2
-from ripen.core.atomic import replacing, write_text
+from ripen.core.atomic import write_bytes, write_text
 from ripen.core.errors import TrainingError
 from ripen.learn.convergence import Check, Convergence, Training
 from ripen.learn.models import mlp
@@ -111,7 +111,10 @@ def _check(
         ("validation loss", found["validation_loss"]),
     ):
         if not math.isfinite(value):
-            raise TrainingError(diverged(definition.base_lr, done, what, value))
+            raise TrainingError(
+                f"training diverged: the {what} is {value} at iteration {done}. Is the learning "
+                f"rate solver.base_lr={definition.base_lr:g} too large? Try a tenth of it"
+            )
     return Check(
         iteration=done,
         loss=float(np.mean(found["losses"])),
@@ -120,14 +123,6 @@ def _check(
         learning_rate=learning_rate(definition, done - 1),
         gradient_norm=found["gradient_norm"],
         seconds_per_iteration=found["seconds"] / iterations,
-    )
-
-
-def diverged(base_lr: float, iteration: int, what: str, value: float) -> str:
-    """Return the message of a training that diverged."""
-    return (
-        f"training diverged: the {what} is {value} at iteration {iteration}. Is the learning "
-        f"rate solver.base_lr={base_lr:g} too large? Try a tenth of it"
     )
 
 
@@ -148,6 +143,5 @@ def _keep(folder: Path, iteration: int) -> None:
     state = caffe_pb2.SolverState.FromString(state_file.read_bytes())
     # The state names its weights' file, which has just been renamed.
     state.learned_net = (folder / "model.caffemodel").as_posix()
-    with replacing(folder / "model.solverstate") as temporary:
-        temporary.write_bytes(state.SerializeToString(deterministic=True))
+    write_bytes(folder / "model.solverstate", state.SerializeToString(deterministic=True))
     state_file.unlink()

@@ -26,6 +26,7 @@ from ripen.learn.convergence import Check
 from ripen.learn.estimator import Rows, Work
 from ripen.learn.inputs import opened
 from ripen.learn.models import batched
+from ripen.learn.models.group import Trial
 from ripen.learn.sweeps.space import SWEPT, Settings, swept_net
 from ripen.settings.schema import Competition, Pruner
 
@@ -239,7 +240,7 @@ def run_each(specs: Sequence[TrialSpec]) -> Iterator[tuple[int, Result]]:
             yield place, _alone(specs[place], data)
 
 
-def as_trial(competition: Competition) -> batched.Trial | None:
+def as_trial(competition: Competition) -> Trial | None:
     """Return the swept net as a trial of a stack; None where it trains alone."""
     return swept_net(competition).trial(TASKS[competition.task], competition.seed)
 
@@ -282,7 +283,7 @@ def files(name: str, competition: Competition) -> list[Path]:
 
 
 def _side_by_side(
-    specs: Sequence[TrialSpec], trials: dict[int, batched.Trial], data: FirstFold
+    specs: Sequence[TrialSpec], trials: dict[int, Trial], data: FirstFold
 ) -> Iterator[tuple[int, Result]]:
     places = list(trials)
     watches = [Watch(specs[place].pruner, specs[place].history) for place in places]
@@ -293,8 +294,7 @@ def _side_by_side(
 
     train, validation = data.encoded()
     found = batched.fit_each(list(trials.values()), data.outputs, train, validation, callback)
-    for number, trained in found:
-        training = trained.training
+    for number, training in found:
         curve = tuple(_point(check) for check in training.checks)
         share = (time.perf_counter() - started) / len(places)
         yield places[number], Result(str(training.stopped), training.iterations, curve, share)

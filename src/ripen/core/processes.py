@@ -1,5 +1,6 @@
-"""Servers and other processes that ripen starts: a free port, and an end for their descendants."""
+"""Processes: a free port for those that ripen starts, their end, and whether one still runs."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -65,3 +66,20 @@ def end(process: "subprocess.Popen[Any]", sent: signal.Signals, seconds: float) 
             with suppress(psutil.NoSuchProcess):
                 each.kill()
     process.wait()
+
+
+def identity() -> dict[str, Any]:
+    """Return what identifies this process among those of all machines: host, pid and start."""
+    started = psutil.Process().create_time()
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
+
+
+def gone(host: str, pid: int, started: float) -> bool:
+    """Whether a process ran on this machine and no longer exists (`identity`)."""
+    if host != socket.gethostname():
+        return False
+    try:
+        # The system uses a number again, but not its start.
+        return psutil.Process(pid).create_time() != started
+    except psutil.NoSuchProcess:
+        return True

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, ImageOps
 
+from ripen.core.templates import rendered
 from ripen.data.scan import Duplicates, Pairs
 
 MEASURES = ("width", "height", "bytes", "brightness")
@@ -101,18 +101,9 @@ def html(values: Mapping[str, Any], grid: bytes) -> str:
 
 
 def _render(template: str, values: Mapping[str, Any], grid: str) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=lambda name: name is not None and name.endswith(".html.jinja"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    quantiles, parts = list(QUANTILES), [p for p in PARTS if p in values["images"]]
-    return environment.get_template(template).render(
-        card=values, grid=grid, quantiles=quantiles, parts=parts
-    )
+    parts = [part for part in PARTS if part in values["images"]]
+    file = Path(__file__).with_name(template)
+    return rendered(file, card=values, grid=grid, quantiles=list(QUANTILES), parts=parts)
 
 
 def _counts(index: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, int]]:

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ripen.competition.index import Index
 from ripen.competition.metrics import Order
 from ripen.core.layout import Layout
+from ripen.core.templates import rendered
 from ripen.judge.data_report import DataReport
 from ripen.judge.leaderboard import KAGGLES, Column, Leaderboard, fixed
 from ripen.judge.plots import palette
@@ -199,7 +199,7 @@ def figures(evaluate: Path, sweep: Path, board: Leaderboard, metrics: Metrics) -
 def html(page: Page) -> str:
     """Return the page."""
     return rendered(
-        "page.html.jinja",
+        Path(__file__).with_name("page.html.jinja"),
         page=page,
         glance=glance(page),
         ends=any(row.ended for row in page.board.rows),
@@ -211,19 +211,6 @@ def html(page: Page) -> str:
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         machine=platform.machine(),
     )
-
-
-def rendered(template: str, **values: Any) -> str:
-    """Return a page from a template of this folder."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(template).render(**values)
 
 
 def _files(folder: Path) -> list[Path]:

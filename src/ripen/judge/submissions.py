@@ -5,12 +5,14 @@ No stage writes it: Kaggle's scores come after the pipeline, so that they are no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from ripen.core.layout import Layout
+from ripen.core.templates import rendered
 from ripen.judge import plots
-from ripen.judge.page import inline, rendered
+from ripen.judge.page import inline
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def html(page: Submissions) -> str:
     """Return the page."""
     drawn = plots.svg(plots.agreement(page.points)) if len(page.points) else ""
     return rendered(
-        "submissions.html.jinja",
+        Path(__file__).with_name("submissions.html.jinja"),
         page=page,
         report=Layout(page.competition).report.name,
         figure=inline(drawn, "agreement") if drawn else "",

@@ -8,7 +8,6 @@ changes during training is under ``curve/``, with the iteration as its step.
 
 import os
 import shlex
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,13 +18,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import mlflow
-import psutil
 from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
 from ripen.core import lineage
 from ripen.core.errors import StoreError
 from ripen.core.lineage import leaves
+from ripen.core.processes import gone, identity
 from ripen.core.repository import git
 from ripen.learn.convergence import Check, Training
 from ripen.settings.compose import PARAMS, load_run
@@ -272,8 +271,7 @@ class Tracker(AbstractContextManager["Tracker"]):
     def _mark_killed(self) -> None:
         """Mark runs as KILLED whose process on this host no longer exists."""
         for run in self._client.search_runs([self._experiment], "attributes.status = 'RUNNING'"):
-            tags = run.data.tags
-            if tags.get("process.host") == socket.gethostname() and not _alive(tags):
+            if _gone(run.data.tags):
                 self._client.set_terminated(run.info.run_id, "KILLED")
 
     def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
@@ -289,22 +287,17 @@ def _experiments(tags: Mapping[str, str]) -> dict[str, str]:
     return {EXPERIMENTS: " ".join([*known, name])}
 
 
-def _alive(tags: Mapping[str, str]) -> bool:
-    try:
-        started = psutil.Process(int(tags["process.pid"])).create_time()
-    except psutil.NoSuchProcess:
+def _gone(tags: Mapping[str, str]) -> bool:
+    """Whether a running run's process ran on this machine and no longer exists."""
+    if "process.host" not in tags:
         return False
-    # The system reuses process numbers, so the start is compared too.
-    return str(started) == tags["process.started"]
+    host, pid, started = (tags[f"process.{name}"] for name in ("host", "pid", "started"))
+    return gone(host, int(pid), float(started))
 
 
 def process_tags() -> dict[str, str]:
     """Return tags that identify this process among those of all machines."""
-    return {
-        "process.host": socket.gethostname(),
-        "process.pid": str(os.getpid()),
-        "process.started": str(psutil.Process().create_time()),
-    }
+    return {f"process.{name}": str(value) for name, value in identity().items()}
 
 
 def git_commit() -> dict[str, str]:

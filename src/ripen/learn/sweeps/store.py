@@ -6,8 +6,6 @@ after its heartbeat has stopped.
 """
 
 import hashlib
-import os
-import socket
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -17,7 +15,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import optuna
-import psutil
 import sqlalchemy
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
@@ -27,6 +24,7 @@ from sqlalchemy.engine import make_url
 from ripen.core import stores
 from ripen.core.addresses import hidden
 from ripen.core.errors import StoreError, UsageError
+from ripen.core.processes import gone, identity
 from ripen.learn.sweeps.space import Settings
 from ripen.learn.sweeps.study import Study, distributions, params
 from ripen.learn.sweeps.trial import FinishedTrial, Result, pruned, thinned
@@ -189,7 +187,7 @@ class Store:
             params=params(space, settings),
             distributions=distributions(space),
             user_attrs=values
-            | {"process": _process()}
+            | {"process": identity()}
             | ({"result": result.dumps()} if result else {}),
         )
         trial = self._storage.create_new_trial(self._study_id, new)
@@ -262,22 +260,10 @@ class Store:
                     self._rdb.record_heartbeat(trial)
 
 
-def _process() -> dict[str, Any]:
-    process = psutil.Process()
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": process.create_time()}
-
-
 def _gone(trial: FrozenTrial) -> bool:
     """Whether a running trial's process ran on this machine and no longer exists."""
     process = trial.user_attrs["process"]
-    if process["host"] != socket.gethostname():
-        return False
-    try:
-        started: float = psutil.Process(process["pid"]).create_time()
-        # A process number is used again; its start is not.
-        return started != float(process["started"])
-    except psutil.NoSuchProcess:
-        return True
+    return gone(process["host"], process["pid"], float(process["started"]))
 
 
 def _index(trial: FrozenTrial) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.frozen_features import table
 from ripen.core.errors import EngineUnavailable
-from ripen.nets.engines.environment import interpreter
+from ripen.nets.engines.engine import interpreter
 
 pytestmark = pytest.mark.slow
 

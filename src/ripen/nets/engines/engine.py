@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import caffe
-from caffe.errors import RealCaffeRefused
-from caffe.real import Process
-from ripen.core.errors import EngineRefused
+from caffe import real
+from caffe.errors import RealCaffeRefused, RealCaffeUnavailable
+from ripen.core.errors import EngineRefused, EngineUnavailable
 from ripen.nets.device import on
 from ripen.nets.engines import pycaffe
-from ripen.nets.engines.environment import SCRIPT, interpreter
 from ripen.nets.engines.pycaffe import Interval
+
+SCRIPT = Path(__file__).with_name("pycaffe.py")  # which the process of real Caffe runs
 
 
 class RunningSolver(Protocol):
@@ -112,6 +113,20 @@ class TorchEngine:
         return pycaffe.probabilities(net, data)
 
 
+def interpreter() -> Path:
+    """Return a Python that can import real Caffe; create its environment on first use.
+
+    Raises
+    ------
+    EngineUnavailable
+        If there is no CPython 3.9, or the wheels cannot be installed.
+    """
+    try:
+        return real.interpreter()
+    except RealCaffeUnavailable as reason:
+        raise EngineUnavailable(f"{reason}; engine=torch runs without it") from None
+
+
 class RealEngine:
     """Real Caffe 1.0 in a process of CPython 3.9, which lives as long as the `with` block.
 
@@ -126,7 +141,7 @@ class RealEngine:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._process = stack.enter_context(closing(Process(interpreter(), SCRIPT)))
+            self._process = stack.enter_context(closing(real.Process(interpreter(), SCRIPT)))
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             self._open = stack.pop_all()
         return self

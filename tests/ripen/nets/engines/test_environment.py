@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from caffe.real import VARIABLE
 from ripen.core.errors import EngineUnavailable
 from ripen.core.layout import Layout
-from ripen.nets.engines.environment import VARIABLE, interpreter
+from ripen.nets.engines.engine import interpreter
 from tests.ripen.stages.conftest import ROOT, write_params
 
 

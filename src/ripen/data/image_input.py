@@ -4,21 +4,19 @@ Nothing is random here; training batches are in `ripen.data.batches`.
 """
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
+from ripen.settings.schema import ViewsName
 from ripen.settings.typed import typed
 
 Box = tuple[float, float, float, float]
 """Left, upper, right and lower edge, in pixels."""
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-
-ViewsName = Literal["whole", "mirror", "crops5", "crops10", "scales"]
-NAMES: tuple[ViewsName, ...] = get_args(ViewsName)
 
 _CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.5, 0.5))
 

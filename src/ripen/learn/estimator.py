@@ -1,7 +1,7 @@
 """What an estimator is: settings that fit, and what they leave, which predicts."""
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
@@ -292,3 +292,11 @@ def estimator(settings: Mapping[str, Any], where: str) -> Estimator:
     values = {key: value for key, value in settings.items() if value is not None}
     kind = ESTIMATORS[str(values.pop("estimator", ""))]
     return check(values, kind, where)
+
+
+def comparable(competition: Competition, nets: Iterable[str]) -> list[str]:
+    """Return the nets that one estimator trains, where there are several: their losses compare."""
+    groups: dict[str, list[str]] = {}
+    for net in nets:
+        groups.setdefault(str(competition.models[net]["estimator"]), []).append(net)
+    return max(groups.values(), key=len, default=[])

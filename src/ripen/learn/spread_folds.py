@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ripen.core.atomic import replacing
+from ripen.core.atomic import write_bytes
 from ripen.core.errors import TrainingError
 from ripen.settings.schema import Launcher
 
@@ -108,6 +108,4 @@ def content(folder: Path) -> Content:
 
 def _write(found: Content, kept: Path) -> None:
     for name in sorted(found, key=lambda name: name.endswith(MARK) and "/" not in name):
-        (kept / name).parent.mkdir(parents=True, exist_ok=True)
-        with replacing(kept / name) as temporary:
-            temporary.write_bytes(found[name])
+        write_bytes(kept / name, found[name])

@@ -1,6 +1,5 @@
 """evaluate: score every model, and draw its predictions, its training and its responses."""
 
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from ripen.judge.scoring import Scored
 from ripen.judge.steps import Step
 from ripen.learn import pseudo_labels
 from ripen.learn.blending import members, weights
+from ripen.learn.estimator import comparable
 from ripen.learn.seen import SEEN
 from ripen.settings.compose import load_competition
 from ripen.settings.schema import Competition
@@ -80,7 +80,8 @@ def run(name: str) -> None:
         styles = plots.palette(list(metrics["models"]))
         draw_scores(board, styles, folder)
         draw_outputs(drawn, index, competition.evaluate.calibration_bins, name, styles, folder)
-        draw_training(trained, comparable(competition, trained), trainings, task, styles, folder)
+        nets = [model for model in competition.models if model in trained]
+        draw_training(trained, comparable(competition, nets), trainings, task, styles, folder)
         draw_learning_curves(folders, best_rule, part, task, styles, folder)
         draw_images(drawn, competition, layout, index, folder)
         if draw:
@@ -168,15 +169,6 @@ def draw_outputs(
         figures.draw(one, own, index.names, bins, styles, folder / one.model)
     figure = plots.roc(points, f"{competition}, {drawn[0].part}", styles)
     plots.save(figure, folder / "roc.svg")
-
-
-def comparable(competition: Competition, trained: dict[str, Path]) -> list[str]:
-    """Return the nets that one estimator trained, where there are several: their losses compare."""
-    groups = defaultdict(list)
-    for model, section in competition.models.items():
-        if model in trained:
-            groups[str(section["estimator"])].append(model)
-    return max(groups.values(), key=len, default=[])
 
 
 def draw_training(

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ripen.competition.own import code, features_code
+from ripen.competition.own import EMPTY, code, features_code
 from ripen.core.atomic import write_text
 from ripen.core.errors import ConfigError
 from ripen.core.layout import Layout
 from ripen.core.lineage import leaves
 from ripen.learn.blending import members
 from ripen.learn.complete import complete, given, pool
-from ripen.learn.estimator import estimator
+from ripen.learn.estimator import comparable, estimator
 from ripen.learn.sweeps.space import SWEPT
 from ripen.nets.contract import contract
 from ripen.settings import compose as settings
@@ -21,8 +21,8 @@ from ripen.settings import yaml_files
 from ripen.settings.compose import CONF, PARAMS, as_mapping
 from ripen.settings.schema import Competition
 
-NOTHING = "src/ripen/competitions/__init__.py"
-"""A file without code: the dependency of an instance that has none of its own in a place."""
+NOTHING = EMPTY.as_posix()
+"""The dependency of an instance that has none of its own in a place."""
 
 
 def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> tuple[dict[str, Any], list[str]]:
@@ -108,7 +108,10 @@ def plots(competitions: dict[str, Competition]) -> dict[str, Any]:
     Top-level plots of dvc.yaml have no instances, so most show the first competition. The plot of
     trainings shows the first with several nets of one estimator, whose losses are comparable.
     """
-    compared = {name: _comparable(competition) for name, competition in competitions.items()}
+    compared = {
+        name: comparable(one, [m for m, section in one.models.items() if "solver" in section])
+        for name, one in competitions.items()
+    }
     first = next(iter(competitions))
     nets = next((name for name, models in compared.items() if len(models) > 1), first)
     learning = [
@@ -117,15 +120,6 @@ def plots(competitions: dict[str, Competition]) -> dict[str, Any]:
         if estimator(section, model).has_learning_curve
     ]
     return {"first": first, "learning": learning, "nets": nets, "trainings": compared[nets]}
-
-
-def _comparable(competition: Competition) -> list[str]:
-    """Return the nets of one estimator: those of which there are the most."""
-    groups: dict[str, list[str]] = {}
-    for model, section in competition.models.items():
-        if "solver" in section:
-            groups.setdefault(section["estimator"], []).append(model)
-    return max(groups.values(), key=len, default=[])
 
 
 def _of_net(net: str) -> dict[str, str]:

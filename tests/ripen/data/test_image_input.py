@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ripen.data.image_input import NAMES, RESAMPLING, Input, View, histogram, middle, values, views
+from ripen.data.image_input import RESAMPLING, Input, View, histogram, middle, values, views
+from ripen.settings.schema import ViewsName
 
 SQUEEZED = Input(height=32, width=32, channel_order="RGB", raw_scale=255.0)
 CROPPED = replace(SQUEEZED, crop=0.5, interpolation="bicubic")
@@ -88,7 +90,7 @@ def _input(width: int, height: int) -> Input:
 
 
 def test_the_number_of_views() -> None:
-    assert [len(views(name)) for name in NAMES] == [1, 2, 5, 10, 6]
+    assert [len(views(name)) for name in get_args(ViewsName)] == [1, 2, 5, 10, 6]
 
 
 def test_crops10_equals_caffes_oversample(make_image: MakeImage) -> None:
@@ -130,7 +132,7 @@ def test_scales_are_nested() -> None:
 
 @given(
     st.tuples(st.integers(1, 5000), st.integers(1, 5000)),
-    st.sampled_from(NAMES),
+    st.sampled_from(get_args(ViewsName)),
     st.floats(0.05, 0.99),
     st.booleans(),
 )

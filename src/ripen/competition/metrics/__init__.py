@@ -200,11 +200,12 @@ def metric(
     """Register a function as a metric."""
 
     def registered(score: Score) -> Score:
-        METRICS.register(name)(
+        METRICS.add(
+            name,
             Metric(
                 title, greater_is_better, name, needs, tasks, score,
                 least=least, transform=transform, quantile=quantile, ranks=ranks, ordered=ordered,
-            )
+            ),
         )  # fmt: skip
         return score
 

@@ -2,7 +2,8 @@
 
 from ripen.competition.tasks import TASKS, Task
 
-TASKS.register("binary")(
+TASKS.add(
+    "binary",
     Task(
         "binary",
         classifies=True,
@@ -12,5 +13,5 @@ TASKS.register("binary")(
         loss="SoftmaxWithLoss",
         error="log loss",
         metrics=("accuracy", "log_loss", "roc_auc", "brier"),
-    )
+    ),
 )

@@ -2,7 +2,8 @@
 
 from ripen.competition.tasks import TASKS, Task
 
-TASKS.register("multiclass")(
+TASKS.add(
+    "multiclass",
     Task(
         "multiclass",
         classifies=True,
@@ -12,5 +13,5 @@ TASKS.register("multiclass")(
         loss="SoftmaxWithLoss",
         error="log loss",
         metrics=("accuracy", "top5", "log_loss", "roc_auc", "brier"),
-    )
+    ),
 )

@@ -2,7 +2,8 @@
 
 from ripen.competition.tasks import TASKS, Task
 
-TASKS.register("multilabel")(
+TASKS.add(
+    "multilabel",
     Task(
         "multilabel",
         classifies=False,
@@ -12,5 +13,5 @@ TASKS.register("multilabel")(
         loss="SigmoidCrossEntropyLoss",
         error="log loss, the sum over labels",
         metrics=("mean_column_auc", "weighted_multilabel_log_loss", "exact_match"),
-    )
+    ),
 )

@@ -2,7 +2,8 @@
 
 from ripen.competition.tasks import TASKS, Task
 
-TASKS.register("regression")(
+TASKS.add(
+    "regression",
     Task(
         "regression",
         classifies=False,
@@ -13,5 +14,5 @@ TASKS.register("regression")(
         # A net learns standardized values, and Caffe halves the squares.
         error="half the squared error, standardized",
         metrics=("rmse", "mae", "r2"),
-    )
+    ),
 )

@@ -14,4 +14,4 @@ def categories(folds: Folds, targets: Any, sparse: bool) -> OrdinalEncoder:
     return OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, min_frequency=LEAST)
 
 
-ENCODERS.register("embed")(Encoding(categories, codes=True, first=1))
+ENCODERS.add("embed", Encoding(categories, codes=True, first=1))

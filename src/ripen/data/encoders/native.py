@@ -17,4 +17,4 @@ def categories(folds: Folds, targets: Any, sparse: bool) -> OrdinalEncoder:
     )
 
 
-ENCODERS.register("native")(Encoding(categories, codes=True, keeps_missing=True))
+ENCODERS.add("native", Encoding(categories, codes=True, keeps_missing=True))

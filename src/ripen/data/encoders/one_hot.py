@@ -14,4 +14,4 @@ def categories(folds: Folds, targets: Any, sparse: bool) -> OneHotEncoder:
     )
 
 
-ENCODERS.register("one_hot")(Encoding(categories))
+ENCODERS.add("one_hot", Encoding(categories))

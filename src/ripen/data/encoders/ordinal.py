@@ -12,4 +12,4 @@ def categories(folds: Folds, targets: Any, sparse: bool) -> OrdinalEncoder:
     return OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
 
 
-ENCODERS.register("ordinal")(Encoding(categories))
+ENCODERS.add("ordinal", Encoding(categories))

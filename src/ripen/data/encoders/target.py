@@ -25,4 +25,4 @@ def categories(folds: Folds, targets: Any, sparse: bool) -> Any:
     return make_pipeline(TargetEncoder(target_type=kind, cv=folds), StandardScaler())
 
 
-ENCODERS.register("target")(Encoding(categories, supervised=True))
+ENCODERS.add("target", Encoding(categories, supervised=True))

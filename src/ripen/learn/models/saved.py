@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ripen.core.json_files import write_json
-from ripen.data.image_input import Input, ViewsName
+from ripen.data.image_input import Input
 from ripen.learn.target_transform import ABOUT, Unit
 from ripen.settings.compose import as_mapping
+from ripen.settings.schema import ViewsName
 
 if TYPE_CHECKING:
     from ripen.learn.models.image_features import ImageFeatures

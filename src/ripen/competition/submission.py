@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ripen.competition.index import Index, Ints
 from ripen.competition.tasks import TASKS
-from ripen.core.csv_files import read_text, sniff
+from ripen.core.csv_files import UTF16, read_text, sniff
 from ripen.core.errors import DataError
 from ripen.settings.schema import Competition, Csv
 
@@ -53,7 +53,8 @@ def csv_of(path: Path, csv: Csv) -> Csv:
     with path.open("rb") as file:
         header = file.readline()
     another = own.separator.encode() in header and csv.separator.encode() not in header
-    return own if another else csv
+    wide = UTF16 in (own.encoding, csv.encoding) and own.encoding != csv.encoding
+    return own if another or wide else csv
 
 
 def id_column(sample: pd.DataFrame, id: str) -> str:

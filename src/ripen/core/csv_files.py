@@ -1,5 +1,6 @@
 """Tables of files as text, most of them CSV: the callers decide what a value means."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -19,16 +20,18 @@ from ripen.core.errors import DataError
 SNIFFED = 1 << 16  # bytes: of the head to detect the format, of the end to find the last row
 SEPARATORS = ",;\t|"
 PACKED = ".gz"
+UTF16 = "utf-16"  # as Excel saves "Unicode text", with a byte order mark
 OTHERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     json_tables.SUFFIX: json_tables.read_table,
     parquet_tables.SUFFIX: parquet_tables.read_table,
+    parquet_tables.FEATHER: parquet_tables.read_table,
 }
 
 
 def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.DataFrame:
     """Read a CSV file with a header, every value as text.
 
-    By its suffix a file is a table of JSON or of Parquet, or a CSV file compressed by gzip.
+    By its suffix a file is a table of JSON, Parquet or Feather, or a CSV file compressed by gzip.
 
     Raises
     ------
@@ -72,7 +75,11 @@ def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.D
 
 def _check_whole(path: Path, text: pd.DataFrame, separator: str, encoding: str) -> None:
     """Check that the last row is complete: pandas reads missing fields as blanks."""
-    last = _end(path).decode(encoding, errors="replace").rstrip("\r\n").splitlines()[-1]
+    if encoding == UTF16:  # the end has no byte order mark
+        content = _unpacked(path) if _is_packed(path) else path.read_bytes()
+    else:
+        content = _end(path)
+    last = content.decode(encoding, errors="replace").rstrip("\r\n").splitlines()[-1]
     if (fields := last.count(separator) + 1) < len(text.columns) and '"' not in last:
         raise DataError(
             f"{path}: row {len(text)}, the last one, has {fields} fields, and the header "
@@ -128,12 +135,16 @@ def sniff(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     if path.suffix.lower() in OTHERS:
         return found
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # Every byte is a character in Latin-1, so this cannot fail.
-        found["encoding"] = "latin-1"
-        text = content.decode("latin-1")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        found["encoding"] = UTF16
+        text = content.decode(UTF16, errors="replace")
+    else:
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            # Every byte is a character in Latin-1, so this cannot fail.
+            found["encoding"] = "latin-1"
+            text = content.decode("latin-1")
     head = text[:SNIFFED]
     # Take the separator with the most columns, if every row has the same number of them.
     rows = {separator: _rows(head, separator, len(text) > SNIFFED) for separator in SEPARATORS}

@@ -7,12 +7,13 @@ Pure functions on tables of text. They return facts with reasons. Where the file
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from typing import Any, Protocol
 
 import pandas as pd
 
 from ripen.core.errors import DataError
-from ripen.data.column_types import MISSING, with_points
+from ripen.data.column_types import MISSING, date_format, with_points
 from ripen.data.tables import tags_in, with_numbers
 from ripen.entry.files import Table
 
@@ -232,10 +233,17 @@ def target_of(
         asked = f"'{names[0]}'" if len(names) == 1 else f"{len(names)} columns"
         reason = f"the only column that {test.name} lacks; {sample.name} asks for {asked}"
     else:
-        alike = sorted(lacking, key=lambda name: names[0].lower() not in name.lower())
+        alike = sorted(lacking, key=lambda name: _unlike(train.text[name], names[0]))
         reason = f"{test.name} lacks {len(lacking)} columns, and {sample.name} names none of them"
         chosen = [ask("target", alike, reason)]
     return chosen, reason, [name for name in lacking if name not in chosen]
+
+
+def _unlike(column: "pd.Series[str]", asked: str) -> tuple[bool, bool, float]:
+    """Return a key that sorts likely targets first: no date, and named like what is asked for."""
+    name, asked = str(column.name).lower(), asked.lower()
+    ratio = SequenceMatcher(None, name, asked).ratio()
+    return date_format(column) is not None, asked not in name, -ratio
 
 
 def columns_of(target: "pd.Series[str]", names: Sequence[str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from ripen.core.errors import DataError
 from ripen.data.labels import in_archive, is_image, is_junk
 from ripen.data.tables import parted
 
-TABLES = (".csv", ".tsv", ".json", ".parquet", ".csv.gz", ".tsv.gz")
+TABLES = (".csv", ".tsv", ".json", ".parquet", ".feather", ".csv.gz", ".tsv.gz")
 TEXTS = (".md", ".txt", ".html")
 READ = 1 << 18  # bytes of a text about the competition
 SHOWN, NAMED = 4, 10  # names in an error: of other files, of tables
@@ -260,7 +260,10 @@ def parts_of(files: Files) -> Parts:
         train = max((each for each in rest if alike(each) > 1), key=alike, default=None)
     if train is None and test is None:
         train, test = _of_one(others, sample)
-    labels = _labels(train, test, [each for each in rest if each is not train])
+    # Of several tables of labels the one that has the sample's columns (Mechanisms of Action).
+    asks = set(sample.text)
+    others = sorted(rest, key=lambda each: -len(asks & set(each.text)))
+    labels = _labels(train, test, [each for each in others if each is not train])
     return Parts(sample, train, test, labels)
 
 

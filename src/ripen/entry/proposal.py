@@ -235,7 +235,9 @@ def _goal(goal: Goal, known: Known | None, targets: pd.DataFrame, columns: int) 
     amounts = goal.task == "regression" and all(skewed(targets[name]) for name in targets)
     graded = facts.grades(targets.iloc[:, 0])
     metric, why = known or usual(goal.task, goal.submission, columns, amounts, graded)
-    if goal.task not in METRICS[metric].tasks:
+    # The registry ranks the classes of a row. With two classes the rows of a query are ranked.
+    of_rows = METRICS[metric].needs == "ranking" and goal.task == "binary"
+    if of_rows or goal.task not in METRICS[metric].tasks:
         other, _ = usual(goal.task, goal.submission, columns, amounts, graded)
         metric, why = other, f"{why}, which is not for {goal.task}: usual in its place"
     classes = [Fact("classes", goal.classes, "the sample's columns")] if goal.classes else []

@@ -303,8 +303,8 @@ class Column:
     """The type and the allowed values of one column.
 
     `type` overrides the detected one (`ripen.data.column_types`). An ordered column needs its
-    `levels`, from low to high; a date may have its `format`, in Python's notation. `min` and `max`
-    are the range of numbers, ends included. `missing` says whether values may be missing: by
+    `levels`, from low to high; a date may have its `format`, in Python's notation, or `unix` for
+    seconds since 1970. `min` and `max` are the range of numbers, ends included. `missing` says whether values may be missing: by
     default they may, except in a column with a range. `unknown` lists further texts that stand for
     a missing value, such as "n/a" or "-". Identifiers and constants are not features.
     """

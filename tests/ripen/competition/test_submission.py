@@ -264,3 +264,8 @@ def test_a_sample_of_another_separator_than_the_tables_is_read(tmp_path: Path) -
         file.write_text(text)
         assert read_sample(file, "id", tables).to_numpy().tolist() == [["1", "0"]]
         assert csv_of(file, tables) == own
+    file.write_text("id,y\n1,0\n")
+    wide = Csv(encoding="utf-16")
+    assert read_sample(file, "id", wide).to_numpy().tolist() == [["1", "0"]]
+    file.write_text("id,y\n1,0\n", encoding="utf-16")
+    assert csv_of(file, Csv()) == wide

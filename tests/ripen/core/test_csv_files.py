@@ -22,6 +22,7 @@ FORMS = {  # what is written, and what a sniffed file needs
         (";", "latin-1"),
         {"separator": ";", "decimal": ",", "encoding": "latin-1"},
     ),
+    "Unicode text": (("\t", "utf-16"), {"separator": "\t", "decimal": ",", "encoding": "utf-16"}),
     "tabs": (("\t", "utf-8"), {"separator": "\t", "decimal": ","}),
 }
 

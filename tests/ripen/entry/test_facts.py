@@ -129,6 +129,13 @@ def test_of_several_candidates_the_most_alike_comes_first() -> None:
     assert asked == [("target", ["log_price", "cost"])]
 
 
+def test_a_day_is_no_target() -> None:
+    train = table("train.csv", "key,x,date,price,count_day\nc,1,01.02.2020,3,4\nd,1,02.02.2020,3,4\n")
+    sample = table("sample.csv", "key,count_month\na,0\n")
+    found = target_of(train, TEST, sample, Id("key", "key", ""), first)
+    assert (found[0], found[2]) == (["count_day"], ["date", "price"])
+
+
 def test_no_target_is_one_line() -> None:
     sample, id = table("sample.csv", "key,y\na,0\nb,0\n"), Id("key", "key", "")
     with pytest.raises(DataError, match=r"^train\.csv: no target found: .* asks for: y$"):

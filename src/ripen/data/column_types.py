@@ -54,8 +54,8 @@ DATES = (
 
 UNIX = "unix"  # seconds or milliseconds since 1970, under a name that says so
 _UNIX_NAME = re.compile(r"time|date|stamp|unix|epoch", re.IGNORECASE)
-MILLISECONDS = 1e12
-_UNIX = r"1\d{9}(?:\d{3})?(?:\.0)?"  # 2001 to 2033
+MILLISECONDS = 1e11
+_UNIX = r"[1-9]\d{8,9}(?:\d{3})?(?:\.0)?"  # from 1973 on
 
 # An amount of money, a percentage, or a number with commas between thousands.
 _AMOUNT = r"\s*[-+]?[$€£]?\s?(\d+|\d{1,3}(,\d{3})+)(\.\d*)?\s?%?\s*"

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from ripen.competition import ids
+from ripen.competition.ids import with_id
 from ripen.competition.metrics import METRICS
 from ripen.core.errors import DataError
 from ripen.data.tables import joined_by, labelled, with_numbers
@@ -99,15 +101,25 @@ def _of_table(
     files: Files, parts: Parts, known: Known | None, ask: Ask, drop_unlabelled: bool
 ) -> list[Fact]:
     train, test, sample, labels = parts.train, parts.test, parts.sample, parts.labels
+    if train is None and test is not None and "train" in test.name.lower():
+        raise DataError(
+            f"{files.where}: {test.name} has the ids of {sample.name}, and there is no test table. "
+            "ripen predicts rows: put the columns of a series, such as its days, into rows"
+        )
     for part, table in (("train", train), ("test", test)):
         if table is None:
             raise DataError(f"{files.where}: no {part}.csv found. {files.shown}")
     assert train is not None
     assert test is not None
     others = {name: each for name, each in files.tables.items() if each is not sample}
-    facts.looked_up(sample, test, others.values())
-    id = facts.id_of(sample, test)
     texts = {"train": train.text, "test": test.text}
+    if pattern := facts.pattern_of(sample, test):
+        id = facts.Id(pattern, pattern, f"the columns that make up the ids of {sample.name}")
+        texts = {part: with_id(text, pattern) for part, text in texts.items()}
+        sample = replace(sample, text=_with_ids(sample.text, pattern))
+    else:
+        facts.looked_up(sample, test, others.values())
+        id = facts.id_of(sample, test)
     texts = with_numbers(texts, id.name, sample.text[id.in_sample])
     if labels is not None and id.name in labels.text and id.name in train.text:
         texts["train"] = joined_by(id.name, train.text, labels.text)
@@ -131,7 +143,9 @@ def _of_table(
     types = column_facts.odd(
         train.text.drop(columns=left_out, errors="ignore"), test.text, form.get("decimal", ".")
     )
-    with_others = joins.of_tables(train, test, others.values(), targets)
+    known_tables = {each.name for each in (train, test, labels) if each}
+    beside = [each for name, each in others.items() if name not in known_tables]
+    with_others = joins.of_tables(train, test, beside, targets, id.name)
     columns: dict[str, Any] = {"drop": [*dropped, *extra]} if dropped or extra else {}
     why = [drops] * bool(columns) + [types.reason] * bool(types.settings)
     if types.settings:
@@ -141,15 +155,16 @@ def _of_table(
         names["labels"] = labels.name
     if unlabelled:
         names["drop_unlabelled"] = True
-    if with_others:
-        names["joined"] = list(with_others)
+    names |= with_others.settings
+    if with_others.unused:
+        with_others.reasons.append(f"not used: {', '.join(with_others.unused)}")
     only = targets[0] if len(targets) == 1 else targets
     if goal.tags:
         only, columns["tags"] = goal.tags, targets[0]
         why.append(f"{targets[0]} holds several labels a row")
     return [
         Fact("defaults", ["/kind/table"]),
-        *_names(names, "; ".join(f"{k} describes each {v}" for k, v in with_others.items())),
+        *_names(names, "; ".join(with_others.reasons)),
         *([Fact("csv", form, "as the files are written")] if form else []),
         Fact("id", id.name, id.reason),
         Fact("target", only, reason),
@@ -157,6 +172,14 @@ def _of_table(
         *_goal(goal, known, wanted, _asked(sample, id)),
         Fact("validation", how.settings, how.reason),
     ]
+
+
+def _with_ids(sample: pd.DataFrame, pattern: str) -> pd.DataFrame:
+    """Return a sample with one column of ids, named by the pattern of the columns in them."""
+    found = with_id(sample, pattern)
+    if pattern not in found:
+        return sample.rename(columns={str(sample.columns[0]): pattern})
+    return found[[pattern, *ids.others(found, pattern, pattern)]]
 
 
 def _of_images(
@@ -219,9 +242,11 @@ def _of_images(
 
 
 def _names(given: dict[str, Any], reason: str = "") -> list[Fact]:
-    """Return the section `files`, without default names."""
+    """Return the section `files`, without default names unless there is something to say."""
     usual = Names()
     changed = {key: name for key, name in given.items() if name != getattr(usual, key, None)}
+    if reason and not changed:
+        changed = {"train": given["train"]}
     return [Fact("files", changed, reason)] if changed else []
 
 

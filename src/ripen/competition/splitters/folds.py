@@ -1,6 +1,7 @@
 """k folds: at random, by class, by group, by both, in time, or from a column."""
 
 import re
+from functools import reduce
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -47,8 +48,9 @@ class Repeated(Splitter):
 class Grouped(Repeated):
     """Whole groups: no group is both in training and in validation.
 
-    A row's group is its value in the column `group`, or its values in several. With `pattern`, a regular expression, it is
-    the part of the value that matches: the first capture group, or the whole match.
+    A row's group is its value in the column `group`, or its values in several. With `pattern`, a
+    regular expression, it is the part of the value that matches: the first capture group, or the
+    whole match.
     """
 
     group: str | list[str] = "group"  # the index's own, which holds near-duplicate images together
@@ -64,8 +66,8 @@ class Grouped(Repeated):
         """
         names = [self.group] if isinstance(self.group, str) else self.group
         each = [column_of(rows, name, "group").astype(object) for name in names]
-        values = pd.concat([one.where(one.notna(), "").map(str) for one in each], axis=1)
-        values = values.agg(" ".join, axis=1).str.strip() if len(names) > 1 else values.iloc[:, 0]
+        texts = [one.where(one.notna(), "").map(str) for one in each]
+        values: pd.Series[Any] = reduce(lambda left, right: left + " " + right, texts).str.strip()
         if self.pattern is not None:
             expression = re.compile(self.pattern)
             found = values.map(lambda value: _part(expression, value))

@@ -29,7 +29,7 @@ OTHERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 
 
 def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.DataFrame:
-    """Read a CSV file with a header, every value as text.
+    """Read a CSV file with a header, every value as text; of a cell of pixels a summary.
 
     By its suffix a file is a table of JSON, Parquet or Feather, or a CSV file compressed by gzip.
 
@@ -70,7 +70,7 @@ def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.D
     if text.empty:
         raise DataError(f"{path}: has a header and no rows. At least one row is needed")
     _check_whole(path, text, separator, encoding)
-    return text
+    return json_tables.spread(text)
 
 
 def _check_whole(path: Path, text: pd.DataFrame, separator: str, encoding: str) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ripen.competition import submission
+from ripen.competition.ids import others, with_id
 from ripen.competition.index import Index, Ints
 from ripen.competition.metric_file import metric_of
 from ripen.competition.metrics import Metric
@@ -232,7 +233,7 @@ def scorer(competition: Competition, layout: Layout, index: Index) -> Scorer:
     where = layout.raw / files.sample
     sample = submission.read_sample(where, competition.id, competition.csv)
     id = submission.id_column(sample, competition.id)
-    names = [str(name) for name in sample if name != id]
+    names = others(sample, id, competition.id)
     form = submission.form_of(sample[names[0]], competition, index.classes)
     return SubmissionScorer(
         metric, index.targets, columns, competition, index, id, names, where, form
@@ -276,7 +277,7 @@ def row_column(
     for part, paths in tables.items():
         rows = index.rows.index[index.rows["part"] == part]
         for path in paths:
-            table = read_text(path, csv.separator, csv.encoding)
+            table = with_id(read_text(path, csv.separator, csv.encoding), id)
             seen += map(str, table)
             if name in table and id in table:
                 values = table.drop_duplicates(id).set_index(id)[name]

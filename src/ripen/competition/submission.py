@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ripen.competition.ids import columns_of, others, with_id
 from ripen.competition.index import Index, Ints
 from ripen.competition.tasks import TASKS
-from ripen.core.csv_files import read_text, sniff
+from ripen.core.csv_files import UTF16, read_text, sniff
 from ripen.core.errors import DataError
 from ripen.settings.schema import Competition, Csv
 
@@ -23,7 +24,8 @@ SHOWN = 20  # allowed values, in an error
 def read_sample(path: Path, id: str, csv: Csv | None = None) -> pd.DataFrame:
     """Read the sample submission as text: its ids, and its columns in their order.
 
-    The column of ids is the one with the competition's name for it, else the first.
+    The column of ids is the one with the competition's name for it, else the first. Where several
+    columns make up the ids, one with these is put before them (`ripen.competition.ids`).
 
     Raises
     ------
@@ -31,7 +33,7 @@ def read_sample(path: Path, id: str, csv: Csv | None = None) -> pd.DataFrame:
         If it is missing or not a table, has no column beside the ids, or has a duplicate id.
     """
     csv = csv_of(path, csv or Csv())
-    sample = read_text(path, csv.separator, csv.encoding)
+    sample = with_id(read_text(path, csv.separator, csv.encoding), id)
     if len(sample.columns) < 2:
         raise DataError(f"{path}: has no column beside '{sample.columns[0]}'")
     ids = sample[id_column(sample, id)]
@@ -53,7 +55,8 @@ def csv_of(path: Path, csv: Csv) -> Csv:
     with path.open("rb") as file:
         header = file.readline()
     another = own.separator.encode() in header and csv.separator.encode() not in header
-    return own if another else csv
+    wide = UTF16 in (own.encoding, csv.encoding) and own.encoding != csv.encoding
+    return own if another or wide else csv
 
 
 def id_column(sample: pd.DataFrame, id: str) -> str:
@@ -100,7 +103,7 @@ def placed(sample: pd.DataFrame, where: Path, competition: Competition, index: I
         If the sample's ids are not those of the test rows.
     """
     column = id_column(sample, competition.id)
-    names = [str(name) for name in sample if name != column]
+    names = others(sample, column, competition.id)
     ids, test = sample[column], index.rows.loc[index.rows["part"] == "test", "id"]
     places = pd.Series(np.arange(len(test)), test.to_numpy())
     if len(names) == 1 and not ids.isin(test).any():
@@ -160,6 +163,8 @@ def fill(
     """
     found = placed(sample, where, competition, index)
     chosen = outputs[found.rows]
+    if columns_of(competition.id) and competition.id in sample:
+        sample = sample.drop(columns=competition.id)
     if found.melted is not None:
         values = chosen[np.arange(len(chosen)), found.melted]
         if competition.submission == "label" and index.task.probabilities:

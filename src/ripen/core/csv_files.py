@@ -1,5 +1,6 @@
 """Tables of files as text, most of them CSV: the callers decide what a value means."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -19,16 +20,18 @@ from ripen.core.errors import DataError
 SNIFFED = 1 << 16  # bytes: of the head to detect the format, of the end to find the last row
 SEPARATORS = ",;\t|"
 PACKED = ".gz"
+UTF16 = "utf-16"  # as Excel saves "Unicode text", with a byte order mark
 OTHERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     json_tables.SUFFIX: json_tables.read_table,
     parquet_tables.SUFFIX: parquet_tables.read_table,
+    parquet_tables.FEATHER: parquet_tables.read_table,
 }
 
 
 def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.DataFrame:
-    """Read a CSV file with a header, every value as text.
+    """Read a CSV file with a header, every value as text; of a cell of pixels a summary.
 
-    By its suffix a file is a table of JSON or of Parquet, or a CSV file compressed by gzip.
+    By its suffix a file is a table of JSON, Parquet or Feather, or a CSV file compressed by gzip.
 
     Raises
     ------
@@ -67,9 +70,8 @@ def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.D
         raise DataError(f"{path}: not a table of one header and equal rows: {reason}") from None
     if text.empty:
         raise DataError(f"{path}: has a header and no rows. At least one row is needed")
-    end = _end(path) if unpacked is None else unpacked[-SNIFFED:]
-    _check_whole(path, text, separator, end.decode(encoding, errors="replace"))
-    return text
+    _check_whole(path, text, separator, _end(path, unpacked, encoding))
+    return json_tables.spread(text)
 
 
 def _check_whole(path: Path, text: pd.DataFrame, separator: str, end: str) -> None:
@@ -82,10 +84,15 @@ def _check_whole(path: Path, text: pd.DataFrame, separator: str, end: str) -> No
         )
 
 
-def _end(path: Path) -> bytes:
+def _end(path: Path, unpacked: bytes | None, encoding: str) -> str:
+    """Return the end of a file as text, with the last row in it."""
+    if encoding == UTF16:  # the byte order mark is at its start
+        return (unpacked or path.read_bytes()).decode(encoding, errors="replace")
+    if unpacked is not None:
+        return unpacked[-SNIFFED:].decode(encoding, errors="replace")
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - SNIFFED))
-        return file.read()
+        return file.read().decode(encoding, errors="replace")
 
 
 def _is_packed(path: Path) -> bool:
@@ -128,12 +135,16 @@ def sniff(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     if path.suffix.lower() in OTHERS:
         return found
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # Every byte is a character in Latin-1, so this cannot fail.
-        found["encoding"] = "latin-1"
-        text = content.decode("latin-1")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        found["encoding"] = UTF16
+        text = content.decode(UTF16, errors="replace")
+    else:
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            # Every byte is a character in Latin-1, so this cannot fail.
+            found["encoding"] = "latin-1"
+            text = content.decode("latin-1")
     head = text[:SNIFFED]
     # Take the separator with the most columns, if every row has the same number of them.
     rows = {separator: _rows(head, separator, len(text) > SNIFFED) for separator in SEPARATORS}

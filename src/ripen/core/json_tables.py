@@ -12,6 +12,7 @@ from ripen.core.errors import DataError
 
 SUFFIX = ".json"
 FEW = 30  # numbers in a list: each becomes a column, of more their distribution and box means
+ROW = 64  # numbers in a cell of text that is no text
 BOX = 8  # boxes along a side of a square of numbers, such as an image
 QUANTILES = {"min": 0.0, "low": 0.05, "median": 0.5, "high": 0.95, "max": 1.0}
 
@@ -63,9 +64,33 @@ def text_of(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
         if numbers is None:
             found[name] = [_text(value) for value in column]
         else:
-            each = _summary(numbers)
-            found |= {f"{name}_{part}": [repr(float(x)) for x in v] for part, v in each.items()}
+            found |= _named(name, numbers)
     return pd.DataFrame(found, dtype=str)
+
+
+def spread(text: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with columns of numbers in place of cells that hold a row of numbers.
+
+    Such a cell has at least `ROW` numbers with blanks between, in all rows as many, as the pixels
+    of an image. They become what a list does (`read_table`).
+    """
+    found = text
+    for place, name in enumerate(map(str, text)):
+        cells = text.iloc[:, place]
+        if cells.iloc[0].count(" ") < ROW - 1 or cells.str.count(" ").nunique() > 1:
+            continue
+        try:
+            numbers = np.array(cells.str.split().tolist(), np.float64)
+        except ValueError:  # words
+            continue
+        columns = pd.DataFrame(_named(name, numbers), index=text.index, dtype=str)
+        found = pd.concat([found.drop(columns=name), columns], axis=1)
+    return found
+
+
+def _named(name: str, numbers: Any) -> dict[str, list[str]]:
+    each = _summary(numbers)
+    return {f"{name}_{part}": [repr(float(x)) for x in values] for part, values in each.items()}
 
 
 def _parsed(content: str, path: Path) -> Any:

@@ -47,10 +47,9 @@ def columns(
         If the file of groups lacks a training row.
     """
     found = {}
-    for key in SETTINGS:
-        name = competition.validation.get(key)
-        if not isinstance(name, str):
-            continue
+    named = {key: competition.validation.get(key) for key in SETTINGS}
+    several = {key: [name] if isinstance(name, str) else name or [] for key, name in named.items()}
+    for key, name in ((key, name) for key, names in several.items() for name in names):
         if any(name in table for table in tables):
             each = [table.get(name, pd.Series("", table.index)) for table in tables]
             found[name] = pd.concat(each, ignore_index=True).set_axis(rows.index)

@@ -52,6 +52,11 @@ DATES = (
     "%d %b %Y", "%b %d, %Y", "%B %d, %Y", "%H:%M:%S", "%H:%M",
 )  # fmt: skip
 
+UNIX = "unix"  # seconds or milliseconds since 1970, under a name that says so
+_UNIX_NAME = re.compile(r"time|date|stamp|unix|epoch", re.IGNORECASE)
+MILLISECONDS = 1e11
+_UNIX = r"[1-9]\d{8,9}(?:\d{3})?(?:\.0)?"  # from 1973 on
+
 # An amount of money, a percentage, or a number with commas between thousands.
 _AMOUNT = r"\s*[-+]?[$€£]?\s?(\d+|\d{1,3}(,\d{3})+)(\.\d*)?\s?%?\s*"
 _SIGNS = r"[$€£%,]"
@@ -80,7 +85,7 @@ def detect(values: "pd.Series[str]", decimal: str = ".") -> Column:
           left for the reader to report;
         - identifier: one word, different in every row, or a column named like an id;
         - boolean: two levels such as True and False; 0 and 1 are numbers;
-        - date: in one of the formats `DATES`;
+        - date: in one of the formats `DATES`, or seconds since 1970 under the name of a time;
         - ordered: levels of one of the `SCALES`, or ranges of numbers such as 18-25;
         - text: several words, most values different;
         - category: anything else.
@@ -90,6 +95,8 @@ def detect(values: "pd.Series[str]", decimal: str = ".") -> Column:
     if values.nunique() <= 1:
         return Column(type="constant")
     unique = len(levels) == len(values) >= FEW
+    if is_unix(values):
+        return Column(type="date", format=UNIX)
     if _is_number(values, decimal):
         named = _ID_NAME.search(str(values.name)) is not None
         whole = named and unique and bool(given.str.fullmatch(r"\d+").all())
@@ -163,6 +170,10 @@ def with_points(values: "pd.Series[str]", decimal: str) -> "pd.Series[str]":
 
 def dates(values: "pd.Series[Any]", format_: str | None) -> "pd.Series[Any]":
     """Return times, without their zone in UTC; a value of another format is missing."""
+    if format_ == UNIX:
+        seconds = pd.to_numeric(values, errors="coerce")
+        milliseconds = seconds >= MILLISECONDS
+        return pd.to_datetime(seconds.mask(milliseconds, seconds / 1000), unit="s")
     zoned = format_ is not None and format_.endswith("%z")
     found = pd.to_datetime(values, format=format_, errors="coerce", utc=zoned)
     return found.dt.tz_localize(None) if zoned else found
@@ -170,6 +181,8 @@ def dates(values: "pd.Series[Any]", format_: str | None) -> "pd.Series[Any]":
 
 def date_format(values: "pd.Series[str]") -> str | None:
     """Return the format that fits all values present, None if there is none."""
+    if is_unix(values):
+        return UNIX
     given = values[~values.isin(MISSING)].drop_duplicates()
     if given.empty or not given.str.match(_DATE).all():
         return None
@@ -180,6 +193,14 @@ def date_format(values: "pd.Series[str]") -> str | None:
         if dates(given, format_).notna().all():
             return format_
     return None
+
+
+def is_unix(values: "pd.Series[str]") -> bool:
+    """Whether values are seconds or milliseconds since 1970, under a name that says so."""
+    if not _UNIX_NAME.search(str(values.name)):
+        return False
+    given = values[~values.isin(MISSING)]
+    return bool(len(given) and given.str.fullmatch(_UNIX).all())
 
 
 def _is_number(values: "pd.Series[str]", decimal: str) -> bool:

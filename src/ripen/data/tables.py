@@ -1,5 +1,6 @@
 """Tables: CSV files read and checked value by value."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # only the stage that reads raw files needs it, and importing
     import pandera.pandas as pa
 
 SHOWN = 5  # rows, in an error
+_PART = re.compile(r"train(ing)?|test(ing)?", re.IGNORECASE)
 TAG_MARKS = "|,;"  # between the labels of a cell; without these, blanks
 
 
@@ -166,21 +168,38 @@ def coverage(table: pd.DataFrame, keys: list[str], parts: Iterable[pd.DataFrame]
 
 
 def described(
-    texts: Mapping[str, pd.DataFrame], name: str, other: pd.DataFrame
+    texts: Mapping[str, pd.DataFrame],
+    name: str,
+    other: pd.DataFrame,
+    key: Mapping[str, str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Return the parts with the columns of a table that has a row for each value of some columns.
 
     A row that it does not describe has "" in them. A column of a name that the parts have already
     gets that of the table before it: ``stores_type``.
 
+    Parameters
+    ----------
+    texts : mapping of str to DataFrame
+        By part.
+    name : str
+        The table's file.
+    other : DataFrame
+        The table.
+    key : mapping of str to str, optional
+        The columns of the parts that it is joined by, each with the table's own name of it; by
+        default those that are shared (`key_of`).
+
     Raises
     ------
     DataError
         If the table shares no column with all parts, or describes a value twice.
     """
-    keys = key_of(other, texts.values())
-    if not keys:
-        shared = [str(column) for column in other if all(column in text for text in texts.values())]
+    if key:
+        other = renamed(other, name, key)
+    keys = [*key] if key else key_of(other, texts.values())
+    if not keys or other.duplicated(keys).any():
+        shared = keys or [str(c) for c in other if all(c in text for text in texts.values())]
         why = (
             f"has several rows for the same {' and '.join(shared)}"
             if shared
@@ -188,9 +207,43 @@ def described(
         )
         raise DataError(f"{name}: {why}: it cannot be joined")
     taken = {str(column) for text in texts.values() for column in text} - set(keys)
-    renamed = {column: f"{Path(name).stem}_{column}" for column in other if column in taken}
-    by_key = other.rename(columns=renamed).set_index(keys)
+    others = {column: f"{Path(name).stem}_{column}" for column in other if column in taken}
+    by_key = other.rename(columns=others).set_index(keys)
     return {part: text.join(by_key, on=keys).fillna("") for part, text in texts.items()}
+
+
+def renamed(table: pd.DataFrame, name: str, key: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table with the parts' names of its keys, and the table's before names that they had.
+
+    Raises
+    ------
+    DataError
+        If it lacks a key.
+    """
+    if lacking := [own for own in key.values() if own not in table]:
+        raise DataError(f"{name}: column '{lacking[0]}', which files.keys names, is missing")
+    given = {theirs: f"{Path(name).stem}_{theirs}" for theirs, own in key.items() if theirs != own}
+    return table.rename(columns=given | {own: theirs for theirs, own in key.items()})
+
+
+def alike(tables: Mapping[str, pd.DataFrame]) -> list[list[str]]:
+    """Return names of tables, together if they and their columns are the same but for the part.
+
+    >>> alike(dict.fromkeys(["weather_test.csv", "weather_train.csv"], pd.DataFrame({"day": [1]})))
+    [['weather_test.csv', 'weather_train.csv']]
+    """
+    found: dict[Any, list[str]] = {}
+    for name, table in tables.items():
+        found.setdefault((_PART.sub("", name), *table), []).append(name)
+    return list(found.values())
+
+
+def united(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return tables by name, those that are `alike` as one under the first name."""
+    return {
+        names[0]: pd.concat([tables[name] for name in names], ignore_index=True)
+        for names in alike(tables)
+    }
 
 
 def parted(text: pd.DataFrame, target: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -225,8 +278,7 @@ def labelled(
     Raises
     ------
     DataError
-        If a row has no target and none may be left out, no row has a target, or a row has only
-        some of its targets.
+        If a row lacks a target and none may be left out, or no row has all of them.
 
     >>> labelled(pd.DataFrame({"y": ["1", "", "NA"]}), ["y"], "", drop=True)[1]
     '2 of 3 rows have no y, and are left out'
@@ -234,10 +286,12 @@ def labelled(
     blank = text[list(targets)].apply(_is_blank)
     none, some = blank.all(axis=1), blank.any(axis=1)
     if (odd := some & ~none).any():
-        raise DataError(
-            f"{where}: {_rows(odd)} have only some of the targets {', '.join(targets)}: "
-            f"{_numbers(odd)}. Remove these rows"
-        )
+        shown = f"{_rows(odd)} have only some of the targets {', '.join(targets)}"
+        if some.all():
+            raise DataError(f"{where}: {shown}: {_numbers(odd)}. There is nothing to learn")
+        if not drop:
+            raise DataError(f"{where}: {shown}: {_numbers(odd)}. Remove these rows, or {option}")
+        return text[~some], f"{_rows(some)} have not all of the targets, and are left out"
     if not targets or not none.any():
         return text, ""
     shown = f"{_rows(none)} have no {' or '.join(targets)}"

@@ -7,12 +7,15 @@ Pure functions on tables of text. They return facts with reasons. Where the file
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from itertools import islice, product
 from typing import Any, Protocol
 
 import pandas as pd
 
+from ripen.competition.ids import with_id
 from ripen.core.errors import DataError
-from ripen.data.column_types import MISSING, with_points
+from ripen.data.column_types import MISSING, date_format, with_points
 from ripen.data.tables import tags_in, with_numbers
 from ripen.entry.files import Table
 
@@ -20,6 +23,9 @@ TAGS = 200  # labels that a row may have several of, at most: each takes a fit o
 CLASSES = 20  # a target with more distinct whole numbers is a regression
 RARE = 0.15  # share of a class, below which its label is seldom what is asked for
 ZEROS, ONES = frozenset({"0", "0.0", "False"}), frozenset({"1", "1.0", "True"})
+MARKS = ("_", " x ", "-", "|", ":", "/", " ")  # between the parts of an id, of at most
+MADE_OF = 4  # columns
+TRIED = 1000  # patterns
 FEW = 5  # distinct numbers, and rows of one
 UNEQUAL = 4  # times as many rows of one number as of another
 _COUNT = re.compile(
@@ -143,6 +149,42 @@ def id_of(sample: Table, test: Table) -> Id:
     return Id(name, in_sample, reason)
 
 
+def pattern_of(sample: Table, test: Table) -> str:
+    """Return a pattern of the test table's columns that make up the sample's ids; "" for none.
+
+    The sample has these columns, or its first one has their values with a mark between:
+    ``1_2012-11-02`` of store and day. No column of the test table has the ids itself.
+    """
+    first = str(sample.text.columns[0])
+    wanted = set(sample.text[first])
+    shared = [str(name) for name in sample.text if name in test.text]
+    if any(set(test.text[name]) == wanted and test.text[name].is_unique for name in test.text):
+        return ""
+    if 2 <= len(shared) < min(sample.text.shape[1], test.text.shape[1]):
+        pattern = "_".join(f"{{{name}}}" for name in shared)
+        return pattern if _makes(test.text, pattern, sample.text) else ""
+    known = max(wanted, key=len)
+    for mark in MARKS:
+        # The columns that hold a part of one id, in the order of its parts.
+        pieces = known.split(mark)
+        named = [[str(c) for c in test.text if (test.text[c] == p).any()] for p in pieces]
+        several = product(*named) if 2 <= len(pieces) <= MADE_OF else ()
+        for columns in islice(several, TRIED):
+            pattern = mark.join(f"{{{name}}}" for name in columns)
+            if _makes(test.text, pattern, sample.text[[first]].set_axis([pattern], axis=1)):
+                return pattern
+    return ""
+
+
+def _makes(test: pd.DataFrame, pattern: str, sample: pd.DataFrame) -> bool:
+    """Whether the columns of a pattern make up the sample's ids, each once."""
+    known = with_id(sample, pattern)[pattern]
+    if not with_id(test[:1], pattern)[pattern].isin(known).all():
+        return False
+    made = with_id(test, pattern)[pattern]
+    return made.is_unique and set(made) == set(known)
+
+
 def looked_up(sample: Table, test: Table, others: Iterable[Table]) -> None:
     """Refuse a sample whose ids are the rows of a third table, each a test row and a target.
 
@@ -232,10 +274,17 @@ def target_of(
         asked = f"'{names[0]}'" if len(names) == 1 else f"{len(names)} columns"
         reason = f"the only column that {test.name} lacks; {sample.name} asks for {asked}"
     else:
-        alike = sorted(lacking, key=lambda name: names[0].lower() not in name.lower())
+        alike = sorted(lacking, key=lambda name: _unlike(name, train.text, names[0]))
         reason = f"{test.name} lacks {len(lacking)} columns, and {sample.name} names none of them"
         chosen = [ask("target", alike, reason)]
     return chosen, reason, [name for name in lacking if name not in chosen]
+
+
+def _unlike(name: str, text: pd.DataFrame, asked: str) -> tuple[bool, bool, float]:
+    """Return a key that sorts likely targets first: no date, and named like what is asked for."""
+    lower, asked = name.lower(), asked.lower()
+    ratio = SequenceMatcher(None, lower, asked).ratio()
+    return date_format(text[name]) is not None, asked not in lower, -ratio
 
 
 def columns_of(target: "pd.Series[str]", names: Sequence[str]) -> dict[str, str]:

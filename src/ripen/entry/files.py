@@ -19,7 +19,7 @@ from ripen.core.errors import DataError
 from ripen.data.labels import in_archive, is_image, is_junk
 from ripen.data.tables import parted
 
-TABLES = (".csv", ".tsv", ".json", ".parquet", ".csv.gz", ".tsv.gz")
+TABLES = (".csv", ".tsv", ".json", ".parquet", ".feather", ".csv.gz", ".tsv.gz")
 TEXTS = (".md", ".txt", ".html")
 READ = 1 << 18  # bytes of a text about the competition
 SHOWN, NAMED = 4, 10  # names in an error: of other files, of tables
@@ -216,7 +216,8 @@ class Parts:
     ----------
     sample : Table
     train, test, labels : Table, optional
-        `labels` has the targets of the training rows, if `train` lacks them.
+        `labels` has the targets of the training rows, if `train` lacks them. Where ids have several
+        rows, `train` is the table of labels and `test` the ids of the sample.
     """
 
     sample: Table
@@ -260,8 +261,29 @@ def parts_of(files: Files) -> Parts:
         train = max((each for each in rest if alike(each) > 1), key=alike, default=None)
     if train is None and test is None:
         train, test = _of_one(others, sample)
-    labels = _labels(train, test, [each for each in rest if each is not train])
-    return Parts(sample, train, test, labels)
+    # Of several tables of labels the one that has the sample's columns (Mechanisms of Action).
+    asks = set(sample.text)
+    others = sorted(rest, key=lambda each: -len(asks & set(each.text)))
+    others = [each for each in others if each is not train]
+    if train and test and (known := _entities(sample, train, test, others)):
+        return Parts(sample, known, replace(sample, text=sample.text.iloc[:, :1]))
+    return Parts(sample, train, test, _labels(train, test, others))
+
+
+def _entities(sample: Table, train: Table, test: Table, others: Sequence[Table]) -> Table | None:
+    """Return the table of labels, if each of its ids has several rows in the training table.
+
+    The rows are then its own and the sample's, and the other two tables their histories.
+    """
+    id, *targets = map(str, sample.text)
+    if id not in train.text or id not in test.text or test.text[id].is_unique:
+        return None
+    for table in others:
+        if {id, *targets} <= set(table.text) and table.text[id].is_unique:
+            same = set(table.text[id]) == set(train.text[id])
+            if same and set(test.text[id]) == set(sample.text[id]):
+                return table
+    return None
 
 
 def _of_one(others: Sequence[Table], sample: Table) -> tuple[Table | None, Table | None]:

@@ -1,29 +1,118 @@
-"""Tables to be joined to the rows: they describe a value of their columns, such as each store."""
+"""Tables beside the rows: which describe a value of their columns, and which are histories."""
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
 
-from ripen.data.tables import coverage, key_of
+import pandas as pd
+from pandas.api.types import is_float_dtype
+
+from ripen.data import parts
+from ripen.data.column_types import convert, detect
+from ripen.data.tables import alike, coverage, key_of, renamed, united
 from ripen.entry.files import Table
 
-COVERED = 0.5  # least share of the rows, of each part, that the table describes
+COVERED = 0.5  # least share of the rows, of each part, that a table describes, and
+REMEMBERED = 0.2  # that have a history
+_ROW = re.compile(r"_?(id|idx|code|key|no|nr|number|name)$")
+
+
+@dataclass
+class Joins:
+    """The tables to join, as settings of the section `files`, the reasons, and other tables."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
 
 
 def of_tables(
-    train: Table, test: Table, others: Iterable[Table], targets: Sequence[str]
-) -> dict[str, str]:
-    """Return the names of the tables to join, each with the columns that it is joined by.
+    train: Table, test: Table, others: Iterable[Table], targets: Sequence[str], id: str
+) -> Joins:
+    """Return the tables to join.
 
-    Such a table has one row for each value of columns that it shares with both parts, covers
-    most rows of each, and has more columns. One with a target in it is none.
+    One with a row for each value of columns that it shares with both parts, or whose names are
+    alike, is joined if it covers most rows of each part and has more columns. One with several rows
+    for each id, or for each entity in the only column that it shares, is a history. A table with a
+    target in it is neither.
     """
-    found = {}
-    for table in others:
-        if table.name in (train.name, test.name) or set(targets) & set(table.text):
+    found = Joins()
+    by_name = {table.name: table.text for table in others}
+    rows = [train.text, test.text]
+    tables = united(by_name)
+    for names in alike(by_name):
+        name, table = names[0], tables[names[0]]
+        kind = None if set(targets) & set(table) else _kind(name, table, rows, id)
+        if kind is None:
+            found.unused += names
             continue
-        parts = [train.text, test.text]
-        keys = key_of(table.text, parts)
-        if not keys or len(keys) == table.text.shape[1]:
-            continue
-        if coverage(table.text, keys, parts) >= COVERED:
-            found[table.name] = " and ".join(keys)
+        section, key, why = kind
+        found.settings.setdefault(section, []).extend(names)
+        if key:
+            found.settings.setdefault("keys", {})[name] = key
+        found.reasons.append(f"{name} {why}")
     return found
+
+
+def _kind(
+    name: str, table: pd.DataFrame, rows: list[pd.DataFrame], id: str
+) -> tuple[str, dict[str, str], str] | None:
+    """Return the setting that a table belongs in, its keys if they need to be said, and why."""
+    keys = key_of(table, rows)
+    if keys and len(keys) < table.shape[1] and coverage(table, keys, rows) >= COVERED:
+        return "joined", {}, f"describes each {' and '.join(keys)}"
+    for key in _keys(name, table, rows):
+        (column,) = key
+        keyed = renamed(table, name, key)
+        share = coverage(keyed, [column], rows)
+        several = bool(keyed.duplicated([column]).any())
+        if not several and share >= COVERED and table.shape[1] > 1:
+            return "joined", key, f"describes each {column}"
+        if several and share >= REMEMBERED and column == id:
+            same = key == {id: id}
+            return "histories", {} if same else key, f"has several rows for each {column}"
+    shared = [str(column) for column in table if all(column in part for part in rows)]
+    if (
+        len(shared) == 1
+        and _entity(rows[0][shared[0]])
+        and coverage(table, shared, rows) >= COVERED
+    ):
+        return "histories", {shared[0]: shared[0]}, f"has several rows for each {shared[0]}"
+    return None
+
+
+def _keys(name: str, table: pd.DataFrame, rows: list[pd.DataFrame]) -> list[dict[str, str]]:
+    """Return columns of the rows, each with that of the table that is named like it.
+
+    ``shop`` is ``Shop_ID`` of any table, and ``id`` of shops.csv.
+    """
+    both = [str(column) for column in rows[0] if column in rows[1]]
+    of = _bare(PurePosixPath(name).stem)
+    found = []
+    for column in both:
+        bare = _bare(column)
+        for own in map(str, table):
+            named = _bare(own) == bare or (bare == of and _ROW.search(own.lower()))
+            if own.casefold() == column.casefold() or (bare and named):
+                found.append({column: own})
+    return found
+
+
+def _bare(name: str) -> str:
+    """Return what a column or a table is named for.
+
+    >>> _bare("Store_ID"), _bare("shops"), _bare("movieId"), _bare("movies")
+    ('store', 'shop', 'mov', 'mov')
+    """
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return re.sub(r"(ies?|y|s)$", "", _ROW.sub("", words))
+
+
+def _entity(values: "pd.Series[str]") -> bool:
+    """Whether a column names entities, such as customers: neither measurements nor a few levels."""
+    typed = convert(values, detect(values))
+    return values.nunique() >= parts.LEAST_GROUPS and not (
+        is_float_dtype(typed) and (typed.dropna() % 1 != 0).any()
+    )

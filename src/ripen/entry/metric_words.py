@@ -23,7 +23,7 @@ WORDS = {
     r"quadratic weighted kappa|\bqwk\b|kappa": "quadratic_weighted_kappa",
     r"matthews|\bmcc\b": "mcc",
     r"label ranking average precision|lwlrap": "lwlrap",
-    r"mean average precision k|\bmap k?\d*\b|map ?at ?\d|\bmap\b": "map_at_k",
+    r"mean average precision (k|\d)|\bmap k?\d*\b|map ?at ?\d|\bmap\b": "map_at_k",
     r"average precision|area under the precision": "average_precision",
     r"ndcg|normalized discounted": "ndcg_at_k",
     r"gini": "normalized_gini",
@@ -89,7 +89,7 @@ def needs(metric: str | None) -> str | None:
     if metric is None:
         return None
     found: str = METRICS[metric].needs
-    return "label" if found == "ranking" else found
+    return "probability" if found == "ranking" else found
 
 
 def usual(

@@ -1,7 +1,7 @@
 """The settings of a competition as one file, from its files and Kaggle's pages."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from ripen.competition import ids
+from ripen.competition.ids import with_id
 from ripen.competition.metrics import METRICS
 from ripen.core.errors import DataError
 from ripen.data.tables import joined_by, labelled, with_numbers
@@ -96,28 +98,39 @@ def _allowed(known: Known | None) -> tuple[str, ...]:
     return METRICS[known[0]].tasks if known else ()
 
 
-def _whole(parts: Parts, train: Table, test: Table, id: facts.Id) -> tuple[Table, Table]:
-    """Return the two tables with ids, if the sample numbers the rows, and with the targets."""
-    texts = {"train": train.text, "test": test.text}
-    texts = with_numbers(texts, id.name, parts.sample.text[id.in_sample])
-    labels = parts.labels
+def _identified(
+    parts: Parts, train: Table, test: Table, others: Iterable[Table]
+) -> tuple[Table, Table, Table, facts.Id]:
+    """Return the two tables and the sample with their ids, the first with its targets too."""
+    texts, sample, labels = {"train": train.text, "test": test.text}, parts.sample, parts.labels
+    if pattern := facts.pattern_of(sample, test):
+        id = facts.Id(pattern, pattern, f"the columns that make up the ids of {sample.name}")
+        texts = {part: with_id(text, pattern) for part, text in texts.items()}
+        sample = replace(sample, text=_with_ids(sample.text, pattern))
+    else:
+        facts.looked_up(sample, test, others)
+        id = facts.id_of(sample, test)
+    texts = with_numbers(texts, id.name, sample.text[id.in_sample])
     if labels is not None and id.name in labels.text and id.name in train.text:
         texts["train"] = joined_by(id.name, train.text, labels.text)
-    return replace(train, text=texts["train"]), replace(test, text=texts["test"])
+    return replace(train, text=texts["train"]), replace(test, text=texts["test"]), sample, id
 
 
 def _of_table(
     files: Files, parts: Parts, known: Known | None, ask: Ask, drop_unlabelled: bool
 ) -> list[Fact]:
     train, test, sample, labels = parts.train, parts.test, parts.sample, parts.labels
+    if train is None and test is not None and "train" in test.name.lower():
+        raise DataError(
+            f"{files.where}: {test.name} has the ids of {sample.name}, and there is no test table. "
+            "ripen predicts rows: put the columns of a series, such as its days, into rows"
+        )
     if train is None or test is None:
         raise DataError(
             f"{files.where}: no {'test' if train else 'train'}.csv found. {files.shown}"
         )
-    others = [each for each in files.tables.values() if each is not sample]
-    facts.looked_up(sample, test, others)
-    id = facts.id_of(sample, test)
-    train, test = _whole(parts, train, test, id)
+    others = {name: each for name, each in files.tables.items() if each is not sample}
+    train, test, sample, id = _identified(parts, train, test, others.values())
     facts.unique(train, id.name)
     targets, reason, dropped = facts.target_of(train, test, sample, id, ask)
     learnable, unlabelled = labelled(
@@ -138,21 +151,25 @@ def _of_table(
     types = column_facts.odd(
         train.text.drop(columns=left_out, errors="ignore"), test.text, form.get("decimal", ".")
     )
-    with_others = joins.of_tables(train, test, others, targets)
+    known_tables = {each.name for each in (train, test, labels) if each}
+    beside = [each for name, each in others.items() if name not in known_tables]
+    with_others = joins.of_tables(train, test, beside, targets, id.name)
     columns: dict[str, Any] = {"drop": [*dropped, *extra]} if dropped or extra else {}
     why = [drops] * bool(columns) + [types.reason] * bool(types.settings)
     if types.settings:
         columns["types"] = types.settings
     names: dict[str, Any] = {"train": train.name, "test": test.name, "sample": sample.name}
     names |= {"labels": labels and labels.name, "drop_unlabelled": bool(unlabelled)}
-    names |= {"joined": list(with_others) or None}
+    names |= with_others.settings
+    if with_others.unused:
+        with_others.reasons.append(f"not used: {', '.join(with_others.unused)}")
     only = targets[0] if len(targets) == 1 else targets
     if goal.tags:
         only, columns["tags"] = goal.tags, targets[0]
         why.append(f"{targets[0]} holds several labels a row")
     return [
         Fact("defaults", ["/kind/table"]),
-        *_names(names, "; ".join(f"{k} describes each {v}" for k, v in with_others.items())),
+        *_names(names, "; ".join(with_others.reasons)),
         *([Fact("csv", form, "as the files are written")] if form else []),
         Fact("id", id.name, id.reason),
         Fact("target", only, reason),
@@ -160,6 +177,14 @@ def _of_table(
         *_goal(goal, known, wanted, _asked(sample, id)),
         Fact("validation", how.settings, how.reason),
     ]
+
+
+def _with_ids(sample: pd.DataFrame, pattern: str) -> pd.DataFrame:
+    """Return a sample with one column of ids, named by the pattern of the columns in them."""
+    found = with_id(sample, pattern)
+    if pattern not in found:
+        return sample.rename(columns={str(sample.columns[0]): pattern})
+    return found[[pattern, *ids.others(found, pattern, pattern)]]
 
 
 def _of_images(
@@ -227,9 +252,11 @@ def _of_images(
 
 
 def _names(given: dict[str, Any], reason: str = "") -> list[Fact]:
-    """Return the section `files`, without default names."""
+    """Return the section `files`, without default names unless there is something to say."""
     usual = Names()
     changed = {key: name for key, name in given.items() if name != getattr(usual, key, None)}
+    if reason and not changed:
+        changed = {"train": given["train"]}
     return [Fact("files", changed, reason)] if changed else []
 
 
@@ -243,7 +270,9 @@ def _goal(goal: Goal, known: Known | None, targets: pd.DataFrame, columns: int) 
     amounts = goal.task == "regression" and all(skewed(targets[name]) for name in targets)
     graded = facts.grades(targets.iloc[:, 0])
     metric, why = known or usual(goal.task, goal.submission, columns, amounts, graded)
-    if goal.task not in METRICS[metric].tasks:
+    # The registry ranks the classes of a row. With two classes the rows of a query are ranked.
+    of_rows = METRICS[metric].needs == "ranking" and goal.task == "binary"
+    if of_rows or goal.task not in METRICS[metric].tasks:
         other, _ = usual(goal.task, goal.submission, columns, amounts, graded)
         metric, why = other, f"{why}, which is not for {goal.task}: usual in its place"
     classes = [Fact("classes", goal.classes, "the sample's columns")] if goal.classes else []

@@ -6,6 +6,7 @@ The signs are groups that only the test part has, and times later than all train
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,8 @@ from ripen.data.column_types import convert, date_format, detect
 from ripen.entry.files import Files, Table
 
 FOLDS = 5
+PAIRED = 12  # columns, of which two may make up a group
+GLANCE = 200  # test rows that are looked at before all are
 _SUBJECT = re.compile(r"(^|_)id$|[a-z]I[dD]$|patient|subject|person|group|user|case", re.IGNORECASE)
 
 
@@ -57,10 +60,26 @@ def of_table(
         if parts.apart(*typed[name]):
             reason = f"each {name} has several rows, and none is in both parts"
             return Split({"split": stratified, "group": name, "folds": FOLDS}, reason)
+    if pair := _pair_apart(train, test, shared):
+        reason = f"each {' and '.join(pair)} has several rows, and none is in both parts"
+        return Split({"split": stratified, "group": pair, "folds": FOLDS}, reason)
     reason = "train and test seem split at random"
     if rare:
         return Split({"split": "kfold", "folds": FOLDS}, f"{reason}; {rare}")
     return Split({"split": "stratified" if classes else "kfold", "folds": FOLDS}, reason)
+
+
+def _pair_apart(train: pd.DataFrame, test: pd.DataFrame, shared: list[str]) -> list[str]:
+    """Return two columns that together name entities of which none is in both parts; else [].
+
+    A storm is a name and a year. Columns with a value of its own in most rows are measurements.
+    """
+    few = [name for name in shared if 1 < train[name].nunique() <= len(train) / 2][:PAIRED]
+    for pair in combinations(few, 2):
+        both = [part[pair[0]] + " " + part[pair[1]] for part in (train, test)]
+        if not both[1][:GLANCE].isin(both[0]).any() and parts.apart(*both):
+            return [*pair]
+    return []
 
 
 def rarest(targets: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ripen.competition.ids import others, with_id
 from ripen.competition.submission import NUMBERS, csv_of, form_of, id_column, read_sample
 from ripen.competition.tasks import TASKS
 from ripen.core.csv_files import read_text
@@ -43,7 +44,7 @@ def check(
     """
     csv = csv_of(sample, competition.csv)
     form = read_sample(sample, competition.id, csv)
-    rows = read_text(file, csv.separator)
+    rows = with_id(read_text(file, csv.separator), competition.id)
     columns = [str(name) for name in form.columns]
     needed = ", ".join(columns)
     if missing := [name for name in columns if name not in rows]:
@@ -52,17 +53,18 @@ def check(
         raise DataError(f"{file}: the columns are {', '.join(rows.columns)}. Needed: {needed}")
     ids = id_column(form, competition.id)
     _check_ids(file, rows[ids], sample, form[ids])
-    others = [name for name in columns if name != ids]
-    if holds_labels(competition, others):
+    names = others(form, ids, competition.id)
+    rows = rows[[ids, *names]]
+    if holds_labels(competition, names):
         several = competition.submission == "labels"
-        by_number = form_of(form[others[0]], competition, classes).numbers
+        by_number = form_of(form[names[0]], competition, classes).numbers
         allowed = sorted(NUMBERS) if by_number else classes
-        _check_labels(file, rows[others[0]], allowed, several=several)
+        _check_labels(file, rows[names[0]], allowed, several=several)
         return rows
     low, high = (0.0, 1.0) if TASKS[competition.task].probabilities else (-np.inf, np.inf)
     numbers = {
         name: _checked_numbers(file, with_points(rows[name], csv.decimal), low, high)
-        for name in others
+        for name in names
     }
     return rows.assign(**numbers)
 

@@ -277,9 +277,13 @@ class Files:
     id, and the column that `validation` names if the training table lacks it. `labels` has the
     target of each training row, by its id, if the training table lacks it. `joined` are tables with
     a row for each value of columns that both parts have, such as each store: their other columns
-    are joined to the rows. If `train` and `test` are the same file, the rows without a target are
-    the test rows. Otherwise training rows without a target are an error, unless `drop_unlabelled`
-    leaves them out.
+    are joined to the rows. `histories` are tables with several rows for each id, such as the orders
+    of a customer, of which a summary is joined (`ripen.data.histories`). `keys` names, by table,
+    the columns that these are joined by, where their names differ from those of the rows or are not
+    those that the tables share: ``{stores.csv: {shop: id}}``. Tables of one name but for "train"
+    and "test", and of the same columns, are one. If `train` and `test` are the same file, the rows
+    without a target are the test rows. Otherwise training rows without a target are an error,
+    unless `drop_unlabelled` leaves them out.
     """
 
     train: str = "train.csv"
@@ -290,6 +294,8 @@ class Files:
     groups: str | None = None
     labels: str | None = None
     joined: list[str] | None = None
+    histories: list[str] | None = None
+    keys: dict[str, dict[str, str]] | None = None
     drop_unlabelled: bool = False
 
 
@@ -303,10 +309,11 @@ class Column:
     """The type and the allowed values of one column.
 
     `type` overrides the detected one (`ripen.data.column_types`). An ordered column needs its
-    `levels`, from low to high; a date may have its `format`, in Python's notation. `min` and `max`
-    are the range of numbers, ends included. `missing` says whether values may be missing: by
-    default they may, except in a column with a range. `unknown` lists further texts that stand for
-    a missing value, such as "n/a" or "-". Identifiers and constants are not features.
+    `levels`, from low to high; a date may have its `format`, in Python's notation, or `unix` for
+    seconds since 1970. `min` and `max` are the range of numbers, ends included. `missing` says
+    whether values may be missing: by default they may, except in a column with a range. `unknown`
+    lists further texts that stand for a missing value, such as "n/a" or "-". Identifiers and
+    constants are not features.
     """
 
     type: ColumnType | None = None
@@ -462,7 +469,7 @@ class Competition:
     files : Files
     csv : Csv
     id : str
-        The column of ids.
+        The column of ids; or a pattern of columns that make them up: ``{store}_{day}``.
     target : str or list of str
         One column, or several; with task "multiclass" each of several is a class, 1 in the rows of
         it. For images without a table it is the class from their labels.

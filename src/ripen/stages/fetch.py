@@ -84,7 +84,9 @@ def extract_tables(archive: Archive, competition: Competition, folder: Path) -> 
         If the archive has no sample submission where one is needed, or it is damaged.
     """
     files = as_mapping(competition.files)
-    wanted = {*(files.pop("joined") or ()), *files.values()}
+    del files["keys"]
+    lists = [files.pop(several) or () for several in ("joined", "histories")]
+    wanted = {*lists[0], *lists[1], *files.values()}
     names = [member.name for member in archive.members]
     take(archive, names, wanted, folder)
     # Kaggle zips a large table by itself: train.csv.zip, train.zip. Archives of images stay closed.

@@ -282,3 +282,12 @@ def test_too_few_rows(name: str, message: str) -> None:
 def test_wrong_settings(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         splitter(values)
+
+
+def test_several_columns_name_a_group() -> None:
+    both = pd.DataFrame({"name": ["Ann", "Ann", "Bob", ""] * 3, "year": ["1", "2", "1", ""] * 3})
+    found = splitter({"split": "group", "folds": 3, "group": ["name", "year"]})
+    group = found.split(both, np.zeros(12), 0).group
+    assert group is not None
+    assert group.tolist()[:4] == ["Ann 1", "Ann 2", "Bob 1", "row 3"]
+    assert len(set(group)) == 6

@@ -46,6 +46,23 @@ def test_the_submission_has_the_samples_columns_order_and_ids(make_competition: 
     assert found == "ripe,id\n0.7,30\n0.1,10\n0.2,20\n"
 
 
+def test_several_columns_make_up_the_ids(make_competition: Make, tmp_path: Path) -> None:
+    competition = changed(make_competition("avocado"), id="{shop}_{day}")
+    path, ours = tmp_path / "sample.csv", tmp_path / "ours.csv"
+    path.write_text("shop,day,ripe\nb,1,0.5\na,2,0.5\na,1,0.5\n")
+    rows = index(ids=("a_1", "a_2", "b_1"))
+    sample = read_sample(path, competition.id)
+    assert sample.columns.tolist() == ["{shop}_{day}", "shop", "day", "ripe"]
+    ours.write_text(filled(competition, sample, PROBABILITIES, rows))
+    assert ours.read_text() == "shop,day,ripe\nb,1,0.7\na,2,0.2\na,1,0.1\n"
+    assert check(ours, path, competition, CLASSES)["ripe"].tolist() == [0.7, 0.2, 0.1]
+    ours.write_text(ours.read_text().replace("a,2", "a,3"))
+    with pytest.raises(DataError, match=r"ours\.csv: .*a_3"):
+        check(ours, path, competition, CLASSES)
+    joined = pd.DataFrame({"Id": ["b_1", "a_2", "a_1"], "ripe": ["0.5"] * 3})
+    assert filled(competition, joined, PROBABILITIES, rows).startswith("Id,ripe\nb_1,0.7\n")
+
+
 def test_a_single_column_holds_labels(make_competition: Make) -> None:
     competition = changed(make_competition("avocado"), submission="label")
     sample = pd.DataFrame({"id": ["10", "20", "30"], "ripe": ["0"] * 3})
@@ -264,3 +281,8 @@ def test_a_sample_of_another_separator_than_the_tables_is_read(tmp_path: Path) -
         file.write_text(text)
         assert read_sample(file, "id", tables).to_numpy().tolist() == [["1", "0"]]
         assert csv_of(file, tables) == own
+    file.write_text("id,y\n1,0\n")
+    wide = Csv(encoding="utf-16")
+    assert read_sample(file, "id", wide).to_numpy().tolist() == [["1", "0"]]
+    file.write_text("id,y\n1,0\n", encoding="utf-16")
+    assert csv_of(file, Csv()) == wide

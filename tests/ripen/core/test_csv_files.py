@@ -22,6 +22,7 @@ FORMS = {  # what is written, and what a sniffed file needs
         (";", "latin-1"),
         {"separator": ";", "decimal": ",", "encoding": "latin-1"},
     ),
+    "Unicode text": (("\t", "utf-16"), {"separator": "\t", "decimal": ",", "encoding": "utf-16"}),
     "tabs": (("\t", "utf-8"), {"separator": "\t", "decimal": ","}),
 }
 
@@ -34,6 +35,21 @@ def test_any_form_is_found_and_read_as_it_stands(form: str, tmp_path: Path) -> N
     assert sniff(path) == needed
     found = {key: value for key, value in needed.items() if key != "decimal"}
     pd.testing.assert_frame_equal(read_text(path, **found), TABLE)
+
+
+def test_a_cell_of_pixels_becomes_the_means_of_its_boxes(tmp_path: Path) -> None:
+    pixels = [" ".join(str(k % 256 + extra) for k in range(256)) for extra in (0, 1)]
+    words = " ".join(["7"] * 70) + " cats"
+    pd.DataFrame({"id": ["a", "b"], "pixels": pixels, "x": words, "short": "1 2"}).to_csv(
+        tmp_path / "a.csv", index=False
+    )
+    text = read_text(tmp_path / "a.csv")
+    assert list(text)[:4] == ["id", "x", "short", "pixels_mean"]
+    assert text["pixels_mean"].tolist() == ["127.5", "128.5"]
+    assert text["pixels_max"].tolist() == ["255.0", "256.0"]
+    # 16 by 16 numbers, so that a box has 2 by 2: 0, 1, 16 and 17 are in the first.
+    assert text["pixels_box_0_0"].tolist() == ["8.5", "9.5"]
+    assert len(text.filter(like="pixels_").columns) == 7 + 64
 
 
 @pytest.mark.parametrize(

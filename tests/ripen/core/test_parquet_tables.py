@@ -30,9 +30,10 @@ TEXTS = {
 }
 
 
-def test_every_value_is_text(tmp_path: Path) -> None:
-    file = tmp_path / "train.parquet"
-    TABLE.to_parquet(file, index=False)
+@pytest.mark.parametrize("form", ["parquet", "feather"])
+def test_every_value_is_text(form: str, tmp_path: Path) -> None:
+    file = tmp_path / f"train.{form}"
+    getattr(TABLE, f"to_{form}")(file)
     assert csv_files.read_text(file).to_dict("list") == TEXTS
     assert csv_files.sniff(file) == {}
 
@@ -48,6 +49,9 @@ def test_a_file_that_is_no_table_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"t\.parquet: is not Parquet, or is trunc") as caught:
             csv_files.read_text(file)
         assert "\n" not in str(caught.value)
+    (tmp_path / "t.feather").write_bytes(whole)
+    with pytest.raises(DataError, match=r"t\.feather: is not Feather, or is truncated"):
+        csv_files.read_text(tmp_path / "t.feather")
     TABLE[:0].to_parquet(file, index=False)
     with pytest.raises(DataError, match=r"t\.parquet: has no rows"):
         csv_files.read_text(file)

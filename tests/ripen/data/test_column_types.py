@@ -102,6 +102,25 @@ def test_whole_numbers_are_an_identifier_by_their_name(name: str, expected: str)
     assert detect(series(["1", "2"] * N, name)).type == "number"  # of which each stands there often
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("timestamp", ["960759144", "1451606400.0"], "date"),
+        ("event_time", ["1451606400000", "1451606400500", ""], "date"),
+        ("x", ["1260759144", "1451606400"], "number"),
+        ("time", ["12", "1451606400"], "number"),
+    ],
+)
+def test_seconds_since_1970_are_times(name: str, values: list[str], expected: str) -> None:
+    given = series(values, name)
+    column = detect(given)
+    assert column == Column(type=expected, format="unix" if expected == "date" else None)
+    if expected == "date":
+        assert convert(given, column)[1] == pd.Timestamp(2016, 1, 1, 0, 0, 0) + pd.Timedelta(
+            500 if name == "event_time" else 0, "ms"
+        )
+
+
 def test_real_measurements_are_numbers_whatever_the_decimal_sign() -> None:
     table = load_iris(as_frame=True).data
     for name in table:

@@ -54,6 +54,24 @@ def test_the_id_is_what_sample_and_test_share(
 
 
 @pytest.mark.parametrize(
+    ("sample", "pattern"),
+    [
+        ("Id,y\na_1_2020-01-01,0\na_1_2020-01-02,0\nb_2_2020-01-01,0\n", "{shop}_{no}_{day}"),
+        ("Id,y\n2020-01-01 x a,0\n2020-01-02 x a,0\n2020-01-01 x b,0\n", "{day} x {shop}"),
+        ("shop,day,y\na,2020-01-01,0\nb,2020-01-01,0\na,2020-01-02,0\n", "{shop}_{day}"),
+        ("shop,day,y\na,2020-01-01,0\nb,2020-01-01,0\na,2020-01-09,0\n", ""),
+        ("Id,y\na_1,0\nb_2,0\n", ""),  # twice in the test table
+    ],
+)
+def test_ids_of_several_columns(sample: str, pattern: str) -> None:
+    test = table(
+        "test.csv", "shop,no,day,x\na,1,2020-01-01,5\na,1,2020-01-02,5\nb,2,2020-01-01,5\n"
+    )
+    assert facts.pattern_of(table("sample.csv", sample), test) == pattern
+    assert facts.pattern_of(table("sample.csv", "key,y\na,0\nb,0\n"), TEST) == ""
+
+
+@pytest.mark.parametrize(
     ("sample", "test", "message"),
     [
         ("n,y\n7,0\n8,0\n", "key,x\na,1\nb,2\n",
@@ -127,6 +145,15 @@ def test_of_several_candidates_the_most_alike_comes_first() -> None:
 
     assert target_of(train, TEST, sample, Id("key", "key", ""), ask)[0] == ["log_price"]
     assert asked == [("target", ["log_price", "cost"])]
+
+
+def test_a_day_is_no_target() -> None:
+    train = table(
+        "train.csv", "key,x,date,price,count_day\nc,1,01.02.2020,3,4\nd,1,02.02.2020,3,4\n"
+    )
+    sample = table("sample.csv", "key,count_month\na,0\n")
+    found = target_of(train, TEST, sample, Id("key", "key", ""), first)
+    assert (found[0], found[2]) == (["count_day"], ["date", "price"])
 
 
 def test_no_target_is_one_line() -> None:

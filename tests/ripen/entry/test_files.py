@@ -84,6 +84,16 @@ TABLES = {  # the sample, training, test and labels' tables of some files
         {"X_train": B.replace("7", "1").replace("8", "2"), "y_train": L, "X_test": B, "sample": S},
         "sample X_train X_test y_train",
     ),
+    "the labels that are asked for": (
+        {"train_values": B.replace("7", "1").replace("8", "2"), "test_values": B, "sample": S,
+         "train_a": L.replace("y", "z"), "train_b": L},
+        "sample train_values test_values train_b",
+    ),
+    "several rows for each id": (
+        {"train_data": "id,x\n1,2\n1,3\n2,3\n", "test_data": "id,x\n7,2\n8,3\n8,4\n",
+         "train_labels": L, "sample": S},
+        "sample train_labels sample -",
+    ),
     "folders of one name": (
         {"train/data": A, "test/data": B, "sample": S}, "sample train/data test/data -"
     ),

@@ -17,6 +17,7 @@ SAID = {
     "Root Mean Squared Logarithmic Error": "rmsle",
     "Mean Absolute Error": "mae",
     "MAP@{K}": "map_at_k",
+    "Mean Average Precision @ 3 (MAP@3)": "map_at_k",
     "Quadratic Weighted Kappa": "quadratic_weighted_kappa",
     "MCRMSE": "mean_column_rmse",
     "Normalized Gini Index": "normalized_gini",

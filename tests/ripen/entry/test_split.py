@@ -83,6 +83,18 @@ def test_an_entity_column() -> None:
     assert found(few, test)["split"] == "stratified"  # three values are a category
 
 
+def test_two_columns_that_name_an_entity() -> None:
+    train = frame(name=["Ann", "Bob"] * (N // 2), year=[1990 + i // 4 for i in range(N)])
+    test = frame(name=["Ann", "Bob"] * (N // 2), year=[1989 - i // 4 for i in range(N)])
+    mixed = frame(
+        name=["Eve", "Ann"] * (N // 2), year=[(1990, 2010)[i % 2] + i // 4 for i in range(N)]
+    )
+    expected = {"split": "group", "group": ["name", "year"], "folds": 5}
+    assert found(train, mixed, classes=False) == expected
+    assert found(train, train)["split"] == "stratified"
+    assert found(train, test)["group"] == "year"  # alone
+
+
 @pytest.mark.parametrize(
     ("train", "test", "found"),
     [

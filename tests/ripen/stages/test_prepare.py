@@ -244,7 +244,8 @@ BAD: dict[str, tuple[Lines, dict[str, Any], str]] = {
     "one of two targets is missing": (
         {"train.csv": changed_cell(TRAIN, 5, 1, "NA")},
         {"target": ["x", "y"], "task": "regression", "metric": "mean_column_rmse"},
-        r"train\.csv: 1 of 24 rows have only some of the targets x, y: row 5\. Remove these rows$",
+        r"train\.csv: 1 of 24 rows have only some of the targets x, y: row 5\. Remove these "
+        r"rows, or set files\.drop_unlabelled to true$",
     ),
     "a class with fewer rows than folds": (
         {"train.csv": changed_cell(changed_cell(TRAIN, 3, 4, "w"), 9, 4, "w")},

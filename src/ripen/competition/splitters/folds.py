@@ -1,6 +1,7 @@
 """k folds: at random, by class, by group, by both, in time, or from a column."""
 
 import re
+from functools import reduce
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -47,11 +48,12 @@ class Repeated(Splitter):
 class Grouped(Repeated):
     """Whole groups: no group is both in training and in validation.
 
-    A row's group is its value in the column `group`. With `pattern`, a regular expression, it is
-    the part of the value that matches: the first capture group, or the whole match.
+    A row's group is its value in the column `group`, or its values in several. With `pattern`, a
+    regular expression, it is the part of the value that matches: the first capture group, or the
+    whole match.
     """
 
-    group: str = "group"  # the index's own, which holds near-duplicate images together
+    group: str | list[str] = "group"  # the index's own, which holds near-duplicate images together
     pattern: Pattern | None = None
 
     def groups(self, rows: pd.DataFrame) -> NDArray[Any]:
@@ -62,15 +64,17 @@ class Grouped(Repeated):
         DataError
             If there is no such column, or the pattern does not match a value.
         """
-        values = column_of(rows, self.group, "group").astype(object)
-        values = values.where(values.notna(), "").map(str)
+        names = [self.group] if isinstance(self.group, str) else self.group
+        each = [column_of(rows, name, "group").astype(object) for name in names]
+        texts = [one.where(one.notna(), "").map(str) for one in each]
+        values: pd.Series[Any] = reduce(lambda left, right: left + " " + right, texts).str.strip()
         if self.pattern is not None:
             expression = re.compile(self.pattern)
             found = values.map(lambda value: _part(expression, value))
             if found.isna().any():
                 raise DataError(
                     f"validation.pattern: {self.pattern} is not found in "
-                    f"{values[found.isna()].iloc[0]!r}, column '{self.group}'"
+                    f"{values[found.isna()].iloc[0]!r}, column '{' and '.join(names)}'"
                 )
             values = found
         alone = pd.Series([f"row {number}" for number in range(len(rows))], rows.index)

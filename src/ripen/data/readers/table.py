@@ -1,12 +1,13 @@
 """A competition of tables: one CSV file for training and one for the test, with ids in both."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ripen.competition.ids import with_id
 from ripen.competition.index import WEIGHT
 from ripen.competition.submission import csv_of, read_sample
 from ripen.core.csv_files import read_text
@@ -14,6 +15,7 @@ from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 from ripen.data import beside
 from ripen.data.column_types import date_format, detect
+from ripen.data.histories import summary
 from ripen.data.readers import READERS, Read
 from ripen.data.tables import (
     Expected,
@@ -26,6 +28,8 @@ from ripen.data.tables import (
     number,
     parted,
     read_table,
+    renamed,
+    united,
     with_numbers,
     with_tags,
 )
@@ -58,6 +62,7 @@ def read(competition: Competition, layout: Layout) -> Read:
     }
     if files.train == files.test:
         texts["train"], texts["test"] = parted(texts["train"], competition.targets[0])
+    texts = {part: with_id(text, competition.id) for part, text in texts.items()}
     texts = with_numbers(texts, competition.id, _ids_of_sample(competition, raw / files.sample))
     if files.labels is not None:
         labels = raw / files.labels
@@ -68,9 +73,7 @@ def read(competition: Competition, layout: Layout) -> Read:
         texts["train"] = with_tags(texts["train"], tags, competition.targets, paths["train"])
     for part in (part for part in texts if part != "test"):
         texts[part] = learnable(competition, texts[part], paths[part])
-    for other in files.joined or ():
-        own = csv_of(raw / other, csv)
-        texts = described(texts, other, read_text(raw / other, own.separator, own.encoding))
+    texts = with_others(competition, raw, texts)
     named = _named(competition, texts, paths["train"])
     features = features_of(competition, named, texts)
     left_out = set(named) - set(features) | _others(competition)
@@ -98,6 +101,29 @@ def read(competition: Competition, layout: Layout) -> Read:
         together(tables, features),
         beside.columns(competition, layout, index, list(texts.values())),
     )
+
+
+def with_others(
+    competition: Competition, raw: Path, texts: Mapping[str, pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
+    """Return the parts with the columns of the tables beside, and with summaries of histories."""
+    files, keys = competition.files, competition.files.keys or {}
+    found = dict(texts)
+    for name, table in _tables(raw, files.joined, competition).items():
+        found = described(found, name, table, keys.get(name))
+    for name, table in _tables(raw, files.histories, competition).items():
+        key = keys.get(name, {competition.id: competition.id})
+        decimal = csv_of(raw / name, competition.csv).decimal
+        summed = summary(renamed(table, name, key), [*key], name, decimal)
+        found = described(found, name, summed, {column: column for column in key})
+    return found
+
+
+def _tables(
+    raw: Path, names: Iterable[str] | None, competition: Competition
+) -> dict[str, pd.DataFrame]:
+    own = {name: csv_of(raw / name, competition.csv) for name in names or ()}
+    return united({n: read_text(raw / n, c.separator, c.encoding) for n, c in own.items()})
 
 
 def _ids_of_sample(competition: Competition, path: Path) -> "pd.Series[str] | None":

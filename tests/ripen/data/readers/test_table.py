@@ -324,6 +324,40 @@ def test_tables_that_describe_a_value_are_joined() -> None:
         read(lines, shop(joined=["shops.csv"]))
 
 
+def test_several_columns_make_up_the_ids() -> None:
+    (LAYOUT.raw / "test.csv").write_text("shop,day,size\na,3,8\nb,3,9\n")
+    lines = ["shop,day,size,sales", "a,1,5,1", "b,1,6,2", "a,2,7,3"]
+    own = changed(shop(), id="{shop}_{day}")
+    found = read(lines, own)
+    assert found.rows["id"].tolist() == ["a_1", "b_1", "a_2", "a_3", "b_3"]
+    assert list(found.columns) == ["shop", "day", "size"]
+    with pytest.raises(DataError, match=r"'a_1' is in row 1 already"):
+        read([*lines, "a,1,9,9"], own)
+
+
+def test_histories_are_summarized_and_keys_may_have_other_names() -> None:
+    for name, text in {
+        "test.csv": "id,shop,size\n4,c,8\n5,a,9\n",
+        "shops.csv": "shop,code,town\n7,a,x\n8,b,y\n",
+        "visits_train.csv": "id,n\n1,5\n1,7\n2,9\n",
+        "visits_test.csv": "id,n\n4,1\n4,2\n",
+    }.items():
+        (LAYOUT.raw / name).write_text(text)
+    lines = ["id,shop,size,sales", "1,a,5,1", "2,b,6,2", "3,a,7,3"]
+    own = shop(
+        joined=["shops.csv"],
+        histories=["visits_train.csv", "visits_test.csv"],
+        keys={"shops.csv": {"shop": "code"}},
+    )
+    columns = read(lines, own).columns
+    assert columns["shops_shop"].tolist()[:2] == [7, 8]
+    assert columns["town"].isna().tolist() == [False, False, False, True, False]
+    np.testing.assert_array_equal(columns["visits_train_n_mean"], [6, 9, np.nan, 1.5, np.nan])
+    np.testing.assert_array_equal(columns["visits_train_rows"], [2, 1, np.nan, 2, np.nan])
+    with pytest.raises(DataError, match=r"^shops\.csv: column 'no', which files\.keys names, is"):
+        read(lines, shop(joined=["shops.csv"], keys={"shops.csv": {"shop": "no"}}))
+
+
 def test_rows_without_a_target_are_the_test_rows_of_one_table() -> None:
     lines = ["id,shop,sales", "1,a,1", "2,b,", "3,a,3", "4,b,NA"]
     found = read(lines, shop(test="train.csv"))

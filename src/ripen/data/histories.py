@@ -1,0 +1,83 @@
+"""Histories: tables with several rows for each entity, such as its orders, as one row for each."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ripen.data import parts
+from ripen.data.column_types import convert, detect
+
+LEVELS = 20  # the most frequent ones of a category: their shares, and the means of numbers in them
+MEANS = 60  # such means, of a table
+Found = dict[str, "pd.Series[Any]"]
+
+
+def summary(table: pd.DataFrame, keys: list[str], name: str, decimal: str = ".") -> pd.DataFrame:
+    """Return one row for each value of the keys, as text.
+
+    It has the number of rows; of numbers and dates the mean, the minimum, the maximum and the last,
+    in the order of the first column of times or else of the file; of categories the number of
+    different values, the last, and the shares of the `LEVELS` most frequent; and the means of
+    numbers in each of these, of at most `MEANS`. Texts are left out.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As text.
+    keys : list of str
+    name : str
+        The table's file, with whose stem the names of its columns begin.
+    decimal : "." or ","
+
+    >>> table = pd.DataFrame({"id": ["a", "a", "b"], "paid": ["1", "4", "2"]})
+    >>> summary(table, ["id"], "orders.csv").to_dict("list")["orders_paid_mean"]
+    ['2.5', '2.0']
+    """
+    kinds = {str(c): detect(table[c], decimal) for c in table if c not in keys}
+    typed = {c: convert(table[c], kind, decimal) for c, kind in kinds.items()}
+    of = {
+        kind: [c for c in typed if kinds[c].type in types]
+        for kind, types in {
+            "number": ("number", "date"),
+            "category": ("category", "boolean", "ordered"),
+            "any": ("number", "date", "category", "boolean", "ordered"),
+        }.items()
+    }
+    order: np.ndarray[Any, Any] = np.arange(len(table))
+    if times := [c for c in of["number"] if parts.is_time(typed[c])]:
+        order = typed[times[0]].argsort(kind="stable").to_numpy()
+    numbers = pd.DataFrame({c: _as_number(typed[c]) for c in of["number"]}, index=table.index)
+    by = [table[key].iloc[order] for key in keys]
+    groups = numbers.iloc[order].groupby(by, sort=False)
+    found: Found = {"rows": groups.size()}
+    for part in ("mean", "min", "max", "last"):
+        found |= {f"{c}_{part}": values for c, values in getattr(groups, part)().items()}
+    for c in of["category"]:
+        values = table[c].iloc[order]
+        each = values.groupby(by, sort=False)
+        found |= {f"{c}_different": each.nunique(), f"{c}_last": each.last()}
+        levels = [level for level in values.value_counts().index[:LEVELS] if level]
+        inside = {level: values == level for level in levels}
+        for level in levels:
+            found[f"{c}_{level}_share"] = inside[level].groupby(by, sort=False).mean()
+        if len(of["number"]) * len(levels) <= MEANS:
+            for level in levels:
+                means = numbers.iloc[order].where(inside[level]).groupby(by, sort=False).mean()
+                found |= {f"{n}_of_{c}_{level}": means[n] for n in of["number"]}
+    texts = {f"{Path(name).stem}_{c}": _as_text(values) for c, values in found.items()}
+    return pd.DataFrame(texts).rename_axis(keys).reset_index()
+
+
+def _as_number(values: "pd.Series[Any]") -> "pd.Series[float]":
+    """Return numbers, of dates the days since 1970."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        values = (values - pd.Timestamp(0)) / pd.Timedelta(days=1)
+    return values.astype(np.float64)
+
+
+def _as_text(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    return values.map(lambda value: value if isinstance(value, str) else repr(value)).mask(
+        values.isna(), ""
+    )

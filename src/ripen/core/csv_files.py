@@ -19,6 +19,7 @@ from ripen.core.errors import DataError
 SNIFFED = 1 << 16  # bytes: of the head to detect the format, of the end to find the last row
 SEPARATORS = ",;\t|"
 PACKED = ".gz"
+_NUMBERS = re.compile(rf"\s*-?[\d.]+(\s+-?[\d.]+){{{json_tables.FEW},}}\s*")
 OTHERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     json_tables.SUFFIX: json_tables.read_table,
     parquet_tables.SUFFIX: parquet_tables.read_table,
@@ -28,7 +29,8 @@ OTHERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.DataFrame:
     """Read a CSV file with a header, every value as text.
 
-    By its suffix a file is a table of JSON or of Parquet, or a CSV file compressed by gzip.
+    By its suffix a file is a table of JSON or of Parquet, or a CSV file compressed by gzip. Cells
+    of equally many numbers, more than 30, become columns as the lists of JSON do.
 
     Raises
     ------
@@ -67,7 +69,25 @@ def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.D
     if text.empty:
         raise DataError(f"{path}: has a header and no rows. At least one row is needed")
     _check_whole(path, text, separator, encoding)
-    return text
+    return _with_lists(text)
+
+
+def _with_lists(text: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose cells of many numbers, such as pixels, are columns (`json_tables`)."""
+    lists: dict[str, list[list[float]]] = {}
+    for name in map(str, text):
+        first = text[name].iloc[0]
+        if _NUMBERS.fullmatch(first):
+            cells = [cell.split() for cell in text[name]]
+            if {len(cell) for cell in cells} == {len(cells[0])}:
+                try:
+                    lists[name] = [[float(number) for number in cell] for cell in cells]
+                except ValueError:  # a word among them: it stays text
+                    continue
+    if not lists:
+        return text
+    whole = {str(name): text[name].tolist() for name in text}
+    return json_tables.text_of(whole | lists)
 
 
 def _check_whole(path: Path, text: pd.DataFrame, separator: str, encoding: str) -> None:

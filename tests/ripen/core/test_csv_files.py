@@ -103,3 +103,14 @@ def test_gzip_larger_than_a_table_may_be_is_one_line(
         DataError, match=r"a\.csv\.gz: has more than 1000 bytes when it is unpacked"
     ):
         read_text(path)
+
+
+def test_cells_of_pixels_become_columns_and_other_numbers_stay_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    pixels = [" ".join(str(i * k) for i in range(36)) for k in (1, 2)]
+    path.write_text(f"id,pixels,rle,few\n1,{pixels[0]},{pixels[0]},1 2\n2,{pixels[1]},1 2,3 4\n")
+    found = read_text(path)
+    assert found["pixels_mean"].tolist() == ["17.5", "35.0"]
+    assert found["pixels_box_0_1"].tolist() == ["1.0", "2.0"]
+    assert found["rle"].tolist() == [pixels[0], "1 2"]
+    assert found["few"].tolist() == ["1 2", "3 4"]

@@ -14,6 +14,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
@@ -251,8 +252,7 @@ def identified(names: Iterable[str], ids: Iterable[str]) -> dict[str, str]:
     {'train/7_front.png': '7', 'train/7_back.png': '7'}
     """
     wanted = list(dict.fromkeys(ids))
-    paths = {name: PurePosixPath(_plain(name)) for name in names if not is_skipped(name)}
-    whole = {name: spellings(path) for name, path in paths.items()}
+    whole, of_objects = _spelled(tuple(names))
     best: dict[str, str] = {}
     for spelled in _without_folders(wanted):
         found = _looked_up(whole, spelled)
@@ -264,11 +264,19 @@ def identified(names: Iterable[str], ids: Iterable[str]) -> dict[str, str]:
         if len(set(best.values())) >= MOST * len(wanted):
             return best
     objects = {without_suffix(_plain(id)): id for id in wanted}
-    found = _looked_up({name: _of_object(path) for name, path in paths.items()}, objects)
+    found = _looked_up(of_objects, objects)
     shown = Counter(found.values())
     if len(shown) >= MOST * len(wanted) and has_several(found.values()):
         return found
     return best
+
+
+@lru_cache(maxsize=4)  # a table's columns are tried with the same images
+def _spelled(names: tuple[str, ...]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return how a table may name each image, and how the object that it shows."""
+    paths = {name: PurePosixPath(_plain(name)) for name in names if not is_skipped(name)}
+    whole = {name: spellings(path) for name, path in paths.items()}
+    return whole, {name: _of_object(path) for name, path in paths.items()}
 
 
 def has_several(ids: Iterable[str]) -> bool:

@@ -75,7 +75,7 @@ class Placed:
     names : list of str
         Its other columns.
     rows : int64 ndarray of shape (rows of the sample,)
-        Positions in the test part, in the index's order.
+        Positions among the test part's ids, in the index's order.
     melted : int64 ndarray of that shape, or None
         The output that a row asks for, if its id names one: ``7_height``.
     """
@@ -87,7 +87,7 @@ class Placed:
 
 
 def placed(sample: pd.DataFrame, where: Path, competition: Competition, index: Index) -> Placed:
-    """Find the test row of each row of the sample.
+    """Find the test row of each row of the sample. Several rows of one id count as one.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def placed(sample: pd.DataFrame, where: Path, competition: Competition, index: I
     """
     column = id_column(sample, competition.id)
     names = others(sample, column, competition.id)
-    ids, test = sample[column], index.rows.loc[index.rows["part"] == "test", "id"]
+    ids, test = sample[column], _test_ids(index).drop_duplicates()
     places = pd.Series(np.arange(len(test)), test.to_numpy())
     if len(names) == 1 and not ids.isin(test).any():
         both = [
@@ -131,6 +131,10 @@ def placed(sample: pd.DataFrame, where: Path, competition: Competition, index: I
     return Placed(column, names, places.loc[ids].to_numpy(np.int64))
 
 
+def _test_ids(index: Index) -> "pd.Series[str]":
+    return index.rows.loc[index.rows["part"] == "test", "id"]
+
+
 def _outputs(index: Index) -> dict[str, int]:
     """Return the position of each output by the names that a sample may use."""
     places = {name: k for k, name in enumerate(index.names)}
@@ -145,6 +149,8 @@ def fill(
     outputs: NDArray[np.float64],
 ) -> pd.DataFrame:
     """Return the submission: our predictions in the sample's columns, ids and order.
+
+    An id that several rows have, images of one object, gets their mean.
 
     Parameters
     ----------
@@ -162,7 +168,8 @@ def fill(
         If the sample's ids are not those of the test rows, or a column has an unknown name.
     """
     found = placed(sample, where, competition, index)
-    chosen = outputs[found.rows]
+    of_ids = pd.DataFrame(outputs).groupby(_test_ids(index).to_numpy(), sort=False).mean()
+    chosen = of_ids.to_numpy()[found.rows]
     if columns_of(competition.id) and competition.id in sample:
         sample = sample.drop(columns=competition.id)
     if found.melted is not None:

@@ -1,4 +1,5 @@
-"""Tables written as JSON: a list of records, records line by line, or values by column and row."""
+"""Tables written as JSON: a list of records, records line by line, values by column and row, labels
+by name, or images and their annotations in COCO's form."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -44,16 +45,42 @@ def table_of(values: Any, where: str) -> pd.DataFrame:
 
     >>> table_of([{"id": 7, "words": ["a", "b"]}, {"id": 8, "words": None}], "").to_dict("list")
     {'id': ['7', '8'], 'words': ['a, b', '']}
+    >>> table_of({"1.jpg": "cat", "2.jpg": "dog"}, "").to_dict("list")
+    {'id': ['1.jpg', '2.jpg'], 'label': ['cat', 'dog']}
     """
+    if isinstance(values, dict) and _all(values.get("images"), dict):
+        return _annotated(values)
+    if isinstance(values, dict) and _labels(values):
+        return text_of({"id": list(values), "label": list(values.values())})
     if _all(values, list) or not (_all(values, dict) and values):
         raise DataError(f"{where}: is no table: a list of records with the same names is needed")
     if isinstance(values, dict):
         rows = list(dict.fromkeys(row for column in values.values() for row in column))
         columns = {name: [column.get(row) for row in rows] for name, column in values.items()}
     else:
-        names = dict.fromkeys(name for record in values for name in record)
-        columns = {name: [record.get(name) for record in values] for name in names}
+        columns = _by_name(values)
     return text_of(columns)
+
+
+def _labels(values: Mapping[str, Any]) -> bool:
+    """Whether each name has a label. Numbers are those of classes, which have names."""
+    labels = all(isinstance(each, (str, int)) for each in values.values())
+    return labels and not all(name.isdecimal() for name in values)
+
+
+def _annotated(values: Mapping[str, Any]) -> pd.DataFrame:
+    """Return COCO's images, those that have annotations with a row for each of these."""
+    images = text_of(_by_name(values["images"]))
+    annotations = values.get("annotations")
+    if not annotations or not _all(annotations, dict) or "id" not in images:
+        return images
+    found = text_of(_by_name(annotations)).drop(columns="id", errors="ignore")
+    return found.rename(columns={"image_id": "id"}).merge(images, on="id")
+
+
+def _by_name(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    names = dict.fromkeys(name for record in records for name in record)
+    return {name: [record.get(name) for record in records] for name in names}
 
 
 def text_of(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:

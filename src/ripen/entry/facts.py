@@ -347,6 +347,13 @@ def goal_of(
         k = len(named)
         return Goal(task, "probability", f"{k} values", f"a column for each of {k} classes", other)
     if len(names) > 1:
+        if set(target) < set(names):
+            more = ", ".join(sorted(set(names) - set(target))[:5])
+            raise DataError(
+                f"{sample.name}: asks for the probability of {more} too, of which there is no "
+                "training row: ripen cannot learn it. Remove the column, and add it to the "
+                "submission"
+            )
         raise DataError(
             f"{sample.name}: its columns {', '.join(names[:5])} are neither columns of the "
             f"training table nor values of '{target.name}'"
@@ -387,9 +394,9 @@ def _several(targets: pd.DataFrame, id: Id, tasks: Collection[str]) -> Goal:
             return Goal("multiclass", "probability", f"one of {k} columns is 1", form, {})
         return Goal("multilabel", "probability", f"{k} columns of 0 and 1", form, {})
     if bad := [str(name) for name in targets if not numeric(targets[name])]:
+        odd = next(value for value in targets[bad[0]] if not numeric(pd.Series([value])))
         raise DataError(
-            f"target '{bad[0]}': several targets must be numbers, or 0 and 1 each: it holds "
-            f"{targets[bad[0]].iloc[0]!r}"
+            f"target '{bad[0]}': several targets must be numbers, or 0 and 1 each: it holds {odd!r}"
         )
     return Goal("regression", "value", f"{k} columns of numbers", form, {})
 

@@ -16,10 +16,11 @@ from ripen.core import json_tables
 from ripen.core.archives import Archive
 from ripen.core.csv_files import read_text, sniff
 from ripen.core.errors import DataError
-from ripen.data.labels import in_archive, is_image, is_junk
+from ripen.data.labels import in_archive, is_image, is_junk, is_mask
 from ripen.data.tables import parted
 
 TABLES = (".csv", ".tsv", ".json", ".parquet", ".feather", ".csv.gz", ".tsv.gz")
+PACKED = (".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 TEXTS = (".md", ".txt", ".html")
 READ = 1 << 18  # bytes of a text about the competition
 SHOWN, NAMED = 4, 10  # names in an error: of other files, of tables
@@ -77,6 +78,8 @@ class Files:
     def shown(self) -> str:
         """What there is, for an error: "Its tables: a.csv. Not read: b.json"."""
         unread = f". Not read: {_some(self.unread, SHOWN)}" if self.unread else ""
+        if packed := [name for name in self.unread if name.lower().endswith(PACKED)]:
+            unread += f". Unpack {packed[0]} first: of archives ripen opens zip alone"
         return f"Its tables: {_some(sorted(self.tables), NAMED) or 'none'}{unread}"
 
 
@@ -94,7 +97,7 @@ def read(path: Path) -> Files:
     """
     with opened(path) as members:
         names = [name for name in members if not is_junk(name)]
-        images = [name for name in names if is_image(name)]
+        images = [name for name in names if is_image(name) and not is_mask(name)]
         tables: dict[str, Table] = {}
         for name, shown in _shown([name for name in names if name.lower().endswith(TABLES)]):
             if shown not in tables:
@@ -107,7 +110,7 @@ def read(path: Path) -> Files:
             if name.lower().endswith(TEXTS) and _WORDS.search(PurePosixPath(name).name)
         }
         smallest = min((_side(members[name](), name) for name in images[:20]), default=0)
-        others = [name for name in names if name not in images]
+        others = [name for name in names if not is_image(name)]
     if not tables and not images:
         shown = ", ".join(others[:SHOWN]) or "none"
         raise DataError(f"{path}: holds neither a table (*.csv) nor an image. Its files: {shown}")

@@ -10,12 +10,13 @@ import pandas as pd
 
 from ripen.core.errors import DataError
 from ripen.data.column_types import detect
-from ripen.data.labels import LABELS, Known, is_image, spellings
+from ripen.data.labels import LABELS, MOST, Known, has_several, identified, is_image
+from ripen.entry.facts import unique
 from ripen.entry.files import Files, Table
 
 MIN_SIDE = 32  # that of conf/kind/_images.yaml
 SHOWN = 4  # classes, in a reason
-MOST = 0.9  # share of a table's rows and of the images, from which on it lists the images
+_USUAL = ("label", "class", "category_id")  # names of labels; the last is COCO's
 _NUMBERED = re.compile(r"(.+?)[._ -]\(?\d+\)?")
 
 
@@ -34,6 +35,8 @@ class Labels:
         Settings of the reader "csv".
     several : DataFrame, optional
         The target's columns; by default the labels in `known`.
+    objects : bool
+        Whether the table has a row for several images of one object.
     """
 
     read: str
@@ -43,6 +46,7 @@ class Labels:
     id: str = ""
     label: str = ""
     several: pd.DataFrame | None = None
+    objects: bool = False
 
     @property
     def targets(self) -> pd.DataFrame:
@@ -66,21 +70,16 @@ def labels_of(files: Files, sample: Table) -> Labels:
     DataError
         If none of these fits.
     """
-    ids = set(sample.text.iloc[:, 0])
-    training = [name for name in files.images if not _is_test(name, ids)]
+    asked = identified(files.images, sample.text.iloc[:, 0])
+    training = [name for name in files.images if not _is_test(name, name in asked)]
     if not training:
         raise DataError(f"{files.where}: no training image found among {len(files.images)} images")
-    folders = [PurePosixPath(name).parent.name for name in training]
-    within = {
-        each: folder
-        for name, folder in zip(training, folders, strict=True)
-        for each in spellings(PurePosixPath(name))
-    }
     for table in files.tables.values():
-        column = None if table is sample else images_in(table, training)
-        found = column and _listed(table, column, sample, within)
+        column, named = (None, {}) if table is sample else images_in(table, training)
+        found = column and _listed(table, column, sample, named)
         if found:
             return found
+    folders = [PurePosixPath(name).parent.name for name in training]
     if len(set(folders)) > 1:
         known = {PurePosixPath(name).name: PurePosixPath(name).parent.name for name in training}
         reason = f"{len(set(folders))} folders: {_some(folders)}"
@@ -102,40 +101,54 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(found[:SHOWN]) + ", …" * (len(found) > SHOWN)
 
 
-def images_in(table: Table, images: Sequence[str]) -> str | None:
-    """Return the column that names these images, each once; a few may lack an image or a row."""
-    names = [(name, each) for name in images for each in spellings(PurePosixPath(name))]
-    whole = {each: name for name, each in names if PurePosixPath(name).stem in each}
-    # Numbers of rows may look like names without their noughts.
-    for spelled in (whole, {each: name for name, each in names}):
-        for column in table.text:
-            values = table.text[column]
-            named = values.map(spelled).dropna()
-            most = len(named) >= MOST * len(values) and named.nunique() >= MOST * len(images)
-            if values.is_unique and most:
-                return str(column)
-    return None
+def images_in(table: Table, images: Sequence[str]) -> tuple[str | None, dict[str, str]]:
+    """Return the column that names these images, and the id that each has there.
+
+    A few may lack an image or a row. Of several columns it is that of the longest names: numbers of
+    rows may look like names without their noughts.
+
+    Raises
+    ------
+    DataError
+        If a name is in the column twice.
+    """
+    best: tuple[str | None, dict[str, str]] = None, {}
+    for column in table.text:
+        values = table.text[column]
+        once = values.drop_duplicates()
+        if len(once) < MOST * len(values):
+            continue
+        named = identified(images, once)
+        most = len(set(named.values())) >= MOST * len(once) and len(named) >= MOST * len(images)
+        if most and len("".join(named.values())) > len("".join(best[1].values())):
+            best = str(column), named
+    if best[0] is not None:
+        unique(table, best[0])
+    return best
 
 
-def _listed(table: Table, column: str, sample: Table, within: Mapping[str, str]) -> Labels | None:
+def _listed(table: Table, column: str, sample: Table, named: Mapping[str, str]) -> Labels | None:
     """Return the labels that a table of images has, None if it has none.
 
-    It is not needed where each image lies in a folder (`within`) that is named after its label.
+    It is not needed where each image lies in a folder that is named after its label.
     """
+    objects = has_several(named.values())
     way = "with" if is_image(table.text[column].iloc[0]) else "without"
     asked = [str(name) for name in sample.text.columns[1:]]
     if len(asked) > 1 and set(asked) <= set(table.text):
         known = dict.fromkeys(table.text[column], "")
         reason = f"{table.name} has each image's targets, by its name {way} suffix"
-        return Labels("csv", known, reason, table.name, column, "", table.text[asked])
+        return Labels("csv", known, reason, table.name, column, "", table.text[asked], objects)
     label = _label(table, column, sample)
     if not label:
         return None
     known = dict(zip(table.text[column], table.text[label], strict=True))
-    if all(within.get(image, label) == label for image, label in known.items()):
+    if len(set(known.values())) < 2:  # a table for each class, beside its images
+        return None
+    if all(PurePosixPath(name).parent.name == known[id] for name, id in named.items()):
         return None
     reason = f"{table.name} has each image's {label}, by its name {way} suffix"
-    return Labels("csv", known, reason, table.name, column, label)
+    return Labels("csv", known, reason, table.name, column, label, objects=objects)
 
 
 def beside(train: Table, test: Table, labels: Labels, id: str) -> list[str]:
@@ -174,8 +187,7 @@ def check_ids(files: Files, sample: Table) -> str:
         Names the first id without an image.
     """
     ids = list(sample.text.iloc[:, 0])
-    paths = [PurePosixPath(name) for name in files.images]
-    known = {each for path in paths for each in spellings(path)}
+    known = set(identified(files.images, ids).values())
     suffix = is_image(str(ids[0]))
     odd = [id for id in ids if id not in known]
     if odd:
@@ -195,12 +207,12 @@ def read_by(name: str, files: Files, labels: Labels, ids: Sequence[str]) -> int:
     return sum(each is not None and each.part == "test" for each in found.images)
 
 
-def _is_test(name: str, ids: set[str]) -> bool:
-    path = PurePosixPath(name)
-    if any(part.lower().startswith("test") for part in path.parts[:-1]):
+def _is_test(name: str, asked: bool) -> bool:
+    """Whether an image is of the test part: by its folder, else if the sample asks for it."""
+    folders = [part.lower() for part in PurePosixPath(name).parts[:-1]]
+    if any(folder.startswith("test") for folder in folders):
         return True
-    named = any(part.lower().startswith("train") for part in path.parts[:-1])
-    return not named and bool(ids.intersection(spellings(path)))
+    return asked and not any(folder.startswith("train") for folder in folders)
 
 
 def _label(table: Table, image: str, sample: Table) -> str | None:
@@ -209,5 +221,5 @@ def _label(table: Table, image: str, sample: Table) -> str | None:
     wanted = {str(name).lower() for name in sample.text.columns[1:]}
     named = [name for name in others if name.lower() in wanted]
     classes = [name for name in others if set(table.text[name]) == set(sample.text.columns[1:])]
-    named = named or classes or [name for name in others if name.lower() in ("label", "class")]
+    named = named or classes or [name for name in others if name.lower() in _USUAL]
     return named[0] if named else (others[0] if len(others) == 1 else None)

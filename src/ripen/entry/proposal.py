@@ -193,12 +193,9 @@ def _of_images(
     sample = parts.sample
     named = image_facts.check_ids(files, sample)
     labels = image_facts.labels_of(files, sample)
-    targets, unlabelled = labels.targets, ""
-    if labels.several is not None:  # a table of classes needs one for each image
-        names = [*map(str, targets)]
-        targets, unlabelled = labelled(
-            targets, names, labels.table, drop=drop_unlabelled, option=DROP
-        )
+    targets, unlabelled = labelled(
+        labels.targets, [*labels.targets], labels.table, drop=drop_unlabelled, option=DROP
+    )
     id = facts.Id(str(sample.text.columns[0]), str(sample.text.columns[0]), named)
     goal = facts.goal_of(targets, sample, id, needs(known and known[0]), ask, _allowed(known))
     image_facts.read_by(labels.read, files, labels, list(sample.text[id.in_sample]))
@@ -213,6 +210,8 @@ def _of_images(
     if groups:
         table, column = groups
         how = split.Split({"group": column}, f"{table.name}: each {column} has several images")
+    elif labels.objects:
+        how = split.Split({"group": "id"}, f"{labels.table} has a row for several images")
     elif rare and how is None:
         how = split.Split({}, "")  # the kind's own groups, of images that are nearly alike
     validation = []
@@ -223,6 +222,7 @@ def _of_images(
     given: dict[str, Any] = {"sample": sample.name, "train": labels.table}
     given |= {"groups": groups and groups[0].name, "drop_unlabelled": bool(unlabelled)}
     listed, test = files.tables.get(labels.table), parts.test
+    form = dict(listed.form) if listed else {}
     models: list[Fact] = []
     typed: dict[str, Any] = {}
     why_typed: list[str] = []
@@ -242,6 +242,7 @@ def _of_images(
     return [
         Fact("defaults", ["/kind/images"]),
         *_names({key: name for key, name in given.items() if name}),
+        *([Fact("csv", form, "as the files are written")] if form else []),
         Fact("id", id.name, id.reason),
         *([Fact("target", only, unlabelled)] if only else []),
         *_goal(goal, known, targets, _asked(sample, id)),

@@ -70,3 +70,12 @@ def test_a_file_that_is_no_table_is_one_line(
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DataError, match=message):
         csv_files.read_text(file)
+
+
+def test_images_and_their_annotations_are_one_table() -> None:
+    images = [{"id": 7, "file_name": "a/7.jpg"}, {"id": 8, "file_name": "a/8.jpg"}]
+    annotations = [{"id": 0, "image_id": 8, "category_id": 2}, {"image_id": 7, "category_id": 3}]
+    found = json_tables.table_of({"images": images, "annotations": annotations, "info": {}}, "")
+    expected = {"id": ["8", "7"], "category_id": ["2", "3"], "file_name": ["a/8.jpg", "a/7.jpg"]}
+    assert found.to_dict("list") == expected
+    assert list(json_tables.table_of({"images": images}, "")) == ["id", "file_name"]

@@ -1,11 +1,13 @@
 """Label readers: invariants over the registry, each reader's rules, and real competitions."""
 
+import io
 import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +16,8 @@ from ripen.core.archives import Archive
 from ripen.core.errors import ConfigError, DataError
 from ripen.data.decode import open_archives
 from ripen.data.image_index import build, survey
-from ripen.data.labels import LABELS, Known, Labels, Part
-from ripen.data.labels.listed import read_table
+from ripen.data.labels import LABELS, Known, Labels, Part, is_mask
+from ripen.data.labels.listed import labels_in
 from tests.ripen.images import encoded, make_image, zipped
 
 PETS = ("cat", "dog")
@@ -242,6 +244,24 @@ def test_every_training_image_needs_a_row_and_every_row_an_image() -> None:
         LABELS["csv"]([names[0], names[3]], known)
 
 
+def test_images_of_one_object_have_its_id_and_one_to_be_left_out_has_none() -> None:
+    known = Known(ids=["9"], table={"1": "cat", "2": "dog", "3": ""})
+    names = [
+        f"{part}_{side}.png"
+        for part in ("train/1", "train/2", "train/3", "test/9")
+        for side in ("a", "b")
+    ]
+    images = LABELS["csv"](names, known).images
+    assert [each and each.id for each in images] == ["1", "1", "2", "2", None, None, "9", "9"]
+    assert len({each.key for each in images if each}) == 6
+
+
+def test_masks_beside_images_are_no_images() -> None:
+    names = ["images/1.png", "masks/1.png", "with_mask/2.png", "train/3_mask.png"]
+    assert [is_mask(name) for name in names] == [False, True, False, True]
+    assert LABELS["csv"](names[:2], Known(table={"1": "cat"})).images[1] is None
+
+
 def test_a_label_of_an_unknown_class_is_refused() -> None:
     known = Known(classes=PETS, table={"1": "bird"})
     with pytest.raises(DataError, match=r"^1\.png: unknown class 'bird'\. Allowed: cat, dog$"):
@@ -249,26 +269,17 @@ def test_a_label_of_an_unknown_class_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("columns", "message"),
     [
-        (b"id,labels\n1,cat\n", r"^train\.csv: has no column 'label'\. Found: id, labels$"),
-        (b"", r"^train\.csv: has no column 'id'\. Found: $"),
-        (b"id,label\n1,cat\n1,dog\n", r"^train\.csv: line 3 has id 1 a second time$"),
-        (b"id,label\n1,\n", r"^train\.csv: line 2 has no label$"),
-        (b"id,label\n1\n", r"^train\.csv: line 2 has no label$"),
-        (b"id,label\n,cat\n", r"^train\.csv: line 2 has no id$"),
-        (b"id,label\n1,\xff\n", r"^train\.csv: is not a CSV file: .*can't decode"),
-        (b'id,label\n1,"cat\n', r"^train\.csv: is not a CSV file: unexpected end of data$"),
+        ({"id": ["1"], "labels": ["a"]}, r"has no column 'label'\. Found: id, labels$"),
+        ({"id": ["1", "1"], "label": ["a", "b"]}, r"row 2 has id 1 a second time$"),
+        ({"id": ["1", "2"], "label": ["a", ""]}, r"row 2 has no label$"),
+        ({"id": [""], "label": ["a"]}, r"row 1 has no id$"),
     ],
 )
-def test_bad_tables(content: bytes, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        read_table(content, "train.csv", "id", "label")
-
-
-def test_a_table_keeps_its_text() -> None:
-    content = '\ufeffid,"a label"\n00001,NA\n1.jpg,"cat, big"\n'.encode()
-    assert read_table(content, "t", "id", "a label") == {"00001": "NA", "1.jpg": "cat, big"}
+def test_bad_tables(columns: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(DataError, match=rf"^train\.csv: {message}"):
+        labels_in(pd.DataFrame(columns), "train.csv", "id", "label")
 
 
 def test_folders_to_an_index_sorted_by_class_and_number(tmp_path: Path) -> None:
@@ -305,7 +316,8 @@ def sample_ids(archive: Archive) -> list[str]:
 
 def test_a_real_competition_with_labels_in_a_table() -> None:
     with Archive(mirrored("digit-recognizer-images")) as archive:
-        table = read_table(archive.read("train.csv"), "train.csv", "id", "label")
+        text = pd.read_csv(io.BytesIO(archive.read("train.csv")), dtype=str)
+        table = labels_in(text, "train.csv", "id", "label")
         ids = sample_ids(archive)
         names = [member.name for member in archive.members]
     labels = LABELS["csv"](names, Known(ids=ids, table=table))
@@ -320,9 +332,8 @@ def test_a_real_competition_with_labels_in_a_table() -> None:
 def test_a_real_competition_with_folders() -> None:
     with Archive(mirrored("sign-language-digits")) as archive:
         ids = sample_ids(archive)
-        signers = read_table(
-            archive.read("signer_imgs_list.csv"), "signer_imgs_list.csv", "img", "classname"
-        )
+        text = pd.read_csv(io.BytesIO(archive.read("signer_imgs_list.csv")), dtype=str)
+        signers = labels_in(text, "signer_imgs_list.csv", "img", "classname")
         names = [member.name for member in archive.members]
     labels = LABELS["folder"](names, Known(ids=ids))
     assert labels.classes == (

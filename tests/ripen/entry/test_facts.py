@@ -243,9 +243,12 @@ def test_several_columns() -> None:
     )
     numbers = pd.DataFrame({"y": ["0.5", "1"], "y0": ["1", "7"]})
     assert goal_of(numbers, sample, id, None, never).task == "regression"
-    with pytest.raises(DataError, match="several targets must be numbers, or 0 and 1 each"):
-        goal_of(numbers.assign(y0=["a", "b"]), sample, id, None, never)
+    with pytest.raises(DataError, match="several targets must be numbers.*holds 'b'$"):
+        goal_of(numbers.assign(y0=["1", "b"]), sample, id, None, never)
     classes = pd.DataFrame({"kind": ["A", "B"]})
+    more = Table("s.csv", pd.DataFrame([["1", "0", "0", "0"]], columns=["id", "A", "B", "C"]))
+    with pytest.raises(DataError, match=r"^s\.csv: asks for the probability of C too"):
+        goal_of(classes, more, id, None, never)
     one = pd.DataFrame({"y": ["1", "0", "0"], "y0": ["0", "1", "0"], "y1": ["0", "0", "1"]})
     assert goal_of(one, sample, id, None, never).task == "multiclass"
     assert goal_of(one, sample, id, "probability", never, ("multilabel",)).task == "multilabel"

@@ -135,3 +135,11 @@ def test_nothing_to_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(zipped({"a.csv": b"id\n1\n"})[:-20])
     with pytest.raises(DataError, match=r"x\.zip: the zip is truncated\. Fetch it again$"):
         read(tmp_path / "x.zip")
+
+
+def test_an_archive_that_is_not_opened_is_named(tmp_path: Path) -> None:
+    table = b"id,y\n1,0\n"
+    files = {"train.7z": b"7z", "trainLabels.csv": table, "sampleSubmission.csv": table}
+    (tmp_path / "x.zip").write_bytes(zipped(files))
+    shown = read(tmp_path / "x.zip").shown
+    assert shown.endswith("Unpack train.7z first: of archives ripen opens zip alone")

@@ -57,6 +57,24 @@ CASES = {
         [table("train.csv", id=["train/1.jpg", "train/2.jpg"], label=["a", "b"])], ["test/3.jpg"],
         CSV,
     ),
+    "paths of another machine": (
+        ["x/train/1.jpg", "x/train/2.jpg", "x/test/3.jpg"],
+        [table("train.csv", id=["C:\\y\\1.jpg", "C:\\y\\2.jpg"], label=["a", "b"])],
+        ["/kaggle/input/y/3.jpg"], CSV,
+    ),
+    "other suffixes": (
+        ["train/1.JPG", "train/2.JPG", "test/3.jpeg"],
+        [table("train.csv", id=["1.jpg", "2.jpg"], label=["a", "b"])], ["3.jpg"], CSV,
+    ),
+    "accents apart": (
+        ["train/u\u0308 1.jpg", "train/u\u0308 2.jpg", "test/u\u0308 3.jpg"],
+        [table("train.csv", id=["\u00fc 1", "\u00fc 2"], label=["a", "b"])], ["\u00fc 3"], CSV,
+    ),
+    "a table for each class": (
+        ["train/a/1.jpg", "train/b/1.jpg", "test/3.jpg"],
+        [table("a.csv", id=["1"], label=["0"]), table("b.csv", id=["1"], label=["1"])], ["3"],
+        {"read": "folder"},
+    ),
     "names with a line": (
         ["train/cat_01.jpg", "train/dog_01.jpg", "test/t1.jpg"], [], ["t1"], {"read": "name"},
     ),
@@ -76,6 +94,27 @@ def test_each_form_of_labels(name: str) -> None:
     assert found.targets.iloc[:, 0].tolist() in (["a", "b"], ["cat", "dog"])
     check_ids(held, sample)
     assert read_by(found.read, held, found, ids) == len(ids)
+
+
+def test_several_images_of_an_object_have_its_row() -> None:
+    sample = table("sample_submission.csv", id=["7", "8"], label=["a", "a"])
+    train = table("train.csv", id=["1", "2"], label=["a", "b"])
+    sides = [
+        f"{part}/{n}_{side}.png"
+        for part, n in (("train", 1), ("train", 2), ("test", 7), ("test", 8))
+        for side in ("front", "back")
+    ]
+    folders = [
+        f"{part}/{side}/{n}.png"
+        for part, n in (("train", 1), ("train", 2), ("test", 7), ("test", 8))
+        for side in ("front", "back")
+    ]
+    for images in (sides, folders):
+        held = files(images, sample, train)
+        found = labels_of(held, sample)
+        assert found.objects
+        assert found.settings() == CSV
+        assert read_by("csv", held, found, ["7", "8"]) == 4
 
 
 def test_a_column_for_each_class_or_label() -> None:

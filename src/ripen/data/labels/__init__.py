@@ -10,8 +10,11 @@ use, in a file of this folder. It sees all file names at once, and returns what 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
@@ -23,7 +26,10 @@ PARTS: tuple[Part, ...] = ("train", "test")
 UNKNOWN = -1
 """Label of an image whose class is not known."""
 
-_SUFFIXES = "jpg, jpeg, png, gif, bmp, webp, tif, tiff"
+MOST = 0.9
+"""Share of the ids that must name images, for the way of spelling them to be the right one."""
+
+_SUFFIXES = "jpg, jpeg, png, gif, bmp, webp, tif, tiff, ppm, pgm, jp2"
 _IMAGE = re.compile(rf"\.({_SUFFIXES.replace(', ', '|')})$", re.IGNORECASE)
 # "train", "Test1", "test_stg1", "training images", but not a class named "trainers" or "testudo".
 _PART = re.compile(r"(train|test)(ing)?(images?|set|data|[^a-z].*)?", re.IGNORECASE)
@@ -32,6 +38,9 @@ _NOT_LISTED = (
     ".csv", ".tsv", ".zip", ".json", ".jsonl", ".tfrec", ".tfrecord", ".tfrecords", ".parquet",
     ".feather", ".npy", ".npz", ".pkl", ".h5", ".hdf5", ".xml", ".xlsx", ".py", ".ipynb", ".rtf",
 )  # fmt: skip
+# Not a class "with_mask": only what lies beside images in a folder of its own, or says so last.
+_MASK = re.compile(r"(^|/)((train|test)[_-])?masks/|_mask(_\d+)?\.\w+$", re.IGNORECASE)
+_OF_OBJECT = re.compile(r"(.+)[_ -][^_ -]+")
 _TEXTS = re.compile(
     r"(readme|licen[cs]e|about|notes?|info)[^/]*\.(txt|md|html|pdf)$", re.IGNORECASE
 )
@@ -85,7 +94,7 @@ class Known:
         Ids of the sample submission, which decide how a test image's id is spelled; empty if there
         is no sample.
     table : mapping of str to str
-        For `csv`: the label of each training image by its id, as `read_table` returns it.
+        For `csv`: the label of each training image by its id; blank for one to be left out.
     part : "train" or "test"
         For `synset`: the part that all images belong to, which their names do not show.
     """
@@ -130,6 +139,11 @@ def is_junk(name: str) -> bool:
     return lower[-1].startswith(".") or bool(_JUNK & set(lower))
 
 
+def is_mask(name: str) -> bool:
+    """Whether an image shows a part of another one: ``masks/1.png``, ``1_mask.png``."""
+    return _MASK.search(name) is not None
+
+
 class Found(NamedTuple):
     """What a file name means; `class_name` is None where the class is not known."""
 
@@ -171,9 +185,10 @@ def _classes(found: Iterable[Found | None]) -> tuple[str, ...]:
 
 
 def is_skipped(name: str) -> bool:
-    """Whether a file is a folder, a nested archive, junk, or data or a text beside images."""
+    """Whether a file is a folder, a nested archive, junk, a mask, or data beside images."""
     listed = not name.lower().endswith(("/", *_NOT_LISTED))
-    return not listed or _TEXTS.search(name) is not None or is_junk(name)
+    text = _TEXTS.search(name) is not None
+    return not listed or text or is_junk(name) or is_mask(name)
 
 
 def is_image_of_folder(path: PurePosixPath) -> bool:
@@ -224,6 +239,74 @@ def spellings(path: PurePosixPath) -> list[str]:
     return [*names, *(each for each in number if each not in names)]
 
 
-def spelled(path: PurePosixPath, ids: Collection[str], otherwise: str) -> str:
-    """Return a test image's id as the sample submission spells it."""
-    return next((id for id in spellings(path) if id in ids), otherwise)
+def identified(names: Iterable[str], ids: Iterable[str]) -> dict[str, str]:
+    """Return the id of each image that has one, by the file's name.
+
+    An id may have another suffix than the file or none, backslashes, and folders before those of
+    the archive: ``/kaggle/input/x/train/1.jpg``. Where ids name no images so, each may be that of
+    an object with several images, which begin with it or are in a folder of its name.
+
+    >>> identified(["train/1.JPG", "train/2.JPG"], ["C:\\\\data\\\\1.jpg"])
+    {'train/1.JPG': 'C:\\\\data\\\\1.jpg'}
+    >>> identified(["train/7_front.png", "train/7_back.png"], ["7"])
+    {'train/7_front.png': '7', 'train/7_back.png': '7'}
+    """
+    wanted = list(dict.fromkeys(ids))
+    whole, of_objects = _spelled(tuple(names))
+    best: dict[str, str] = {}
+    for spelled in _without_folders(wanted):
+        found = _looked_up(whole, spelled)
+        rest = {without_suffix(key): id for key, id in spelled.items()}
+        others = _looked_up({name: whole[name] for name in whole if name not in found}, rest)
+        used = set(found.values())
+        found |= {name: id for name, id in others.items() if id not in used}
+        best = max(best, found, key=lambda each: len(set(each.values())))
+        if len(set(best.values())) >= MOST * len(wanted):
+            return best
+    objects = {without_suffix(_plain(id)): id for id in wanted}
+    found = _looked_up(of_objects, objects)
+    shown = Counter(found.values())
+    if len(shown) >= MOST * len(wanted) and has_several(found.values()):
+        return found
+    return best
+
+
+@lru_cache(maxsize=4)  # a table's columns are tried with the same images
+def _spelled(names: tuple[str, ...]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return how a table may name each image, and how the object that it shows."""
+    paths = {name: PurePosixPath(_plain(name)) for name in names if not is_skipped(name)}
+    whole = {name: spellings(path) for name, path in paths.items()}
+    return whole, {name: _of_object(path) for name, path in paths.items()}
+
+
+def has_several(ids: Iterable[str]) -> bool:
+    """Whether most of these ids, of one image each, are there more than once."""
+    count = Counter(ids)
+    return 2 * sum(n > 1 for n in count.values()) > len(count)
+
+
+def _plain(text: str) -> str:
+    """Return a path with slashes, its letters composed: file systems may store accents apart."""
+    return unicodedata.normalize("NFC", text).replace("\\", "/")
+
+
+def _without_folders(ids: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Yield the ids by their names: as they are, then with one leading folder less each time."""
+    named = {_plain(id): id for id in ids}
+    while len(named) == len(ids) > 0:
+        yield named
+        if not all("/" in name for name in named):
+            return
+        named = {name.partition("/")[2]: id for name, id in named.items()}
+
+
+def _of_object(path: PurePosixPath) -> list[str]:
+    """Return the objects that an image may show: what its name begins with, and its folder."""
+    match = _OF_OBJECT.fullmatch(path.stem)
+    return [*([match[1]] if match else []), path.parent.name]
+
+
+def _looked_up(spelled: Mapping[str, Sequence[str]], ids: Mapping[str, str]) -> dict[str, str]:
+    """Return the id of each name of which one of the spellings is there; the first counts."""
+    found = {name: next((s for s in each if s in ids), None) for name, each in spelled.items()}
+    return {name: ids[key] for name, key in found.items() if key is not None}

@@ -10,10 +10,10 @@ from ripen.data.labels import (
     Found,
     Known,
     Labels,
+    identified,
     is_image,
     labelled,
     natural_key,
-    spelled,
 )
 
 _NUMBERED = re.compile(r"\d+")
@@ -44,14 +44,14 @@ def by_name(names: Sequence[str], known: Known) -> Labels:
     Labelled(part='train', label=1, key=(12, 'dog.12'), id='dog.12')
     """
 
-    ids = frozenset(known.ids)
+    asked = identified(names, known.ids)
 
     def read(name: str) -> Found:
         path = PurePosixPath(name)
         folder, stem = path.parent.name.lower(), path.stem
         if folder.startswith("test"):
             numbered = _NUMBERED.fullmatch(stem) is not None
-            id = spelled(path, ids, str(int(stem)) if numbered else "")
+            id = asked.get(name, str(int(stem)) if numbered else "")
             if not (is_image(name) and id):
                 raise DataError(
                     f"{name}: is not a test image's name. Allowed: {folder}/<number>.jpg"

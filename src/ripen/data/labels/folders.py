@@ -9,13 +9,13 @@ from ripen.data.labels import (
     Found,
     Known,
     Labels,
+    identified,
     is_image,
     is_image_of_folder,
     is_skipped,
     natural_key,
     numbered,
     part_of,
-    spelled,
 )
 
 
@@ -42,9 +42,9 @@ def by_folder(names: Sequence[str], known: Known) -> Labels:
     [Labelled(part='train', label=0, key=('IMG_', 2, '.JPG'), id='IMG_2.JPG'), \
 Labelled(part='test', label=-1, key=('IMG_', 1, '.JPG'), id='IMG_1.JPG')]
     """
-    ids = frozenset(known.ids)
+    asked = identified(names, known.ids)
     # The sample has no training images: spell their ids like those of the test images.
-    with_suffix = any(is_image(id) for id in ids)
+    with_suffix = any(is_image(id) for id in known.ids)
 
     def read(name: str) -> Found | None:
         path = PurePosixPath(name)
@@ -52,7 +52,7 @@ Labelled(part='test', label=-1, key=('IMG_', 1, '.JPG'), id='IMG_1.JPG')]
             return None
         part, depth = part_of(path)
         if part == "test":
-            id = spelled(path, ids, path.stem)
+            id = asked.get(name, path.stem)
             return Found("test", None, natural_key(id), id)
         if depth == len(path.parts) - 2:  # directly in the folder of the part
             raise DataError(

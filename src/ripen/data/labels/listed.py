@@ -1,9 +1,9 @@
-"""The labels in a CSV file."""
+"""The labels in a table."""
 
-import csv
-import io
 from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
+
+import pandas as pd
 
 from ripen.core.errors import DataError
 from ripen.data.labels import (
@@ -11,12 +11,12 @@ from ripen.data.labels import (
     Found,
     Known,
     Labels,
+    has_several,
+    identified,
     is_image_of_folder,
     labelled,
     natural_key,
     part_of,
-    spelled,
-    spellings,
 )
 
 FEW = 0.01  # share of the training images that may have no row, and of the rows without an image
@@ -28,7 +28,8 @@ def by_csv(names: Sequence[str], known: Known) -> Labels:
 
     Images in a test folder are the test images. In a folder that is neither, those of the table are
     training images and those of the sample submission test images. A few training images without a
-    row, and rows without an image, are left out, and the first of each is named.
+    row, and rows without an image, are left out, and the first of each is named. Where most rows
+    have several images, these have the row's id.
 
     Parameters
     ----------
@@ -46,23 +47,28 @@ def by_csv(names: Sequence[str], known: Known) -> Labels:
     [Labelled(part='train', label=0, key=('', 7, ''), id='007'), \
 Labelled(part='test', label=-1, key=('', 7, ''), id='007')]
     """
-    ids, rest = frozenset(known.ids), dict.fromkeys(known.table)
+    rest = dict.fromkeys(known.table)
+    trained, asked = identified(names, known.table), identified(names, known.ids)
+    parts = {name: part_of(PurePosixPath(name))[0] for name in names}
+    several = has_several(id for name, id in trained.items() if parts[name] != "test")
     unlisted: list[str] = []
 
     def read(name: str) -> Found | None:
         path = PurePosixPath(name)
         if not is_image_of_folder(path):
             return None
-        part, _ = part_of(path)
-        row = next((id for id in spellings(path) if id in known.table), None)
+        part, row = parts[name], trained.get(name)
+        own = natural_key(name) if several else ()  # images of one object are not the same one
         if part != "test" and row is not None:
             rest.pop(row, None)
-            return Found("train", known.table[row], natural_key(row), row)
-        if part == "train" or (part is None and not ids.intersection(spellings(path))):
+            if not known.table[row]:
+                return None
+            return Found("train", known.table[row], natural_key(row) + own, row)
+        if part == "train" or (part is None and name not in asked):
             unlisted.append(name)
             return None
-        id = spelled(path, ids, path.stem)
-        return Found("test", None, natural_key(id), id)
+        id = asked.get(name, path.stem)
+        return Found("test", None, natural_key(id) + own, id)
 
     labels = labelled(names, read, known)
     path = PurePosixPath(next(iter(unlisted), ""))
@@ -89,44 +95,30 @@ def _left_out(line: str, lacking: Collection[str], table: Collection[str]) -> No
         print(f"left out: {line}")
 
 
-def read_table(
-    content: bytes, where: str, id: str, label: str, separator: str = ",", encoding: str = "utf-8"
-) -> dict[str, str]:
-    """Return the label of each image from a CSV file.
-
-    All values stay text, so that an id 00001 keeps its zeros.
+def labels_in(text: pd.DataFrame, where: str, id: str, label: str) -> dict[str, str]:
+    """Return the label of each image from a table of text.
 
     Parameters
     ----------
-    content : bytes
-        The file's content.
+    text : DataFrame of str
     where : str
         Name of the file, for errors.
     id, label : str
         Names of the columns.
-    separator, encoding : str
 
     Raises
     ------
     DataError
-        If the file is not a CSV file with these columns, an id is missing or duplicated, or a label
-        is missing.
+        If the table lacks one of these columns, an id is missing or duplicated, or a label is
+        missing.
     """
-    labels: dict[str, str] = {}
-    try:
-        text = content.decode(encoding).removeprefix("\ufeff")
-        lines = io.StringIO(text, newline="")
-        table = csv.DictReader(lines, strict=True, delimiter=separator)
-        columns = table.fieldnames or []
-        for name in (id, label):
-            if name not in columns:
-                raise DataError(f"{where}: has no column '{name}'. Found: {', '.join(columns)}")
-        for row in table:
-            if not row[id] or not row[label]:
-                raise DataError(f"{where}: line {table.line_num} has no {label if row[id] else id}")
-            if row[id] in labels:
-                raise DataError(f"{where}: line {table.line_num} has id {row[id]} a second time")
-            labels[row[id]] = row[label]
-    except (UnicodeDecodeError, LookupError, csv.Error) as error:
-        raise DataError(f"{where}: is not a CSV file: {error}") from None
-    return labels
+    for name in (id, label):
+        if name not in text:
+            found = ", ".join(map(str, text))
+            raise DataError(f"{where}: has no column '{name}'. Found: {found}")
+        if (blank := text[name] == "").any():
+            raise DataError(f"{where}: row {int(blank.argmax()) + 1} has no {name}")
+    if (again := text[id].duplicated()).any():
+        row = int(again.argmax())
+        raise DataError(f"{where}: row {row + 1} has id {text[id].iloc[row]} a second time")
+    return dict(zip(text[id], text[label], strict=True))

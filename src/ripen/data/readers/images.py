@@ -20,7 +20,7 @@ from ripen.core.progress import progress
 from ripen.data import beside, card, image_index, tables
 from ripen.data.decode import decode, open_archives
 from ripen.data.labels import LABELS, Known, Labels, Reader, without_suffix
-from ripen.data.labels.listed import read_table
+from ripen.data.labels.listed import labels_in
 from ripen.data.readers import READERS, Read
 from ripen.data.readers.table import expected, features_of, joined, learnable, together
 from ripen.data.scan import Duplicates
@@ -125,10 +125,13 @@ def _known(
         csv = competition.csv
         first = competition.columns.tags or competition.targets[0]
         label = settings.label if _in_one(competition) else first
-        where = (str(file), settings.id, label, csv.separator, csv.encoding)
-        table = read_table(file.read_bytes(), *where)
+        text = read_text(file, csv.separator, csv.encoding)
+        learnt = learnable(competition, text, file)
+        table = labels_in(learnt, str(file), settings.id, label)
+        for id in text[settings.id].drop(learnt.index):
+            table.setdefault(id, "")
         if not _in_one(competition):  # only which images have targets matters here
-            table, declared = dict.fromkeys(table, LABELLED), (LABELLED,)
+            table, declared = {id: each and LABELLED for id, each in table.items()}, (LABELLED,)
         return Known(classes=declared, ids=ids, table=table), {}
     if settings.table is None:
         return Known(classes=declared, ids=ids), {}

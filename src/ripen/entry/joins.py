@@ -11,12 +11,14 @@ from pandas.api.types import is_float_dtype
 
 from ripen.data import parts
 from ripen.data.column_types import convert, detect
-from ripen.data.tables import alike, coverage, key_of, renamed, united
+from ripen.data.tables import alike, coverage, described, key_of, renamed, united
 from ripen.entry.files import Table
 
 COVERED = 0.5  # least share of the rows, of each part, that a table describes, and
 REMEMBERED = 0.2  # that have a history
 _ROW = re.compile(r"_?(id|idx|code|key|no|nr|number|name)$")
+
+Kind = tuple[str, dict[str, str], str]  # a section, the keys if they need to be said, and why
 
 
 @dataclass
@@ -26,6 +28,14 @@ class Joins:
     settings: dict[str, Any] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
+
+    def take(self, names: list[str], kind: Kind) -> None:
+        """Add tables that are one."""
+        section, key, why = kind
+        self.settings.setdefault(section, []).extend(names)
+        if key:
+            self.settings.setdefault("keys", {})[names[0]] = key
+        self.reasons.append(f"{names[0]} {why}")
 
 
 def of_tables(
@@ -40,25 +50,38 @@ def of_tables(
     """
     found = Joins()
     by_name = {table.name: table.text for table in others}
-    rows = [train.text, test.text]
-    tables = united(by_name)
-    for names in alike(by_name):
-        name, table = names[0], tables[names[0]]
-        kind = None if set(targets) & set(table) else _kind(name, table, rows, id)
-        if kind is None:
-            found.unused += names
-            continue
-        section, key, why = kind
-        found.settings.setdefault(section, []).extend(names)
-        if key:
-            found.settings.setdefault("keys", {})[name] = key
-        found.reasons.append(f"{name} {why}")
+    rows, tables, rest = {"train": train.text, "test": test.text}, united(by_name), alike(by_name)
+    rest = [names for names in rest if not set(targets) & set(tables[names[0]])]
+    # A table may describe a column of one that is joined before it: the weather at a shop's town.
+    while joined := _first("joined", rest, tables, rows, id):
+        found.take(*joined)
+        rest.remove(joined[0])
+        name = joined[0][0]
+        rows = described(rows, name, tables[name], joined[1][1])
+    while history := _first("histories", rest, tables, rows, id):
+        found.take(*history)
+        rest.remove(history[0])
+    used = {name for each in found.settings.values() for name in each}
+    found.unused = [name for name in by_name if name not in used]
     return found
 
 
-def _kind(
-    name: str, table: pd.DataFrame, rows: list[pd.DataFrame], id: str
-) -> tuple[str, dict[str, str], str] | None:
+def _first(
+    section: str,
+    rest: list[list[str]],
+    tables: dict[str, pd.DataFrame],
+    rows: dict[str, pd.DataFrame],
+    id: str,
+) -> tuple[list[str], Kind] | None:
+    """Return the first of the tables, by their names, that belongs in a section, and how."""
+    for names in rest:
+        kind = _kind(names[0], tables[names[0]], [*rows.values()], id)
+        if kind is not None and kind[0] == section:
+            return names, kind
+    return None
+
+
+def _kind(name: str, table: pd.DataFrame, rows: list[pd.DataFrame], id: str) -> Kind | None:
     """Return the setting that a table belongs in, its keys if they need to be said, and why."""
     keys = key_of(table, rows)
     if keys and len(keys) < table.shape[1] and coverage(table, keys, rows) >= COVERED:

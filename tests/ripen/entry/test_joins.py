@@ -60,6 +60,15 @@ def test_several_rows_for_each_id(other: str, keys: dict[str, dict[str, str]] | 
     assert found == ({} if keys is None else expected)
 
 
+def test_a_table_of_a_joined_tables_column() -> None:
+    shops = table("shops.csv", "shop,town\na,x\nb,y\n")
+    days = "".join(f"{town},{day},7\n" for town in "xy" for day in (1, 2, 3))
+    weather = table("a_weather.csv", f"town,day,rain\n{days}")
+    found = joins.of_tables(TRAIN, TEST, [weather, shops], ["sales"], "id")
+    assert found.settings == {"joined": ["shops.csv", "a_weather.csv"]}
+    assert found.reasons[1] == "a_weather.csv describes each town and day"
+
+
 def test_several_rows_for_each_of_many_entities() -> None:
     shops = [f"s{k}" for k in range(12)]
     rows = "".join(f"{k},{shop},1\n" for k, shop in enumerate(shops))

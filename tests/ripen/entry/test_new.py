@@ -109,6 +109,31 @@ def test_the_reasons_are_comments_and_guesses_are_said(
     assert "task: binary # 10 rows of 0 and 10 rows of 1\n" in text
 
 
+def test_tables_beside_are_used_or_said_to_be_unused(here: Path) -> None:
+    write_folder(here / "mine", [0, 1] * 10)
+    (here / "mine" / "orders.csv").write_text(
+        "ID,paid\n" + "".join(f"{k},{paid}\n" for k in range(40) for paid in (3, 5))
+    )
+    (here / "mine" / "terms.csv").write_text("word,meaning\nid,whose\n")
+    assert cli.main(["new", "mine", "--from", "mine", "--yes"]) == 0
+    text = Path("conf/competition/mine.yaml").read_text()
+    assert (
+        "# orders.csv has several rows for each id; not used: terms.csv\n"
+        "files: {histories: [orders.csv], keys: {orders.csv: {id: ID}}}\n"
+    ) in text
+
+
+def test_a_column_for_each_day_is_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "mine").mkdir()
+    (here / "mine" / "sales_train.csv").write_text("id,d_1,d_2\na,4,5\nb,6,7\n")
+    (here / "mine" / "sample_submission.csv").write_text("id,F1\na,0\nb,0\n")
+    assert cli.main(["new", "mine", "--from", "mine", "--yes"]) == 1
+    assert capsys.readouterr().err.endswith(
+        "mine: sales_train.csv has the ids of sample_submission.csv, and there is no test table. "
+        "ripen predicts rows: put the columns of a series, such as its days, into rows\n"
+    )
+
+
 def test_the_metric_is_what_the_user_or_a_text_says(here: Path) -> None:
     write_folder(here / "mine", [0, 1] * 10)
     said = ["new", "mine", "--from", "mine", "--yes"]

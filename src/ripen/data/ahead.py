@@ -73,11 +73,7 @@ def decoded(
     whole = (batch_size, *shape)
     with ExitStack() as stack:
         buffers = [stack.enter_context(_buffer(whole, pin)) for _ in range(BUFFERS)]
-        # Not by fork: the caller has a GPU and threads, which a fork would break.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["ripen.data.batches"])  # once for all processes
-        pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=context))
-        stack.callback(pool.shutdown, cancel_futures=True)
+        pool = stack.enter_context(_processes(workers))
         begun: deque[tuple[int, list[int], list[Future[None]]]] = deque()
 
         def begin(number: int) -> None:
@@ -103,6 +99,19 @@ def decoded(
                 yield Decoded(np.array(rows, np.int64), data.reshape(-1, *shape[1:]))
         except BrokenProcessPool:
             raise DataError("a process that decodes images was killed. Is memory short?") from None
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool, which at the end of the block drops the tasks that wait."""
+    # Not by fork: the caller has a GPU and threads, which a fork would break.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ripen.data.batches"])  # once for all processes
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

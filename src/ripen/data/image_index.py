@@ -3,14 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ripen.core.archives import Archive
-from ripen.core.errors import DataError, reading
-from ripen.core.frames import write_frame
+from ripen.core.errors import DataError
 from ripen.data.decode import File, files_of
 from ripen.data.labels import PARTS, Labelled, Labels, in_archive, natural_key
 from ripen.data.scan import Duplicates, Scanned, find_duplicates, scan
@@ -143,22 +141,10 @@ def _row(found: Found) -> dict[str, Any]:
     }
 
 
-def write(path: Path, index: pd.DataFrame) -> None:
-    """Write the index as CSV."""
-    write_frame(path, index)
-
-
 def files(index: pd.DataFrame, archives: Mapping[str, Archive]) -> list[File]:
     """Return the images' files in the order of the index."""
     rows = index[["archive", "name"]].itertuples(index=False)
     return [File(name, partial(archives[archive].read, name)) for archive, name in rows]
-
-
-def read(path: Path) -> pd.DataFrame:
-    """Read an index that `write` wrote."""
-    # Without keep_default_na an id or class "NA" would become a missing value.
-    with reading(path):
-        return pd.read_csv(path, dtype=COLUMNS, keep_default_na=False)
 
 
 def check_broken(index: pd.DataFrame, max_broken: float) -> None:

@@ -173,16 +173,10 @@ class Duplicates:
     mirrored: Pairs
 
 
-def find_duplicates(images: Sequence[Scanned], max_bits: int = MAX_BITS) -> Duplicates:
+def find_duplicates(images: Sequence[Scanned]) -> Duplicates:
     """Return the duplicates among images; undecodable files are compared by their bytes only.
 
     Duplicates are no group if that had more than `FEW` images and a share `MOST` of all.
-
-    Parameters
-    ----------
-    images : sequence of Scanned, length n
-    max_bits : int
-        Bits in which the difference hashes of near-duplicates may differ.
     """
     exact = _same_files([image.sha256 for image in images])
     # Of equal files, compare the first one only with the rest.
@@ -193,8 +187,8 @@ def find_duplicates(images: Sequence[Scanned], max_bits: int = MAX_BITS) -> Dupl
     hashes = np.array([images[i].dhash for i in rows], np.uint64)
     mirrored = np.array([images[i].mirrored_dhash for i in rows], np.uint64)
     thumbnails = np.array([images[i].thumbnail for i in rows], np.uint8)
-    near = rows[near_pairs(hashes, hashes, thumbnails, thumbnails, max_bits)]
-    turned = near_pairs(mirrored, hashes, thumbnails[..., ::-1], thumbnails, max_bits)
+    near = rows[near_pairs(hashes, hashes, thumbnails, thumbnails)]
+    turned = near_pairs(mirrored, hashes, thumbnails[..., ::-1], thumbnails)
     # Silhouettes, or slides of tissue, all resemble each other, and a picture may stand for every
     # image that is lacking. Such a group would not fit into a fold. Equal files go together still
     # where only the near-duplicates are too many.

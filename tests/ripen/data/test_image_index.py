@@ -1,14 +1,12 @@
 """The index: its order, its file and its checks."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from PIL import Image
 
 from ripen.core.errors import DataError
-from ripen.data import image_index
 from ripen.data.image_index import Found, build, check_broken, check_ids
 from ripen.data.labels import LABELS, Known
 from ripen.data.scan import scan_image
@@ -56,14 +54,6 @@ def test_order_and_values(index: pd.DataFrame) -> None:
     ]
     assert index.notes.tolist() == ["", "", "", "greyscale", "", ""]
     assert index.width.tolist() == [160, 160, 0, 160, 0, 160]
-
-
-def test_written_and_read_back_it_is_the_same(index: pd.DataFrame, tmp_path: Path) -> None:
-    image_index.write(tmp_path / "index.csv", index)
-    pd.testing.assert_frame_equal(image_index.read(tmp_path / "index.csv"), index)
-    again = image_index.read(tmp_path / "index.csv")
-    image_index.write(tmp_path / "again.csv", again)
-    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "index.csv").read_bytes()
 
 
 def test_duplicate_ids_are_refused(make_image: MakeImage, encode: Encode) -> None:

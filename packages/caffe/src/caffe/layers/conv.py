@@ -80,8 +80,14 @@ class Filter(Layer):
             if other.shape != shape:
                 raise self.error(f"bottoms have shapes {shape} and {other.shape}: must be the same")
         self._sizes = shape[first:]
+        places = self.places(self._sizes)
+        if bottom[0].count and min(places, default=1) < 1:
+            raise self.error(
+                f"bottom has shape {shape}, so the top would be of {places}: kernel, dilation and "
+                "pad do not fit"
+            )
         for blob in top:
-            blob.reshape(*shape[: self.first_axis], self._outputs, *self.places(self._sizes))
+            blob.reshape(*shape[: self.first_axis], self._outputs, *places)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         weight, bias = self.blobs[0].tensor, None

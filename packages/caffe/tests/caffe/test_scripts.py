@@ -199,6 +199,22 @@ def test_a_mean_without_channels_broadcasts():
         transformer.preprocess("data", np.ones((4, 5, 3)))
 
 
+def test_log_of_inner_layers_and_of_what_is_forced(caplog):
+    """Scale's bias is a layer of its own; force_backward comes after the log of what learns."""
+    with caplog.at_level(logging.INFO, "caffe"):
+        net(
+            "force_backward: true"
+            ' layer { name: "d" type: "MemoryData" top: "x" top: "y" transform_param { scale: 2 }'
+            " memory_data_param { batch_size: 1 channels: 3 height: 1 width: 1 } }"
+            ' layer { name: "s" type: "Scale" bottom: "x" top: "s" param { lr_mult: 0 }'
+            " param { lr_mult: 0 } scale_param { bias_term: true } }"
+        ).set_input_arrays(np.zeros((1, 3, 1, 1), "f"), np.zeros(1, "f"))
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines.count("Creating layer s") == 2
+    assert "s does not need backward computation." in lines
+    assert lines[-1] == "MemoryData does not transform array data on Reset()"
+
+
 FORKED = """
 import multiprocessing, caffe, numpy as np, torch
 torch.set_num_threads(2)

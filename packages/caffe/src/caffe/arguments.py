@@ -85,14 +85,17 @@ def assign(name: str, target: NDArray[Any], values: NDArray[Any]) -> None:
     Raises
     ------
     ArrayNeeded
-        If `values` are neither an array nor a list.
+        If `values` are neither an array nor a list, or one number.
     ShapeError
         If the first axes differ, or the values do not broadcast to the blob.
     """
-    if not isinstance(values, np.ndarray | np.generic | list | tuple):
+    # As in pycaffe, anything with a shape: a torch tensor, an HDF5 dataset, a memoryview.
+    if not (hasattr(values, "shape") or isinstance(values, list | tuple)):
         came = "None" if values is None else f"a {type(values).__name__}"
         raise ArrayNeeded(f"blob '{name}' was given {came}. Needed: an array of {target.shape}")
     shape = np.shape(values)
+    if not shape and target.shape:
+        raise ArrayNeeded(f"blob '{name}' was given one number. Needed: an array of {target.shape}")
     if shape[:1] != target.shape[:1]:
         raise ShapeError(
             f"blob '{name}' has shape {target.shape}; the values have {shape}. "

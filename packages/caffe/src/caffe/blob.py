@@ -169,9 +169,9 @@ class Blob:
         """Change the shape; values are kept if the memory is large enough."""
         if named:
             raise KeywordsError(f"Blob.reshape takes no kwargs: {', '.join(named)}")
-        if shape == self._shape:
-            return
         sizes = _checked(shape)
+        if sizes == self._shape:
+            return
         self._data = with_shape(self._data, self._shape, sizes)
         self._diff = with_shape(self._diff, self._shape, sizes)
         self._shape = sizes

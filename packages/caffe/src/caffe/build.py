@@ -57,6 +57,7 @@ class Step:
     top: list[Blob]
     top_names: list[str]
     need_backward: bool = False
+    forced: bool = False  # needed because of `force_backward` alone
     propagate_down: list[bool] = field(default_factory=list)
     loss_weights: list[float] = field(default_factory=list)
     losses: list[tuple[Blob, float]] = field(default_factory=list)
@@ -370,7 +371,7 @@ class _Builder:
     def force_backward(self) -> None:
         """Compute the gradients of all blobs."""
         for step in self._steps:
-            step.need_backward = True
+            step.forced, step.need_backward = not step.need_backward, True
             for i in range(len(step.bottom)):
                 allowed = i not in step.layer.no_backward
                 step.propagate_down[i] = step.propagate_down[i] or allowed

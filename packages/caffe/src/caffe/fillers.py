@@ -94,7 +94,7 @@ def _bilinear(values: torch.Tensor, shape: Shape, filler: FillerParameter, rng: 
     if len(shape) != 4 or shape[2] != shape[3]:
         raise LayerError(f"bilinear filler: needs shape (N, C, K, K), not {shape}")
     half = math.ceil(shape[3] / 2)
-    centre = (2 * half - 1 - half % 2) / (2.0 * half)
+    centre = (shape[3] - 1) / (2.0 * half)
     line = 1 - np.abs(np.arange(shape[3]) / half - centre)
     values.copy_(torch.from_numpy(np.outer(line, line)))
 

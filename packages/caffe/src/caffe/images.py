@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,13 @@ _GRAY = np.array([0.2125, 0.7154, 0.0721])  # of red, green, blue: scikit-image'
 _HIGHEST = {"I;16": 2**16 - 1, "I": 2**31 - 1, "F": 1}
 
 
-def load_image(filename: PathLike, color: bool = True) -> Array:
+def load_image(filename: PathLike | BinaryIO, color: bool = True) -> Array:
     """Load an image; transparency is dropped.
 
     Parameters
     ----------
-    filename : path
+    filename : path or binary file
+        An open file or a BytesIO, for instance what a web page sent.
     color : bool
         False for grayscale.
 
@@ -36,12 +37,15 @@ def load_image(filename: PathLike, color: bool = True) -> Array:
     UnreadableError
         If the file cannot be read or is not an image.
     """
+    file: str | BinaryIO
+    if isinstance(filename, str | bytes | os.PathLike):
+        file, source = os.fsdecode(filename), shown(filename)
+    elif hasattr(filename, "read"):
+        file, source = filename, "the image"
+    else:  # None, for instance, of a list that lacks it
+        raise UnreadableError(f"{filename!r}: is no path of an image")
     try:
-        source = shown(filename)
-    except TypeError:  # None, for instance, of a list that lacks it
-        raise UnreadableError(f"{filename!r}: is no path of an image") from None
-    try:
-        with open_image(os.fsdecode(filename), source) as image:
+        with open_image(file, source) as image:
             pixels = _pixels(image, np.float32 if color else np.float64)
     except UnidentifiedImageError:
         raise UnreadableError(f"{source}: is not an image that can be decoded") from None
@@ -105,6 +109,7 @@ def resize_image(im: NDArray[Any], new_dims: Sequence[int], interp_order: int = 
     factors = (height / im.shape[0], width / im.shape[1], 1)
     from scipy.ndimage import zoom  # takes a tenth of the time of importing torch
 
+    im = im.astype(np.float64 if im.dtype == np.float64 else np.float32, copy=False)
     if im.shape[2] not in (1, 3):
         return _float32(zoom(im, factors, order=interp_order))
     lowest, highest = im.min(), im.max()

@@ -282,11 +282,12 @@ class Transformer:
         """Return an input's mean, which must fit the shape; None if it has none."""
         mean = self.mean.get(in_)
         if mean is not None:
-            sizes = zip(np.shape(mean), shape, strict=False)
-            if any(m not in (1, n) for m, n in sizes):
+            try:
+                np.broadcast_to(mean, shape)
+            except ValueError:
                 raise InputError(
                     f"input {in_} has shape {shape}, its mean {np.shape(mean)}: must agree"
-                )
+                ) from None
         return mean
 
     @staticmethod

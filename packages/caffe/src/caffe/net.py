@@ -20,7 +20,7 @@ from caffe.batches import batches, forward_all, forward_backward_all
 from caffe.blob import Blob
 from caffe.build import Built, Learnable, Step, build
 from caffe.device import current, too_large, tuned
-from caffe.errors import ArraysError, LookupFailed, NetError, naming
+from caffe.errors import ArraysError, CallError, LookupFailed, NetError, naming
 from caffe.folded import Folded
 from caffe.formats import PathLike, read_text, write_binary
 from caffe.hdf5 import write_weights
@@ -365,6 +365,8 @@ class Net(Fixed):
 
     def share_with(self, other: "Net") -> None:
         """Share the weights of another net, for layers of the same name."""
+        if not isinstance(other, Net):
+            raise CallError(f"weights are shared with a Net; came: a {type(other).__name__}")
         for name in other.layer_dict:
             if name not in self.layer_dict:
                 glog.info("net.cpp:678", "Ignoring source layer %s", name)

@@ -28,7 +28,7 @@ def describe(definition: NetParameter, built: Built) -> None:
             line = "Sharing parameters '%s' owned by layer '%s', param index %d"
             glog.info("net.cpp:467", line, name, *owner)
     for step in reversed(built.steps):
-        if step.need_backward:
+        if step.need_backward and not step.forced:  # decided before force_backward in Caffe
             glog.info("net.cpp:200", "%s needs backward computation.", step.layer.name)
         else:
             glog.info("net.cpp:202", "%s does not need backward computation.", step.layer.name)
@@ -126,7 +126,8 @@ def _layer(step: Step, memory: int) -> int:
             glog.info("net.cpp:369", "%s -> %s (in-place)", name, top)
         else:
             glog.info("net.cpp:382", "%s -> %s", name, top)
-    if step.layer.type in _WITHIN:
+    biased = step.layer.type == "Scale" and step.layer.param.scale_param.bias_term
+    if biased or step.layer.type in _WITHIN:
         glog.info("layer_factory.hpp:77", "Creating layer %s", name)
     glog.info("net.cpp:124", "Setting up %s", name)
     for blob, weight in zip(step.top, step.loss_weights, strict=True):

@@ -90,6 +90,8 @@ def _upgrade_input(net: NetParameter) -> None:
     Of `input_shape` and `input_dim` the first counts, as in Caffe.
     """
     count = len(net.input)
+    if not count:
+        return  # shapes without a name are ignored, as in Caffe
     shapes = [list(shape.dim) for shape in net.input_shape] or [
         list(net.input_dim[i : i + 4]) for i in range(0, len(net.input_dim), 4)
     ]

@@ -81,9 +81,13 @@ def test_bilinear_of_an_even_kernel():
 
 
 @pytest.mark.parametrize(
-    # Caffe's own formula: a kernel of 3 is not symmetric.
     ("kernel", "line"),
-    [(3, [1 / 4, 3 / 4, 3 / 4]), (5, [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3])],
+    [
+        (1, [1]),
+        (3, [1 / 2, 1, 1 / 2]),
+        (5, [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3]),
+        (7, [1 / 4, 1 / 2, 3 / 4, 1, 3 / 4, 1 / 2, 1 / 4]),
+    ],
 )
 def test_bilinear_of_an_odd_kernel(kernel, line):
     values = filled((1, 1, kernel, kernel), type="bilinear")

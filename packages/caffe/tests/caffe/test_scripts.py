@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import caffe
@@ -112,6 +114,9 @@ def test_prototxt_of_other_encodings(tmp_path, coding, comment):
         (OSError, lambda: caffe.io.load_image(None)),
         (ValueError, lambda: net().forward(x=np.zeros((2, 5)), label=np.zeros(2))),
         (TypeError, lambda: net().forward("y", x=np.zeros((2, 3)), label=np.zeros(2))),
+        (IndexError, lambda: net().forward(x=np.float32(3), label=np.zeros(2))),
+        (TypeError, lambda: net().share_with("x")),
+        (TypeError, lambda: net().blobs["x"].reshape(np.array([2, 3]))),
         (ImportError, lambda: net(python("nowhere_at_all", "X"))),
         (ImportError, lambda: net(python(".relative", "X"))),
         (AttributeError, lambda: net(python("json", "X"))),
@@ -120,7 +125,7 @@ def test_prototxt_of_other_encodings(tmp_path, coding, comment):
 def test_errors_are_those_that_scripts_catch(kind, call):
     with pytest.raises(kind, match=".") as caught:
         call()
-    assert isinstance(caught.value, CaffeError | KeyError)
+    assert isinstance(caught.value, CaffeError | KeyError | TypeError)
 
 
 def python(module: str, layer: str) -> str:
@@ -153,6 +158,61 @@ def test_none_unsets_a_step_of_the_transformer():
     values = np.ones((2, 2, 3), "f")
     assert np.array_equal(transformer.preprocess("data", values), values)
     assert np.array_equal(transformer.deprocess("data", values), values)
+
+
+def test_whatever_has_a_shape_is_an_input(tmp_path):
+    values = np.arange(6.0).reshape(2, 3)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        made = net()
+        for given in (
+            memoryview(values),
+            torch.tensor(values),
+            file.create_dataset("x", data=values),
+        ):
+            made.blobs["x"].data[...] = 0
+            made.forward(x=given, label=np.zeros(2))
+            assert made.blobs["x"].data.tolist() == values.tolist()
+
+
+def test_image_of_a_web_page():
+    """BVLC's web demo passes what was sent to load_image, as a file in memory."""
+    file = io.BytesIO()
+    Image.fromarray(np.full((4, 5, 3), 51, "u1")).save(file, "PNG")
+    assert caffe.io.load_image(file) == pytest.approx(np.full((4, 5, 3), 0.2))
+    with pytest.raises(OSError, match="the image: is not an image that can be decoded"):
+        caffe.io.load_image(io.BytesIO(b"no"))
+
+
+def test_half_precision_is_resized():
+    image = np.linspace(0, 1, 60, dtype="f2").reshape(4, 5, 3)
+    expected = caffe.io.resize_image(image.astype("f"), (8, 8))
+    assert np.array_equal(caffe.io.resize_image(image, (8, 8)), expected)
+
+
+def test_a_mean_without_channels_broadcasts():
+    transformer = caffe.io.Transformer({"data": (1, 3, 4, 5)})
+    transformer.mean["data"] = np.ones((4, 5))  # assigned, where set_mean would add an axis
+    transformer.set_transpose("data", (2, 0, 1))
+    assert not transformer.preprocess("data", np.ones((4, 5, 3))).any()
+    transformer.mean["data"] = np.ones(4)
+    with pytest.raises(ValueError, match=r"has shape \(3, 4, 5\), its mean \(4,\): must agree"):
+        transformer.preprocess("data", np.ones((4, 5, 3)))
+
+
+def test_log_of_inner_layers_and_of_what_is_forced(caplog):
+    """Scale's bias is a layer of its own; force_backward comes after the log of what learns."""
+    with caplog.at_level(logging.INFO, "caffe"):
+        net(
+            "force_backward: true"
+            ' layer { name: "d" type: "MemoryData" top: "x" top: "y" transform_param { scale: 2 }'
+            " memory_data_param { batch_size: 1 channels: 3 height: 1 width: 1 } }"
+            ' layer { name: "s" type: "Scale" bottom: "x" top: "s" param { lr_mult: 0 }'
+            " param { lr_mult: 0 } scale_param { bias_term: true } }"
+        ).set_input_arrays(np.zeros((1, 3, 1, 1), "f"), np.zeros(1, "f"))
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines.count("Creating layer s") == 2
+    assert "s does not need backward computation." in lines
+    assert lines[-1] == "MemoryData does not transform array data on Reset()"
 
 
 FORKED = """

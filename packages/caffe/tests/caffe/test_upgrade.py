@@ -151,6 +151,11 @@ def test_an_error_names_the_file(tmp_path):
         caffe.Net(tmp_path / "old.prototxt", caffe.TEST)
 
 
+def test_shapes_without_an_input_are_ignored():
+    text = "input_dim: 2 input_shape { dim: 3 } " + SIGMOID
+    assert list(upgrade_net(parse(text)).layer) == list(parse(SIGMOID).layer)
+
+
 def test_input_shape_counts_before_input_dim():
     old = text_format.Parse(
         'input: "data" input_shape { dim: 2 dim: 3 } input_dim: 1 input_dim: 1', NetParameter()

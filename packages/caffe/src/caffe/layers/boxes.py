@@ -13,8 +13,8 @@ from torch.nn.functional import cross_entropy, smooth_l1_loss
 
 from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.differentiable import Differentiable, Shape, Tensors
+from caffe.layers.loss import divisor
 from caffe.layers.regions import suppressed
-from caffe.proto.caffe_pb2 import LossParameter
 from caffe.proto.forks_pb2 import MultiBoxLossParameter, PriorBoxParameter
 
 Array = NDArray[np.float64]
@@ -277,8 +277,8 @@ class MultiBoxLoss(Differentiable):
             target = self._encoded(own[match[positive], 3:7], priors[positive], variances[positive])
             wanted = torch.from_numpy(target).to(x[0])
             loc = loc + self._loc(boxes[i, positive], wanted)
-        divisor = self._divisor(matches, items, len(priors))
-        return [(param.loc_weight * loc + conf) / divisor]
+        total = divisor(self.param.loss_param, items, len(priors), matches)
+        return [(param.loc_weight * loc + conf) / total]
 
     def _negative(
         self, each: torch.Tensor, match: NDArray[np.int64], found: Array
@@ -303,12 +303,3 @@ class MultiBoxLoss(Differentiable):
         if self._param.loc_loss_type == MultiBoxLossParameter.L2:
             return ((boxes - wanted) ** 2).sum() / 2
         return smooth_l1_loss(boxes, wanted, reduction="sum")
-
-    def _divisor(self, matches: int, items: int, priors: int) -> float:
-        """Return the divisor of the sums: the number of matches, unless loss_param differs."""
-        counts = {
-            LossParameter.FULL: items * priors,
-            LossParameter.BATCH_SIZE: items,
-            LossParameter.NONE: 1,
-        }
-        return max(1.0, counts.get(self.param.loss_param.normalization, matches))

@@ -41,6 +41,12 @@ class Filter(Layer):
         self.first_axis = self.axis(bottom[0], param.axis)
         self._channels = bottom[0].shape[self.first_axis]
         self.window = read_window(self, param, len(bottom[0].shape) - self.first_axis - 1)
+        places = self.places(bottom[0].shape[self.first_axis + 1 :])
+        if bottom[0].count and min(places, default=1) < 1:
+            raise self.error(
+                f"bottom has shape {bottom[0].shape}, so the top would be of {places}: kernel, "
+                "dilation and pad do not fit"
+            )
         self._outputs, self.groups = self.counts(self._channels)
         ends = (self._outputs, self._channels // self.groups)
         if self.transposed:
@@ -80,8 +86,9 @@ class Filter(Layer):
             if other.shape != shape:
                 raise self.error(f"bottoms have shapes {shape} and {other.shape}: must be the same")
         self._sizes = shape[first:]
+        places = self.places(self._sizes)
         for blob in top:
-            blob.reshape(*shape[: self.first_axis], self._outputs, *self.places(self._sizes))
+            blob.reshape(*shape[: self.first_axis], self._outputs, *places)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         weight, bias = self.blobs[0].tensor, None

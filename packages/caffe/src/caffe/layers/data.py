@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from caffe import rng
+from caffe import glog, rng
 from caffe.blob import Blob
 from caffe.errors import ArrayNeeded, ArraysError, LayerError
 from caffe.fillers import fill
@@ -142,6 +142,9 @@ class MemoryData(Source):
             )
         if not len(data) or len(data) % batch:
             raise self._refused(f"{len(data)} items are not a multiple of the batch size {batch}")
+        if self.param.HasField("transform_param"):
+            line = "%s does not transform array data on Reset()"
+            glog.warning("memory_data_layer.cpp:90", line, self.type)
         self._data = torch.from_numpy(data)
         self._labels = torch.from_numpy(labels.reshape(-1))
         self._position = 0

@@ -1,5 +1,6 @@
 """Layers of forks for faces and other embeddings, and losses of newer papers."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -8,6 +9,7 @@ from torch.nn.functional import ctc_loss, normalize
 from caffe.blob import Blob
 from caffe.layers.base import Blobs, register
 from caffe.layers.differentiable import Differentiable, Shape, Tensors
+from caffe.layers.loss import divisor
 from caffe.proto.caffe_pb2 import TRAIN
 
 
@@ -133,7 +135,7 @@ class TripletLoss(Differentiable):
 class FocalLoss(Differentiable):
     """The mean of -alpha (1 - p)^gamma log p, p the softmax of the label (Lin et al., 2017).
 
-    Scores are along the axis of softmax_param, 1 by default; `ignore_label` as in SoftmaxWithLoss.
+    Scores are along the axis of softmax_param, 1 by default; loss_param as in SoftmaxWithLoss.
     """
 
     bottoms = (2, 2)
@@ -158,7 +160,8 @@ class FocalLoss(Differentiable):
         labels = _classes(self, labels, scores.shape[1])
         logs = scores.log_softmax(1).gather(1, labels[:, None])
         losses = -param.alpha * (1 - logs.exp()) ** param.gamma * logs
-        return [losses.sum() / max(1, len(labels))]
+        outer = math.prod(x[0].shape[: self._axis])
+        return [losses.sum() / divisor(loss, outer, x[1].numel() // max(1, outer), len(labels))]
 
 
 @register("WarpCTC")

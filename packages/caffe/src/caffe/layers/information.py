@@ -8,8 +8,7 @@ import torch
 from caffe.errors import FormatError
 from caffe.formats import read_blob
 from caffe.layers.base import Blobs, register
-from caffe.layers.loss import Labelled, Loss
-from caffe.proto.caffe_pb2 import LossParameter
+from caffe.layers.loss import Labelled, Loss, divisor
 
 SMALLEST = 1e-20  # Caffe raises smaller probabilities to it
 
@@ -82,7 +81,7 @@ class InfogainLoss(Loss):
         count = labels.numel()
         if self._valid is not None:
             losses, count = losses * self._valid, int(self._valid.sum())
-        self._normalizer = self.normalizer(LossParameter.VALID, places.outer, places.inner, count)
+        self._normalizer = divisor(self.param.loss_param, places.outer, places.inner, count)
         top[0].set_data(losses.sum() / self._normalizer)
         if len(top) > 1:
             top[1].set_data(prob)

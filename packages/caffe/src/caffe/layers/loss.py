@@ -47,33 +47,38 @@ class Loss(Layer):
                     "that learns. Allowed: labels that depend on nothing learnt"
                 )
 
-    def normalizer(
-        self, default: LossParameter.NormalizationMode, outer: int, inner: int, valid: int
-    ) -> float:
-        """Return the divisor of the sum of losses, at least 1 (softmax_loss_layer.cpp).
 
-        Parameters
-        ----------
-        default : NormalizationMode
-            The mode if the definition names none.
-        outer, inner : int
-            Number of items (N), and of positions in each (H * W).
-        valid : int
-            Number of positions whose label is not ignored.
-        """
-        param = self.param.loss_param
-        mode = default
-        if param.HasField("normalization"):
-            mode = param.normalization
-        elif param.HasField("normalize"):
-            mode = LossParameter.VALID if param.normalize else LossParameter.BATCH_SIZE
-        counts = {
-            LossParameter.FULL: outer * inner,
-            LossParameter.VALID: valid,
-            LossParameter.BATCH_SIZE: outer,
-            LossParameter.NONE: 1,
-        }
-        return max(1.0, counts[mode])
+def divisor(
+    param: LossParameter,
+    outer: int,
+    inner: int,
+    valid: int,
+    default: LossParameter.NormalizationMode = LossParameter.VALID,
+) -> float:
+    """Return the divisor of the sum of losses, at least 1 (softmax_loss_layer.cpp).
+
+    Parameters
+    ----------
+    param : LossParameter
+    outer, inner : int
+        Number of items (N), and of positions in each (H * W).
+    valid : int
+        Number of positions whose label is not ignored.
+    default : NormalizationMode
+        The mode if the definition names none.
+    """
+    mode = default
+    if param.HasField("normalization"):
+        mode = param.normalization
+    elif param.HasField("normalize"):
+        mode = LossParameter.VALID if param.normalize else LossParameter.BATCH_SIZE
+    counts = {
+        LossParameter.FULL: outer * inner,
+        LossParameter.VALID: valid,
+        LossParameter.BATCH_SIZE: outer,
+        LossParameter.NONE: 1,
+    }
+    return max(1.0, counts[mode])
 
 
 class Labelled:
@@ -139,7 +144,7 @@ class SoftmaxWithLoss(Loss):
         count = self._labels.numel()
         if self._valid is not None:
             losses, count = losses * self._valid, int(self._valid.sum())
-        self._normalizer = self.normalizer(LossParameter.VALID, places.outer, places.inner, count)
+        self._normalizer = divisor(self.param.loss_param, places.outer, places.inner, count)
         top[0].set_data(losses.sum() / self._normalizer)
         if len(top) > 1:
             top[1].set_data(self._prob)
@@ -179,9 +184,8 @@ class SigmoidCrossEntropyLoss(Loss):
             self._valid = self._target.long() != self.ignored
             losses, count = losses * self._valid, int(self._valid.sum())
         outer = x.shape[0] if x.dim() else 1
-        self._normalizer = self.normalizer(
-            LossParameter.BATCH_SIZE, outer, x.numel() // max(1, outer), count
-        )
+        inner, param = x.numel() // max(1, outer), self.param.loss_param
+        self._normalizer = divisor(param, outer, inner, count, LossParameter.BATCH_SIZE)
         top[0].set_data(losses.sum() / self._normalizer)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:

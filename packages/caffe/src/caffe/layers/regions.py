@@ -15,6 +15,7 @@ from caffe.layers.base import Blobs, Layer, register
 from caffe.layers.differentiable import Differentiable, Shape, Tensors
 
 Array = NDArray[np.float64]
+Single = np.float32
 Cell = tuple[int, int, slice, slice]
 
 
@@ -24,13 +25,18 @@ def rounded(value: SupportsFloat) -> int:
     return int(math.copysign(math.floor(abs(exact) + 0.5), exact))
 
 
-def _span(start: float, bin_size: float, index: int, size: int, whole: bool) -> slice:
-    """Return the rows or columns of one bin, within the map."""
+def _spans(start: Single, length: Single, count: int, size: int, whole: bool) -> list[slice]:
+    """Return the rows or columns of each of a region's bins, within the map.
+
+    In single precision, as in the forks: it decides which pixels a bin has where edges meet.
+    """
+    edges = np.arange(count + 1, dtype=np.float32) * (length / np.float32(count))
     if whole:  # an integer start: Fast R-CNN, which rounds the bins relative to the region
-        low, high = start + math.floor(index * bin_size), start + math.ceil((index + 1) * bin_size)
+        low, high = start + np.floor(edges[:-1]), start + np.ceil(edges[1:])
     else:
-        low, high = math.floor(index * bin_size + start), math.ceil((index + 1) * bin_size + start)
-    return slice(min(max(int(low), 0), size), min(max(int(high), 0), size))
+        low, high = np.floor(edges[:-1] + start), np.ceil(edges[1:] + start)
+    limits = (np.clip(edge, 0, size).astype(int).tolist() for edge in (low, high))
+    return [slice(*ends) for ends in zip(*limits, strict=True)]
 
 
 class _Regions(Layer):
@@ -104,13 +110,13 @@ class ROIPooling(_Regions):
         top[0].set_data(result)
 
     def _cells(self, corners: list[float], size: Sequence[int]) -> list[Cell]:
-        scale, bins = self._param.spatial_scale, (self._param.pooled_h, self._param.pooled_w)
-        x1, y1, x2, y2 = (rounded(corner * scale) for corner in corners)
+        bins, scale = (
+            (self._param.pooled_h, self._param.pooled_w),
+            Single(self._param.spatial_scale),
+        )
+        x1, y1, x2, y2 = (rounded(Single(corner) * scale) for corner in corners)
         spans = [
-            [
-                _span(start, max(end - start + 1, 1) / count, i, limit, whole=True)
-                for i in range(count)
-            ]
+            _spans(Single(start), Single(max(end - start + 1, 1)), count, limit, whole=True)
             for start, end, count, limit in zip((y1, x1), (y2, x2), bins, size, strict=True)
         ]
         return [(i, j, r, c) for i, r in enumerate(spans[0]) for j, c in enumerate(spans[1])]
@@ -155,14 +161,11 @@ class PSROIPooling(_Regions):
         top[0].set_data(result)
 
     def _cells(self, corners: list[float], size: Sequence[int]) -> list[Cell]:
-        scale, count = self._param.spatial_scale, self._param.group_size
-        x1, y1 = (rounded(corner) * scale for corner in corners[:2])
-        x2, y2 = ((rounded(corner) + 1) * scale for corner in corners[2:])
+        scale, count = Single(self._param.spatial_scale), self._param.group_size
+        x1, y1 = (Single(rounded(corner)) * scale for corner in corners[:2])
+        x2, y2 = (Single(rounded(corner) + 1) * scale for corner in corners[2:])
         spans = [
-            [
-                _span(start, max(end - start, 0.1) / count, i, limit, whole=False)
-                for i in range(count)
-            ]
+            _spans(start, max(end - start, Single(0.1)), count, limit, whole=False)
             for start, end, limit in ((y1, y2, size[0]), (x1, x2, size[1]))
         ]
         return [(i, j, r, c) for i, r in enumerate(spans[0]) for j, c in enumerate(spans[1])]

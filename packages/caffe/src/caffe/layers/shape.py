@@ -70,7 +70,7 @@ class Flatten(Reshaped):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         param, shape = self.param.flatten_param, bottom[0].shape
         first, last = self.axis(bottom[0], param.axis), self.axis(bottom[0], param.end_axis)
-        if last < first:
+        if last < first - 1:  # one before it, Caffe inserts an axis of 1
             raise self.error(f"end_axis {param.end_axis} is before axis {param.axis}")
         flat = math.prod(shape[first : last + 1])
         top[0].reshape(*shape[:first], flat, *shape[last + 1 :])

@@ -87,6 +87,10 @@ def test_focal_loss_by_hand():
     (loss,), _ = run(Case("FocalLoss", "", (np.log(p), labels(0, 1))))
     expected = 0.25 * (0.3**2 * -math.log(0.7) + 0.75**2 * -math.log(0.25)) / 2
     assert loss == pytest.approx(expected)
+    maps = values(2, 3, 2), np.array([[0.0, 1], [2, 1]])
+    (mean,), _ = run(Case("FocalLoss", "", maps))
+    (loss,), _ = run(Case("FocalLoss", "loss_param { normalize: false }", maps))
+    assert loss == pytest.approx(2 * mean)  # by 2 items in place of 4 positions
 
 
 def test_ctc_is_the_sum_over_all_paths():

@@ -106,3 +106,14 @@ def test_smooth_loss_by_hand():
 def test_what_does_not_fit_is_refused(case, message):
     with pytest.raises(LayerError, match=message):
         Alone(case).forward()
+
+
+@pytest.mark.parametrize(("length", "last"), [(29, 28), (31, 30), (57, 57)])
+def test_bins_end_where_single_precision_says(length, last):
+    """7 * (29 / 7) is 29 in single and more in double precision; with 57 it is the reverse."""
+    x = np.arange(60.0).reshape(1, 1, 60, 1)
+    region = np.array([[0.0, 0, 0, 0, length - 1]])
+    (top,), _ = run(
+        Case("ROIPooling", "roi_pooling_param { pooled_h: 7 pooled_w: 1 }", (x, region))
+    )
+    assert top[0, 0, -1, 0] == last

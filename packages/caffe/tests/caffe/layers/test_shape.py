@@ -38,6 +38,7 @@ def test_split_adds_the_gradients():
         ("axis: -2 end_axis: -1", (2, 3, 20)),
         ("axis: 0 end_axis: 1", (6, 4, 5)),
         ("axis: 1 end_axis: 1", (2, 3, 4, 5)),
+        ("axis: 2 end_axis: 1", (2, 3, 1, 4, 5)),  # nothing merged: an axis of 1, as in Caffe
     ],
 )
 def test_flatten_shapes(settings, shape):
@@ -78,7 +79,7 @@ def test_reshape_shapes(settings, shape):
         ("Reshape", "axis: 2 num_axes: 2", "axis 2 and num_axes 2 do not fit 3 axes"),
         ("Reshape", "axis: -5", "axis -5 .* do not fit 3 axes"),
         ("Flatten", "axis: 3", r"axis 3 of a blob of shape \(2, 3, 4\)"),
-        ("Flatten", "axis: 2 end_axis: 1", "end_axis 1 is before axis 2"),
+        ("Flatten", "axis: 2 end_axis: 0", "end_axis 0 is before axis 2"),
         ("Permute", "order: 1 order: 1", r"order is \[1, 1\], .* 0 to 2, each once"),
         ("Permute", "order: 3", r"order is \[3\], bottom has shape \(2, 3, 4\)"),
     ],

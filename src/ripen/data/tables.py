@@ -284,22 +284,18 @@ def labelled(
     '2 of 3 rows have no y, and are left out'
     """
     blank = text[list(targets)].apply(_is_blank)
-    none, some = blank.all(axis=1), blank.any(axis=1)
-    if (odd := some & ~none).any():
-        shown = f"{_rows(odd)} have only some of the targets {', '.join(targets)}"
-        if some.all():
-            raise DataError(f"{where}: {shown}: {_numbers(odd)}. There is nothing to learn")
-        if not drop:
-            raise DataError(f"{where}: {shown}: {_numbers(odd)}. Remove these rows, or {option}")
-        return text[~some], f"{_rows(some)} have not all of the targets, and are left out"
-    if not targets or not none.any():
+    lacking = blank.any(axis=1)
+    if not targets or not lacking.any():
         return text, ""
-    shown = f"{_rows(none)} have no {' or '.join(targets)}"
-    if none.all():
+    found, shown = lacking, f"{_rows(lacking)} have no {' or '.join(targets)}"
+    if (partly := lacking & ~blank.all(axis=1)).any():
+        found = partly
+        shown = f"{_rows(partly)} have only some of the targets {', '.join(targets)}"
+    if lacking.all():
         raise DataError(f"{where}: {shown}: there is nothing to learn")
     if not drop:
-        raise DataError(f"{where}: {shown}: {_numbers(none)}. Remove these rows, or {option}")
-    return text[~none], f"{shown}, and are left out"
+        raise DataError(f"{where}: {shown}: {_numbers(found)}. Remove these rows, or {option}")
+    return text[~lacking], f"{_rows(lacking)} have no {' or '.join(targets)}, and are left out"
 
 
 def _rows(chosen: "pd.Series[bool]") -> str:

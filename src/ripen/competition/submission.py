@@ -165,8 +165,10 @@ def fill(
         If the sample's ids are not those of the test rows, or a column has an unknown name.
     """
     found = placed(sample, where, competition, index)
-    of_ids = pd.DataFrame(outputs).groupby(_test_ids(index).to_numpy(), sort=False).mean()
-    chosen = of_ids.to_numpy()[found.rows]
+    ids = _test_ids(index)
+    if ids.duplicated().any():
+        outputs = pd.DataFrame(outputs).groupby(ids.to_numpy(), sort=False).mean().to_numpy()
+    chosen = outputs[found.rows]
     if found.melted is not None:
         values = chosen[np.arange(len(chosen)), found.melted]
         if competition.submission == "label" and index.task.probabilities:

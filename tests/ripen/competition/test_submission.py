@@ -102,10 +102,10 @@ def test_columns_of_some_classes_are_enough(make_competition: Make) -> None:
 
 def test_images_of_one_object_get_their_mean(make_competition: Make) -> None:
     sample = pd.DataFrame({"id": ["20", "10"], "ripe": ["0.5"] * 2})
-    found = filled(
-        make_competition("avocado"), sample, PROBABILITIES, index(ids=("10", "20", "10"))
-    )
-    assert found == "id,ripe\n20,0.2\n10,0.4\n"
+    outputs = np.array([[0.75, 0.25], [0.8, 0.2], [0.25, 0.75]])
+    rows = index(ids=("10", "20", "10"))
+    found = filled(make_competition("avocado"), sample, outputs, rows)
+    assert found == "id,ripe\n20,0.2\n10,0.5\n"
 
 
 def test_the_ids_column_may_have_another_name(make_competition: Make) -> None:

@@ -168,8 +168,10 @@ def fill(
         If the sample's ids are not those of the test rows, or a column has an unknown name.
     """
     found = placed(sample, where, competition, index)
-    of_ids = pd.DataFrame(outputs).groupby(_test_ids(index).to_numpy(), sort=False).mean()
-    chosen = of_ids.to_numpy()[found.rows]
+    ids = _test_ids(index)
+    if ids.duplicated().any():
+        outputs = pd.DataFrame(outputs).groupby(ids.to_numpy(), sort=False).mean().to_numpy()
+    chosen = outputs[found.rows]
     if columns_of(competition.id) and competition.id in sample:
         sample = sample.drop(columns=competition.id)
     if found.melted is not None:

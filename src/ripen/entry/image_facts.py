@@ -10,7 +10,7 @@ import pandas as pd
 
 from ripen.core.errors import DataError
 from ripen.data.column_types import detect
-from ripen.data.labels import LABELS, MOST, Known, has_several, identified, is_image
+from ripen.data.labels import LABELS, MOST, Known, has_several, identified, is_image, part_of
 from ripen.entry.facts import unique
 from ripen.entry.files import Files, Table
 
@@ -207,12 +207,27 @@ def read_by(name: str, files: Files, labels: Labels, ids: Sequence[str]) -> int:
     return sum(each is not None and each.part == "test" for each in found.images)
 
 
+def check_read(name: str, files: Files, labels: Labels, sample: Table) -> None:
+    """Check that the label reader finds the test images of the sample.
+
+    Raises
+    ------
+    DataError
+        If it takes some for training images, or as the reader does.
+    """
+    ids = list(sample.text.iloc[:, 0])
+    found = read_by(name, files, labels, ids)
+    if found < len(set(ids)):
+        raise DataError(
+            f"{sample.name}: asks for {len(set(ids)):,} images, of which {found:,} are in the test "
+            "part. Put them into a folder that is named test"
+        )
+
+
 def _is_test(name: str, asked: bool) -> bool:
     """Whether an image is of the test part: by its folder, else if the sample asks for it."""
-    folders = [part.lower() for part in PurePosixPath(name).parts[:-1]]
-    if any(folder.startswith("test") for folder in folders):
-        return True
-    return asked and not any(folder.startswith("train") for folder in folders)
+    part, _ = part_of(PurePosixPath(name))
+    return part == "test" or (part is None and asked)
 
 
 def _label(table: Table, image: str, sample: Table) -> str | None:

@@ -198,7 +198,7 @@ def _of_images(
     )
     id = facts.Id(str(sample.text.columns[0]), str(sample.text.columns[0]), named)
     goal = facts.goal_of(targets, sample, id, needs(known and known[0]), ask, _allowed(known))
-    image_facts.read_by(labels.read, files, labels, list(sample.text[id.in_sample]))
+    image_facts.check_read(labels.read, files, labels, sample)
     settings: dict[str, Any] = {"labels": labels.settings()}
     why = labels.reason
     if files.smallest < image_facts.MIN_SIDE:

@@ -117,6 +117,14 @@ def test_columns_of_some_classes_are_enough(make_competition: Make) -> None:
     assert found == "id,not ripe\n10,0.9\n20,0.8\n30,0.3\n"
 
 
+def test_images_of_one_object_get_their_mean(make_competition: Make) -> None:
+    sample = pd.DataFrame({"id": ["20", "10"], "ripe": ["0.5"] * 2})
+    outputs = np.array([[0.75, 0.25], [0.8, 0.2], [0.25, 0.75]])
+    rows = index(ids=("10", "20", "10"))
+    found = filled(make_competition("avocado"), sample, outputs, rows)
+    assert found == "id,ripe\n20,0.2\n10,0.5\n"
+
+
 def test_the_ids_column_may_have_another_name(make_competition: Make) -> None:
     sample = pd.DataFrame({"ImageId": ["30", "10", "20"], "ripe": ["0.5"] * 3})
     found = filled(make_competition("avocado"), sample, PROBABILITIES)

@@ -5,7 +5,7 @@ import pytest
 
 from ripen.core.errors import DataError
 from ripen.entry.files import Files, Table
-from ripen.entry.image_facts import beside, check_ids, labels_of, read_by
+from ripen.entry.image_facts import Labels, beside, check_ids, check_read, labels_of, read_by
 
 
 def table(name: str, **columns: list[str]) -> Table:
@@ -20,6 +20,10 @@ CSV = {"read": "csv"}
 CASES = {
     "folders, flat test": (
         ["train/a/1.jpg", "train/b/2.jpg", "test/3.jpg"], [], ["3.jpg"], {"read": "folder"},
+    ),
+    "a word before the part": (
+        ["Final_Training/a/1.ppm", "Final_Training/b/1.ppm", "Final_Test/Images/1.ppm"],
+        [], ["1.ppm"], {"read": "folder"},
     ),
     "folders without train": (
         ["x/a/1.jpg", "x/b/2.jpg", "x/test/3.jpg"], [], ["3"], {"read": "folder"},
@@ -134,6 +138,14 @@ def test_columns_beside_the_images_are_those_of_both_tables_that_say_more_than_a
     train = table("train.csv", **{str(n): train.text[n].tolist() * 20 for n in train.text})
     train.text["file"] = [f"{i}.png" for i in range(40)]
     assert beside(train, test, found, "id") == ["age"]
+
+
+def test_a_test_image_that_is_read_as_a_training_image_is_an_error() -> None:
+    sample = table("s.csv", id=["1", "2"], label=["a", "a"])
+    held = files(["train/a/1.jpg", "train/b/2.jpg"], sample)
+    labels = Labels("folder", {}, "")
+    with pytest.raises(DataError, match=r"^s\.csv: asks for 2 images, of which 0 are in the test"):
+        check_read("folder", held, labels, sample)
 
 
 def test_what_does_not_fit_is_one_line() -> None:

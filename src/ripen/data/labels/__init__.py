@@ -31,8 +31,9 @@ MOST = 0.9
 
 _SUFFIXES = "jpg, jpeg, png, gif, bmp, webp, tif, tiff, ppm, pgm, jp2"
 _IMAGE = re.compile(rf"\.({_SUFFIXES.replace(', ', '|')})$", re.IGNORECASE)
-# "train", "Test1", "test_stg1", "training images", but not a class named "trainers" or "testudo".
-_PART = re.compile(r"(train|test)(ing)?(images?|set|data|[^a-z].*)?", re.IGNORECASE)
+# "train", "Test1", "test_stg1", "training images", "Final_Test", but not a class named "trainers"
+# or "testudo".
+_PART = re.compile(r"(?:.*[_ -])?(train|test)(ing)?(images?|set|data|[^a-z].*)?", re.IGNORECASE)
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
 _NOT_LISTED = (
     ".csv", ".tsv", ".zip", ".json", ".jsonl", ".tfrec", ".tfrecord", ".tfrecords", ".parquet",

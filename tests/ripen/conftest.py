@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, suppress
 from functools import cache
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ripen.core.errors import EngineUnavailable
@@ -202,10 +204,34 @@ def sharing(clone: Clone, reproduced: Clone) -> Clone:
     return clone
 
 
+KILLED = ("fetch", "prepare", "sweep", "fit", "evaluate", "predict", "report")
+
+
+def wait_for_stage(stages: Collection[str], dvc: subprocess.Popen[bytes]) -> str:
+    """Wait until one of some stages has run for long enough to have begun its work; return it."""
+    while dvc.poll() is None:
+        for child in psutil.Process(dvc.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                words = child.cmdline()
+                running = words[1:3] == ["-m", "ripen.stages"] and words[3] in stages
+                if running and time.time() - child.create_time() > 0.9:
+                    return words[3]
+        time.sleep(0.1)  # to look at all processes takes time from the stage
+    raise AssertionError(f"{stages} did not start")
+
+
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone in which `dvc repro` has run once; tests must leave it as they found it."""
+    """A clone in which all has run, killed in the middle of each stage once and run again.
+
+    Tests must leave it as they found it.
+    """
     clone = Clone(tmp_path_factory.mktemp("reproduced") / "ripen")
+    waiting = set(KILLED)
+    while waiting:
+        dvc = clone.start("dvc", "repro")
+        waiting.remove(wait_for_stage(waiting, dvc))
+        clone.stop(dvc)
     clone.run("dvc", "repro")
     return clone
 

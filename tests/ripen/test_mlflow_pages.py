@@ -99,7 +99,8 @@ def visit() -> Iterator[Visit]:
 
 def run_of(ui: Ui, name: str) -> Run:
     client = mlflow.MlflowClient(ui.address)
-    (found,) = client.search_runs(["1"], f"attributes.run_name = '{name}'")
+    finished = f"attributes.run_name = '{name}' and attributes.status = 'FINISHED'"
+    (found,) = client.search_runs(["1"], finished)
     return found
 
 
@@ -196,7 +197,9 @@ def test_the_curve_of_a_run_in_a_browser(
 def test_a_comparison_of_runs_in_a_browser(ui: Ui, visit: Visit, width: int) -> None:
     client = mlflow.MlflowClient(ui.address)
     runs = client.search_runs(
-        ["1"], "tags.`dvc.stage` LIKE 'fit@avocado.%' and attributes.run_name != 'net'"
+        ["1"],
+        "tags.`dvc.stage` LIKE 'fit@avocado.%' and attributes.run_name != 'net'"
+        " and attributes.status = 'FINISHED'",
     )
     ids = quote(json.dumps([run.info.run_id for run in runs]))
     address = f"{ui.address}/#/compare-runs?runs={ids}&experiments={quote(json.dumps(['1']))}"

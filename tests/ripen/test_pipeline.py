@@ -5,16 +5,19 @@ dependency, and a change of it runs nothing.
 """
 
 import re
-import sys
 import tomllib
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import grimp
 import pytest
 import yaml
 from dvc.repo import Repo
+from dvc.utils import strictyaml
+from dvc.utils.serialize import _yaml
 
 from ripen.settings import compose as config
 from ripen.settings import yaml_files
@@ -201,7 +204,17 @@ def fill(folder: Path, stage: dict[str, list[str]], item: dict[str, str], key: s
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+def parsed_once() -> Iterator[None]:
+    """DVC parses params.yaml anew for each stage: most of the time of a status."""
+    parse = cache(_yaml.parse_yaml)
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (_yaml, strictyaml):
+            patched.setattr(module, "parse_yaml", lambda *args, **kw: deepcopy(parse(*args, **kw)))
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, parsed_once: None) -> Clone:
     """A clone in which everything counts as reproduced: outputs are stand-ins, and committed."""
     clone = Clone(tmp_path_factory.mktemp("made") / "ripen")
     compose(clone, *CHOSEN)
@@ -216,7 +229,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Clone:
         for file in ("calibration.csv", "decisions.json"):  # of evaluate, for predict
             (clone.path / f"data/{name}/evaluate" / file).write_text(name)
     (clone.path / "dvc.lock").unlink(missing_ok=True)
-    clone.run(sys.executable, "-m", "dvc", "commit", "--force", "--quiet")
+    with chdir(clone.path), Repo() as repo:
+        repo.commit(force=True)
     return clone
 
 

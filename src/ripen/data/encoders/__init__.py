@@ -169,6 +169,8 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         parts.append(("categories", encoding.categories(folds, targets, sparse), categories))
         self.transformer_ = ColumnTransformer(parts, sparse_threshold=1.0 if sparse else 0)
         encoded = self.transformer_.fit_transform(found, y)
+        for name in texts:
+            number_words(self.transformer_.named_transformers_[f"text {name}"])
         fitted = self.transformer_.named_transformers_["categories"]
         self.codes_ = encoding_levels(fitted) if encoding.codes and categories else []
         return self._array(encoded)
@@ -247,6 +249,13 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             np.clip(values, -limit, limit, out=values)
         codes += ENCODERS[self.encode].first
         return array
+
+
+def number_words(text: Any) -> None:
+    """Give the words of a fitted text Python's integers: skops has a file for each of NumPy's."""
+    if text != "drop":
+        for _, words in text[0].transformer_list:
+            words.vocabulary_ = {word: int(place) for word, place in words.vocabulary_.items()}
 
 
 def encoding_levels(fitted: Any) -> list[int]:

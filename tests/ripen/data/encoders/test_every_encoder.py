@@ -1,6 +1,8 @@
 """Columns as numbers: what every encoder has in common, and what each makes of categories."""
 
+from io import BytesIO
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import f_classif
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import KBinsDiscretizer, StandardScaler, TargetEncoder
+from skops.io import dumps
 
 from ripen.core.errors import ConfigError, DataError
 from ripen.data.encoders import ALPHA, COMPONENTS, ENCODERS, LEVELS, Encoder, columns, inner_folds
@@ -174,6 +177,13 @@ def test_components_of_a_text_that_tell_nothing_of_the_target_are_left_out() -> 
         table.assign(name=[f"x {n}" for n in names], a=1.0), y
     )
     assert none.shape == (80, 1)
+
+
+def test_the_words_of_a_text_share_the_files_that_it_is_saved_in() -> None:
+    table = pd.DataFrame({"name": [f"word{row} of {row}" for row in range(60)]})
+    for targets in (None, np.arange(60) % 2):
+        encoder = Encoder(types={"name": {"type": "text"}}).fit(table, targets)
+        assert len(ZipFile(BytesIO(dumps(encoder))).namelist()) < 20
 
 
 def test_of_texts_alone_something_remains_even_if_it_tells_nothing() -> None:

@@ -40,11 +40,11 @@ def train(folder: Path, own: CaffeNet, seed: int = 2016) -> tuple[Training, list
     return train_net(net, own.solver, own.train, seed, folder, seen.append), seen
 
 
-@pytest.mark.slow
 def predicted(folder: Path, x: NDArray[np.float32]) -> NDArray[np.float32]:
     return TorchEngine().predict(folder / "deploy.prototxt", folder / "model.caffemodel", x)
 
 
+@pytest.mark.slow
 def test_it_learns_and_keeps_the_best(make_net: MakeNet, tmp_path: Path) -> None:
     own = make_net("solver.max_iter=3000", "solver.base_lr=0.5")
     training, checks = train(tmp_path, own)

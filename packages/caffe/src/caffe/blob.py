@@ -21,7 +21,7 @@ from caffe.device import Device, current
 from caffe.errors import KeywordsError, ShapeError
 from caffe.formats import MAX_AXES
 from caffe.memory import Array, Reshaped, shared, with_shape
-from caffe.vectors import Vector
+from caffe.vectors import Uncopied, Vector
 
 MAX_COUNT = 2**31 - 1  # Caffe counts elements in an int (blob.cpp)
 
@@ -42,7 +42,7 @@ class BlobVec(Vector["Blob"]):
         self.append(Blob(shape))
 
 
-class Blob:
+class Blob(Uncopied):
     """An array of values and, where needed, of their gradients.
 
     Parameters
@@ -60,6 +60,8 @@ class Blob:
 
     # "__dict__" lets scripts attach attributes of their own.
     __slots__ = ("__dict__", "_data", "_diff", "_shape", "dtype")
+
+    instead = "copy its arrays, blob.data.copy()"
 
     def __init__(self, shape: Sequence[int] = (), dtype: torch.dtype = torch.float32) -> None:
         self.dtype = dtype

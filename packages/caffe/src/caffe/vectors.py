@@ -8,15 +8,29 @@ from caffe.errors import AssignmentError, CopyError, ReadOnlyError
 T = TypeVar("T")
 
 
-class Fixed:
+class Uncopied:
+    """What no script can copy or pickle, as in pycaffe; `instead` says what it can do.
+
+    Raises
+    ------
+    CopyError
+        If one does.
+    """
+
+    __slots__ = ()
+    instead: ClassVar[str] = "make another, and share weights"
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        raise CopyError(f"a {type(self).__name__} cannot be copied or pickled: {self.instead}")
+
+
+class Fixed(Uncopied):
     """A net or a solver: some attributes can be set only once, since pycaffe's are read-only.
 
     Raises
     ------
     ReadOnlyError
         If a script replaces one.
-    CopyError
-        If a script copies or pickles the object.
     """
 
     fixed: ClassVar[frozenset[str]] = frozenset()
@@ -25,10 +39,6 @@ class Fixed:
         if name in self.fixed and name in self.__dict__:
             raise ReadOnlyError(f"can't set attribute '{name}': write into its arrays instead")
         super().__setattr__(name, value)
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        name = type(self).__name__
-        raise CopyError(f"a {name} cannot be copied or pickled: make another, and share weights")
 
 
 class Vector(list[T]):

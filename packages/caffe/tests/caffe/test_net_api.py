@@ -185,6 +185,8 @@ def test_slips_are_refused_at_once(call, kind):
 def test_a_net_cannot_be_copied(call):
     with pytest.raises(RuntimeError, match="a Net cannot be copied or pickled"):  # as in pycaffe
         call(net())
+    with pytest.raises(RuntimeError, match=r"a Blob cannot be copied.*blob.data.copy\(\)"):
+        call(net().blobs["x"])
 
 
 def test_timer():

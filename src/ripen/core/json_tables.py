@@ -1,5 +1,8 @@
-"""Tables written as JSON: a list of records, records line by line, values by column and row, labels
-by name, or images and their annotations in COCO's form."""
+"""Tables written as JSON.
+
+They are a list of records, records line by line, values by column and row, labels by name, or
+images and their annotations in COCO's form.
+"""
 
 import json
 from collections.abc import Mapping, Sequence

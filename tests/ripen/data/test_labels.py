@@ -257,7 +257,7 @@ def test_images_of_one_object_have_its_id_and_one_to_be_left_out_has_none() -> N
 
 
 def test_masks_beside_images_are_no_images() -> None:
-    names = ["images/1.png", "masks/1.png", "with_mask/2.png", "train/3_mask.png"]
+    names = ["images/1.png", "masks/1.png", "with_mask/with_mask_2.png", "train/3_mask.png"]
     assert [is_mask(name) for name in names] == [False, True, False, True]
     assert LABELS["csv"](names[:2], Known(table={"1": "cat"})).images[1] is None
 

@@ -39,8 +39,8 @@ _NOT_LISTED = (
     ".csv", ".tsv", ".zip", ".json", ".jsonl", ".tfrec", ".tfrecord", ".tfrecords", ".parquet",
     ".feather", ".npy", ".npz", ".pkl", ".h5", ".hdf5", ".xml", ".xlsx", ".py", ".ipynb", ".rtf",
 )  # fmt: skip
-# Not a class "with_mask": only what lies beside images in a folder of its own, or says so last.
-_MASK = re.compile(r"(^|/)((train|test)[_-])?masks/|_mask(_\d+)?\.\w+$", re.IGNORECASE)
+# Not those of a class, "with_mask/with_mask_1.png".
+_MASK = re.compile(r"(^|/)((train|test)[_-])?masks/|_mask\.\w+$", re.IGNORECASE)
 _OF_OBJECT = re.compile(r"(.+)[_ -][^_ -]+")
 _TEXTS = re.compile(
     r"(readme|licen[cs]e|about|notes?|info)[^/]*\.(txt|md|html|pdf)$", re.IGNORECASE

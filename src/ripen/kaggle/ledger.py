@@ -17,7 +17,6 @@ import pydantic
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from rich.table import Table
 from rich.text import Text
-from scipy.stats import spearmanr
 
 from ripen.competition.metrics import METRICS
 from ripen.core.atomic import write_text
@@ -257,7 +256,7 @@ def agreement(entries: Iterable[Submission]) -> Agreement:
         columns=["model", "cv", "cv_error", "public"],
     ).astype({"cv": float, "cv_error": float, "public": float})
     varied = len(points) >= FEWEST and min(points["cv"].nunique(), points["public"].nunique()) > 1
-    found = float(spearmanr(points["cv"], points["public"]).statistic) if varied else None
+    found = float(points["cv"].corr(points["public"], "spearman")) if varied else None
     return Agreement(points, found, scored[-1].metric if scored else None)
 
 

@@ -71,7 +71,7 @@ def run(name: str, model: str) -> None:
         def save(served: Path) -> None:
             fitted.save(served)
             fit.input.save(served)
-            if index.names:
+            if index.names and not index.task.classifies:
                 describe(served, NAMES, index.names)
 
         tracked.log_model(folder, save)

@@ -20,7 +20,7 @@ from ripen.core.json_files import read_json, write_json
 from ripen.learn.convergence import Training
 from ripen.learn.estimator import Estimator, Fitted, Outputs, Rows, Work
 
-ABOUT, KEY = "model.json", "transform"  # of a served model
+ABOUT, KEY, NAMES = "model.json", "transform", "names"  # of a served model
 LARGEST = 80.0  # exp(80) is 5.5e34, whose square is finite
 Unit = tuple[float, float] | tuple[list[float], list[float]]
 """Mean and standard deviation of the numbers to predict, one of each for each column."""

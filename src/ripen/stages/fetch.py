@@ -11,7 +11,7 @@ from ripen.core.errors import ConfigError, DataError
 from ripen.core.layout import Layout
 from ripen.data.sources import Item, fetch
 from ripen.settings.compose import as_mapping, load_competition
-from ripen.settings.schema import Competition
+from ripen.settings.schema import Competition, Files
 
 GENERATE = "generate"
 LOCAL = "folder"
@@ -83,17 +83,14 @@ def extract_tables(archive: Archive, competition: Competition, folder: Path) -> 
     DataError
         If the archive has no sample submission where one is needed, or it is damaged.
     """
-    files = as_mapping(competition.files)
-    del files["keys"]
-    lists = [files.pop(several) or () for several in ("joined", "histories")]
-    wanted = {*lists[0], *lists[1], *files.values()}
+    wanted = tables_of(competition.files)
     names = [member.name for member in archive.members]
     take(archive, names, wanted, folder)
     # Kaggle zips a large table by itself: train.csv.zip, train.zip. Archives of images stay closed.
     table = competition.images is None
     for name in names:
         inside = PurePosixPath(name).name.removesuffix(ZIP)
-        lacking = {each for each in wanted if each and not (folder / each).exists()}
+        lacking = {each for each in wanted if not (folder / each).exists()}
         named = lacking | {PurePosixPath(each).stem for each in lacking}
         if name.endswith(ZIP) and (inside in named or (table and lacking)):
             with archive.inner(name) as inner:
@@ -107,9 +104,16 @@ def extract_tables(archive: Archive, competition: Competition, folder: Path) -> 
         )
 
 
+def tables_of(files: Files) -> set[str]:
+    """Return the names of all tables that the settings name: texts, and lists of them."""
+    found = as_mapping(files).values()
+    several = [name for each in found if isinstance(each, list) for name in each]
+    return {*several, *(each for each in found if isinstance(each, str))}
+
+
 def take(archive: Archive, names: Sequence[str], wanted: Collection[str], folder: Path) -> None:
     """Take the wanted files out of an archive, by the ends of their paths."""
-    ends = [(each, PurePosixPath(each).parts) for each in sorted(filter(None, wanted))]
+    ends = [(each, PurePosixPath(each).parts) for each in sorted(wanted)]
     for member in names:
         parts = PurePosixPath(member).parts
         for each, end in ends:

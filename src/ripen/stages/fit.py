@@ -24,6 +24,7 @@ from ripen.learn.inputs import opened
 from ripen.learn.model_fit import Fit, Say
 from ripen.learn.spread_folds import Content, content, spread
 from ripen.learn.sweeps.space import SWEPT, with_settings
+from ripen.learn.target_transform import NAMES, describe
 from ripen.settings.compose import as_mapping, load_competition, load_run
 from ripen.track.experiments import repository_root
 from ripen.track.tracker import Tracker
@@ -70,6 +71,8 @@ def run(name: str, model: str) -> None:
         def save(served: Path) -> None:
             fitted.save(served)
             fit.input.save(served)
+            if index.names and not index.task.classifies:
+                describe(served, NAMES, index.names)
 
         tracked.log_model(folder, save)
         curve = fitting.learning_curve(fit, competition.learning_curve)

@@ -10,6 +10,7 @@ from ripen.core.archives import Archive
 from ripen.core.errors import ConfigError, DataError, SourceError
 from ripen.core.layout import Layout
 from ripen.settings.compose import changed
+from ripen.settings.schema import Files
 from ripen.stages import fetch
 from tests.ripen.images import cats_and_dogs, write_raw, zipped
 from tests.ripen.learn import fits
@@ -45,6 +46,16 @@ def test_an_archive_that_was_put_there_is_taken(here: Here) -> None:
     fetch.run("cats_vs_dogs_redux")
     assert (layout.raw / SAMPLE).read_bytes() == nested[f"redux/{SAMPLE}"]
     assert [path.name for path in sorted(layout.raw.iterdir())] == [name, SAMPLE]
+
+
+def test_the_tables_are_the_texts_of_the_section_files() -> None:
+    named = Files(
+        labels="y.csv", joined=["shops.csv"], histories=["visits.csv"],
+        keys={"shops.csv": {"shop": "id"}}, drop_unlabelled=True,
+    )  # fmt: skip
+    others = {"y.csv", "shops.csv", "visits.csv"}
+    assert fetch.tables_of(named) == fetch.tables_of(Files()) | others
+    assert fetch.tables_of(Files()) == {"train.csv", "test.csv", SAMPLE, "solution.csv", "more.csv"}
 
 
 def test_a_file_system_without_hard_links(tmp_path: Path) -> None:

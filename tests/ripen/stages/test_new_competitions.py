@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from ripen.competition import index as indexes
 from ripen.competition import predictions
 from ripen.core.layout import Layout
+from ripen.learn.models import served
 from ripen.settings.compose import load_competition
 from tests.ripen.frozen import with_weights
 from tests.ripen.images import cats_and_dogs, write_raw
@@ -265,3 +267,63 @@ def test_images_with_several_labels_in_a_table(new: Callable[[str], dict[str, An
     assert ((best > 0.5) == [[True, False], [False, True]] * 2).all()
     columns = found[["warm", "dark"]].to_numpy()
     assert ((columns >= 0) & (columns <= 1)).all()
+
+
+BESIDE = """
+defaults: [/kind/_base]
+reader: table
+source: {folder: {path: mine}}
+files: {joined: [shops.csv], histories: [visits.csv], drop_unlabelled: true,
+        keys: {shops.csv: {store: code}, visits.csv: {store: store}}}
+id: "{store}_{day}"
+target: [sales, returns]
+task: regression
+metric: mean_column_rmse
+submission: value
+validation: {split: kfold, folds: 3}
+models: {ridge: {estimator: ridge}}
+learning_curve: []
+predict: {model: ridge}
+"""
+
+
+@pytest.mark.slow
+def test_tables_beside_an_id_of_two_columns_and_partly_blank_targets(
+    new: Callable[[str], dict[str, Any]],
+) -> None:
+    stores, rng = list("abcdefgh"), np.random.default_rng(0)
+    table = pd.DataFrame([(store, day) for store in stores for day in range(1, 11)])
+    table.columns = pd.Index(["store", "day"])
+    size = table.store.map(dict(zip(stores, rng.normal(size=8), strict=True)))
+    table["sales"], table["returns"] = 3 * size, size - 0.1 * table.day
+    known, unknown = table[table.day < 8].copy(), table[table.day >= 8]
+    known.loc[known.index[:2], "returns"] = np.nan
+    Path("mine").mkdir()
+    known.to_csv("mine/train.csv", index=False)
+    unknown[["store", "day"]].to_csv("mine/test.csv", index=False)
+    ids = unknown.store + "_" + unknown.day.astype(str)
+    sample = pd.DataFrame({"id": ids, "sales": 0, "returns": 0})
+    sample.to_csv("mine/sample_submission.csv", index=False)
+    shops = pd.DataFrame({"code": stores, "size": size[::10]})
+    shops.to_csv("mine/shops.csv", index=False)
+    visits = pd.DataFrame({"store": table.store, "seen": size + table.day})
+    visits.to_csv("mine/visits.csv", index=False)
+    run_all("mine", new(BESIDE), "fetch", "prepare", "fit", "predict")
+
+    layout = Layout("mine")
+    assert len(indexes.read(layout, load_competition("mine")).learnable()) == 8 * 7 - 2
+    prepared = pd.read_parquet(layout.table)
+    assert {"size", "visits_seen_mean"} <= set(prepared)
+    submission = pd.read_csv(layout.submission)
+    assert submission["id"].tolist() == ids.tolist()
+    error = np.sqrt(np.mean((submission.sales - unknown.sales.to_numpy()) ** 2))
+    assert error < 0.2 * unknown.sales.std()
+    # The model that MLflow serves answers each target by its name.
+    client = mlflow.MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+    (run,) = client.search_runs(["1"], "attributes.run_name = 'ridge'")
+    folder = Path(client.download_artifacts(run.info.run_id, "served", str(Path.cwd())))
+    found = served.read(folder).predict(prepared.tail(len(unknown)))
+    expected = submission[["sales", "returns"]]
+    pd.testing.assert_frame_equal(
+        found, expected, check_dtype=False, check_index_type=False, atol=1e-5
+    )

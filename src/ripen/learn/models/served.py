@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 
 from ripen.competition.own import is_own
 from ripen.competition.tasks import TASKS
-from ripen.core.errors import DataError, reading
+from ripen.core.errors import DataError, reading, shown
 from ripen.core.json_files import read_json
 from ripen.data.decode import File
 from ripen.data.image_input import Input, views
@@ -28,7 +28,7 @@ from ripen.learn.averaging import MEMBERS, member_folder
 from ripen.learn.classic import FittedPipeline
 from ripen.learn.models.saved import ENCODER, INPUT, NET, PIPELINE, skops
 from ripen.learn.rare import RARE, widened
-from ripen.learn.target_transform import ABOUT, KEY, TRANSFORMS, in_units
+from ripen.learn.target_transform import ABOUT, KEY, NAMES, TRANSFORMS, in_units
 from ripen.settings.compose import check
 
 if TYPE_CHECKING:  # it imports torch, which most models do without
@@ -81,12 +81,15 @@ class Served:
         Turns rows of the prepared table into the model's input; features and images are it.
     members : sequence of Served
         The models of which this is the mean; none of a model by itself.
+    names : sequence of str
+        Of the outputs, where they are several targets.
     """
 
     values: Callable[[Any], Any]
     outputs: Callable[[Any], NDArray[np.floating]]
     encode: Callable[[Any], Any] = lambda rows: rows
     members: "Sequence[Served]" = ()
+    names: Sequence[str] = ()
 
     def of_rows(self, rows: Any) -> NDArray[np.floating]:
         """Return the outputs for rows as `ripen.learn.inputs` gives them."""
@@ -97,12 +100,16 @@ class Served:
     def predict(self, given: Any) -> pd.DataFrame:
         """Return the class and the probability of each, ``p0``, ``p1``, …; or ``value``.
 
+        Several targets have a column each, by its name.
+
         Raises
         ------
         DataError
             If the data does not fit the model.
         """
         found = self.outputs(self.values(given))
+        if self.names:
+            return pd.DataFrame(found, columns=list(self.names))
         if found.shape[1] == 1:
             return pd.DataFrame({"value": found[:, 0]})
         columns = {f"p{k}": column for k, column in enumerate(found.T)}
@@ -132,7 +139,7 @@ def complete(folder: Path, weights: Callable[[str], Path]) -> None:
 def read(folder: Path) -> Served:
     """Read a folder that is complete."""
     about = read_json(folder / ABOUT)
-    served = _read(folder, about)
+    served = replace(_read(folder, about), names=about.get(NAMES, ()))
     if RARE in about:
         return _widened(served, about[RARE])
     if KEY not in about:
@@ -281,7 +288,11 @@ def table_of(given: Any, encoder: Any) -> pd.DataFrame:
             )
         given = pd.DataFrame(rows, columns=needed)
     if missing := [name for name in needed if name not in given]:
-        raise DataError(f"input: column '{missing[0]}' is missing. Needed: {', '.join(needed)}")
+        raise DataError(
+            f"input: column '{missing[0]}' is missing. Needed: {shown(', '.join(needed))}. These "
+            "are the columns of prepared/table.parquet: those of tables beside the rows are among "
+            "them, and of a cell of numbers its columns"
+        )
     kinds = encoder.kinds_
     # pandas reads a blank as NaN and a code such as 3 as a number: both were text in training.
     return pd.DataFrame(

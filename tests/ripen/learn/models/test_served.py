@@ -31,6 +31,7 @@ from ripen.learn.inputs import Table
 from ripen.learn.models import mlp, served
 from ripen.learn.models.image_features import image_files
 from ripen.learn.models.saved import write_net, write_pipeline
+from ripen.learn.target_transform import NAMES, describe
 from ripen.nets.engines.engine import TorchEngine
 from ripen.nets.zoo import lenet
 from ripen.track.evaluations import REQUIREMENTS
@@ -139,6 +140,17 @@ def test_a_served_model_answers_as_the_fitted_one(
     else:
         np.testing.assert_array_equal(found[[f"p{k}" for k in range(outputs)]], expected)
         assert found["class"].tolist() == expected.argmax(axis=1).tolist()
+
+
+def test_several_targets_have_a_column_each(tmp_path: Path) -> None:
+    table = mixed()
+    y = np.column_stack([targets("regression", table), -targets("regression", table)])
+    fitted = fit({"estimator": "ridge"}, Rows(table, y), tmp_path / "fit", "regression", 2)
+    folder = saved(fitted, tmp_path / "served")
+    describe(folder, NAMES, ["height", "width"])
+    found = served.read(folder).predict(table)
+    assert list(found) == ["height", "width"]
+    np.testing.assert_array_equal(found, fitted.predict(table))
 
 
 @pytest.mark.slow

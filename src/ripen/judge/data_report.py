@@ -141,12 +141,15 @@ def examine(
 
 def leaks(data: _Data) -> Iterator[Finding]:
     """Columns that predict the target almost alone."""
-    for name in data.train:
-        score = data.alone(encoded(data.train[name]))
-        if score >= LEAK:
-            called = name if name in MEASURED.values() else f"column '{name}'"
-            text = f"{called} predicts the target almost alone ({data.word} {score:.2f})"
-            yield Finding("leak", text, grave=True)
+    scores = {str(name): data.alone(encoded(data.train[name])) for name in data.train}
+    found = [name for name in sorted(scores, key=lambda n: -scores[n]) if scores[name] >= LEAK]
+    for name in found[:SHOWN]:
+        called = name if name in MEASURED.values() else f"column '{name}'"
+        text = f"{called} predicts the target almost alone ({data.word} {scores[name]:.2f})"
+        yield Finding("leak", text, grave=True)
+    if more := found[SHOWN:]:
+        text = f"so do {len(more)} more columns: {', '.join(more[:SHOWN])}"
+        yield Finding("leak", f"{text}{', …' if len(more) > SHOWN else ''}", grave=True)
 
 
 def order(data: _Data) -> Iterator[Finding]:

@@ -88,6 +88,15 @@ def test_a_column_that_is_the_target() -> None:
     assert found(examined(index, leaky, True), "leak") == [text]
 
 
+def test_many_columns_that_are_the_target_are_counted_after_the_first() -> None:
+    index = rows()
+    label = pd.to_numeric(index["target"]).fillna(0)
+    report = examined(index, columns().assign(**{f"box_{k}": label for k in range(13)}))
+    *first, last = found(report, "leak")
+    assert len(first) == 5
+    assert last == "so do 8 more columns: box_5, box_6, box_7, box_8, box_9, …"
+
+
 def test_a_gap_that_is_the_target() -> None:
     index = rows()
     leaky = columns()

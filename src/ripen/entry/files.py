@@ -20,7 +20,7 @@ from ripen.data.labels import in_archive, is_image, is_junk, is_mask
 from ripen.data.tables import parted
 
 TABLES = (".csv", ".tsv", ".json", ".parquet", ".feather", ".csv.gz", ".tsv.gz")
-PACKED = (".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+UNOPENED = (".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 TEXTS = (".md", ".txt", ".html")
 READ = 1 << 18  # bytes of a text about the competition
 SHOWN, NAMED = 4, 10  # names in an error: of other files, of tables
@@ -78,7 +78,7 @@ class Files:
     def shown(self) -> str:
         """What there is, for an error: "Its tables: a.csv. Not read: b.json"."""
         unread = f". Not read: {_some(self.unread, SHOWN)}" if self.unread else ""
-        if packed := [name for name in self.unread if name.lower().endswith(PACKED)]:
+        if packed := [name for name in self.unread if name.lower().endswith(UNOPENED)]:
             unread += f". Unpack {packed[0]} first: of archives ripen opens zip alone"
         return f"Its tables: {_some(sorted(self.tables), NAMED) or 'none'}{unread}"
 

@@ -74,6 +74,19 @@ def test_trees_see_half_of_many_features_and_all_of_few(features: int, share: fl
     assert Known(features).share(0.5) == share
 
 
+@pytest.mark.parametrize(("given", "learnt"), [({}, True), ({"max_cat_to_onehot": 4}, False)])
+def test_lightgbm_learns_a_category_of_thirty_rows_a_level(
+    given: dict[str, Any], learnt: bool, tmp_path: Path
+) -> None:
+    names = list("abcdefgh")
+    y = np.random.default_rng(0).integers(0, len(names), 240)
+    table = pd.DataFrame({"shape": np.array(names)[y]})
+    index = fits.index_of("multiclass", names, [0] * len(names), classes=names)
+    section = {"estimator": "lightgbm", "max_iter": 40, "learning_rate": 0.3} | given
+    found = fit(section, Rows(table, y), tmp_path, index).predict(table)
+    assert (np.mean(found.argmax(axis=1) == y) > 0.99) == learnt
+
+
 @pytest.mark.parametrize("quantile", [None, 0.5, 0.8])
 def test_lightgbm_predicts_the_mean_or_a_quantile(quantile: float | None, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

@@ -16,7 +16,9 @@ class LightGBM(Boosted):
 
     `quantile` is what the regressor predicts, 0.5 for the median; without it the mean. By default
     it is that of the competition's metric, so where absolute errors count some models of the
-    blend learn them.
+    blend learn them. Of a category of at most `max_cat_to_onehot` levels each split tells one from
+    the others: LightGBM's own limit of 4 leaves most of a small table's to sums of levels, which it
+    holds back by as much as in a large one.
 
     `deterministic` alone does not give the same bytes twice (LightGBM's issues 6731 and 3761): the
     layout of its histograms and the number of its threads are set as well.
@@ -27,6 +29,7 @@ class LightGBM(Boosted):
     reg_lambda: NonNegative = 0.0
     colsample_bytree: Fraction = 0.5
     subsample: Fraction = 0.8
+    max_cat_to_onehot: Count = 16
     extra_trees: bool = False
     quantile: Share | None = None
 
@@ -62,6 +65,7 @@ class LightGBM(Boosted):
             colsample_bytree=known.share(self.colsample_bytree),
             subsample=self.subsample,
             subsample_freq=1,
+            max_cat_to_onehot=self.max_cat_to_onehot,
             extra_trees=self.extra_trees,
             random_state=work.seed,
             n_jobs=work.threads,

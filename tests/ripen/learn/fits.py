@@ -1,5 +1,6 @@
 """Small data of every kind that models learn from, and fits of it without a pipeline."""
 
+import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -119,10 +120,13 @@ def fit_of(
     taken: Input,
     folder: Path,
     split: Splitter | None = None,
-    key: str = "key",
+    key: str | None = None,
     **more: Any,
 ) -> Fit:
-    """Return a model of a competition, about to be fitted, `say` saying nothing."""
+    """Return a model of a competition, about to be fitted, `say` saying nothing.
+
+    Its key is its folder's name by default: tests in two processes would read each other's folds.
+    """
     encode = more.pop("encode", taken.encoder)
     return Fit(
         estimator(section, "models.model"),
@@ -130,7 +134,7 @@ def fit_of(
         index,
         taken,
         work(folder, index, encode, **more),
-        key,
+        key or str(folder).replace(os.sep, "_"),
         lambda _: None,
     )
 

@@ -146,7 +146,9 @@ def test_what_is_fed_is_the_augmented_images_with_their_labels() -> None:
 
 
 def test_a_size_that_the_net_does_not_take() -> None:
-    with pytest.raises(ConfigError, match=r"the net cannot be trained at this size: .*pool"):
+    with pytest.raises(
+        ConfigError, match=r"the net cannot be trained at this size: .*'conv'.*do not fit"
+    ):
         fitting.run(fit_of("model", side=3))
 
 

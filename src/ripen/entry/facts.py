@@ -109,7 +109,7 @@ def id_of(sample: Table, test: Table) -> Id:
     shared = [str(name) for name in sample.text if name in test.text]
     if first not in shared:  # a column of values, not of ids, may be in both
         shared = [name for name in shared if set(sample.text[name]) == set(test.text[name])]
-    by_value = [str(name) for name in test.text if set(test.text[name]) == wanted]
+    by_value = _with_values(test, wanted)
     if shared:
         name = in_sample = first if first in shared else shared[0]
         reason = f"the column that {sample.name} and {test.name} share"
@@ -158,18 +158,19 @@ def pattern_of(sample: Table, test: Table) -> str:
     first = str(sample.text.columns[0])
     wanted = set(sample.text[first])
     shared = [str(name) for name in sample.text if name in test.text]
-    if any(set(test.text[name]) == wanted and test.text[name].is_unique for name in test.text):
+    if any(test.text[name].is_unique for name in _with_values(test, wanted)):
         return ""
     if 2 <= len(shared) < min(sample.text.shape[1], test.text.shape[1]):
         pattern = "_".join(f"{{{name}}}" for name in shared)
         return pattern if _makes(test.text, pattern, sample.text) else ""
     known = max(wanted, key=len)
     for mark in MARKS:
-        # The columns that hold a part of one id, in the order of its parts.
         pieces = known.split(mark)
+        if not 2 <= len(pieces) <= MADE_OF:
+            continue
+        # The columns that hold a part of one id, in the order of its parts.
         named = [[str(c) for c in test.text if (test.text[c] == p).any()] for p in pieces]
-        several = product(*named) if 2 <= len(pieces) <= MADE_OF else ()
-        for columns in islice(several, TRIED):
+        for columns in islice(product(*named), TRIED):
             pattern = mark.join(f"{{{name}}}" for name in columns)
             if _makes(test.text, pattern, sample.text[[first]].set_axis([pattern], axis=1)):
                 return pattern
@@ -185,6 +186,15 @@ def _makes(test: pd.DataFrame, pattern: str, sample: pd.DataFrame) -> bool:
     return made.is_unique and set(made) == set(known)
 
 
+def _with_values(table: Table, wanted: set[str]) -> list[str]:
+    """Return the columns that have these values and no others."""
+    return [
+        str(name)
+        for name, first in table.text.iloc[0].items()
+        if first in wanted and set(table.text[str(name)]) == wanted  # most differ in the first
+    ]
+
+
 def looked_up(sample: Table, test: Table, others: Iterable[Table]) -> None:
     """Refuse a sample whose ids are the rows of a third table, each a test row and a target.
 
@@ -195,7 +205,7 @@ def looked_up(sample: Table, test: Table, others: Iterable[Table]) -> None:
     """
     first = str(sample.text.columns[0])
     wanted = set(sample.text[first])
-    if any(set(test.text[name]) == wanted for name in test.text):
+    if _with_values(test, wanted):
         return
     for table in others:
         shared = [str(name) for name in table.text if name != first and name in test.text]

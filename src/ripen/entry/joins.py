@@ -1,7 +1,7 @@
 """Tables beside the rows: which describe a value of their columns, and which are histories."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -53,32 +53,28 @@ def of_tables(
     rows, tables, rest = {"train": train.text, "test": test.text}, united(by_name), alike(by_name)
     rest = [names for names in rest if not set(targets) & set(tables[names[0]])]
     # A table may describe a column of one that is joined before it: the weather at a shop's town.
-    while joined := _first("joined", rest, tables, rows, id):
+    while joined := next((e for e in _kinds(rest, tables, rows, id) if e[1][0] == "joined"), None):
+        names, (_, key, _) = joined
         found.take(*joined)
-        rest.remove(joined[0])
-        name = joined[0][0]
-        rows = described(rows, name, tables[name], joined[1][1])
-    while history := _first("histories", rest, tables, rows, id):
+        rest.remove(names)
+        rows = described(rows, names[0], tables[names[0]], key)
+    for history in _kinds(rest, tables, rows, id):  # what is left describes nothing
         found.take(*history)
-        rest.remove(history[0])
     used = {name for each in found.settings.values() for name in each}
     found.unused = [name for name in by_name if name not in used]
     return found
 
 
-def _first(
-    section: str,
+def _kinds(
     rest: list[list[str]],
     tables: dict[str, pd.DataFrame],
     rows: dict[str, pd.DataFrame],
     id: str,
-) -> tuple[list[str], Kind] | None:
-    """Return the first of the tables, by their names, that belongs in a section, and how."""
+) -> Iterator[tuple[list[str], Kind]]:
+    """Yield the tables that are joined or histories, by their names, and how."""
     for names in rest:
-        kind = _kind(names[0], tables[names[0]], [*rows.values()], id)
-        if kind is not None and kind[0] == section:
-            return names, kind
-    return None
+        if kind := _kind(names[0], tables[names[0]], [*rows.values()], id):
+            yield names, kind
 
 
 def _kind(name: str, table: pd.DataFrame, rows: list[pd.DataFrame], id: str) -> Kind | None:

@@ -103,7 +103,7 @@ def detect(values: "pd.Series[str]", decimal: str = ".") -> Column:
         return Column(type="identifier" if whole else "number")
     if tuple(sorted(level.casefold() for level in levels)) in BOOLEANS:
         return Column(type="boolean")
-    if format_ := date_format(values):
+    if format_ := _calendar_format(values):
         return Column(type="date", format=format_)
     if order := _ordered(list(levels)):
         return Column(type="ordered", levels=order)
@@ -181,8 +181,11 @@ def dates(values: "pd.Series[Any]", format_: str | None) -> "pd.Series[Any]":
 
 def date_format(values: "pd.Series[str]") -> str | None:
     """Return the format that fits all values present, None if there is none."""
-    if is_unix(values):
-        return UNIX
+    return UNIX if is_unix(values) else _calendar_format(values)
+
+
+def _calendar_format(values: "pd.Series[str]") -> str | None:
+    """Return which of `DATES` fits all values present, None if none does."""
     given = values[~values.isin(MISSING)].drop_duplicates()
     if given.empty or not given.str.match(_DATE).all():
         return None

@@ -43,11 +43,14 @@ def later(train: "pd.Series[Any]", test: "pd.Series[Any]") -> bool:
     return bool(test.min() >= train.max())
 
 
+def are_entities(values: "pd.Series[Any]") -> bool:
+    """Whether a typed column may name entities, such as customers: many levels, no fractions."""
+    fractions = types.is_float_dtype(values) and (values.dropna() % 1 != 0).any()
+    return values.nunique() >= LEAST_GROUPS and not fractions
+
+
 def apart(train: "pd.Series[Any]", test: "pd.Series[Any]") -> bool:
     """Whether a typed column names entities with several rows each, none of them in both parts."""
     known, others = train.dropna(), test.dropna()
-    if known.empty or others.empty or types.is_float_dtype(known) and (known % 1 != 0).any():
-        return False
     several = known.nunique() <= len(known) / 2 and others.nunique() < len(others)
-    enough = known.nunique() >= LEAST_GROUPS
-    return bool(several and enough and not set(known) & set(others))
+    return several and are_entities(known) and not set(known) & set(others)

@@ -7,7 +7,6 @@ from ripen.competition.tasks import TASKS
 from ripen.core.errors import UsageError
 from ripen.core.layout import Layout
 from ripen.core.registry import nearest
-from ripen.data.readers import READERS
 from ripen.judge import terminal
 from ripen.judge.data_report import DataReport, examine
 from ripen.settings import compose as config
@@ -38,11 +37,7 @@ def report(name: str, conf: Path = CONF) -> DataReport:
     competition, layout = config.check(values, Competition, where), Layout(name)
     if not layout.raw.exists():
         fetch.bring(name, competition, layout)
-    read = READERS[competition.reader](competition, layout)
-    known = read.rows["target"][read.rows["target"] != ""]
-    classes = indexes.classes_of(competition, known.tolist(), read.names, str(layout.raw))
-    prepare.check_sample(competition, layout, read.rows, classes)
-    rows, order = prepare.dealt(competition, read, list(classes))
+    read, classes, rows, order = prepare.indexed(competition, layout)
     # Restore the order of the files, which splitters may change.
     rows = rows.set_axis(order).sort_index()
     # The index sorts images by class, so their order is not the files'.

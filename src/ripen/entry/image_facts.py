@@ -11,8 +11,8 @@ import pandas as pd
 from ripen.core.errors import DataError
 from ripen.data.column_types import detect
 from ripen.data.labels import LABELS, MOST, Known, has_several, identified, is_image, part_of
-from ripen.entry.facts import unique
 from ripen.entry.files import Files, Table
+from ripen.entry.sample_ids import unique
 
 MIN_SIDE = 32  # that of conf/kind/_images.yaml
 SHOWN = 4  # classes, in a reason

@@ -7,7 +7,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pandas as pd
-from pandas.api.types import is_float_dtype
 
 from ripen.data import parts
 from ripen.data.column_types import convert, detect
@@ -28,6 +27,12 @@ class Joins:
     settings: dict[str, Any] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
+
+    @property
+    def reason(self) -> str:
+        """All reasons, and the tables that are not joined."""
+        unused = [f"not used: {', '.join(self.unused)}"] if self.unused else []
+        return "; ".join(self.reasons + unused)
 
     def take(self, names: list[str], kind: Kind) -> None:
         """Add tables that are one."""
@@ -93,11 +98,10 @@ def _kind(name: str, table: pd.DataFrame, rows: list[pd.DataFrame], id: str) -> 
             same = key == {id: id}
             return "histories", {} if same else key, f"has several rows for each {column}"
     shared = [str(column) for column in table if all(column in part for part in rows)]
-    if (
-        len(shared) == 1
-        and _entity(rows[0][shared[0]])
-        and coverage(table, shared, rows) >= COVERED
-    ):
+    if len(shared) != 1 or coverage(table, shared, rows) < COVERED:
+        return None
+    values = rows[0][shared[0]]
+    if parts.are_entities(convert(values, detect(values))):
         return "histories", {shared[0]: shared[0]}, f"has several rows for each {shared[0]}"
     return None
 
@@ -127,11 +131,3 @@ def _bare(name: str) -> str:
     """
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     return re.sub(r"(ies?|y|s)$", "", _ROW.sub("", words))
-
-
-def _entity(values: "pd.Series[str]") -> bool:
-    """Whether a column names entities, such as customers: neither measurements nor a few levels."""
-    typed = convert(values, detect(values))
-    return values.nunique() >= parts.LEAST_GROUPS and not (
-        is_float_dtype(typed) and (typed.dropna() % 1 != 0).any()
-    )

@@ -1,7 +1,7 @@
 """The settings of a competition as one file, from its files and Kaggle's pages."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from ripen.competition.ids import with_id
 from ripen.competition.metrics import METRICS
 from ripen.core.errors import DataError
 from ripen.data.tables import joined_by, labelled, with_numbers
-from ripen.entry import column_facts, facts, image_facts, joins, split
+from ripen.entry import column_facts, facts, image_facts, joins, sample_ids, split
 from ripen.entry.facts import Ask, Fact, Goal
 from ripen.entry.files import Files, Parts, Table, parts_of
 from ripen.entry.kaggle_page import KagglePage
@@ -22,6 +22,7 @@ from ripen.entry.metric_words import metric_of, needs, usual
 from ripen.settings.schema import Files as Names
 
 DROP = "add --drop-unlabelled"
+FORM = "as the files are written"
 LINES = 20
 WIDTH = 100
 MORE = 1.0  # least skewness of amounts
@@ -69,11 +70,13 @@ def propose(
     kind = _of_images if images else _of_table
     found = kind(files, parts, known, ask, drop_unlabelled)
     title = page.title if page and page.title else name
-    about = [Fact("about", _about(page))] if page else []
-    return write(f"{title}, as `ripen new` found it", [Fact("source", source), *about, *found])
+    settings = [Fact("source", source), Fact("about", _about(page)), *found]
+    return write(f"{title}, as `ripen new` found it", [fact for fact in settings if fact.value])
 
 
-def _about(page: KagglePage) -> dict[str, str]:
+def _about(page: KagglePage | None) -> dict[str, str]:
+    if page is None:
+        return {}
     given = {
         "title": page.title,
         "source": f"https://www.kaggle.com/c/{page.slug}/data",
@@ -100,16 +103,16 @@ def _allowed(known: Known | None) -> tuple[str, ...]:
 
 def _identified(
     parts: Parts, train: Table, test: Table, others: Iterable[Table]
-) -> tuple[Table, Table, Table, facts.Id]:
+) -> tuple[Table, Table, Table, sample_ids.Id]:
     """Return the two tables and the sample with their ids, the first with its targets too."""
     texts, sample, labels = {"train": train.text, "test": test.text}, parts.sample, parts.labels
-    if pattern := facts.pattern_of(sample, test):
-        id = facts.Id(pattern, pattern, f"the columns that make up the ids of {sample.name}")
+    if pattern := sample_ids.pattern_of(sample, test):
+        id = sample_ids.Id(pattern, pattern, f"the columns that make up the ids of {sample.name}")
         texts = {part: with_id(text, pattern) for part, text in texts.items()}
         sample = replace(sample, text=_with_ids(sample.text, pattern))
     else:
-        facts.looked_up(sample, test, others)
-        id = facts.id_of(sample, test)
+        sample_ids.looked_up(sample, test, others)
+        id = sample_ids.id_of(sample, test)
     texts = with_numbers(texts, id.name, sample.text[id.in_sample])
     if labels is not None and id.name in labels.text and id.name in train.text:
         texts["train"] = joined_by(id.name, train.text, labels.text)
@@ -119,64 +122,57 @@ def _identified(
 def _of_table(
     files: Files, parts: Parts, known: Known | None, ask: Ask, drop_unlabelled: bool
 ) -> list[Fact]:
-    train, test, sample, labels = parts.train, parts.test, parts.sample, parts.labels
-    if train is None and test is not None and "train" in test.name.lower():
-        raise DataError(
-            f"{files.where}: {test.name} has the ids of {sample.name}, and there is no test table. "
-            "ripen predicts rows: put the columns of a series, such as its days, into rows"
-        )
-    if train is None or test is None:
-        raise DataError(
-            f"{files.where}: no {'test' if train else 'train'}.csv found. {files.shown}"
-        )
-    others = {name: each for name, each in files.tables.items() if each is not sample}
+    train, test = _tables(files, parts)
+    others = {name: each for name, each in files.tables.items() if each is not parts.sample}
     train, test, sample, id = _identified(parts, train, test, others.values())
-    facts.unique(train, id.name)
+    sample_ids.unique(train, id.name)
     targets, reason, dropped = facts.target_of(train, test, sample, id, ask)
     learnable, unlabelled = labelled(
         train.text, targets, train.name, drop=drop_unlabelled, option=DROP
     )
     train = replace(train, text=learnable.reset_index(drop=True))
-    reason = "; ".join(filter(None, (reason, unlabelled)))
-    drops = f"{test.name} lacks {'it' if len(dropped) == 1 else 'them'}"
-    if extra := [str(c) for c in test.text if c not in train.text]:
-        drops = f"not in both {train.name} and {test.name}"
-    tables = [each for each in (train, test, labels) if each]  # the sample may have its own
-    form = {key: value for table in tables for key, value in table.form.items()}
-    wanted = train.text[targets].apply(facts.as_numbers, decimal=form.get("decimal", "."))
+    given = {each.name: each for each in (train, test, parts.labels) if each}
+    form = {key: value for each in given.values() for key, value in each.form.items()}
+    decimal = form.get("decimal", ".")
+    wanted = train.text[targets].apply(facts.as_numbers, decimal=decimal)
     goal = facts.goal_of(wanted, sample, id, needs(known and known[0]), ask, _allowed(known))
-    classes = goal.task in ("binary", "multiclass")
-    how = split.of_table(train.text, test.text, id.name, targets, classes)
-    left_out = {id.name, *targets, *dropped, *extra}
-    types = column_facts.odd(
-        train.text.drop(columns=left_out, errors="ignore"), test.text, form.get("decimal", ".")
-    )
-    known_tables = {each.name for each in (train, test, labels) if each}
-    beside = [each for name, each in others.items() if name not in known_tables]
-    with_others = joins.of_tables(train, test, beside, targets, id.name)
-    columns: dict[str, Any] = {"drop": [*dropped, *extra]} if dropped or extra else {}
-    why = [drops] * bool(columns) + [types.reason] * bool(types.settings)
-    if types.settings:
-        columns["types"] = types.settings
+    how = split.of_table(train.text, test.text, id.name, targets, classes=goal.classifies)
+    extra = [str(c) for c in test.text if c not in train.text]
+    drops = f"{test.name} lacks {'it' if len(dropped) == 1 else 'them'}"
+    if extra:
+        drops = f"not in both {train.name} and {test.name}"
+    used = {id.name, *targets, *dropped, *extra}
+    types = column_facts.odd(train.text.drop(columns=used, errors="ignore"), test.text, decimal)
+    beside = [each for name, each in others.items() if name not in given]
+    joined = joins.of_tables(train, test, beside, targets, id.name)
     names: dict[str, Any] = {"train": train.name, "test": test.name, "sample": sample.name}
-    names |= {"labels": labels and labels.name, "drop_unlabelled": bool(unlabelled)}
-    names |= with_others.settings
-    if with_others.unused:
-        with_others.reasons.append(f"not used: {', '.join(with_others.unused)}")
-    only = targets[0] if len(targets) == 1 else targets
-    if goal.tags:
-        only, columns["tags"] = goal.tags, targets[0]
-        why.append(f"{targets[0]} holds several labels a row")
+    names |= {"labels": parts.labels and parts.labels.name, "drop_unlabelled": bool(unlabelled)}
+    target = goal.tags or (targets if len(targets) > 1 else targets[0])
     return [
         Fact("defaults", ["/kind/table"]),
-        *_names(names, "; ".join(with_others.reasons)),
-        *([Fact("csv", form, "as the files are written")] if form else []),
+        _names(names | joined.settings, joined.reason),
+        Fact("csv", form, FORM),  # the sample may have its own
         Fact("id", id.name, id.reason),
-        Fact("target", only, reason),
-        *([Fact("columns", columns, "; ".join(why))] if columns else []),
+        Fact("target", target, "; ".join(filter(None, (reason, unlabelled)))),
+        _columns(types, targets[0] if goal.tags else "", [*dropped, *extra], drops),
         *_goal(goal, known, wanted, _asked(sample, id)),
         Fact("validation", how.settings, how.reason),
     ]
+
+
+def _tables(files: Files, parts: Parts) -> tuple[Table, Table]:
+    """Return the training and the test table."""
+    train, test = parts.train, parts.test
+    if train is None and test is not None and "train" in test.name.lower():
+        raise DataError(
+            f"{files.where}: {test.name} has the ids of {parts.sample.name}, and there is no test "
+            "table. ripen predicts rows: put the columns of a series, such as its days, into rows"
+        )
+    if train is None or test is None:
+        raise DataError(
+            f"{files.where}: no {'test' if train else 'train'}.csv found. {files.shown}"
+        )
+    return train, test
 
 
 def _with_ids(sample: pd.DataFrame, pattern: str) -> pd.DataFrame:
@@ -190,78 +186,99 @@ def _with_ids(sample: pd.DataFrame, pattern: str) -> pd.DataFrame:
 def _of_images(
     files: Files, parts: Parts, known: Known | None, ask: Ask, drop_unlabelled: bool
 ) -> list[Fact]:
-    sample = parts.sample
+    sample, test = parts.sample, parts.test
     named = image_facts.check_ids(files, sample)
     labels = image_facts.labels_of(files, sample)
     targets, unlabelled = labelled(
         labels.targets, [*labels.targets], labels.table, drop=drop_unlabelled, option=DROP
     )
-    id = facts.Id(str(sample.text.columns[0]), str(sample.text.columns[0]), named)
+    first = str(sample.text.columns[0])
+    id = sample_ids.Id(first, first, named)
     goal = facts.goal_of(targets, sample, id, needs(known and known[0]), ask, _allowed(known))
     image_facts.check_read(labels.read, files, labels, sample)
-    settings: dict[str, Any] = {"labels": labels.settings()}
-    why = labels.reason
-    if files.smallest < image_facts.MIN_SIDE:
-        settings["min_side"] = files.smallest
-        why += f"; images of {files.smallest} pixels"
-    rare = split.rarest(targets) if goal.task in ("binary", "multiclass") else ""
-    groups = split.of_images(files, labels.known, parts.test)
-    how = split.in_names(labels.known, sample.text[id.in_sample])
+    groups = split.of_images(files, labels.known, test)
+    listed = files.tables.get(labels.table)
+    columns = image_facts.beside(listed, test, labels, id.name) if listed and test else []
+    models, types = Fact("models", {}), column_facts.Types({})
+    if listed and test and columns:
+        shown = f"{test.name} has columns beside the images: {', '.join(columns[:5])}"
+        models = Fact("models", image_facts.models_of(goal.task), shown)
+        types = column_facts.odd(listed.text[columns], test.text)
+    names: dict[str, Any] = {"sample": sample.name, "train": labels.table}
+    names |= {"groups": groups and groups[0].name}
+    names |= {"drop_unlabelled": bool(unlabelled), "test": test.name if test and columns else None}
+    several = [*map(str, targets)] if targets.shape[1] > 1 else None
+    return [
+        Fact("defaults", ["/kind/images"]),
+        _names(names),
+        Fact("csv", listed.form if listed else {}, FORM),
+        Fact("id", id.name, id.reason),
+        Fact("target", goal.tags or labels.label or several, unlabelled),
+        *_goal(goal, known, targets, _asked(sample, id)),
+        _images(files, labels),
+        models,
+        _columns(types, labels.label if goal.tags else ""),
+        _validation(labels, groups, sample.text[first], split.rarest(targets) * goal.classifies),
+    ]
+
+
+def _images(files: Files, labels: image_facts.Labels) -> Fact:
+    """Return the section `images`: the source of the labels, and the side of small images."""
+    if files.smallest >= image_facts.MIN_SIDE:
+        return Fact("images", {"labels": labels.settings()}, labels.reason)
+    settings = {"labels": labels.settings(), "min_side": files.smallest}
+    return Fact("images", settings, f"{labels.reason}; images of {files.smallest} pixels")
+
+
+def _validation(
+    labels: image_facts.Labels,
+    groups: tuple[Table, str] | None,
+    ids: "pd.Series[str]",
+    rare: str,
+) -> Fact:
+    """Return how images are validated where it is not their kind's way.
+
+    `groups` has a table and its column of subjects; `rare` says why classes cannot be stratified.
+    """
+    how = split.in_names(labels.known, ids)
     if groups:
         table, column = groups
         how = split.Split({"group": column}, f"{table.name}: each {column} has several images")
     elif labels.objects:
         how = split.Split({"group": "id"}, f"{labels.table} has a row for several images")
-    elif rare and how is None:
-        how = split.Split({}, "")  # the kind's own groups, of images that are nearly alike
-    validation = []
-    if how:
-        kind = {"split": "group" if rare else "stratified_group"}
-        reasons = "; ".join(filter(None, (how.reason, rare)))
-        validation = [Fact("validation", kind | how.settings | {"folds": split.FOLDS}, reasons)]
-    given: dict[str, Any] = {"sample": sample.name, "train": labels.table}
-    given |= {"groups": groups and groups[0].name, "drop_unlabelled": bool(unlabelled)}
-    listed, test = files.tables.get(labels.table), parts.test
-    form = dict(listed.form) if listed else {}
-    models: list[Fact] = []
-    typed: dict[str, Any] = {}
-    why_typed: list[str] = []
-    if listed and test and (columns := image_facts.beside(listed, test, labels, id.name)):
-        given["test"] = test.name
-        shown = f"{test.name} has columns beside the images: {', '.join(columns[:5])}"
-        models = [Fact("models", image_facts.models_of(goal.task), shown)]
-        types = column_facts.odd(listed.text[columns], test.text)
-        if types.settings:
-            typed, why_typed = {"types": types.settings}, [types.reason]
-    only = goal.tags or labels.label or ([*map(str, targets)] if targets.shape[1] > 1 else None)
-    if goal.tags:
-        typed["tags"] = labels.label
-        why_typed.append(f"{labels.label} holds several labels a row")
-    if typed:
-        models.append(Fact("columns", typed, "; ".join(why_typed)))
-    return [
-        Fact("defaults", ["/kind/images"]),
-        *_names({key: name for key, name in given.items() if name}),
-        *([Fact("csv", form, "as the files are written")] if form else []),
-        Fact("id", id.name, id.reason),
-        *([Fact("target", only, unlabelled)] if only else []),
-        *_goal(goal, known, targets, _asked(sample, id)),
-        Fact("images", settings, why),
-        *models,
-        *validation,
-    ]
+    if how is None and not rare:
+        return Fact("validation", {})
+    settings, reason = (how.settings, how.reason) if how else ({}, "")
+    kind = {"split": "group" if rare else "stratified_group"}
+    reasons = "; ".join(filter(None, (reason, rare)))
+    return Fact("validation", kind | settings | {"folds": split.FOLDS}, reasons)
 
 
-def _names(given: dict[str, Any], reason: str = "") -> list[Fact]:
+def _columns(
+    types: column_facts.Types, tags: str, drop: Sequence[str] = (), dropped: str = ""
+) -> Fact:
+    """Return the section `columns`; `dropped` says why columns are, `tags` holds several labels."""
+    given = {
+        "drop": ([*drop], dropped),
+        "types": (types.settings, types.reason),
+        "tags": (tags, f"{tags} holds several labels a row"),
+    }
+    found = {key: each for key, each in given.items() if each[0]}
+    settings = {key: value for key, (value, _) in found.items()}
+    return Fact("columns", settings, "; ".join(reason for _, reason in found.values()))
+
+
+def _names(given: Mapping[str, Any], reason: str = "") -> Fact:
     """Return the section `files`, without default names unless there is something to say."""
     usual = Names()
-    changed = {key: name for key, name in given.items() if name != getattr(usual, key, None)}
+    named = {key: name for key, name in given.items() if name}
+    changed = {key: name for key, name in named.items() if name != getattr(usual, key, None)}
     if reason and not changed:
         changed = {"train": given["train"]}
-    return [Fact("files", changed, reason)] if changed else []
+    return Fact("files", changed, reason)
 
 
-def _asked(sample: Table, id: facts.Id) -> int:
+def _asked(sample: Table, id: sample_ids.Id) -> int:
     """Return how many values of each row the sample asks for."""
     return len(id.melted) or sample.text.shape[1] - 1
 
@@ -276,9 +293,8 @@ def _goal(goal: Goal, known: Known | None, targets: pd.DataFrame, columns: int) 
     if of_rows or goal.task not in METRICS[metric].tasks:
         other, _ = usual(goal.task, goal.submission, columns, amounts, graded)
         metric, why = other, f"{why}, which is not for {goal.task}: usual in its place"
-    classes = [Fact("classes", goal.classes, "the sample's columns")] if goal.classes else []
     return [
-        *classes,
+        Fact("classes", goal.classes, "the sample's columns"),
         Fact("task", goal.task, goal.reason),
         Fact("metric", metric, why),
         Fact("submission", goal.submission, goal.form),

@@ -20,11 +20,7 @@ from ripen.settings.schema import Competition
 def run(name: str) -> None:
     """Read `raw/`, write `prepared/`."""
     competition, layout = load_competition(name), Layout(name)
-    read = READERS[competition.reader](competition, layout)
-    known = read.rows["target"][read.rows["target"] != ""]
-    classes = indexes.classes_of(competition, known.tolist(), read.names, str(layout.raw))
-    check_sample(competition, layout, read.rows, classes)
-    rows, order = dealt(competition, read, list(classes))
+    read, classes, rows, order = indexed(competition, layout)
     columns = own.features(name, read.columns.iloc[order].reset_index(drop=True))
     with fresh_folder(layout.prepared) as folder:
         indexes.write(folder, rows, classes)
@@ -32,6 +28,29 @@ def run(name: str) -> None:
             with replacing(folder / layout.table.name) as temporary:
                 columns.to_parquet(temporary, index=False)
         read.write(folder, rows)
+
+
+def indexed(
+    competition: Competition, layout: Layout
+) -> tuple[Read, dict[str, str], pd.DataFrame, NDArray[np.int64]]:
+    """Read the raw files, and deal their rows to folds.
+
+    Returns
+    -------
+    Read, dict of str to str, DataFrame, int64 ndarray
+        What the reader found, the classes and their names, the index in its final order, and that
+        order as numbers of the reader's rows.
+
+    Raises
+    ------
+    DataError
+        If the files do not fit the settings or the sample, or the rows cannot be dealt.
+    """
+    read = READERS[competition.reader](competition, layout)
+    known = read.rows["target"][read.rows["target"] != ""]
+    classes = indexes.classes_of(competition, known.tolist(), read.names, str(layout.raw))
+    check_sample(competition, layout, read.rows, classes)
+    return read, classes, *dealt(competition, read, list(classes))
 
 
 def check_sample(

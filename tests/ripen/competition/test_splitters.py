@@ -291,3 +291,7 @@ def test_several_columns_name_a_group() -> None:
     assert group is not None
     assert group.tolist()[:4] == ["Ann 1", "Ann 2", "Bob 1", "row 3"]
     assert len(set(group)) == 6
+    spaced = both.assign(name=both["name"] + " ")
+    alone = splitter({"split": "group", "folds": 2, "group": "name"}).split(spaced, np.zeros(12), 0)
+    assert alone.group is not None
+    assert set(alone.group) == {"Ann ", "Bob ", " "}  # a column's own values stay as they are

@@ -67,7 +67,9 @@ class Grouped(Repeated):
         names = [self.group] if isinstance(self.group, str) else self.group
         each = [column_of(rows, name, "group").astype(object) for name in names]
         texts = [one.where(one.notna(), "").map(str) for one in each]
-        values: pd.Series[Any] = reduce(lambda left, right: left + " " + right, texts).str.strip()
+        values: pd.Series[Any] = reduce(lambda left, right: left + " " + right, texts)
+        if len(texts) > 1:  # a row with a blank in each of them has no group
+            values = values.str.strip()
         if self.pattern is not None:
             expression = re.compile(self.pattern)
             found = values.map(lambda value: _part(expression, value))

@@ -1,6 +1,6 @@
 """A competition of tables: one CSV file for training and one for the test, with ids in both."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,22 +108,17 @@ def with_others(
 ) -> dict[str, pd.DataFrame]:
     """Return the parts with the columns of the tables beside, and with summaries of histories."""
     files, keys = competition.files, competition.files.keys or {}
+    names = [*(files.joined or ()), *(files.histories or ())]
+    own = {name: csv_of(raw / name, competition.csv) for name in names}
+    tables = {n: read_text(raw / n, form.separator, form.encoding) for n, form in own.items()}
     found = dict(texts)
-    for name, table in _tables(raw, files.joined, competition).items():
+    for name, table in united({n: tables[n] for n in files.joined or ()}).items():
         found = described(found, name, table, keys.get(name))
-    for name, table in _tables(raw, files.histories, competition).items():
+    for name, table in united({n: tables[n] for n in files.histories or ()}).items():
         key = keys.get(name, {competition.id: competition.id})
-        decimal = csv_of(raw / name, competition.csv).decimal
-        summed = summary(renamed(table, name, key), [*key], name, decimal)
+        summed = summary(renamed(table, name, key), [*key], name, own[name].decimal)
         found = described(found, name, summed, {column: column for column in key})
     return found
-
-
-def _tables(
-    raw: Path, names: Iterable[str] | None, competition: Competition
-) -> dict[str, pd.DataFrame]:
-    own = {name: csv_of(raw / name, competition.csv) for name in names or ()}
-    return united({n: read_text(raw / n, c.separator, c.encoding) for n, c in own.items()})
 
 
 def _ids_of_sample(competition: Competition, path: Path) -> "pd.Series[str] | None":

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ripen.core.errors import DataError
 from ripen.data.column_types import MISSING, date_format, with_points
-from ripen.data.tables import tags_in
+from ripen.data.raw_rows import tags_in
 from ripen.entry.files import Table
 from ripen.entry.sample_ids import Id
 

@@ -17,7 +17,7 @@ from ripen.core.archives import Archive
 from ripen.core.csv_files import read_text, sniff
 from ripen.core.errors import DataError
 from ripen.data.labels import in_archive, is_image, is_junk, is_mask
-from ripen.data.tables import parted
+from ripen.data.raw_rows import parted
 
 TABLES = (".csv", ".tsv", ".json", ".parquet", ".feather", ".csv.gz", ".tsv.gz")
 UNOPENED = (".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")

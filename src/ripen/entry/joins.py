@@ -10,7 +10,7 @@ import pandas as pd
 
 from ripen.data import parts
 from ripen.data.column_types import convert, detect
-from ripen.data.tables import alike, coverage, described, key_of, renamed, united
+from ripen.data.joining import alike, coverage, described, key_of, renamed, shared_columns, united
 from ripen.entry.files import Table
 
 COVERED = 0.5  # least share of the rows, of each part, that a table describes, and
@@ -97,7 +97,7 @@ def _kind(name: str, table: pd.DataFrame, rows: list[pd.DataFrame], id: str) -> 
         if several and share >= REMEMBERED and column == id:
             same = key == {id: id}
             return "histories", {} if same else key, f"has several rows for each {column}"
-    shared = [str(column) for column in table if all(column in part for part in rows)]
+    shared = shared_columns(table, rows)
     if len(shared) != 1 or coverage(table, shared, rows) < COVERED:
         return None
     values = rows[0][shared[0]]

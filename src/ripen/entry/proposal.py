@@ -13,7 +13,8 @@ from ripen.competition import ids
 from ripen.competition.ids import with_id
 from ripen.competition.metrics import METRICS
 from ripen.core.errors import DataError
-from ripen.data.tables import joined_by, labelled, with_numbers
+from ripen.data.joining import joined_by
+from ripen.data.raw_rows import labelled, with_numbers
 from ripen.entry import column_facts, facts, image_facts, joins, sample_ids, split
 from ripen.entry.facts import Ask, Fact, Goal
 from ripen.entry.files import Files, Parts, Table, parts_of

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ripen.competition.ids import with_id
 from ripen.core.errors import DataError
-from ripen.data.tables import with_numbers
+from ripen.data.raw_rows import with_numbers
 from ripen.entry.files import Table
 
 MARKS = ("_", " x ", "-", "|", ":", "/", " ")  # between the parts of an id, of at most

@@ -12,13 +12,7 @@ from hypothesis import strategies as st
 from ripen.competitions.avocado.distribution import FEATURES
 from ripen.core.csv_files import read_text
 from ripen.core.errors import DataError
-from ripen.data.tables import (
-    category,
-    form,
-    identifier,
-    number,
-    read_table,
-)
+from ripen.data.tables import category, form, identifier, number, read_table
 from ripen.settings.schema import Column
 from tests.ripen.data.csv_lines import Rewrite, cell, good_lines, without_column
 

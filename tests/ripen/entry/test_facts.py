@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ripen.core.errors import DataError
-from ripen.data.tables import with_tags
+from ripen.data.raw_rows import with_tags
 from ripen.entry import facts
 from ripen.entry.facts import Goal, goal_of, target_of
 from ripen.entry.files import Table

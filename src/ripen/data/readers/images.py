@@ -17,7 +17,7 @@ from ripen.core.errors import ConfigError, DataError
 from ripen.core.json_files import write_json
 from ripen.core.layout import Layout
 from ripen.core.progress import progress
-from ripen.data import beside, card, image_index, tables
+from ripen.data import beside, card, image_index, raw_rows, tables
 from ripen.data.decode import decode, open_archives
 from ripen.data.labels import LABELS, Known, Labels, Reader, without_suffix
 from ripen.data.labels.listed import labels_in
@@ -172,7 +172,7 @@ def _values(settings: LabelSettings, competition: Competition, layout: Layout) -
     file = layout.raw / (settings.table or competition.files.train)
     text = read_text(file, csv.separator, csv.encoding)
     if (tags := competition.columns.tags) is not None:
-        text = tables.with_tags(text, tags, competition.targets, file)
+        text = raw_rows.with_tags(text, tags, competition.targets, file)
     text = learnable(competition, text, file)
     wanted = {settings.id: identifier()}
     wanted |= {name: expected(competition) for name in competition.targets}

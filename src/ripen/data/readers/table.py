@@ -16,23 +16,10 @@ from ripen.core.layout import Layout
 from ripen.data import beside
 from ripen.data.column_types import date_format, detect
 from ripen.data.histories import summary
+from ripen.data.joining import described, joined_by, renamed, united
+from ripen.data.raw_rows import labelled, parted, with_numbers, with_tags
 from ripen.data.readers import READERS, Read
-from ripen.data.tables import (
-    Expected,
-    category,
-    described,
-    form,
-    identifier,
-    joined_by,
-    labelled,
-    number,
-    parted,
-    read_table,
-    renamed,
-    united,
-    with_numbers,
-    with_tags,
-)
+from ripen.data.tables import Expected, category, form, identifier, number, read_table
 from ripen.settings.schema import Column, Competition
 
 UNLEARNT = ("identifier", "constant")
@@ -46,7 +33,7 @@ def read(competition: Competition, layout: Layout) -> Read:
 
     The columns to learn from are those of the training file, less the id, the target, the folds,
     what the settings drop, and what is an identifier or a constant there. Tables without ids number
-    their rows where the sample does (`ripen.data.tables.with_numbers`).
+    their rows where the sample does (`ripen.data.raw_rows.with_numbers`).
 
     Raises
     ------

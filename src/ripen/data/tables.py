@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # only the stage that reads raw files needs it, and importing
 
 SHOWN = 5  # rows, in an error
 _PART = re.compile(r"train(ing)?|test(ing)?", re.IGNORECASE)
+_MARKS = re.compile(r"[\W_]")
 TAG_MARKS = "|,;"  # between the labels of a cell; without these, blanks
 
 
@@ -140,6 +141,12 @@ def with_tags(text: pd.DataFrame, column: str, labels: Iterable[str], where: Pat
     return pd.concat([text.drop(columns=column), pd.DataFrame(each, index=text.index)], axis=1)
 
 
+def in_order(table: pd.DataFrame, other: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return a table with the columns of another one, row by row, under these names."""
+    named = other.set_axis(list(names), axis=1).set_index(table.index)
+    return pd.concat([table, named], axis=1)
+
+
 def joined_by(id: str, table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     """Return a table with the columns that only another one has, matched by their ids."""
     new = [name for name in other if name not in table]
@@ -234,16 +241,22 @@ def alike(tables: Mapping[str, pd.DataFrame]) -> list[list[str]]:
     """
     found: dict[Any, list[str]] = {}
     for name, table in tables.items():
-        found.setdefault((_PART.sub("", name), *table), []).append(name)
+        # Names of columns may differ in their marks: id_01 is id-01 in the other part.
+        columns = [_MARKS.sub("", str(column).lower()) for column in table]
+        found.setdefault((_PART.sub("", name), *columns), []).append(name)
     return list(found.values())
 
 
 def united(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Return tables by name, those that are `alike` as one under the first name."""
     return {
-        names[0]: pd.concat([tables[name] for name in names], ignore_index=True)
-        for names in alike(tables)
+        first: _one([tables[name] for name in (first, *others)]) for first, *others in alike(tables)
     }
+
+
+def _one(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    columns = tables[0].columns
+    return pd.concat([each.set_axis(columns, axis=1) for each in tables], ignore_index=True)
 
 
 def parted(text: pd.DataFrame, target: str) -> tuple[pd.DataFrame, pd.DataFrame]:

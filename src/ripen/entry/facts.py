@@ -21,7 +21,7 @@ from ripen.entry.files import Table
 
 TAGS = 200  # labels that a row may have several of, at most: each takes a fit of its own
 CLASSES = 20  # a target with more distinct whole numbers is a regression
-RARE = 0.15  # share of a class, below which its label is seldom what is asked for
+RARE = 0.25  # share of a class, below which its label is seldom what is asked for
 ZEROS, ONES = frozenset({"0", "0.0", "False"}), frozenset({"1", "1.0", "True"})
 MARKS = ("_", " x ", "-", "|", ":", "/", " ")  # between the parts of an id, of at most
 MADE_OF = 4  # columns
@@ -158,11 +158,14 @@ def pattern_of(sample: Table, test: Table) -> str:
     first = str(sample.text.columns[0])
     wanted = set(sample.text[first])
     shared = [str(name) for name in sample.text if name in test.text]
-    if any(test.text[name].is_unique for name in _with_values(test, wanted)):
-        return ""
-    if 2 <= len(shared) < min(sample.text.shape[1], test.text.shape[1]):
-        pattern = "_".join(f"{{{name}}}" for name in shared)
+    alone = any(test.text[name].is_unique for name in _with_values(test, wanted))
+    # Beside an id the rows' numbers, or what else each row has; not a target without a value yet.
+    same = [name for name in shared if not alone or test.text[name].nunique() > 1]
+    if 2 <= len(same) < min(sample.text.shape[1], test.text.shape[1]):
+        pattern = "_".join(f"{{{name}}}" for name in same)
         return pattern if _makes(test.text, pattern, sample.text) else ""
+    if alone:
+        return ""
     known = max(wanted, key=len)
     for mark in MARKS:
         pieces = known.split(mark)
@@ -468,7 +471,8 @@ def _of_two(
 ) -> Goal:
     """Return the goal of a column of two values: a label, or a probability."""
     values, sample = target.value_counts(), set(given)
-    if sample <= set(values.index) and (len(sample) == 2 or not numbers):
+    numbered = sample == {"0", "1"}  # perhaps in place of words
+    if numbered or (sample <= set(values.index) and (len(sample) == 2 or not numbers)):
         return Goal("binary", "label", counts, f"{name} holds {' and '.join(sorted(sample))}", {})
     if not sample <= {*values.index, "0", "1"}:
         return Goal("binary", "probability", counts, f"{name} holds {given.iloc[0]}", {})

@@ -13,7 +13,7 @@ from ripen.competition import ids
 from ripen.competition.ids import with_id
 from ripen.competition.metrics import METRICS
 from ripen.core.errors import DataError
-from ripen.data.tables import joined_by, labelled, with_numbers
+from ripen.data.tables import in_order, joined_by, labelled, with_numbers
 from ripen.entry import column_facts, facts, image_facts, joins, split
 from ripen.entry.facts import Ask, Fact, Goal
 from ripen.entry.files import Files, Parts, Table, parts_of
@@ -27,7 +27,11 @@ WIDTH = 100
 MORE = 1.0  # least skewness of amounts
 MOST = 0.5  # share of the rows that are more than 0, and
 WIDE = 100  # ratio of large to small amounts, if some rows are 0
-_NAMED = re.compile(r"\b(evaluation|evaluated|metric|scored)\b.{0,1500}", re.IGNORECASE | re.DOTALL)
+_NAMED = re.compile(
+    r"\b(evaluat(ion|ed)|metrics?|scor(ed|ing)|judged|ranked|measured)\b.{0,1500}",
+    re.IGNORECASE | re.DOTALL,
+)
+_WEIGHT = re.compile(r"(^|_)(weights?|wt|wgt)$|[a-z]W(eight|t)$", re.IGNORECASE)
 Known = tuple[str, str]  # a metric of the registry, and where it is named
 
 
@@ -88,9 +92,9 @@ def registered(page: KagglePage | None, files: Files) -> Known | None:
         return page.registered
     for name, text in files.texts.items():
         # Before these words others may be names of columns.
-        told = _NAMED.search(text)
-        if told and (metric := metric_of(told[0])):
-            return metric, f"{name} names it"
+        for told in _NAMED.finditer(text):
+            if metric := metric_of(told[0]):
+                return metric, f"{name} names it"
     return None
 
 
@@ -113,6 +117,8 @@ def _identified(
     texts = with_numbers(texts, id.name, sample.text[id.in_sample])
     if labels is not None and id.name in labels.text and id.name in train.text:
         texts["train"] = joined_by(id.name, train.text, labels.text)
+    elif labels is not None:
+        texts["train"] = in_order(texts["train"], labels.text, [*map(str, labels.text)])
     return replace(train, text=texts["train"]), replace(test, text=texts["test"]), sample, id
 
 
@@ -138,6 +144,8 @@ def _of_table(
     )
     train = replace(train, text=learnable.reset_index(drop=True))
     reason = "; ".join(filter(None, (reason, unlabelled)))
+    weight = next((name for name in dropped if _weighs(train.text[name])), None)
+    dropped = [name for name in dropped if name != weight]
     drops = f"{test.name} lacks {'it' if len(dropped) == 1 else 'them'}"
     if extra := [str(c) for c in test.text if c not in train.text]:
         drops = f"not in both {train.name} and {test.name}"
@@ -147,19 +155,23 @@ def _of_table(
     goal = facts.goal_of(wanted, sample, id, needs(known and known[0]), ask, _allowed(known))
     classes = goal.task in ("binary", "multiclass")
     how = split.of_table(train.text, test.text, id.name, targets, classes)
-    left_out = {id.name, *targets, *dropped, *extra}
+    left_out = {id.name, *targets, *dropped, *extra, weight}
     types = column_facts.odd(
         train.text.drop(columns=left_out, errors="ignore"), test.text, form.get("decimal", ".")
     )
-    known_tables = {each.name for each in (train, test, labels) if each}
+    known_tables = {each.name for each in (train, test, labels) if each} | {*parts.further}
     beside = [each for name, each in others.items() if name not in known_tables]
     with_others = joins.of_tables(train, test, beside, targets, id.name)
     columns: dict[str, Any] = {"drop": [*dropped, *extra]} if dropped or extra else {}
     why = [drops] * bool(columns) + [types.reason] * bool(types.settings)
     if types.settings:
         columns["types"] = types.settings
+    if weight:
+        columns["weight"] = weight
+        why.append(f"{test.name} lacks {weight}, the weight of a row")
     names: dict[str, Any] = {"train": train.name, "test": test.name, "sample": sample.name}
     names |= {"labels": labels and labels.name, "drop_unlabelled": bool(unlabelled)}
+    names |= {"further": [*parts.further] or None}
     names |= with_others.settings
     if with_others.unused:
         with_others.reasons.append(f"not used: {', '.join(with_others.unused)}")
@@ -177,6 +189,12 @@ def _of_table(
         *_goal(goal, known, wanted, _asked(sample, id)),
         Fact("validation", how.settings, how.reason),
     ]
+
+
+def _weighs(values: "pd.Series[str]") -> bool:
+    """Whether a column that the training table alone has holds the weights of its rows."""
+    named = _WEIGHT.search(str(values.name)) is not None
+    return named and facts.numeric(values) and bool((pd.to_numeric(values) >= 0).all())
 
 
 def _with_ids(sample: pd.DataFrame, pattern: str) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -44,16 +45,7 @@ def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.D
         encoding = "utf-8-sig"  # skips a byte order mark if there is one
     try:
         unpacked = _unpacked(path) if _is_packed(path) else None
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            text = pd.read_csv(
-                path if unpacked is None else io.BytesIO(unpacked),
-                dtype=str,
-                keep_default_na=False,
-                encoding=encoding,
-                index_col=False,
-                sep=separator,
-            )
+        text = _parsed(path, unpacked, separator, encoding)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file. Run: dvc repro") from None
     except UnicodeDecodeError as error:
@@ -72,6 +64,55 @@ def read_text(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.D
         raise DataError(f"{path}: has a header and no rows. At least one row is needed")
     _check_whole(path, text, separator, _end(path, unpacked, encoding))
     return json_tables.spread(text)
+
+
+def _parsed(path: Path, unpacked: bytes | None, separator: str, encoding: str) -> pd.DataFrame:
+    """Return the table; one that is malformed is read again with quotes escaped by backslashes."""
+    options: dict[str, Any] = {"encoding": encoding, "sep": separator, "index_col": False}
+    options |= {"dtype": str, "keep_default_na": False}
+    first = next(csv.reader([_start(path, unpacked, encoding)], delimiter=separator), [])
+    if not has_header(first):
+        options |= {"header": None, "names": [str(place) for place in range(len(first))]}
+
+    def read(**further: Any) -> pd.DataFrame:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            content = path if unpacked is None else io.BytesIO(unpacked)
+            table: pd.DataFrame = pd.read_csv(content, **options, **further)
+            return table
+
+    try:
+        return read()
+    except (pd.errors.ParserError, pd.errors.ParserWarning):
+        if b'\\"' not in (path.read_bytes() if unpacked is None else unpacked):
+            raise
+        return read(escapechar="\\")
+
+
+def has_header(first: list[str]) -> bool:
+    """Whether the first row of a table names its columns.
+
+    A row of numbers alone is data, unless these are all different, and whole or in order: columns
+    may be named by their places, or by wavelengths.
+
+    >>> has_header(["id", "1"]), has_header(["0", "1", "2"]), has_header(["0.3", "-1.2", "0.1"])
+    (True, True, False)
+    """
+    try:
+        numbers = [float(name) for name in first]
+    except ValueError:
+        return True
+    if len(numbers) < 2 or len(set(numbers)) < len(numbers):
+        return not numbers
+    in_order = numbers in (sorted(numbers), sorted(numbers, reverse=True))
+    return in_order or all(number >= 0 and number.is_integer() for number in numbers)
+
+
+def _start(path: Path, unpacked: bytes | None, encoding: str) -> str:
+    """Return the first line of a file as text."""
+    with path.open("rb") if unpacked is None else io.BytesIO(unpacked) as file:
+        text = io.TextIOWrapper(file, encoding, errors="replace", newline=None)
+        return text.readline()
 
 
 def _check_whole(path: Path, text: pd.DataFrame, separator: str, end: str) -> None:

@@ -1,7 +1,7 @@
 """Joining tables to the rows of the parts, by columns that both have."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 from ripen.core.errors import DataError
 
 _PART = re.compile(r"train(ing)?|test(ing)?", re.IGNORECASE)
+_MARKS = re.compile(r"[\W_]")
 
 
 def joined_by(id: str, table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
@@ -110,13 +111,20 @@ def alike(tables: Mapping[str, pd.DataFrame]) -> list[list[str]]:
     """
     found: dict[Any, list[str]] = {}
     for name, table in tables.items():
-        found.setdefault((_PART.sub("", name), *table), []).append(name)
+        # Names of columns may differ in their marks: id_01 is id-01 in the other part.
+        columns = [_MARKS.sub("", str(column).lower()) for column in table]
+        found.setdefault((_PART.sub("", name), *columns), []).append(name)
     return list(found.values())
 
 
 def united(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Return tables by name, those that are `alike` as one under the first name."""
     return {
-        names[0]: pd.concat([tables[name] for name in names], ignore_index=True)
-        for names in alike(tables)
+        first: _one([tables[name] for name in (first, *others)]) for first, *others in alike(tables)
     }
+
+
+def _one(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    columns = tables[0].columns
+    named = [each.set_axis(columns, axis=1) for each in tables]
+    return pd.concat(named, ignore_index=True)

@@ -23,6 +23,12 @@ def parted(text: pd.DataFrame, target: str) -> tuple[pd.DataFrame, pd.DataFrame]
     return text[~blank].reset_index(drop=True), text[blank].reset_index(drop=True)
 
 
+def in_order(table: pd.DataFrame, other: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return a table with the columns of another one, row by row, under these names."""
+    named = other.set_axis(list(names), axis=1).set_index(table.index)
+    return pd.concat([table, named], axis=1)
+
+
 def labelled(
     text: pd.DataFrame, targets: Sequence[str], where: str, *, drop: bool, option: str = ""
 ) -> tuple[pd.DataFrame, str]:

@@ -20,7 +20,7 @@ from ripen.entry.sample_ids import Id
 
 TAGS = 200  # labels that a row may have several of, at most: each takes a fit of its own
 CLASSES = 20  # a target with more distinct whole numbers is a regression
-RARE = 0.15  # share of a class, below which its label is seldom what is asked for
+RARE = 0.25  # share of a class, below which its label is seldom what is asked for
 ZEROS, ONES = frozenset({"0", "0.0", "False"}), frozenset({"1", "1.0", "True"})
 FEW = 5  # distinct numbers, and rows of one
 UNEQUAL = 4  # times as many rows of one number as of another
@@ -303,7 +303,8 @@ def _of_two(
 ) -> Goal:
     """Return the goal of a column of two values: a label, or a probability."""
     values, sample = target.value_counts(), set(given)
-    if sample <= set(values.index) and (len(sample) == 2 or not numbers):
+    numbered = sample == {"0", "1"}  # perhaps in place of words
+    if numbered or (sample <= set(values.index) and (len(sample) == 2 or not numbers)):
         return Goal("binary", "label", counts, f"{name} holds {' and '.join(sorted(sample))}", {})
     if not sample <= {*values.index, "0", "1"}:
         return Goal("binary", "probability", counts, f"{name} holds {given.iloc[0]}", {})

@@ -23,9 +23,12 @@ TABLES = (".csv", ".tsv", ".json", ".parquet", ".feather", ".csv.gz", ".tsv.gz")
 UNOPENED = (".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 TEXTS = (".md", ".txt", ".html")
 READ = 1 << 18  # bytes of a text about the competition
+FEW = 10  # texts, that may all be about it
 SHOWN, NAMED = 4, 10  # names in an error: of other files, of tables
-_SAMPLE = re.compile(r"submi|^sample|^example|benchmark", re.IGNORECASE)
+_SAMPLE = re.compile(r"submi|^sample|^example|benchmark|template", re.IGNORECASE)
 _PART = re.compile(rf"train|test|{_SAMPLE.pattern}", re.IGNORECASE)
+_NUMBER = re.compile(r"\d+")
+_TARGETS = re.compile(r"label|target|(^|[^a-z])y([^a-z]|$)|answer|solution|outcome", re.IGNORECASE)
 _WORDS = re.compile(r"descri|readme|overview|evaluat|metric|about", re.IGNORECASE)
 
 
@@ -106,8 +109,7 @@ def read(path: Path) -> Files:
                     tables[shown] = replace(table, name=shown)
         texts = {
             PurePosixPath(name).name: members[name]()[:READ].decode("utf-8", errors="replace")
-            for name in names
-            if name.lower().endswith(TEXTS) and _WORDS.search(PurePosixPath(name).name)
+            for name in _about([name for name in names if name.lower().endswith(TEXTS)])
         }
         smallest = min((_side(members[name](), name) for name in images[:20]), default=0)
         others = [name for name in names if not is_image(name)]
@@ -117,6 +119,12 @@ def read(path: Path) -> Files:
     known = [name for name in others if not {name, PurePosixPath(name).name} & set(tables)]
     unread = [name for name in known if not name.lower().endswith(TEXTS)]
     return Files(str(path), tables, images, smallest, texts, unread)
+
+
+def _about(names: Sequence[str]) -> list[str]:
+    """Return the texts about the competition, first those named so; many others are its data."""
+    found = [name for name in names if _WORDS.search(PurePosixPath(name).name)]
+    return found + [name for name in names if name not in found and len(names) <= FEW]
 
 
 def _shown(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -221,12 +229,15 @@ class Parts:
     train, test, labels : Table, optional
         `labels` has the targets of the training rows, if `train` lacks them. Where ids have several
         rows, `train` is the table of labels and `test` the ids of the sample.
+    further : tuple of str
+        Names of tables whose rows are in `train` too.
     """
 
     sample: Table
     train: Table | None
     test: Table | None
     labels: Table | None = None
+    further: tuple[str, ...] = ()
 
 
 def parts_of(files: Files) -> Parts:
@@ -255,7 +266,15 @@ def parts_of(files: Files) -> Parts:
         return len(set(table.text) & set(test.text)) if test else 0
 
     by_name = _named(others, "test")
-    test = next((each for each in by_name if asked(each)), by_name[0] if by_name else None)
+    # Of several with its ids (test_numeric.csv) the one whose twin of the training part has labels.
+    targets, twins = set(sample.text.columns[1:]), {_twin(each.name): each for each in by_name}
+    labelled = [
+        twins[twin]
+        for each in others
+        if targets & set(each.text)
+        if (twin := _twin(each.name)) in twins
+    ]
+    test = next((each for each in [*labelled, *by_name] if asked(each)), next(iter(by_name), None))
     test = test or next((each for each in others if asked(each)), None)
     rest = [each for each in others if each is not test and each not in by_name]
     # A table of the labels alone may be named like the training table.
@@ -270,7 +289,27 @@ def parts_of(files: Files) -> Parts:
     others = [each for each in others if each is not train]
     if train and test and (known := _entities(sample, train, test, others)):
         return Parts(sample, known, replace(sample, text=sample.text.iloc[:, :1]))
-    return Parts(sample, train, test, _labels(train, test, others))
+    further = [each for each in others if train and test and _continues(each, train, test)]
+    if train and further:
+        whole = pd.concat([train.text, *(each.text for each in further)], ignore_index=True)
+        train = replace(train, text=whole)
+    labels = _labels(train, test, others, sample)
+    return Parts(sample, train, test, labels, tuple(each.name for each in further))
+
+
+def _twin(name: str) -> str:
+    """Return what a training and a test table are both named.
+
+    >>> _twin("train_numeric.csv") == _twin("test_numeric.csv")
+    True
+    """
+    return _PART.sub("", name.lower())
+
+
+def _continues(table: Table, train: Table, test: Table) -> bool:
+    """Whether a table has further training rows: train_2.csv beside train_1.csv."""
+    named = _NUMBER.sub("", table.name.lower()) == _NUMBER.sub("", train.name.lower())
+    return named and list(table.text) == list(train.text) and bool(set(train.text) - set(test.text))
 
 
 def _entities(sample: Table, train: Table, test: Table, others: Sequence[Table]) -> Table | None:
@@ -335,8 +374,13 @@ def _named(tables: Sequence[Table], part: str) -> list[Table]:
     return []
 
 
-def _labels(train: Table | None, test: Table | None, others: Sequence[Table]) -> Table | None:
-    """Return the table of the training rows' targets, if the training table has none itself."""
+def _labels(
+    train: Table | None, test: Table | None, others: Sequence[Table], sample: Table
+) -> Table | None:
+    """Return the table of the training rows' targets, if the training table has none itself.
+
+    Without ids it has a row for each training row, and the sample's columns but for its ids.
+    """
     if train is None or test is None or set(train.text) - set(test.text):
         return None
     keys = [str(name) for name in train.text if train.text[name].is_unique]
@@ -345,4 +389,8 @@ def _labels(train: Table | None, test: Table | None, others: Sequence[Table]) ->
         matched = any(set(table.text[name]) == set(train.text[name]) for name in shared)
         if matched and set(table.text) - set(train.text):
             return table
+    for table in others:
+        in_order = table.text.shape == (len(train.text), sample.text.shape[1] - 1)
+        if in_order and _TARGETS.search(PurePosixPath(table.name).stem):
+            return replace(table, text=table.text.set_axis([*sample.text.columns[1:]], axis=1))
     return None

@@ -85,7 +85,8 @@ def _kinds(
 def _kind(name: str, table: pd.DataFrame, rows: list[pd.DataFrame], id: str) -> Kind | None:
     """Return the setting that a table belongs in, its keys if they need to be said, and why."""
     keys = key_of(table, rows)
-    if keys and len(keys) < table.shape[1] and coverage(table, keys, rows) >= COVERED:
+    least = REMEMBERED if keys == [id] else COVERED  # an id is no value that others may have
+    if keys and len(keys) < table.shape[1] and coverage(table, keys, rows) >= least:
         return "joined", {}, f"describes each {' and '.join(keys)}"
     for key in _keys(name, table, rows):
         (column,) = key

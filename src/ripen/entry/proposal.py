@@ -14,7 +14,7 @@ from ripen.competition.ids import with_id
 from ripen.competition.metrics import METRICS
 from ripen.core.errors import DataError
 from ripen.data.joining import joined_by
-from ripen.data.raw_rows import labelled, with_numbers
+from ripen.data.raw_rows import in_order, labelled, with_numbers
 from ripen.entry import column_facts, facts, image_facts, joins, sample_ids, split
 from ripen.entry.facts import Ask, Fact, Goal
 from ripen.entry.files import Files, Parts, Table, parts_of
@@ -29,7 +29,11 @@ WIDTH = 100
 MORE = 1.0  # least skewness of amounts
 MOST = 0.5  # share of the rows that are more than 0, and
 WIDE = 100  # ratio of large to small amounts, if some rows are 0
-_NAMED = re.compile(r"\b(evaluation|evaluated|metric|scored)\b.{0,1500}", re.IGNORECASE | re.DOTALL)
+_NAMED = re.compile(
+    r"\b(evaluat(ion|ed)|metrics?|scor(ed|ing)|judged|ranked|measured)\b.{0,1500}",
+    re.IGNORECASE | re.DOTALL,
+)
+_WEIGHT = re.compile(r"(^|_)(weights?|wt|wgt)$|[a-z]W(eight|t)$", re.IGNORECASE)
 Known = tuple[str, str]  # a metric of the registry, and where it is named
 
 
@@ -92,9 +96,9 @@ def registered(page: KagglePage | None, files: Files) -> Known | None:
         return page.registered
     for name, text in files.texts.items():
         # Before these words others may be names of columns.
-        told = _NAMED.search(text)
-        if told and (metric := metric_of(told[0])):
-            return metric, f"{name} names it"
+        for told in _NAMED.finditer(text):
+            if metric := metric_of(told[0]):
+                return metric, f"{name} names it"
     return None
 
 
@@ -117,6 +121,8 @@ def _identified(
     texts = with_numbers(texts, id.name, sample.text[id.in_sample])
     if labels is not None and id.name in labels.text and id.name in train.text:
         texts["train"] = joined_by(id.name, train.text, labels.text)
+    elif labels is not None:
+        texts["train"] = in_order(texts["train"], labels.text, [*map(str, labels.text)])
     return replace(train, text=texts["train"]), replace(test, text=texts["test"]), sample, id
 
 
@@ -138,16 +144,19 @@ def _of_table(
     wanted = train.text[targets].apply(facts.as_numbers, decimal=decimal)
     goal = facts.goal_of(wanted, sample, id, needs(known and known[0]), ask, _allowed(known))
     how = split.of_table(train.text, test.text, id.name, targets, classes=goal.classifies)
+    weight = next((name for name in dropped if _weighs(train.text[name])), "")
+    dropped = [name for name in dropped if name != weight]
     extra = [str(c) for c in test.text if c not in train.text]
     drops = f"{test.name} lacks {'it' if len(dropped) == 1 else 'them'}"
     if extra:
         drops = f"not in both {train.name} and {test.name}"
-    used = {id.name, *targets, *dropped, *extra}
+    used = {id.name, *targets, *dropped, *extra, weight}
     types = column_facts.odd(train.text.drop(columns=used, errors="ignore"), test.text, decimal)
-    beside = [each for name, each in others.items() if name not in given]
+    beside = [each for name, each in others.items() if name not in {*given, *parts.further}]
     joined = joins.of_tables(train, test, beside, targets, id.name)
     names: dict[str, Any] = {"train": train.name, "test": test.name, "sample": sample.name}
     names |= {"labels": parts.labels and parts.labels.name, "drop_unlabelled": bool(unlabelled)}
+    names["further"] = [*parts.further]
     target = goal.tags or (targets if len(targets) > 1 else targets[0])
     return [
         Fact("defaults", ["/kind/table"]),
@@ -155,7 +164,7 @@ def _of_table(
         Fact("csv", form, FORM),  # the sample may have its own
         Fact("id", id.name, id.reason),
         Fact("target", target, "; ".join(filter(None, (reason, unlabelled)))),
-        _columns(types, targets[0] if goal.tags else "", [*dropped, *extra], drops),
+        _columns(types, targets[0] if goal.tags else "", ([*dropped, *extra], drops), weight),
         *_goal(goal, known, wanted, _asked(sample, id)),
         Fact("validation", how.settings, how.reason),
     ]
@@ -174,6 +183,12 @@ def _tables(files: Files, parts: Parts) -> tuple[Table, Table]:
             f"{files.where}: no {'test' if train else 'train'}.csv found. {files.shown}"
         )
     return train, test
+
+
+def _weighs(values: "pd.Series[str]") -> bool:
+    """Whether a column that the training table alone has holds the weights of its rows."""
+    named = _WEIGHT.search(str(values.name)) is not None
+    return named and facts.numeric(values) and bool((pd.to_numeric(values) >= 0).all())
 
 
 def _with_ids(sample: pd.DataFrame, pattern: str) -> pd.DataFrame:
@@ -256,13 +271,17 @@ def _validation(
 
 
 def _columns(
-    types: column_facts.Types, tags: str, drop: Sequence[str] = (), dropped: str = ""
+    types: column_facts.Types,
+    tags: str,
+    drop: tuple[Sequence[str], str] = ((), ""),
+    weight: str = "",
 ) -> Fact:
-    """Return the section `columns`; `dropped` says why columns are, `tags` holds several labels."""
+    """Return the section `columns`; `drop` has a reason, and `tags` holds several labels."""
     given = {
-        "drop": ([*drop], dropped),
+        "drop": drop,
         "types": (types.settings, types.reason),
         "tags": (tags, f"{tags} holds several labels a row"),
+        "weight": (weight, f"the test table lacks {weight}, the weight of a row"),
     }
     found = {key: each for key, each in given.items() if each[0]}
     settings = {key: value for key, (value, _) in found.items()}

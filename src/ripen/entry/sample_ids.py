@@ -94,11 +94,14 @@ def pattern_of(sample: Table, test: Table) -> str:
     first = str(sample.text.columns[0])
     wanted = set(sample.text[first])
     shared = [str(name) for name in sample.text if name in test.text]
-    if any(test.text[name].is_unique for name in _with_values(test, wanted)):
-        return ""
-    if 2 <= len(shared) < min(sample.text.shape[1], test.text.shape[1]):
-        pattern = "_".join(f"{{{name}}}" for name in shared)
+    alone = any(test.text[name].is_unique for name in _with_values(test, wanted))
+    # Beside an id the rows' numbers, or what else each row has; not a target without a value yet.
+    same = [name for name in shared if not alone or test.text[name].nunique() > 1]
+    if 2 <= len(same) < min(sample.text.shape[1], test.text.shape[1]):
+        pattern = "_".join(f"{{{name}}}" for name in same)
         return pattern if _makes(test.text, pattern, sample.text) else ""
+    if alone:
+        return ""
     known = max(wanted, key=len)
     for mark in MARKS:
         pieces = known.split(mark)

@@ -74,7 +74,8 @@ def _pair_apart(train: pd.DataFrame, test: pd.DataFrame, shared: list[str]) -> l
 
     A storm is a name and a year. Columns with a value of its own in most rows are measurements.
     """
-    few = [name for name in shared if 1 < train[name].nunique() <= len(train) / 2][:PAIRED]
+    several = [name for name in shared if min(train[name].nunique(), test[name].nunique()) > 1]
+    few = [name for name in several if train[name].nunique() <= len(train) / 2][:PAIRED]
     for pair in combinations(few, 2):
         both = [part[pair[0]] + " " + part[pair[1]] for part in (train, test)]
         if not both[1][:GLANCE].isin(both[0]).any() and parts.apart(*both):

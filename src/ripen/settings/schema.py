@@ -275,15 +275,16 @@ class Files:
     `sample` is the sample submission. `solution` holds the test labels, if they are known; `more`
     holds labelled rows for the learning curve only. Both are optional. `groups` has a row for each
     id, and the column that `validation` names if the training table lacks it. `labels` has the
-    target of each training row, by its id, if the training table lacks it. `joined` are tables with
-    a row for each value of columns that both parts have, such as each store: their other columns
-    are joined to the rows. `histories` are tables with several rows for each id, such as the orders
-    of a customer, of which a summary is joined (`ripen.data.histories`). `keys` names, by table,
-    the columns that these are joined by, where their names differ from those of the rows or are not
-    those that the tables share: ``{stores.csv: {shop: id}}``. Tables of one name but for "train"
-    and "test", and of the same columns, are one. If `train` and `test` are the same file, the rows
-    without a target are the test rows. Otherwise training rows without a target are an error,
-    unless `drop_unlabelled` leaves them out.
+    target of each training row, by its id, or without ids in the order of the rows, if the training
+    table lacks it. `further` are tables with the columns of `train` and other rows. `joined` are
+    tables with a row for each value of columns that both parts have, such as each store: their
+    other columns are joined to the rows. `histories` are tables with several rows for each id, such
+    as the orders of a customer, of which a summary is joined (`ripen.data.histories`). `keys`
+    names, by table, the columns that these are joined by, where their names differ from those of
+    the rows or are not those that the tables share: ``{stores.csv: {shop: id}}``. Tables of one
+    name but for "train" and "test", and of the same columns, are one. If `train` and `test` are the
+    same file, the rows without a target are the test rows. Otherwise training rows without a target
+    are an error, unless `drop_unlabelled` leaves them out.
     """
 
     train: str = "train.csv"
@@ -293,6 +294,7 @@ class Files:
     more: str = "more.csv"
     groups: str | None = None
     labels: str | None = None
+    further: list[str] | None = None
     joined: list[str] | None = None
     histories: list[str] | None = None
     keys: dict[str, dict[str, str]] | None = None

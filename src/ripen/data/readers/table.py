@@ -17,10 +17,10 @@ from ripen.data import beside
 from ripen.data.column_types import date_format, detect
 from ripen.data.histories import summary
 from ripen.data.joining import described, joined_by, renamed, united
-from ripen.data.raw_rows import labelled, parted, with_numbers, with_tags
+from ripen.data.raw_rows import in_order, labelled, parted, with_numbers, with_tags
 from ripen.data.readers import READERS, Read
 from ripen.data.tables import Expected, category, form, identifier, number, read_table
-from ripen.settings.schema import Column, Competition
+from ripen.settings.schema import Column, Competition, Csv, Files
 
 UNLEARNT = ("identifier", "constant")
 LABELS = {"0": "0", "1": "1", "0.0": "0", "1.0": "1", "False": "0", "True": "1"}
@@ -47,6 +47,8 @@ def read(competition: Competition, layout: Layout) -> Read:
         for part, path in paths.items()
         if part == "train" or path.exists()
     }
+    if files.further:
+        texts["train"] = _with_further(texts["train"], files, raw, csv)
     if files.train == files.test:
         texts["train"], texts["test"] = parted(texts["train"], competition.targets[0])
     texts = {part: with_id(text, competition.id) for part, text in texts.items()}
@@ -88,6 +90,20 @@ def read(competition: Competition, layout: Layout) -> Read:
         together(tables, features),
         beside.columns(competition, layout, index, list(texts.values())),
     )
+
+
+def _with_further(train: pd.DataFrame, files: Files, raw: Path, csv: Csv) -> pd.DataFrame:
+    """Return the training rows of all files, which have the same columns."""
+    tables = {
+        name: read_text(raw / name, csv.separator, csv.encoding) for name in files.further or ()
+    }
+    for name, table in tables.items():
+        if odd := sorted({*map(str, table)} ^ {*map(str, train)}):
+            raise DataError(
+                f"{raw / name}: column '{odd[0]}' is in this or in {files.train} alone. The tables "
+                "of files.further need its columns"
+            )
+    return pd.concat([train, *tables.values()], ignore_index=True)
 
 
 def with_others(
@@ -282,12 +298,16 @@ def with_labels(
 ) -> pd.DataFrame:
     """Return the training table with the columns of its table of labels, matched by id.
 
+    A table of the targets alone, without ids, has them in the order of the rows.
+
     Raises
     ------
     DataError
-        If the ids of the two are not the same, each once.
+        If the ids of the two are not the same, each once, or without ids the rows are not as many.
     """
     id = competition.id
+    if id not in labels and labels.shape == (len(train), len(competition.targets)):
+        return in_order(train, labels, competition.targets)
     if id not in labels or id not in train:
         raise DataError(f"{path}: column '{id}' is missing here or in {competition.files.train}")
     if labels[id].duplicated().any() or set(labels[id]) != set(train[id]):

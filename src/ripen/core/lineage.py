@@ -169,7 +169,7 @@ def _parsed(text: str) -> Any:
 
 
 def competition_of(stage: str) -> str:
-    """Return the competition of a stage's instance, such as "fit@titanic.svm"; "" of none."""
+    """Return the competition of a stage's instance, such as "fit@titanic.svm", or ""."""
     return stage.partition("@")[2].partition(".")[0]
 
 

@@ -32,7 +32,7 @@ MEASURED = {
     "bytes": "the size of the images' files",
     "brightness": "the images' brightness",
 }
-"""What the index says of images, which is no column of a file."""
+"""Columns of the index that describe images; no file has them."""
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 

@@ -91,7 +91,7 @@ def missing(fit: Fit) -> list[int]:
 def for_test_rows(fit: Fit) -> Iterator[Fitted]:
     """Fit the models whose mean outputs are those of the test rows: of all rows, or of the folds.
 
-    Each is valid until the next one is asked for.
+    Each is valid until the next one is drawn.
     """
     folds = fit.folds()
     if fit.refits or not folds:

@@ -278,10 +278,10 @@ class Files:
     target of each training row, by its id, if the training table lacks it. `joined` are tables with
     a row for each value of columns that both parts have, such as each store: their other columns
     are joined to the rows. `histories` are tables with several rows for each id, such as the orders
-    of a customer, of which a summary is joined (`ripen.data.histories`). `keys` names, by table,
-    the columns that these are joined by, where their names differ from those of the rows or are not
-    those that the tables share: ``{stores.csv: {shop: id}}``. Tables of one name but for "train"
-    and "test", and of the same columns, are one. If `train` and `test` are the same file, the rows
+    of a customer: a summary of them is joined (`ripen.data.histories`). `keys` names, by table, the
+    columns to join by, where they are named differently in the rows or are not the shared ones:
+    ``{stores.csv: {shop: id}}``. Tables with the same columns, whose names differ only in "train"
+    and "test", are one. If `train` and `test` are the same file, the rows
     without a target are the test rows. Otherwise training rows without a target are an error,
     unless `drop_unlabelled` leaves them out.
     """

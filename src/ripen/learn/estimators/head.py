@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # engines import torch
     from ripen.nets.engines.engine import Engine
 
 FOLDER, DEPLOY = "head", "head.prototxt"
-SHARD = 1000  # rows in a file, of which Caffe keeps one in memory
+SHARD = 1000  # rows in a file: Caffe keeps one file in memory
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]
 

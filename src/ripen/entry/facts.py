@@ -40,7 +40,7 @@ class Ask(Protocol):
     """Chooses one of several options; the likeliest comes first."""
 
     def __call__(self, key: str, options: Sequence[str], reason: str) -> str:
-        """Decide on a fact; `reason` says why the files do not."""
+        """Decide on a fact; `reason` is why the files do not."""
 
 
 @dataclass(frozen=True)

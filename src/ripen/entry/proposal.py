@@ -239,7 +239,7 @@ def _validation(
 ) -> Fact:
     """Return how images are validated where it is not their kind's way.
 
-    `groups` has a table and its column of subjects; `rare` says why classes cannot be stratified.
+    `groups` has a table and its column of subjects; `rare` is why classes cannot be stratified.
     """
     how = split.in_names(labels.known, ids)
     if groups:
@@ -258,7 +258,7 @@ def _validation(
 def _columns(
     types: column_facts.Types, tags: str, drop: Sequence[str] = (), dropped: str = ""
 ) -> Fact:
-    """Return the section `columns`; `dropped` says why columns are, `tags` holds several labels."""
+    """Return the section `columns`. `dropped` is the reason for `drop`; `tags` is a column."""
     given = {
         "drop": ([*drop], dropped),
         "types": (types.settings, types.reason),

@@ -82,13 +82,7 @@ def _read(file: Path, size: int | None) -> Imported:
 
 
 def _images_of(net: NetParameter, file: Path) -> tuple[str, tuple[int, ...]]:
-    """Return the blob and the shape of a net's images.
-
-    Raises
-    ------
-    DataError
-        If it takes anything else.
-    """
+    """Return the blob and the shape of a net's images; refuse any other input."""
     inputs = {
         layer.top[0]: tuple(map(int, layer.input_param.shape[0].dim))
         for layer in net.layer
@@ -102,13 +96,7 @@ def _images_of(net: NetParameter, file: Path) -> tuple[str, tuple[int, ...]]:
 
 
 def _check_scores(net: caffe.Net, file: Path) -> None:
-    """Check that a net has one output, of a score for each class.
-
-    Raises
-    ------
-    DataError
-        If it has not.
-    """
+    """Refuse a net without exactly one output, of a score for each class."""
     scores = net.blobs[net.outputs[0]].shape
     if len(net.outputs) != 1 or len(scores) < 2 or max(scores[2:], default=1) > 1:
         found = ", ".join(f"{name} {net.blobs[name].shape}" for name in net.outputs)

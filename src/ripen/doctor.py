@@ -156,7 +156,7 @@ def _mirror(environment: Mapping[str, str]) -> Finding:
     given = environment.get("RIPEN_MIRROR")
     if given and Path(given).is_dir():
         return Finding("mirror", "works", given)
-    found = f"RIPEN_MIRROR is '{given}', which is no folder" if given else "none"
+    found = f"RIPEN_MIRROR is '{given}', which is not a folder" if given else "none"
     return Finding("mirror", "optional", found, "export RIPEN_MIRROR=FOLDER, if you have copies")
 
 

@@ -49,7 +49,7 @@ class Unit:
     ----------
     competition : str
     name : str
-        The model; "" for what is none.
+        The model; "" for a sweep, a blend or a report.
     stage : str
         As DVC names it.
     cost : float
@@ -152,8 +152,8 @@ def spend(
     known : dict of str to float
         As `guess` takes it; gets the times of this run.
     left : callable
-        Returns the seconds that are left for a unit. Of a competition's first model, with which a
-        submission stands or falls, it is asked for all of them, with none kept for what follows.
+        Returns the seconds that are left for a unit. Its argument is True for a competition's first
+        model, without which there is no submission: then no time is kept for later stages.
     dvc : callable
         Runs a unit within some seconds, and returns how many it took, 0 if there was nothing to
         do; None if it was stopped.

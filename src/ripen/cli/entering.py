@@ -61,7 +61,7 @@ def check(chosen: argparse.Namespace) -> int:
     # Importing pandas takes a second, which the other commands need not wait.
     from ripen.entry.check import check as examine
 
-    examine(chosen.competition)
+    examine(known(chosen.competition))
     return 0
 
 

@@ -98,7 +98,7 @@ class View:
         self._console, self.times, self._clock = console, times, clock
         self._left = dict.fromkeys(stages)
         self._total, self._start = len(stages), clock()
-        self._ran: dict[str, int] = {}  # the competitions, of which a stage ran, and their lanes
+        self._ran: dict[str, int] = {}  # the lane of each competition that has run a stage
         self._count = 0
         self._lanes = defaultdict[int, Lane](Lane)
         self._spinner = Spinner("dots")
@@ -159,8 +159,8 @@ class View:
     def guess(self) -> float | None:
         """Return the seconds that are left at most, None where nothing is known.
 
-        Of a competition of which a stage ran, all later ones are taken to run: DVC looks at each
-        only when its turn comes.
+        Once a stage of a competition has run, all its later stages are expected to run: DVC checks
+        each only when its turn comes.
         """
         found = [
             self._guess(lane, [s for s in self._left if self._ran.get(competition_of(s)) == number])

@@ -102,7 +102,7 @@ def refresh(competitions: Sequence[str], *, every: bool) -> None:
     ----------
     competitions : sequence of str
     every : bool
-        Whether these are all chosen ones, of which some may not be on Kaggle.
+        Whether these are all chosen competitions. Those not on Kaggle are then skipped.
     """
     from ripen.kaggle import submit as sending
 

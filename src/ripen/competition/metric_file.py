@@ -145,9 +145,9 @@ def _called(function: Callable[..., Any], path: Path) -> Callable[..., float]:
         try:
             value = float(found)
         except (TypeError, ValueError):
-            raise DataError(f"{path}: score returned {found!r}, which is no number") from None
+            raise DataError(f"{path}: score returned {found!r}, which is not a number") from None
         if not np.isfinite(value):
-            raise DataError(f"{path}: score returned {value}, which is no finite number")
+            raise DataError(f"{path}: score returned {value}, which is not a finite number")
         return value
 
     return score

@@ -35,7 +35,6 @@ FOLDER = Path("src", *PACKAGE.split("."))
 EMPTY = FOLDER / "__init__.py"
 """A file without code, on which stages depend for a competition that has none of its own."""
 FEATURES = "features"
-HOOKS = ("generate", "bayes", "draw")
 
 
 def code(name: str) -> Path:

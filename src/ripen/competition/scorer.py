@@ -271,6 +271,30 @@ def row_column(
     DataError
         If a row with a known target has no value.
     """
+    found, seen = _looked_up(name, tables, competition, index)
+    scored = index.known() & (index.rows["part"] != "more") & (index.rows["problem"] == "")
+    lacking = index.rows[scored & found.isna()]
+    if len(lacking):
+        row = lacking.iloc[0]
+        files = ", ".join(path.name for path in tables.get(row["part"], [])) or "the index"
+        raise DataError(
+            f"{files}: metric '{metric}' takes column '{name}', which row '{row['id']}' lacks"
+            f"{nearest(name, [] if name in seen else seen)}"
+        )
+    texts, deciding = np.asarray(found.fillna(""), dtype=object), np.asarray(scored)
+    typed = _typed(texts, texts[deciding])
+    decimal = competition.csv.decimal
+    if decimal == "." or typed is not texts:
+        return typed
+    pointed = np.array([text.replace(decimal, ".") for text in texts], dtype=object)
+    numbers = _typed(pointed, pointed[deciding])
+    return texts if numbers is pointed else numbers
+
+
+def _looked_up(
+    name: str, tables: Mapping[str, list[Path]], competition: Competition, index: Index
+) -> tuple["pd.Series[Any]", list[str]]:
+    """Return a column for each row of the index, missing where no table has it, and all names."""
     found = pd.Series(index.rows.get(name), index.rows.index, dtype=object)
     seen: list[str] = []
     id, csv = competition.id, competition.csv
@@ -282,22 +306,7 @@ def row_column(
             if name in table and id in table:
                 values = table.drop_duplicates(id).set_index(id)[name]
                 found[rows] = values.reindex(index.rows.loc[rows, "id"]).to_numpy()
-    scored = index.known() & (index.rows["part"] != "more") & (index.rows["problem"] == "")
-    lacking = index.rows[scored & found.isna()]
-    if len(lacking):
-        row = lacking.iloc[0]
-        files = ", ".join(path.name for path in tables.get(row["part"], [])) or "the index"
-        raise DataError(
-            f"{files}: metric '{metric}' takes column '{name}', which row '{row['id']}' lacks"
-            f"{nearest(name, [] if name in seen else seen)}"
-        )
-    texts = np.asarray(found.fillna(""), dtype=object)
-    typed = _typed(texts, texts[np.asarray(scored)])
-    if csv.decimal == "." or typed is not texts:
-        return typed
-    pointed = np.array([text.replace(csv.decimal, ".") for text in texts], dtype=object)
-    numbers = _typed(pointed, pointed[np.asarray(scored)])
-    return texts if numbers is pointed else numbers
+    return found, seen
 
 
 def _typed(values: NDArray[Any], deciding: NDArray[Any] | None = None) -> NDArray[Any]:

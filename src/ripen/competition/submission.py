@@ -107,12 +107,11 @@ def placed(sample: pd.DataFrame, where: Path, competition: Competition, index: I
     ids, test = sample[column], _test_ids(index).drop_duplicates()
     places = pd.Series(np.arange(len(test)), test.to_numpy())
     if len(names) == 1 and not ids.isin(test).any():
-        both = [
-            (f"{id}_{name}", place, output)
+        melted = {
+            f"{id}_{name}": (place, output)
             for place, id in enumerate(test)
             for name, output in _outputs(index).items()
-        ]
-        melted = {name: (place, output) for name, place, output in both}
+        }
         if ids.isin(melted).all() and len(ids):
             rows, outputs = np.array([melted[id] for id in ids], np.int64).T
             if len(lacking := np.setdiff1d(np.arange(len(test)), rows)):

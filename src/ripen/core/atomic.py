@@ -20,9 +20,9 @@ _IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY)
 def replacing(path: Path) -> Iterator[Path]:
     """Yield an empty temporary file in the same folder, which replaces `path` when the block ends.
 
-    Its name is random: nobody can put a link there, and two processes that write the same file have
-    a temporary file each. When the block raises, the temporary file is removed and `path` is
-    unchanged.
+    Its name is random, so that another user cannot put a link there in advance, and two processes
+    that write the same file have separate temporary files. When the block raises, the temporary
+    file is removed and `path` is unchanged.
 
     Raises
     ------

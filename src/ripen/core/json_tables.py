@@ -16,7 +16,7 @@ from ripen.core.errors import DataError
 
 SUFFIX = ".json"
 FEW = 30  # numbers in a list: each becomes a column, of more their distribution and box means
-ROW = 64  # numbers in a cell of text that is no text
+ROW = 64  # numbers in a cell: it then holds an array, not text
 BOX = 8  # boxes along a side of a square of numbers, such as an image
 QUANTILES = {"min": 0.0, "low": 0.05, "median": 0.5, "high": 0.95, "max": 1.0}
 

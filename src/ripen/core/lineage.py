@@ -71,14 +71,12 @@ def stage_hash(stage: str, key: str, root: Path = Path(), content: Content | Non
     return _hash(_inputs(stages(root)[f"{stage}@{key}"], root, (), content or _content))
 
 
-def model_hash(
-    competition: str, model: str, root: Path = Path(), content: Content | None = None
-) -> str:
+def model_hash(competition: str, model: str, content: Content | None = None) -> str:
     """Hash the inputs of a model, whichever stage fits it (`stage_hash`)."""
     if model == BLEND:
-        return stage_hash(BLEND, competition, root, content)
-    stage = model_stage(competition, model, root)
-    return stage_hash(stage, f"{competition}.{model}", root, content)
+        return stage_hash(BLEND, competition, content=content)
+    stage = model_stage(competition, model)
+    return stage_hash(stage, f"{competition}.{model}", content=content)
 
 
 def model_stage(competition: str, model: str, root: Path = Path()) -> str:
@@ -96,14 +94,12 @@ def model_stage(competition: str, model: str, root: Path = Path()) -> str:
     raise DataError(f"{root / PIPELINE}: no stage fits {model} of {competition}")
 
 
-def made_from(stage: str, key: str, root: Path = Path(), without: Collection[str] = ()) -> str:
+def made_from(stage: str, key: str, without: Collection[str] = ()) -> str:
     """Hash the contents of a stage's dependencies: data and code, no settings.
 
     Parameters
     ----------
     stage, key : str
-    root : Path
-        The folder of dvc.yaml.
     without : collection of str
         Dependencies to leave out.
 
@@ -112,8 +108,8 @@ def made_from(stage: str, key: str, root: Path = Path(), without: Collection[str
     DataError
         If a dependency is missing.
     """
-    deps = stages(root)[f"{stage}@{key}"]["deps"]
-    return _hash([[dep, _content(root / dep)] for dep in sorted(deps) if dep not in without])
+    deps = stages()[f"{stage}@{key}"]["deps"]
+    return _hash([[dep, _content(Path(dep))] for dep in sorted(deps) if dep not in without])
 
 
 def files(stage: str, key: str, root: Path = Path()) -> list[Path]:
@@ -169,7 +165,7 @@ def _parsed(text: str) -> Any:
 
 
 def competition_of(stage: str) -> str:
-    """Return the competition of a stage's instance, such as "fit@titanic.svm"; "" of none."""
+    """Return the competition of a stage's instance, such as "fit@titanic.svm", or ""."""
     return stage.partition("@")[2].partition(".")[0]
 
 

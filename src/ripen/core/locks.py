@@ -13,7 +13,7 @@ from ripen.core.errors import RipenError
 def hold(file: Path, busy: RipenError, timeout: float = 0) -> Iterator[None]:
     """Hold a lock on a file, which is created if needed, and stays.
 
-    A file system without locks is used without.
+    On a file system without locks none is held.
 
     Parameters
     ----------

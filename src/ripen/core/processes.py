@@ -45,14 +45,14 @@ def check_port(host: str, port: int, command: str, usual: int) -> None:
 
 
 def end(process: "subprocess.Popen[Any]", sent: signal.Signals, seconds: float) -> None:
-    """End a process and its descendants, if it runs: by a signal, and what is left by force.
+    """End a process and its descendants, if it runs: by a signal, then by force.
 
     Parameters
     ----------
     process : Popen
     sent : Signals
     seconds : float
-        What the signal may take.
+        How long to wait before the ones left are killed.
     """
     if process.poll() is not None:
         return

@@ -41,7 +41,7 @@ _MEANINGS = (
         "the store was made by another version of Optuna. Copy it, then run: "
         "optuna storage upgrade --storage {address}",
     ),
-    # What is left of a store that was not made whole: of before `make_whole`, or of other programs.
+    # A store whose making was interrupted, by another program or before `make_whole` existed.
     ("operationalerror) table", _HALF_MADE),
     ("operationalerror) no such table", _HALF_MADE),
     ("not a database", "the file is not an SQLite database. Move it away, or choose another"),

@@ -135,7 +135,7 @@ def _address(command: Sequence[str]) -> str:
     """Return the warm process's socket, that of DVC's warm process included; "" if none."""
     if ADDRESS in os.environ or (owner := _dvc()) is None:
         return os.environ.get(ADDRESS, "")
-    # In the clone, where nobody else may write; short, as a socket's name must be.
+    # In the clone, where other users may not write; short, because a socket's name must be.
     address = OF_DVC.format(owner)
     if not os.path.exists(address):
         _opened(address, owner, command, os.environ)

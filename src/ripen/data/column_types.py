@@ -52,7 +52,7 @@ DATES = (
     "%d %b %Y", "%b %d, %Y", "%B %d, %Y", "%H:%M:%S", "%H:%M",
 )  # fmt: skip
 
-UNIX = "unix"  # seconds or milliseconds since 1970, under a name that says so
+UNIX = "unix"  # seconds or milliseconds since 1970, in a column named like a time
 _UNIX_NAME = re.compile(r"time|date|stamp|unix|epoch", re.IGNORECASE)
 MILLISECONDS = 1e11
 _UNIX = r"[1-9]\d{8,9}(?:\d{3})?(?:\.0)?"  # from 1973 on
@@ -199,7 +199,7 @@ def _calendar_format(values: "pd.Series[str]") -> str | None:
 
 
 def is_unix(values: "pd.Series[str]") -> bool:
-    """Whether values are seconds or milliseconds since 1970, under a name that says so."""
+    """Whether values are seconds or milliseconds since 1970, in a column named like a time."""
     if not _UNIX_NAME.search(str(values.name)):
         return False
     given = values[~values.isin(MISSING)]

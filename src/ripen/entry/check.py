@@ -4,9 +4,7 @@ from pathlib import Path
 
 from ripen.competition import index as indexes
 from ripen.competition.tasks import TASKS
-from ripen.core.errors import UsageError
 from ripen.core.layout import Layout
-from ripen.core.registry import nearest
 from ripen.judge import terminal
 from ripen.judge.data_report import DataReport, examine
 from ripen.settings import compose as config
@@ -20,13 +18,9 @@ def check(name: str, conf: Path = CONF) -> None:
 
     Raises
     ------
-    UsageError
-        If there is no such competition.
     DataError
         If its files do not fit its settings.
     """
-    if name not in (names := config.available(conf)):
-        raise UsageError(f"unknown competition '{name}'{nearest(name, names)}")
     terminal.show_data_report(name, report(name, conf))
 
 

@@ -20,7 +20,7 @@ from ripen.entry.sample_ids import Id
 
 TAGS = 200  # labels that a row may have several of, at most: each takes a fit of its own
 CLASSES = 20  # a target with more distinct whole numbers is a regression
-RARE = 0.25  # share of a class, below which its label is seldom what is asked for
+RARE = 0.25  # share of a class, below which a submission seldom holds labels
 ZEROS, ONES = frozenset({"0", "0.0", "False"}), frozenset({"1", "1.0", "True"})
 FEW = 5  # distinct numbers, and rows of one
 UNEQUAL = 4  # times as many rows of one number as of another
@@ -37,10 +37,10 @@ _STRINGS = re.compile(r"rle|pixels|mask|bbox|box|polygon|segment|prediction_?str
 
 
 class Ask(Protocol):
-    """Chooses one of several options, the likeliest of which comes first."""
+    """Chooses one of several options; the likeliest comes first."""
 
     def __call__(self, key: str, options: Sequence[str], reason: str) -> str:
-        """Decide on a fact; `reason` says why the files do not."""
+        """Decide on a fact; `reason` is why the files do not."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def target_of(
 
 
 def _unlike(name: str, text: pd.DataFrame, asked: str) -> tuple[bool, bool, float]:
-    """Return a key that sorts likely targets first: no date, and named like what is asked for."""
+    """Return a key that sorts likely targets first: no date, and named like the sample's column."""
     lower, asked = name.lower(), asked.lower()
     ratio = SequenceMatcher(None, lower, asked).ratio()
     return date_format(text[name]) is not None, asked not in lower, -ratio
@@ -195,8 +195,8 @@ def goal_of(
         if set(target) < set(names):
             more = ", ".join(sorted(set(names) - set(target))[:5])
             raise DataError(
-                f"{sample.name}: asks for the probability of {more} too, of which there is no "
-                "training row: ripen cannot learn it. Remove the column, and add it to the "
+                f"{sample.name}: asks for the probability of {more} too, which has no training "
+                "row: ripen cannot learn it. Remove the column, and add it to the "
                 "submission"
             )
         raise DataError(

@@ -17,7 +17,9 @@ COVERED = 0.5  # least share of the rows, of each part, that a table describes, 
 REMEMBERED = 0.2  # that have a history
 _ROW = re.compile(r"_?(id|idx|code|key|no|nr|number|name)$")
 
-Kind = tuple[str, dict[str, str], str]  # a section, the keys if they need to be said, and why
+Kind = tuple[
+    str, dict[str, str], str
+]  # a section, the keys if the settings must name them, and why
 
 
 @dataclass
@@ -83,7 +85,7 @@ def _kinds(
 
 
 def _kind(name: str, table: pd.DataFrame, rows: list[pd.DataFrame], id: str) -> Kind | None:
-    """Return the setting that a table belongs in, its keys if they need to be said, and why."""
+    """Return a table's section, its keys if the settings must name them, and why."""
     keys = key_of(table, rows)
     least = REMEMBERED if keys == [id] else COVERED  # an id is no value that others may have
     if keys and len(keys) < table.shape[1] and coverage(table, keys, rows) >= least:

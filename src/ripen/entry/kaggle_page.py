@@ -75,14 +75,11 @@ def read(slug: str) -> KagglePage:
     SourceError
         If Kaggle refuses, does not know the competition, or is unreachable.
     """
-    from kagglesdk.competitions.types import competition_api_service as types
-
     api, advice = kaggle_client.connect(), kaggle_client.advice(slug)
-    competition = types.ApiGetCompetitionRequest()
-    pages = types.ApiListCompetitionPagesRequest()
-    files = types.ApiListDataFilesRequest()
-    for request in (competition, pages, files):
-        request.competition_name = slug
+    competition, pages, files = (
+        kaggle_client.request(name, competition_name=slug)
+        for name in ("GetCompetition", "ListCompetitionPages", "ListDataFiles")
+    )
 
     def asked() -> KagglePage:
         facts = ask(api, "get_competition", competition, _Facts, advice)

@@ -254,7 +254,7 @@ def _validation(
 ) -> Fact:
     """Return how images are validated where it is not their kind's way.
 
-    `groups` has a table and its column of subjects; `rare` says why classes cannot be stratified.
+    `groups` has a table and its column of subjects; `rare` is why classes cannot be stratified.
     """
     how = split.in_names(labels.known, ids)
     if groups:

@@ -16,7 +16,7 @@ from ripen.data.column_types import convert, date_format, detect
 from ripen.entry.files import Files, Table
 
 FOLDS = 5
-PAIRED = 12  # columns, of which two may make up a group
+PAIRED = 12  # columns whose pairs are tried as groups
 GLANCE = 200  # test rows that are looked at before all are
 _SUBJECT = re.compile(r"(^|_)id$|[a-z]I[dD]$|patient|subject|person|group|user|case", re.IGNORECASE)
 
@@ -70,7 +70,7 @@ def of_table(
 
 
 def _pair_apart(train: pd.DataFrame, test: pd.DataFrame, shared: list[str]) -> list[str]:
-    """Return two columns that together name entities of which none is in both parts; else [].
+    """Return two columns that together name entities, each in one part only; else [].
 
     A storm is a name and a year. Columns with a value of its own in most rows are measurements.
     """
@@ -105,7 +105,7 @@ def _typed(train: pd.DataFrame, test: pd.DataFrame, name: str) -> "tuple[pd.Seri
 def in_names(known: Mapping[str, str], test: Iterable[str]) -> Split | None:
     """Return the groups of a split by subjects in images' names, ``10_left``; None without them.
 
-    A subject that is a class, or of which there are no more than classes, is none.
+    Names of classes are no subjects, nor are names that are no more than the classes.
 
     Parameters
     ----------
@@ -130,8 +130,8 @@ def of_images(
 ) -> tuple[Table, str] | None:
     """Return the table that names the subject of each training image, and the column with it.
 
-    A subject is in one part alone, and a number is one only if its column's name says so: an age
-    or a size is none. A date is none either.
+    Each subject is in one part only. Dates are not subjects, and numbers only in a column named
+    like one: an age or a size is not.
 
     Parameters
     ----------

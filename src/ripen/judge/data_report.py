@@ -32,7 +32,7 @@ MEASURED = {
     "bytes": "the size of the images' files",
     "brightness": "the images' brightness",
 }
-"""What the index says of images, which is no column of a file."""
+"""Columns of the index that describe images; no file has them."""
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -243,7 +243,7 @@ def levels(data: _Data) -> Iterator[Finding]:
             f"{found[name][1]}{found[name][0]:.1%} of the test rows)" for name in names
         )
         columns = "1 column" if len(found) == 1 else f"{len(found)} columns"
-        yield Finding("new categories", f"in {columns}: {shown}", grave=False)
+        yield Finding("new categories", f"in {columns}: {shown}")
 
 
 def _some_of(values: "pd.Series[str]") -> str:

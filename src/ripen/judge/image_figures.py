@@ -21,8 +21,7 @@ from ripen.core.atomic import write_text
 from ripen.core.frames import read_frame, write_frame
 from ripen.core.layout import Layout
 from ripen.data.card import jpeg
-from ripen.data.decode import decode as read
-from ripen.data.decode import open_archives as opened
+from ripen.data.decode import decode, open_archives
 from ripen.judge.scoring import Scored
 from ripen.settings.schema import Competition
 
@@ -61,11 +60,11 @@ def open_images(
     """
     rows, columns = index.rows, competition.columns
     if "archive" in rows:
-        with opened(layout.raw) as archives:
+        with open_archives(layout.raw) as archives:
 
             def image(row: int) -> Image.Image:
                 archive, name = str(rows.at[row, "archive"]), str(rows.at[row, "name"])
-                return read(archives[archive].read(name), name, (LARGE, LARGE))
+                return decode(archives[archive].read(name), name, (LARGE, LARGE))
 
             yield RowImages(image, lambda row: str(rows.at[row, "name"]))
     elif columns is not None and columns.shape is not None:
@@ -84,12 +83,12 @@ def open_images(
 # --- The worst mistakes --------------------------------------------------------------------------
 
 
-def worst(one: Scored, classes: Sequence[str], limit: int = WORST) -> pd.DataFrame:
+def worst(one: Scored, classes: Sequence[str]) -> pd.DataFrame:
     """Return a model's mistakes, the least probability of the right class first.
 
     Returns
     -------
-    DataFrame of at most `limit` rows
+    DataFrame of at most `WORST` rows
         Columns row, actual, predicted (classes), probability (of the predicted class) and
         probability_of_actual.
     """
@@ -105,7 +104,7 @@ def worst(one: Scored, classes: Sequence[str], limit: int = WORST) -> pd.DataFra
         }
     ).round(DECIMALS)
     wrong: pd.DataFrame = everything[predicted != labels]
-    return wrong.sort_values(["probability_of_actual", "row"], ignore_index=True).head(limit)
+    return wrong.sort_values(["probability_of_actual", "row"], ignore_index=True).head(WORST)
 
 
 def draw_mistakes(one: Scored, classes: Sequence[str], images: RowImages, folder: Path) -> None:

@@ -27,7 +27,7 @@ FOLDER = Path("submissions")
 LOCKS = Path(".ripen")
 Status = Literal["sending", "sent", "scored", "error"]
 _FORMER = {"pending": "sent", "complete": "scored"}  # the words of ripen's first release
-FEWEST = 3  # submissions of which ranks are compared
+FEWEST = 3  # submissions whose ranks are compared
 _AGREES, _DISAGREES = 0.8, 0.4  # rank correlations
 
 

@@ -144,7 +144,7 @@ def _follow(job: Job, api: Any, entry: Submission) -> None:
 
 
 def _judged(entry: Submission, verdict: Verdict) -> Submission:
-    """Return the entry with what Kaggle says of it."""
+    """Return the entry with its status and scores on Kaggle."""
     return replace(
         entry,
         ref=verdict.ref or entry.ref,

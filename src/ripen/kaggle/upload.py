@@ -112,10 +112,7 @@ def allowance(api: Any, name: str, competition: str) -> int | None:
         If it takes notebooks only, nothing any more, or nothing more today; or if Kaggle refuses,
         or is unreachable.
     """
-    from kagglesdk.competitions.types import competition_api_service as types
-
-    request = types.ApiGetCompetitionRequest()
-    request.competition_name = competition
+    request = kaggle_client.request("GetCompetition", competition_name=competition)
     rules = retried(lambda: ask(api, "get_competition", request, Rules, _advice(competition)))
     if rules.is_kernels_submissions_only:
         raise SourceError(
@@ -142,10 +139,7 @@ def allowance(api: Any, name: str, competition: str) -> int | None:
 
 def limits_of(api: Any, competition: str) -> Limits | None:
     """Return today's limits; None where Kaggle does not say, which prevents no submission."""
-    from kagglesdk.competitions.types import competition_api_service as types
-
-    request = types.ApiGetSubmissionLimitsRequest()
-    request.competition_name = competition
+    request = kaggle_client.request("GetSubmissionLimits", competition_name=competition)
     with contextlib.suppress(SourceError, Interrupted):
         return ask(api, "get_submission_limits", request, Limits)
     return None
@@ -174,12 +168,14 @@ def upload(api: Any, competition: str, file: Path) -> str:
         If Kaggle refuses it, or is unreachable.
     """
     from kaggle.models.kaggle_models_extended import ResumableUploadResult as Result
-    from kagglesdk.competitions.types import competition_api_service as types
 
-    request = types.ApiStartSubmissionUploadRequest()
-    request.competition_name, request.file_name = competition, file.name
-    request.content_length = file.stat().st_size
-    request.last_modified_epoch_seconds = int(file.stat().st_mtime)
+    request = kaggle_client.request(
+        "StartSubmissionUpload",
+        competition_name=competition,
+        file_name=file.name,
+        content_length=file.stat().st_size,
+        last_modified_epoch_seconds=int(file.stat().st_mtime),
+    )
 
     def start() -> _Place:
         return ask(api, "start_submission_upload", request, _Place, _advice(competition))
@@ -227,11 +223,12 @@ def create(api: Any, competition: str, token: str, message: str) -> int:
     Unsure
         If the connection or the answer leaves it unknown whether it counts.
     """
-    from kagglesdk.competitions.types import competition_api_service as types
-
-    request = types.ApiCreateSubmissionRequest()
-    request.competition_name, request.blob_file_tokens = competition, token
-    request.submission_description = message
+    request = kaggle_client.request(
+        "CreateSubmission",
+        competition_name=competition,
+        blob_file_tokens=token,
+        submission_description=message,
+    )
     look = (
         f"It may have arrived: see {SITE}/c/{competition}/submissions. The same command looks "
         "there first, and sends it only if it did not"
@@ -255,10 +252,7 @@ def listed(api: Any, competition: str) -> list[Verdict]:
     SourceError
         If Kaggle refuses, or is unreachable.
     """
-    from kagglesdk.competitions.types import competition_api_service as types
-
-    request = types.ApiListSubmissionsRequest()
-    request.competition_name, request.page_size = competition, PAGE
+    request = kaggle_client.request("ListSubmissions", competition_name=competition, page_size=PAGE)
     found = retried(lambda: ask(api, "list_submissions", request, _Verdicts, _advice(competition)))
     return found.submissions
 
@@ -298,10 +292,7 @@ def wait(api: Any, ref: int) -> Verdict:
     SourceError
         If Kaggle is unreachable, or its answer is not understood.
     """
-    from kagglesdk.competitions.types import competition_api_service as types
-
-    request = types.ApiGetSubmissionRequest()
-    request.ref = ref
+    request = kaggle_client.request("GetSubmission", ref=ref)
     end = time.monotonic() + PATIENCE
     while True:
         verdict = retried(lambda: ask(api, "get_submission", request, Verdict))
@@ -331,11 +322,9 @@ def standing(api: Any, competition: str, score: str) -> tuple[int, int] | None:
 
 def _leaderboard(api: Any, competition: str) -> list[float]:
     """Return the teams' public scores, best first."""
-    from kagglesdk.competitions.types import competition_api_service as types
-
-    request = types.ApiGetLeaderboardRequest()
-    request.competition_name, request.override_public = competition, True
-    request.page_size = PAGE
+    request = kaggle_client.request(
+        "GetLeaderboard", competition_name=competition, override_public=True, page_size=PAGE
+    )
     scores: list[float] = []
     for _ in range(PAGES):
         found = retried(lambda: ask(api, "get_leaderboard", request, _Teams, _advice(competition)))

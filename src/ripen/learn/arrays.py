@@ -38,10 +38,10 @@ def write_rows(
     x : float32 ndarray of shape (n, …)
     y : ndarray of shape (n,), or (n, k) of several targets
     order : int64 ndarray, optional
-        Rows to write, in any order; all in theirs where it is not given.
+        Rows to write, in any order; by default all, in their own order.
     shard : int, optional
-        Rows in a file, `name_0.h5` and so on, of which Caffe keeps one in memory; all are in
-        `name.h5` where it is not given.
+        Rows in each file, `name_0.h5` and so on: Caffe keeps one file in memory. By default all
+        are in `name.h5`.
 
     Returns
     -------

@@ -119,7 +119,7 @@ def _filled(
 def on_a_device(competition: Competition) -> Competition:
     """Name a device in place of "auto", and a batch of images that suits it.
 
-    So `params.yaml` says what computes, and DVC tells results of a GPU from those of a processor.
+    So `params.yaml` has the device, and DVC can tell a GPU's results from a processor's.
     "auto" is a GPU only where `reproducibility` is "fast": none gives the processor's bytes.
     """
     device = competition.device

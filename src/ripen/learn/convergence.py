@@ -27,7 +27,7 @@ class Reason(StrEnum):
 
 @dataclass
 class Convergence:
-    """Watches the checks of a training and says when to end it.
+    """Watches the checks of a training, and decides when to end it.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Convergence:
 
     @classmethod
     def of(cls, train: Train, max_iter: int) -> Self:
-        """Return what the settings say."""
+        """Return the watch that the settings describe."""
         return cls(train.tolerance, train.patience, train.early_stopping, max_iter)
 
     def check(self, iteration: int, loss: float, validation_loss: float) -> Reason | None:

@@ -155,17 +155,17 @@ class Estimator:
         What a row is: ["table"], ["images"], or names of features, side by side; "table" among
         them for the columns beside the images.
     folds : int, optional
-        In how many of the folds rows are held out; all where it is not given.
+        In how many of the folds rows are held out; by default all.
     seeds : int, optional
         With how many seeds it is fitted; their outputs are averaged.
     rows : int, optional
-        From how many rows it learns at most, drawn at random; where it is not given from all, or
-        as many as it learns from in minutes.
+        From how many rows it learns at most, drawn at random; by default all, or as many as it
+        learns from in minutes.
     tune : Tune, optional
         How some of its settings are chosen, for each fold among its training rows.
     transform : "log1p" or "none", optional
-        What is learnt of a regression's targets: log(1 + y), or the targets themselves. Where it is
-        not given the metric says it.
+        What is learnt of a regression's targets: log(1 + y), or the targets themselves. By default
+        the metric decides.
     """
 
     inputs: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["table"])
@@ -177,7 +177,7 @@ class Estimator:
 
     refits: ClassVar[bool | None] = None
     """Whether the test rows are predicted by a model of all labelled rows, or by the mean of the
-    folds' models; None where the splitter says it."""
+    folds' models; None to leave it to the splitter."""
     learns: ClassVar[bool] = True
     has_learning_curve: ClassVar[bool] = True
     does: ClassVar[str] = ""
@@ -210,7 +210,7 @@ class Estimator:
         return replace(self, transform=metric.transform)
 
     def refusal(self, task: Task) -> str:
-        """Say why it cannot fit at all, and what to do about it; "" if it can."""
+        """Return why it cannot fit at all, and what to do about it; "" if it can."""
         if self.needs and importlib.util.find_spec(self.needs) is None:
             return (
                 f"estimator '{self.name}' needs the package '{self.needs}'. Run: "
@@ -224,13 +224,13 @@ class Estimator:
         return self.unsuited(task)
 
     def unsuited(self, task: Task) -> str:
-        """Say why it cannot do a task; "" if it can."""
+        """Return why it cannot do a task; "" if it can."""
         if self.transform not in (None, "none") and task.probabilities:
             return f"transform '{self.transform}' is of numbers. For classes leave it out"
         if self.does == "classifies" and not task.probabilities:
             return f"estimator '{self.name}' only classifies. For a regression set it to null"
         if self.does == "classifies" and not (task.classifies or self.takes_labels):
-            return f"estimator '{self.name}' tells classes apart, and no labels. Set it to null"
+            return f"estimator '{self.name}' predicts one class, not labels. Set it to null"
         if self.does == "regresses" and task.probabilities:
             return f"estimator '{self.name}' only predicts numbers. For classes set it to null"
         return ""

@@ -91,7 +91,7 @@ def missing(fit: Fit) -> list[int]:
 def for_test_rows(fit: Fit) -> Iterator[Fitted]:
     """Fit the models whose mean outputs are those of the test rows: of all rows, or of the folds.
 
-    Each is valid until the next one is asked for.
+    Each is valid until the next one is drawn.
     """
     folds = fit.folds()
     if fit.refits or not folds:
@@ -125,9 +125,9 @@ def out_of_fold(folds: Sequence[Fold], outputs: Sequence[Outputs]) -> tuple[Ints
 
 
 class Kept(NamedTuple):
-    """What a fold's model says of the rows held out, and of the test rows.
+    """A fold's outputs: of the rows held out, and of the test rows.
 
-    `before` is what it said of the rows held out before it learnt from pseudo-labels.
+    `before` holds those of the rows held out by the model that learnt from no pseudo-labels.
     """
 
     outputs: Outputs
@@ -136,7 +136,7 @@ class Kept(NamedTuple):
 
 
 def _fold(fit: Fit, fold: Fold, place: int, test: Ints) -> tuple[Fitted, Kept]:
-    """Fit without a fold; return the model, and what it says of the fold and of the test rows."""
+    """Fit without a fold; return the model, and its outputs for the fold and the test rows."""
     fit.check_enough(fold.train, f"without {fold.name} ")
     # Nets hold reference cycles. Collect them now, or two nets' arrays are in memory at once.
     gc.collect()

@@ -1,9 +1,9 @@
 """Pseudo-labels: test rows that a model has labelled, and from which it learns once more.
 
 The labels that a fold's model learns from are those of a model of the fold's own training rows, so
-the rows that the fold holds out have no say in them, and the out-of-fold score stays honest. What
-the model said of these rows before is kept beside its predictions: the difference is what
-pseudo-labels bring (`ripen.judge.steps`).
+the rows that the fold holds out do not influence them, and the out-of-fold score stays honest. The
+predictions of the model without pseudo-labels are kept beside the final ones: the difference is
+what pseudo-labels bring (`ripen.judge.steps`).
 """
 
 import numpy as np

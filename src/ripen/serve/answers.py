@@ -1,4 +1,4 @@
-"""What a served model says, and what it says of itself: plain values, as the page gets them."""
+"""The answers of a served model and its description, as the plain values that the page gets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

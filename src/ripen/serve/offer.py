@@ -105,8 +105,8 @@ def check_askable(name: str, model: str, inputs: Mapping[str, Sequence[str]]) ->
     for member, taken in inputs.items():
         if list(taken) == ["images"]:
             raise DataError(
-                f"{name}: '{model}' uses '{member}', a net for each fold, of which a page asks the "
-                f"first alone. Choose a model: ripen serve {name} --model {member}"
+                f"{name}: '{model}' uses '{member}', which has a net for each fold, and a page "
+                f"asks only the first. Choose a model: ripen serve {name} --model {member}"
             )
     if len({each == "table" for taken in inputs.values() for each in taken}) > 1:
         raise DataError(

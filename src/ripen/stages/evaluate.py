@@ -107,7 +107,7 @@ def note(competition: str, board: Leaderboard) -> str:
 def before_pseudo_labels(
     folders: dict[str, Path], layout: Layout, index: Index
 ) -> dict[str, Scored]:
-    """Return what models said before they learnt from pseudo-labels, by name."""
+    """Return the outputs of models before they learnt from pseudo-labels, by name."""
     names = [model for model, folder in folders.items() if (folder / pseudo_labels.BEFORE).exists()]
     tables = predictions.read(layout, names, pseudo_labels.BEFORE)
     return {one.model: one for one in scoring.join(tables, index)}

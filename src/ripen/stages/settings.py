@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from ripen.settings.schema import Competition
 
 NOTHING = EMPTY.as_posix()
 """The dependency of an instance that has none of its own in a place."""
+Instance = tuple[str, str, dict[str, str]]
+"""A stage, the key of its instance, and the values that differ among its instances."""
 
 
 def compose(overrides: Sequence[str] = (), conf: Path = CONF) -> tuple[dict[str, Any], list[str]]:
@@ -63,43 +65,57 @@ def graph(competitions: dict[str, Competition]) -> dict[str, Any]:
         "report": {},
     }  # fmt: skip
     for name, competition in competitions.items():
-        swept = competition.sweep is not None and SWEPT in competition.models
-        generated = "generate" in competition.source
-        own = {"code": code(name).as_posix()}
-        columns = {"columns": features_code(name).as_posix()}
-        found["generate" if generated else "fetch"][name] = own if generated else {}
-        found["prepare"][name] = columns
-        blended = {"blend": NOTHING}
-        if members(competition):
-            found["blend"][name] = {}
-            blended = {"blend": Layout(name).blend.as_posix()}
-        found["evaluate"][name] = own | blended
-        sweep = {"sweep": f"data/{name}/sweep" if swept else NOTHING}
-        found["report"][name] = sweep | blended
-        if competition.predict:
-            found["predict"][name] = blended
-        if swept:
-            found["sweep"][name] = {"reads": _trials_read(competition)} | columns
-        for key, section in competition.features.items():
-            item = {"competition": name, "name": key}
-            net = section.get("net")
-            if net:
-                found["features"][f"{name}.{key}"] = item | _of_net(net)
-            else:
-                found["colours"][f"{name}.{key}"] = item
-        for model, section in competition.models.items():
-            settings = estimator(section, model)
-            item = {"competition": name, "name": model}
-            if nets := settings.nets():
-                found["finetune"][f"{name}.{model}"] = item | _of_net(nets[0])
-            else:
-                files = [file.as_posix() for file in settings.files()] or [NOTHING]
-                item |= {"reads": _reads(competition, model), "file": files[0]} | columns
-                found["fit"][f"{name}.{model}"] = item
+        for of in (_of_competition, _of_features, _of_models):
+            for stage, instance, item in of(name, competition):
+                found[stage][instance] = item
     for stage in ("features", "finetune"):
         for item in found[stage].values():
             found["weights"][item["net"]] = {"file": item["file"]}
     return found | {"plots": plots(competitions)}
+
+
+def _of_competition(name: str, competition: Competition) -> Iterator[Instance]:
+    """Yield the stages that a competition has once."""
+    own, columns = {"code": code(name).as_posix()}, {"columns": features_code(name).as_posix()}
+    swept, blended = competition.sweep is not None and SWEPT in competition.models, NOTHING
+    if members(competition):
+        blended = Layout(name).blend.as_posix()
+        yield "blend", name, {}
+    if "generate" in competition.source:
+        yield "generate", name, own
+    else:
+        yield "fetch", name, {}
+    yield "prepare", name, columns
+    yield "evaluate", name, own | {"blend": blended}
+    sweep = Layout(name).sweep.as_posix() if swept else NOTHING
+    yield "report", name, {"sweep": sweep, "blend": blended}
+    if competition.predict:
+        yield "predict", name, {"blend": blended}
+    if swept:
+        yield "sweep", name, {"reads": _trials_read(competition)} | columns
+
+
+def _of_features(name: str, competition: Competition) -> Iterator[Instance]:
+    """Yield a stage for each set of features: of a net, or of colours."""
+    for key, section in competition.features.items():
+        item = {"competition": name, "name": key}
+        if net := section.get("net"):
+            yield "features", f"{name}.{key}", item | _of_net(net)
+        else:
+            yield "colours", f"{name}.{key}", item
+
+
+def _of_models(name: str, competition: Competition) -> Iterator[Instance]:
+    """Yield a stage for each model."""
+    for model, section in competition.models.items():
+        settings = estimator(section, model)
+        item = {"competition": name, "name": model}
+        if nets := settings.nets():
+            yield "finetune", f"{name}.{model}", item | _of_net(nets[0])
+        else:
+            file = next((file.as_posix() for file in settings.files()), NOTHING)
+            item |= {"reads": _reads(competition, model), "file": file}
+            yield "fit", f"{name}.{model}", item | {"columns": features_code(name).as_posix()}
 
 
 def plots(competitions: dict[str, Competition]) -> dict[str, Any]:

@@ -153,8 +153,8 @@ THREE = "def score(solution, submission, row_id_column_name, beta=1.0):\n    "
     [
         (THREE + "return submission['nope'].mean()", r"metric\.py: line 2: KeyError: 'nope'$"),
         (THREE + "raise ValueError('two\\nlines')", r"metric\.py: line 2: ValueError: two lines$"),
-        (THREE + "return None", r"metric\.py: score returned None, which is no number$"),
-        (THREE + "return float('nan')", r"metric\.py: score returned nan, which is no finite"),
+        (THREE + "return None", r"metric\.py: score returned None, which is not a number$"),
+        (THREE + "return float('nan')", r"metric\.py: score returned nan, which is not a finite"),
         ("def score(:\n", r"metric\.py: line 1: SyntaxError: "),
         ("import cheddar\n", r"metric\.py: line 1: ModuleNotFoundError: No module"),
         ("def measure(): ...\n", r"metric\.py: has no function score\(solution"),

@@ -278,7 +278,7 @@ def test_a_column_of_ones_changes_nothing_and_another_does(
     assert metric(truth, outputs, ones) == pytest.approx(without(truth, outputs))
     some = {"own": np.arange(len(truth)) % 2}
     assert metric(truth, outputs, some) != pytest.approx(without(truth, outputs))
-    with pytest.raises(DataError, match="the metric needs a column of numbers, and 'x' is none"):
+    with pytest.raises(DataError, match="the metric needs a column of numbers, and 'x' is not one"):
         metric(truth, outputs, {"own": np.array(["x"] * len(truth))})
 
 

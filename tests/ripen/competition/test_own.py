@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 
 import ripen.competitions
-from ripen.competition.own import HOOKS, code, features, features_code, hook, transformers
+from ripen.competition.own import code, features, features_code, hook, transformers
 from ripen.core.errors import DataError
 from ripen.core.layout import Layout
 from ripen.settings.compose import available, changed
 from ripen.settings.schema import Competition
 from tests.ripen.conftest import ROOT
 
+HOOKS = ("generate", "bayes", "draw")
 PACKAGES = [module.name for module in pkgutil.iter_modules(ripen.competitions.__path__)]
 
 

@@ -379,7 +379,7 @@ def test_what_cannot_be_served_is_one_line(
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"full": ["images"]}, "it: 'blend' uses 'full', a net for each fold, of which a page"),
+        ({"full": ["images"]}, "it: 'blend' uses 'full', which has a net for each fold"),
         ({"joined": ["tiny", "table"]}, "it: 'blend' takes an image and the columns beside it"),
         ({"head": ["tiny"], "columns": ["table"]}, "it: 'blend' takes an image and the columns"),
     ],

@@ -113,7 +113,7 @@ class Writer:
         if backend == LEVELDB:
             raise _no_leveldb(folder)
         try:
-            folder.mkdir(0o744)  # now, not after hours: nobody else may have it
+            folder.mkdir(0o744)  # fails now, not after hours, if the name is taken
             folder.rmdir()
             _remove_abandoned(folder.parent)
             self._made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_PREFIX, suffix=_SUFFIX))
@@ -121,8 +121,8 @@ class Writer:
             self._held = os.open(self._made, os.O_RDONLY)
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(self._held, fcntl.LOCK_EX)  # until this process ends, however it does
-            # Without its own file of locks: nobody else knows the folder, and on a full disk LMDB
-            # would end the process as it maps that file.
+            # Without LMDB's file of locks: no other process knows the folder, and on a full disk
+            # mapping that file would kill this one.
             self._environment = lmdb.open(str(self._made), map_size=1 << 24, lock=False)
         except (OSError, lmdb.Error) as error:
             self._remove()
@@ -190,9 +190,9 @@ class Writer:
 
 
 def _remove_abandoned(parent: Path) -> None:
-    """Remove unfinished databases whose writers were killed: nobody holds their locks."""
+    """Remove unfinished databases whose writers were killed: their locks are free."""
     for made in parent.glob(f"{_PREFIX}*{_SUFFIX}"):
-        with suppress(OSError):  # somebody else's
+        with suppress(OSError):  # another user's
             held = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -130,7 +130,7 @@ def pixel_limit() -> int:
     Raises
     ------
     FormatError
-        If the environment variable is no number.
+        If the environment variable is not a number.
     """
     given = os.environ.get(MAX_PIXELS, "")
     if given and not re.fullmatch("[0-9]{1,18}", given):

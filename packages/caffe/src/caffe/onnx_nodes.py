@@ -230,7 +230,7 @@ class Graph:
         return _free(name, self._taken)
 
     def silence(self, top: str) -> None:
-        """Take a blob that nobody reads from the net's outputs."""
+        """Keep a blob that no layer reads from becoming an output of the net."""
         name = _free(f"{top}/silence", self._layers)
         self.net.layer.add(name=name, type="Silence", bottom=[top])
 

@@ -224,7 +224,7 @@ _BIASED |= {"InnerProduct": "inner_product_param", "Scale": "scale_param"}
 
 
 def _absorbed(graph: Graph, node: Node, top: str, values: Array, first: int, axes: int) -> bool:
-    """Make a constant the bias of the layer below, if that has none and nobody else reads it."""
+    """Make a constant the bias of the layer below, if that has none and no other layer reads it."""
     layer = graph.makers.get(top)
     if layer is None or layer.type not in _BIASED or graph.uses[top] != 1 or len(layer.blobs) != 1:
         return False
@@ -356,7 +356,7 @@ def _sliced(
     tops: list[str],
     kept: Sequence[str] = (),
 ) -> list[str]:
-    """Write a Slice; silence the tops that nobody uses, which would be outputs of the net."""
+    """Write a Slice; silence its unused tops, which would be outputs of the net."""
     names = [top or graph.free(f"{node.name}/rest") for top in tops]
     settings = {"axis": axis, "slice_point": points}
     graph.add(node, "Slice", [bottom], part="slice", tops=names, slice_param=settings)

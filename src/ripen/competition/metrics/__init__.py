@@ -296,7 +296,7 @@ def numbers_of(column: NDArray[Any]) -> NDArray[np.float64]:
     """
     numbers = np.asarray(pd.to_numeric(pd.Series(column), errors="coerce"), np.float64)
     if (bad := np.isnan(numbers)).any():
-        raise DataError(f"the metric needs a column of numbers, and '{column[bad][0]}' is none")
+        raise DataError(f"the metric needs a column of numbers, and '{column[bad][0]}' is not one")
     return numbers
 
 

@@ -42,8 +42,8 @@ class Split:
 class Splitter:
     """The settings of a splitter, with the method that deals folds.
 
-    `refit` says whether a model fitted on all labelled rows predicts the test part. Otherwise the
-    mean of the folds' models does. `in_time` says that a fold's model knows no later row.
+    With `refit` a model fitted on all labelled rows predicts the test part. Otherwise the mean of
+    the folds' models does. With `in_time` a fold's model knows no later row.
     """
 
     refit: ClassVar[bool] = True

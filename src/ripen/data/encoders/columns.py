@@ -68,9 +68,9 @@ def levels(table: pd.DataFrame, types: Types = None) -> dict[str, list[str]]:
 def codes(table: pd.DataFrame, known: Mapping[str, str]) -> dict[str, list[str]]:
     """Return the parts of each category whose levels are codes, such as ``C85`` or ``PC 17599``.
 
-    These are categories of many levels, most of which have a digit. A part that has one value, or
-    the values of an earlier part, is none. "" stands for the whole code, if it is ever the same in
-    several rows: where most codes are distinct only their parts tell rows apart.
+    These are categories of many levels, most of which have a digit. Parts with a single value, or
+    with the values of an earlier part, are left out. "" stands for the whole code; it is left out
+    where most codes are distinct, and so do not group rows.
     """
     found = {}
     for name in (name for name, kind in known.items() if kind == "category"):

@@ -308,6 +308,6 @@ def _of_object(path: PurePosixPath) -> list[str]:
 
 
 def _looked_up(spelled: Mapping[str, Sequence[str]], ids: Mapping[str, str]) -> dict[str, str]:
-    """Return the id of each name of which one of the spellings is there; the first counts."""
+    """Return the id of each name that has a spelling among the ids; the first one counts."""
     found = {name: next((s for s in each if s in ids), None) for name, each in spelled.items()}
     return {name: ids[key] for name, key in found.items() if key is not None}

@@ -86,7 +86,7 @@ class Unreachable(Interrupted):
 
 
 Sender = Callable[[int, str], Stream]
-"""Opens the stream of the remaining bytes, given how many are here and of which version."""
+"""Opens the stream of the remaining bytes, given how many are here and their version."""
 
 
 def receive(item: Item, target: Path, where: str, sender: Sender) -> None:

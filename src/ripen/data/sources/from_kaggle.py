@@ -97,19 +97,17 @@ class _Download:
         return download.as_stream(response, kaggle_client.KAGGLE, version) or self.open(0, "")
 
     def _request(self) -> requests.Response:
-        from kagglesdk.competitions.types import competition_api_service as types
-
         competition, file = self._file
         with kaggle_client.explained(kaggle_client.advice(competition)):
             client = self._api.build_kaggle_client().competitions.competition_api_client
             response: requests.Response
             if self._file.is_whole_archive:
-                every = types.ApiDownloadDataFilesRequest()
-                every.competition_name = competition
+                every = kaggle_client.request("DownloadDataFiles", competition_name=competition)
                 response = client.download_data_files(every)
             else:
-                one = types.ApiDownloadDataFileRequest()
-                one.competition_name, one.file_name = competition, file
+                one = kaggle_client.request(
+                    "DownloadDataFile", competition_name=competition, file_name=file
+                )
                 response = client.download_data_file(one)
         return response
 

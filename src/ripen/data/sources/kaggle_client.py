@@ -119,6 +119,24 @@ class Answer(BaseModel):
 A = TypeVar("A", bound=Answer)
 
 
+def request(name: str, **fields: Any) -> Any:
+    """Return a request about competitions, for instance `ApiGetCompetitionRequest`.
+
+    Parameters
+    ----------
+    name : str
+        The part of its type's name that tells it from others: "GetCompetition".
+    **fields
+        By Kaggle's own names.
+    """
+    from kagglesdk.competitions.types import competition_api_service as types
+
+    made = getattr(types, f"Api{name}Request")()
+    for field, value in fields.items():
+        setattr(made, field, value)
+    return made
+
+
 def ask(
     api: Any, method: str, request: Any, answer: type[A], advice: Mapping[int, str] | None = None
 ) -> A:
@@ -131,7 +149,7 @@ def ask(
     method : str
         Of Kaggle's `CompetitionApiClient`.
     request : object
-        Its argument.
+        Its argument, from `request`.
     answer : type
         What we read of it.
     advice : mapping of int to str

@@ -137,7 +137,7 @@ class Sample:
         Settings of a greedy selection (`ripen.settings.schema.Blend`).
     seed : int
     weight : float64 ndarray of shape (n,), optional
-        How much each row counts for a stacker. For a selection the metric says it.
+        How much each row counts for a stacker. A selection goes by the metric, which has its own.
     """
 
     outputs: Floats

@@ -27,8 +27,8 @@ class Finetune(Estimator):
     """What becomes of a pretrained net with a new last layer, for other classes.
 
     `finetune.from` is a folder with ``deploy.prototxt``, ``train_val.prototxt`` (with HDF5Data
-    layers) and ``model.caffemodel``. Its weights are taken where `pretrained` says so, else it
-    learns from scratch; all layers learn, or the last alone.
+    layers) and ``model.caffemodel``. Training begins with its weights if `pretrained` is set, else
+    from scratch; all layers learn, or the last alone.
     """
 
     finetune: Change

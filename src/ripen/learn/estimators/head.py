@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # engines import torch
     from ripen.nets.engines.engine import Engine
 
 FOLDER, DEPLOY = "head", "head.prototxt"
-SHARD = 1000  # rows in a file, of which Caffe keeps one in memory
+SHARD = 1000  # rows in a file: Caffe keeps one file in memory
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
@@ -31,7 +31,7 @@ Ints = NDArray[np.int64]
 class Head(Estimator):
     """The last layer of some nets of the zoo, on their features side by side.
 
-    It tells classes apart, gives independent labels, or predicts numbers.
+    It predicts classes, independent labels, or numbers.
 
     It is trained to the end of its budget; every `check_interval` iterations its curve gets a
     point. A batch is `batch_size` rows, or all where there are fewer. An image's features are the
@@ -79,15 +79,10 @@ class Head(Estimator):
         begin = folder / "start.caffemodel"
         head.start(work.outputs, scaling, begin)
         write_text(folder / DEPLOY, to_text(head.deploy_head(train.x.shape[1], work.outputs, loss)))
-        net = head.train_val(
-            work.outputs,
-            (
-                write_rows(folder, "train", train.x, y, shuffled, SHARD),
-                min(self.batch_size, len(y)),
-            ),
-            (write_rows(folder, "held_out", held.x, held_y, shard=SHARD), len(held_y)),
-            loss,
-        )
+        rows = write_rows(folder, "train", train.x, y, shuffled, SHARD)
+        held_rows = write_rows(folder, "held_out", held.x, held_y, shard=SHARD)
+        batch_size = min(self.batch_size, len(y))
+        net = head.train_val(work.outputs, (rows, batch_size), (held_rows, len(held_y)), loss)
         training = train_net(
             net,
             solver,
@@ -186,5 +181,5 @@ class FittedHead:
         return in_units(found, self.unit)
 
     def save(self, folder: Path) -> None:
-        """Write Caffe's files of the head; how images become features is the input's to say."""
+        """Write Caffe's files of the head; its input describes how images become features."""
         write_net(folder, self.folder, None, (self.features,), self.unit, DEPLOY, SHARD)

@@ -20,7 +20,7 @@ class KNearestNeighbors(Classic):
 
     takes_several = True
     cost = 2
-    most_rows = 50_000  # to each of which every row to predict has a distance
+    most_rows = 50_000  # each predicted row needs its distance to every one of them
     space = (
         "n_neighbors=tag(log,int(interval(3,60)))",
         "weights=uniform,distance",

@@ -94,7 +94,7 @@ class Extractor:
 def image_files(given: pd.DataFrame) -> list[File]:
     """Return the images of a table of one column: paths, or the files' bytes, in base64 too.
 
-    JSON, by which MLflow's server is asked, has no bytes.
+    Requests to MLflow's server are JSON, which has no bytes.
 
     Raises
     ------

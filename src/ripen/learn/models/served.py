@@ -80,7 +80,7 @@ class Served:
     encode : callable
         Turns rows of the prepared table into the model's input; features and images are it.
     members : sequence of Served
-        The models of which this is the mean; none of a model by itself.
+        The models that this is the mean of; empty for a single model.
     names : sequence of str
         Of the outputs, where they are several targets.
     """

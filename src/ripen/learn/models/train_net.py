@@ -67,24 +67,22 @@ def train_net(
     solving = engine.solver(folder / SOLVER, start)
     convergence = Convergence.of(settings, solver_settings.max_iter)
     checks: list[Check] = []
-    stopped = None
+    done, stopped = 0, None
     if history is not None:
         _remember(solving, folder, 0, history)
     while stopped is None:
-        done = checks[-1].iteration if checks else 0
         check = _check(solving, definition, done, settings.check_interval)
         checks.append(check)
+        done = check.iteration
         callback(check)
-        stopped = convergence.check(check.iteration, check.loss, check.validation_loss)
-        if stopped if keep == "last" else convergence.best_iteration == check.iteration:
+        stopped = convergence.check(done, check.loss, check.validation_loss)
+        if stopped if keep == "last" else convergence.best_iteration == done:
             solving.snapshot()
-            _keep(folder, check.iteration)
+            _keep(folder, done)
             kept = check
         if history is not None and len(checks).bit_count() == 1:  # a power of two
-            _remember(solving, folder, check.iteration, history)
-    return Training(
-        stopped, checks[-1].iteration, kept.iteration, kept.validation_loss, tuple(checks)
-    )
+            _remember(solving, folder, done, history)
+    return Training(stopped, done, kept.iteration, kept.validation_loss, tuple(checks))
 
 
 def _write(

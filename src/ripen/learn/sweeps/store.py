@@ -304,7 +304,7 @@ def address(uri: str | None, root: Path = Path()) -> str:
 def open_storage(uri: str, timeout: int, heartbeat: int | None = None) -> RDBStorage:
     """Open the database, and make its tables if needed. The caller holds the lock.
 
-    Without a heartbeat a trial is free again when its owner says so.
+    Without a heartbeat a trial is free again only when its owner releases it.
     """
     stores.make_whole(uri, lambda making: RDBStorage(making).engine.dispose())
     sqlite = uri.startswith("sqlite")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+import caffe
 from caffe.errors import CaffeError, NotInstalled
 from caffe.formats import blob_array
 from caffe.onnx_import import Imported, read
@@ -48,30 +49,21 @@ def from_onnx(
     """
     imported = _read(file, size)
     net = imported.definition()
-    inputs = [layer for layer in net.layer if layer.type == "Input"]
-    shape = tuple(inputs[0].input_param.shape[0].dim)
-    if len(inputs) != 1 or len(shape) != 4 or shape[1] not in CHANNELS:
-        found = ", ".join(f"{each.name} {tuple(each.input_param.shape[0].dim)}" for each in inputs)
-        raise DataError(f"{file}: its input is {found}. Allowed: images (N, 3, H, W) or grey ones")
-    made = imported.filled()
-    scores = made.blobs[made.outputs[0]].shape
-    if len(made.outputs) != 1 or len(scores) < 2 or max(scores[2:], default=1) > 1:
-        found = ", ".join(f"{name} {made.blobs[name].shape}" for name in made.outputs)
-        raise DataError(f"{file}: its output is {found}. Allowed: one of shape (N, classes)")
-    channels = int(shape[1])
+    top, (_, channels, height, width) = _images_of(net, file)
+    _check_scores(imported.filled(), file)
     less = _numbers("--mean", mean, MEAN if channels == 3 else (0.0,), channels)
     divided = _numbers("--std", deviation, DEVIATION if channels == 3 else (1.0,), channels)
     if min(divided) <= 0:
         raise UsageError(f"--std {min(divided):g}: allowed: above 0")
-    pieces = of_pixels(_pieces(imported.net, inputs[0].top[0]), PIXEL * np.array(divided))
+    pieces = of_pixels(_pieces(imported.net, top), PIXEL * np.array(divided))
     result = NetParameter(name=net.name or file.stem)
     data = result.layer.add(name=INPUT, type="Input", top=[INPUT])
-    data.input_param.shape.add(dim=[1, *shape[1:]])
+    data.input_param.shape.add(dim=[1, channels, height, width])
     result.layer.extend(each.layer for each in pieces.items)
     weights = {each.name: each.weights for each in pieces.items if each.weights}
     wanted = Input(
-        height=int(shape[2]),
-        width=int(shape[3]),
+        height=height,
+        width=width,
         channel_order="BGR" if channels == 3 else "grey",
         raw_scale=PIXEL,
         mean=[round(each * PIXEL, 3) for each in reversed(less)],
@@ -87,6 +79,28 @@ def _read(file: Path, size: int | None) -> Imported:
         raise UsageError(str(error)) from None
     except CaffeError as error:
         raise DataError(str(error)) from None
+
+
+def _images_of(net: NetParameter, file: Path) -> tuple[str, tuple[int, ...]]:
+    """Return the blob and the shape of a net's images; refuse any other input."""
+    inputs = {
+        layer.top[0]: tuple(map(int, layer.input_param.shape[0].dim))
+        for layer in net.layer
+        if layer.type == "Input"
+    }
+    top, shape = next(iter(inputs.items()))
+    if len(inputs) != 1 or len(shape) != 4 or shape[1] not in CHANNELS:
+        found = ", ".join(f"{name} {each}" for name, each in inputs.items())
+        raise DataError(f"{file}: its input is {found}. Allowed: images (N, 3, H, W) or grey ones")
+    return top, shape
+
+
+def _check_scores(net: caffe.Net, file: Path) -> None:
+    """Refuse a net without exactly one output, of a score for each class."""
+    scores = net.blobs[net.outputs[0]].shape
+    if len(net.outputs) != 1 or len(scores) < 2 or max(scores[2:], default=1) > 1:
+        found = ", ".join(f"{name} {net.blobs[name].shape}" for name in net.outputs)
+        raise DataError(f"{file}: its output is {found}. Allowed: one of shape (N, classes)")
 
 
 def _numbers(

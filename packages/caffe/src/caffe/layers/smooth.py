@@ -24,7 +24,7 @@ class HardSwish(Differentiable):
 
 @register("Erf")
 class Erf(Differentiable):
-    """The error function, of which the exact GELU is made; ONNX's operator."""
+    """The error function, ONNX's Erf: the exact GELU is built on it."""
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
         return [torch.erf(x[0])]

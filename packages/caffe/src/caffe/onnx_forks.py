@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 
 from caffe.build import Step
+from caffe.layers.channels import mirrored
+from caffe.layers.upsample import cubic
 from caffe.onnx_graph import Graph, converts, linear, reshaped
 from caffe.proto.caffe_pb2 import TRAIN
 from caffe.proto.forks_pb2 import BNParameter, PadParameter
@@ -58,14 +60,19 @@ def _axpy(graph: Graph, step: Step, inputs: list[str]) -> str:
     return graph.node("Add", [graph.node("Mul", [scale, inputs[1]]), inputs[2]])
 
 
-_PADS = {PadParameter.ZERO: "constant", PadParameter.REPLICATE: "edge"}
-
-
 @converts("Pad")
 def _pad(graph: Graph, step: Step, inputs: list[str]) -> str:
     param = step.layer.extra().pad_param
+    if param.padtype == PadParameter.REFLECT:  # ONNX's omits the edge
+        for axis in (2, 3):
+            places = mirrored(step.bottom[0].shape[axis], param.pad)
+            inputs = [
+                graph.node("Gather", [*inputs, graph.constant(step.layer.name, places)], axis=axis)
+            ]
+        return inputs[0]
+    mode = "constant" if param.padtype == PadParameter.ZERO else "edge"
     sides = graph.constant(step.layer.name, np.array([0, 0, param.pad, param.pad] * 2, np.int64))
-    return graph.node("Pad", [*inputs, sides], mode=_PADS.get(param.padtype, "reflect"))
+    return graph.node("Pad", [*inputs, sides], mode=mode)
 
 
 @converts("Reverse")
@@ -89,7 +96,15 @@ def _interp(graph: Graph, step: Step, inputs: list[str]) -> str:
 
 @converts("ImResize")
 def _im_resize(graph: Graph, step: Step, inputs: list[str]) -> str:
-    return _resized(graph, step, inputs[0], mode="cubic", cubic_coeff_a=-0.75)
+    sizes, wanted = step.bottom[0].shape, step.top[0].shape[2:]
+    if sizes[0] != 1 or step.layer.extra().imresize_param.start_scale != 1:
+        raise step.layer.error("has no operator in ONNX for several scales")
+    rows, columns = (
+        graph.constant(step.layer.name, cubic(*each).astype(np.float32))
+        for each in zip(sizes[2:], wanted, strict=True)
+    )
+    wide = graph.node("MatMul", [inputs[0], graph.node("Transpose", [columns], perm=[1, 0])])
+    return graph.node("MatMul", [rows, wide])
 
 
 @converts("Upsample")

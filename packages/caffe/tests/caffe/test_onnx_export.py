@@ -65,7 +65,6 @@ SINGLE = [
     ("Reverse", "reverse_param { axis: 2 }"),
     ("Interp", "interp_param { height: 5 width: 11 pad_beg: -1 }"),
     ("Interp", "interp_param { zoom_factor: 2 }"),
-    ("ImResize", "imresize_param { factor: 2 }"),
     ("Upsample", "upsample_param { scale: 3 }"),
     ("ArgMax", "argmax_param { axis: 1 }"),
     ("ArgMax", "argmax_param { axis: -1 out_max_val: true }"),
@@ -126,6 +125,14 @@ def test_layers_of_several_inputs(
 ) -> None:
     text = IMAGE + more + layer("y", kind, bottoms, "y", settings) + layer("z", "ReLU", "x", "z")
     assert_same(build(text), tmp_path / "net.onnx")
+
+
+def test_maps_are_resized_at_one_scale(tmp_path: Path) -> None:
+    resized = layer("y", "ImResize", "x", "y", "imresize_param { factor: 1.5 }")
+    one = INPUT.format("dim: 1 dim: 4 dim: 7 dim: 6")
+    assert_same(build(one + resized), tmp_path / "net.onnx")
+    with pytest.raises(CaffeError, match="no operator in ONNX for several scales"):
+        export(build(IMAGE + resized), tmp_path / "net.onnx")
 
 
 def test_shuffled_channels(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ class BN(Differentiable):
     shape (1, C, 1, 1).
 
     Otherwise it is PSPNet's (hszhao/PSPNet): the batch's statistics in training, the running ones
-    in testing and if `frozen`; these move by 1 - `momentum`. Blobs: scale, shift, mean, variance.
+    in testing and if `frozen`; these move by 1 - `momentum`. Blobs: scale, shift, mean, variance,
+    of shape (1, C); the variance begins at 0, or 1 if `frozen`.
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -31,13 +32,13 @@ class BN(Differentiable):
         names = (
             ("scale_filler", "shift_filler") if self._segnet else ("slope_filler", "bias_filler")
         )
-        shape = (1, bottom[0].shape[1], 1, 1)
+        shape = (1, bottom[0].shape[1], *([1, 1] if self._segnet else []))
         for name, value in zip(names, (1, 0), strict=True):
             plain = FillerParameter(type="constant", value=value)
             self.learn(shape, getattr(param, name) if param.HasField(name) else plain)
         if self._segnet:
             return
-        for value in (0, 1):
+        for value in (0, int(param.frozen)):
             self.learn(shape, FillerParameter(type="constant", value=value))
         # A solver must not update the running statistics, nor any frozen parameter.
         specs = self.param.param

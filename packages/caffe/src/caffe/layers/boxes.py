@@ -119,8 +119,10 @@ class DetectionOutput(Layer):
         self._param = self.extra().detection_output_param
         if not self._param.num_classes:
             raise self.error("num_classes is missing")
-        if self._param.nms_param.eta != 1:
-            raise self.error(f"nms_param's eta is {self._param.nms_param.eta:g}. Allowed: 1")
+        if not 0 < self._param.nms_param.eta <= 1:
+            raise self.error(
+                f"nms_param's eta is {self._param.nms_param.eta:g}. Allowed: above 0, to 1"
+            )
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         priors, param = bottom[2].count // 8, self._param
@@ -161,8 +163,10 @@ class DetectionOutput(Layer):
                 order = order[of_kind[order] > param.confidence_threshold]
             if param.nms_param.HasField("top_k") and param.nms_param.top_k >= 0:
                 order = order[: param.nms_param.top_k]
-            threshold = param.nms_param.nms_threshold
-            kept = order[suppressed(own[order], threshold, len(order), extent=0)]
+            nms = param.nms_param
+            kept = order[
+                suppressed(own[order], nms.nms_threshold, len(order), extent=0, eta=nms.eta)
+            ]
             found += [[item, kind, of_kind[i], *own[i]] for i in kept]
         if 0 <= param.keep_top_k < len(found):
             best = sorted(range(len(found)), key=lambda i: -found[i][2])[: param.keep_top_k]

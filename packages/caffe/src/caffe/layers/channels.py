@@ -1,6 +1,8 @@
 """Layers of forks on channels and edges: ShuffleChannel, Axpy, Pad, Reverse, Transpose."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from caffe.layers.base import Blobs, register
 from caffe.layers.differentiable import Differentiable, Shape, Tensors
@@ -49,22 +51,32 @@ class Axpy(Differentiable):
 
 @register("Pad")
 class Pad(Differentiable):
-    """Maps padded by `pad` pixels on every side: with zeros, the edge, or a reflection."""
+    """Maps padded by `pad` pixels on every side: with zeros, the edge, or a reflection.
+
+    A reflection begins with the edge itself, as in the forks: 2 1 | 1 2 3 | 3 2.
+    """
 
     def shapes(self, given: list[Shape]) -> list[Shape]:
         param = self.extra().pad_param
         if len(given[0]) != 4:
             raise self.error(f"bottom has shape {given[0]}. Allowed: 4 axes, (N, C, H, W)")
-        if param.padtype == PadParameter.REFLECT and param.pad >= min(given[0][2:]):
-            raise self.error(f"pad is {param.pad}. Allowed with REFLECT: less than the map's size")
+        if param.padtype == PadParameter.REFLECT and param.pad > min(given[0][2:]):
+            raise self.error(f"pad is {param.pad}. Allowed with REFLECT: to the map's size")
         n, c, h, w = given[0]
         return [(n, c, h + 2 * param.pad, w + 2 * param.pad)]
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
         param = self.extra().pad_param
-        mode = {PadParameter.ZERO: "constant", PadParameter.REPLICATE: "replicate"}
-        kind = mode.get(param.padtype, "reflect")
+        if param.padtype == PadParameter.REFLECT:
+            rows, columns = (mirrored(size, param.pad).tolist() for size in x[0].shape[2:])
+            return [x[0][:, :, rows][:, :, :, columns]]
+        kind = "constant" if param.padtype == PadParameter.ZERO else "replicate"
         return [torch.nn.functional.pad(x[0], [param.pad] * 4, kind)]
+
+
+def mirrored(size: int, pad: int) -> NDArray[np.int64]:
+    """Return where each row of a map padded by a reflection comes from."""
+    return np.pad(np.arange(size), pad, "symmetric")
 
 
 @register("Reverse")

@@ -91,7 +91,8 @@ class NormalizedInnerProduct(Differentiable):
 class LabelSpecificAdd(Differentiable):
     """Add `bias`, usually a negative margin, to the score of each item's own class.
 
-    In the test phase x passes unchanged, unless `transform_test` (CosFace, AM-Softmax).
+    Only to a score above -bias, as in the forks: a margin makes no score negative. In the test
+    phase x passes unchanged, unless `transform_test` (CosFace, AM-Softmax).
     """
 
     bottoms = (2, 2)
@@ -108,7 +109,8 @@ class LabelSpecificAdd(Differentiable):
             return [x[0].clone()]
         flat = x[0].flatten(1)
         own = _classes(self, x[1], flat.shape[1])
-        added = torch.zeros_like(flat).scatter_(1, own[:, None], param.bias)
+        bias = param.bias * (flat.detach().gather(1, own[:, None]) > -param.bias)
+        added = torch.zeros_like(flat).scatter_(1, own[:, None], bias.to(flat))
         return [(flat + added).reshape(x[0].shape)]
 
 
@@ -159,7 +161,9 @@ class FocalLoss(Differentiable):
             scores, labels = scores[valid], labels[valid]
         labels = _classes(self, labels, scores.shape[1])
         logs = scores.log_softmax(1).gather(1, labels[:, None])
-        losses = -param.alpha * (1 - logs.exp()) ** param.gamma * logs
+        # Above 0: a power below 1 has no finite derivative there.
+        missed = (1 - logs.exp()).clamp_min(torch.finfo(logs.dtype).tiny)
+        losses = -param.alpha * missed**param.gamma * logs
         outer = math.prod(x[0].shape[: self._axis])
         return [losses.sum() / divisor(loss, outer, x[1].numel() // max(1, outer), len(labels))]
 

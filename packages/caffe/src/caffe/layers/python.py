@@ -1,6 +1,7 @@
 """Python: a layer that the user writes as a class."""
 
 import importlib
+from abc import ABC
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,7 +32,7 @@ def without_python_layers(remedy: str) -> Iterator[None]:
         _REFUSED.reset(token)
 
 
-class Layer:
+class Layer(ABC):
     """The base of layers written in Python: `caffe.Layer`.
 
     A prototxt names the class by ``python_param { module: "..." layer: "..." param_str: "..." }``.
@@ -68,11 +69,15 @@ class Layer:
     def type(self) -> str:
         return "Python"
 
-    def setup(self, bottom: Blobs, top: Blobs) -> None:
+    def setup(self, bottom: Blobs, top: Blobs) -> None:  # noqa: B027 (as in pycaffe)
         """Read `param_str` and check the blobs, once. By default it does nothing."""
 
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:  # noqa: B027 (as in pycaffe)
         """Set the shapes of the tops: ``top[0].reshape(*shape)``. By default they keep theirs."""
+
+
+# In pycaffe every layer of a net is a caffe.Layer. mypy takes no abstract class for a type here.
+Layer.register(base.Layer)  # type: ignore[type-abstract]
 
 
 @register("Python")

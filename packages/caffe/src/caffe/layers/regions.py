@@ -185,15 +185,17 @@ def anchors(base: int, ratios: Sequence[float], scales: Sequence[float]) -> Arra
     """
     boxes, centre = [], (base - 1) / 2
     for ratio in ratios:
-        width = np.round(np.sqrt(base * base / ratio))
-        height = np.round(width * ratio)
+        width = rounded(np.sqrt(base * base / ratio))
+        height = rounded(width * ratio)
         for scale in scales:
             half = np.array([width * scale - 1, height * scale - 1]) / 2
             boxes.append([centre - half[0], centre - half[1], centre + half[0], centre + half[1]])
     return np.array(boxes)
 
 
-def suppressed(boxes: Array, threshold: float, most: int, extent: float = 1) -> list[int]:
+def suppressed(
+    boxes: Array, threshold: float, most: int, extent: float = 1, eta: float = 1
+) -> list[int]:
     """Return the boxes that non-maximum suppression keeps; the input is sorted, best first.
 
     Parameters
@@ -206,18 +208,25 @@ def suppressed(boxes: Array, threshold: float, most: int, extent: float = 1) -> 
         Number of boxes to keep.
     extent : float
         1 for boxes in pixels, whose last column and row are inside; 0 for fractions.
+    eta : float
+        Factor of the threshold after each kept box, while it is above 0.5.
     """
     size = np.maximum(boxes[:, 2:] - boxes[:, :2] + extent, 0)
-    areas, order = size.prod(1), np.arange(len(boxes))
+    areas, order, worst = size.prod(1), np.arange(len(boxes)), np.zeros(len(boxes))
     kept: list[int] = []
     while len(order) and len(kept) < most:
         best, order = int(order[0]), order[1:]
+        if worst[best] > threshold:
+            continue
         kept.append(best)
         low = np.maximum(boxes[best, :2], boxes[order, :2])
         high = np.minimum(boxes[best, 2:], boxes[order, 2:])
         shared = np.maximum(high - low + extent, 0).prod(1)
         union = areas[best] + areas[order] - shared
-        order = order[shared <= threshold * union]
+        overlap = np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
+        worst[order] = np.maximum(worst[order], overlap)
+        order = order[overlap <= threshold]
+        threshold *= eta if threshold > 0.5 else 1
     return kept
 
 
@@ -226,8 +235,9 @@ class Proposal(Layer):
     """Regions from the scores and boxes of a region proposal network (Ren et al., 2015).
 
     Bottoms: scores (1, 2 A, H, W), whose second half is the objects'; boxes relative to the A
-    anchors (1, 4 A, H, W); the image's (height, width, scale). Tops: regions (R, 5), and their
-    scores if there is a second.
+    anchors (1, 4 A, H, W); the image's (height, width, scale), or the scales of height and width.
+    Tops: regions (R, 5), and their scores if there is a second. A box that is narrower or lower
+    than `min_size` times the scale gets the score 0.
     """
 
     bottoms = (3, 3)
@@ -255,18 +265,17 @@ class Proposal(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         param, count = self._param, len(self._anchors)
-        height, width, scale = bottom[2].tensor.flatten()[:3].double().tolist()
+        height, width, *scales = bottom[2].tensor.flatten()[:4].double().tolist()
         scores = bottom[0].tensor[0, count:].permute(1, 2, 0).flatten().double().cpu().numpy()
         deltas = bottom[1].tensor[0].permute(1, 2, 0).reshape(-1, 4).double().cpu().numpy()
         boxes = self._placed(deltas, *bottom[0].shape[2:])
         limits = np.array([width - 1, height - 1] * 2)
         boxes = np.clip(boxes, 0, limits)
-        large = (boxes[:, 2:] - boxes[:, :2] + 1 >= param.min_size * scale).all(1)
-        order = np.argsort(-scores[large], kind="stable")[: param.pre_nms_topn]
-        boxes, scores = boxes[large][order], scores[large][order]
+        least = param.min_size * np.array([scales[-1], scales[0]])  # of width and height
+        scores *= (boxes[:, 2:] - boxes[:, :2] + 1 >= least).all(1)
+        order = np.argsort(-scores, kind="stable")[: param.pre_nms_topn]
+        boxes, scores = boxes[order], scores[order]
         kept = suppressed(boxes, param.nms_thresh, param.post_nms_topn)
-        if not kept:
-            raise self.error(f"no box is {param.min_size} pixels wide and high")
         rows = np.concatenate([np.zeros((len(kept), 1)), boxes[kept]], 1)
         for blob, values in zip(top, (rows, scores[kept, None]), strict=False):
             blob.reshape(*values.shape)
@@ -287,7 +296,7 @@ class Proposal(Layer):
 class SmoothL1Loss(Differentiable):
     """sum(outside * s(inside * (x - target))) / N, with s quadratic up to 1 / sigma^2, then linear.
 
-    The weights `inside` and `outside` are the third and fourth bottom, 1 if absent
+    The weights `inside` and `outside` are the third and fourth bottom, each 1 if absent
     (Girshick, 2015; sigma: Ren et al., 2015).
     """
 
@@ -296,13 +305,14 @@ class SmoothL1Loss(Differentiable):
     no_backward = frozenset({2, 3})
 
     def shapes(self, given: list[Shape]) -> list[Shape]:
-        if len(given) == 3 or any(shape != given[0] for shape in given):
-            raise self.error(f"bottoms have shapes {given}. Needed: 2 or 4 of one shape")
+        if any(shape != given[0] for shape in given):
+            raise self.error(f"bottoms have shapes {given}. Needed: 2 to 4 of one shape")
         return [()]
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
         sharp = self.extra().smooth_l1_loss_param.sigma ** 2
-        inside, outside = x[2:] or (1, 1)
+        one = x[0].new_ones(())
+        inside, outside = [*x[2:], one, one][:2]
         far = (inside * (x[0] - x[1])).abs()
         losses = torch.where(far < 1 / sharp, far * far * (sharp / 2), far - 0.5 / sharp)
         return [(losses * outside).sum() / max(1, x[0].shape[0] if x[0].dim() else 1)]

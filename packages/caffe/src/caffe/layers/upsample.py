@@ -1,8 +1,10 @@
 """Layers of forks that resize maps: Upsample, Interp, SpatialTransformer, ImResize; and Nms."""
 
-from collections.abc import Sequence
+import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import grid_sample, interpolate
 
 from caffe.layers.base import Blobs, Layer, register
@@ -67,7 +69,8 @@ class Interp(_Maps):
     """Bilinear interpolation with aligned corners, from DeepLab's and PSPNet's forks.
 
     `pad_beg` and `pad_end`, 0 or below, first crop the map. The size is that of a second bottom, or
-    `height` and `width`, or follows from `shrink_factor` and then `zoom_factor`.
+    follows from `shrink_factor` and then `zoom_factor`, or is `height` and `width`, which count
+    against both factors and not against one of them.
     """
 
     bottoms = (1, 2)
@@ -84,7 +87,8 @@ class Interp(_Maps):
             raise self.error(f"pad_beg and pad_end leave nothing of {given[0]}")
         if len(given) > 1:
             return given[1][2], given[1][3]
-        if param.height or param.width:
+        factors = param.HasField("shrink_factor") + param.HasField("zoom_factor")
+        if factors != 1 and (param.height or param.width):
             return param.height, param.width
         small = [(size - 1) // param.shrink_factor + 1 for size in cut]
         height, width = (size + (size - 1) * (param.zoom_factor - 1) for size in small)
@@ -110,6 +114,11 @@ class SpatialTransformer(_Maps):
 
     def sizes(self, given: list[Shape]) -> tuple[int, int]:
         param = self.extra().st_param
+        if (param.transform_type, param.sampler_type) != ("affine", "bilinear"):
+            raise self.error(
+                f"transform_type is '{param.transform_type}', sampler_type '{param.sampler_type}'. "
+                "Supported: affine, bilinear"
+            )
         names = [f"theta_{i}_{j}" for i in (1, 2) for j in (1, 2, 3)]
         self._fixed = [getattr(param, n) if param.HasField(n) else None for n in names]
         free = self._fixed.count(None)
@@ -121,6 +130,8 @@ class SpatialTransformer(_Maps):
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
         maps, theta = x[0], x[1].flatten(1)
+        if not self.extra().st_param.to_compute_dU:
+            maps = maps.detach()
         free = iter(theta.unbind(1))
         numbers = [
             next(free) if value is None else theta.new_full((len(theta),), value)
@@ -132,14 +143,31 @@ class SpatialTransformer(_Maps):
         places = grid @ matrix[:, None, :, :2].transpose(2, 3) + matrix[:, None, None, :, 2]
         h, w = maps.shape[2:]
         row, column = (places[..., 0] + 1) / 2 * h, (places[..., 1] + 1) / 2 * w
-        # grid_sample takes (column, row) with -1 and 1 at the centres of the outermost pixels.
-        scaled = [column * (2 / max(w - 1, 1)) - 1, row * (2 / max(h - 1, 1)) - 1]
-        return [grid_sample(maps, torch.stack(scaled, -1), align_corners=True)]
+        # grid_sample takes (column, row) with -1 and 1 at the outer edges of the outermost pixels.
+        scaled = [(2 * column + 1) / w - 1, (2 * row + 1) / h - 1]
+        return [grid_sample(maps, torch.stack(scaled, -1), align_corners=False)]
 
 
 @register("ImResize")
 class ImResize(_Maps):
-    """Maps resized by bicubic interpolation, by `factor` or to a target, from OpenPose's fork."""
+    """Maps resized by bicubic interpolation, by `factor` or to a target, from OpenPose's fork.
+
+    The items are one image at several scales, and the top is their mean. Item i is first cropped
+    around its centre to start_scale - i * scale_gap of its size.
+    """
+
+    def shapes(self, given: list[Shape]) -> list[Shape]:
+        ((_, *rest),) = super().shapes(given)
+        param, self._crops = self.extra().imresize_param, []
+        for i in range(given[0][0]):
+            away = np.float32(1) - np.float32(param.start_scale) + i * np.float32(param.scale_gap)
+            edges = [math.floor(np.float32(size) * away / 2) for size in given[0][2:]]
+            if min(edges) < 0 or any(
+                2 * edge >= size for edge, size in zip(edges, given[0][2:], strict=True)
+            ):
+                raise self.error(f"start_scale and scale_gap leave nothing of item {i}")
+            self._crops.append(edges)
+        return [(1, *rest)]
 
     def sizes(self, given: list[Shape]) -> tuple[int, int]:
         param = self.extra().imresize_param
@@ -148,7 +176,36 @@ class ImResize(_Maps):
         return param.target_spatial_height, param.target_spatial_width
 
     def compute(self, x: Tensors, learnt: Tensors) -> Tensors:
-        return [interpolate(x[0], self._size, mode="bicubic", align_corners=False)]
+        total = x[0].new_zeros(1, x[0].shape[1], *self._size)
+        for maps, (down, across) in zip(x[0], self._crops, strict=True):
+            h, w = maps.shape[1:]
+            cut = maps[:, down : h - down, across : w - across]
+            rows, columns = (
+                torch.from_numpy(cubic(*sizes)).to(maps)
+                for sizes in zip(cut.shape[1:], self._size, strict=True)
+            )
+            total = total + rows @ cut @ columns.T
+        return [total / max(1, len(x[0]))]
+
+
+def cubic(size: int, wanted: int) -> NDArray[np.float64]:
+    """Return the weights of bicubic interpolation along an axis, of shape (wanted, size).
+
+    Of Catmull-Rom, and beyond the first pixel's centre they extrapolate, as in OpenPose's kernel.
+    """
+    place = (np.arange(wanted) + 0.5) * (size / wanted) - 0.5
+    first = np.maximum((place + 1e-5).astype(int), 0)
+    t = place - first
+    weights = (
+        ((2 - t) * t - 1) * t / 2,
+        ((3 * t - 5) * t * t + 2) / 2,
+        ((4 - 3 * t) * t + 1) * t / 2,
+        (t - 1) * t * t / 2,
+    )
+    result = np.zeros((wanted, size))
+    for i, weight in enumerate(weights):
+        np.add.at(result, (np.arange(wanted), np.clip(first + i - 1, 0, size - 1)), weight)
+    return result
 
 
 @register("Nms")
@@ -173,24 +230,24 @@ class Nms(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0].tensor[:, : self._param.num_parts]
         result = x.new_zeros(top[0].shape)
-        # A peak is the only maximum of its window.
-        around = torch.nn.functional.unfold(x.flatten(0, 1).unsqueeze(1), 3)
-        centre = around[:, 4:5]
-        others = torch.cat([around[:, :4], around[:, 5:]], 1).amax(1, keepdim=True)
-        peaks = (centre > others) & (centre > self._param.threshold)
-        width = x.shape[3] - 2
-        for item, part, place in self._places(peaks, x.shape[:2]):
-            row, column = int(place // width) + 1, int(place % width) + 1
+        for item, part, row, column in self._places(x):
             count = int(result[item, part, 0, 0])
             if count < self._param.max_peaks:
                 result[item, part, count + 1] = self._refined(x[item, part], row, column)
                 result[item, part, 0, 0] = count + 1
         top[0].set_data(result)
 
-    @staticmethod
-    def _places(peaks: torch.Tensor, shape: Sequence[int]) -> list[tuple[int, int, int]]:
-        found = peaks.reshape(*shape, -1).nonzero().tolist()
-        return [(item, part, place) for item, part, place in found]
+    def _places(self, x: torch.Tensor) -> list[list[int]]:
+        """Return item, map, row and column of each peak: the only maximum of its window."""
+        if min(x.shape[2:]) < 3:
+            return []
+        around = torch.nn.functional.unfold(x.flatten(0, 1).unsqueeze(1), 3)
+        centre = around[:, 4]
+        others = torch.cat([around[:, :4], around[:, 5:]], 1).amax(1)
+        peaks = (centre > others) & (centre > self._param.threshold)
+        places = peaks.reshape(*x.shape[:2], x.shape[2] - 2, x.shape[3] - 2).nonzero()
+        found: list[list[int]] = (places + torch.tensor([0, 0, 1, 1], device=x.device)).tolist()
+        return found
 
     def _refined(self, x: torch.Tensor, row: int, column: int) -> torch.Tensor:
         top, left = max(row - self._REACH, 0), max(column - self._REACH, 0)

@@ -39,7 +39,10 @@ def test_pspnet_moves_its_statistics_and_uses_them_in_testing():
     assert alone.forward()[0] == pytest.approx(normalized(X, 1e-5))
     mean, variance = (blob.data.ravel() for blob in alone.layer.blobs[2:])
     assert mean == pytest.approx(0.1 * X.mean((0, 2, 3)))
-    assert variance == pytest.approx(0.9 + 0.1 * X.var((0, 2, 3)))
+    assert variance == pytest.approx(0.1 * X.var((0, 2, 3)))  # it begins at 0
+    assert [blob.shape for blob in alone.layer.blobs] == [(1, 2)] * 4
+    frozen = Alone(Case("BN", "bn_param { frozen: true }", (X,)))
+    assert frozen.layer.blobs[3].data.tolist() == [[1, 1]]
     for settings, phase in (("", caffe.TEST), ("frozen: true", caffe.TRAIN)):
         alone = Alone(Case("BN", f"bn_param {{ eps: 0 {settings} }}", (X,), phase=phase))
         alone.layer.blobs[2].data[...], alone.layer.blobs[3].data[...] = 1, 4

@@ -38,11 +38,13 @@ def test_padded():
     for kind, first in (
         ("ZERO", [0] * 5),
         ("REPLICATE", [1, 1, 2, 3, 3]),
-        ("REFLECT", [5, 4, 5, 6, 5]),
+        ("REFLECT", [1, 1, 2, 3, 3]),
     ):
         (top,), _ = run(Case("Pad", f"pad_param {{ padtype: {kind} }}", (row,)))
         assert top.shape == (1, 1, 4, 5)
         assert top[0, 0, 0].tolist() == first
+    (top,), _ = run(Case("Pad", "pad_param { padtype: REFLECT pad: 2 }", (row,)))
+    assert top[0, 0].tolist() == np.pad(row[0, 0], 2, "symmetric").tolist()
 
 
 def test_orders_of_axes_and_values():
@@ -60,7 +62,7 @@ def test_orders_of_axes_and_values():
             "4 does not divide",
         ),
         (Case("Axpy", "", (MAPS, MAPS, MAPS)), "bottoms have shapes"),
-        (Case("Pad", "pad_param { padtype: REFLECT pad: 2 }", (MAPS,)), "pad is 2. Allowed"),
+        (Case("Pad", "pad_param { padtype: REFLECT pad: 3 }", (MAPS,)), "pad is 3. Allowed"),
         (Case("Transpose", "transpose_param { dim: 1 dim: 1 }", (MAPS,)), r"dim is \[1, 1\]"),
         (Case("Reverse", "reverse_param { axis: 4 }", (MAPS,)), "axis 4 of a blob"),
     ],

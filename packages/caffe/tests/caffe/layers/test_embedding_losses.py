@@ -61,7 +61,8 @@ def test_cosines():
 def test_margin_of_the_own_class_in_training():
     (top,), _ = run(CASES[1])
     expected = X.copy()
-    expected[[0, 1, 2], [2, 0, 2]] -= 0.35
+    for item, own in enumerate([2, 0, 2]):
+        expected[item, own] -= 0.35 * (X[item, own] > 0.35)  # no score becomes negative
     assert top == pytest.approx(expected)
     (top,), _ = run(Case("LabelSpecificAdd", CASES[1].settings, (X, Y), phase=caffe.TEST))
     assert np.array_equal(top, X)
@@ -87,6 +88,8 @@ def test_focal_loss_by_hand():
     (loss,), _ = run(Case("FocalLoss", "", (np.log(p), labels(0, 1))))
     expected = 0.25 * (0.3**2 * -math.log(0.7) + 0.75**2 * -math.log(0.25)) / 2
     assert loss == pytest.approx(expected)
+    sure = Case("FocalLoss", "focal_loss_param { gamma: 0.5 }", (np.array([[99.0, 0]]), labels(0)))
+    assert run(sure, np.ones(()))[1][0] == pytest.approx(0, abs=1e-99)  # and not NaN
     maps = values(2, 3, 2), np.array([[0.0, 1], [2, 1]])
     (mean,), _ = run(Case("FocalLoss", "", maps))
     (loss,), _ = run(Case("FocalLoss", "loss_param { normalize: false }", maps))

@@ -33,6 +33,11 @@ layer {{ name: "loss" type: "Python" bottom: "y" bottom: "x" top: "loss" loss_we
 """
 
 
+def test_every_layer_of_a_net_is_a_layer():
+    made = net(TRAINED + 'layer { name: "relu" type: "ReLU" bottom: "y" top: "relu" }')
+    assert all(isinstance(layer, caffe.Layer) for layer in made.layers)
+
+
 def test_euclidean_by_hand():
     a, b = np.array([[1.0, 2], [3, 4]]), np.array([[0.0, 2], [1, 1]])
     tops, bottoms = run(replace(CASES[0], bottoms=(a, b)), np.array([2.0]))

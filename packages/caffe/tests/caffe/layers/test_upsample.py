@@ -19,6 +19,7 @@ CASES = [
     Case("Interp", "interp_param { shrink_factor: 2 pad_beg: -1 }", (MAPS,)),
     Case("Interp", "interp_param { height: 5 width: 2 }", (MAPS,)),
     Case("Interp", "", (MAPS, values(1, 1, 4, 6))),
+    Case("SpatialTransformer", "st_param { output_W: 3 }", (MAPS[..., :1], AFFINE), learns=(0, 1)),
     Case(
         "SpatialTransformer", "st_param { output_H: 4 output_W: 3 }", (MAPS, AFFINE), learns=(0, 1)
     ),
@@ -69,15 +70,65 @@ def test_identity_transformation():
     assert top[:, :, 2] == pytest.approx(0)
 
 
-def test_bicubic_weights_are_opencvs():
+@pytest.mark.parametrize(
+    ("settings", "size"),
+    [
+        ("shrink_factor: 2 height: 9 width: 9", (2, 2)),  # one factor counts, the size does not
+        ("zoom_factor: 2 height: 9 width: 9", (5, 7)),
+        ("shrink_factor: 2 zoom_factor: 3", (4, 4)),
+        ("shrink_factor: 2 zoom_factor: 3 height: 9 width: 8", (9, 8)),
+    ],
+)
+def test_what_decides_the_interpolated_size(settings, size):
+    (top,), _ = run(Case("Interp", f"interp_param {{ {settings} }}", (MAPS,)))
+    assert top.shape[2:] == size
+
+
+def test_a_column_of_one_pixel_fades_sideways():
+    x = np.array([2.0, 6]).reshape(1, 1, 2, 1)
+    theta = np.array([[1, 0, 0, 0, 1, 0.5]])  # a quarter of the width to the right
+    (top,), _ = run(Case("SpatialTransformer", "", (x, theta)))
+    assert top.ravel().tolist() == [1.5, 4.5]
+
+
+def test_no_gradient_for_the_maps_where_none_is_asked_for():
+    case = Case(
+        "SpatialTransformer", "st_param { to_compute_dU: false }", (MAPS, AFFINE), 1, (0, 1)
+    )
+    _, (maps, theta) = run(case, np.ones(MAPS.shape))
+    assert not maps.any()
+    assert theta.all()
+
+
+def test_bicubic_weights_are_openposes():
     x = np.zeros((1, 1, 1, 9))
     x[..., 4] = 1
     (top,), _ = run(Case("ImResize", "imresize_param { factor: 2 }", (np.tile(x, (1, 1, 9, 1)),)))
-    a = -0.75  # cv::INTER_CUBIC
+    a = -0.5  # Catmull-Rom
     near = [(a + 2) * t**3 - (a + 3) * t**2 + 1 for t in (0.25, 0.75)]
     far = [a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a for t in (1.25, 1.75)]
     expected = [far[1], far[0], near[1], near[0]]
     assert top[0, 0, 9, 5:9] == pytest.approx(expected)
+    edge = np.arange(5.0).reshape(1, 1, 1, 5)  # the kernel at -0.25, its neighbours 0, 0, 1, 2
+    (top,), _ = run(Case("ImResize", "imresize_param { factor: 2 }", (edge,)))
+    t = -0.25
+    assert top[0, 0, 0, 0] == pytest.approx(
+        (2 * t**2 - 1.5 * t**3 + t / 2) * 1 + (t - 1) * t**2 / 2 * 2
+    )
+
+
+def test_several_scales_of_an_image_are_averaged():
+    x = np.stack([np.full((1, 10, 10), 1.0), np.full((1, 10, 10), 5.0)])
+    x[1, :, 0], x[1, :, :, 0] = 99, 99  # cropped: a tenth, half of it on each side
+    settings = "target_spatial_height: 4 target_spatial_width: 6 scale_gap: 0.2"
+    (top,), _ = run(Case("ImResize", f"imresize_param {{ {settings} }}", (x,)))
+    assert top == pytest.approx(np.full((1, 1, 4, 6), 3.0))
+
+
+@pytest.mark.parametrize("size", [(1, 5), (2, 2)])
+def test_a_map_without_inner_pixels_has_no_peak(size):
+    (top,), _ = run(Case("Nms", "nms_param { num_parts: 1 }", (np.ones((1, 1, *size)),), learns=()))
+    assert not top.any()
 
 
 def test_peaks():
@@ -106,7 +157,12 @@ def test_peaks():
         (Case("Interp", "interp_param { pad_beg: 1 }", (MAPS,)), "Allowed: to 0"),
         (Case("Interp", "interp_param { pad_beg: -3 }", (MAPS,)), "leave nothing"),
         (Case("SpatialTransformer", "", (MAPS, AFFINE[:, :5])), r"Needed: \(2, 6\)"),
+        (
+            Case("SpatialTransformer", 'st_param { transform_type: "tps" }', (MAPS, AFFINE)),
+            "transform_type is 'tps'.*Supported: affine",
+        ),
         (Case("ImResize", "", (MAPS,)), "would become 0x0"),
+        (Case("ImResize", "imresize_param { factor: 1 scale_gap: 2 }", (MAPS,)), "of item 1"),
         (Case("Nms", "", (MAPS,)), "Needed: 15 maps"),
     ],
 )
